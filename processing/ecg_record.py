@@ -1,0 +1,278 @@
+"""`EcgRecord`: a signal in mV with its leads, its sampling rate and every change that was made to it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
+
+
+STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+# Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II).
+LIMB_LEADS_FROM_I_II = {
+    "III": (-1.0, 1.0),
+    "aVR": (-0.5, -0.5),
+    "aVL": (1.0, -0.5),
+    "aVF": (-0.5, 1.0),
+}
+
+_ALIASES = {lead.upper(): lead for lead in STANDARD_LEADS} | {
+    "DI": "I",
+    "DII": "II",
+    "DIII": "III",
+    "D1": "I",
+    "D2": "II",
+    "D3": "III",
+    "L1": "I",
+    "L2": "II",
+    "L3": "III",
+    "1": "I",
+    "2": "II",
+    "3": "III",
+} | {f"C{index}": f"V{index}" for index in range(1, 7)}
+_LEAD_PREFIX = re.compile(r"^(MDC[_ ]?ECG[_ ]?LEAD[_ ]?|ECG[_ ]?LEAD[_ ]?|LEAD[_ ]?|ECG[_ ]?)", re.IGNORECASE)
+
+MAX_PLAUSIBLE_MV = 20.0
+MIN_DURATION_S = 1.0
+
+
+def canonical_lead(name: str) -> str:
+    """The field's name of a lead: `"avf"`, `"MDC_ECG_LEAD_AVF"`, `"Lead aVF"` -> `"aVF"`; `"DII"` -> `"II"`.
+
+    Names that are not one of the standard twelve (`"V7"`, `"X"`, `"MLII"`) come back stripped, otherwise unchanged.
+    """
+    stripped = str(name).strip().rstrip("+")
+    bare = re.sub(r"[\s_\-()]", "", _LEAD_PREFIX.sub("", stripped)).upper()
+    return _ALIASES.get(bare, stripped)
+
+
+@dataclass(frozen=True, eq=False)
+class EcgRecord:
+    """An ECG as every part of gem-ecg hands it on. Immutable: each operation returns a new record.
+
+    Args:
+        signal: float32 `(leads, samples)` in mV; NaN marks samples that were never recorded.
+        leads: one name per row, standard names where the lead is one of the twelve.
+        sampling_rate: Hz.
+        record_id: a name for messages and tables (file stem, dataset id); no patient identifier.
+        source: the file or data set that the record was read from.
+        start_time: start of the recording, if the format has one and it was asked for.
+        metadata: patient-free facts (device, filters, age, sex ...).
+        report: the report that came with the record.
+        labels: diagnosis codes with the source's likelihood or 1.0, e.g. `{"NORM": 100.0}`.
+        history: every change made between the file and `signal`, in words, in order.
+
+    Raises:
+        EcgFormatError: `signal` is not two-dimensional, has no samples, or the rate is not a positive number.
+        EcgLeadError: there is not exactly one name per row, or a name stands twice.
+    """
+
+    signal: np.ndarray
+    leads: tuple[str, ...]
+    sampling_rate: float
+    record_id: str | None = None
+    source: str | None = None
+    start_time: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    report: str | None = None
+    labels: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        signal = np.array(self.signal, dtype=np.float32, order="C")
+        if signal.ndim != 2 or 0 in signal.shape:
+            raise EcgFormatError(
+                f"{self.name}: an ECG is a (leads, samples) array with at least one sample, got shape {signal.shape}."
+            )
+        rate = self.sampling_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)):
+            raise EcgFormatError(f"{self.name}: `sampling_rate` must be a number in Hz, got {rate!r}.")
+        if not np.isfinite(rate) or rate <= 0:
+            raise EcgFormatError(f"{self.name}: `sampling_rate` must be positive, got {rate!r} Hz.")
+        leads = tuple(canonical_lead(lead) for lead in self.leads)
+        if len(leads) != len(signal):
+            raise EcgLeadError(
+                f"{self.name}: {len(signal)} signal rows but {len(leads)} lead names {leads}. Name every row once; "
+                "is the array (samples, leads)? Then transpose it."
+            )
+        duplicates = sorted({lead for lead in leads if leads.count(lead) > 1})
+        if duplicates:
+            raise EcgLeadError(
+                f"{self.name}: lead name(s) {duplicates} stand more than once; give each row its own name."
+            )
+        signal.setflags(write=False)
+        for name, value in (
+            ("signal", signal),
+            ("leads", leads),
+            ("sampling_rate", float(rate)),
+            ("metadata", MappingProxyType(dict(self.metadata))),
+            ("labels", MappingProxyType(dict(self.labels))),
+            ("history", tuple(self.history)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __reduce__(self):
+        state = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        state["metadata"], state["labels"] = dict(self.metadata), dict(self.labels)
+        return _rebuild, (state,)
+
+    def __repr__(self) -> str:
+        return (
+            f"EcgRecord({self.name!r}, {len(self.leads)} leads, {self.duration:.2f} s at {self.sampling_rate:g} Hz, "
+            f"{len(self.history)} change(s))"
+        )
+
+    @property
+    def name(self) -> str:
+        """How messages call this record."""
+        return self.record_id or self.source or "ECG array"
+
+    @property
+    def num_samples(self) -> int:
+        return self.signal.shape[1]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.num_samples / self.sampling_rate
+
+    def lead(self, name: str) -> np.ndarray:
+        """The samples of one lead in mV.
+
+        Raises:
+            EcgLeadError: the record has no such lead.
+        """
+        canonical = canonical_lead(name)
+        if canonical not in self.leads:
+            raise EcgLeadError(f"{self.name}: no lead {name!r}; the record has {list(self.leads)}.")
+        return self.signal[self.leads.index(canonical)]
+
+    def changed(self, note: str | Iterable[str], **fields: Any) -> "EcgRecord":
+        """A copy with other fields and `note` added to its history."""
+        notes = (note,) if isinstance(note, str) else tuple(note)
+        return replace(self, **fields, history=self.history + notes)
+
+    def select_leads(self, leads: Iterable[str]) -> "EcgRecord":
+        """The named leads in the order given; III, aVR, aVL, aVF are derived from I and II where they are absent.
+
+        Raises:
+            EcgLeadError: a lead is neither there nor derivable; the message lists the absent ones.
+        """
+        wanted = tuple(canonical_lead(lead) for lead in leads)
+        if wanted == self.leads:
+            return self
+        rows, derived, absent = [], [], []
+        for lead in wanted:
+            if lead in self.leads:
+                rows.append(self.signal[self.leads.index(lead)])
+            elif lead in LIMB_LEADS_FROM_I_II and {"I", "II"} <= set(self.leads):
+                weight_i, weight_ii = LIMB_LEADS_FROM_I_II[lead]
+                rows.append(weight_i * self.lead("I") + weight_ii * self.lead("II"))
+                derived.append(lead)
+            else:
+                absent.append(lead)
+        if absent:
+            raise EcgLeadError(
+                f"{self.name}: lead(s) {absent} are missing and cannot be derived from {list(self.leads)}. "
+                "Record them, rename the rows that hold them, or allow missing leads (they are then masked)."
+            )
+        notes = []
+        if derived:
+            notes.append(f"derived {', '.join(derived)} from I and II")
+        dropped = [lead for lead in self.leads if lead not in wanted]
+        if dropped:
+            notes.append(f"dropped {', '.join(dropped)}")
+        kept = [lead for lead in self.leads if lead in wanted]
+        if [lead for lead in wanted if lead in kept] != kept:
+            notes.append(f"reordered leads {', '.join(kept)} to {', '.join(wanted)}")
+        return self.changed(notes or "selected leads", signal=np.stack(rows), leads=wanted)
+
+    def resample(self, sampling_rate: float) -> "EcgRecord":
+        """Polyphase resampling (`scipy.signal.resample_poly`, anti-aliased); gaps (NaN) stay gaps."""
+        if sampling_rate == self.sampling_rate:
+            return self
+        from scipy.signal import resample_poly
+
+        ratio = Fraction(sampling_rate / self.sampling_rate).limit_denominator(1000)
+        if ratio.numerator == 0:
+            raise EcgFormatError(
+                f"{self.name}: {self.sampling_rate:g} Hz cannot be resampled to {sampling_rate:g} Hz (ratio over 1000). "
+                "Is the sampling rate given in Hz?"
+            )
+        gaps = np.isnan(self.signal)
+        filled = interpolate_gaps(self.signal) if gaps.any() else self.signal
+        # padtype="line" keeps the edges of a signal with an offset free of ringing.
+        resampled = resample_poly(
+            filled.astype(np.float64), ratio.numerator, ratio.denominator, axis=1, padtype="line"
+        ).astype(np.float32)
+        if gaps.any():
+            source = np.minimum(
+                (np.arange(resampled.shape[1]) * (self.sampling_rate / sampling_rate)).astype(int), gaps.shape[1] - 1
+            )
+            resampled[gaps[:, source]] = np.nan
+        return self.changed(
+            f"resampled from {self.sampling_rate:g} to {sampling_rate:g} Hz",
+            signal=resampled,
+            sampling_rate=sampling_rate,
+        )
+
+    def check_quality(self) -> "EcgRecord":
+        """The record itself, if it can be an ECG.
+
+        Raises:
+            EcgQualityError: shorter than 1 s, no finite sample, flat in every lead, or beyond 20 mV (in over 1 % of
+                the samples of a lead: shorter excursions are artefacts that real recordings do have).
+        """
+        if self.duration < MIN_DURATION_S:
+            raise EcgQualityError(
+                f"{self.name}: {self.duration:.3f} s ({self.num_samples} samples at {self.sampling_rate:g} Hz) is shorter "
+                f"than {MIN_DURATION_S:g} s. Check the sampling rate and that the array is (leads, samples)."
+            )
+        finite = np.isfinite(self.signal)
+        if not finite.any():
+            raise EcgQualityError(f"{self.name}: no lead holds a single finite sample.")
+        values = np.where(finite, self.signal, 0.0)
+        if not any(np.ptp(row[mask]) > 0 for row, mask in zip(self.signal, finite, strict=True) if mask.any()):
+            raise EcgQualityError(
+                f"{self.name}: the signal is flat in every lead; the electrodes were off or the file was read wrongly."
+            )
+        too_high = (np.abs(values) > MAX_PLAUSIBLE_MV).mean(axis=1)
+        if too_high.max() > 0.01:
+            lead = self.leads[int(too_high.argmax())]
+            peak = np.abs(values).max()
+            raise EcgQualityError(
+                f"{self.name}: lead {lead} reaches {peak:.5g} mV, an ECG stays below {MAX_PLAUSIBLE_MV:g} mV. "
+                "Are these microvolts or raw ADC counts? Pass `unit='uV'`, or the gain in counts per mV."
+            )
+        return self
+
+
+def _rebuild(state: dict[str, Any]) -> EcgRecord:
+    return EcgRecord(**state)
+
+
+def interpolate_gaps(signal: np.ndarray) -> np.ndarray:
+    """`signal` (leads, samples) with NaN runs bridged linearly; a lead without any finite sample becomes 0 mV."""
+    filled = np.array(signal, dtype=np.float32)
+    positions = np.arange(signal.shape[1])
+    for row in filled:
+        finite = np.isfinite(row)
+        if not finite.all():
+            row[~finite] = np.interp(positions[~finite], positions[finite], row[finite]) if finite.any() else 0.0
+    return filled
+
+
+__all__ = [
+    "LIMB_LEADS_FROM_I_II",
+    "STANDARD_LEADS",
+    "EcgRecord",
+    "canonical_lead",
+    "interpolate_gaps",
+]

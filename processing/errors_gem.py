@@ -1,0 +1,40 @@
+"""The one exception family of gem-ecg: every message says what, where, what was expected and how to fix it."""
+
+
+class GemError(ValueError):
+    """Base of all errors that a user's input can cause."""
+
+
+class EcgFormatError(GemError):
+    """A file or array cannot be read as an ECG."""
+
+
+class EcgLeadError(GemError):
+    """Leads are unknown, missing or duplicated."""
+
+
+class EcgQualityError(GemError):
+    """The signal was read, but it cannot be what it claims to be (flat, too short, out of range)."""
+
+
+class PlaceholderError(GemError):
+    """The `<ecg>`/`<image>` placeholders of a prompt do not match the ECGs and pictures given with it."""
+
+
+class CheckpointError(GemError):
+    """A checkpoint holds keys too many, too few, or of another shape."""
+
+
+class MissingDependencyError(GemError):
+    """An optional library is needed for this file; the message names the extra to install."""
+
+
+__all__ = [
+    "CheckpointError",
+    "EcgFormatError",
+    "EcgLeadError",
+    "EcgQualityError",
+    "GemError",
+    "MissingDependencyError",
+    "PlaceholderError",
+]

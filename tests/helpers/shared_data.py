@@ -1,0 +1,17 @@
+"""Finds the shared folder of real ECGs and golden fixtures, which is not part of the package."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+
+
+def shared_path(relative: str) -> Path:
+    """`relative` inside the shared folder; the calling test is skipped, with the reason, where it is absent."""
+    path = SHARED / relative
+    if not path.exists():
+        pytest.skip(f"{relative} is not here: set GEM_SHARED to the folder of shared data to run this test")
+    return path
