@@ -1,0 +1,108 @@
+"""Photographed or scanned ECG pages: accepted as pictures, bounded in size, upright. They are not digitised."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors_gem import EcgFormatError
+
+# A DIN A4 page at 600 dpi has 35 million pixels; phones deliver up to 200 million, which are refused with a cure.
+MAX_PICTURE_PIXELS = 64_000_000
+MAX_PICTURE_BYTES = 100 * 2**20
+MIN_PICTURE_SIDE = 64
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+_PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "MPO")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
+
+
+def is_picture_data(head: bytes) -> bool:
+    """Whether a file starting with `head` (16 bytes) is a PNG, JPEG, TIFF, GIF, BMP or WebP picture."""
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    return head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether `path` is a picture file, by its first bytes; its name decides only if it cannot be opened."""
+    path = Path(path)
+    if not path.is_file():
+        return path.suffix.lower() in PICTURE_SUFFIXES
+    with path.open("rb") as file:
+        return is_picture_data(file.read(16))
+
+
+def load_page_picture(source: str | Path | bytes | BinaryIO) -> Image.Image:
+    """A photographed or scanned ECG page as an upright RGB picture (EXIF rotation applied, transparency on white).
+
+    Args:
+        source: path, bytes or binary file of a PNG, JPEG, TIFF, BMP, WebP or GIF (first frame).
+
+    Raises:
+        EcgFormatError: no picture, truncated, smaller than 64 pixels a side, or beyond 64 million pixels. The size is
+            read from the header, so a decompression bomb is refused before a pixel is unpacked.
+    """
+    name, data = _picture_bytes(source)
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own guard warns at a limit of its own; ours is checked below, before anything is unpacked.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_PIL_FORMATS) as picture:
+                _check_picture_size(picture, name)
+                picture.load()
+                upright = ImageOps.exif_transpose(picture)
+                return _on_white(upright)
+    except EcgFormatError:
+        raise
+    except UnidentifiedImageError as error:
+        raise EcgFormatError(
+            f"{name}: not a picture. A page is a PNG, JPEG, TIFF, BMP, WebP or GIF; convert it (PDF: export as PNG)."
+        ) from error
+    except Exception as error:
+        raise EcgFormatError(
+            f"{name}: the picture is truncated, corrupt or a decompression bomb ({error}). Save it again as PNG."
+        ) from error
+
+
+def _picture_bytes(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.is_file():
+            raise EcgFormatError(f"{path.name}: there is no such picture file ({path}).")
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise EcgFormatError(f"{path.name}: larger than {MAX_PICTURE_BYTES:,} bytes; save it smaller.")
+        return path.name, path.read_bytes()
+    data = source if isinstance(source, bytes) else source.read(MAX_PICTURE_BYTES + 1)
+    name = "picture bytes" if isinstance(source, bytes) else str(getattr(source, "name", "picture file"))
+    if len(data) > MAX_PICTURE_BYTES:
+        raise EcgFormatError(f"{name}: larger than {MAX_PICTURE_BYTES:,} bytes; save it smaller.")
+    return name, data
+
+
+def _check_picture_size(picture: Image.Image, name: str) -> None:
+    width, height = picture.size
+    if width * height > MAX_PICTURE_PIXELS:
+        raise EcgFormatError(
+            f"{name}: {width} x {height} pixels are more than {MAX_PICTURE_PIXELS:,}; scan at 300 dpi or scale it down."
+        )
+    if min(width, height) < MIN_PICTURE_SIDE:
+        raise EcgFormatError(
+            f"{name}: {width} x {height} pixels cannot show an ECG page; a side has {MIN_PICTURE_SIDE} at least."
+        )
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        page = Image.new("RGBA", layer.size, "white")
+        page.alpha_composite(layer)
+        return page.convert("RGB")
+    if picture.mode.startswith("I;16") or picture.mode == "I":
+        # 16-bit scans: PIL's own conversion to 8 bit clips instead of scaling.
+        return picture.point(lambda value: value / 256).convert("L").convert("RGB")
+    return picture.convert("RGB")
+
+
+__all__ = ["MAX_PICTURE_PIXELS", "PICTURE_SUFFIXES", "is_picture", "is_picture_data", "load_page_picture"]

@@ -1,0 +1,262 @@
+"""`load_ecg`: whatever holds an ECG (file, bytes, array, row of a data set) -> `EcgRecord` in mV with named leads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .ecg_pictures import is_picture, is_picture_data, load_page_picture
+from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
+from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
+from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
+from .ecg_record import EcgRecord
+from .errors_gem import EcgFormatError
+
+Reader = Callable[[bytes, ReadOptions, str], RawEcg]
+
+# Files of a folder that `list_ecg_files` takes for ECGs; a `.mat`/`.dat` with a header beside it belongs to that header.
+ECG_SUFFIXES = (
+    ".hea", ".mat", ".csv", ".tsv", ".npy", ".npz", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".scp", ".xml", ".ecg",
+)  # fmt: skip
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
+# Datasets of a row's signal, with the unit that the name states.
+_ROW_SIGNALS = {"signal": None, "signal_uv": "uV", "signal_mv": "mV", "array": None, "ecg": None}
+
+
+def load_ecg(
+    source: Any,
+    *,
+    sampling_rate: float | None = None,
+    leads: Sequence[str] | None = None,
+    unit: str | None = None,
+    gain: float | Sequence[float] | None = None,
+    record_id: str | None = None,
+    keep_phi: bool = False,
+    dataset: str | None = None,
+    index: int | None = None,
+) -> EcgRecord:
+    """Reads an ECG of any kind into an [`EcgRecord`]: float32 mV, standard lead names, NaN for missing samples.
+
+    Nothing is reordered, resampled or filtered here (the feature extractor does that, by lead name); what has to be
+    changed on the way in (units, names, transposition, dropped channels) is written into `history`.
+
+    Args:
+        source: one of
+            - a path: WFDB (with or without `.hea`/`.dat`), CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, GE MUSE
+              XML, Philips Sierra XML, HL7 aECG, Schiller XML. The content decides, not the file's name.
+            - the bytes of such a file, or a binary file object.
+            - an array or tensor `(leads, samples)`; `(samples, leads)` is recognised only where the second axis is 8,
+              12 or 15 (or the number of `leads`) and the first far longer.
+            - a dict such as a row of `datasets`: `signal`, `array` or `signal_uv` with `sampling_rate`, `leads`/
+              `lead_names`, `gain` or `unit`, `report`, `labels`, `id`; or `path`/`bytes`.
+            - an `EcgRecord`, which comes back as it is.
+        sampling_rate: Hz, where the source states none; overrides it (noted) where it does.
+        leads: one name per row, likewise.
+        unit: `"mV"`, `"uV"`, `"V"` or `"nV"`, likewise.
+        gain: counts per mV, one number or one per row, for raw ADC counts.
+        record_id: name for messages and tables; default: the file's stem.
+        keep_phi: keep what may identify the patient (names, ids, exact dates, free header text) in `metadata["phi"]`
+            and `start_time`. It is left out otherwise, and `history` says what.
+        dataset: the data set a file comes from, where its files are wrong or silent about something: `"ludb"` (false
+            gains), `"sph"` (500 Hz), `"code15"` (400 Hz, zero padding).
+        index: the record in an array or file of several.
+
+    Raises:
+        EcgFormatError: the source cannot be read as an ECG; the message names the file and the cure.
+        EcgLeadError: lead names are missing, too few or doubled.
+        MissingDependencyError: the format needs an optional library; the message names the extra.
+
+    Example:
+        ```python
+        >>> import numpy as np
+        >>> record = load_ecg(np.zeros((12, 5000), dtype=np.float32), sampling_rate=500)
+        >>> record.leads[:3], record.duration
+        (('I', 'II', 'III'), 10.0)
+        ```
+    """
+    options = ReadOptions(
+        sampling_rate=sampling_rate,
+        leads=tuple(leads) if leads is not None else None,
+        unit=unit,
+        gain=tuple(np.atleast_1d(gain).tolist()) if gain is not None else None,
+        record_id=record_id,
+        keep_phi=keep_phi,
+        dataset=dataset,
+        index=index,
+    )
+    if isinstance(source, EcgRecord):
+        return source if record_id is None else source.changed((), record_id=record_id)
+    if isinstance(source, (str, Path)):
+        return _load_path(Path(source), options)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _load_bytes(bytes(source), options, record_id or "ECG bytes", None)
+    if hasattr(source, "read"):
+        return _load_file_object(source, options)
+    if isinstance(source, Mapping):
+        return _load_row(source, options)
+    return to_record(RawEcg(_as_array(source)), options, record_id or "ECG array", None)
+
+
+def list_ecg_files(folder: str | Path) -> list[Path]:
+    """The ECG records under `folder`, sorted, one path per record (a WFDB record is its `.hea`).
+
+    Segments of a multi-segment WFDB record stand for themselves too only if no master header names them. Tables beside
+    WFDB records (`RECORDS`, a data set's CSV) are not records and are left out.
+
+    Raises:
+        EcgFormatError: there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise EcgFormatError(f"{folder}: there is no such folder.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    headers = {path.with_suffix("") for path in files if path.suffix == ".hea"}
+    segments = {path.with_name(name) for path in files if path.suffix == ".hea" for name in _segment_names(path)}
+    records = []
+    for path in files:
+        suffix = path.suffix.lower()
+        if suffix not in ECG_SUFFIXES or (suffix != ".hea" and path.with_suffix("") in headers):
+            continue
+        if (suffix == ".hea" and path.with_suffix("") in segments) or (headers and suffix in (".csv", ".tsv")):
+            continue
+        records.append(path)
+    return records
+
+
+def _segment_names(header: Path) -> list[str]:
+    """The names of the segments that a multi-segment header lists; none for an ordinary or broken header."""
+    with header.open("rb") as file:
+        lines = file.read(2**20).decode("ascii", errors="ignore").splitlines()
+    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    if not rows or "/" not in rows[0][0]:
+        return []
+    return [row[0] for row in rows[1:] if row[0] != "~" and "/" not in row[0]]
+
+
+def _load_path(path: Path, options: ReadOptions) -> EcgRecord:
+    if path.is_dir():
+        raise EcgFormatError(f"{path.name}: a folder. Name one record, or use `list_ecg_files` to go through it.")
+    header = wfdb_header_path(path)
+    # A table or array that happens to lie beside a header of the same name is still what it is.
+    if (header is not None and path.suffix.lower() in ("", ".hea", ".dat", ".mat")) or header == path:
+        return _finish(lambda: read_wfdb(header, options, header.name), options, header.stem, header)
+    if header is not None and not path.exists():
+        return _finish(lambda: read_wfdb(header, options, header.name), options, header.stem, header)
+    if not path.exists():
+        raise EcgFormatError(
+            f"{path.name}: there is no such file or WFDB record ({path}); for WFDB the .hea and its signal file must lie "
+            "side by side."
+        )
+    if not path.is_file():
+        raise EcgFormatError(f"{path.name}: not a regular file.")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise EcgFormatError(f"{path.name}: {size:,} bytes are more than {MAX_FILE_BYTES:,}; cut the file.")
+    return _load_bytes(path.read_bytes(), options, path.name, path)
+
+
+def _load_file_object(file: BinaryIO, options: ReadOptions) -> EcgRecord:
+    stated = getattr(file, "name", None)
+    name = Path(stated).name if isinstance(stated, str) else options.record_id or "ECG file object"
+    data = file.read(MAX_FILE_BYTES + 1)
+    if isinstance(data, str):
+        data = data.encode()
+    if len(data) > MAX_FILE_BYTES:
+        raise EcgFormatError(f"{name}: more than {MAX_FILE_BYTES:,} bytes; cut the file.")
+    return _load_bytes(data, options, name, Path(stated) if isinstance(stated, str) else None)
+
+
+def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None) -> EcgRecord:
+    if not data:
+        raise EcgFormatError(f"{name}: the file is empty; copy or export it again.")
+    reader, what = _reader_for(data, name, path)
+    stem = path.stem if path is not None else name
+
+    def read() -> RawEcg:
+        try:
+            return reader(data, options, name)
+        except Exception as error:
+            raise wrapped(name, what, error) from error
+
+    return _finish(read, options, stem, path)
+
+
+def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: Path | None) -> EcgRecord:
+    file_name = path.name if path is not None else stem
+    record = to_record(read(), options, file_name, str(path) if path is not None else None)
+    return record if options.record_id else record.changed((), record_id=stem)
+
+
+def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]:
+    """The reader for a file's content; only text without any mark is told apart by the file's name."""
+    head = data[:64]
+    if head.startswith(b"\x93NUMPY"):
+        return read_npy, "NPY"
+    if head.startswith(b"PK\x03\x04"):
+        return read_npz, "NPZ"
+    if is_picture_data(head):
+        raise EcgFormatError(
+            f"{name}: a picture, not a signal. Give it to the model as a page picture (`load_page_picture`); "
+            "gem-ecg does not digitise paper ECGs."
+        )
+    if head.startswith(b"%PDF"):
+        raise EcgFormatError(f"{name}: a PDF. Export its page as PNG and use it as a page picture.")
+    suffix = path.suffix.lower() if path is not None else ""
+    if suffix == ".dat":
+        raise EcgFormatError(f"{name}: a WFDB signal file without its header; put {Path(name).stem}.hea beside it.")
+    if suffix in _TEXT_SUFFIXES or _is_text(data):
+        return read_table, "a table"
+    raise EcgFormatError(
+        f"{name}: no known ECG format. Known are WFDB, CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, MUSE XML, "
+        "Sierra XML and HL7 aECG; export it as one of them."
+    )
+
+
+def _is_text(data: bytes) -> bool:
+    head = data[:4096]
+    return b"\0" not in head and sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head) > 0.95 * len(head)
+
+
+def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
+    """A dict such as a row of `datasets`; see [`load_ecg`]."""
+    row = {key: value for key, value in row.items() if value is not None}
+    name = options.record_id or str(row.get("id", row.get("record_id", "ECG dict")))
+    key = next((key for key in _ROW_SIGNALS if key in row), None)
+    if key is None:
+        inner = row.get("bytes") or row.get("path")
+        if inner is None:
+            raise EcgFormatError(
+                f"{name}: a dict with the keys {sorted(row)} holds no ECG; it needs one of {list(_ROW_SIGNALS)} with "
+                "'sampling_rate' and 'leads', or 'path' or 'bytes'."
+            )
+        return (
+            _load_bytes(inner, options, name, None) if isinstance(inner, bytes) else _load_path(Path(inner), options)
+        )
+    rate = next((row[k] for k in RATE_KEYS if k in row), None)
+    leads = next((row[k] for k in LEAD_KEYS if k in row), None)
+    raw = RawEcg(
+        _as_array(row[key]),
+        leads=[str(lead) for lead in leads] if leads is not None else None,
+        sampling_rate=float(rate) if rate is not None else None,
+        units=next((row[k] for k in UNIT_KEYS if k in row), _ROW_SIGNALS[key]),
+        gain=next((row[k] for k in GAIN_KEYS if k in row), None),
+        report=row.get("report"),
+        labels=row["labels"] if isinstance(row.get("labels"), Mapping) else {},
+    )
+    return to_record(raw, options, name, row.get("source"))
+
+
+def _as_array(source: Any) -> np.ndarray:
+    if hasattr(source, "detach"):
+        source = source.detach().cpu().float().numpy() if source.is_floating_point() else source.cpu().numpy()
+    try:
+        return np.asarray(source)
+    except (ValueError, TypeError) as error:
+        raise EcgFormatError(
+            f"ECG array: a {type(source).__name__} is no (leads, samples) array ({error}); give every lead the same "
+            "number of samples."
+        ) from error
+
+
+__all__ = ["is_picture", "list_ecg_files", "load_ecg", "load_page_picture"]
