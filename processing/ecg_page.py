@@ -1,0 +1,296 @@
+"""Draws an `EcgRecord` as a page of ECG paper."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+
+from .ecg_page_ink import POINTS_PER_MM, InkCanvas, draw_text, grid_background, text_box
+from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_leads
+from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel
+from .ecg_page_style import STYLES, PageStyle
+from .ecg_record import EcgRecord
+from .errors_gem import EcgFormatError, GemError
+
+MAX_PIXELS = 100_000_000
+PX_PER_MM_BOUNDS = (0.5, 50.0)
+MIN_GAIN = 2.5
+# A trace overflows its page when it is off the paper, or neighbours have crossed, for a longer share of the time.
+MAX_SHARE_OFF_PAPER = 0.002
+MAX_SHARE_CROSSED = 0.02
+# With more samples per px, only the extremes of each run can be seen.
+MAX_SAMPLES_PER_PX = 8
+SEPARATOR_MM = 3.15
+
+
+def render_ecg(
+    record: EcgRecord,
+    layout: str = "square_12x1",
+    style: PageStyle | str | None = None,
+    *,
+    speed: float = 25.0,
+    gain: float = 10.0,
+    auto_gain: bool = True,
+    leads: str | Sequence[str] | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
+    columns: str = "sequential",
+    rhythm_leads: Sequence[str] = RHYTHM_LEADS,
+    size: tuple[int, int] | None = None,
+    px_per_mm: float | None = None,
+    dpi: float | None = None,
+    header: str | Sequence[str] | None = None,
+    labels: bool = True,
+    pulses: bool = True,
+) -> EcgPage:
+    """Draws a record on ECG paper, exactly to scale and the same in every process.
+
+    Args:
+        record: signal in mV. Leads that are missing, or NaN throughout, keep their row and are called "not recorded".
+        layout: one of `LAYOUTS`. `square_12x1` loses nothing under any image mode; `gem_12x1` is the page that the
+            released GEM was trained on.
+        style: a `PageStyle` or the name of one of `STYLES`; "gem" for the authors' pages, otherwise "clinical".
+        speed: paper speed in mm/s, 25 or 50.
+        gain: mm/mV, 5, 10 or 20.
+        auto_gain: halve the gain, down to 2.5 mm/mV, while a lead is off the paper for over 0.2 % of its time or
+            neighbours cross for over 2 %; the footer then says so. Never on the authors' pages.
+        leads: `"standard"`, `"cabrera"` or names in order (see `page_leads`).
+        start: first second shown.
+        seconds: seconds in a full row; as many as 250 mm hold by default.
+        columns: `"sequential"` or `"simultaneous"`.
+        rhythm_leads: leads of the rhythm strips.
+        size: (height, width) px of the picture, the paper fitted into its middle; or
+        px_per_mm: the scale; or
+        dpi: the scale per inch. By default 200 dpi for the authors' pages, otherwise 8 px/mm.
+        header: lines for the top of the page. Nothing of the record's metadata is ever written by itself.
+        labels: write the lead names.
+        pulses: draw the calibration pulses, 1 mV high and 5 mm wide.
+
+    Raises:
+        GemError: an unknown layout, style or scale, a size out of bounds, or `start` after the record's end.
+        EcgLeadError: no lead to draw, or one named twice.
+    """
+    if not 0 <= start < record.duration:
+        raise EcgFormatError(f"{record.name}: `start` is {start:g} s, but the record lasts {record.duration:g} s.")
+    header_lines = [header] if isinstance(header, str) else list(header or ())
+    is_gem = layout.startswith("gem_")
+    inks = _resolve_style(style, "gem" if is_gem else "clinical")
+
+    def plan_at(millimetres_per_mv: float, label_mm: float = 6.0) -> PageLayout:
+        return page_layout(
+            layout,
+            page_leads(leads, record.leads),
+            speed=speed,
+            gain=millimetres_per_mv,
+            start=start,
+            seconds=seconds,
+            columns=columns,
+            rhythm_leads=rhythm_leads,
+            header_lines=len(header_lines),
+            label_mm=label_mm,
+        )
+
+    plan = plan_at(gain)
+    shape, scale, origin = _fit_picture(plan, size, px_per_mm, dpi)
+    inks = inks.at(scale)
+    label_mm = inks.label_pt / POINTS_PER_MM
+    plan = plan_at(gain, label_mm)
+    while auto_gain and not is_gem and plan.gain > MIN_GAIN and _overflows(record, plan):
+        plan = plan_at(plan.gain / 2, label_mm)
+
+    canvas = InkCanvas(grid_background(shape, scale, origin, (plan.width, plan.height), inks.without_ink()))
+    notes = _notes(record, plan, gain, columns)
+    page = EcgPage(canvas.background, plan, scale, origin, inks, record, notes=notes)
+    _draw_lines(canvas, page, pulses)
+    placed = tuple(_place_label(canvas, page, panel) for panel in plan.panels) if labels else ()
+    page = replace(page, pixels=canvas.to_rgb(), labels=placed)
+    _write_texts(page, header_lines)
+    return page
+
+
+def _resolve_style(style: PageStyle | str | None, default: str) -> PageStyle:
+    if isinstance(style, PageStyle):
+        return style
+    if (style or default) not in STYLES:
+        raise GemError(f"There is no page style {style!r}; choose one of {', '.join(STYLES)} or pass a `PageStyle`.")
+    return STYLES[style or default]
+
+
+def _fit_picture(
+    plan: PageLayout, size: tuple[int, int] | None, px_per_mm: float | None, dpi: float | None
+) -> tuple[tuple[int, int], float, tuple[float, float]]:
+    """(height, width) px, px per mm and the paper's top left corner in px."""
+    if sum(choice is not None for choice in (size, px_per_mm, dpi)) > 1:
+        raise GemError("Give one of `size`, `px_per_mm` and `dpi`: each of them sets the scale.")
+    if size is not None:
+        height, width = (int(side) for side in size)
+        scale = min(width / plan.width, height / plan.height)
+    else:
+        scale = float(px_per_mm or (dpi / 25.4 if dpi is not None else plan.px_per_mm))
+        height, width = round(plan.height * scale), round(plan.width * scale)
+    if not PX_PER_MM_BOUNDS[0] <= scale <= PX_PER_MM_BOUNDS[1] or height * width > MAX_PIXELS:
+        raise GemError(
+            f"{plan.name} would be {width} x {height} px at {scale:.3g} px/mm; a page has {PX_PER_MM_BOUNDS[0]:g} to "
+            f"{PX_PER_MM_BOUNDS[1]:g} px/mm and at most {MAX_PIXELS:,} pixels."
+        )
+    return (
+        (height, width),
+        scale,
+        (float((width - plan.width * scale) // 2), float((height - plan.height * scale) // 2)),
+    )
+
+
+def _samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | None:
+    """Index of the first sample of a panel and its samples in mV; `None` if nothing was recorded there."""
+    if panel.lead not in record.leads:
+        return None
+    first = int(np.ceil(panel.start * record.sampling_rate - 1e-6))
+    last = int(np.floor(panel.stop * record.sampling_rate + 1e-6))
+    samples = record.lead(panel.lead)[first : last + 1]
+    return (first, samples) if np.isfinite(samples).any() else None
+
+
+def _overflows(record: EcgRecord, plan: PageLayout) -> bool:
+    """Whether a lead is off the paper, or neighbouring rows cross, for longer than a reader should put up with."""
+    for _, column in groupby(sorted(plan.panels, key=lambda p: (p.x, p.stop, p.baseline)), lambda p: (p.x, p.stop)):
+        above: np.ndarray | None = None
+        for panel in column:
+            found = _samples(record, panel)
+            height = None if found is None else panel.baseline - panel.sign * plan.gain * found[1]
+            if height is not None and np.mean((height < 0) | (height > plan.height)) > MAX_SHARE_OFF_PAPER:
+                return True
+            if height is not None and above is not None and np.mean(above > height) > MAX_SHARE_CROSSED:
+                return True
+            above = height
+    return False
+
+
+def _notes(record: EcgRecord, plan: PageLayout, gain: float, columns: str) -> tuple[str, ...]:
+    notes = []
+    if plan.gain != gain:
+        notes.append(f"gain reduced from {gain:g} mm/mV to fit")
+    first, last = plan.window
+    if first > 0 or record.duration > last + 0.05:
+        notes.append(f"{first:g} to {min(last, record.duration):g} s of {record.duration:g} s")
+    if columns == "simultaneous" and plan.separators:
+        notes.append("columns simultaneous")
+    return tuple(notes)
+
+
+def _draw_lines(canvas: InkCanvas, page: EcgPage, pulses: bool) -> None:
+    plan, style, px_per_pt = page.layout, page.style, page.px_per_mm / POINTS_PER_MM
+    if pulses:
+        for x, baseline in plan.pulses:
+            outline = [page.mm_to_px(x + dx, baseline - mv * plan.gain) for dx, mv in plan.pulse]
+            canvas.stroke(np.array(outline), style.pulse_pt * px_per_pt, style.trace)
+    for x, baseline in plan.separators:
+        ends = [page.mm_to_px(x, baseline + dy) for dy in (-SEPARATOR_MM, SEPARATOR_MM)]
+        canvas.stroke(np.array(ends), style.separator_pt * px_per_pt, style.trace)
+    for panel in plan.panels:
+        vertices = _trace(page, panel)
+        if vertices is not None:
+            canvas.stroke(vertices, style.trace_pt * px_per_pt, style.trace)
+
+
+def _trace(page: EcgPage, panel: Panel) -> np.ndarray | None:
+    """The vertices (n, 2) px of a panel's trace."""
+    found = _samples(page.record, panel)
+    if found is None:
+        return None
+    first, samples = found
+    rate = page.record.sampling_rate
+    seconds = (first + np.arange(len(samples))) / rate - panel.start
+    x, y = page.mm_to_px(
+        panel.x + seconds * page.layout.speed,
+        panel.baseline - panel.sign * page.layout.gain * samples.astype(np.float64),
+    )
+    samples_per_px = rate / (page.layout.speed * page.px_per_mm)
+    if samples_per_px > MAX_SAMPLES_PER_PX:
+        x, y = _extremes(x, y, run=int(samples_per_px / (MAX_SAMPLES_PER_PX / 2)))
+    # Agg's clipping loses precision far off the paper.
+    return np.stack([x, np.clip(y, -1e5, 1e5)], axis=1)
+
+
+def _extremes(x: np.ndarray, y: np.ndarray, run: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest point of every `run` points, in order; a run without a finite point is a gap."""
+    whole = len(y) // run * run
+    runs = y[:whole].reshape(-1, run)
+    finite = np.isfinite(runs)
+    lowest = np.where(finite, runs, np.inf).argmin(axis=1)
+    highest = np.where(finite, runs, -np.inf).argmax(axis=1)
+    ends = np.sort(np.stack([lowest, highest], axis=1), axis=1) + np.arange(len(runs))[:, None] * run
+    kept = np.r_[0, ends.ravel(), np.arange(whole, len(y)), len(y) - 1]
+    return x[kept], y[kept]
+
+
+def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:
+    """Where a lead's name goes: at its place in the layout or, if a trace runs there, at the nearest free one."""
+    size = page.style.label_pt / POINTS_PER_MM * page.px_per_mm
+    x, y = page.mm_to_px(panel.label_x, panel.label_y)
+    if panel.label_anchor == "rs":
+        left, _, right, _ = text_box(panel.label, x, y, size, "rs")
+        size *= min(1.0, x / max(right - left, 1))
+    position = (float(x), float(y))
+    if page.layout.labels_may_move:
+        position = min(_label_positions(page, panel, position), key=lambda at: _label_cost(canvas, panel, at, size))
+    return PlacedLabel(
+        lead=panel.lead,
+        text=panel.label,
+        position=position,
+        size=size,
+        anchor=panel.label_anchor,
+        box=text_box(panel.label, *position, size, panel.label_anchor),
+    )
+
+
+def _label_positions(page: EcgPage, panel: Panel, preferred: tuple[float, float]) -> list[tuple[float, float]]:
+    """Positions near the preferred one, nearest first, all closer to this lead's baseline than to another's."""
+    reach = min(0.5 * page.layout.row_pitch, 24.0)
+    steps = [
+        (dx, dy)
+        for dx in (0.0, 3.0, 6.0, 9.0)
+        for dy in np.arange(-12.0, 24.0, 1.5)
+        if -reach <= panel.label_y + dy - panel.baseline <= 0.8 * reach
+    ]
+    steps.sort(key=lambda step: np.hypot(*step))
+    return [(preferred[0] + dx * page.px_per_mm, preferred[1] + dy * page.px_per_mm) for dx, dy in steps]
+
+
+def _label_cost(canvas: InkCanvas, panel: Panel, position: tuple[float, float], size: float) -> int:
+    """Pixels of ink in and around a label; `min` then takes the first position that is free of it."""
+    left, top, right, bottom = text_box(panel.label, *position, size, panel.label_anchor)
+    clear = max(round(size / 6), 1)
+    return canvas.ink_in((left - clear, top - clear, right + clear, bottom + clear))
+
+
+def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
+    plan, style = page.layout, page.style
+    halo_px = style.halo_mm * page.px_per_mm
+    text_px = style.text_pt / POINTS_PER_MM * page.px_per_mm
+
+    def write(text: str, x: float, y: float, size: float = text_px, anchor: str = "ls", halo: float = 0.0) -> None:
+        draw_text(page.pixels, text, x, y, size, style.text, anchor=anchor, halo=style.paper, halo_px=halo)
+
+    for label in page.labels:
+        write(label.text, *label.position, label.size, label.anchor, halo_px)
+    for text, x, y in plan.texts:
+        write(text, *page.mm_to_px(x, y))
+    for index, line in enumerate(header_lines):
+        write(line, *page.mm_to_px(plan.header[0], plan.header[1] + 5 * index), halo=halo_px)
+    if plan.footer:
+        footer = "    ".join([f"{plan.speed:g} mm/s", f"{plan.gain:g} mm/mV", *page.notes])
+        write(footer, *page.mm_to_px(*plan.footer), halo=halo_px)
+    if not page.layout.name.startswith("gem_"):
+        for panel in plan.panels:
+            if _samples(page.record, panel) is None:
+                write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo=halo_px)
+
+
+__all__ = [
+    "EcgPage",
+    "EcgPageWarning",
+    "PageStyle",
+    "PageVisibility",
+    "render_ecg",
+]
