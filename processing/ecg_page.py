@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -229,7 +230,7 @@ def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:
     size = page.style.label_pt / POINTS_PER_MM * page.px_per_mm
     x, y = page.mm_to_px(panel.label_x, panel.label_y)
     if panel.label_anchor == "rs":
-        left, _, right, _ = text_box(panel.label, x, y, size, "rs")
+        left, _, right, _ = text_box(panel.label, x, y, size, "rs", page.style.bold_labels)
         size *= min(1.0, x / max(right - left, 1))
     position = (float(x), float(y))
     if page.layout.labels_may_move:
@@ -240,7 +241,7 @@ def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:
         position=position,
         size=size,
         anchor=panel.label_anchor,
-        box=text_box(panel.label, *position, size, panel.label_anchor),
+        box=text_box(panel.label, *position, size, panel.label_anchor, page.style.bold_labels),
     )
 
 
@@ -269,22 +270,22 @@ def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
     halo_px = style.halo_mm * page.px_per_mm
     text_px = style.text_pt / POINTS_PER_MM * page.px_per_mm
 
-    def write(text: str, x: float, y: float, size: float = text_px, anchor: str = "ls", halo: float = 0.0) -> None:
-        draw_text(page.pixels, text, x, y, size, style.text, anchor=anchor, halo=style.paper, halo_px=halo)
+    def write(text: str, x: float, y: float, size: float = text_px, **options: Any) -> None:
+        draw_text(page.pixels, text, x, y, size, style.text, halo=style.paper, **options)
 
     for label in page.labels:
-        write(label.text, *label.position, label.size, label.anchor, halo_px)
+        write(label.text, *label.position, label.size, anchor=label.anchor, halo_px=halo_px, bold=style.bold_labels)
     for text, x, y in plan.texts:
         write(text, *page.mm_to_px(x, y))
     for index, line in enumerate(header_lines):
-        write(line, *page.mm_to_px(plan.header[0], plan.header[1] + 5 * index), halo=halo_px)
+        write(line, *page.mm_to_px(plan.header[0], plan.header[1] + 5 * index), halo_px=halo_px)
     if plan.footer:
         footer = "    ".join([f"{plan.speed:g} mm/s", f"{plan.gain:g} mm/mV", *page.notes])
-        write(footer, *page.mm_to_px(*plan.footer), halo=halo_px)
+        write(footer, *page.mm_to_px(*plan.footer), halo_px=halo_px)
     if not page.layout.name.startswith("gem_"):
         for panel in plan.panels:
             if _samples(page.record, panel) is None:
-                write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo=halo_px)
+                write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo_px=halo_px)
 
 
 __all__ = [

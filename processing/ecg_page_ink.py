@@ -161,19 +161,23 @@ class InkCanvas:
 
 
 @lru_cache(maxsize=32)
-def _font(size: float) -> ImageFont.FreeTypeFont:
+def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, the font that matplotlib ships."""
     from matplotlib import get_data_path
 
-    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", name)), size)
 
 
 def _font_size(size: float) -> float:
     return max(round(size * 4) / 4, 1.0)
 
 
-def text_box(text: str, x: float, y: float, size: float, anchor: str = "ls") -> tuple[int, int, int, int]:
+def text_box(
+    text: str, x: float, y: float, size: float, anchor: str = "ls", bold: bool = False
+) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) px of `text` set in `size` px at the Pillow anchor (x, y)."""
-    left, top, right, bottom = _font(_font_size(size)).getbbox(text, anchor=anchor)
+    left, top, right, bottom = _font(_font_size(size), bold).getbbox(text, anchor=anchor)
     column, row = round(x), round(y)
     return (
         column + int(np.floor(left)),
@@ -184,12 +188,14 @@ def text_box(text: str, x: float, y: float, size: float, anchor: str = "ls") -> 
 
 
 @lru_cache(maxsize=512)
-def _text_mask(text: str, size: float, anchor: str, stroke: int) -> tuple[np.ndarray, int, int]:
+def _text_mask(text: str, size: float, anchor: str, stroke: int, bold: bool) -> tuple[np.ndarray, int, int]:
     """Coverage 0..1 of a text and the offset of its top left pixel from the anchor."""
-    left, top, right, bottom = _font(size).getbbox(text, anchor=anchor, stroke_width=stroke)
+    left, top, right, bottom = _font(size, bold).getbbox(text, anchor=anchor, stroke_width=stroke)
     column, row = int(np.floor(left)), int(np.floor(top))
     mask = Image.new("L", (int(np.ceil(right)) - column + 1, int(np.ceil(bottom)) - row + 1))
-    ImageDraw.Draw(mask).text((-column, -row), text, fill=255, font=_font(size), anchor=anchor, stroke_width=stroke)
+    ImageDraw.Draw(mask).text(
+        (-column, -row), text, fill=255, font=_font(size, bold), anchor=anchor, stroke_width=stroke
+    )
     coverage = np.asarray(mask, np.float32) / 255
     coverage.setflags(write=False)
     return coverage, column, row
@@ -206,8 +212,9 @@ def draw_text(
     anchor: str = "ls",
     halo: Color | None = None,
     halo_px: float = 0.0,
+    bold: bool = False,
 ) -> None:
-    """Writes `text` in DejaVu Sans (the font that matplotlib ships) into `pixels` (height, width, 3), in place.
+    """Writes `text` in DejaVu Sans into `pixels` (height, width, 3), in place.
 
     Args:
         size: em in px.
@@ -219,7 +226,7 @@ def draw_text(
     size = _font_size(size)
     layers = [] if halo is None or halo_px < 0.5 else [(round(halo_px), halo)]
     for stroke, layer_color in [*layers, (0, color)]:
-        mask, column, row = _text_mask(text, size, anchor, stroke)
+        mask, column, row = _text_mask(text, size, anchor, stroke, bold)
         _blend_mask(pixels, mask, round(x) + column, round(y) + row, layer_color)
 
 
