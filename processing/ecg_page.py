@@ -234,7 +234,7 @@ def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:
         size *= min(1.0, x / max(right - left, 1))
     position = (float(x), float(y))
     if page.layout.labels_may_move:
-        position = min(_label_positions(page, panel, position), key=lambda at: _label_cost(canvas, panel, at, size))
+        position = _clearest(canvas, page, panel, _label_positions(page, panel, position), size)
     return PlacedLabel(
         lead=panel.lead,
         text=panel.label,
@@ -258,11 +258,21 @@ def _label_positions(page: EcgPage, panel: Panel, preferred: tuple[float, float]
     return [(preferred[0] + dx * page.px_per_mm, preferred[1] + dy * page.px_per_mm) for dx, dy in steps]
 
 
-def _label_cost(canvas: InkCanvas, panel: Panel, position: tuple[float, float], size: float) -> int:
-    """Pixels of ink in and around a label; `min` then takes the first position that is free of it."""
-    left, top, right, bottom = text_box(panel.label, *position, size, panel.label_anchor)
+def _clearest(
+    canvas: InkCanvas, page: EcgPage, panel: Panel, positions: list[tuple[float, float]], size: float
+) -> tuple[float, float]:
+    """The first position without ink in or around the label, else the one with the least."""
+    left, top, right, bottom = text_box(panel.label, 0, 0, size, panel.label_anchor, page.style.bold_labels)
     clear = max(round(size / 6), 1)
-    return canvas.ink_in((left - clear, top - clear, right + clear, bottom + clear))
+    least, best = float("inf"), positions[0]
+    for x, y in positions:
+        column, row = round(x), round(y)
+        ink = canvas.ink_in((column + left - clear, row + top - clear, column + right + clear, row + bottom + clear))
+        if ink < least:
+            least, best = ink, (x, y)
+        if not ink:
+            break
+    return best
 
 
 def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:

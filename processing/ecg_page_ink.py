@@ -190,7 +190,8 @@ def text_box(
 @lru_cache(maxsize=512)
 def _text_mask(text: str, size: float, anchor: str, stroke: int, bold: bool) -> tuple[np.ndarray, int, int]:
     """Coverage 0..1 of a text and the offset of its top left pixel from the anchor."""
-    left, top, right, bottom = _font(size, bold).getbbox(text, anchor=anchor, stroke_width=stroke)
+    font = _font(size, bold)
+    left, top, right, bottom = font.getbbox(text, anchor=anchor, stroke_width=stroke)
     column, row = int(np.floor(left)), int(np.floor(top))
     mask = Image.new("L", (int(np.ceil(right)) - column + 1, int(np.ceil(bottom)) - row + 1))
     ImageDraw.Draw(mask).text(
