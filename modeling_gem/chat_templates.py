@@ -1,0 +1,51 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Chat templates: the placeholders of a turn stand in front of its text, whatever their place in the message."""
+
+# A turn's content with all its `<ecg>` and `<image>` placeholders first, a line break, then its text.
+_FLATTEN = (
+    "{%- macro flat(content) -%}"
+    "{%- if content is string -%}{{ content }}{%- else -%}"
+    "{%- set media = content | rejectattr('type', 'equalto', 'text') | list -%}"
+    "{%- for block in media -%}{{ '<ecg>' if block['type'] == 'ecg' else '<image>' }}{%- endfor -%}"
+    "{%- if media -%}{{ '\\n' }}{%- endif -%}"
+    "{%- for block in content if block['type'] == 'text' -%}{{ block['text'] }}{%- endfor -%}"
+    "{%- endif -%}{%- endmacro -%}"
+)
+
+# The original's "llava_v1" conversation (note "human" where vicuna_v1 has "user"). The tokenizer adds BOS itself: written
+# here it would cost the first word its dummy prefix.
+LLAVA_V1 = (
+    _FLATTEN + "{%- set default_system = \"A chat between a curious human and an artificial intelligence assistant. The assistant "
+    "gives helpful, detailed, and polite answers to the human's questions.\" -%}"
+    "{%- if messages[0]['role'] == 'system' -%}{{ flat(messages[0]['content']) + ' ' }}"
+    "{%- else -%}{{ default_system + ' ' }}{%- endif -%}"
+    "{%- for message in messages -%}"
+    "{%- if message['role'] == 'user' -%}{{ 'USER: ' + flat(message['content']) + ' ASSISTANT:' }}"
+    "{%- elif message['role'] == 'assistant' -%}"
+    "{%- generation -%}{{ ' ' + flat(message['content']) + eos_token }}{%- endgeneration -%}"
+    "{%- endif -%}{%- endfor -%}"
+)
+
+CHATML = (
+    _FLATTEN + "{%- for message in messages -%}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{%- if message['role'] == 'assistant' -%}"
+    "{%- generation -%}{{ flat(message['content']) + '<|im_end|>' }}{%- endgeneration -%}{{ '\\n' }}"
+    "{%- else -%}{{ flat(message['content']) + '<|im_end|>\\n' }}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
+)
+
+
+def multimodal_chat_template(text_template: str | None) -> str:
+    """The template for a language model that comes with `text_template`: ChatML and models without one get ours, any
+    other is wrapped so that it sees plain strings."""
+    if text_template is None:
+        return LLAVA_V1
+    if "<|im_start|>" in text_template:
+        return CHATML
+    return (
+        _FLATTEN + "{%- set plain = namespace(messages=[]) -%}{%- for message in messages -%}"
+        "{%- set plain.messages = plain.messages + [dict(message, content=flat(message['content']))] -%}{%- endfor -%}"
+        "{%- set messages = plain.messages -%}" + text_template
+    )

@@ -1,0 +1,176 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Configuration of GEM and of its ECG tower."""
+
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+
+# Settings of a text config that change the logits after the linear head. GEM's head is plain, so anything but the
+# neutral value would be silently wrong.
+NON_PLAIN_HEADS = {
+    "final_logit_softcapping": None,
+    "logit_scale": None,
+    "logits_scaling": 1.0,
+    "lm_head_multiplier": 1.0,
+}
+# Families whose head is not plain although no config field says so.
+REFUSED_TEXT_MODELS = {
+    "gpt2": "its embedding is not called `embed_tokens`",
+    "opt": "its embedding is not called `embed_tokens`",
+    "phi": "its language model head has a bias",
+    "mamba2": "it has no key/value cache",
+}
+
+
+@strict
+class GemEcgConfig(PreTrainedConfig):
+    r"""
+    Configuration of the ECG-CoCa signal tower, a one-dimensional patch transformer.
+
+    Args:
+        hidden_size (`int`, *optional*, defaults to 768): Width of the tower.
+        intermediate_size (`int`, *optional*, defaults to 3072): Width of the feed-forward blocks.
+        num_hidden_layers (`int`, *optional*, defaults to 12): Number of blocks.
+        num_attention_heads (`int`, *optional*, defaults to 12): Heads per block (ECG-CoCa: one per 64 channels).
+        num_leads (`int`, *optional*, defaults to 12): Rows of the signal.
+        seq_length (`int`, *optional*, defaults to 5000): Samples per lead (10 s at 500 Hz).
+        patch_size (`int`, *optional*, defaults to 50): Samples per patch (100 ms at 500 Hz).
+        hidden_act (`str`, *optional*, defaults to `"gelu"`): Activation; ECG-CoCa uses the exact (erf) GELU.
+        layer_norm_eps (`float`, *optional*, defaults to 1e-5): Epsilon of the layer norms.
+        attention_dropout (`float`, *optional*, defaults to 0.0): Dropout of the attention weights.
+        projection_dim (`int`, *optional*): Width of the contrastive embedding in `pooler_output`; `None` leaves the
+            projection out and `pooler_output` is the normalised class token. GEM itself never uses it.
+        initializer_range (`float`, *optional*, defaults to 0.02): Standard deviation of new weights.
+    """
+
+    model_type = "gem_ecg"
+    base_config_key = "ecg_config"
+
+    hidden_size: int = 768
+    intermediate_size: int = 3072
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    num_leads: int = 12
+    seq_length: int = 5000
+    patch_size: int = 50
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-5
+    attention_dropout: float | int = 0.0
+    projection_dim: int | None = None
+    initializer_range: float = 0.02
+
+    @property
+    def num_patches(self) -> int:
+        return self.seq_length // self.patch_size
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens per ECG: the patches and the class token."""
+        return self.num_patches + 1
+
+    def validate_architecture(self):
+        super().validate_architecture()
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"`hidden_size` ({self.hidden_size}) must be a multiple of `num_attention_heads` "
+                f"({self.num_attention_heads})."
+            )
+        if self.seq_length % self.patch_size:
+            raise ValueError(
+                f"`seq_length` ({self.seq_length}) must be a multiple of `patch_size` ({self.patch_size})."
+            )
+
+
+@strict
+class GemConfig(PreTrainedConfig):
+    r"""
+    Configuration of GEM: an ECG tower and an image tower whose tokens reach a causal language model through one shared
+    projector (the ECG tokens pass the ECG projector first).
+
+    Args:
+        ecg_config (`GemEcgConfig` or `dict`, *optional*): The signal tower.
+        vision_config (`PreTrainedConfig` or `dict`, *optional*): Any image tower that gives patch tokens (CLIP, SigLIP,
+            DINOv2 ...). Defaults to CLIP ViT-L/14 at 336 px.
+        text_config (`PreTrainedConfig` or `dict`, *optional*): Any causal language model whose head is a plain linear
+            layer. Defaults to LLaMA.
+        ecg_token_id (`int`, *optional*, defaults to 32001): Placeholder for one ECG token. May lie outside of the
+            embedding table, since placeholders are never embedded.
+        image_token_id (`int`, *optional*, defaults to 32000): Placeholder for one image token.
+        ecg_projector_type (`"linear"` or `"mlp2x_gelu"`, *optional*, defaults to `"linear"`): ECG width -> image width.
+        projector_type (`"linear"` or `"mlp2x_gelu"`, *optional*, defaults to `"mlp2x_gelu"`): The shared projector,
+            image width -> text width.
+        projector_hidden_act (`str`, *optional*, defaults to `"gelu"`): Activation of two-layer projectors.
+        vision_feature_layer (`int`, *optional*, defaults to -2): Hidden state of the image tower that is used. Later
+            blocks are not built.
+        vision_feature_select_strategy (`"default"` or `"full"`, *optional*, defaults to `"default"`): `"default"` drops
+            the first token (CLIP's and DINOv2's class token); use `"full"` for towers without one (SigLIP).
+        image_merge_type (`"flat"` or `"spatial_unpad"`, *optional*, defaults to `"flat"`): How the tiles of an `anyres`
+            picture are joined: one after the other, or as one grid without its padding and with `image_newline` at
+            every row's end (LLaVA-1.6).
+        image_grid_pinpoints (`list`, *optional*): `(height, width)` canvases of `anyres` pictures. `None`: one tile.
+        tie_word_embeddings (`bool`, *optional*, defaults to `False`): Follows the text config.
+    """
+
+    model_type = "gem"
+    sub_configs_defaults = {
+        "vision_config": SubConfigSpec(
+            config_class=AutoConfig,
+            model_type="clip_vision_model",
+            init_kwargs={
+                "hidden_size": 1024,
+                "intermediate_size": 4096,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+                "image_size": 336,
+                "patch_size": 14,
+                "projection_dim": 768,
+            },
+        ),
+        "ecg_config": GemEcgConfig,
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
+    }
+
+    vision_config: dict | PreTrainedConfig | None = None
+    ecg_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+    ecg_token_id: int = 32001
+    image_token_id: int = 32000
+    ecg_projector_type: Literal["linear", "mlp2x_gelu"] = "linear"
+    projector_type: Literal["linear", "mlp2x_gelu"] = "mlp2x_gelu"
+    projector_hidden_act: str = "gelu"
+    vision_feature_layer: int = -2
+    vision_feature_select_strategy: Literal["default", "full"] = "default"
+    image_merge_type: Literal["flat", "spatial_unpad"] = "flat"
+    image_grid_pinpoints: list | None = None
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if not self.tie_word_embeddings and self.text_config.tie_word_embeddings:
+            self.tie_word_embeddings = True
+
+    def validate_architecture(self):
+        super().validate_architecture()
+        text = self.text_config
+        if text.model_type in REFUSED_TEXT_MODELS:
+            raise ValueError(
+                f"Text models of type `{text.model_type}` are refused: {REFUSED_TEXT_MODELS[text.model_type]}, so GEM's "
+                "plain head would give other logits than the source. Use e.g. llama, mistral, qwen3, phi3, gemma3_text."
+            )
+        for name, neutral in NON_PLAIN_HEADS.items():
+            value = getattr(text, name, neutral)
+            if value is not None and value != neutral:
+                raise ValueError(
+                    f"Text models of type `{text.model_type}` with `{name}={value}` are refused: GEM's head is a plain "
+                    "linear layer and would give other logits than the source."
+                )
+        if self.ecg_token_id == self.image_token_id:
+            raise ValueError("`ecg_token_id` and `image_token_id` must differ.")
+        if self.image_merge_type == "spatial_unpad" and not self.image_grid_pinpoints:
+            raise ValueError("`image_merge_type='spatial_unpad'` needs `image_grid_pinpoints`.")
+
+
+__all__ = ["GemConfig", "GemEcgConfig"]

@@ -1,0 +1,118 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`pipeline("ecg-text-to-text")`: records, arrays, pictures or chats in, interpretations out."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from transformers import GenerationConfig, Pipeline
+
+
+GEM_TASK = "ecg-text-to-text"
+PREPROCESS_NAMES = ("question", "image", "modality", "sampling_rate", "leads", "unit")
+POSTPROCESS_NAMES = ("return_measurements", "return_page", "skip_special_tokens")
+
+
+class GemPipeline(Pipeline):
+    r"""
+    Interprets ECGs. Batches are built by the processor, so that each sample may have a signal, a picture, both or neither.
+
+    Example:
+
+    ```python
+    >>> import modeling_gem
+    >>> from transformers import pipeline
+
+    >>> interpret = pipeline("ecg-text-to-text", model=str(modeling_gem.default_checkpoint()))
+    >>> interpret("records500/00000/00001_hr")["generated_text"]
+    >>> interpret(signal, sampling_rate=500, question="What is the heart rate?", return_measurements=True)
+    >>> interpret(["a.hea", "b.dcm", "page.jpg"], batch_size=8)
+    ```"""
+
+    _load_processor = True
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_tokenizer = False
+    _pipeline_calls_generate = True
+    _default_generation_config = GenerationConfig(max_new_tokens=256)
+
+    def _sanitize_parameters(self, generate_kwargs: dict[str, Any] | None = None, **kwargs):
+        preprocess = {name: kwargs.pop(name) for name in PREPROCESS_NAMES if name in kwargs}
+        postprocess = {name: kwargs.pop(name) for name in POSTPROCESS_NAMES if name in kwargs}
+        return preprocess, {**(generate_kwargs or {}), **kwargs}, postprocess
+
+    def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
+        r"""
+        Args:
+            inputs: A path to an ECG or a picture, an array (leads, samples), an `EcgRecord`, a PIL image, a chat, a dict
+                with any of the keyword arguments below and `ecg`; or a list of these (a list comes back), or a dataset or
+                generator (results are yielded as they come).
+            batch_size (`int`, *optional*): Samples per forward pass.
+            question (`str`, *optional*): What to ask; the processor's default question if not given.
+            image (*optional*): A picture that goes with the ECG. If not given, a page is drawn from the signal.
+            modality (`"both"`, `"signal"` or `"image"`, *optional*): What the model sees of a record.
+            sampling_rate, leads, unit (*optional*): Of arrays; see `load_ecg`.
+            return_measurements (`bool`, *optional*): Add `measurements`, the grounding features of the record.
+            return_page (`bool`, *optional*): Add `page`, the picture that the model saw.
+            **kwargs: Everything `generate` takes.
+
+        Returns:
+            A dict with `generated_text` per input.
+        """
+        preprocess, forward, postprocess = self._sanitize_parameters(**kwargs)
+        params = (
+            {**self._preprocess_params, **preprocess},
+            {**self._forward_params, **forward},
+            {**self._postprocess_params, **postprocess},
+        )
+        if self.processor.is_one_input(inputs):
+            return self.run_single([inputs], *params)[0]
+        results = self._run_batches(inputs, batch_size or self._batch_size or 1, params)
+        return list(results) if isinstance(inputs, (list, tuple)) else results
+
+    def _run_batches(self, inputs: Iterable[Any], batch_size: int, params: tuple) -> Iterator[dict[str, Any]]:
+        iterator = iter(inputs)
+        while batch := list(islice(iterator, batch_size)):
+            yield from self.run_single(batch, *params)
+
+    def preprocess(self, inputs: list[Any], **source: Any) -> dict[str, Any]:
+        conversations = [self.processor.build_conversation(item, **source) for item in inputs]
+        model_inputs = self.processor.apply_chat_template(
+            conversations,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            draw_page=False,
+            processor_kwargs={"padding": True},
+        )
+        return {"model_inputs": model_inputs, "conversations": conversations}
+
+    def _forward(self, inputs: dict[str, Any], **generate_kwargs: Any) -> dict[str, Any]:
+        model_inputs = inputs["model_inputs"]
+        generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
+        sequences = self.model.generate(**model_inputs, **generate_kwargs)
+        per_input = sequences.shape[0] // len(inputs["conversations"])
+        answers = sequences[::per_input, model_inputs["input_ids"].shape[1] :]
+        return {"answers": answers, "conversations": inputs["conversations"]}
+
+    def postprocess(
+        self,
+        outputs: dict[str, Any],
+        return_measurements: bool = False,
+        return_page: bool = False,
+        skip_special_tokens: bool = True,
+    ) -> list[dict[str, Any]]:
+        texts = self.processor.post_process_image_text_to_text(
+            outputs["answers"], skip_special_tokens=skip_special_tokens
+        )
+        results = [{"generated_text": text.strip()} for text in texts]
+        for result, conversation in zip(results, outputs["conversations"], strict=True):
+            if return_measurements:
+                result["measurements"] = self.processor.measurements(conversation)
+            if return_page:
+                result["page"] = self.processor.picture(conversation)
+        return results
+
+
+__all__ = ["GEM_TASK", "GemPipeline"]

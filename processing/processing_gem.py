@@ -1,0 +1,403 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Chat + ECG + picture -> tensors."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from PIL import Image
+from transformers import BatchFeature, ProcessorMixin
+from transformers.image_utils import ImageInput, make_flat_list_of_images
+from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
+
+from .ecg_page import render_ecg
+from .ecg_readers import is_picture, load_ecg, load_page_picture
+from .ecg_record import EcgRecord
+from .errors_gem import GemError, PlaceholderError
+from .feature_extraction_gem import is_one_ecg, load_ecgs
+
+
+class GemEcgKwargs(TypedDict, total=False):
+    """
+    sampling_rate (`float`, *optional*): Hz of ECGs given as arrays.
+    leads (`list[str]`, *optional*): Row names of ECGs given as arrays.
+    unit (`str`, *optional*): Unit of ECGs given as arrays, `"mV"` if not given.
+    return_mask (`bool`, *optional*): Also return `ecg_mask`.
+    """
+
+    sampling_rate: float | None
+    leads: list[str] | None
+    unit: str | None
+    return_mask: bool
+
+
+class GemProcessorKwargs(ProcessingKwargs, total=False):
+    ecg_kwargs: GemEcgKwargs
+
+
+class GemProcessor(ProcessorMixin):
+    r"""
+    Joins a [`GemFeatureExtractor`] (signals), a [`GemImageProcessor`] (pictures) and a tokenizer. One `<ecg>` or `<image>`
+    placeholder in the text becomes as many tokens as the tower gives; an `<image>` for which no picture is given is
+    drawn from the ECG.
+
+    Args:
+        image_processor, feature_extractor, tokenizer: The parts.
+        chat_template (`str`, *optional*): Jinja template; puts the placeholders of a turn in front of its text.
+        num_ecg_tokens (`int`, *optional*, defaults to 101): Tokens per ECG.
+        num_image_tokens (`int`, *optional*, defaults to 576): Tokens per picture, or per tile with `anyres`.
+        image_merge_type (`"flat"` or `"spatial_unpad"`, *optional*, defaults to `"flat"`): As in [`GemConfig`].
+        draw_page (`bool`, *optional*, defaults to `True`): Whether a chat with an ECG and no picture gets a page drawn
+            from the signal. `False`: signal only.
+        page_layout (`str`, *optional*, defaults to `"square_12x1"`): Layout of drawn pages, see `render_ecg`.
+        page_size (`list[int]`, *optional*): Height and width in pixels to draw at; `None`: the layout's own.
+        ecg_token, image_token (`str`, *optional*): The placeholders.
+        default_question (`str`, *optional*): What `build_conversation` asks when it is not told.
+        compat (`"gem"`, *optional*): Tokenises as the original code, each stretch of text around a placeholder for itself
+            (with a SentencePiece tokenizer this puts a dummy prefix behind the placeholder).
+    """
+
+    valid_processor_kwargs = GemProcessorKwargs
+    ecg_kwargs: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        image_processor=None,
+        feature_extractor=None,
+        tokenizer=None,
+        chat_template=None,
+        num_ecg_tokens: int = 101,
+        num_image_tokens: int = 576,
+        image_merge_type: str = "flat",
+        draw_page: bool = True,
+        page_layout: str = "square_12x1",
+        page_size: list[int] | None = None,
+        ecg_token: str = "<ecg>",
+        image_token: str = "<image>",
+        default_question: str = "Interpret this ECG.",
+        compat: str | None = None,
+        **kwargs,
+    ):
+        self.num_ecg_tokens = num_ecg_tokens
+        self.num_image_tokens = num_image_tokens
+        self.image_merge_type = image_merge_type
+        self.draw_page = draw_page
+        self.page_layout = page_layout
+        self.page_size = page_size
+        self.ecg_token = ecg_token
+        self.image_token = image_token
+        self.default_question = default_question
+        self.compat = compat
+        self.ecg_token_id = tokenizer.convert_tokens_to_ids(ecg_token)
+        self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
+        super().__init__(image_processor, feature_extractor, tokenizer, chat_template=chat_template, **kwargs)
+
+    def __call__(
+        self,
+        images: ImageInput | None = None,
+        text: str | list[str] | None = None,
+        ecgs: Any = None,
+        **kwargs: Unpack[GemProcessorKwargs],
+    ) -> BatchFeature:
+        r"""
+        Args:
+            images: Pictures in the order of the `<image>` placeholders of all texts. If there are none, each `<image>` is
+                drawn from the ECG with the same number.
+            text: One prompt or several.
+            ecgs: ECGs in the order of the `<ecg>` placeholders: paths, `EcgRecord`s, arrays (leads, samples) ...
+
+        Returns:
+            `BatchFeature` with `input_ids`, `attention_mask`, and where given `ecg_values` (num_ecgs, leads, samples),
+            `pixel_values` and, for `anyres`, `image_sizes`.
+
+        Raises:
+            PlaceholderError: Placeholders and ECGs or pictures differ in number, or truncation cut placeholders.
+            GemError: An ECG cannot be read.
+        """
+        if text is None:
+            raise PlaceholderError("GEM reads ECGs through a prompt: give `text` with `<ecg>` or `<image>` placeholders.")
+        images, text, _, _ = self.prepare_inputs_layout(images=images, text=text)
+        if self.compat == "gem":
+            # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
+            text = [f" {sample}" if sample.startswith(" ") else sample for sample in text]
+        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
+        ecg_kwargs = dict(merged["ecg_kwargs"])
+        source = {name: ecg_kwargs.pop(name, None) for name in ("sampling_rate", "leads", "unit")}
+        records = [] if ecgs is None else load_ecgs(ecgs, **source)
+
+        num_images = sum(sample.count(self.image_token) for sample in text)
+        if images is None and num_images and num_images == len(records):
+            images = [self.page(record) for record in records]
+        images = [] if images is None else make_flat_list_of_images(images)
+        self._check_counts(text, "ecg", len(records))
+        self._check_counts(text, "image", len(images))
+
+        ecg_inputs = self.feature_extractor(records, **ecg_kwargs) if records else {}
+        image_inputs = self.image_processor(images, **merged["images_kwargs"]) if images else {}
+        image_lengths = self._image_lengths(image_inputs, len(images))
+        text_kwargs = merged["text_kwargs"]
+        return_tensors = text_kwargs.pop("return_tensors", None)
+        return_offsets = merged["return_text_replacement_offsets"]
+        return_types = merged["return_mm_token_type_ids"]
+        for key in ("return_text_replacement_offsets", "return_mm_token_type_ids"):
+            text_kwargs.pop(key, None)
+        text, offsets = self.get_text_with_replacements(
+            text,
+            [self.image_token * length for length in image_lengths],
+            ecgs_replacements=[self.ecg_token * self.num_ecg_tokens] * len(records),
+        )
+        text_inputs = self.tokenizer(text, **text_kwargs)
+        self._check_special_mm_tokens(text, text_inputs, modalities=["image", "ecg"])
+        if return_offsets:
+            text_inputs["text_replacement_offsets"] = offsets
+        if return_types:
+            text_inputs["mm_token_type_ids"] = self.create_mm_token_type_ids(text_inputs["input_ids"])
+        return BatchFeature(
+            {**text_inputs, **ecg_inputs, **image_inputs},
+            tensor_type=return_tensors,
+            skip_tensor_conversion=self.skip_tensor_conversion,
+        )
+
+    def apply_chat_template(self, conversation, *args, draw_page: bool | None = None, **kwargs):
+        r"""
+        As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
+        "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}`. A picture block without a picture is
+        drawn from the ECG before it.
+
+        Args:
+            draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add such a block to ECGs of a
+                conversation that has no picture.
+        """
+        draw = self.draw_page if draw_page is None else draw_page
+        is_batched = isinstance(conversation[0], (list, tuple))
+        conversations = [self._with_page_blocks(c, draw) for c in (conversation if is_batched else [conversation])]
+        return super().apply_chat_template(conversations if is_batched else conversations[0], *args, **kwargs)
+
+    def build_conversation(
+        self,
+        source: Any,
+        question: str | None = None,
+        image: Any = None,
+        modality: str = "both",
+        **ecg_kwargs: Any,
+    ) -> list[dict]:
+        r"""
+        The chat that asks `question` about anything an ECG may come as.
+
+        Args:
+            source: A path to an ECG or a picture, an array (leads, samples), an `EcgRecord`, a PIL image, a finished chat
+                (returned with its records loaded), or a dict with `ecg` and any argument of this method.
+            question: What to ask; `default_question` if not given.
+            image: A picture that goes with the ECG; if not given, a page is drawn.
+            modality: `"both"`, `"signal"` (no picture) or `"image"` (only the picture).
+            **ecg_kwargs: `sampling_rate`, `leads`, `unit` of arrays.
+
+        Raises:
+            GemError: The source is none of these, cannot be read, or gives nothing to look at.
+        """
+        if is_chat(source):
+            return self._load_chat(source, modality)
+        if isinstance(source, dict) and "ecg" in source:
+            options = {"question": question, "image": image, "modality": modality, **ecg_kwargs}
+            return self.build_conversation(source["ecg"], **(options | {k: v for k, v in source.items() if k != "ecg"}))
+        if modality not in ("both", "signal", "image"):
+            raise GemError(f"`modality` is 'both', 'signal' or 'image', got {modality!r}.")
+        content: list[dict[str, Any]] = []
+        if isinstance(source, Image.Image) or (isinstance(source, (str, Path)) and is_picture(source)):
+            if modality == "signal":
+                raise PlaceholderError(f"{source}: a picture has no signal; use `modality='image'` or give the record.")
+            image = source
+        elif source is not None:
+            record = load_ecgs(source, **ecg_kwargs)[0]
+            if modality != "image":
+                content.append({"type": "ecg", "ecg": record})
+            elif image is None:
+                image = self.page(record)
+            if image is None and modality == "both" and self.draw_page:
+                image = self.page(record)
+        if image is not None and modality != "signal":
+            content.append({"type": "image", "image": image if isinstance(image, Image.Image) else load_page_picture(image)})
+        content.append({"type": "text", "text": question or self.default_question})
+        return [{"role": "user", "content": content}]
+
+    def _load_chat(self, conversation: list[dict], modality: str) -> list[dict]:
+        loaded = self._with_page_blocks(conversation, self.draw_page and modality == "both")
+        return [
+            {
+                **message,
+                "content": [
+                    {"type": "ecg", "ecg": self._load_block(block)} if block["type"] == "ecg" else block
+                    for block in message["content"]
+                ]
+                if isinstance(message.get("content"), list)
+                else message.get("content"),
+            }
+            for message in loaded
+        ]
+
+    @staticmethod
+    def is_one_input(source: Any) -> bool:
+        """Whether `build_conversation` takes `source` as it is, or it is a collection of such sources."""
+        return isinstance(source, (dict, Image.Image)) or is_chat(source) or is_one_ecg(source)
+
+    def measurements(self, conversation: list[dict]) -> dict | None:
+        """The grounding features (`machine_measurements` layout) of the first ECG of a built conversation."""
+        from .ecg_features import extract_features
+
+        record = next((b["ecg"] for b in content_blocks(conversation) if b["type"] == "ecg"), None)
+        return None if record is None else extract_features(record).to_dict()
+
+    @staticmethod
+    def picture(conversation: list[dict]) -> Image.Image | None:
+        """The first picture of a built conversation."""
+        return next((b["image"] for b in content_blocks(conversation) if b["type"] == "image" and "image" in b), None)
+
+    def page(self, record: EcgRecord) -> Image.Image:
+        """The page that stands for `record` as a picture."""
+        size = None if self.page_size is None else tuple(self.page_size)
+        return Image.fromarray(np.asarray(render_ecg(record, layout=self.page_layout, size=size)))
+
+    @staticmethod
+    def _with_page_blocks(conversation: list[dict], draw: bool) -> list[dict]:
+        if not draw or any(block["type"].startswith("image") for block in content_blocks(conversation)):
+            return conversation
+        paged = []
+        for message in conversation:
+            content = message.get("content")
+            if isinstance(content, list):
+                pairs = ([b, {"type": "image"}] if b["type"] == "ecg" else [b] for b in content)
+                content = [block for pair in pairs for block in pair]
+            paged.append({**message, "content": content})
+        return paged
+
+    def _multimodal_inputs_from_conversations(self, conversations, audio_loading_params, load_audio_from_video=False):
+        records: list[EcgRecord] = []
+        for conversation in conversations:
+            record = None
+            for message in conversation:
+                if not isinstance(message.get("content"), list):
+                    continue
+                filled = []
+                for block in message["content"]:
+                    if block["type"] == "ecg":
+                        record = self._load_block(block)
+                        records.append(record)
+                    elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
+                        if record is None:
+                            raise PlaceholderError("A picture block holds no picture and no ECG stands before it to draw.")
+                        block = {"type": "image", "image": self.page(record)}
+                    filled.append(block)
+                message["content"] = filled
+        images, videos, audios, extra = super()._multimodal_inputs_from_conversations(
+            conversations, audio_loading_params, load_audio_from_video
+        )
+        return images, videos, audios, {**extra, **({"ecgs": records} if records else {})}
+
+    @staticmethod
+    def _load_block(block: dict[str, Any]) -> EcgRecord:
+        for key in ("ecg", "path"):
+            if block.get(key) is not None:
+                source = {name: block.get(name) for name in ("sampling_rate", "leads", "unit")}
+                return load_ecgs(block[key], **source)[0] if key == "ecg" else load_ecg(block[key], **source)
+        raise PlaceholderError('An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.')
+
+    def _check_counts(self, text: list[str], modality: str, given: int) -> None:
+        token = getattr(self, f"{modality}_token")
+        counts = [sample.count(token) for sample in text]
+        if sum(counts) != given:
+            where = f" (per prompt: {counts})" if len(text) > 1 else ""
+            name = {"ecg": "ECG", "image": "picture"}[modality]
+            raise PlaceholderError(
+                f"The text holds {sum(counts)} {token} placeholder(s){where}, but {given} {name}(s) were given. Write one "
+                f"{token} per {name}, in the same order."
+            )
+
+    def _image_lengths(self, image_inputs: Any, num_images: int) -> list[int]:
+        if "image_sizes" not in image_inputs:
+            return [self.num_image_tokens] * num_images
+        return [self.image_length(tuple(int(edge) for edge in size)) for size in image_inputs["image_sizes"]]
+
+    def image_length(self, image_size: tuple[int, int]) -> int:
+        """Tokens of a picture of `(height, width)` pixels."""
+        if self.image_processor.image_aspect_ratio != "anyres":
+            return self.num_image_tokens
+        rows, columns = self.image_processor.tile_grid(image_size)
+        if self.image_merge_type == "flat":
+            return self.num_image_tokens * (1 + rows * columns)
+        side = int(self.num_image_tokens**0.5)
+        height, width = rows * side, columns * side
+        # The same letterbox arithmetic as in the model: what LLaVA's unpadding keeps of the joined tiles.
+        if image_size[1] / image_size[0] > width / height:
+            height -= 2 * ((height - int(image_size[0] * (width / image_size[1]))) // 2)
+        else:
+            width -= 2 * ((width - int(image_size[1] * (height / image_size[0]))) // 2)
+        return self.num_image_tokens + height * (width + 1)
+
+    def get_text_with_replacements(
+        self, text, images_replacements=(), videos_replacements=(), audio_replacements=(), ecgs_replacements=()
+    ):
+        """Expands `<image>` and `<ecg>` in one pass, so that the offsets of the assistant mask stay right."""
+        pattern = re.compile(f"(?P<image>{re.escape(self.image_token)})|(?P<ecg>{re.escape(self.ecg_token)})")
+        replacements: dict[str, Iterator[str]] = {"image": iter(images_replacements), "ecg": iter(ecgs_replacements)}
+        expanded, batch_offsets = [], []
+        for sample in text:
+            pieces, offsets, last, shift = [], [], 0, 0
+            for match in pattern.finditer(sample):
+                start, end = match.span()
+                replacement = next(replacements[match.lastgroup])
+                if self.compat == "gem" and end < len(sample) and not pattern.match(sample, end):
+                    # What the slow tokenizer's dummy prefix for the next stretch of text amounts to.
+                    replacement += " "
+                pieces += [sample[last:start], replacement]
+                new_span = (start + shift, start + shift + len(replacement))
+                offsets.append(
+                    {
+                        "type": match.lastgroup,
+                        "span": (start, end),
+                        "new_span": new_span,
+                        "text": match.group(),
+                        "replacement": replacement,
+                    }
+                )
+                shift += len(replacement) - (end - start)
+                last = end
+            expanded.append("".join([*pieces, sample[last:]]))
+            batch_offsets.append(offsets)
+        return expanded, batch_offsets
+
+    def create_mm_token_type_ids(self, input_ids: list) -> list[list[int]]:
+        """0 text, 1 picture, 4 ECG (2 and 3 are video and audio in Transformers)."""
+        rows = [np.asarray(row) for row in input_ids]
+        return [((row == self.image_token_id) * 1 + (row == self.ecg_token_id) * 4).tolist() for row in rows]
+
+    @property
+    def all_special_multimodal_tokens(self) -> list[str]:
+        return [self.image_token, self.ecg_token]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        parts = (self.tokenizer, self.image_processor, self.feature_extractor)
+        return [name for part in parts for name in part.model_input_names]
+
+    def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
+        if image_sizes is None:
+            return MultiModalData()
+        anyres = self.image_processor.image_aspect_ratio == "anyres"
+        grids = [self.image_processor.tile_grid(tuple(size)) if anyres else (0, 0) for size in image_sizes]
+        return MultiModalData(
+            num_image_tokens=[self.image_length(tuple(size)) for size in image_sizes],
+            num_image_patches=[1 + rows * columns for rows, columns in grids],
+        )
+
+
+def is_chat(source: Any) -> bool:
+    return isinstance(source, (list, tuple)) and len(source) > 0 and isinstance(source[0], dict) and "role" in source[0]
+
+
+def content_blocks(conversation: list[dict]) -> list[dict]:
+    return [block for m in conversation if isinstance(m.get("content"), list) for block in m["content"]]
+
+
+__all__ = ["GemProcessor", "GemProcessorKwargs"]
