@@ -20,8 +20,8 @@ MIN_GAIN = 2.5
 # A trace overflows its page when it is off the paper, or neighbours have crossed, for a longer share of the time.
 MAX_SHARE_OFF_PAPER = 0.002
 MAX_SHARE_CROSSED = 0.02
-# With more samples per px, only the extremes of each run can be seen.
-MAX_SAMPLES_PER_PX = 8
+# Of the samples within half a px, only the extremes can be seen.
+RUNS_PER_PX = 2
 SEPARATOR_MM = 3.15
 
 
@@ -206,9 +206,9 @@ def _trace(page: EcgPage, panel: Panel) -> np.ndarray | None:
         panel.x + seconds * page.layout.speed,
         panel.baseline - panel.sign * page.layout.gain * samples.astype(np.float64),
     )
-    samples_per_px = rate / (page.layout.speed * page.px_per_mm)
-    if samples_per_px > MAX_SAMPLES_PER_PX:
-        x, y = _extremes(x, y, run=int(samples_per_px / (MAX_SAMPLES_PER_PX / 2)))
+    run = int(rate / (page.layout.speed * page.px_per_mm * RUNS_PER_PX))
+    if run > 2:
+        x, y = _extremes(x, y, run)
     # Agg's clipping loses precision far off the paper.
     return np.stack([x, np.clip(y, -1e5, 1e5)], axis=1)
 
@@ -231,7 +231,7 @@ def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:
     x, y = page.mm_to_px(panel.label_x, panel.label_y)
     if panel.label_anchor == "rs":
         left, _, right, _ = text_box(panel.label, x, y, size, "rs", page.style.bold_labels)
-        size *= min(1.0, x / max(right - left, 1))
+        size *= min(1.0, 0.96 * x / max(right - left, 1))
     position = (float(x), float(y))
     if page.layout.labels_may_move:
         position = _clearest(canvas, page, panel, _label_positions(page, panel, position), size)

@@ -9,9 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from .ecg_page_style import Color, PageStyle
 
 POINTS_PER_MM = 72 / 25.4
-# Below these resolutions (px per mm) lines moved to whole pixels stand unevenly, and 1-mm lines merge to a tint.
+# Below this resolution (px per mm) lines moved to whole pixels would stand unevenly.
 SNAP_FROM = 4.0
-MINOR_GRID_FROM = 2.0
 # matplotlib's default `path.simplify_threshold` (px), with which the authors' pages were drawn.
 SIMPLIFY_PX = 1 / 9
 
@@ -81,7 +80,7 @@ def _grid_positions(
         mm = np.arange(0, extent)
         positions = origin + direction * mm * px_per_mm
         is_major = mm % 5 == 0
-        is_minor = ~is_major & (grid == "mm" and px_per_mm >= MINOR_GRID_FROM)
+        is_minor = ~is_major & (grid == "mm")
         axes.append((positions[is_major & (grid != "none")], positions[is_minor]))
     return axes[0], axes[1]
 
@@ -177,14 +176,15 @@ def text_box(
     text: str, x: float, y: float, size: float, anchor: str = "ls", bold: bool = False
 ) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) px of `text` set in `size` px at the Pillow anchor (x, y)."""
-    left, top, right, bottom = _font(_font_size(size), bold).getbbox(text, anchor=anchor)
+    left, top, right, bottom = _text_extent(text, _font_size(size), anchor, bold)
     column, row = round(x), round(y)
-    return (
-        column + int(np.floor(left)),
-        row + int(np.floor(top)),
-        column + int(np.ceil(right)),
-        row + int(np.ceil(bottom)),
-    )
+    return column + left, row + top, column + right, row + bottom
+
+
+@lru_cache(maxsize=512)
+def _text_extent(text: str, size: float, anchor: str, bold: bool) -> tuple[int, int, int, int]:
+    left, top, right, bottom = _font(size, bold).getbbox(text, anchor=anchor)
+    return int(np.floor(left)), int(np.floor(top)), int(np.ceil(right)), int(np.ceil(bottom))
 
 
 @lru_cache(maxsize=512)

@@ -265,7 +265,7 @@ def _panel(
         stop=stop,
         x=x,
         baseline=baseline,
-        label_x=13.5 if in_margin else x + 1.5,
+        label_x=13.8 if in_margin else x + 1.5,
         # DejaVu's capitals are 0.73 em high.
         label_y=baseline + 0.365 * label_mm if in_margin else baseline - min(10.5, 0.42 * pitch),
         sign=-1 if lead.startswith("-") else 1,

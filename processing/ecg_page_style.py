@@ -8,7 +8,7 @@ from .errors_gem import GemError
 Color = tuple[int, int, int]
 # Below each resolution (px per mm): trace, label and text in points. The first row is for one 336-px tile, where
 # 1.5 pt gives 83 % ink in the darkest pixel of a column against 53 % with 0.75 pt; the second is for 672 px.
-_WIDTHS_PT = ((2.0, (1.5, 18.0, 15.0)), (4.0, (1.0, 16.0, 12.0)), (float("inf"), (1.0, 14.0, 9.0)))
+_WIDTHS_PT = ((2.0, (1.5, 17.0, 15.0)), (4.0, (1.0, 16.0, 12.0)), (float("inf"), (1.0, 14.0, 9.0)))
 _PAPER_FIELDS = ("paper", "minor", "major", "grid", "grid_pt", "frame_pt")
 
 
