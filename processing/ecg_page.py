@@ -135,11 +135,10 @@ def _fit_picture(
             f"{plan.name} would be {width} x {height} px at {scale:.3g} px/mm; a page has {PX_PER_MM_BOUNDS[0]:g} to "
             f"{PX_PER_MM_BOUNDS[1]:g} px/mm and at most {MAX_PIXELS:,} pixels."
         )
-    return (
-        (height, width),
-        scale,
-        (float((width - plan.width * scale) // 2), float((height - plan.height * scale) // 2)),
+    left, top = (
+        max((side - extent * scale) // 2, 0.0) for side, extent in ((width, plan.width), (height, plan.height))
     )
+    return (height, width), scale, (left, top)
 
 
 def _samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | None:

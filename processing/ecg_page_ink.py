@@ -36,7 +36,7 @@ def grid_background(
     height, width = shape
     left, top = origin
     right, bottom = left + paper_mm[0] * px_per_mm, top + paper_mm[1] * px_per_mm
-    rows, columns = slice(round(top), round(bottom)), slice(round(left), round(right))
+    rows, columns = slice(round(top), min(round(bottom), height)), slice(round(left), round(right))
     line_px, frame_px = (points / POINTS_PER_MM * px_per_mm for points in (style.grid_pt, style.frame_pt))
     snap = px_per_mm >= SNAP_FROM
     along_x, along_y = _grid_positions(paper_mm, px_per_mm, left, bottom, style.grid)
