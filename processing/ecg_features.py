@@ -1,0 +1,299 @@
+"""Grounding features: what a cardiologist would measure in an ECG, per lead and beat and for the whole record."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .ecg_delineation import Delineation, DelineationSettings, delineate
+from .ecg_filters import WORKING_RATE
+from .ecg_measurements import BeatMeasures, measure_beats, st_form
+from .ecg_record import STANDARD_LEADS, EcgRecord
+from .ecg_record_measures import (
+    LEAD_MEASURES,
+    axes,
+    findings,
+    intervals,
+    lead_measures,
+    limb_lead_reversal,
+    qrs_patterns,
+    rhythm,
+    signal_quality,
+    voltages,
+)
+from .errors_gem import EcgFormatError, EcgLeadError
+
+# The paper's 14 sequences (section 3.2), in its order; digits after the decimal point.
+SEQUENCES = {
+    "Heart Rate": 0,
+    "RR Interval 1": 0,
+    "RR Interval 2": 0,
+    "P Amplitude": 3,
+    "P Duration": 0,
+    "PR Interval": 0,
+    "QRS Amplitude": 3,
+    "QRS Duration": 0,
+    "T Amplitude": 3,
+    "T Duration": 0,
+    "ST Duration": 0,
+    "ST Form": None,
+    "QT Interval": 0,
+    "QTc Interval": 0,
+}
+WAVES = ("P", "QRS", "T")
+
+
+@dataclass(frozen=True, eq=False)
+class EcgFeatures:
+    """The measurements of one ECG. NaN (in dictionaries `None`) where a wave is absent; nothing is ever guessed.
+
+    Attributes:
+        leads: lead names, one per row of the arrays.
+        beat_times: R peak of every beat in s from the start, `(beats,)`.
+        sequences: the paper's 14 sequences, name -> `(leads, beats)`:
+            Heart Rate (bpm, 60000 / RR Interval 1; of the first beat from RR Interval 2), RR Interval 1 and 2 (ms, to
+            the previous and the next beat), P/T Amplitude (signed mV at the wave's peak against the PR segment), QRS
+            Amplitude (mV, highest minus lowest point), P/QRS/T Duration (ms, onset to offset), PR Interval (ms, P
+            onset to QRS onset), ST Duration (ms, J point to T onset), ST Form (direction from J to J+80 ms, with
+            `elevated`/`depressed` beyond 0.1 mV at J+60), QT Interval (ms, QRS onset to T offset), QTc Interval (ms,
+            Bazett 1920 with RR Interval 1).
+        waves: `"P"`, `"QRS"`, `"T"` -> onset, peak, offset in s, `(leads, beats, 3)`.
+        beat_waves: the same for the heart as a whole, `(beats, 3)`.
+        heart_rate: bpm, 60000 / mean RR. rr_interval: mean, ms. rr_variability: SD of the RR over their mean.
+        rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
+        p_present: a P wave goes before more than half of the beats.
+        p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the beats of the heart's own marks
+            (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
+        qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
+        p_axis, qrs_axis, t_axis: degrees in the frontal plane, from net areas.
+        sokolow_lyon, cornell: mV. r_transition: first chest lead with R above S. poor_r_progression, low_voltage.
+        lead_values: medians over the beats, name -> `(leads,)`: `p_amplitude`, `q_amplitude`, `r_amplitude`,
+            `s_amplitude`, `qrs_amplitude`, `t_amplitude`, ST level `st_j`, `st_j60`, `st_j80` (signed mV),
+            `q_duration` (ms), `qrs_area` (mV ms).
+        t_inversion, pathological_q: leads. qrs_patterns: lead -> letters such as `qRs`.
+        limb_lead_reversal: the electrodes that seem exchanged, or `None`.
+        quality: lead -> `missing`, `flat`, `clipped`, `noise`, `wander`, `verdict`.
+        pacing_spikes: times in s.
+        note: why there are no beats, where there are none.
+    """
+
+    leads: tuple[str, ...]
+    sampling_rate: float
+    duration: float
+    beat_times: np.ndarray
+    sequences: Mapping[str, np.ndarray]
+    waves: Mapping[str, np.ndarray]
+    beat_waves: Mapping[str, np.ndarray]
+    lead_values: Mapping[str, np.ndarray]
+    record_id: str | None = None
+    compat: str | None = None
+    heart_rate: float = math.nan
+    rr_interval: float = math.nan
+    rr_variability: float = math.nan
+    rhythm_regularity: str | None = None
+    p_present: bool = False
+    p_duration: float = math.nan
+    pr_interval: float = math.nan
+    qrs_duration: float = math.nan
+    qt_interval: float = math.nan
+    qtc_bazett: float = math.nan
+    qtc_fridericia: float = math.nan
+    p_axis: float = math.nan
+    qrs_axis: float = math.nan
+    t_axis: float = math.nan
+    sokolow_lyon: float = math.nan
+    cornell: float = math.nan
+    r_transition: str | None = None
+    poor_r_progression: bool = False
+    low_voltage: bool = False
+    t_inversion: tuple[str, ...] = ()
+    pathological_q: tuple[str, ...] = ()
+    qrs_patterns: Mapping[str, str] = field(default_factory=dict)
+    limb_lead_reversal: str | None = None
+    quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    note: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"EcgFeatures({self.record_id or 'ECG'!r}, {len(self.leads)} leads, {len(self.beat_times)} beats, "
+            f"HR {self.heart_rate:.0f} bpm, PR {self.pr_interval:.0f}, QRS {self.qrs_duration:.0f}, "
+            f"QT {self.qt_interval:.0f} ms)"
+        )
+
+    def sequence(self, name: str, lead: str) -> np.ndarray:
+        """One of the 14 sequences in one lead, `(beats,)`.
+
+        Raises:
+            EcgLeadError: the record has no such lead.
+        """
+        return self.sequences[name][self._row(lead)]
+
+    def lead_value(self, name: str, lead: str) -> float:
+        """One of `lead_values` in one lead.
+
+        Raises:
+            EcgLeadError: the record has no such lead.
+        """
+        return float(self.lead_values[name][self._row(lead)])
+
+    def _row(self, lead: str) -> int:
+        if lead not in self.leads:
+            raise EcgLeadError(f"{self.record_id or 'ECG'}: no lead {lead!r}; measured were {list(self.leads)}.")
+        return self.leads.index(lead)
+
+    @property
+    def st_level(self) -> dict[str, dict[str, float]]:
+        """Lead -> ST level in mV at `J`, `J+60` and `J+80` ms, median over the beats."""
+        points = {"J": "st_j", "J+60": "st_j60", "J+80": "st_j80"}
+        return {
+            lead: {point: float(self.lead_values[name][i]) for point, name in points.items()}
+            for i, lead in enumerate(self.leads)
+        }
+
+    def to_dict(self, full: bool = False) -> dict[str, Any]:
+        """Plain values for JSON: lead -> each of the 14 names -> one value per beat, `None` where a wave is absent.
+
+        That is the layout of `machine_measurements` in ECG-Grounding; ms and bpm are whole numbers, mV have three
+        digits. `full=True` adds the key `"record"` with all the rest: beat times, marks, global and lead measures.
+        """
+        from .ecg_features_io import features_to_dict
+
+        return features_to_dict(self, full)
+
+    @classmethod
+    def from_dict(cls, measurements: Mapping[str, Any]) -> "EcgFeatures":
+        """The features of a dictionary that `to_dict` made; without `"record"` only the 14 sequences are known.
+
+        Values may also be the comma-separated strings of published rows.
+
+        Raises:
+            EcgFormatError: a sequence is unknown or missing, or its length differs from the others'.
+        """
+        from .ecg_features_io import features_from_dict
+
+        return features_from_dict(measurements)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`, one row per lead and beat: `lead`, `beat` (from 1), `time` (s), the 14 sequences."""
+        from .ecg_features_io import features_to_pandas
+
+        return features_to_pandas(self)
+
+
+def extract_features(
+    ecg: EcgRecord | np.ndarray | Sequence,
+    sampling_rate: float | None = None,
+    *,
+    leads: Sequence[str] | None = None,
+    settings: DelineationSettings | None = None,
+) -> EcgFeatures:
+    """Measures an ECG: 14 sequences per lead and beat, and the record as a whole.
+
+    Args:
+        ecg: an `EcgRecord`, or mV as `(leads, samples)` or `(samples,)`.
+        sampling_rate: Hz; needed with arrays.
+        leads: names of an array's rows; 12 rows are the standard order without it.
+        settings: constants of the delineation.
+
+    Returns:
+        The features. A signal without heartbeats (flat, empty, too short) has none, and says so in `note`.
+
+    Raises:
+        EcgFormatError: the array has not two dimensions or no samples, or the sampling rate is missing.
+        EcgLeadError: the rows have no names, or not one each.
+    """
+    record = ecg if isinstance(ecg, EcgRecord) else _as_record(ecg, sampling_rate, leads)
+    signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
+    delineation = delineate(signal, record.sampling_rate, settings)
+    if delineation is None:
+        return _without_beats(record, signal)
+    beats = measure_beats(delineation)
+    values = lead_measures(beats)
+    record_intervals = intervals(delineation, beats)
+    quality = signal_quality(signal, delineation, beats.level)
+    return EcgFeatures(
+        leads=record.leads,
+        sampling_rate=record.sampling_rate,
+        duration=record.duration,
+        record_id=record.record_id,
+        beat_times=np.round(delineation.qrs.overall[:, 1] / WORKING_RATE, 4),
+        sequences=_sequences(beats),
+        waves=dict(zip(WAVES, _times(delineation, "per_lead"), strict=True)),
+        beat_waves=dict(zip(WAVES, _times(delineation, "overall"), strict=True)),
+        lead_values=values,
+        **record_intervals,
+        **rhythm(beats.rr_after[:-1]),
+        **axes(record.leads, beats),
+        **voltages(record.leads, values),
+        **findings(record.leads, values),
+        qrs_patterns=qrs_patterns(record.leads, delineation, beats),
+        limb_lead_reversal=limb_lead_reversal(record.leads, values, record_intervals["qrs_duration"]),
+        quality=dict(zip(record.leads, quality, strict=True)),
+        pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
+    )
+
+
+def _as_record(array: Any, sampling_rate: float | None, leads: Sequence[str] | None) -> EcgRecord:
+    if sampling_rate is None:
+        raise EcgFormatError("extract_features: an array needs `sampling_rate` in Hz.")
+    signal = np.asarray(array, dtype=np.float32)
+    signal = signal[None] if signal.ndim == 1 else signal
+    if leads is None:
+        if signal.ndim == 2 and len(signal) != len(STANDARD_LEADS):
+            raise EcgLeadError(
+                f"extract_features: {len(signal)} rows without names; pass `leads=`, one name per row "
+                "(an array is (leads, samples); is yours transposed?)."
+            )
+        leads = STANDARD_LEADS
+    return EcgRecord(signal=signal, leads=tuple(leads), sampling_rate=sampling_rate)
+
+
+def _without_beats(record: EcgRecord, signal: np.ndarray) -> EcgFeatures:
+    lead_count = len(record.leads)
+    empty = np.zeros((lead_count, 0))
+    return EcgFeatures(
+        leads=record.leads,
+        sampling_rate=record.sampling_rate,
+        duration=record.duration,
+        record_id=record.record_id,
+        beat_times=np.zeros(0),
+        sequences={name: empty.astype(object) if digits is None else empty for name, digits in SEQUENCES.items()},
+        waves={wave: np.zeros((lead_count, 0, 3)) for wave in WAVES},
+        beat_waves={wave: np.zeros((0, 3)) for wave in WAVES},
+        lead_values={name: np.full(lead_count, np.nan) for name in LEAD_MEASURES},
+        quality=dict(zip(record.leads, signal_quality(signal, None, None), strict=True)),
+        note=f"no heartbeat found in {record.duration:.2f} s",
+    )
+
+
+def _sequences(beats: BeatMeasures) -> dict[str, np.ndarray]:
+    shape = beats.qrs_duration.shape
+    measured = np.isfinite(beats.qrs_duration)
+    before, after = (np.where(measured, rr, np.nan) for rr in (beats.rr_before, beats.rr_after))
+    values = (
+        60000 / np.where(np.isfinite(before), before, after),
+        before,
+        after,
+        beats.p_amplitude,
+        beats.p_duration,
+        beats.pr_interval,
+        beats.qrs_amplitude,
+        beats.qrs_duration,
+        beats.t_amplitude,
+        beats.t_duration,
+        beats.st_duration,
+        st_form(beats.st_j, beats.st_j60, beats.st_j80),
+        beats.qt_interval,
+        beats.qtc_interval,
+    )
+    return {name: np.broadcast_to(value, shape) for name, value in zip(SEQUENCES, values, strict=True)}
+
+
+def _times(delineation: Delineation, scope: str) -> list[np.ndarray]:
+    return [getattr(wave, scope) / WORKING_RATE for wave in (delineation.p, delineation.qrs, delineation.t)]
+
+
+__all__ = ["SEQUENCES", "EcgFeatures", "extract_features"]

@@ -1,0 +1,181 @@
+"""What the marks of a delineation measure: amplitudes, durations, intervals and ST levels of every lead and beat."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ecg_delineation import Delineation
+from .ecg_filters import WORKING_RATE, moving_average
+from .ecg_qrs import windows
+
+MS = 1000 / WORKING_RATE  # ms per sample
+AMPLITUDE_SMOOTHING_S = 0.006
+ISOELECTRIC_GAP_S = 0.004  # the isoelectric level is read just before the QRS onset, on the PR segment
+ISOELECTRIC_S = 0.012
+MIN_R_MV = 0.05  # below this there is no R wave: the complex is a QS
+Q_EDGE_MV = 0.02  # a Q wave lasts while the signal is below this
+HORIZONTAL_ST_MV = 0.05  # J to J+80: less change is horizontal
+ST_DEVIATION_MV = 0.1  # AHA/ACCF/HRS 2009 part VI: the usual threshold of ST elevation and depression
+
+
+@dataclass(frozen=True)
+class BeatMeasures:
+    """Every value is `(leads, beats)`, NaN where its wave is absent: mV (signed, against the PR segment) or ms.
+
+    `rr_before` and `rr_after` are `(beats,)` ms, NaN at the ends; `level` is the signal in mV against the isoelectric
+    line, `(leads, samples at 500 Hz)`; areas are mV ms.
+    """
+
+    level: np.ndarray
+    rr_before: np.ndarray
+    rr_after: np.ndarray
+    p_amplitude: np.ndarray
+    p_duration: np.ndarray
+    p_area: np.ndarray
+    pr_interval: np.ndarray
+    q_amplitude: np.ndarray
+    q_duration: np.ndarray
+    r_amplitude: np.ndarray
+    s_amplitude: np.ndarray
+    qrs_amplitude: np.ndarray
+    qrs_duration: np.ndarray
+    qrs_area: np.ndarray
+    st_j: np.ndarray
+    st_j60: np.ndarray
+    st_j80: np.ndarray
+    st_duration: np.ndarray
+    t_amplitude: np.ndarray
+    t_duration: np.ndarray
+    t_area: np.ndarray
+    qt_interval: np.ndarray
+    qtc_interval: np.ndarray
+
+
+def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
+    """The signal against a line through the PR segments just before each QRS, `(leads, samples)` mV."""
+    width = int(ISOELECTRIC_S * WORKING_RATE)
+    start = np.round(qrs_onset - ISOELECTRIC_GAP_S * WORKING_RATE - width).astype(int)
+    knots = windows(signal, start, width).mean(axis=2)
+    position = np.maximum(start + width / 2, 0)
+    samples = np.arange(signal.shape[1])
+    if len(position) == 1:
+        return signal - knots
+    return signal - np.stack([np.interp(samples, position, row) for row in knots])
+
+
+def measure_beats(delineation: Delineation) -> BeatMeasures:
+    """Measures every lead and beat of a delineation."""
+    p, qrs, t = delineation.p.per_lead, delineation.qrs.per_lead, delineation.t.per_lead
+    samples = delineation.ecg.signal.shape[1]
+    cut = (qrs[..., 0] < 0) | (qrs[..., 2] > samples - 1)
+    p, qrs, t = (np.where(cut[..., None], np.nan, wave) for wave in (p, qrs, t))
+    smooth = moving_average(delineation.ecg.signal, AMPLITUDE_SMOOTHING_S)
+    level = isoelectric_level(smooth, delineation.qrs.overall[:, 0])
+    rr = _rr_intervals(delineation)
+    before, after = np.append(np.nan, rr), np.append(rr, np.nan)
+    qt = (t[..., 2] - qrs[..., 0]) * MS
+    return BeatMeasures(
+        level=level,
+        rr_before=before,
+        rr_after=after,
+        p_amplitude=_value_at(level, p[..., 1]),
+        p_duration=(p[..., 2] - p[..., 0]) * MS,
+        p_area=_area(level, p, 0.2),
+        pr_interval=(qrs[..., 0] - p[..., 0]) * MS,
+        **_qrs_measures(level, qrs),
+        qrs_duration=(qrs[..., 2] - qrs[..., 0]) * MS,
+        st_j=_value_at(level, qrs[..., 2]),
+        st_j60=_value_at(level, qrs[..., 2] + 60 / MS),
+        st_j80=_value_at(level, qrs[..., 2] + 80 / MS),
+        st_duration=np.maximum((t[..., 0] - qrs[..., 2]) * MS, 0),
+        t_amplitude=_value_at(level, t[..., 1]),
+        t_duration=(t[..., 2] - t[..., 0]) * MS,
+        t_area=_area(level, t, 0.36),
+        qt_interval=qt,
+        qtc_interval=bazett(qt, np.where(np.isfinite(before), before, after)),
+    )
+
+
+def bazett(qt: np.ndarray, rr: np.ndarray) -> np.ndarray:
+    """QTc = QT / sqrt(RR in s) (Bazett 1920); `qt` and `rr` in ms."""
+    return qt / np.sqrt(rr / 1000)
+
+
+def fridericia(qt: np.ndarray, rr: np.ndarray) -> np.ndarray:
+    """QTc = QT / cbrt(RR in s) (Fridericia 1920); `qt` and `rr` in ms."""
+    return qt / np.cbrt(rr / 1000)
+
+
+def _rr_intervals(delineation: Delineation) -> np.ndarray:
+    """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances."""
+    peaks = delineation.qrs.per_lead[delineation.live, :, 1]
+    return np.median(np.diff(peaks, axis=1), axis=0) * MS
+
+
+def _value_at(level: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """`level` at the sample of every `(leads, beats)` position; NaN where there is none or it is outside."""
+    inside = np.isfinite(position) & (position >= 0) & (position <= level.shape[1] - 1)
+    index = np.where(inside, np.round(np.where(inside, position, 0)), 0).astype(int)
+    return np.where(inside, np.take_along_axis(level, index, 1), np.nan)
+
+
+def _wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """The samples of every wave, `(leads, beats, samples)`, and which of them belong to it."""
+    known = np.isfinite(marks[..., 0]) & np.isfinite(marks[..., 2])
+    onset = np.where(known, marks[..., 0], 0)
+    start = np.floor(onset).astype(int)
+    index = start[..., None] + np.arange(int(longest_s * WORKING_RATE))
+    lead = np.arange(len(level))[:, None, None]
+    window = level[lead, np.clip(index, 0, level.shape[1] - 1)]
+    inside = (index >= onset[..., None]) & (index <= np.where(known, marks[..., 2], -1)[..., None])
+    return window, inside
+
+
+def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
+    window, inside = _wave_windows(level, marks, longest_s)
+    return np.where(inside.any(axis=2), np.where(inside, window, 0).sum(axis=2) * MS, np.nan)
+
+
+def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
+    """Q, R and S of every complex: R is its highest point, Q and S the lowest before and after; a QS is both."""
+    window, inside = _wave_windows(level, qrs, 0.26)
+    known = inside.any(axis=2)
+    high, low = np.where(inside, window, -np.inf), np.where(inside, window, np.inf)
+    peak = high.argmax(axis=2)
+    index = np.arange(window.shape[2])
+    before, after = index < peak[..., None], index > peak[..., None]
+    top, bottom = np.max(high, axis=2), np.min(low, axis=2)
+    q = np.minimum(np.where(before, low, 0).min(axis=2), 0)
+    s = np.minimum(np.where(after, low, 0).min(axis=2), 0)
+    without_r = top < MIN_R_MV
+    negative = inside & (window < -Q_EDGE_MV)
+    q_samples = np.where(without_r, negative.sum(axis=2), (negative & before).sum(axis=2))
+    values = {
+        "r_amplitude": np.where(without_r, 0.0, top),
+        "q_amplitude": np.where(without_r, np.minimum(bottom, 0), q),
+        "s_amplitude": np.where(without_r, np.minimum(bottom, 0), s),
+        "q_duration": q_samples * MS,
+        "qrs_amplitude": np.where(known, top, 0) - np.where(known, bottom, 0),
+        "qrs_area": np.where(inside, window, 0).sum(axis=2) * MS,
+    }
+    return {name: np.where(known, value, np.nan) for name, value in values.items()}
+
+
+def st_form(st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndarray:
+    """ST segments in words, same shape, `None` where there is none.
+
+    The direction from J to J+80 ms (`horizontal`, `upsloping`, `downsloping`; 0.05 mV decide), after `elevated` or
+    `depressed` where J+60 is beyond 0.1 mV.
+    """
+    change = st_j80 - st_j
+    direction = np.where(change > 0, "upsloping", "downsloping").astype(object)
+    direction[np.abs(change) < HORIZONTAL_ST_MV] = "horizontal"
+    deviation = np.full(st_j.shape, "", dtype=object)
+    deviation[st_j60 > ST_DEVIATION_MV] = "elevated "
+    deviation[st_j60 < -ST_DEVIATION_MV] = "depressed "
+    words = deviation + direction
+    words[~np.isfinite(change + st_j60)] = None
+    return words
+
+
+__all__ = ["BeatMeasures", "bazett", "fridericia", "isoelectric_level", "measure_beats", "st_form"]

@@ -1,0 +1,250 @@
+"""Measures of a whole ECG: intervals, axes, voltages, ST levels, patterns and signal quality."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .ecg_delineation import Delineation
+from .ecg_filters import WORKING_RATE
+from .ecg_measurements import MS, BeatMeasures, bazett, fridericia
+from .ecg_qrs import windows
+
+LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
+CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
+LEAD_MEASURES = (
+    "p_amplitude", "q_amplitude", "q_duration", "r_amplitude", "s_amplitude", "qrs_amplitude", "qrs_area",
+    "st_j", "st_j60", "st_j80", "t_amplitude",
+)  # fmt: skip
+REGULAR_SHARE = 0.10  # of the median RR; more is sinus arrhythmia or worse
+MOSTLY_REGULAR = 0.7
+T_INVERSION_MV = -0.1  # AHA/ACCF/HRS 2009 part IV: inverted from -0.1 mV on
+LOW_VOLTAGE_LIMB_MV, LOW_VOLTAGE_CHEST_MV = 0.5, 1.0  # AHA/ACCF/HRS 2009 part V
+LARGE_DEFLECTION_MV = 0.5  # capital letters in the QRS pattern
+DEFLECTION_MV = 0.06
+
+
+def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
+    """Median of the values that are not NaN; NaN where there is none (`np.nanmedian`, ten times as fast)."""
+    values = values.ravel() if axis is None else values
+    values = np.sort(values, axis=axis if axis is not None else 0)  # NaN come last
+    axis = axis or 0
+    count = np.expand_dims(np.isfinite(values).sum(axis=axis), axis)
+    if values.shape[axis] == 0:
+        return np.full(np.squeeze(count, axis).shape, np.nan)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[axis] - 1)
+    middle = (np.take_along_axis(values, low, axis) + np.take_along_axis(values, high, axis)) / 2
+    return np.squeeze(np.where(count > 0, middle, np.nan), axis)
+
+
+def lead_measures(beats: BeatMeasures) -> dict[str, np.ndarray]:
+    """The median over the beats of every amplitude, area and level, each `(leads,)`."""
+    return {name: nan_median(getattr(beats, name), axis=1) for name in LEAD_MEASURES}
+
+
+def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, float]:
+    """Heart rate (bpm) and global intervals (ms): per beat the heart's own marks, then the median over the beats."""
+    p, qrs, t = delineation.p.overall, delineation.qrs.overall, delineation.t.overall
+    inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
+    has_p = np.isfinite(p[:, 0])
+    p_present = bool(inside.any() and has_p[inside].mean() > 0.5)
+    rr = float(np.mean(beats.rr_after[:-1])) if len(delineation.beats) > 1 else math.nan
+    qt = float(nan_median((t[inside, 2] - qrs[inside, 0]) * MS))
+    return {
+        "heart_rate": 60000 / rr,
+        "rr_interval": rr,
+        "p_duration": float(nan_median((p[inside, 2] - p[inside, 0]) * MS)) if p_present else math.nan,
+        "pr_interval": float(nan_median((qrs[inside, 0] - p[inside, 0]) * MS)) if p_present else math.nan,
+        "qrs_duration": float(nan_median((qrs[inside, 2] - qrs[inside, 0]) * MS)),
+        "qt_interval": qt,
+        "qtc_bazett": float(bazett(qt, rr)),
+        "qtc_fridericia": float(fridericia(qt, rr)),
+        "p_present": p_present,
+    }
+
+
+def rhythm(rr: np.ndarray) -> dict[str, Any]:
+    """Variation of the RR intervals (SD over mean) and regularity in words; `rr` in ms without NaN.
+
+    `regular`: all intervals within 10 % of their median; `mostly regular`: 70 % of them (ectopic or dropped beats);
+    else `irregular`; `None` below three beats.
+    """
+    if len(rr) < 2:
+        return {"rr_variability": math.nan, "rhythm_regularity": None}
+    share = np.mean(np.abs(rr / np.median(rr) - 1) <= REGULAR_SHARE)
+    words = "regular" if share == 1 else "mostly regular" if share >= MOSTLY_REGULAR else "irregular"
+    return {"rr_variability": float(np.std(rr) / np.mean(rr)), "rhythm_regularity": words}
+
+
+def frontal_axis(areas: dict[str, float]) -> float:
+    """Electrical axis in degrees (-180, 180] from the net areas of I and aVF (or I and II); NaN without them.
+
+    aVF is scaled by 2/sqrt(3), as its electrodes see the frontal dipole through a shorter lead vector than lead I.
+    """
+    lead_i, avf = areas.get("I", math.nan), areas.get("aVF", math.nan)
+    if not math.isfinite(avf):
+        avf = areas.get("II", math.nan) - lead_i / 2
+    if not math.isfinite(lead_i + avf) or (lead_i == 0 and avf == 0):
+        return math.nan
+    return math.degrees(math.atan2(2 / math.sqrt(3) * avf, lead_i))
+
+
+def axes(leads: tuple[str, ...], beats: BeatMeasures) -> dict[str, float]:
+    """Frontal axes in degrees of P, QRS and T."""
+    result = {}
+    for wave, areas in (("p", beats.p_area), ("qrs", beats.qrs_area), ("t", beats.t_area)):
+        result[f"{wave}_axis"] = frontal_axis(dict(zip(leads, nan_median(areas, axis=1).tolist(), strict=True)))
+    return result
+
+
+def voltages(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Voltage criteria in mV and the R-wave progression.
+
+    Sokolow-Lyon: S in V1 + the larger R of V5 and V6 (Sokolow and Lyon 1949). Cornell: R in aVL + S in V3 (Casale
+    1985). Transition: first chest lead whose R exceeds its S. Poor progression: R in V3 at most 0.3 mV (Zema 1982).
+    """
+    r = dict(zip(leads, values["r_amplitude"].tolist(), strict=True))
+    s = dict(zip(leads, (-values["s_amplitude"]).tolist(), strict=True))
+    size = dict(zip(leads, values["qrs_amplitude"].tolist(), strict=True))
+    nan = math.nan
+    lateral = [r[lead] for lead in ("V5", "V6") if math.isfinite(r.get(lead, nan))]
+    transition = [lead for lead in CHEST_LEADS if r.get(lead, nan) > s.get(lead, nan)]
+    limb, chest = ([size.get(lead, nan) for lead in group] for group in (LIMB_LEADS, CHEST_LEADS))
+    return {
+        "sokolow_lyon": s.get("V1", nan) + max(lateral, default=nan),
+        "cornell": r.get("aVL", nan) + s.get("V3", nan),
+        "r_transition": transition[0] if transition else None,
+        "poor_r_progression": r.get("V3", nan) <= 0.3,
+        "low_voltage": max(limb) < LOW_VOLTAGE_LIMB_MV or max(chest) < LOW_VOLTAGE_CHEST_MV,
+    }
+
+
+def findings(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, tuple[str, ...]]:
+    """Leads with an inverted T wave or a pathological Q wave.
+
+    T: -0.1 mV or lower, aVR apart. Q: Fourth Universal Definition of Myocardial Infarction (Thygesen 2018), per lead:
+    20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS, elsewhere; V1 and aVR apart. The definition asks for two
+    contiguous leads and no left bundle branch block: that is for the reader to weigh.
+    """
+    t_inverted = values["t_amplitude"] <= T_INVERSION_MV
+    depth, duration = -values["q_amplitude"], values["q_duration"]
+    wide = {lead: duration[i] >= (20 if lead in ("V2", "V3") else 30) for i, lead in enumerate(leads)}
+    deep = {lead: depth[i] >= (0.03 if lead in ("V2", "V3") else 0.1) for i, lead in enumerate(leads)}
+    return {
+        "t_inversion": tuple(lead for i, lead in enumerate(leads) if t_inverted[i] and lead != "aVR"),
+        "pathological_q": tuple(lead for lead in leads if wide[lead] and deep[lead] and lead not in ("V1", "aVR")),
+    }
+
+
+def median_beat(delineation: Delineation, beats: BeatMeasures) -> tuple[np.ndarray, np.ndarray]:
+    """The median QRS complex of the usual beats, `(leads, samples)` mV, and where it lasts in each lead."""
+    onset = delineation.qrs.overall[:, 0]
+    duration = delineation.qrs.overall[:, 2] - onset
+    usual = np.abs(duration - np.median(duration)) <= 0.02 * WORKING_RATE
+    start = np.round(onset[usual]).astype(int)
+    complexes = np.median(windows(beats.level, start, int(0.26 * WORKING_RATE)), axis=1)
+    last = nan_median(delineation.qrs.per_lead[:, usual, 2] - onset[usual], axis=1)
+    return complexes, np.arange(complexes.shape[1]) <= np.nan_to_num(last, nan=-1.0)[:, None]
+
+
+def qrs_patterns(leads: tuple[str, ...], delineation: Delineation, beats: BeatMeasures) -> dict[str, str]:
+    """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on."""
+    complexes, inside = median_beat(delineation, beats)
+    return {lead: _pattern(row[mask]) for lead, row, mask in zip(leads, complexes, inside, strict=True) if mask.any()}
+
+
+def _pattern(complex_: np.ndarray) -> str:
+    sign = np.where(complex_ > DEFLECTION_MV, 1, np.where(complex_ < -DEFLECTION_MV, -1, 0))
+    runs = [part for part in np.split(complex_, np.flatnonzero(np.diff(sign)) + 1) if abs(part[0]) > DEFLECTION_MV]
+    merged: list[float] = []
+    for part in runs:
+        extreme = float(part[np.abs(part).argmax()])
+        if merged and (merged[-1] > 0) == (extreme > 0):
+            merged[-1] = max(merged[-1], extreme, key=abs)
+        else:
+            merged.append(extreme)
+    if len(merged) == 1 and merged[0] < 0:
+        return "QS"
+    letters, primes = "", {"R": -1, "S": -1}
+    for extreme in merged:
+        if extreme < 0 and not letters:
+            name, mark = "Q", ""
+        else:
+            name = "R" if extreme > 0 else "S"
+            primes[name] += 1
+            mark = "'" * primes[name]
+        letters += (name if abs(extreme) >= LARGE_DEFLECTION_MV else name.lower()) + mark
+    return letters
+
+
+def limb_lead_reversal(leads: tuple[str, ...], values: dict[str, np.ndarray], qrs_duration: float) -> str | None:
+    """The pair of electrodes that seems exchanged, in words, or `None`.
+
+    Arms: P, QRS and T all negative in I, QRS upright in aVR, V6 upright, and the QRS narrow. Right arm and right leg:
+    lead II nearly flat while I and III are not.
+    """
+    if not set(LIMB_LEADS) <= set(leads):
+        return None
+    at = {lead: i for i, lead in enumerate(leads)}
+    area, size = values["qrs_area"], values["qrs_amplitude"]
+    p, t = values["p_amplitude"][at["I"]], values["t_amplitude"][at["I"]]
+    upright_v6 = "V6" in at and area[at["V6"]] > 0
+    if area[at["I"]] < 0 < area[at["aVR"]] and p < -0.02 and t < 0 and upright_v6 and qrs_duration < 120:
+        return "left arm and right arm"
+    if size[at["II"]] < 0.1 and size[at["II"]] < 0.2 * min(size[at["I"]], size[at["III"]]):
+        return "right arm and right leg"
+    return None
+
+
+def signal_quality(
+    signal: np.ndarray, delineation: Delineation | None, level: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Per lead: `missing` share, `flat`, `clipped` share, `noise` (mV, high-frequency), `wander` (mV) and a `verdict`.
+
+    The verdict is `missing`, `flat`, `poor` or `good`; noise is the median absolute second difference at 500 Hz (as
+    SD of white noise), wander the SD of the isoelectric line. Without beats both are NaN.
+    """
+    result = []
+    for i, row in enumerate(signal):
+        finite = row[np.isfinite(row)]
+        missing = 1 - len(finite) / len(row)
+        spread = float(np.ptp(finite)) if len(finite) else 0.0
+        at_limit = (finite == finite.max()) | (finite == finite.min()) if len(finite) else np.zeros(1, dtype=bool)
+        noise = wander = math.nan
+        if delineation is not None and level is not None:
+            conditioned = delineation.ecg.signal[i]
+            # The second difference of white noise has sqrt(6) times its SD; 0.6745 turns a median into an SD.
+            noise = float(np.median(np.abs(np.diff(conditioned, 2))) / (0.6745 * math.sqrt(6)))
+            wander = float(np.std(conditioned - level[i]))
+        quality = {
+            "missing": round(missing, 4),
+            "flat": spread < 0.02,
+            "clipped": round(float(at_limit.mean()), 4) if spread else 0.0,
+            "noise": noise,
+            "wander": wander,
+        }
+        result.append(quality | {"verdict": _verdict(quality)})
+    return result
+
+
+def _verdict(quality: dict[str, Any]) -> str:
+    if quality["missing"] > 0.5:
+        return "missing"
+    if quality["flat"]:
+        return "flat"
+    poor = quality["noise"] > 0.05 or quality["wander"] > 0.5 or quality["clipped"] > 0.02 or quality["missing"] > 0.05
+    return "poor" if poor else "good"
+
+
+__all__ = [
+    "axes",
+    "findings",
+    "frontal_axis",
+    "intervals",
+    "lead_measures",
+    "limb_lead_reversal",
+    "qrs_patterns",
+    "rhythm",
+    "signal_quality",
+    "voltages",
+]

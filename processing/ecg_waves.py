@@ -1,0 +1,250 @@
+"""P and T waves: where they are in all leads together, then their peak, onset and offset in every lead."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_qrs import windows
+
+
+@dataclass(frozen=True)
+class WaveSettings:
+    """Times in s, voltages in mV, the rest without unit; tuned on LUDB."""
+
+    t_start: float = 0.0681
+    t_longest_qt: float = 0.56
+    t_search: float = 0.1042
+    t_reference: float = 0.16
+    t_offset_own_weight: float = 0.35
+    t_onset_own_weight: float = 0.7356
+    t_noise: float = 0.33
+    t_smallest: float = 0.004
+    p_longest_pr: float = 0.30
+    p_end: float = 0.02465
+    p_search: float = 0.04258
+    p_reference: float = 0.0799
+    p_own_weight: float = 0.1864
+    p_jitter: float = 0.008
+    p_smallest: float = 0.0094
+    p_noise: float = 2.0
+    p_coherence: float = 0.352
+    p_median_coherence: float = 0.68
+    p_irregularity: float = 0.6388
+    t_offset_bias: float = 0.0074
+    p_onset_bias: float = -0.0013
+    p_offset_bias: float = 0.0074
+
+
+@dataclass(frozen=True)
+class WaveMarks:
+    """Onset, peak, offset as samples, `(leads, beats, 3)` and `(beats, 3)`; NaN where the wave is not there."""
+
+    per_lead: np.ndarray
+    overall: np.ndarray
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted median over the first axis."""
+    order = np.argsort(values, axis=0)
+    values, weights = np.take_along_axis(values, order, 0), np.take_along_axis(weights, order, 0)
+    total = np.cumsum(weights, axis=0)
+    middle = np.argmax(total >= 0.5 * total[-1], axis=0)
+    return np.take_along_axis(values, middle[None], 0)[0]
+
+
+def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """End of a positive wave: the sample that makes the largest trapezium (Zhang et al. 2006, Vazquez-Seisdedos 2011).
+
+    Args:
+        wave: `(leads, beats, samples)`.
+        steepest: index of the steepest part of the falling limb, `(leads, beats)`.
+        reference: index that is surely behind the end, `(leads, beats)`.
+    """
+    index = np.arange(wave.shape[-1])
+    top = np.take_along_axis(wave, steepest[..., None], -1)
+    area = (top - wave) * (2 * reference[..., None] - index - steepest[..., None])
+    between = (index > steepest[..., None]) & (index < reference[..., None])
+    return np.where(between, area, -np.inf).argmax(axis=-1)
+
+
+def _pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(values, index[..., None], -1)[..., 0]
+
+
+def _steepest(slope: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    index = np.arange(slope.shape[-1])
+    return np.where((index >= first[..., None]) & (index <= last[..., None]), slope, -np.inf).argmax(axis=-1)
+
+
+def _limits(
+    window: np.ndarray,
+    slope: np.ndarray,
+    peak: np.ndarray,
+    sign: np.ndarray,
+    reach: tuple[np.ndarray, np.ndarray],
+    stops: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Onset and offset indices of the waves at `peak`: steepest limbs within `reach`, trapezium out to `stops`."""
+    width = window.shape[-1]
+    upright, slope = window * sign[..., None], slope * sign[..., None]
+    down = _steepest(-slope, peak + 1, reach[1])
+    offset = trapezium_end(upright, down, np.maximum(stops[1], down + 6))
+    up = _steepest(slope, reach[0], peak - 1)
+    left = np.clip(stops[0], 0, np.maximum(up - 6, 0))
+    onset = width - 1 - trapezium_end(upright[..., ::-1], width - 1 - up, width - 1 - left)
+    return onset, offset
+
+
+def find_t_waves(
+    ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, live: np.ndarray, settings: WaveSettings
+) -> WaveMarks:
+    """T waves between the end of each QRS and the next one."""
+    samples, rate = ecg.band.shape[1], WORKING_RATE
+    rr = _rr_after(qrs_onset)
+    rr_root = np.sqrt(np.clip(rr / rate, 0.3, 1.6))
+    following = np.append(qrs_onset[1:], np.inf)
+    start = np.round(qrs_offset + settings.t_start * rate).astype(int)
+    wide_qrs = np.maximum(qrs_offset - qrs_onset - 0.1 * rate, 0)
+    stop = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
+    stop = np.minimum(np.minimum(stop, following - 0.07 * rate), samples - 1)
+    width = int(0.62 * rate)
+    index = np.arange(width)
+    last = np.clip(stop - start, 5, width - 1).astype(int)
+    window = windows(ecg.t_band, start, width)
+    chord = index / last[:, None]
+    end = np.take_along_axis(window, np.broadcast_to(last[None, :, None], (*window.shape[:2], 1)), 2)
+    deviation = np.where(index <= last[:, None], window - (window[..., :1] * (1 - chord) + end * chord), 0)
+    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0)).argmax(axis=1)
+    near = (np.abs(index - together[:, None]) <= settings.t_search * rate) & (index <= last[:, None])
+    peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
+    amplitude = _pick(deviation, peak)
+    sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
+    reach = np.maximum(peak - int(0.20 * rate), 0), np.minimum(peak + int(0.16 * rate), last)
+    reference = np.round(settings.t_reference * rate * rr_root).astype(int)
+    stops = peak - int(0.24 * rate), np.minimum(last, peak + reference)
+    onset, offset = _limits(window, windows(ecg.t_slope, start, width), peak, sign, reach, stops)
+    onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
+    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
+    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
+    onset += (1 - settings.t_onset_own_weight) * (overall[:, 0] - onset)
+    offset += (1 - settings.t_offset_own_weight) * (overall[:, 2] - offset)
+    present = (stop - start > 0.08 * rate) & (offset.max(axis=0) < samples - 1)
+    noise = np.median(np.abs(ecg.band - ecg.t_band)[:, ::3], axis=1)[:, None]
+    visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)
+    per_lead = np.stack([onset, peak, offset - settings.t_offset_bias * rate], axis=-1)
+    overall[:, 2] -= settings.t_offset_bias * rate
+    per_lead[~(present & visible & live[:, None])] = np.nan
+    overall[~present] = np.nan
+    return WaveMarks(per_lead, overall)
+
+
+def _rr_after(qrs_onset: np.ndarray) -> np.ndarray:
+    """RR interval that follows each beat, in samples; the typical one after the last."""
+    rr = np.diff(qrs_onset)
+    typical = float(np.median(rr)) if len(rr) else float(WORKING_RATE)
+    return np.append(rr, typical)
+
+
+def find_p_waves(
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    qrs_offset: np.ndarray,
+    t_end: np.ndarray,
+    live: np.ndarray,
+    settings: WaveSettings,
+) -> WaveMarks:
+    """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
+    rate = WORKING_RATE
+    end = np.round(qrs_onset - settings.p_end * rate).astype(int)
+    earliest = _earliest_p(end, qrs_offset, t_end, settings)
+    width = int(0.36 * rate)
+    start = end - width + 1
+    index = np.arange(width)
+    window = windows(ecg.p_band, start, width)
+    first = _after_t_tail(window, live, np.clip(earliest - start, 0, width - 8).astype(int))
+    level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
+    chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
+    deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
+    room = end - earliest > 0.07 * rate
+    template = np.median(deviation[:, room], axis=1) if room.sum() > 1 else deviation.mean(axis=1)
+    coherence = _coherence(deviation[live], template[live])
+    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    shape = np.sqrt(np.mean(np.square(template[live]), axis=0))
+    expected = together * (0.35 + 0.65 * shape / max(shape.max(), 1e-9))
+    centre = expected.argmax(axis=1)
+    near = (np.abs(index - centre[:, None]) <= settings.p_search * rate) & (index >= first[:, None])
+    peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
+    amplitude = _pick(deviation, peak)
+    sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
+    reach = peak - int(0.07 * rate), peak + int(0.07 * rate)
+    reference = int(settings.p_reference * rate)
+    stops = np.maximum(peak - reference, first - int(0.04 * rate)), np.minimum(width - 1, peak + reference)
+    onset, offset = _limits(window, windows(ecg.p_slope, start, width), peak, sign, reach, stops)
+    onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
+    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
+    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
+    onset += (1 - settings.p_own_weight) * (overall[:, 0] - onset)
+    offset += (1 - settings.p_own_weight) * (overall[:, 2] - offset)
+    noise = np.median(np.abs(ecg.band - ecg.p_band)[:, ::3], axis=1)
+    size = np.take_along_axis(together, centre[:, None], 1)[:, 0]
+    present = room & (size > max(settings.p_smallest, settings.p_noise * noise[live].mean()))
+    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, settings)
+    present &= peak.min(axis=0) > 0
+    visible = np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, 0.8 * noise[:, None])
+    shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
+    per_lead = np.stack([onset, peak, offset], axis=-1) - shift
+    overall -= shift
+    per_lead[..., 0] = _steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
+    per_lead[..., 2] = _steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
+    per_lead[~(present & visible & live[:, None])] = np.nan
+    overall[~present] = np.nan
+    return WaveMarks(per_lead, overall)
+
+
+def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, settings: WaveSettings) -> np.ndarray:
+    """Where the search for each P wave begins: behind the last T wave and QRS, within the longest PR."""
+    rate = WORKING_RATE
+    previous_t = np.append(-np.inf, np.where(np.isfinite(t_end), t_end, -np.inf)[:-1])
+    previous_qrs = np.append(-np.inf, qrs_offset[:-1])
+    earliest = np.maximum(end - settings.p_longest_pr * rate, previous_t - 0.03 * rate)
+    return np.maximum(np.maximum(earliest, previous_qrs + 0.06 * rate), 0)
+
+
+def _after_t_tail(window: np.ndarray, live: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """`first` moved on while the distance from the PR level still falls: that is the tail of the preceding T wave."""
+    width = window.shape[-1]
+    distance = np.sqrt(np.mean(np.square(window[live] - window[live][..., -1:]), axis=0))
+    rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
+    turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
+    return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
+
+
+def _coherence(deviation: np.ndarray, template: np.ndarray) -> np.ndarray:
+    """Correlation of every beat's window with the template over all leads, `(beats,)`."""
+    shared = np.einsum("lbw,lw->b", deviation, template)
+    energy = np.einsum("lbw,lbw->b", deviation, deviation) * np.einsum("lw,lw->", template, template)
+    return shared / np.sqrt(np.maximum(energy, 1e-12))
+
+
+def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, settings: WaveSettings) -> bool:
+    """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
+    if not len(coherence):
+        return False
+    rr = np.diff(qrs_onset)
+    variation = np.std(rr) / max(np.mean(rr), 1) if len(rr) > 1 else 0.0
+    needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
+    return bool(np.median(coherence) > needed)
+
+
+def _steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitter: float) -> np.ndarray:
+    """Marks drawn to the lead's usual distance from `reference` by up to `jitter` samples; larger changes are real."""
+    if usable.sum() < 3:
+        return marks
+    distance = marks - reference
+    usual = np.median(distance[:, usable], axis=1, keepdims=True)
+    change = distance - usual
+    return reference + usual + np.sign(change) * np.maximum(np.abs(change) - jitter, 0)
+
+
+__all__ = ["WaveMarks", "WaveSettings", "find_p_waves", "find_t_waves", "trapezium_end", "weighted_median"]
