@@ -85,7 +85,7 @@ def _check_picture_size(picture: Image.Image, name: str) -> None:
     width, height = picture.size
     if width * height > MAX_PICTURE_PIXELS:
         raise EcgFormatError(
-            f"{name}: {width} x {height} pixels are more than {MAX_PICTURE_PIXELS:,}; scan at 300 dpi or scale it down."
+            f"{name}: {width} x {height} pixels are more than {MAX_PICTURE_PIXELS:,}; scan at 300 dpi or shrink it."
         )
     if min(width, height) < MIN_PICTURE_SIDE:
         raise EcgFormatError(

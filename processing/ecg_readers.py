@@ -1,6 +1,7 @@
 """`load_ecg`: whatever holds an ECG (file, bytes, array, row of a data set) -> `EcgRecord` in mV with named leads."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,20 +9,35 @@ import numpy as np
 
 from .ecg_pictures import is_picture, is_picture_data, load_page_picture
 from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
+from .ecg_readers_containers import is_hdf5, is_mat, read_hdf5, read_mat
+from .ecg_readers_devices import is_dicom, is_edf, is_scp, read_dicom, read_edf, read_scp
 from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
+from .ecg_readers_xml import is_xml, read_xml
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
 
 Reader = Callable[[bytes, ReadOptions, str], RawEcg]
 
-# Files of a folder that `list_ecg_files` takes for ECGs; a `.mat`/`.dat` with a header beside it belongs to that header.
+# Files of a folder that may be ECGs; a `.mat` with a header beside it belongs to that header.
 ECG_SUFFIXES = (
     ".hea", ".mat", ".csv", ".tsv", ".npy", ".npz", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".scp", ".xml", ".ecg",
 )  # fmt: skip
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
 # Datasets of a row's signal, with the unit that the name states.
 _ROW_SIGNALS = {"signal": None, "signal_uv": "uV", "signal_mv": "mV", "array": None, "ecg": None}
+
+
+_READERS: tuple[tuple[Callable[[bytes], bool], Reader, str], ...] = (
+    (lambda data: data.startswith(b"\x93NUMPY"), read_npy, "NPY"),
+    (lambda data: data.startswith(b"PK\x03\x04"), read_npz, "NPZ"),
+    (is_dicom, read_dicom, "DICOM"),
+    (is_edf, read_edf, "EDF"),
+    (is_hdf5, read_hdf5, "HDF5"),
+    (is_xml, read_xml, "XML"),
+    (is_scp, read_scp, "SCP-ECG"),
+    (is_mat, read_mat, "MATLAB"),
+)
 
 
 def load_ecg(
@@ -135,18 +151,15 @@ def _segment_names(header: Path) -> list[str]:
 
 
 def _load_path(path: Path, options: ReadOptions) -> EcgRecord:
+    header = wfdb_header_path(path)
+    if header is not None:
+        return _finish(partial(read_wfdb, header, options, header.name), options, header.stem, header)
     if path.is_dir():
         raise EcgFormatError(f"{path.name}: a folder. Name one record, or use `list_ecg_files` to go through it.")
-    header = wfdb_header_path(path)
-    # A table or array that happens to lie beside a header of the same name is still what it is.
-    if (header is not None and path.suffix.lower() in ("", ".hea", ".dat", ".mat")) or header == path:
-        return _finish(lambda: read_wfdb(header, options, header.name), options, header.stem, header)
-    if header is not None and not path.exists():
-        return _finish(lambda: read_wfdb(header, options, header.name), options, header.stem, header)
     if not path.exists():
         raise EcgFormatError(
-            f"{path.name}: there is no such file or WFDB record ({path}); for WFDB the .hea and its signal file must lie "
-            "side by side."
+            f"{path.name}: there is no such file or WFDB record ({path}); of WFDB, the .hea and its signal file "
+            "must lie side by side."
         )
     if not path.is_file():
         raise EcgFormatError(f"{path.name}: not a regular file.")
@@ -190,11 +203,10 @@ def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: P
 
 def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]:
     """The reader for a file's content; only text without any mark is told apart by the file's name."""
+    for matches, reader, what in _READERS:
+        if matches(data):
+            return reader, what
     head = data[:64]
-    if head.startswith(b"\x93NUMPY"):
-        return read_npy, "NPY"
-    if head.startswith(b"PK\x03\x04"):
-        return read_npz, "NPZ"
     if is_picture_data(head):
         raise EcgFormatError(
             f"{name}: a picture, not a signal. Give it to the model as a page picture (`load_page_picture`); "

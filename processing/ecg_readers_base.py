@@ -195,8 +195,8 @@ def _two_dimensional(signal: np.ndarray, options: ReadOptions, name: str, notes:
             signal = signal[0]
         elif options.index is None or not 0 <= options.index < len(signal):
             raise EcgFormatError(
-                f"{name}: {signal.shape[0]} records in one array of shape {signal.shape}; choose one with `index=0` to "
-                f"`index={signal.shape[0] - 1}`."
+                f"{name}: {signal.shape[0]} records in one array of shape {signal.shape}; choose one with "
+                f"`index=0` to `index={signal.shape[0] - 1}`."
             )
         else:
             signal = signal[options.index]
@@ -253,7 +253,7 @@ def _stated_rate(raw: RawEcg, options: ReadOptions, name: str, notes: list[str])
         raise EcgFormatError(f"{name}: `sampling_rate` must be a number in Hz, got {rate!r}.")
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         raise EcgFormatError(
-            f"{name}: a sampling rate of {rate:g} Hz is no ECG's ({MIN_SAMPLING_RATE:g} to {MAX_SAMPLING_RATE:,.0f} Hz). "
+            f"{name}: a sampling rate of {rate:g} Hz is no ECG's ({MIN_SAMPLING_RATE:g} to {MAX_SAMPLING_RATE:g} Hz). "
             "State the true one in Hz with `sampling_rate=...`."
         )
     if options.sampling_rate is not None and raw.sampling_rate not in (None, rate):

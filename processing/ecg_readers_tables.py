@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_npz(data: bytes, options: ReadOptions, name: str) -> RawEcg:
                     arrays[info.filename.removesuffix(".npy")] = _npy_array(member, info.file_size, name)
     except Exception as error:
         raise wrapped(name, "NPZ", error) from error
-    return raw_from_arrays(arrays, name, "NPZ")
+    return raw_from_arrays(arrays, options, name, "NPZ")
 
 
 def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
@@ -89,36 +90,60 @@ def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
     return array[:count].reshape(shape, order="F" if fortran else "C")
 
 
-def raw_from_arrays(arrays: dict[str, np.ndarray], name: str, what: str) -> RawEcg:
+def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, what: str) -> RawEcg:
     """Picks signal, rate, names and unit out of named arrays (NPZ, MAT and HDF5 share these habits).
+
+    Args:
+        arrays: numpy arrays, or h5py data sets of which only the signal (of several records: the one asked for) and
+            what describes it are read.
 
     Raises:
         EcgFormatError: no array or several could be the signal.
     """
-    numeric = {key: value for key, value in arrays.items() if value.dtype.kind in "iuf" and value.size > 1}
-    named = [key for key in SIGNAL_KEYS if key in numeric]
-    wide = [key for key, value in numeric.items() if value.ndim >= 2 and max(value.shape) > 64]
-    candidates = named or wide or [key for key, value in numeric.items() if value.size > 64]
-    if len(candidates) != 1:
-        shapes = {key: value.shape for key, value in arrays.items()}
-        raise EcgFormatError(
-            f"{name}: {'no array' if not candidates else f'several arrays {candidates}'} of this {what} file could be "
-            f"the ECG; it holds {shapes}. Save one (leads, samples) array as 'signal'."
-        )
-    raw = RawEcg(numeric[candidates[0]])
-    rate = next((arrays[key] for key in RATE_KEYS if key in arrays), None)
-    if rate is not None and rate.size == 1 and rate.dtype.kind in "iuf":
+    signal = arrays[_signal_key(arrays, name, what)]
+    if len(signal.shape) == 3 and options.index is not None and 0 <= options.index < signal.shape[0]:
+        check_size(signal.shape[1:], name)
+        signal = signal[options.index]
+    elif len(signal.shape) != 3 or signal.shape[0] == 1:
+        check_size(signal.shape, name)
+        signal = signal[()]
+    raw = RawEcg(signal)
+    rate = _described(arrays, RATE_KEYS, "iuf")
+    if rate is not None and rate.size == 1:
         raw.sampling_rate = float(rate.ravel()[0])
-    leads = next((arrays[key] for key in LEAD_KEYS if key in arrays), None)
-    if leads is not None and leads.dtype.kind in "SU":
+    leads = _described(arrays, LEAD_KEYS, "SU")
+    if leads is not None:
         raw.leads = [_text(lead) for lead in leads.ravel()]
-    unit = next((arrays[key] for key in UNIT_KEYS if key in arrays), None)
-    if unit is not None and unit.dtype.kind in "SU" and unit.size == 1:
-        raw.units = _text(unit.ravel()[0])
-    gain = next((arrays[key] for key in GAIN_KEYS if key in arrays), None)
-    if gain is not None and gain.dtype.kind in "iuf":
+    unit = _described(arrays, UNIT_KEYS, "SU")
+    if unit is not None:
+        raw.units = [_text(value) for value in unit.ravel()] if unit.size > 1 else _text(unit.ravel()[0])
+    gain = _described(arrays, GAIN_KEYS, "iuf")
+    if gain is not None:
         raw.gain = gain.ravel()
     return raw
+
+
+def _signal_key(arrays: Mapping[str, Any], name: str, what: str) -> str:
+    numeric = {key: array for key, array in arrays.items() if array.dtype.kind in "iuf" and array.size > 1}
+    named = [key for key in numeric if key.lower() in SIGNAL_KEYS]
+    wide = [key for key, array in numeric.items() if array.ndim >= 2 and max(array.shape) > 64]
+    candidates = named or wide or [key for key, array in numeric.items() if array.size > 64]
+    if len(candidates) != 1:
+        shapes = {key: array.shape for key, array in list(arrays.items())[:20]}
+        which = f"each of the arrays {candidates}" if candidates else "no array"
+        raise EcgFormatError(
+            f"{name}: {which} of this {what} file could be the ECG; it holds {shapes}. Save one (leads, samples) array as 'signal'."
+        )
+    return candidates[0]
+
+
+def _described(arrays: Mapping[str, Any], keys: tuple[str, ...], kinds: str) -> np.ndarray | None:
+    """The small array under the first of `keys` that is there, if its type fits."""
+    for key in keys:
+        array = arrays.get(key)
+        if array is not None and array.dtype.kind in kinds and 0 < array.size <= 4096:
+            return np.asarray(array[()])
+    return None
 
 
 def _text(value: Any) -> str:

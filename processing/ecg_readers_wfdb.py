@@ -70,7 +70,9 @@ class _Header:
 
 
 def wfdb_header_path(path: Path) -> Path | None:
-    """The header of the record that `path` means: with or without `.hea`, or its signal file; `None` if none is there."""
+    """The header of the record that `path` (with or without `.hea`, or its signal file) means, if there is one."""
+    if not path.name:
+        return None
     candidates = [path] if path.suffix == ".hea" else [path.with_name(path.name + ".hea")]
     if path.suffix in (".dat", ".mat"):
         candidates.append(path.with_suffix(".hea"))
@@ -116,7 +118,7 @@ def _parse_header(path: Path, name: str) -> _Header:
         raise EcgFormatError(f"{name}: {path.name} is not a WFDB header (no record line, or endless lines).")
     record_line = fields[0].split()
     try:
-        record_name, _, num_segments = record_line[0].partition("/")
+        _, _, num_segments = record_line[0].partition("/")
         num_signals = int(record_line[1])
         rate = float(re.split(r"[/(]", record_line[2])[0]) if len(record_line) > 2 else _DEFAULT_RATE
         num_samples = int(record_line[3]) if len(record_line) > 3 else None
@@ -260,7 +262,7 @@ def _read_with_wfdb(header: _Header, options: ReadOptions, name: str) -> RawEcg:
     unscaled = [signal.name for signal in header.signals if signal.gain == 0]
     if unscaled and options.gain is None:
         raw.notes.append(
-            f"no gain (0) in the header for {', '.join(unscaled)}: WFDB's default of {_DEFAULT_GAIN:g} per mV assumed, "
+            f"no gain (0) in the header for {', '.join(unscaled)}: WFDB's default {_DEFAULT_GAIN:g} per mV assumed, "
             "amplitudes are uncertain"
         )
     if options.gain is not None and digital is not None and not mixed_rates:

@@ -12,7 +12,6 @@ import numpy as np
 
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
-
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
 # Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II).
@@ -23,21 +22,40 @@ LIMB_LEADS_FROM_I_II = {
     "aVF": (-0.5, 1.0),
 }
 
-_ALIASES = {lead.upper(): lead for lead in STANDARD_LEADS} | {
-    "DI": "I",
-    "DII": "II",
-    "DIII": "III",
-    "D1": "I",
-    "D2": "II",
-    "D3": "III",
-    "L1": "I",
-    "L2": "II",
-    "L3": "III",
-    "1": "I",
-    "2": "II",
-    "3": "III",
-} | {f"C{index}": f"V{index}" for index in range(1, 7)}
-_LEAD_PREFIX = re.compile(r"^(MDC[_ ]?ECG[_ ]?LEAD[_ ]?|ECG[_ ]?LEAD[_ ]?|LEAD[_ ]?|ECG[_ ]?)", re.IGNORECASE)
+_ALIASES = (
+    {lead.upper(): lead for lead in STANDARD_LEADS}
+    | {
+        "DI": "I",
+        "DII": "II",
+        "DIII": "III",
+        "D1": "I",
+        "D2": "II",
+        "D3": "III",
+        "L1": "I",
+        "L2": "II",
+        "L3": "III",
+        "1": "I",
+        "2": "II",
+        "3": "III",
+        "LI": "I",
+        "LII": "II",
+        "LIII": "III",
+    }
+    | {f"C{index}": f"V{index}" for index in range(1, 7)}
+)
+_LEAD_PREFIX = re.compile(
+    r"^(MDC[_ ]?ECG[_ ]?LEAD|MDC[_ ]?ECG[_ ]?ELEC[_ ]?POTL|E[CK]G[_ ]?LEAD|LEAD|E[CK]G|EINTHOVEN)[_ ]?",
+    re.IGNORECASE,
+)
+# What DICOM's code meanings add to a lead's name: "Lead I (Einthoven)", "aVR, augmented voltage, right" (CID 3001).
+_LEAD_SUFFIX = re.compile(r"(\(\s*einthoven\s*\)|,?\s*augmented voltage.*)$", re.IGNORECASE)
+# Lead numbers of EN 1064 (SCP-ECG) 5.6.3, reused by ISO 11073-10102 (MDC) and DICOM CID 3001 for the standard twelve.
+SCP_LEAD_NUMBERS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"} | {
+    index + 2: f"V{index}" for index in range(1, 7)
+}
+_LEAD_CODE = re.compile(r"^(?:5\.6\.3-9-|2::?|MDC:)(\d+)$")
+# 32-bit MDC codes: partition 2 (2 * 65536) with the lead's number, or 256 + it for the electrode potential itself.
+_MDC_BASES = (131_072, 131_328)
 
 MAX_PLAUSIBLE_MV = 20.0
 MIN_DURATION_S = 1.0
@@ -46,11 +64,27 @@ MIN_DURATION_S = 1.0
 def canonical_lead(name: str) -> str:
     """The field's name of a lead: `"avf"`, `"MDC_ECG_LEAD_AVF"`, `"Lead aVF"` -> `"aVF"`; `"DII"` -> `"II"`.
 
-    Names that are not one of the standard twelve (`"V7"`, `"X"`, `"MLII"`) come back stripped, otherwise unchanged.
+    Codes are names too: `"2:64"`, `"131136"` (MDC) and `"5.6.3-9-64"` (SCP-ECG in DICOM) are aVF. Names that are not
+    one of the standard twelve (`"V7"`, `"X"`, `"MLII"`, Cabrera's `"-aVR"`) come back stripped, otherwise unchanged.
     """
     stripped = str(name).strip().rstrip("+")
-    bare = re.sub(r"[\s_\-()]", "", _LEAD_PREFIX.sub("", stripped)).upper()
+    if stripped.startswith("-"):
+        return stripped
+    code = _lead_of_code(stripped)
+    if code is not None:
+        return code
+    bare = re.sub(r"[\s_\-()]", "", _LEAD_PREFIX.sub("", _LEAD_SUFFIX.sub("", stripped))).upper()
     return _ALIASES.get(bare, stripped)
+
+
+def _lead_of_code(text: str) -> str | None:
+    match = _LEAD_CODE.match(text)
+    if match:
+        return SCP_LEAD_NUMBERS.get(int(match[1]))
+    if text.isdecimal() and len(text) == 6:
+        numbers = (int(text) - base for base in _MDC_BASES)
+        return next((SCP_LEAD_NUMBERS[number] for number in numbers if number in SCP_LEAD_NUMBERS), None)
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +237,8 @@ class EcgRecord:
         ratio = Fraction(sampling_rate / self.sampling_rate).limit_denominator(1000)
         if ratio.numerator == 0:
             raise EcgFormatError(
-                f"{self.name}: {self.sampling_rate:g} Hz cannot be resampled to {sampling_rate:g} Hz (ratio over 1000). "
-                "Is the sampling rate given in Hz?"
+                f"{self.name}: {self.sampling_rate:g} Hz cannot be resampled to {sampling_rate:g} Hz (ratio over "
+                "1000). Is the sampling rate given in Hz?"
             )
         gaps = np.isnan(self.signal)
         filled = interpolate_gaps(self.signal) if gaps.any() else self.signal
@@ -232,8 +266,8 @@ class EcgRecord:
         """
         if self.duration < MIN_DURATION_S:
             raise EcgQualityError(
-                f"{self.name}: {self.duration:.3f} s ({self.num_samples} samples at {self.sampling_rate:g} Hz) is shorter "
-                f"than {MIN_DURATION_S:g} s. Check the sampling rate and that the array is (leads, samples)."
+                f"{self.name}: {self.duration:.3f} s ({self.num_samples} samples at {self.sampling_rate:g} Hz) is "
+                f"shorter than {MIN_DURATION_S:g} s. Check the sampling rate and that the array is (leads, samples)."
             )
         finite = np.isfinite(self.signal)
         if not finite.any():
