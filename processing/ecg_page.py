@@ -1,4 +1,4 @@
-"""Draws an `EcgRecord` as a page of ECG paper."""
+"""Draws an `EcgRecord` as a page of ECG paper: `render_ecg(record).save("page.png")`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_page_highlight import Span, highlight
 from .ecg_page_ink import POINTS_PER_MM, InkCanvas, draw_text, grid_background, text_box
 from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_leads
-from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel
+from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel, panel_samples
 from .ecg_page_style import STYLES, PageStyle
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError, GemError
@@ -141,22 +142,12 @@ def _fit_picture(
     return (height, width), scale, (left, top)
 
 
-def _samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | None:
-    """Index of the first sample of a panel and its samples in mV; `None` if nothing was recorded there."""
-    if panel.lead not in record.leads:
-        return None
-    first = int(np.ceil(panel.start * record.sampling_rate - 1e-6))
-    last = int(np.floor(panel.stop * record.sampling_rate + 1e-6))
-    samples = record.lead(panel.lead)[first : last + 1]
-    return (first, samples) if np.isfinite(samples).any() else None
-
-
 def _overflows(record: EcgRecord, plan: PageLayout) -> bool:
     """Whether a lead is off the paper, or neighbouring rows cross, for longer than a reader should put up with."""
     for _, column in groupby(sorted(plan.panels, key=lambda p: (p.x, p.stop, p.baseline)), lambda p: (p.x, p.stop)):
         above: np.ndarray | None = None
         for panel in column:
-            found = _samples(record, panel)
+            found = panel_samples(record, panel)
             height = None if found is None else panel.baseline - panel.sign * plan.gain * found[1]
             if height is not None and np.mean((height < 0) | (height > plan.height)) > MAX_SHARE_OFF_PAPER:
                 return True
@@ -195,7 +186,7 @@ def _draw_lines(canvas: InkCanvas, page: EcgPage, pulses: bool) -> None:
 
 def _trace(page: EcgPage, panel: Panel) -> np.ndarray | None:
     """The vertices (n, 2) px of a panel's trace."""
-    found = _samples(page.record, panel)
+    found = page.samples_of(panel)
     if found is None:
         return None
     first, samples = found
@@ -293,7 +284,7 @@ def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
         write(footer, *page.mm_to_px(*plan.footer), halo_px=halo_px)
     if not page.layout.name.startswith("gem_"):
         for panel in plan.panels:
-            if _samples(page.record, panel) is None:
+            if page.samples_of(panel) is None:
                 write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo_px=halo_px)
 
 
@@ -302,5 +293,7 @@ __all__ = [
     "EcgPageWarning",
     "PageStyle",
     "PageVisibility",
+    "Span",
+    "highlight",
     "render_ecg",
 ]

@@ -155,6 +155,10 @@ class EcgPage:
             raise EcgLeadError(f"This page shows no lead {lead!r}; it shows {list(self.layout.leads)}.")
         return panels
 
+    def samples_of(self, panel: Panel) -> tuple[int, np.ndarray] | None:
+        """What a panel shows (see `panel_samples`)."""
+        return panel_samples(self.record, panel)
+
     def to_px(self, lead: str, t: Any, mv: Any = 0.0, *, panel: Panel | None = None) -> tuple[Any, Any]:
         """Where a point of a lead stands on the picture.
 
@@ -259,4 +263,14 @@ class EcgPage:
         return not visibility.is_complete
 
 
-__all__ = ["IMAGE_MODES", "EcgPage", "EcgPageWarning", "PageVisibility", "PlacedLabel"]
+def panel_samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | None:
+    """Index of the first sample in a panel and its samples in mV; `None` if nothing was recorded there."""
+    if panel.lead not in record.leads:
+        return None
+    first = int(np.ceil(panel.start * record.sampling_rate - 1e-6))
+    last = int(np.floor(panel.stop * record.sampling_rate + 1e-6))
+    samples = record.lead(panel.lead)[first : last + 1]
+    return (first, samples) if np.isfinite(samples).any() else None
+
+
+__all__ = ["IMAGE_MODES", "EcgPage", "EcgPageWarning", "PageVisibility", "PlacedLabel", "panel_samples"]
