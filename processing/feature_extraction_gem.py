@@ -9,7 +9,7 @@ from transformers import BatchFeature
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from .ecg_readers import load_ecg
-from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
+from .ecg_record import LIMB_LEADS_FROM_I_II, MAX_PLAUSIBLE_MV, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .errors_gem import EcgLeadError, EcgQualityError, GemError
 
 
@@ -121,6 +121,10 @@ class GemFeatureExtractor(FeatureExtractionMixin):
             )
         elif record.num_samples < self.num_samples:
             record = record.changed(f"zero-padded from {record.duration:g} s to {self.num_samples / self.sampling_rate:g} s")
+        peaks = np.abs(np.nan_to_num(record.signal)) > MAX_PLAUSIBLE_MV
+        if peaks.any():
+            limited = np.clip(record.signal, -MAX_PLAUSIBLE_MV, MAX_PLAUSIBLE_MV)
+            record = record.changed(f"limited {int(peaks.sum())} samples to {MAX_PLAUSIBLE_MV:g} mV", signal=limited)
         gaps = ~np.isfinite(record.signal)
         if gaps.any():
             lead = record.leads[int(gaps.mean(axis=1).argmax())]
