@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ from .errors_gem import EcgFormatError, GemError
 MAX_PIXELS = 100_000_000
 PX_PER_MM_BOUNDS = (0.5, 50.0)
 MIN_GAIN = 2.5
-# A trace overflows its page when it is off the paper, or neighbours have crossed, for a longer share of the time.
-MAX_SHARE_OFF_PAPER = 0.002
-MAX_SHARE_CROSSED = 0.02
+# A trace has too little room if, for longer than this share of its time, it is off the paper or further from its
+# baseline than this many row pitches, that is, well into its neighbour.
+MAX_SHARE_OUT_OF_REACH = 0.005
+REACH_IN_PITCHES = 1.5
 # Of the samples within half a px, only the extremes can be seen.
 RUNS_PER_PX = 2
 SEPARATOR_MM = 3.15
@@ -38,7 +38,7 @@ def render_ecg(
     start: float = 0.0,
     seconds: float | None = None,
     columns: str = "sequential",
-    rhythm_leads: Sequence[str] = RHYTHM_LEADS,
+    rhythm_leads: Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
     px_per_mm: float | None = None,
     dpi: float | None = None,
@@ -55,13 +55,13 @@ def render_ecg(
         style: a `PageStyle` or the name of one of `STYLES`; "gem" for the authors' pages, otherwise "clinical".
         speed: paper speed in mm/s, 25 or 50.
         gain: mm/mV, 5, 10 or 20.
-        auto_gain: halve the gain, down to 2.5 mm/mV, while a lead is off the paper for over 0.2 % of its time or
-            neighbours cross for over 2 %; the footer then says so. Never on the authors' pages.
+        auto_gain: halve the gain, down to 2.5 mm/mV, while a lead is off the paper or over 1.5 row pitches from its
+            baseline for more than 0.5 % of its time; the footer then says so. Never on the authors' pages.
         leads: `"standard"`, `"cabrera"` or names in order (see `page_leads`).
         start: first second shown.
         seconds: seconds in a full row; as many as 250 mm hold by default.
         columns: `"sequential"` or `"simultaneous"`.
-        rhythm_leads: leads of the rhythm strips.
+        rhythm_leads: leads of the rhythm strips; by default those of II, V1, V5 that were recorded.
         size: (height, width) px of the picture, the paper fitted into its middle; or
         px_per_mm: the scale; or
         dpi: the scale per inch. By default 200 dpi for the authors' pages, otherwise 8 px/mm.
@@ -78,6 +78,9 @@ def render_ecg(
     header_lines = [header] if isinstance(header, str) else list(header or ())
     is_gem = layout.startswith("gem_")
     inks = _resolve_style(style, "gem" if is_gem else "clinical")
+
+    if rhythm_leads is None:
+        rhythm_leads = [lead for lead in RHYTHM_LEADS if lead in record.leads]
 
     def plan_at(millimetres_per_mv: float, label_mm: float = 6.0) -> PageLayout:
         return page_layout(
@@ -143,17 +146,16 @@ def _fit_picture(
 
 
 def _overflows(record: EcgRecord, plan: PageLayout) -> bool:
-    """Whether a lead is off the paper, or neighbouring rows cross, for longer than a reader should put up with."""
-    for _, column in groupby(sorted(plan.panels, key=lambda p: (p.x, p.stop, p.baseline)), lambda p: (p.x, p.stop)):
-        above: np.ndarray | None = None
-        for panel in column:
-            found = panel_samples(record, panel)
-            height = None if found is None else panel.baseline - panel.sign * plan.gain * found[1]
-            if height is not None and np.mean((height < 0) | (height > plan.height)) > MAX_SHARE_OFF_PAPER:
-                return True
-            if height is not None and above is not None and np.mean(above > height) > MAX_SHARE_CROSSED:
-                return True
-            above = height
+    """Whether some trace has too little room."""
+    reach = REACH_IN_PITCHES * plan.row_pitch
+    for panel in plan.panels:
+        found = panel_samples(record, panel)
+        if found is None:
+            continue
+        rise = panel.sign * plan.gain * found[1]
+        highest, lowest = min(reach, panel.baseline), -min(reach, plan.height - panel.baseline)
+        if np.mean((rise > highest) | (rise < lowest)) > MAX_SHARE_OUT_OF_REACH:
+            return True
     return False
 
 

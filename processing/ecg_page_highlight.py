@@ -135,7 +135,8 @@ def _write_tags(page: EcgPage, pixels: np.ndarray, bands: list[tuple[Box, str, C
     """Writes each band's label above or below it, where least ink and no other label is."""
     size = page.style.text_pt / POINTS_PER_MM * page.px_per_mm
     darkest_paper = min(max(page.style.major), max(page.style.minor), max(page.style.paper))
-    ink = page.pixels.max(axis=-1) < (max(page.style.trace) + darkest_paper) / 2
+    red, green, blue = np.moveaxis(page.pixels, -1, 0)
+    ink = np.maximum(np.maximum(red, green), blue) < (max(page.style.trace) + darkest_paper) / 2
     taken = np.zeros(ink.shape, bool)
     for left, top, right, bottom in [*(label.box for label in page.labels), *(box for box, _, _ in bands)]:
         taken[max(top, 0) : bottom, max(left, 0) : right] = True
