@@ -19,7 +19,7 @@ PX_PER_MM_BOUNDS = (0.5, 50.0)
 MIN_GAIN = 2.5
 # A trace has too little room if, for longer than this share of its time, it is off the paper or further from its
 # baseline than this many row pitches, that is, well into its neighbour.
-MAX_SHARE_OUT_OF_REACH = 0.005
+MAX_SHARE_OUT_OF_REACH = 0.002
 REACH_IN_PITCHES = 1.5
 # Of the samples within half a px, only the extremes can be seen.
 RUNS_PER_PX = 2
@@ -56,7 +56,7 @@ def render_ecg(
         speed: paper speed in mm/s, 25 or 50.
         gain: mm/mV, 5, 10 or 20.
         auto_gain: halve the gain, down to 2.5 mm/mV, while a lead is off the paper or over 1.5 row pitches from its
-            baseline for more than 0.5 % of its time; the footer then says so. Never on the authors' pages.
+            baseline for more than 0.2 % of its time; the footer then says so. Never on the authors' pages.
         leads: `"standard"`, `"cabrera"` or names in order (see `page_leads`).
         start: first second shown.
         seconds: seconds in a full row; as many as 250 mm hold by default.
