@@ -348,7 +348,7 @@ def _finite_or_nan(signal: np.ndarray, leads: tuple[str, ...], notes: list[str])
 
 
 def _patient_free(raw: RawEcg, options: ReadOptions, notes: list[str]) -> dict[str, Any]:
-    metadata = {key: value for key, value in raw.metadata.items() if value not in (None, "")}
+    metadata = {key: value for key, value in raw.metadata.items() if value not in (None, "", {}, [])}
     age = metadata.get("age")
     if isinstance(age, (int, float)) and age > MAX_STATED_AGE and not options.keep_phi:
         metadata["age"] = MAX_STATED_AGE + 1

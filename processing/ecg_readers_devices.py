@@ -29,6 +29,10 @@ _DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20
 _MAX_EDF_SIGNALS = 4096
 _SCP_SECTION_HEADER = 16
+# Both decoders below run bit by bit: a resting ECG has 20-300 KB, larger input would take minutes.
+_MAX_SCP_BYTES = 2**20
+_MAX_SIERRA_BYTES = 2**23
+_MAX_XLI_BYTES = 2**19
 
 
 @contextmanager
@@ -150,8 +154,8 @@ def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             dataset = pydicom.dcmread(io.BytesIO(data))
             if not dataset.get("WaveformSequence"):
                 raise EcgFormatError(
-                    f"{name}: a DICOM object without waveforms (modality {str(dataset.get('Modality', '?'))[:16]}); an "
-                    "ECG has a Waveform Sequence. A scanned page in DICOM: export it as PNG."
+                    f"{name}: a DICOM object without waveforms (modality {str(dataset.get('Modality', '?'))[:16]}); "
+                    "an ECG has a Waveform Sequence. A scanned page in DICOM: export it as PNG."
                 )
             return _dicom_record(dataset, name)
     except Exception as error:
@@ -261,6 +265,10 @@ def read_scp(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         EcgFormatError: truncated, corrupt, or of a kind that the library does not decode (bimodal compression).
         MissingDependencyError: ecgdatakit is not installed (`gem-ecg[vendor]`).
     """
+    if len(data) > _MAX_SCP_BYTES:
+        raise EcgFormatError(
+            f"{name}: an SCP-ECG file of {len(data):,} bytes is no resting ECG (up to {_MAX_SCP_BYTES:,})."
+        )
     parsers = require("ecgdatakit.parsing.parsers.scp_ecg", "vendor", "SCP-ECG")
     return _from_ecgdatakit(parsers.SCPECGParser(), data, ".scp", "SCP-ECG", name)
 
@@ -272,6 +280,10 @@ def read_sierra(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         EcgFormatError: truncated, corrupt, or of an unknown version.
         MissingDependencyError: ecgdatakit is not installed (`gem-ecg[vendor]`).
     """
+    compressed = b"XLI" in data.replace(b"\0", b"").upper()
+    limit = _MAX_XLI_BYTES if compressed else _MAX_SIERRA_BYTES
+    if len(data) > limit:
+        raise EcgFormatError(f"{name}: a Philips XML of {len(data):,} bytes is no resting ECG (up to {limit:,}).")
     parsers = require("ecgdatakit.parsing.parsers.sierra_xml", "vendor", "Philips Sierra XML")
     return _from_ecgdatakit(parsers.SierraXMLParser(), data, ".xml", "Philips Sierra XML", name)
 

@@ -132,7 +132,8 @@ def _signal_key(arrays: Mapping[str, Any], name: str, what: str) -> str:
         shapes = {key: array.shape for key, array in list(arrays.items())[:20]}
         which = f"each of the arrays {candidates}" if candidates else "no array"
         raise EcgFormatError(
-            f"{name}: {which} of this {what} file could be the ECG; it holds {shapes}. Save one (leads, samples) array as 'signal'."
+            f"{name}: {which} of this {what} file could be the ECG; it holds {shapes}. Save one "
+            "(leads, samples) array as 'signal'."
         )
     return candidates[0]
 
