@@ -42,7 +42,7 @@ def lead_measures(beats: BeatMeasures) -> dict[str, np.ndarray]:
     return {name: nan_median(getattr(beats, name), axis=1) for name in LEAD_MEASURES}
 
 
-def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, float]:
+def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     """Heart rate (bpm) and global intervals (ms): per beat the heart's own marks, then the median over the beats."""
     p, qrs, t = delineation.p.overall, delineation.qrs.overall, delineation.t.overall
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
@@ -89,7 +89,7 @@ def frontal_axis(areas: dict[str, float]) -> float:
     return math.degrees(math.atan2(2 / math.sqrt(3) * avf, lead_i))
 
 
-def axes(leads: tuple[str, ...], beats: BeatMeasures) -> dict[str, float]:
+def axes(leads: tuple[str, ...], beats: BeatMeasures) -> dict[str, Any]:
     """Frontal axes in degrees of P, QRS and T."""
     result = {}
     for wave, areas in (("p", beats.p_area), ("qrs", beats.qrs_area), ("t", beats.t_area)):
@@ -119,7 +119,7 @@ def voltages(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str,
     }
 
 
-def findings(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, tuple[str, ...]]:
+def findings(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, Any]:
     """Leads with an inverted T wave or a pathological Q wave.
 
     T: -0.1 mV or lower, aVR apart. Q: Fourth Universal Definition of Myocardial Infarction (Thygesen 2018), per lead:
