@@ -66,7 +66,7 @@ def render_ecg(
         px_per_mm: the scale; or
         dpi: the scale per inch. By default 200 dpi for the authors' pages, otherwise 8 px/mm.
         header: lines for the top of the page. Nothing of the record's metadata is ever written by itself.
-        labels: write the lead names.
+        labels: write the lead names, and "not recorded".
         pulses: draw the calibration pulses, 1 mV high and 5 mm wide.
 
     Raises:
@@ -284,7 +284,7 @@ def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
     if plan.footer:
         footer = "    ".join([f"{plan.speed:g} mm/s", f"{plan.gain:g} mm/mV", *page.notes])
         write(footer, *page.mm_to_px(*plan.footer), halo_px=halo_px)
-    if not page.layout.name.startswith("gem_"):
+    if page.labels and not page.layout.name.startswith("gem_"):
         for panel in plan.panels:
             if page.samples_of(panel) is None:
                 write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo_px=halo_px)
