@@ -162,7 +162,7 @@ def _load_path(path: Path, options: ReadOptions) -> EcgRecord:
             "must lie side by side."
         )
     if not path.is_file():
-        raise EcgFormatError(f"{path.name}: not a regular file.")
+        raise EcgFormatError(f"{path.name}: not a regular file (a pipe or device); copy its content into one.")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise EcgFormatError(f"{path.name}: {size:,} bytes are more than {MAX_FILE_BYTES:,}; cut the file.")
@@ -214,6 +214,8 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
         )
     if head.startswith(b"%PDF"):
         raise EcgFormatError(f"{name}: a PDF. Export its page as PNG and use it as a page picture.")
+    if data.lstrip()[:1] == b"<":
+        raise EcgFormatError(f"{name}: a web page, not an ECG; the download went wrong, fetch the file again.")
     suffix = path.suffix.lower() if path is not None else ""
     if suffix == ".dat":
         raise EcgFormatError(f"{name}: a WFDB signal file without its header; put {Path(name).stem}.hea beside it.")

@@ -125,6 +125,22 @@ def check_size(shape: Iterable[int], name: str) -> None:
         )
 
 
+def chosen_record(shape: Sequence[int], index: int | None, name: str) -> int:
+    """The record meant in an array `(records, ., .)`.
+
+    Raises:
+        EcgFormatError: there are several and `index` names none of them.
+    """
+    if index is None and shape[0] == 1:
+        return 0
+    if index is None or not 0 <= index < shape[0]:
+        raise EcgFormatError(
+            f"{name}: {shape[0]} records in one array of shape {tuple(shape)}; choose one with `index=0` to "
+            f"`index={shape[0] - 1}`."
+        )
+    return index
+
+
 def wrapped(name: str, what: str, error: Exception) -> GemError:
     """The error of a library as ours, naming the file; ours pass through."""
     if isinstance(error, GemError):
@@ -189,17 +205,9 @@ def to_record(raw: RawEcg, options: ReadOptions, name: str, source: str | None) 
 
 def _two_dimensional(signal: np.ndarray, options: ReadOptions, name: str, notes: list[str]) -> np.ndarray:
     if signal.dtype.kind not in "iuf":
-        raise EcgFormatError(f"{name}: an ECG holds numbers, got an array of {signal.dtype}.")
+        raise EcgFormatError(f"{name}: an ECG holds real numbers, got an array of {signal.dtype}; convert it.")
     if signal.ndim == 3:
-        if signal.shape[0] == 1:
-            signal = signal[0]
-        elif options.index is None or not 0 <= options.index < len(signal):
-            raise EcgFormatError(
-                f"{name}: {signal.shape[0]} records in one array of shape {signal.shape}; choose one with "
-                f"`index=0` to `index={signal.shape[0] - 1}`."
-            )
-        else:
-            signal = signal[options.index]
+        signal = signal[chosen_record(signal.shape, options.index, name)]
     if signal.ndim == 1 and options.leads:
         rows = len(options.leads)
         if signal.size and signal.size % rows == 0:
@@ -267,7 +275,7 @@ def _in_mv(
     gain = options.gain if options.gain is not None else raw.gain if options.unit is None else None
     if gain is not None:
         return _divided_by_gain(signal, leads, gain, name, notes), leads
-    units = _one_unit_per_row(raw, options, len(leads), notes)
+    units = _one_unit_per_row(raw, options, len(leads), name, notes)
     if signal.dtype.kind in "iu" and all(unit is None for unit in units):
         raise EcgFormatError(
             f"{name}: the samples are integers without a unit. Pass `unit='uV'`, or `gain=` in counts per mV."
@@ -285,7 +293,9 @@ def _in_mv(
         scales.append(scale)
     kept = [row for row, scale in enumerate(scales) if scale is not None]
     if not kept:
-        raise EcgFormatError(f"{name}: no channel is a voltage: {dict(zip(leads, units, strict=True))}.")
+        raise EcgFormatError(
+            f"{name}: no channel is a voltage: {dict(zip(leads, units, strict=True))}; an ECG is in mV or uV."
+        )
     if len(kept) < len(leads):
         dropped = [f"{leads[row]} ({units[row]})" for row in range(len(leads)) if row not in kept]
         notes.append(f"dropped channels that are no voltage: {', '.join(dropped)}")
@@ -299,7 +309,7 @@ def _in_mv(
     return signal, tuple(leads[row] for row in kept)
 
 
-def _one_unit_per_row(raw: RawEcg, options: ReadOptions, rows: int, notes: list[str]) -> list[str | None]:
+def _one_unit_per_row(raw: RawEcg, options: ReadOptions, rows: int, name: str, notes: list[str]) -> list[str | None]:
     if isinstance(raw.units, str) or raw.units is None:
         stated: list[str | None] = [raw.units] * rows
     else:
@@ -308,7 +318,7 @@ def _one_unit_per_row(raw: RawEcg, options: ReadOptions, rows: int, notes: list[
     if options.unit is None:
         return stated
     if mv_per_unit(options.unit) is None:
-        raise EcgFormatError(f"unit {options.unit!r} is unknown; use 'V', 'mV', 'uV' or 'nV'.")
+        raise EcgFormatError(f"{name}: unit {options.unit!r} is unknown; use 'V', 'mV', 'uV' or 'nV'.")
     if any(unit is not None and mv_per_unit(unit) != mv_per_unit(options.unit) for unit in stated):
         notes.append(f"unit {options.unit} given by the caller, the file says {sorted({str(u) for u in stated})}")
     return [options.unit] * rows
@@ -383,6 +393,7 @@ __all__ = [
     "RawEcg",
     "ReadOptions",
     "check_size",
+    "chosen_record",
     "mv_per_unit",
     "parsed_age",
     "parsed_sex",

@@ -119,7 +119,7 @@ def _check_edf_size(data: bytes, name: str) -> None:
         ) from error
     if records == 0 or min(samples) <= 0:
         raise EcgFormatError(
-            f"{name}: the EDF header declares no samples ({records} records of {samples[:12]} samples)."
+            f"{name}: the EDF header declares no samples ({records} records of {samples[:12]} samples); export it again."
         )
     bytes_per_sample = 3 if data[:1] == b"\xff" else 2
     needed = header_bytes + max(records, 1) * sum(samples) * bytes_per_sample
@@ -202,7 +202,9 @@ def _dicom_samples(group: Any, name: str) -> np.ndarray:
     kinds = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
     interpretation = str(group.WaveformSampleInterpretation)
     if interpretation not in kinds:
-        raise EcgFormatError(f"{name}: samples are encoded as {interpretation!r}; read are {list(kinds)}.")
+        raise EcgFormatError(
+            f"{name}: samples are encoded as {interpretation!r}; read are {list(kinds)}; export it uncompressed."
+        )
     dtype = np.dtype(kinds[interpretation])
     packed = bytes(group.WaveformData)
     needed = channels * samples * dtype.itemsize
@@ -300,7 +302,9 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
     leads, signals, rates = [], [], []
     for lead in parsed.leads:
         if not lead.resolution or not lead.resolution_unit:
-            raise EcgFormatError(f"{name}: lead {lead.label} has a gain of 0; the amplitudes are unknown.")
+            raise EcgFormatError(
+                f"{name}: lead {lead.label} has a gain of 0; the amplitudes are unknown. Export it again."
+            )
         physical = lead.to_physical() if lead.is_raw else lead
         leads.append(lead.label)
         signals.append(np.asarray(physical.convert_units("mV").samples, dtype=np.float64))

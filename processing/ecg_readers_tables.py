@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import LEAD_AXIS_SIZES, RawEcg, ReadOptions, check_size, mv_per_unit, wrapped
+from .ecg_readers_base import (
+    LEAD_AXIS_SIZES,
+    RawEcg,
+    ReadOptions,
+    check_size,
+    chosen_record,
+    mv_per_unit,
+    wrapped,
+)
 from .ecg_record import canonical_lead
 from .errors_gem import EcgFormatError
 
@@ -101,10 +109,10 @@ def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, 
         EcgFormatError: no array or several could be the signal.
     """
     signal = arrays[_signal_key(arrays, name, what)]
-    if len(signal.shape) == 3 and options.index is not None and 0 <= options.index < signal.shape[0]:
+    if len(signal.shape) == 3:
         check_size(signal.shape[1:], name)
-        signal = signal[options.index]
-    elif len(signal.shape) != 3 or signal.shape[0] == 1:
+        signal = signal[chosen_record(signal.shape, options.index, name)]
+    else:
         check_size(signal.shape, name)
         signal = signal[()]
     raw = RawEcg(signal)
@@ -164,20 +172,24 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     text, delimiter = _decoded(data, name)
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
-        raise EcgFormatError(f"{name}: the table is empty.")
+        raise EcgFormatError(f"{name}: the table is empty; export it again.")
     if len(lines[0]) > _MAX_HEADER_CHARS * 64:
-        raise EcgFormatError(f"{name}: one line of {len(lines[0]):,} characters is no table of an ECG.")
+        raise EcgFormatError(
+            f"{name}: one line of {len(lines[0]):,} characters is no table of an ECG; use one line per sample."
+        )
     head = _head_cells(lines[0], delimiter)
     values = _numbers(lines[1:] if head else lines, delimiter, name, first_line=2 if head else 1)
     if values.size == 0:
-        raise EcgFormatError(f"{name}: the table has a head line but no samples.")
+        raise EcgFormatError(f"{name}: the table has a head line but no samples; export it again.")
     if not head and len(values) in (1, *LEAD_AXIS_SIZES) and values.shape[1] > 10 * len(values):
         return RawEcg(values)
     notes: list[str] = []
     if not head:
         return RawEcg(values.T, notes=notes)
     if len(head) != values.shape[1]:
-        raise EcgFormatError(f"{name}: {len(head)} column names {head[:20]} for {values.shape[1]} columns of numbers.")
+        raise EcgFormatError(
+            f"{name}: {len(head)} column names {head[:20]} for {values.shape[1]} columns of numbers; name each once."
+        )
     return _from_columns(head, values, notes, name)
 
 
@@ -186,7 +198,7 @@ def _from_columns(head: list[str], values: np.ndarray, notes: list[str], name: s
     time_columns = [column for column, text in enumerate(head) if _TIME_COLUMN.match(_TIME_UNIT.sub("", text).strip())]
     kept = [column for column in range(len(head)) if column not in time_columns]
     if not kept:
-        raise EcgFormatError(f"{name}: no column of {head} is a lead.")
+        raise EcgFormatError(f"{name}: no column of {head} is a lead; one column per lead is needed.")
     for column in time_columns:
         notes.append(f"left out the column {head[column]!r}")
         rate = _rate_of(head[column], values[:, column])
@@ -225,7 +237,9 @@ def _lead_and_unit(head: str) -> tuple[str, str | None]:
 
 def _decoded(data: bytes, name: str) -> tuple[str, str]:
     if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise EcgFormatError(f"{name}: this is binary data, not a table of text, and no known ECG format either.")
+        raise EcgFormatError(
+            f"{name}: this is binary data, not a table of text, and no known ECG format either; export it as CSV."
+        )
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = data.decode(encoding)

@@ -115,7 +115,9 @@ def _parse_header(path: Path, name: str) -> _Header:
     comments = tuple(line.lstrip("# ").strip() for line in lines if line.startswith("#"))
     fields = [line for line in lines if not line.startswith("#")]
     if not fields or any(len(line) > _MAX_LINE for line in fields):
-        raise EcgFormatError(f"{name}: {path.name} is not a WFDB header (no record line, or endless lines).")
+        raise EcgFormatError(
+            f"{name}: {path.name} is not a WFDB header (no record line, or endless lines); copy it again."
+        )
     record_line = fields[0].split()
     try:
         _, _, num_segments = record_line[0].partition("/")
@@ -125,14 +127,15 @@ def _parse_header(path: Path, name: str) -> _Header:
         segments_declared = int(num_segments) if num_segments else 0
     except (ValueError, IndexError) as error:
         raise EcgFormatError(
-            f"{name}: the record line {fields[0][:80]!r} of {path.name} is not WFDB's 'name signals rate samples'."
+            f"{name}: the record line {fields[0][:80]!r} of {path.name} is not WFDB's 'name signals rate "
+            "samples'; copy the header again."
         ) from error
     rows = fields[1:]
     expected = segments_declared or num_signals
     if num_signals <= 0 or len(rows) < expected:
         raise EcgFormatError(
             f"{name}: {path.name} declares {expected} {'segments' if segments_declared else 'signals'} but describes "
-            f"{len(rows)}; the header is truncated or has no signals."
+            f"{len(rows)}; the header is truncated or has no signals; copy it again."
         )
     if segments_declared:
         segments = tuple(_plain(row.split()[0], path, name) for row in rows[:expected] if row.split()[0] != "~")
@@ -146,13 +149,14 @@ def _parse_signal(row: str, path: Path, name: str) -> _Signal:
     storage = _FORMAT_FIELD.fullmatch(parts[1]) if len(parts) > 1 else None
     scale = _GAIN_FIELD.fullmatch(parts[2]) if len(parts) > 2 else None
     if storage is None or (len(parts) > 2 and scale is None):
-        raise EcgFormatError(f"{name}: {path.name} has a signal line that is not WFDB's: {row[:80]!r}.")
+        raise EcgFormatError(f"{name}: {path.name} has a signal line that is not WFDB's: {row[:80]!r}; copy it again.")
     fmt = storage["fmt"]
     if parts[0] == "~" and fmt == "0":
         return _Signal("~", fmt, 1, 0, 1.0, None, None, parts[8] if len(parts) > 8 else "")
     if fmt not in _BYTES_PER_SAMPLE and fmt not in _FLAC_FORMATS:
         raise EcgFormatError(
-            f"{name}: {path.name} names storage format {fmt!r}; WFDB has {[*_BYTES_PER_SAMPLE, *_FLAC_FORMATS]}."
+            f"{name}: {path.name} names storage format {fmt!r}; WFDB has {[*_BYTES_PER_SAMPLE, *_FLAC_FORMATS]}. "
+            "Convert it, or copy the header again."
         )
     try:
         gain = float(scale["gain"]) if scale and scale["gain"] else 0.0
@@ -187,7 +191,10 @@ def _check_segment(header: _Header, segment: str, name: str) -> None:
         raise EcgFormatError(f"{name}: the segment {path.name} that {header.path.name} names is not in its folder.")
     inner = _parse_header(path, name)
     if inner.segments:
-        raise EcgFormatError(f"{name}: the segment {path.name} consists of segments itself; WFDB allows one level.")
+        raise EcgFormatError(
+            f"{name}: the segment {path.name} consists of segments itself; WFDB allows one level. "
+            "Name its own segments instead."
+        )
     # A layout segment (variable layout) describes signals without storing any: its file is "~".
     if inner.num_samples != 0:
         _check_signal_files(inner, name)
@@ -200,7 +207,9 @@ def _num_leads(header: _Header, name: str) -> int:
 def _check_signal_files(header: _Header, name: str) -> None:
     """The signal files are there and long enough for what the header declares."""
     if header.num_samples == 0:
-        raise EcgFormatError(f"{name}: {header.path.name} declares 0 samples; there is no ECG in this record.")
+        raise EcgFormatError(
+            f"{name}: {header.path.name} declares 0 samples; there is no ECG in this record. Leave it out."
+        )
     frame = sum(signal.samples_per_frame for signal in header.signals)
     check_size((frame, header.num_samples or 1), name)
     for file_name in dict.fromkeys(signal.file_name for signal in header.signals):
@@ -208,7 +217,7 @@ def _check_signal_files(header: _Header, name: str) -> None:
         path = header.path.with_name(file_name)
         if not path.is_file():
             raise EcgFormatError(
-                f"{name}: the signal file {file_name} that {header.path.name} names is not in its folder."
+                f"{name}: the signal file {file_name} that {header.path.name} names is not in its folder; copy it there."
             )
         available = path.stat().st_size - signals[0].offset
         if available <= 0:

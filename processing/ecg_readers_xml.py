@@ -220,7 +220,9 @@ def _read_aecg(root: Any, name: str) -> RawEcg:
         for found in _children(component, "sequenceSet")
     ]
     if not sets:
-        raise EcgFormatError(f"{name}: this aECG has no rhythm series (component/series/component/sequenceSet).")
+        raise EcgFormatError(
+            f"{name}: this aECG has no rhythm series (component/series/component/sequenceSet); export it again."
+        )
     leads: list[str] = []
     rows: list[np.ndarray] = []
     units: list[str | None] = []
@@ -250,7 +252,9 @@ def _aecg_rate(value: Any, name: str) -> float:
     step = _float(increment.get("value", "") if increment is not None else "", "the time increment", name)
     unit = increment.get("unit", "s") if increment is not None else "s"
     if step <= 0 or unit not in _SECONDS:
-        raise EcgFormatError(f"{name}: a time increment of {step} {unit!r} gives no sampling rate.")
+        raise EcgFormatError(
+            f"{name}: a time increment of {step} {unit!r} gives no sampling rate; pass `sampling_rate`."
+        )
     rate = 1.0 / (step * _SECONDS[unit])
     return round(rate) if abs(rate - round(rate)) < 1e-6 * rate else rate
 
@@ -295,7 +299,9 @@ def _numbers(text: str, label: str, name: str) -> np.ndarray:
     try:
         return np.array(re.split(r"[\s,;]+", text.strip(" \t\r\n,;")), dtype=np.float64)
     except ValueError as error:
-        raise EcgFormatError(f"{name}: lead {label} has a sample that is no number ({error}).") from error
+        raise EcgFormatError(
+            f"{name}: lead {label} has a sample that is no number ({error}); export it again."
+        ) from error
 
 
 def _read_schiller(root: Any, name: str) -> RawEcg:
