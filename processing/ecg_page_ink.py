@@ -2,110 +2,19 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .ecg_page_style import Color, PageStyle
 
+Cap = Literal["butt", "projecting"]
 POINTS_PER_MM = 72 / 25.4
 # Below this resolution (px per mm) lines moved to whole pixels would stand unevenly.
 SNAP_FROM = 4.0
 # matplotlib's default `path.simplify_threshold` (px), with which the authors' pages were drawn.
 SIMPLIFY_PX = 1 / 9
-
-
-@lru_cache(maxsize=4)
-def grid_background(
-    shape: tuple[int, int],
-    px_per_mm: float,
-    origin: tuple[float, float],
-    paper_mm: tuple[float, float],
-    style: PageStyle,
-) -> np.ndarray:
-    """Paper and grid as read-only RGBA `(height, width, 4)`.
-
-    The grid's origin is the bottom left corner. Order as in matplotlib's `axis.grid`: vertical 5-mm, vertical 1-mm,
-    horizontal 5-mm, horizontal 1-mm lines, so the fine horizontal lines cross over the bold vertical ones.
-
-    Args:
-        shape: (height, width) in px.
-        origin: the paper's top left corner in px.
-        paper_mm: (width, height) of the paper in mm.
-    """
-    height, width = shape
-    left, top = origin
-    right, bottom = left + paper_mm[0] * px_per_mm, top + paper_mm[1] * px_per_mm
-    rows, columns = slice(round(top), min(round(bottom), height)), slice(round(left), round(right))
-    line_px, frame_px = (points / POINTS_PER_MM * px_per_mm for points in (style.grid_pt, style.frame_pt))
-    snap = px_per_mm >= SNAP_FROM
-    along_x, along_y = _grid_positions(paper_mm, px_per_mm, left, bottom, style.grid)
-    inks = (style.major, style.minor)
-
-    def coverage(lines: np.ndarray, line_width: float, length: int) -> np.ndarray:
-        return _line_coverage(lines, line_width, length, snap)
-
-    verticals = np.tile(np.array(style.paper, np.float64), (width, 1))
-    for lines, ink in zip(along_x, inks, strict=True):
-        _blend(verticals[columns], coverage(lines, line_px, width)[columns], ink)
-    horizontals = [coverage(lines, line_px, height) for lines in along_y]
-    sides = coverage(np.array([left, right]), frame_px, width)
-    ends = coverage(np.array([top, bottom]), frame_px, height)
-
-    page = np.full((height, width, 4), 255, np.uint8)
-    page[..., :3] = style.paper
-    # Row by row, because a whole page of floats would take 90 MB; rows without a horizontal line are all the same.
-    plain: np.ndarray | None = None
-    for row in range(rows.start, rows.stop):
-        is_plain = not (horizontals[0][row] or horizontals[1][row] or ends[row])
-        if plain is None or not is_plain:
-            pixels = verticals.copy()
-            for lines, ink in zip(horizontals, inks, strict=True):
-                _blend(pixels[columns], lines[row], ink)
-            _blend(pixels, sides, (0, 0, 0))
-            _blend(pixels, ends[row], (0, 0, 0))
-            pixels = np.rint(pixels)
-            plain = pixels if is_plain else plain
-        page[row, :, :3] = pixels if plain is None or not is_plain else plain
-    page.setflags(write=False)
-    return page
-
-
-def _grid_positions(
-    paper_mm: tuple[float, float], px_per_mm: float, left: float, bottom: float, grid: str
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """((vertical major, minor), (horizontal major, minor)) line centres in px."""
-    axes = []
-    for extent, origin, direction in ((paper_mm[0], left, 1), (paper_mm[1], bottom, -1)):
-        mm = np.arange(0, extent)
-        positions = origin + direction * mm * px_per_mm
-        is_major = mm % 5 == 0
-        is_minor = ~is_major & (grid == "mm")
-        axes.append((positions[is_major & (grid != "none")], positions[is_minor]))
-    return axes[0], axes[1]
-
-
-def _line_coverage(centres: np.ndarray, width: float, length: int, snap: bool) -> np.ndarray:
-    """The share of each of `length` pixels that lines of `width` px cover.
-
-    Snapping follows Agg: the centre goes to a pixel's middle or edge, whichever suits the rounded width.
-    """
-    if snap:
-        centres = np.floor(centres + 0.5) + 0.5 * (round(width) % 2)
-    first, last = centres - width / 2, centres + width / 2
-    coverage = np.zeros(length)
-    for step in range(int(np.ceil(width)) + 2):
-        pixel = np.floor(first).astype(int) + step
-        share = np.clip(np.minimum(last, pixel + 1) - np.maximum(first, pixel), 0, 1)
-        inside = (pixel >= 0) & (pixel < length)
-        np.add.at(coverage, pixel[inside], share[inside])
-    return np.minimum(coverage, 1)
-
-
-def _blend(pixels: np.ndarray, coverage: np.ndarray | float, color: Color) -> None:
-    """Blends `color` over `pixels` (n, 3) in place, with one coverage for all or one for each."""
-    if np.any(coverage):
-        pixels += (np.array(color) - pixels) * np.reshape(coverage, (-1, 1))
 
 
 class InkCanvas:
@@ -127,8 +36,13 @@ class InkCanvas:
         self.rgba = np.asarray(self._renderer.buffer_rgba())
         np.copyto(self.rgba, background)
 
-    def stroke(self, vertices: np.ndarray, width: float, color: Color) -> None:
-        """Draws `vertices` (n, 2) px with a line of `width` px; the line breaks where a vertex is not finite."""
+    def stroke(
+        self, vertices: np.ndarray, width: float, color: Color, cap: Cap = "projecting", snap: bool = False
+    ) -> None:
+        """Draws `vertices` (n, 2) px with a line of `width` px; the line breaks where a vertex is not finite.
+
+        With `snap`, upright and level lines move to whole pixels.
+        """
         from matplotlib.path import Path as AggPath
 
         context = self._renderer.new_gc()
@@ -136,9 +50,9 @@ class InkCanvas:
         red, green, blue = (channel / 255 for channel in color)
         context.set_foreground((red, green, blue, 1.0), isRGBA=True)
         context.set_joinstyle("round")
-        context.set_capstyle("projecting")
+        context.set_capstyle(cap)
         context.set_antialiased(True)
-        context.set_snap(False)
+        context.set_snap(snap)
         path = AggPath(vertices)
         path.should_simplify = True
         path.simplify_threshold = SIMPLIFY_PX
@@ -157,6 +71,57 @@ class InkCanvas:
         for channel in range(3):
             pixels[..., channel] = self.rgba[..., channel]
         return pixels
+
+
+@lru_cache(maxsize=4)
+def grid_background(
+    shape: tuple[int, int],
+    px_per_mm: float,
+    origin: tuple[float, float],
+    paper_mm: tuple[float, float],
+    style: PageStyle,
+) -> np.ndarray:
+    """Paper and grid as read-only RGBA `(height, width, 4)`.
+
+    The grid's origin is the bottom left corner. Order as in matplotlib's `axis.grid`: vertical 5-mm, vertical 1-mm,
+    horizontal 5-mm, horizontal 1-mm lines, so the fine horizontal lines cross over the bold vertical ones.
+
+    Args:
+        shape: (height, width) in px.
+        origin: the paper's top left corner in px.
+        paper_mm: (width, height) of the paper in mm.
+    """
+    left, top = origin
+    right, bottom = left + paper_mm[0] * px_per_mm, top + paper_mm[1] * px_per_mm
+    line_px, frame_px = (points / POINTS_PER_MM * px_per_mm for points in (style.grid_pt, style.frame_pt))
+    canvas = InkCanvas(np.full((*shape, 4), (*style.paper, 255), np.uint8))
+
+    def rule(x0: float, y0: float, x1: float, y1: float, width: float, color: Color) -> None:
+        canvas.stroke(np.array([[x0, y0], [x1, y1]]), width, color, cap="butt", snap=px_per_mm >= SNAP_FROM)
+
+    major, minor = (False, style.major), (True, style.minor)
+    inks = {"mm": [major, minor], "major": [major], "none": []}[style.grid]
+    for is_minor, color in inks:
+        for mm in _line_positions(paper_mm[0], is_minor):
+            rule(left + mm * px_per_mm, bottom, left + mm * px_per_mm, top, line_px, color)
+    for is_minor, color in inks:
+        for mm in _line_positions(paper_mm[1], is_minor):
+            rule(left, bottom - mm * px_per_mm, right, bottom - mm * px_per_mm, line_px, color)
+    if style.frame_pt:
+        for x0, y0, x1, y1 in (
+            (left, bottom, left, top),
+            (right, bottom, right, top),
+            (left, bottom, right, bottom),
+            (left, top, right, top),
+        ):
+            rule(x0, y0, x1, y1, frame_px, (0, 0, 0))
+    canvas.rgba.setflags(write=False)
+    return canvas.rgba
+
+
+def _line_positions(extent_mm: float, is_minor: bool) -> np.ndarray:
+    mm = np.arange(0, extent_mm)
+    return mm[(mm % 5 != 0) == is_minor]
 
 
 @lru_cache(maxsize=32)
