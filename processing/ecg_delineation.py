@@ -14,6 +14,7 @@ from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_qrs import QrsSettings, dominant_peaks, global_limits, lead_limits
 from .ecg_waves import WaveMarks, WaveSettings, find_p_waves, find_t_waves
 
+SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
 SHORTEST_S = 0.4  # less holds no heartbeat with its surroundings
 
 
@@ -73,11 +74,22 @@ def delineate(
     t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
     t_end = t_waves.overall[:, 2] + settings.waves.t_offset_bias * WORKING_RATE
     p_waves = find_p_waves(ecg, onset, offset, t_end, live, settings.waves)
+    lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
     per_lead[~live] = np.nan
     overall = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1) - shift
     return Delineation(beats, live, p_waves, WaveMarks(per_lead, overall), t_waves, ecg)
+
+
+def _behind_spikes(onset: np.ndarray, spikes: np.ndarray, settings: QrsSettings) -> np.ndarray:
+    """QRS onsets moved behind the pacing spike that set them off, where one stands just around them."""
+    if not len(spikes):
+        return onset
+    nearest = spikes[np.abs(spikes[:, None] - onset.reshape(1, -1)).argmin(axis=0)].reshape(onset.shape)
+    earliest = nearest + (SPIKE_TO_QRS_S + settings.onset_bias) * WORKING_RATE
+    stimulated = (nearest > onset - 0.03 * WORKING_RATE) & (nearest < onset + 0.05 * WORKING_RATE)
+    return np.where(stimulated, np.maximum(onset, earliest), onset)
 
 
 __all__ = ["Delineation", "DelineationSettings", "delineate"]

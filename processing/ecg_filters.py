@@ -10,8 +10,12 @@ from .ecg_record import interpolate_gaps
 
 WORKING_RATE = 500  # Hz of every array in the delineation
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
-SPIKE_MIN_MV = 0.25  # a pacing spike jumps by at least this within one sample (2 ms)
-SPIKE_MAX_SHARE = 0.02  # more jumps than this share of the samples are noise, not pacing
+SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
+SPIKE_ABRUPT = 5.0  # ... and by so many times what came just before
+SPIKE_REFRACTORY_S = 0.02  # one stimulus has two or more edges
+SPIKE_MIN_RATE, SPIKE_MAX_RATE = 0.5, 6.0  # per s: fewer are electrode pops, more are noise
+SPIKE_QUIET_SAMPLES = 15  # 30 ms
+SPIKE_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -74,23 +78,42 @@ def _to_working_rate(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
     return resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
 
 
-def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pacing spikes bridged linearly in all leads (8 ms), and their sample numbers; `signal` is `(leads, samples)`."""
-    samples = signal.shape[1]
-    none = np.zeros(0, dtype=int)
-    if samples < 50:
-        return signal, none
+def find_spikes(signal: np.ndarray) -> np.ndarray:
+    """Sample numbers of pacing spikes in `(leads, samples)` at 500 Hz: jumps out of quiet, again and again.
+
+    A heart's own waves gather speed over several samples; a stimulus does not.
+    """
     jump = np.abs(np.diff(signal, axis=1)).max(axis=0)
-    spikes = np.flatnonzero(jump > max(8 * np.percentile(jump[::3], 99), SPIKE_MIN_MV))
-    if not 0 < len(spikes) < SPIKE_MAX_SHARE * samples:
-        return signal, none
+    before = maximum_before(jump, first=2, last=SPIKE_QUIET_SAMPLES)
+    candidates = np.flatnonzero(
+        (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump))) & (jump > SPIKE_ABRUPT * before)
+    )
+    spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
+    rate = len(spikes) * WORKING_RATE / signal.shape[1]
+    return spikes if SPIKE_MIN_RATE <= rate <= SPIKE_MAX_RATE else spikes[:0]
+
+
+def maximum_before(values: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Largest of the values from `last` to `first` samples earlier; infinite where there are none."""
+    padded = np.concatenate([np.full(last, np.inf), values])
+    return np.lib.stride_tricks.sliding_window_view(padded, last - first + 1)[: len(values)].max(axis=1)
+
+
+def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pacing spikes bridged linearly in all leads (16 ms), and their sample numbers; `signal` is `(leads, samples)`."""
+    samples = signal.shape[1]
+    if samples < WORKING_RATE // 5:
+        return signal, np.zeros(0, dtype=int)
+    spikes = find_spikes(signal)
+    if not len(spikes):
+        return signal, spikes
     affected = np.zeros(samples, dtype=bool)
-    affected[np.clip(spikes[:, None] + np.arange(-1, 4), 0, samples - 1)] = True
+    affected[np.clip(spikes[:, None] + np.arange(-1, SPIKE_SAMPLES - 1), 0, samples - 1)] = True
     clean, dirty = np.flatnonzero(~affected), np.flatnonzero(affected)
     signal = signal.copy()
     for row in signal:
         row[dirty] = np.interp(dirty, clean, row[clean])
-    return signal, spikes[np.diff(spikes, prepend=-WORKING_RATE) > 0.02 * WORKING_RATE]
+    return signal, spikes
 
 
 def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | None = None) -> FilteredEcg:
