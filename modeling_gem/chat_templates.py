@@ -12,10 +12,11 @@ _FLATTEN = (
     "{%- endif -%}{%- endmacro -%}"
 )
 
-# The original's "llava_v1" conversation (note "human" where vicuna_v1 has "user"). The tokenizer adds BOS itself: written
-# here it would cost the first word its dummy prefix.
+# The original's "llava_v1" conversation (note "human" where vicuna_v1 has "user"). The space behind BOS stands for the dummy
+# prefix that a SentencePiece tokenizer gives the first word only where no token precedes it.
 LLAVA_V1 = (
-    _FLATTEN + "{%- set default_system = \"A chat between a curious human and an artificial intelligence assistant. The assistant "
+    _FLATTEN + "{{- bos_token + ' ' -}}"
+    "{%- set default_system = \"A chat between a curious human and an artificial intelligence assistant. The assistant "
     "gives helpful, detailed, and polite answers to the human's questions.\" -%}"
     "{%- if messages[0]['role'] == 'system' -%}{{ flat(messages[0]['content']) + ' ' }}"
     "{%- else -%}{{ default_system + ' ' }}{%- endif -%}"
@@ -36,12 +37,21 @@ CHATML = (
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
 
+# For small models with a vocabulary of their own: no system prompt to spend tokens on.
+PLAIN = (
+    _FLATTEN + "{{- bos_token -}}{%- for message in messages -%}"
+    "{%- if message['role'] == 'assistant' -%}"
+    "{%- generation -%}{{ flat(message['content']) + eos_token }}{%- endgeneration -%}"
+    "{%- else -%}{{ flat(message['content']) + '\n' }}{%- endif -%}"
+    "{%- endfor -%}"
+)
+
 
 def multimodal_chat_template(text_template: str | None) -> str:
     """The template for a language model that comes with `text_template`: ChatML and models without one get ours, any
     other is wrapped so that it sees plain strings."""
     if text_template is None:
-        return LLAVA_V1
+        return LLAVA_V1.replace("{{- bos_token + ' ' -}}", "{{- bos_token or '' -}}")
     if "<|im_start|>" in text_template:
         return CHATML
     return (

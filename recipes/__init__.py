@@ -1,0 +1,1 @@
+"""What people do with GEM: interpret, convert, build data, train, evaluate, publish."""

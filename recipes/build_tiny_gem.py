@@ -1,0 +1,177 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Prepares the embedded model: instruction data from PTB-XL, a tokenizer, and a GEM assembled from trained towers.
+
+    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data
+    python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
+        --data outputs/tiny_data --output outputs/tiny_start
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
+from PIL import Image as PILImage
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
+
+from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration
+from modeling_gem.chat_templates import PLAIN
+from modeling_gem.convert_gem import build_processor
+from processing.ecg_features import extract_features
+from processing.ecg_page import render_ecg
+
+from .grounded_answer import QUESTIONS, answer_to, grounded_answer
+from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+
+
+SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
+FEATURES = Features(
+    {
+        "id": Value("string"),
+        "ecg": Array2D((12, 5000), "float32"),
+        "sampling_rate": Value("float32"),
+        "image": Image(),
+        "messages": List({"role": Value("string"), "content": Value("string")}),
+    }
+)
+# How often each kind of question is asked per record and pass over the data; the full interpretation is the product.
+SHORT_QUESTIONS_PER_RECORD = 1
+
+
+def rows(folder: Path, folds: tuple[int, ...], image_size: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Per record one full interpretation and some short questions, each its own sample."""
+    rng = np.random.default_rng(seed)
+    short = [kind for kind in QUESTIONS if kind != "full_text"]
+    for item in read_ptbxl(folder, folds):
+        answer = grounded_answer(extract_features(item.record), item.codes)
+        page = render_ecg(item.record, layout="square_12x1", size=(image_size, image_size)).to_pil()
+        for kind in ["full_text", *rng.choice(short, SHORT_QUESTIONS_PER_RECORD, replace=False)]:
+            questions = QUESTIONS[kind]
+            # Half of the interpretations answer the default question.
+            first = kind == "full_text" and rng.random() < 0.5
+            question = questions[0] if first else questions[int(rng.integers(len(questions)))]
+            yield sample(item, page, question, answer_to(kind, answer))
+
+
+def sample(item: PtbxlItem, page: PILImage.Image, question: str, answer: str) -> dict[str, Any]:
+    return {
+        "id": item.record.record_id,
+        "ecg": np.nan_to_num(item.record.signal),
+        "sampling_rate": item.record.sampling_rate,
+        "image": page,
+        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+    }
+
+
+def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
+    splits = {"train": TRAIN_FOLDS, "validation": (VALIDATION_FOLD,)}
+    data = {
+        name: Dataset.from_generator(
+            rows, features=FEATURES, gen_kwargs={"folder": ptbxl, "folds": folds, "image_size": image_size, "seed": seed}
+        )
+        for name, folds in splits.items()
+    }
+    DatasetDict(data).save_to_disk(output)
+
+
+def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE on the training texts; digits stay single, so that numbers are spelled, not memorised."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        padding_side="left",
+        model_max_length=1024,
+        additional_special_tokens=["<ecg>", "<image>"],
+    )
+
+
+def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, vocab_size: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    messages = load_from_disk(str(data))["train"]["messages"]
+    texts = [f"{message['content']}" for conversation in messages for message in conversation]
+    tokenizer = train_tokenizer(texts, vocab_size)
+    signal, picture = GemEcgModel.from_pretrained(ecg_tower), CLIPVisionModel.from_pretrained(vision_tower)
+    config = GemConfig(
+        ecg_config=signal.config,
+        vision_config=picture.config,
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=256,
+            intermediate_size=768,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            num_key_value_heads=4,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        ),
+        ecg_token_id=tokenizer.convert_tokens_to_ids("<ecg>"),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        # The image tower was trained as deep as it is.
+        vision_feature_layer=-1,
+    )
+    model = GemForConditionalGeneration(config)
+    model.model.ecg_tower.load_state_dict(signal.state_dict())
+    model.model.vision_tower.load_state_dict(picture.state_dict())
+    model.generation_config.update(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        suppress_tokens=[config.ecg_token_id, config.image_token_id],
+        max_new_tokens=256,
+    )
+    model.save_pretrained(output)
+    build_processor(config, tokenizer, PLAIN).save_pretrained(output)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True, dest="verb")
+    data = verbs.add_parser("data", help="write the instruction data")
+    data.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
+    data.add_argument("--image-size", type=int, default=336, help="edge of the drawn pages in pixels")
+    start = verbs.add_parser("assemble", help="put towers, tokenizer and a fresh language model together")
+    start.add_argument("--ecg-tower", type=Path, required=True)
+    start.add_argument("--vision-tower", type=Path, required=True)
+    start.add_argument("--data", type=Path, required=True)
+    start.add_argument("--vocab-size", type=int, default=1024)
+    for verb in (data, start):
+        verb.add_argument("--output", type=Path, required=True)
+        verb.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.verb == "data":
+        build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed)
+    else:
+        assemble(
+            arguments.ecg_tower,
+            arguments.vision_tower,
+            arguments.data,
+            arguments.output,
+            arguments.vocab_size,
+            arguments.seed,
+        )
+
+
+if __name__ == "__main__":
+    main()

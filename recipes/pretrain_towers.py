@@ -1,0 +1,261 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Teaches a small signal or image tower to see: SCP statements and measurements of PTB-XL, by the Trainer.
+
+    python -m recipes.pretrain_towers --data PTBXL --tower ecg --output outputs/ecg_tower
+    python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/vision_tower
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
+
+from modeling_gem import GemEcgConfig, GemEcgModel
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_page import render_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.feature_extraction_gem import GemFeatureExtractor
+from processing.image_processing_gem import GemImageProcessor
+
+from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+
+
+# Target -> (mean, standard deviation) over PTB-XL, to bring every regression to the same scale.
+RECORD_TARGETS = {
+    "heart_rate": (75, 20),
+    "pr_interval": (165, 30),
+    "qrs_duration": (100, 22),
+    "qt_interval": (390, 40),
+    "qtc_bazett": (425, 35),
+    "sokolow_lyon": (2.2, 1.0),
+}
+LEAD_TARGETS = {
+    "st_j60": (0.0, 0.1),
+    "t_amplitude": (0.15, 0.3),
+    "r_amplitude": (0.7, 0.5),
+    "s_amplitude": (-0.5, 0.5),
+    "q_amplitude": (-0.1, 0.15),
+}
+# Statements of fewer training records teach nothing.
+STATEMENT_NAMES = [code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")]
+
+
+def statement_targets(item: PtbxlItem) -> np.ndarray:
+    """(superclasses + statements,) 0/1."""
+    superclasses = [name in item.superclasses for name in SUPERCLASSES]
+    return np.array(superclasses + [name in item.codes for name in STATEMENT_NAMES], dtype=np.float32)
+
+
+def measurement_targets(features: EcgFeatures) -> np.ndarray:
+    """Standardised measurements, NaN where absent: record level, axis as cosine and sine, then lead by lead."""
+    record = [(getattr(features, name) - mean) / sd for name, (mean, sd) in RECORD_TARGETS.items()]
+    axis = np.deg2rad(features.qrs_axis)
+    leads = [(features.lead_values[name] - mean) / sd for name, (mean, sd) in LEAD_TARGETS.items()]
+    return np.concatenate([record, [np.cos(axis), np.sin(axis)], *leads]).astype(np.float32).clip(-5, 5)
+
+
+class TowerWithHeads(nn.Module):
+    """A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold."""
+
+    def __init__(self, tower: PreTrainedModel, num_statements: int, num_measurements: int):
+        super().__init__()
+        self.tower = tower
+        width = tower.config.hidden_size
+        self.norm = nn.LayerNorm(width)
+        self.statements = nn.Linear(width, num_statements)
+        self.measurements = nn.Linear(width, num_measurements)
+
+    def forward(
+        self, values: torch.Tensor, labels: torch.Tensor | None = None, measured: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        tokens = self.tower(values).last_hidden_state
+        pooled = self.norm(tokens.mean(dim=1))
+        outputs = {"logits": self.statements(pooled), "measurements": self.measurements(pooled)}
+        if labels is not None and measured is not None:
+            known = measured.isfinite()
+            error = nn.functional.smooth_l1_loss(outputs["measurements"][known], measured[known])
+            outputs["loss"] = nn.functional.binary_cross_entropy_with_logits(outputs["logits"], labels) * 4 + error
+        return outputs
+
+
+class Recordings(torch.utils.data.Dataset):
+    """The records of some folds with their targets, in memory: `values` are mV (leads, samples) or a page (H, W)."""
+
+    def __init__(self, folder: Path, folds: tuple[int, ...], tower: str, image_size: int = 336):
+        extract = GemFeatureExtractor()
+        values, labels, measured = [], [], []
+        for item in read_ptbxl(folder, folds):
+            features = extract_features(item.record)
+            values.append(page(item.record, image_size) if tower == "vision" else extract(item.record)["ecg_values"][0])
+            labels.append(statement_targets(item))
+            measured.append(measurement_targets(features))
+        self.values, self.labels, self.measured = np.stack(values), np.stack(labels), np.stack(measured)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {"values": self.values[index], "labels": self.labels[index], "measured": self.measured[index]}
+
+
+def page(record: EcgRecord, image_size: int) -> np.ndarray:
+    """The page that the processor draws, uint8 (H, W, 3)."""
+    return np.asarray(render_ecg(record, layout="square_12x1", size=(image_size, image_size)))
+
+
+class SignalAugmentation:
+    """Collates signals; in training with random gain, noise, wander, time shift and missing leads, a batch at once."""
+
+    def __init__(self, training: bool):
+        self.training = training
+
+    def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
+        if self.training:
+            batch["values"] = self.augment(batch["values"])
+        return batch
+
+    @staticmethod
+    def augment(signal: torch.Tensor) -> torch.Tensor:
+        count, leads, samples = signal.shape
+        shift = torch.randint(0, samples, (count, 1, 1))
+        signal = signal.gather(2, ((torch.arange(samples) + shift) % samples).expand(-1, leads, -1))
+        # One gain for all leads: the ratio of leads is what the axis is read from.
+        signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
+        phase = 2 * torch.pi * (torch.rand(count, leads, 1) + torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1)))
+        signal = signal + 0.05 * torch.randn(count, leads, 1) * torch.sin(phase)
+        return signal * (torch.rand(count, leads, 1) > 0.05)
+
+
+class PageAugmentation(SignalAugmentation):
+    """Collates pages (normalised as the image processor does); in training shifted by some pixels and re-lit."""
+
+    def __init__(self, training: bool):
+        super().__init__(training)
+        processor = GemImageProcessor()
+        self.mean = torch.tensor(processor.image_mean).view(3, 1, 1)
+        self.std = torch.tensor(processor.image_std).view(3, 1, 1)
+
+    def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        channels_first = [example | {"values": example["values"].transpose(2, 0, 1)} for example in examples]
+        batch = super().__call__(channels_first)
+        batch["values"] = (batch["values"].float() / 255 - self.mean) / self.std
+        return batch
+
+    @staticmethod
+    def augment(pages: torch.Tensor) -> torch.Tensor:
+        dy, dx = torch.randint(-3, 4, (2,)).tolist()
+        pages = torch.roll(pages, (dy, dx), dims=(2, 3))
+        return (pages.float() * (0.9 + 0.15 * torch.rand(len(pages), 1, 1, 1))).clamp(0, 255)
+
+
+def evaluate(logits: np.ndarray, measurements: np.ndarray, labels: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+    """AUC of the superclasses and of the statements that occur; mean absolute errors in ms, bpm, degrees and mV."""
+    count = len(SUPERCLASSES)
+    occurring = [i for i in range(count, labels.shape[1]) if labels[:, i].sum() >= 5]
+    scores = {f"auc_{name}": roc_auc_score(labels[:, i], logits[:, i]) for i, name in enumerate(SUPERCLASSES)}
+    scores["auc_superclasses"] = float(np.mean(list(scores.values())))
+    scores["auc_statements"] = float(np.mean([roc_auc_score(labels[:, i], logits[:, i]) for i in occurring]))
+    error = np.abs(measurements - measured)
+    for i, (name, (_, sd)) in enumerate(RECORD_TARGETS.items()):
+        scores[f"mae_{name}"] = float(np.nanmean(error[:, i]) * sd)
+    cosine, sine = len(RECORD_TARGETS), len(RECORD_TARGETS) + 1
+    angles = [np.arctan2(values[:, sine], values[:, cosine]) for values in (measurements, measured)]
+    difference = np.rad2deg(np.angle(np.exp(1j * (angles[0] - angles[1]))))
+    scores["mae_qrs_axis"] = float(np.nanmean(np.abs(difference)))
+    return scores
+
+
+def build_tower(kind: str) -> PreTrainedModel:
+    """The tiny towers of the embedded model: one token per 100 ms of signal, one per 28 x 28 pixels of page."""
+    if kind == "ecg":
+        return GemEcgModel(
+            GemEcgConfig(hidden_size=192, intermediate_size=768, num_hidden_layers=6, num_attention_heads=3)
+        )
+    return CLIPVisionModel(
+        CLIPVisionConfig(
+            hidden_size=192,
+            intermediate_size=768,
+            num_hidden_layers=5,
+            num_attention_heads=3,
+            image_size=336,
+            patch_size=28,
+            projection_dim=192,
+            hidden_act="gelu",
+        )
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
+    parser.add_argument("--tower", choices=["ecg", "vision"], required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=float, default=30)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-hours", type=float, help="stop after this time even if epochs are left")
+    arguments = parser.parse_args()
+
+    torch.manual_seed(arguments.seed)
+    train = Recordings(arguments.data, TRAIN_FOLDS, arguments.tower)
+    validation = Recordings(arguments.data, (VALIDATION_FOLD,), arguments.tower)
+    model = TowerWithHeads(build_tower(arguments.tower), train.labels.shape[1], train.measured.shape[1])
+    collate = SignalAugmentation if arguments.tower == "ecg" else PageAugmentation
+    trainer = TowerTrainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(arguments.output / "trainer"),
+            num_train_epochs=arguments.epochs,
+            per_device_train_batch_size=arguments.batch_size,
+            per_device_eval_batch_size=64,
+            learning_rate=arguments.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.05,
+            weight_decay=0.05,
+            eval_strategy="epoch",
+            save_strategy="no",
+            logging_steps=20,
+            report_to="none",
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            remove_unused_columns=False,
+            label_names=["labels", "measured"],
+            seed=arguments.seed,
+        ),
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=collate(training=True),
+        compute_metrics=lambda p: evaluate(*p.predictions, *p.label_ids),
+    )
+    trainer.eval_collator = collate(training=False)
+    trainer.train()
+    model.tower.save_pretrained(arguments.output)
+    scores = trainer.evaluate()
+    history = {"scores": scores, "log": trainer.state.log_history}
+    (arguments.output / "pretraining.json").write_text(json.dumps(history, indent=2) + "\n")
+    print(json.dumps(scores, indent=2))
+
+
+class TowerTrainer(Trainer):
+    """Augments in training only."""
+
+    eval_collator: Any = None
+
+    def get_eval_dataloader(self, eval_dataset=None):
+        training_collator, self.data_collator = self.data_collator, self.eval_collator
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training_collator
+
+
+if __name__ == "__main__":
+    main()
