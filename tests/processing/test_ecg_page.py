@@ -1,0 +1,406 @@
+"""Drawing: pixels against matplotlib and the signal, the way to pixels and back, what a tower sees, bad input."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from processing.ecg_page import EcgPageWarning, PageStyle, render_ecg
+from processing.ecg_page_layout import LAYOUTS, page_layout
+from processing.ecg_page_style import STYLES
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.errors_gem import EcgFormatError, EcgLeadError, GemError
+from tests.helpers.ecg_page_records import beating_record
+from tests.helpers.shared_data import shared_path
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN = PageStyle(grid="none", trace_pt=0.75)
+
+
+def only(record: EcgRecord, lead: str) -> EcgRecord:
+    """The record with NaN in all leads but one."""
+    signal = np.full_like(record.signal, np.nan)
+    signal[record.leads.index(lead)] = record.lead(lead)
+    return replace(record, signal=signal)
+
+
+def ink_of(page, blank) -> np.ndarray:
+    """Share of each pixel that is covered."""
+    return (blank.pixels[..., 0].astype(float) - page.pixels[..., 0]) / (255 - page.style.trace[0])
+
+
+def empty(record: EcgRecord) -> EcgRecord:
+    return replace(record, signal=np.full_like(record.signal, np.nan))
+
+
+def test_gem_page_is_what_matplotlib_draws():
+    """The authors' generator draws with matplotlib's Figure; the short cut past it must not change the picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    record, plan = beating_record(), page_layout("gem_12x1")
+    figure = Figure(figsize=(11, 8.5), dpi=200)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, plan.width), ylim=(0, plan.height))
+    for axis, extent in ((axes.xaxis, plan.width), (axes.yaxis, plan.height)):
+        axis.set_ticks(np.arange(0, extent, 5))
+        axis.set_ticks(np.arange(0, extent, 1), minor=True)
+    axes.tick_params(which="both", length=0, labelleft=False, labelbottom=False)
+    axes.grid(which="major", linewidth=0.5, color=(1, 0, 0))
+    axes.grid(which="minor", linewidth=0.5, color=(0.996, 0.8745, 0.8588))
+    grey = (26 / 255,) * 3
+    for panel in plan.panels:
+        x = panel.x + 25 * np.arange(5000) / 500
+        axes.plot(x, plan.height - panel.baseline + 10 * record.lead(panel.lead).astype(float), lw=0.75, color=grey)
+    for x, baseline in plan.pulses:
+        along, up = np.array(plan.pulse).T
+        axes.plot(x + along, plan.height - baseline + 10 * up, lw=1.125, color=grey)
+    canvas.draw()
+    expected = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    pixels = render_ecg(record, "gem_12x1", labels=False).pixels
+    assert pixels.shape == (1700, 2200, 3) and pixels.dtype == np.uint8
+    # Below 200 mm stands "25mm/s  10mm/mV".
+    difference = np.abs(expected - pixels)[:1600]
+    assert difference.max() <= 2
+    assert (difference.max(axis=-1) > 0).sum() < 300
+
+
+@pytest.mark.parametrize("layout", ["gem_12x1", "square_12x1", "3x4+1"])
+def test_a_slow_wave_is_read_back_from_the_pixels(layout):
+    t = np.arange(5000) / 500
+    record = EcgRecord(np.tile(0.6 * np.sin(2 * np.pi * 0.4 * t), (12, 1)), STANDARD_LEADS, 500)
+    alone = only(record, "V2")
+    page = render_ecg(alone, layout, PLAIN, dpi=200, labels=False, pulses=False)
+    ink = ink_of(page, render_ecg(empty(record), layout, PLAIN, dpi=200, labels=False, pulses=False))
+    rows = np.arange(len(ink)) + 0.5
+    columns = np.flatnonzero(ink.sum(axis=0) > 0.5)[12:-12]
+    centroid = (ink * rows[:, None]).sum(axis=0)[columns] / ink.sum(axis=0)[columns]
+    read = np.array([page.from_px(x + 0.5, y, lead="V2")[1:] for x, y in zip(columns, centroid, strict=True)])
+    error_uv = 1000 * (read[:, 1] - 0.6 * np.sin(2 * np.pi * 0.4 * read[:, 0]))
+    assert len(columns) > 450
+    assert np.sqrt(np.mean(error_uv**2)) < 3
+    assert abs(np.polyfit(0.6 * np.sin(2 * np.pi * 0.4 * read[:, 0]), read[:, 1], 1)[0] - 1) < 0.005
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("gain", [5, 10])
+def test_calibration_pulse_is_1_mv_and_200_ms(layout, gain):
+    if layout.startswith("gem") and gain != 10:
+        pytest.skip("the authors' page has one gain")
+    record = empty(beating_record())
+    page = render_ecg(record, layout, PLAIN, dpi=200, gain=gain, labels=False)
+    ink = ink_of(page, render_ecg(record, layout, PLAIN, dpi=200, gain=gain, labels=False, pulses=False))
+    for foot_x, foot_y in page.layout.pulses:
+        x, baseline = page.mm_to_px(foot_x, foot_y)
+        roof = baseline - gain * page.px_per_mm
+        top = ink[int(roof) - 6 : int(roof) + 7, int(x) + 12 : int(x) + 28].sum(axis=1)
+        height = (baseline - int(roof) + 6 - (top * (np.arange(13) + 0.5)).sum() / top.sum()) / page.px_per_mm / gain
+        walls = ink[int(baseline) - 30 : int(baseline) - 15].sum(axis=0)
+        left, right = (
+            (walls[at - 6 : at + 6] * (np.arange(12) + 0.5)).sum() / walls[at - 6 : at + 6].sum() + at - 6
+            for at in (int(x), int(x + 5 * page.px_per_mm))
+        )
+        assert height == pytest.approx(1, abs=0.005)
+        assert (right - left) / page.px_per_mm / 25 == pytest.approx(0.2, abs=0.001)
+
+
+def test_grid_lines_stand_5_mm_apart():
+    page = render_ecg(empty(beating_record()), "square_12x1", labels=False, pulses=False)
+    # 8 px per mm: every 5-mm line falls on the same place of a pixel.
+    middle = page.pixels[100, :, 1].astype(int)
+    bold = np.flatnonzero(middle == middle.min())
+    assert set(np.diff(bold)) == {40}
+    assert abs(bold[1] - 40) <= 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_point_finds_its_way_back(layout):
+    page = render_ecg(beating_record(), layout, size=(500, 640), leads=None if "gem" in layout else "cabrera")
+    rng = np.random.default_rng(0)
+    for lead in STANDARD_LEADS:
+        for panel in page.panels_of(lead):
+            t, mv = rng.uniform(panel.start, panel.stop), rng.normal()
+            x, y = page.to_px(lead, t, mv, panel=panel)
+            mm = page.px_to_mm(x, y)
+            assert page.mm_to_px(*mm) == pytest.approx((x, y))
+            assert mm[0] == pytest.approx(panel.x + (t - panel.start) * 25)
+            found = page.from_px(*page.to_px(lead, t, 0.01 * panel.sign, panel=panel))
+            assert found[0] == lead
+            assert found[1:] == pytest.approx((t, 0.01 * panel.sign), abs=1e-6)
+    assert page.from_px(1, 250) is None
+
+
+def test_points_in_arrays_and_points_not_shown():
+    page = render_ecg(beating_record(), "3x4+1", px_per_mm=4)
+    x, y = page.to_px("V1", np.array([4.9, 5.0, 7.4, 7.6]), 1.0)
+    assert np.isnan(x).tolist() == [True, False, False, True]
+    baseline = page.panels_of("V1")[0].baseline
+    assert y[1] == pytest.approx((baseline - 10) * 4)
+    # Lead II at 1 s stands in its column, at 4 s only in the rhythm strip.
+    column, strip = page.panels_of("II")
+    assert page.to_px("II", 1.0)[1] == pytest.approx(4 * column.baseline)
+    assert page.to_px("II", 4.0)[1] == pytest.approx(4 * strip.baseline)
+    with pytest.raises(EcgLeadError, match="V9"):
+        page.to_px("V9", 1.0)
+
+
+def test_page_is_the_same_in_another_process():
+    record = beating_record(seconds=4)
+    pixels = render_ecg(record, "3x4+1", PageStyle.random(np.random.default_rng(7)), px_per_mm=4).pixels
+    code = (
+        "import hashlib, numpy as np\n"
+        "from processing.ecg_page import PageStyle, render_ecg\n"
+        "from tests.helpers.ecg_page_records import beating_record\n"
+        "style = PageStyle.random(np.random.default_rng(7))\n"
+        "pixels = render_ecg(beating_record(seconds=4), '3x4+1', style, px_per_mm=4).pixels\n"
+        "print(hashlib.sha256(pixels.tobytes()).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "123"}
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert answer.stdout.strip() == hashlib.sha256(pixels.tobytes()).hexdigest(), answer.stderr
+    other = PageStyle.random(np.random.default_rng(8))
+    assert (render_ecg(record, "3x4+1", other, px_per_mm=4).pixels != pixels).any()
+
+
+def test_import_is_light():
+    code = "import sys, processing.ecg_page, processing.ecg_page_augment; print('matplotlib' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert answer.stdout.strip() == "False", answer.stderr
+
+
+def columns_with_ink(page, blank, lead: str, reach_mm: float = 8) -> np.ndarray:
+    """Seconds (0.1-s steps) in which a lead's row holds ink."""
+    panel = page.panels_of(lead)[0]
+    _, y = page.mm_to_px(0, panel.baseline)
+    reach = round(reach_mm * page.px_per_mm)
+    ink = ink_of(page, blank)[int(y) - reach : int(y) + reach].sum(axis=0)
+    edges = page.to_px(lead, np.linspace(panel.start, panel.stop, 101))[0].astype(int)
+    return np.flatnonzero([ink[a + 2 : b - 2].max() > 0.5 for a, b in pairwise(edges)]) / 10
+
+
+def test_gaps_short_records_and_missing_leads_stay_blank():
+    record = beating_record(seconds=6)
+    signal = record.signal.copy()
+    signal[1, 1000:1500] = np.nan
+    signal[2, :] = np.nan
+    record = EcgRecord(np.delete(signal, 4, axis=0), np.delete(STANDARD_LEADS, 4), 500)
+    blank = render_ecg(replace(record, signal=np.full_like(record.signal, np.nan)), labels=False, style=PLAIN)
+    page = render_ecg(record, labels=False, style=PLAIN)
+    assert columns_with_ink(page, blank, "I").tolist() == pytest.approx(np.arange(60) / 10)
+    with_gap = columns_with_ink(page, blank, "II")
+    assert with_gap.tolist() == pytest.approx([*(np.arange(20) / 10), *(np.arange(30, 60) / 10)])
+    assert not len(columns_with_ink(page, blank, "III"))
+    assert not len(columns_with_ink(page, blank, "aVL"))
+    labelled = render_ecg(record, style=PLAIN)
+    assert columns_with_ink(labelled, blank, "aVL", 3).min() < 1  # "not recorded"
+
+
+def test_what_the_tower_sees_of_the_authors_page():
+    """The figures were measured on the authors' own pages: 86.5 % of the signal, no label and no pulse."""
+    page = render_ecg(beating_record(), "gem_12x1")
+    left, top, right, bottom = page.visible_box("ori")
+    assert (left / page.px_per_mm, right / page.px_per_mm) == pytest.approx((31.5, 247.9), abs=0.1)
+    assert (top, bottom) == (0, 1700)
+    seen = page.visibility("ori")
+    assert seen.fraction == pytest.approx(0.865, abs=0.0005)
+    assert (seen.num_labels, len(seen.hidden_labels), seen.pulses) == (12, 12, (0, 12))
+    for mode in ("pad", "anyres"):
+        assert page.visibility(mode).is_complete
+    with pytest.warns(EcgPageWarning, match="0 of 12 lead labels"):
+        assert page.warn_if_hidden("ori")
+    two_columns = render_ecg(beating_record(), "gem_6x2").visibility("ori")
+    assert two_columns.fraction == pytest.approx(0.865, abs=0.0005)
+    assert (len(two_columns.hidden_labels), two_columns.pulses) == (6, (0, 6))
+
+
+@pytest.mark.parametrize("mode", ["ori", "pad", "anyres"])
+def test_square_page_loses_nothing(mode, recwarn):
+    page = render_ecg(beating_record(), size=(336, 336))
+    assert page.visible_fraction(mode) == 1
+    assert not page.warn_if_hidden(mode)
+    assert not [warning for warning in recwarn if warning.category is EcgPageWarning]
+    with pytest.raises(GemError, match="ori, pad, anyres"):
+        page.visible_box("crop")
+
+
+def test_visible_box_is_what_the_clip_processor_keeps():
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    page = render_ecg(beating_record(), "12x1", px_per_mm=5)
+    height, width = page.pixels.shape[:2]
+    ramp = np.tile(np.linspace(0, 250, width)[None, :, None], (height, 1, 3)).astype(np.uint8)
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}, do_normalize=False, do_rescale=False
+    )
+    kept = np.asarray(processor(Image.fromarray(ramp), return_tensors="np")["pixel_values"])[0, 0, 100]
+    left, _, right, _ = page.visible_box("ori")
+    assert kept[[0, -1]] / 250 * width == pytest.approx([left, right], abs=10)
+
+
+def test_gain_is_halved_and_said_so():
+    tall = beating_record(height=8)
+    page = render_ecg(tall, "12x1", px_per_mm=4)
+    assert page.layout.gain == 2.5
+    assert page.notes == ("gain reduced from 10 mm/mV to fit",)
+    fixed = render_ecg(tall, "12x1", px_per_mm=4, auto_gain=False)
+    assert (fixed.layout.gain, fixed.notes) == (10, ())
+    # The footer begins at (25, 207) mm.
+    assert (
+        page.pixels[810:, 260:700] != render_ecg(beating_record(), "12x1", px_per_mm=4).pixels[810:, 260:700]
+    ).any()
+    assert render_ecg(tall, "gem_12x1", dpi=100).layout.gain == 10
+    assert render_ecg(beating_record(), "12x1", px_per_mm=4).layout.gain == 10
+
+
+def test_footer_says_which_part_is_shown():
+    long = beating_record(seconds=30)
+    assert render_ecg(long, "12x1", px_per_mm=2, start=12).notes == ("12 to 22 s of 30 s",)
+    assert render_ecg(long, "6x2", px_per_mm=2, columns="simultaneous").notes[-1] == "columns simultaneous"
+    with pytest.raises(EcgFormatError, match="lasts 30 s"):
+        render_ecg(long, start=30)
+
+
+@pytest.mark.parametrize("layout", ["6x2", "3x4+1", "3x4+3", "square_12x1"])
+def test_no_trace_runs_through_a_label(layout):
+    record = beating_record(height=1.4)
+    bare = render_ecg(record, layout, PLAIN, labels=False)
+    blank = render_ecg(empty(record), layout, PLAIN, labels=False, pulses=False)
+    page = render_ecg(record, layout, PLAIN)
+    assert [label.lead for label in page.labels] == [panel.lead for panel in page.layout.panels]
+    for label in page.labels:
+        left, top, right, bottom = label.box
+        box = np.s_[top:bottom, left:right]
+        assert (page.pixels[box] != bare.pixels[box]).any(), f"{label.text} was not written"
+        assert (bare.pixels[box] == blank.pixels[box]).all(), f"ink under {label.text}"
+        assert label.box[0] >= 0 and label.box[1] >= 0
+
+
+def test_cabrera_draws_avr_upside_down():
+    record = beating_record()
+    upright = render_ecg(record, "12x1", px_per_mm=4, leads=("aVR",), labels=False)
+    turned = replace(record, signal=-record.signal)
+    inverted = render_ecg(turned, "12x1", px_per_mm=4, leads=("-aVR",), labels=False)
+    np.testing.assert_array_equal(upright.pixels, inverted.pixels)
+
+
+def test_sizes():
+    record = beating_record()
+    page = render_ecg(record, "12x1", size=(336, 448))
+    assert np.asarray(page).shape == (336, 448, 3)
+    assert page.px_per_mm == 1.6
+    letterbox = render_ecg(record, "12x1", size=(400, 280))
+    assert (letterbox.px_per_mm, letterbox.origin) == (1.0, (0.0, 95.0))
+    assert (letterbox.pixels[:90] == 255).all() and (letterbox.pixels[310:] == 255).all()
+    assert render_ecg(record, "12x1", dpi=101.6).pixels.shape == (840, 1120, 3)
+    for options in ({"size": (9, 9)}, {"px_per_mm": 0.1}, {"dpi": 5000}, {"dpi": 200, "px_per_mm": 8}):
+        with pytest.raises(GemError):
+            render_ecg(record, **options)
+    with pytest.raises(GemError, match="clinical"):
+        render_ecg(record, style="baroque")
+    with pytest.raises(GemError):
+        PageStyle(grid="dots")
+
+
+def test_small_pages_get_traces_a_tower_can_see():
+    """At 336 px a 0.75-pt trace leaves about half of the ink; 1.5 pt is what one tile needs."""
+    record = only(beating_record(), "V6")
+    blank = render_ecg(empty(record), size=(336, 336), labels=False, pulses=False)
+    page = render_ecg(record, size=(336, 336), labels=False, pulses=False)
+    thin = render_ecg(
+        record, size=(336, 336), labels=False, pulses=False, style=replace(STYLES["clinical"], trace_pt=0.75)
+    )
+    darkest, darkest_thin = (ink_of(p, blank).max(axis=0)[40:325].mean() for p in (page, thin))
+    assert page.style.trace_pt == 1.5
+    assert darkest > 1.3 * darkest_thin
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("style", STYLES)
+def test_every_layout_in_every_style(layout, style):
+    page = render_ecg(beating_record(), layout, style, px_per_mm=2)
+    dark = (page.pixels.max(axis=-1) < 110).mean()
+    assert 0.002 < dark < 0.1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        beating_record(("II",)),
+        beating_record(("MLII",)),
+        beating_record((*STANDARD_LEADS, "V7", "V8", "V9")),
+        beating_record(("I", "V1"), seconds=0.5),
+        EcgRecord(np.full((1, 1), 0.3), ("I",), 500),
+        EcgRecord(np.full((12, 500), np.nan), STANDARD_LEADS, 500),
+        EcgRecord(np.full((1, 500), 1e30), ("I",), 500),
+        EcgRecord(np.where(np.arange(5000) % 2, 50, -50)[None], ("I",), 500),
+        beating_record(("I",), seconds=1.0, rate=1e6),
+        beating_record(("I", "II"), rate=33.3),
+    ],
+    ids=["one", "unknown", "fifteen", "half second", "one sample", "all NaN", "1e30 mV", "50 mV", "1 MHz", "33.3 Hz"],
+)
+@pytest.mark.parametrize("layout", ["square_12x1", "3x4+3", "gem_12x1"])
+def test_odd_records_are_drawn(record, layout):
+    page = render_ecg(record, layout, size=(336, 336))
+    assert page.pixels.shape == (336, 336, 3)
+    assert page.visible_fraction("pad") == 1
+
+
+def test_dense_samples_are_thinned_without_losing_peaks():
+    sparse = beating_record(("I",), seconds=4, rate=500)
+    dense = EcgRecord(np.repeat(sparse.signal, 100, axis=1), ("I",), 50_000)
+    ink = [
+        255 - render_ecg(r, "12x1", PLAIN, px_per_mm=4, leads=("I",)).pixels[..., 0].astype(float)
+        for r in (sparse, dense)
+    ]
+    assert np.abs(ink[0] - ink[1]).mean() < 0.5
+    tops = [np.flatnonzero((page[:, 110:] > 128).any(axis=1)).min() for page in ink]
+    assert abs(tops[0] - tops[1]) <= 1
+
+
+def test_nothing_of_the_metadata_reaches_the_page():
+    record = beating_record()
+    private = replace(
+        record,
+        record_id="Jane Doe",
+        source="jane_doe.xml",
+        start_time=datetime(2020, 1, 2),
+        metadata={"name": "Jane Doe"},
+        report="Jane Doe: sinus rhythm",
+    )
+    np.testing.assert_array_equal(render_ecg(record, px_per_mm=3).pixels, render_ecg(private, px_per_mm=3).pixels)
+    with_header = render_ecg(record, px_per_mm=3, header=["Study 7", "resting"])
+    assert (with_header.pixels[:36, 75:200].max(axis=-1) < 110).any()
+
+
+def test_save(tmp_path):
+    page = render_ecg(beating_record(), "gem_12x1")
+    with Image.open(page.save(tmp_path / "page.png")) as png:
+        assert png.info["dpi"] == pytest.approx((200, 200), abs=0.01)
+        np.testing.assert_array_equal(np.asarray(png), page.pixels)
+    with Image.open(page.save(str(tmp_path / "page.JPG"))) as jpeg:
+        assert jpeg.info["dpi"] == pytest.approx((200, 200), abs=1)
+        assert np.abs(np.asarray(jpeg).astype(int) - page.pixels).mean() < 3
+    with pytest.raises(GemError, match="bmp"):
+        page.save(tmp_path / "page.bmp")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.JPG", "page.png"]
+
+
+def test_a_real_record(tmp_path):
+    wfdb = pytest.importorskip("wfdb")
+    path = shared_path("data/ptbxl_wfdb/records500/00000/00001_hr.hea").with_suffix("")
+    source = wfdb.rdrecord(str(path))
+    record = EcgRecord(source.p_signal.T, tuple(source.sig_name), source.fs)
+    page = render_ecg(record, "3x4+1", px_per_mm=4)
+    # The ink of V2 follows its samples: the darkest pixel near each sample's place is dark.
+    t = np.arange(5.1, 7.4, 0.01)
+    x, y = page.to_px("V2", t, np.interp(t, np.arange(5000) / 500, record.lead("V2")))
+    darkest = [page.pixels[int(b) - 1 : int(b) + 2, int(a)].max(axis=-1).min() for a, b in zip(x, y, strict=True)]
+    assert np.mean(np.array(darkest) < 140) > 0.95
