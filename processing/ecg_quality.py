@@ -32,7 +32,8 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
 
     Limb leads: error of Einthoven's law as RMS(I + III - II) over the largest RMS of the three; aV leads that fit
     Goldberger's definitions only under another's name; exchanged arm electrodes (lead I mirrored against V6 while aVR
-    runs with it) and an electrode exchanged with the right leg (one of I, II, III nearly flat), Batchvarov et al., Europace 2007;9:1081.
+    runs with it) and an electrode exchanged with the right leg (one of I, II, III nearly flat), see Batchvarov et al.,
+    Europace 2007;9:1081.
 
     Example:
         ```python

@@ -119,7 +119,7 @@ def _check_edf_size(data: bytes, name: str) -> None:
         ) from error
     if records == 0 or min(samples) <= 0:
         raise EcgFormatError(
-            f"{name}: the EDF header declares no samples ({records} records of {samples[:12]} samples); export it again."
+            f"{name}: the EDF header declares no samples ({records} records of {samples[:9]}); export it again."
         )
     bytes_per_sample = 3 if data[:1] == b"\xff" else 2
     needed = header_bytes + max(records, 1) * sum(samples) * bytes_per_sample

@@ -217,7 +217,7 @@ def _check_signal_files(header: _Header, name: str) -> None:
         path = header.path.with_name(file_name)
         if not path.is_file():
             raise EcgFormatError(
-                f"{name}: the signal file {file_name} that {header.path.name} names is not in its folder; copy it there."
+                f"{name}: {file_name}, the signal file of {header.path.name}, is not in its folder; copy it there."
             )
         available = path.stat().st_size - signals[0].offset
         if available <= 0:

@@ -1,0 +1,115 @@
+"""`inspect_record`: every defect that is put in must be said, and sound records must stay without complaint."""
+
+import json
+
+import numpy as np
+import pytest
+
+from processing.ecg_quality import inspect_record
+from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from tests.helpers.ecg_files import LEADS, microvolts
+from tests.helpers.shared_data import shared_path
+
+MV = microvolts() / 1000
+
+
+def suspicions(signal: np.ndarray, leads: tuple[str, ...] = LEADS, rate: float = 500) -> list[str]:
+    return inspect_record(EcgRecord(signal, leads, rate))["suspicions"]
+
+
+def test_a_sound_record_has_no_suspicions_and_is_json() -> None:
+    summary = inspect_record(load_ecg(MV, sampling_rate=500, unit="mV"))
+    assert summary["suspicions"] == []
+    assert summary["einthoven_error"] < 1e-4
+    assert summary["missing_standard_leads"] == []
+    assert json.loads(json.dumps(summary)) == summary
+    assert set(summary["lead_quality"]["V1"]) == {
+        "missing_share", "flat_share", "saturated_share", "peak_to_peak_mv", "noise_mv", "wander_mv",
+    }  # fmt: skip
+
+
+def altered(**rows) -> np.ndarray:
+    signal = MV.copy()
+    for lead, row in rows.items():
+        signal[LEADS.index(lead)] = row
+    return signal
+
+
+def row(lead: str) -> np.ndarray:
+    return MV[LEADS.index(lead)].copy()
+
+
+TIME = np.arange(5000) / 500
+DEFECTS = {
+    "lead V3 is flat: electrode off": altered(V3=0.0),
+    "lead V3 is flat for 40.0%": altered(V3=np.where(TIME < 4, 0.25, row("V3"))),
+    "lead V4 lacks 10.0%": altered(V4=np.where(TIME < 1, np.nan, row("V4"))),
+    "lead V4 has no samples": altered(V4=np.nan),
+    "lead V5 is saturated for": altered(V5=np.clip(row("V5") * 5, None, 2.0)),
+    "lead V6 is noisy": altered(V6=row("V6") + 0.2 * np.sin(2 * np.pi * 50 * TIME)),
+    "lead V2 has a wandering baseline": altered(V2=row("V2") + 1.5 * np.sin(2 * np.pi * 0.2 * TIME)),
+    "lead V1 spans": altered(V1=row("V1") * 1000),
+    "I + III differs from II": altered(III=row("III") * 3),
+    "the row named aVL is aVF, the row named aVF is aVL": altered(aVL=row("aVF"), aVF=row("aVL")),
+    "the row named aVR is aVL": altered(aVR=row("aVL"), aVL=row("aVR")),
+    "arm electrodes exchanged": altered(I=-row("I"), II=row("III"), III=row("II"), aVR=row("aVL"), aVL=row("aVR")),
+    "lead II is nearly flat beside": altered(
+        II=0.01 * row("II"), III=0.01 * row("II") - row("I"), aVR=-row("I") / 2, aVL=row("I"), aVF=-row("I") / 2
+    ),
+    "no lead spans more than": MV / 1000,
+}
+
+
+@pytest.mark.parametrize("words", DEFECTS)
+def test_each_defect_is_said(words: str) -> None:
+    found = suspicions(DEFECTS[words])
+    assert any(words in text for text in found), found
+
+
+def test_mimics_order_of_rows_read_as_the_standard_order_is_noticed() -> None:
+    mimic = [LEADS.index(lead) for lead in ("I", "II", "III", "aVR", "aVF", "aVL", *LEADS[6:])]
+    found = inspect_record(load_ecg(MV[mimic], sampling_rate=500))["suspicions"]
+    assert any("the row named aVL is aVF" in text for text in found)
+
+
+def test_short_and_coarse_records_are_named() -> None:
+    assert any("2.00 s long" in text for text in suspicions(MV[:, :1000]))
+    assert any("50 Hz is too coarse" in text for text in suspicions(MV[:, ::10], rate=50))
+
+
+def test_one_lead_and_few_samples_do_not_fail() -> None:
+    summary = inspect_record(EcgRecord(np.ones((1, 3)), ("X",), 500))
+    assert summary["einthoven_error"] is None and summary["missing_standard_leads"] == list(STANDARD_LEADS)
+
+
+def test_history_and_metadata_are_told() -> None:
+    record = load_ecg({"signal_uv": microvolts(), "sampling_rate": 500, "report": "normal", "id": 9})
+    summary = inspect_record(record)
+    assert summary["history"] == list(record.history) and summary["has_report"] and summary["record_id"] == "9"
+
+
+def test_real_records_obey_einthoven_and_reversed_copies_are_found() -> None:
+    reversals = 0
+    headers = list_ecg_files(shared_path("data/ptbxl_wfdb/records500"))
+    for header in headers:
+        record = load_ecg(header)
+        summary = inspect_record(record)
+        assert summary["einthoven_error"] < 0.02
+        assert not any("exchanged" in text for text in summary["suspicions"])
+        x = dict(zip(record.leads, record.signal, strict=True))
+        swapped = np.stack(
+            [-x["I"], x["III"], x["II"], x["aVL"], x["aVR"], x["aVF"], *(x[f"V{i}"] for i in range(1, 7))]
+        )
+        found = inspect_record(EcgRecord(swapped, STANDARD_LEADS, 500))["suspicions"]
+        reversals += any("arm electrodes exchanged" in text for text in found)
+    assert reversals >= 0.7 * len(headers)
+
+
+def test_ludb_read_through_its_header_gains_would_break_einthovens_law() -> None:
+    import wfdb
+
+    header = shared_path("data/ludb/data/1.hea")
+    wrong = wfdb.rdrecord(str(header.with_suffix(""))).p_signal.T
+    assert inspect_record(EcgRecord(wrong, STANDARD_LEADS, 500))["einthoven_error"] > 0.1
+    assert inspect_record(load_ecg(header))["einthoven_error"] < 0.01

@@ -1,0 +1,612 @@
+"""`load_ecg` on arrays, rows, tables and files written by the formats' own definitions."""
+
+import io
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from processing.ecg_readers import is_picture, list_ecg_files, load_ecg, load_page_picture
+from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
+from processing.errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
+from tests.helpers.ecg_files import (
+    INDEPENDENT,
+    LEADS,
+    aecg_xml,
+    dicom_bytes,
+    edf_bytes,
+    microvolts,
+    muse_xml,
+    scp_bytes,
+    sierra_xml,
+    write_wfdb,
+)
+
+COUNTS = microvolts()
+EIGHT = microvolts(INDEPENDENT)
+MV = (COUNTS / 1000).astype(np.float32)
+
+# Content, leads and true mV of one file per format; the truth is computed from the counts that were written.
+FILES = {
+    "MUSE XML": (muse_xml(EIGHT).encode(), INDEPENDENT, EIGHT * 4.88e-3),
+    "aECG": (aecg_xml(COUNTS).encode(), LEADS, COUNTS * 5e-3),
+    "aECG with origin in mV": (
+        aecg_xml(COUNTS, scale="0.005", unit="mV", origin="0.1").encode(),
+        LEADS,
+        COUNTS * 5e-3 + 0.1,
+    ),
+    "aECG in UTF-16": (aecg_xml(COUNTS).replace("UTF-8", "UTF-16").encode("utf-16"), LEADS, COUNTS * 5e-3),
+    "Sierra XML": (sierra_xml(COUNTS).encode(), LEADS, COUNTS * 5e-3),
+    "DICOM": (dicom_bytes(COUNTS), LEADS, (COUNTS * 2.5 + 10) / 1000),
+    "DICOM in mV": (dicom_bytes(COUNTS, unit="mV", sensitivity="0.0025", baseline="0"), LEADS, COUNTS * 2.5e-3),
+    "EDF": (edf_bytes(COUNTS), LEADS, COUNTS / 1000),
+    "EDF in mV": (edf_bytes(COUNTS, unit="mV"), LEADS, COUNTS),
+} | {
+    f"SCP, difference {order}{', Huffman' * huffman}": (
+        scp_bytes(EIGHT, difference=order, huffman=huffman),
+        INDEPENDENT,
+        EIGHT / 1000,
+    )
+    for order in (0, 1, 2)
+    for huffman in (False, True)
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_format_gives_the_written_amplitudes(name: str) -> None:
+    data, leads, truth = FILES[name]
+    record = load_ecg(data)
+    assert record.leads == tuple(leads)
+    assert record.sampling_rate == 500
+    assert record.signal.dtype == np.float32
+    np.testing.assert_allclose(record.signal, truth, atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_identifies_a_patient_is_kept_only_on_request(name: str, tmp_path: Path) -> None:
+    data, _, _ = FILES[name]
+    path = tmp_path / "record.bin"
+    path.write_bytes(data)
+    record = load_ecg(path)
+    carried = json.dumps([dict(record.metadata), record.report, record.history, str(record.start_time)], default=str)
+    for secret in ("Doe", "Jane", "4711", "SUBJ-1", "1953", "2020", "1930", "Smith", "tmp"):
+        assert secret not in carried
+    assert record.start_time is None
+    assert any("identify the patient" in note for note in record.history)
+    kept = load_ecg(path, keep_phi=True)
+    assert kept.metadata.get("phi") or kept.start_time is not None
+
+
+@pytest.mark.parametrize("name", ["MUSE XML", "aECG", "Sierra XML", "DICOM", "EDF", "SCP, difference 1, Huffman"])
+def test_damaged_copies_give_an_ecg_or_a_gem_error(name: str) -> None:
+    data = FILES[name][0]
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        damaged = bytearray(data[: rng.integers(1, len(data))] if rng.random() < 0.3 else data)
+        for position in rng.integers(0, min(len(damaged), 2000), rng.integers(1, 6)):
+            damaged[position] = rng.integers(0, 256)
+        try:
+            record = load_ecg(bytes(damaged), sampling_rate=500)
+        except GemError as error:
+            assert "ECG bytes" in str(error)
+        else:
+            assert record.signal.size
+
+
+# Arrays and rows
+
+
+def test_array_of_twelve_rows_gets_the_standard_names_and_says_so() -> None:
+    record = load_ecg(MV, sampling_rate=500)
+    assert record.leads == STANDARD_LEADS
+    assert any("taken as I, II, III" in note for note in record.history)
+    assert any("taken as mV" in note for note in record.history)
+    np.testing.assert_array_equal(record.signal, MV)
+
+
+def test_array_of_eight_rows_is_the_independent_leads() -> None:
+    assert load_ecg(MV[:8], sampling_rate=500, unit="mV").leads == INDEPENDENT
+
+
+@pytest.mark.parametrize("rows", [8, 12])
+def test_samples_by_leads_is_transposed_and_noted(rows: int) -> None:
+    record = load_ecg(MV[:rows].T, sampling_rate=500)
+    np.testing.assert_array_equal(record.signal, MV[:rows])
+    assert any("transposed" in note for note in record.history)
+
+
+def test_named_columns_are_transposed_for_any_number_of_leads() -> None:
+    record = load_ecg(MV[:3].T, sampling_rate=500, leads=["I", "II", "III"])
+    np.testing.assert_array_equal(record.signal, MV[:3])
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (12, 8), (100, 12), (5000, 3)])
+def test_an_ambiguous_orientation_is_never_guessed(shape: tuple[int, int]) -> None:
+    array = np.random.default_rng(0).normal(size=shape)
+    if shape[0] == 12:
+        assert load_ecg(array, sampling_rate=500).num_samples == shape[1]
+    else:
+        with pytest.raises(EcgLeadError, match="leads, samples"):
+            load_ecg(array, sampling_rate=500)
+
+
+def test_torch_tensors_of_any_float_type() -> None:
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        tensor = torch.tensor(MV, requires_grad=True).to(dtype)
+        np.testing.assert_allclose(load_ecg(tensor, sampling_rate=500).signal, MV, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("array", "options"),
+    [
+        (COUNTS, {"unit": "uV"}),
+        (COUNTS, {"unit": "µV"}),
+        (COUNTS, {"unit": "Microvolts"}),
+        (COUNTS, {"gain": 1000}),
+        (COUNTS, {"gain": [1000.0] * 12}),
+        (MV / 1000, {"unit": "V"}),
+        (MV * 1e6, {"unit": "nV"}),
+    ],
+)
+def test_units_and_gains(array: np.ndarray, options: dict) -> None:
+    np.testing.assert_allclose(load_ecg(array, sampling_rate=500, **options).signal, MV, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({}, "counts per mV"),
+        ({"unit": "bananas"}, "bananas"),
+        ({"gain": 0}, "non-zero"),
+        ({"gain": [1000, 1000]}, "one per lead"),
+        ({"gain": float("nan")}, "non-zero"),
+    ],
+)
+def test_integers_without_a_usable_scale_are_refused(options: dict, complaint: str) -> None:
+    with pytest.raises(EcgFormatError, match=complaint):
+        load_ecg(COUNTS, sampling_rate=500, **options)
+
+
+@pytest.mark.parametrize("rate", [None, 0, -500, float("nan"), 1_000_000, 0.5, "500", True])
+def test_sampling_rate_must_be_an_ecgs(rate: object) -> None:
+    with pytest.raises(EcgFormatError, match="sampling"):
+        load_ecg(MV, sampling_rate=rate)
+
+
+@pytest.mark.parametrize("array", [[[0.1, 0.2], [0.3]], "no such file", [], {}, {"signal": [[1.0]]}, 3.0, None])
+def test_what_is_no_ecg_at_all(array: object) -> None:
+    with pytest.raises(GemError):
+        load_ecg(array, sampling_rate=500)
+
+
+def test_missing_and_infinite_samples_become_nan_and_are_reported() -> None:
+    array = MV.copy()
+    array[1, 100:200], array[3, 5] = np.nan, np.inf
+    record = load_ecg(array, sampling_rate=500)
+    assert np.isnan(record.signal[1, 100:200]).all() and np.isnan(record.signal[3, 5])
+    assert int(np.isnan(record.signal).sum()) == 101
+    assert any("II 2.0%" in note for note in record.history)
+    assert any("infinite" in note for note in record.history)
+
+
+def test_record_passes_through() -> None:
+    record = load_ecg(MV, sampling_rate=500)
+    assert load_ecg(record) is record
+
+
+def test_row_of_a_data_set() -> None:
+    row = {
+        "id": "row-7",
+        "source": "ptbxl",
+        "signal": COUNTS.tolist(),
+        "gain": 1000.0,
+        "sampling_rate": 500,
+        "lead_names": ["MDC_ECG_LEAD_" + lead.upper() for lead in LEADS],
+        "report": "sinus rhythm",
+        "labels": {"NORM": 100.0},
+    }
+    record = load_ecg(row)
+    assert (record.record_id, record.source, record.report) == ("row-7", "ptbxl", "sinus rhythm")
+    assert record.leads == LEADS and dict(record.labels) == {"NORM": 100.0}
+    np.testing.assert_allclose(record.signal, MV, atol=1e-6)
+
+
+def test_row_with_a_flat_signal_in_microvolts() -> None:
+    record = load_ecg({"signal_uv": COUNTS.ravel(), "fs": 500}, leads=LEADS)
+    np.testing.assert_allclose(record.signal, MV, atol=1e-6)
+    assert any("reshaped" in note for note in record.history)
+
+
+def test_row_with_bytes_or_a_path(tmp_path: Path) -> None:
+    data = FILES["DICOM"][0]
+    (tmp_path / "a.dcm").write_bytes(data)
+    for row in ({"bytes": data, "path": None}, {"bytes": None, "path": str(tmp_path / "a.dcm")}):
+        assert load_ecg(row).leads == LEADS
+
+
+def test_a_callers_word_overrides_the_file_and_is_noted() -> None:
+    record = load_ecg(FILES["EDF"][0], sampling_rate=250, leads=LEADS[::-1], unit="mV")
+    assert record.sampling_rate == 250 and record.leads == LEADS[::-1]
+    np.testing.assert_allclose(record.signal, COUNTS)
+    assert sum("given by the caller" in note for note in record.history) == 3
+
+
+def test_one_lead_is_a_record() -> None:
+    assert load_ecg(MV[1], sampling_rate=500, leads=["Lead II"]).leads == ("II",)
+
+
+def test_file_objects_carry_their_name(tmp_path: Path) -> None:
+    path = tmp_path / "broken.npy"
+    path.write_bytes(b"\x93NUMPY\1\0")
+    with path.open("rb") as file, pytest.raises(EcgFormatError, match=r"broken\.npy"):
+        load_ecg(file)
+    assert load_ecg(io.BytesIO(FILES["EDF"][0])).leads == LEADS
+
+
+def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install gem-ecg\[dicom\]"):
+        load_ecg(FILES["DICOM"][0])
+
+
+# Tables
+
+
+def table(separator: str = ",", head: list[str] | None = None, time: str | None = None, decimal: str = ".") -> str:
+    lines = [separator.join(([time] if time else []) + (head or list(LEADS)))] if head != [] else []
+    step = 2.0 if time and "ms" in time else 0.002
+    for index, row in enumerate(MV[:, :1000].T):
+        cells = ([f"{index * step:.6g}"] if time else []) + [f"{value:.4f}" for value in row]
+        lines.append(separator.join(cells).replace(".", decimal))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        (table(), 500),
+        (table("\t"), 500),
+        (table(";", decimal=","), 500),
+        (table(" "), 500),
+        (table(head=[]), 500),
+        (table(time="time"), None),
+        (table(time="Time (s)"), None),
+        (table(";", time="time_ms", decimal=","), None),
+        (table(head=[f"{lead} [mV]" for lead in LEADS]), 500),
+        (table(head=[f"{lead}_mV" for lead in LEADS]), 500),
+        (table(head=[f'"{lead}"' for lead in LEADS]), 500),
+        ("\ufeff" + table(), 500),
+        ("# exported\n" + table(), 500),
+        (table().replace("\n", "\r\n"), 500),
+        (table().replace("\n", ",\n").replace("V6,\n", "V6\n", 1), 500),
+    ],
+)
+def test_tables(text: str, rate: float | None, tmp_path: Path) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_text(text, encoding="utf-8")
+    record = load_ecg(path, sampling_rate=rate)
+    assert record.leads == LEADS and record.sampling_rate == 500 and record.record_id == "ecg"
+    np.testing.assert_allclose(record.signal, MV[:, :1000], atol=1e-6)
+
+
+def test_table_units_and_missing_cells(tmp_path: Path) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_text("t,II (uV),V1 (uV)\n" + "".join(f"{i / 500},{i},{'' if i == 3 else -i}\n" for i in range(100)))
+    record = load_ecg(path)
+    np.testing.assert_allclose(record.lead("II"), np.arange(100) / 1000, atol=1e-7)
+    assert np.flatnonzero(np.isnan(record.lead("V1"))).tolist() == [3]
+
+
+def test_table_with_one_row_per_lead(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "rows.csv", MV, delimiter=",")
+    np.testing.assert_allclose(load_ecg(tmp_path / "rows.csv", sampling_rate=500).signal, MV, atol=1e-6)
+
+
+def test_sample_numbers_are_no_time_axis(tmp_path: Path) -> None:
+    path = tmp_path / "ecg.csv"
+    path.write_text("sample,II\n" + "".join(f"{i},0.1\n" for i in range(500)))
+    with pytest.raises(EcgFormatError, match="sampling rate"):
+        load_ecg(path)
+    assert load_ecg(path, sampling_rate=500).leads == ("II",)
+
+
+# Arrays in files
+
+
+def _npz(path: Path) -> None:
+    np.savez_compressed(path, signal=COUNTS, sampling_rate=500, leads=list(LEADS), unit="uV")
+
+
+def _npz_with_gain(path: Path) -> None:
+    np.savez(path, signal=COUNTS, fs=500.0, gain=1000.0, lead_names=np.array(LEADS))
+
+
+def _mat(path: Path) -> None:
+    import scipy.io
+
+    scipy.io.savemat(path, {"signal": COUNTS.T, "fs": 500, "unit": "uV", "leads": np.array(LEADS, object)})
+
+
+def _mat_structure(path: Path) -> None:
+    import scipy.io
+
+    content = {"ECG": {"data": MV, "sex": "Male", "fs": 500.0}}
+    scipy.io.savemat(path, content, do_compression=True)
+
+
+def _hdf5(path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("recording/ecg", data=COUNTS, compression="gzip")
+        data.attrs["sampling_rate"], data.attrs["unit"] = 500.0, "uV"
+        file["leads"] = list(LEADS)
+
+
+def _fortran_npy(path: Path) -> None:
+    np.save(path, np.asfortranarray(MV))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "options"),
+    [
+        ("a.npz", _npz, {}),
+        ("b.npz", _npz_with_gain, {}),
+        ("a.mat", _mat, {}),
+        ("b.mat", _mat_structure, {}),
+        ("a.h5", _hdf5, {}),
+        ("a.npy", _fortran_npy, {"sampling_rate": 500}),
+    ],
+)
+def test_array_files(name: str, write, options: dict, tmp_path: Path) -> None:
+    write(tmp_path / name)
+    record = load_ecg(tmp_path / name, **options)
+    assert record.leads == LEADS and record.sampling_rate == 500
+    np.testing.assert_allclose(record.signal, MV, atol=1e-6)
+
+
+def test_code15_exams_are_chosen_by_index_and_freed_of_padding(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    tracings = np.zeros((2, 4096, 12), np.float32)
+    tracings[1, 648:3448] = MV[:, :2800].T + 0.01
+    with h5py.File(tmp_path / "exams_part0.hdf5", "w") as file:
+        file["exam_id"], file["tracings"] = np.arange(2), tracings
+    record = load_ecg(tmp_path / "exams_part0.hdf5", index=1)
+    assert record.sampling_rate == 400 and record.leads == STANDARD_LEADS
+    np.testing.assert_array_equal(record.signal, MV[:, :2800] + np.float32(0.01))
+    assert any("648 samples before, 648 behind" in note for note in record.history)
+
+
+# WFDB
+
+
+def _packed_310(values: np.ndarray) -> bytes:
+    first, second, third = (values & 0x3FF).reshape(-1, 3).T
+    pairs = np.stack(((first << 1) | ((third & 0x1F) << 11), (second << 1) | ((third >> 5) << 11)), axis=1)
+    return pairs.astype("<u2").tobytes()
+
+
+def _packed_311(values: np.ndarray) -> bytes:
+    first, second, third = (values & 0x3FF).reshape(-1, 3).T
+    return (first | (second << 10) | (third << 20)).astype("<u4").tobytes()
+
+
+# The formats that the wfdb package reads but does not write, by WFDB's signal(5).
+_PACKERS = {
+    "61": lambda values: values.astype(">i2").tobytes(),
+    "160": lambda values: (values + 32768).astype("<u2").tobytes(),
+    "310": _packed_310,
+    "311": _packed_311,
+}
+
+
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524"])
+def test_wfdb_storage_formats(fmt: str, tmp_path: Path) -> None:
+    limit = {"80": 127, "508": 127, "310": 511, "311": 511, "212": 2047}.get(fmt, 32000)
+    counts = np.clip(COUNTS[:3], -limit, limit)
+    if fmt in _PACKERS:
+        write_wfdb(tmp_path, "r", counts, LEADS[:3], fmt=["16"] * 3)
+        (tmp_path / "r.dat").write_bytes(_PACKERS[fmt](counts.T.ravel().astype(np.int64)))
+        header = tmp_path / "r.hea"
+        header.write_text(header.read_text().replace("r.dat 16 ", f"r.dat {fmt} "))
+    else:
+        write_wfdb(tmp_path, "r", counts, LEADS[:3], fmt=[fmt] * 3)
+    record = load_ecg(tmp_path / "r")
+    np.testing.assert_allclose(record.signal, counts / 1000, atol=1e-6)
+    assert not record.history
+
+
+@pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
+def test_wfdb_by_any_of_its_names(suffix: str, tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "rec", COUNTS)
+    record = load_ecg(tmp_path / f"rec{suffix}")
+    assert record.record_id == "rec" and record.source == str(tmp_path / "rec.hea")
+
+
+def test_wfdb_gain_baseline_and_unit_of_each_lead(tmp_path: Path) -> None:
+    gains, baselines = [200.0, 0.5, 1000.0], [100, 0, -50]
+    write_wfdb(
+        tmp_path,
+        "r",
+        COUNTS[:3],
+        LEADS[:3],
+        adc_gain=gains,
+        baseline=baselines,
+        units=["mV", "uV", "mV"],
+        fmt=["16"] * 3,
+    )
+    record = load_ecg(tmp_path / "r")
+    truth = [(COUNTS[0] - 100.0) / 200, COUNTS[1] / 0.5 / 1000, (COUNTS[2] + 50.0) / 1000]
+    np.testing.assert_allclose(record.signal, truth, rtol=1e-6, atol=1e-6)
+
+
+def test_wfdb_gain_zero_is_reported_and_can_be_given(tmp_path: Path) -> None:
+    header = write_wfdb(tmp_path, "r", COUNTS[:1], LEADS[:1])
+    header.write_text(header.read_text().replace("1000.0(0)/mV", "0"))
+    record = load_ecg(header)
+    np.testing.assert_allclose(record.signal[0], COUNTS[0] / 200, rtol=1e-6)
+    assert any("no gain (0)" in note for note in record.history)
+    given = load_ecg(header, gain=1000)
+    np.testing.assert_allclose(given.signal[0], COUNTS[0] / 1000, rtol=1e-6)
+    assert not any("no gain" in note for note in given.history)
+
+
+def test_wfdb_invalid_samples_are_missing(tmp_path: Path) -> None:
+    counts = COUNTS[:2].copy()
+    counts[0, 10:20] = -32768
+    write_wfdb(tmp_path, "r", counts, LEADS[:2])
+    record = load_ecg(tmp_path / "r")
+    assert np.flatnonzero(np.isnan(record.signal[0])).tolist() == list(range(10, 20))
+    assert not np.isnan(record.signal[1]).any()
+
+
+def test_wfdb_changed_samples_are_noticed(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "r", COUNTS[:2], LEADS[:2])
+    data = bytearray((tmp_path / "r.dat").read_bytes())
+    data[0] ^= 1
+    (tmp_path / "r.dat").write_bytes(bytes(data))
+    assert any(note.startswith("checksum of I differs") for note in load_ecg(tmp_path / "r").history)
+
+
+def test_wfdb_segments_and_gaps(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "m_1", COUNTS[:2, :1000], LEADS[:2])
+    write_wfdb(tmp_path, "m_2", COUNTS[:2, 1000:2500], LEADS[:2])
+    (tmp_path / "m_0.hea").write_text("m_0 2 500 0\n~ 0 1000.0(0)/mV 16 0 0 0 0 I\n~ 0 1000.0(0)/mV 16 0 0 0 0 II\n")
+    (tmp_path / "fixed.hea").write_text("fixed/2 2 500 2500\nm_1 1000\nm_2 1500\n")
+    (tmp_path / "loose.hea").write_text("loose/4 2 500 3000\nm_0 0\nm_1 1000\n~ 500\nm_2 1500\n")
+    np.testing.assert_allclose(load_ecg(tmp_path / "fixed").signal, MV[:2, :2500], atol=1e-6)
+    loose = load_ecg(tmp_path / "loose")
+    assert np.isnan(loose.signal[:, 1000:1500]).all()
+    np.testing.assert_allclose(np.delete(loose.signal, np.s_[1000:1500], axis=1), MV[:2, :2500], atol=1e-6)
+    assert [path.name for path in list_ecg_files(tmp_path)] == ["fixed.hea", "loose.hea"]
+
+
+def test_wfdb_signals_of_different_rates_come_to_the_highest(tmp_path: Path) -> None:
+    import wfdb
+
+    slow = np.round(500 * np.sin(2 * np.pi * 3 * np.arange(1000) / 250)).astype(np.int64)
+    fast = np.round(500 * np.sin(2 * np.pi * 3 * np.arange(2000) / 500)).astype(np.int64)
+    wfdb.wrsamp(
+        "r", 250, ["mV", "mV"], ["I", "II"], e_d_signal=[slow, fast], samps_per_frame=[1, 2], fmt=["16", "16"],
+        adc_gain=[1000, 1000], baseline=[0, 0], write_dir=str(tmp_path),
+    )  # fmt: skip
+    record = load_ecg(tmp_path / "r")
+    assert record.sampling_rate == 500
+    np.testing.assert_allclose(record.signal[0, 50:-50], record.signal[1, 50:-50], atol=0.01)
+    assert any("resampled" in note for note in record.history)
+
+
+def test_wfdb_channels_that_are_no_voltage_are_left_out(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "r", COUNTS[:2], ["II", "ABP"], units=["mV", "mmHg"])
+    record = load_ecg(tmp_path / "r")
+    assert record.leads == ("II",)
+    assert any("ABP (mmHg)" in note for note in record.history)
+
+
+def test_wfdb_comments_give_age_sex_and_codes_but_no_free_text(tmp_path: Path) -> None:
+    comments = ["Age: 56", "Sex: Female", "Dx: 426783006,164889003", "Rx: Unknown", "Patient: Jane Doe"]
+    write_wfdb(tmp_path, "r", COUNTS, comments=comments)
+    record = load_ecg(tmp_path / "r")
+    assert dict(record.metadata) == {"age": 56, "sex": "F"}
+    assert dict(record.labels) == {"426783006": 1.0, "164889003": 1.0}
+    assert "Doe" not in repr((record.history, record.metadata, record.report))
+    assert load_ecg(tmp_path / "r", keep_phi=True).metadata["phi"] == {"header comments": ["Patient: Jane Doe"]}
+
+
+def test_wfdb_never_asks_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    (tmp_path / "100.hea").write_text("100 1 360 650000\n100.dat 212 200 11 1024 995 -22131 0 MLII\n")
+    for source in (
+        tmp_path / "100",
+        "mitdb/100",
+        "100",
+        "s3://bucket/100",
+        "https://physionet.org/files/mitdb/1.0.0/100",
+    ):
+        with pytest.raises(EcgFormatError):
+            load_ecg(source)
+
+
+def test_comments_like_ludbs_alone_do_not_undo_gains(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "r", COUNTS, adc_gain=[500.0] * 12, comments=["<age>: 51", "<diagnoses>:", "Rhythm: Sinus."])
+    np.testing.assert_allclose(load_ecg(tmp_path / "r").signal, COUNTS / 500, atol=1e-6)
+    np.testing.assert_allclose(load_ecg(tmp_path / "r", dataset="ludb").signal, MV, atol=1e-6)
+
+
+# Names, folders, pictures
+
+
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    [
+        ("avr", "aVR"), ("AVL", "aVL"), (" aVF ", "aVF"), ("DI", "I"), ("DIII", "III"), ("Lead II", "II"),
+        ("MDC_ECG_LEAD_V3", "V3"), ("MDC_ECG_ELEC_POTL_I", "I"), ("ECG V6", "V6"), ("EKG aVR", "aVR"), ("C4", "V4"),
+        ("Lead I (Einthoven)", "I"), ("aVR, augmented voltage, right", "aVR"), ("2:1", "I"), ("2:3", "V1"),
+        ("2:61", "III"), ("5.6.3-9-64", "aVF"), ("131073", "I"), ("131329", "I"), ("131389", "III"), ("131075", "V1"),
+        ("-aVR", "-aVR"), ("V7", "V7"), ("V3R", "V3R"), ("MLII", "MLII"), ("X", "X"), ("2:99", "2:99"),
+    ],
+)  # fmt: skip
+def test_lead_names(name: str, lead: str) -> None:
+    assert canonical_lead(name) == lead
+
+
+def test_folder_lists_each_record_once(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "a", COUNTS)
+    write_wfdb(tmp_path, "b", COUNTS)
+    (tmp_path / "RECORDS").write_text("a\nb\n")
+    (tmp_path / "labels.csv").write_text("id,label\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "c.dcm").write_bytes(b"x")
+    (tmp_path / "sub" / "notes.txt").write_text("x")
+    assert [path.name for path in list_ecg_files(tmp_path)] == ["a.hea", "b.hea", "c.dcm"]
+    with pytest.raises(EcgFormatError, match="no such folder"):
+        list_ecg_files(tmp_path / "absent")
+
+
+def _saved(picture: Image.Image, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_picture_is_turned_upright_by_its_exif() -> None:
+    picture = Image.new("RGB", (300, 100), "white")
+    picture.paste("black", (0, 0, 100, 100))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = load_page_picture(_saved(picture, "JPEG", exif=exif, quality=95))
+    assert upright.size == (100, 300) and upright.mode == "RGB"
+    assert upright.getpixel((50, 50))[0] < 20 and upright.getpixel((50, 250))[0] > 235
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "LA", "I;16", "CMYK"])
+def test_picture_of_any_mode_becomes_rgb_on_white(mode: str) -> None:
+    if mode == "I;16":
+        picture = Image.fromarray(np.full((100, 100), 65535, np.uint16))
+    elif mode in ("RGBA", "LA"):
+        picture = Image.new(mode, (100, 100), (0, 0, 0, 0) if mode == "RGBA" else (0, 0))
+    else:
+        picture = Image.new("RGB", (100, 100), "white").convert(mode)
+    page = load_page_picture(_saved(picture, "TIFF" if mode == "CMYK" else "PNG"))
+    assert page.mode == "RGB" and min(page.getpixel((50, 50))) > 250
+
+
+def test_is_picture_looks_inside(tmp_path: Path) -> None:
+    (tmp_path / "page.dat").write_bytes(_saved(Image.new("L", (80, 80)), "PNG"))
+    (tmp_path / "signal.png").write_bytes(FILES["EDF"][0])
+    assert is_picture(tmp_path / "page.dat")
+    assert not is_picture(tmp_path / "signal.png")
+    assert is_picture(tmp_path / "absent.jpeg") and not is_picture(tmp_path / "absent.xml")
+
+
+def test_loaded_record_keeps_its_word_about_types() -> None:
+    record = load_ecg(FILES["DICOM"][0], record_id="mine")
+    assert isinstance(record, EcgRecord) and record.record_id == "mine" and record.source is None
+    assert not record.signal.flags.writeable
