@@ -9,7 +9,7 @@ from PIL import ImageColor
 
 from .ecg_page_ink import POINTS_PER_MM, draw_text, text_box
 from .ecg_page_layout import Panel
-from .ecg_page_picture import EcgPage, EcgPageWarning
+from .ecg_page_picture import EcgPage, EcgPageWarning, PlacedLabel
 from .ecg_page_style import Color
 from .errors_gem import GemError
 
@@ -56,26 +56,28 @@ def highlight(page: EcgPage, spans: Iterable[Span | Sequence]) -> EcgPage:
     """
     wanted = [span if isinstance(span, Span) else Span(*span) for span in spans]
     pixels = page.pixels.copy()
-    bands: list[tuple[Box, str, Color]] = []
+    bands: list[tuple[Box, Span, Color]] = []
     for span, color in zip(wanted, _colors(wanted), strict=True):
         if not span.start <= span.end:
             raise GemError(
                 f"A span of lead {span.lead} runs from {span.start!r} to {span.end!r} s: give start <= end."
             )
-        shown = [p for p in page.panels_of(span.lead) if span.end >= p.start and span.start <= p.stop]
+        panels = page.panels_of(span.lead)
+        shown = [panel for panel in panels if span.end >= panel.start and span.start <= panel.stop]
         if not shown:
+            stretches = " and ".join(f"{panel.start:g}-{panel.stop:g} s" for panel in panels)
             warnings.warn(
                 f"{span.lead} {span.start:g}-{span.end:g} s ({span.label or 'no label'}) is not on this "
-                f"{page.layout.name} page, which shows {page.layout.window[0]:g}-{page.layout.window[1]:g} s.",
+                f"{page.layout.name} page, which shows {stretches} of that lead.",
                 EcgPageWarning,
                 stacklevel=2,
             )
         for panel in shown:
             box = _band(page, panel, span)
             _tint(pixels, box, color, max(round(EDGE_MM * page.px_per_mm), 1))
-            bands.append((box, span.label, color))
-    _write_tags(page, pixels, bands)
-    return replace(page, pixels=pixels)
+            bands.append((box, span, color))
+    marks = _write_tags(page, pixels, bands)
+    return replace(page, pixels=pixels, marks=page.marks + marks)
 
 
 def _colors(spans: Sequence[Span]) -> list[Color]:
@@ -131,25 +133,29 @@ def _tint(pixels: np.ndarray, box: Box, color: Color, edge: int) -> None:
         region[:] = np.rint(region * tone)
 
 
-def _write_tags(page: EcgPage, pixels: np.ndarray, bands: list[tuple[Box, str, Color]]) -> None:
+def _write_tags(page: EcgPage, pixels: np.ndarray, bands: list[tuple[Box, Span, Color]]) -> tuple[PlacedLabel, ...]:
     """Writes each band's label above or below it, where least ink and no other label is."""
     size = page.style.text_pt / POINTS_PER_MM * page.px_per_mm
     darkest_paper = min(max(page.style.major), max(page.style.minor), max(page.style.paper))
     red, green, blue = np.moveaxis(page.pixels, -1, 0)
     ink = np.maximum(np.maximum(red, green), blue) < (max(page.style.trace) + darkest_paper) / 2
     taken = np.zeros(ink.shape, bool)
-    for left, top, right, bottom in [*(label.box for label in page.labels), *(box for box, _, _ in bands)]:
+    written = [label.box for label in (*page.labels, *page.marks)]
+    for left, top, right, bottom in [*written, *(box for box, _, _ in bands)]:
         taken[max(top, 0) : bottom, max(left, 0) : right] = True
-    for box, text, color in bands:
-        if not text.strip():
+    marks = []
+    for box, span, color in bands:
+        if not span.label.strip():
             continue
-        left, top, right, bottom = _free_place(page, box, text, size, ink, taken)
+        place = left, top, right, bottom = _free_place(page, box, span.label, size, ink, taken)
         region = pixels[top:bottom, left:right]
         region[:] = np.rint(region + (np.array(page.style.paper, np.float32) - region) * TAG_OPACITY)
-        dark = [int(channel * 0.6) for channel in color]
         middle = ((left + right) / 2, (top + bottom) / 2)
-        draw_text(pixels, text, *middle, size, (dark[0], dark[1], dark[2]), anchor="mm", bold=True)
+        red, green, blue = (int(channel * 0.6) for channel in color)
+        draw_text(pixels, span.label, *middle, size, (red, green, blue), anchor="mm", bold=True)
         taken[top:bottom, left:right] = True
+        marks.append(PlacedLabel(span.lead, span.label, middle, size, "mm", place))
+    return tuple(marks)
 
 
 def _free_place(page: EcgPage, band: Box, text: str, size: float, ink: np.ndarray, taken: np.ndarray) -> Box:
@@ -160,18 +166,25 @@ def _free_place(page: EcgPage, band: Box, text: str, size: float, ink: np.ndarra
     box_width, box_height = right - left + 2 * padding, bottom - top + 2 * padding
     reach = max(int(0.6 * page.layout.row_pitch * page.px_per_mm), box_height)
     centre = (band[0] + band[2]) // 2 - box_width // 2
-    best: tuple[float, Box] | None = None
-    for step in range(0, reach, max(box_height // 3, 1)):
-        for y in (band[1] - box_height - step, band[3] + step):
-            for shift in (0, box_width // 2, -box_width // 2):
-                x = min(max(centre + shift, 0), max(width - box_width, 0))
-                y = min(max(y, 0), max(height - box_height, 0))
-                place = np.s_[y : y + box_height, x : x + box_width]
-                cost = ink[place].sum() + 20.0 * taken[place].sum() + 0.02 * box_width * (step + abs(shift))
-                if best is None or cost < best[0]:
-                    best = cost, (x, y, min(x + box_width, width), min(y + box_height, height))
-    assert best is not None
-    return best[1]
+    places = [
+        (
+            min(max(centre + shift, 0), max(width - box_width, 0)),
+            min(max(y, 0), max(height - box_height, 0)),
+            step,
+            shift,
+        )
+        for step in range(0, reach, max(box_height // 3, 1))
+        for y in (band[1] - box_height - step, band[3] + step)
+        for shift in (0, *(side * box_width // 4 for side in (1, -1, 2, -2, 3, -3)))
+    ]
+
+    def cost(place: tuple[int, int, int, int]) -> float:
+        x, y, step, shift = place
+        box = np.s_[y : y + box_height, x : x + box_width]
+        return 100 * ink[box].mean() + 400 * taken[box].mean() + (step + abs(shift)) / box_height
+
+    x, y, _, _ = min(places, key=cost)
+    return x, y, min(x + box_width, width), min(y + box_height, height)
 
 
 __all__ = ["HIGHLIGHT_COLORS", "Span", "highlight"]

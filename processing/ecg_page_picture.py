@@ -29,7 +29,7 @@ class EcgPageWarning(UserWarning):
 
 @dataclass(frozen=True)
 class PlacedLabel:
-    """A lead label as drawn: its Pillow `anchor` stands at `position`, `box` is (left, top, right, bottom), all px."""
+    """A label as drawn: its Pillow `anchor` stands at `position`, `box` is (left, top, right, bottom), all px."""
 
     lead: str
     text: str
@@ -81,6 +81,7 @@ class EcgPage:
         style: the style with all widths settled.
         record: what was drawn.
         labels: the lead labels as drawn.
+        marks: the labels of highlighted spans as drawn.
         notes: what the page says about itself in the footer (gain halved, part of the record shown, missing leads).
     """
 
@@ -91,6 +92,7 @@ class EcgPage:
     style: PageStyle
     record: EcgRecord
     labels: tuple[PlacedLabel, ...] = ()
+    marks: tuple[PlacedLabel, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

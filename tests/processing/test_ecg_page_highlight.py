@@ -70,16 +70,27 @@ def test_same_label_same_colour_and_own_colours():
     assert ratios[3][0] == pytest.approx(1, abs=0.01) and ratios[3][1] < 0.8
 
 
-def test_many_crowded_labels_do_not_overlap():
-    page = render_ecg(beating_record(), px_per_mm=4)
-    spans = [("II", 0.3 * index, 0.3 * index + 0.2, f"wave {index}") for index in range(8)]
-    marked, bare = highlight(page, spans), highlight(page, [span[:3] for span in spans])
-    assert (marked.pixels != bare.pixels).any()
-    assert marked.pixels.shape == page.pixels.shape
+@pytest.mark.parametrize(
+    "options", [{"px_per_mm": 4}, {"size": (336, 336)}, {"px_per_mm": 4, "layout": "6x2", "columns": "simultaneous"}]
+)
+def test_crowded_labels_keep_off_the_traces_and_off_each_other(options):
+    page = render_ecg(beating_record(height=2.0), **options)
+    spans = [(lead, start, start + 0.2, f"T {lead}") for lead in ("II", "V5", "V6") for start in (1.0, 1.8, 2.6)]
+    marked = highlight(page, spans)
+    boxes = [mark.box for mark in marked.marks]
+    assert [mark.text for mark in marked.marks] == [span[3] for span in spans]
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        assert 0 <= left < right <= page.pixels.shape[1] and 0 <= top < bottom <= page.pixels.shape[0]
+        assert (page.pixels[top:bottom, left:right].max(axis=-1) < 100).mean() < 0.02, "the label covers ink"
+        for other in boxes[:index]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+    again = highlight(marked, [("II", 1.0, 1.2, "again")])
+    assert len(again.marks) == len(spans) + 1
+    assert again.marks[-1].box not in boxes
 
 
 def test_spans_that_cannot_be_shown(page):
-    with pytest.warns(EcgPageWarning, match="V1 0-1 s"):
+    with pytest.warns(EcgPageWarning, match="V1 0-1 s .* shows 5-7.5 s of that lead"):
         unchanged = highlight(page, [("V1", 0, 1, "ST")])
     np.testing.assert_array_equal(unchanged.pixels, page.pixels)
     with pytest.raises(EcgLeadError, match="V9"):
