@@ -13,9 +13,10 @@ class QrsSettings:
 
     onset_share: float = 0.05754
     onset_noise: float = 3.396
-    offset_share: float = 0.1378
+    offset_share: float = 0.09
     offset_noise: float = 4.523
-    quiet_time: float = 0.01071
+    onset_quiet_time: float = 0.01071
+    offset_quiet_time: float = 0.022
     lead_share: float = 0.2
     lead_noise: float = 2.812
     onset_own_weight: float = 0.5971
@@ -51,13 +52,12 @@ def global_limits(
     around = windows(velocity, beats - half, 2 * half + 1)
     steepest, peak = beats - half + around.argmax(axis=1), around.max(axis=1)
     before, after = int(0.16 * WORKING_RATE), int(0.18 * WORKING_RATE)
-    hold = int(settings.quiet_time * WORKING_RATE)
     limit = np.minimum(settings.onset_noise * noise, 0.25 * peak)
     rising = windows(velocity, steepest - before, before + 1)
-    onset = steepest - before + _last_quiet(rising, np.maximum(settings.onset_share * peak, limit), hold)
+    onset = steepest - before + _last_quiet(rising, np.maximum(settings.onset_share * peak, limit), int(settings.onset_quiet_time * WORKING_RATE))
     limit = np.minimum(settings.offset_noise * noise, 0.25 * peak)
     falling = windows(velocity, steepest, after + 1)[:, ::-1]
-    offset = steepest + after - _last_quiet(falling, np.maximum(settings.offset_share * peak, limit), hold)
+    offset = steepest + after - _last_quiet(falling, np.maximum(settings.offset_share * peak, limit), int(settings.offset_quiet_time * WORKING_RATE))
     onset = np.where(np.isfinite(onset), onset, steepest - 0.05 * WORKING_RATE)
     return onset, np.where(np.isfinite(offset), offset, steepest + 0.06 * WORKING_RATE)
 

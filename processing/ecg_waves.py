@@ -8,30 +8,39 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
 
 
+VISIBLE_T_MV = (0.02, 0.5)
+
+
 @dataclass(frozen=True)
 class WaveSettings:
     """Times in s, voltages in mV, the rest without unit; tuned on LUDB."""
 
     t_start: float = 0.0681
     t_longest_qt: float = 0.56
-    t_search: float = 0.1042
-    t_reference: float = 0.16
-    t_offset_own_weight: float = 0.35
-    t_onset_own_weight: float = 0.7356
+    t_search: float = 0.06
+    t_reference: float = 0.15
+    t_offset_own_weight: float = 0.8
+    t_onset_own_weight: float = 1.0
     t_noise: float = 0.33
     t_smallest: float = 0.004
     p_longest_pr: float = 0.30
     p_end: float = 0.02465
     p_search: float = 0.04258
     p_reference: float = 0.0799
-    p_own_weight: float = 0.1864
-    p_jitter: float = 0.008
+    p_onset_own_weight: float = 0.9
+    p_offset_own_weight: float = 0.9
+    p_trust: float = 0.2
+    t_trust: float = 0.35
+    p_jitter: float = 0.004
     p_smallest: float = 0.0094
     p_noise: float = 2.0
     p_coherence: float = 0.352
     p_median_coherence: float = 0.68
     p_irregularity: float = 0.6388
     t_offset_bias: float = 0.0074
+    t_usual: float = 0.2
+    t_onset_per_fold: float = 0.018
+    t_offset_per_fold: float = -0.0075
     p_onset_bias: float = -0.0013
     p_offset_bias: float = 0.0074
 
@@ -51,6 +60,16 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = np.cumsum(weights, axis=0)
     middle = np.argmax(total >= 0.5 * total[-1], axis=0)
     return np.take_along_axis(values, middle[None], 0)[0]
+
+
+def own_weight(amplitude: np.ndarray, live: np.ndarray, largest: float, trust: float) -> np.ndarray:
+    """How far each lead's own mark counts against that of all leads, `(leads, beats)`: the taller its wave, the more.
+
+    `trust` is the height, in typical heights of the beat's waves, at which half of `largest` is reached.
+    """
+    height = np.abs(amplitude)
+    typical = np.median(height[live], axis=0)
+    return largest * height / np.maximum(height + trust * typical, 1e-9)
 
 
 def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -127,12 +146,18 @@ def find_t_waves(
     onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
     weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    onset += (1 - settings.t_onset_own_weight) * (overall[:, 0] - onset)
-    offset += (1 - settings.t_offset_own_weight) * (overall[:, 2] - offset)
+    onset += (1 - own_weight(amplitude, live, settings.t_onset_own_weight, settings.t_trust)) * (overall[:, 0] - onset)
+    offset += (1 - own_weight(amplitude, live, settings.t_offset_own_weight, settings.t_trust)) * (
+        overall[:, 2] - offset
+    )
     present = (stop - start > 0.08 * rate) & (offset.max(axis=0) < samples - 1)
+    # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
     noise = np.median(np.abs(ecg.band - ecg.t_band)[:, ::3], axis=1)[:, None]
     visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)
-    per_lead = np.stack([onset, peak, offset - settings.t_offset_bias * rate], axis=-1)
+    folds = np.log(np.clip(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
+    onset -= settings.t_onset_per_fold * rate * folds
+    offset -= (settings.t_offset_bias + settings.t_offset_per_fold * folds) * rate
+    per_lead = np.stack([onset, peak, offset], axis=-1)
     overall[:, 2] -= settings.t_offset_bias * rate
     per_lead[~(present & visible & live[:, None])] = np.nan
     overall[~present] = np.nan
@@ -184,8 +209,10 @@ def find_p_waves(
     onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
     weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    onset += (1 - settings.p_own_weight) * (overall[:, 0] - onset)
-    offset += (1 - settings.p_own_weight) * (overall[:, 2] - offset)
+    onset += (1 - own_weight(amplitude, live, settings.p_onset_own_weight, settings.p_trust)) * (overall[:, 0] - onset)
+    offset += (1 - own_weight(amplitude, live, settings.p_offset_own_weight, settings.p_trust)) * (
+        overall[:, 2] - offset
+    )
     noise = np.median(np.abs(ecg.band - ecg.p_band)[:, ::3], axis=1)
     size = np.take_along_axis(together, centre[:, None], 1)[:, 0]
     present = room & (size > max(settings.p_smallest, settings.p_noise * noise[live].mean()))
