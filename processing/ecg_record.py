@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -61,6 +62,7 @@ MAX_PLAUSIBLE_MV = 20.0
 MIN_DURATION_S = 1.0
 
 
+@lru_cache(maxsize=4096)
 def canonical_lead(name: str) -> str:
     """The field's name of a lead: `"avf"`, `"MDC_ECG_LEAD_AVF"`, `"Lead aVF"` -> `"aVF"`; `"DII"` -> `"II"`.
 
@@ -293,6 +295,12 @@ def _rebuild(state: dict[str, Any]) -> EcgRecord:
     return EcgRecord(**state)
 
 
+def is_ecg_record(value: Any) -> bool:
+    """Whether `value` is an `EcgRecord`, also one of another copy of this module: remote code of a local folder is imported
+    once per file that starts it, so that classes exist several times."""
+    return isinstance(value, EcgRecord) or type(value).__name__ == EcgRecord.__name__
+
+
 def interpolate_gaps(signal: np.ndarray) -> np.ndarray:
     """`signal` (leads, samples) with NaN runs bridged linearly; a lead without any finite sample becomes 0 mV."""
     filled = np.array(signal, dtype=np.float32)
@@ -311,4 +319,5 @@ __all__ = [
     "EcgRecord",
     "canonical_lead",
     "interpolate_gaps",
+    "is_ecg_record",
 ]
