@@ -14,7 +14,7 @@ from .ecg_readers_devices import is_dicom, is_edf, is_scp, read_dicom, read_edf,
 from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
 from .ecg_readers_xml import is_xml, read_xml
-from .ecg_record import EcgRecord
+from .ecg_record import EcgRecord, is_ecg_record
 from .errors_gem import EcgFormatError
 
 Reader = Callable[[bytes, ReadOptions, str], RawEcg]
@@ -24,7 +24,9 @@ ECG_SUFFIXES = (
     ".hea", ".mat", ".csv", ".tsv", ".npy", ".npz", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".scp", ".xml", ".ecg",
 )  # fmt: skip
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
-# Datasets of a row's signal, with the unit that the name states.
+# Data sets whose files need a word from outside of them; the others are read by what they say themselves.
+KNOWN_DATASETS = ("ludb", "sph", "code15")
+# Keys of a row's signal, with the unit that the name states.
 _ROW_SIGNALS = {"signal": None, "signal_uv": "uV", "signal_mv": "mV", "array": None, "ecg": None}
 
 
@@ -101,7 +103,9 @@ def load_ecg(
         dataset=dataset,
         index=index,
     )
-    if isinstance(source, EcgRecord):
+    if dataset is not None and dataset.lower() not in KNOWN_DATASETS:
+        raise EcgFormatError(f"dataset {dataset!r} is unknown; known are {list(KNOWN_DATASETS)}, or leave it out.")
+    if is_ecg_record(source):
         return source if record_id is None else source.changed((), record_id=record_id)
     if isinstance(source, (str, Path)):
         return _load_path(Path(source), options)
@@ -151,6 +155,16 @@ def _segment_names(header: Path) -> list[str]:
 
 
 def _load_path(path: Path, options: ReadOptions) -> EcgRecord:
+    try:
+        return _load_local(path, options)
+    except OSError as error:
+        name = path.name[:120]
+        raise EcgFormatError(
+            f"{name}: cannot be opened ({error.strerror}); check its path and permissions."
+        ) from error
+
+
+def _load_local(path: Path, options: ReadOptions) -> EcgRecord:
     header = wfdb_header_path(path)
     if header is not None:
         return _finish(partial(read_wfdb, header, options, header.name), options, header.stem, header)
@@ -197,8 +211,7 @@ def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None)
 
 def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: Path | None) -> EcgRecord:
     file_name = path.name if path is not None else stem
-    record = to_record(read(), options, file_name, str(path) if path is not None else None)
-    return record if options.record_id else record.changed((), record_id=stem)
+    return to_record(read(), options, file_name, str(path) if path is not None else None, stem)
 
 
 def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]:
@@ -256,9 +269,15 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
         units=next((row[k] for k in UNIT_KEYS if k in row), _ROW_SIGNALS[key]),
         gain=next((row[k] for k in GAIN_KEYS if k in row), None),
         report=row.get("report"),
-        labels=row["labels"] if isinstance(row.get("labels"), Mapping) else {},
+        labels=_as_labels(row.get("labels")),
     )
     return to_record(raw, options, name, row.get("source"))
+
+
+def _as_labels(labels: Any) -> dict[str, float]:
+    if isinstance(labels, Mapping):
+        return {str(code): float(value) for code, value in labels.items()}
+    return dict.fromkeys(map(str, labels), 1.0) if isinstance(labels, (list, tuple)) else {}
 
 
 def _as_array(source: Any) -> np.ndarray:

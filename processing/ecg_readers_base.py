@@ -11,8 +11,8 @@ import numpy as np
 from .ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
 from .errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
 
-# Bounds that keep a hostile or broken file from filling the memory: 2**27 samples are 3 h of 12 leads at 1 kHz.
-MAX_VALUES = 2**27
+# Bounds that keep a hostile or broken file from filling the memory: 2**26 samples are 93 min of 12 leads at 1 kHz.
+MAX_VALUES = 2**26
 MAX_FILE_BYTES = 2**30
 # Clinical ECG is sampled at 100-1000 Hz, pacemaker detection at up to 75 kHz (AHA/ACC/HRS 2007, part I).
 MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 20.0, 100_000.0
@@ -172,7 +172,9 @@ def same_rate(signals: Sequence[np.ndarray], rates: Sequence[float], leads: Sequ
     return np.stack([row[:samples] for row in rows]), highest
 
 
-def to_record(raw: RawEcg, options: ReadOptions, name: str, source: str | None) -> EcgRecord:
+def to_record(
+    raw: RawEcg, options: ReadOptions, name: str, source: str | None, record_id: str | None = None
+) -> EcgRecord:
     """Names, units, rate and limits checked, every change written down: the record that `load_ecg` returns."""
     notes = list(raw.notes)
     signal = _two_dimensional(np.asarray(raw.signal), options, name, notes)
@@ -193,7 +195,7 @@ def to_record(raw: RawEcg, options: ReadOptions, name: str, source: str | None) 
         signal=signal,
         leads=leads,
         sampling_rate=rate,
-        record_id=options.record_id or name,
+        record_id=options.record_id or record_id or name,
         source=source,
         start_time=raw.start_time if options.keep_phi else None,
         metadata=metadata,

@@ -184,7 +184,8 @@ def _dicom_record(dataset: Any, name: str) -> RawEcg:
         leads.append(_dicom_lead(channel))
     raw = RawEcg(signal, leads, float(rhythm.SamplingFrequency), units)
     if len(groups) > 1:
-        raw.notes.append(f"took the longest original of {len(groups)} waveform groups")
+        others = [len(group.get("ChannelDefinitionSequence") or []) for group in groups if group is not rhythm]
+        raw.notes.append(f"took the longest original waveform group, left out {len(others)} of {others} channels")
     _describe_dicom(dataset, raw)
     return raw
 
@@ -309,25 +310,28 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         leads.append(lead.label)
         signals.append(np.asarray(physical.convert_units("mV").samples, dtype=np.float64))
         rates.append(float(lead.sampling_rate))
-    lengths = {len(signal) for signal in signals}
-    if len(set(rates)) > 1 or 0 in lengths:
+    starts = [int(lead.annotations.get("start_sample", 1)) - 1 for lead in parsed.leads]
+    lengths = {start + len(signal) for start, signal in zip(starts, signals, strict=True)}
+    if len(set(rates)) > 1 or any(len(signal) == 0 for signal in signals) or min(starts) < 0:
         raise EcgFormatError(
             f"{name}: leads of {sorted(set(rates))} Hz with {sorted(lengths)} samples; export it again."
         )
     check_size((len(signals), max(lengths)), name)
-    raw = RawEcg(_padded(signals), leads, rates[0], "mV")
-    if len(lengths) > 1:
-        raw.notes.append(f"leads of {min(lengths)} to {max(lengths)} samples: the shorter ones end in missing samples")
+    raw = RawEcg(_aligned(signals, starts), leads, rates[0], "mV")
+    if len(lengths) > 1 or any(starts):
+        raw.notes.append("leads were recorded one after another: missing samples where a lead was not recorded")
     raw.notes += sorted({f"reader's warning: {warning.message}" for warning in caught})
     _describe_ecgdatakit(parsed, raw)
     return raw
 
 
-def _padded(signals: list[np.ndarray]) -> np.ndarray:
-    padded = np.full((len(signals), max(len(signal) for signal in signals)), np.nan)
-    for row, signal in zip(padded, signals, strict=True):
-        row[: len(signal)] = signal
-    return padded
+def _aligned(signals: list[np.ndarray], starts: list[int]) -> np.ndarray:
+    """Each lead at its own first sample in a common `(leads, samples)` array of missing samples."""
+    ends = [start + len(signal) for start, signal in zip(starts, signals, strict=True)]
+    aligned = np.full((len(signals), max(ends)), np.nan)
+    for row, signal, start, end in zip(aligned, signals, starts, ends, strict=True):
+        row[start:end] = signal
+    return aligned
 
 
 def _describe_ecgdatakit(parsed: Any, raw: RawEcg) -> None:

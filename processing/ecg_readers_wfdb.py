@@ -39,6 +39,7 @@ _BYTES_PER_SAMPLE = {
 }
 _FLAC_FORMATS = ("508", "516", "524")
 _DEFAULT_GAIN = 200.0
+_INVALID_16_BIT = -(2**15)
 _DEFAULT_RATE = 250.0
 _MAX_HEADER_BYTES = 2**20
 _MAX_LINE = 4096
@@ -53,7 +54,9 @@ class _Signal:
     fmt: str
     samples_per_frame: int
     offset: int
+    skew: int
     gain: float
+    baseline: int
     unit: str | None
     checksum: int | None
     name: str
@@ -67,6 +70,7 @@ class _Header:
     signals: tuple[_Signal, ...]
     segments: tuple[str, ...]
     comments: tuple[str, ...]
+    date: str
 
 
 def wfdb_header_path(path: Path) -> Path | None:
@@ -102,7 +106,7 @@ def read_wfdb(header_path: Path, options: ReadOptions, name: str) -> RawEcg:
         check_size((max(1, _num_leads(header, name)), header.num_samples or 0), name)
     else:
         _check_signal_files(header, name)
-    return _read_with_wfdb(header, options, name)
+    return _read_signals(header, options, name)
 
 
 def _parse_header(path: Path, name: str) -> _Header:
@@ -130,6 +134,7 @@ def _parse_header(path: Path, name: str) -> _Header:
             f"{name}: the record line {fields[0][:80]!r} of {path.name} is not WFDB's 'name signals rate "
             "samples'; copy the header again."
         ) from error
+    date = " ".join(record_line[4:])
     rows = fields[1:]
     expected = segments_declared or num_signals
     if num_signals <= 0 or len(rows) < expected:
@@ -139,9 +144,9 @@ def _parse_header(path: Path, name: str) -> _Header:
         )
     if segments_declared:
         segments = tuple(_plain(row.split()[0], path, name) for row in rows[:expected] if row.split()[0] != "~")
-        return _Header(path, rate, num_samples, (), segments, comments)
+        return _Header(path, rate, num_samples, (), segments, comments, date)
     signals = tuple(_parse_signal(row, path, name) for row in rows[:expected])
-    return _Header(path, rate, num_samples, signals, (), comments)
+    return _Header(path, rate, num_samples, signals, (), comments, date)
 
 
 def _parse_signal(row: str, path: Path, name: str) -> _Signal:
@@ -152,7 +157,7 @@ def _parse_signal(row: str, path: Path, name: str) -> _Signal:
         raise EcgFormatError(f"{name}: {path.name} has a signal line that is not WFDB's: {row[:80]!r}; copy it again.")
     fmt = storage["fmt"]
     if parts[0] == "~" and fmt == "0":
-        return _Signal("~", fmt, 1, 0, 1.0, None, None, parts[8] if len(parts) > 8 else "")
+        return _Signal("~", fmt, 1, 0, 0, 1.0, 0, None, None, parts[8] if len(parts) > 8 else "")
     if fmt not in _BYTES_PER_SAMPLE and fmt not in _FLAC_FORMATS:
         raise EcgFormatError(
             f"{name}: {path.name} names storage format {fmt!r}; WFDB has {[*_BYTES_PER_SAMPLE, *_FLAC_FORMATS]}. "
@@ -160,6 +165,8 @@ def _parse_signal(row: str, path: Path, name: str) -> _Signal:
         )
     try:
         gain = float(scale["gain"]) if scale and scale["gain"] else 0.0
+        # Without a baseline, the ADC's zero is the count of 0 mV (header(5)).
+        baseline = int(scale["baseline"]) if scale and scale["baseline"] else int(parts[4]) if len(parts) > 4 else 0
         checksum = int(parts[6]) if len(parts) > 6 else None
     except ValueError as error:
         raise EcgFormatError(f"{name}: {path.name} has a number that is none in {row[:80]!r}.") from error
@@ -168,7 +175,9 @@ def _parse_signal(row: str, path: Path, name: str) -> _Signal:
         fmt=fmt,
         samples_per_frame=int(storage["spf"] or 1),
         offset=int(storage["offset"] or 0),
+        skew=int(storage["skew"] or 0),
         gain=gain,
+        baseline=baseline,
         unit=scale["unit"] if scale else None,
         checksum=checksum,
         name=parts[8] if len(parts) > 8 else "",
@@ -233,51 +242,76 @@ def _check_signal_files(header: _Header, name: str) -> None:
             )
 
 
-def _read_with_wfdb(header: _Header, options: ReadOptions, name: str) -> RawEcg:
-    import wfdb
-
-    # An absolute local path without `pn_dir` is what keeps wfdb off the network.
-    stem = str(header.path.absolute().with_suffix(""))
-    if "::" in stem or "://" in stem:
-        raise EcgFormatError(f"{name}: a WFDB record is a local path without '::' or '://', got {stem!r}.")
-    mixed_rates = any(signal.samples_per_frame > 1 for signal in header.signals)
-    try:
-        if header.segments:
-            record = wfdb.rdrecord(stem)
-            digital, physical = None, record.p_signal.T
-        else:
-            record = wfdb.rdrecord(stem, physical=False, smooth_frames=not mixed_rates)
-            digital = record.e_d_signal if mixed_rates else record.d_signal.T
-            physical = record.dac(expanded=True) if mixed_rates else record.dac().T
-    except Exception as error:
-        raise wrapped(name, "WFDB", error) from error
-    raw = RawEcg(
-        signal=physical,
-        leads=[lead or f"signal {row}" for row, lead in enumerate(record.sig_name)],
-        sampling_rate=header.rate,
-        units=record.units,
-        start_time=record.base_datetime,
-    )
-    if mixed_rates:
-        rates = [header.rate * signal.samples_per_frame for signal in header.signals]
-        raw.signal, raw.sampling_rate = same_rate(physical, rates, raw.leads)
-        if len(set(rates)) > 1:
-            raw.notes.append(f"resampled signals of {sorted({f'{rate:g}' for rate in rates})} Hz to the highest rate")
-    elif digital is not None:
+def _read_signals(header: _Header, options: ReadOptions, name: str) -> RawEcg:
+    plain = all(s.fmt == "16" and s.samples_per_frame == 1 and s.skew == 0 for s in header.signals)
+    # The date as a `datetime` is asked for only together with everything else that identifies the patient.
+    if plain and not header.segments and not options.keep_phi:
+        raw, digital = _read_16_bit(header)
+    else:
+        raw, digital = _read_with_wfdb(header, name)
+    if digital is not None:
         _check_checksums(header, digital, raw)
-        _undo_ludb_gains(header, digital, raw, options, name)
-    if header.segments:
-        raw.notes.append(f"joined {len(header.segments)} segments")
+        _undo_ludb_gains(header, digital, raw, options)
+    if options.gain is not None and digital is not None:
+        raw.signal, raw.units = digital, None
     unscaled = [signal.name for signal in header.signals if signal.gain == 0]
     if unscaled and options.gain is None:
         raw.notes.append(
             f"no gain (0) in the header for {', '.join(unscaled)}: WFDB's default {_DEFAULT_GAIN:g} per mV assumed, "
             "amplitudes are uncertain"
         )
-    if options.gain is not None and digital is not None and not mixed_rates:
-        raw.signal, raw.units = digital, None
-    _read_comments(header.comments, raw, options)
+    _read_comments(header.comments, raw)
+    raw.identifying["record date"] = header.date
     return raw
+
+
+def _read_16_bit(header: _Header) -> tuple[RawEcg, np.ndarray]:
+    """The layout of nearly all 12-lead data sets, read directly: wfdb spends most of its time on the header."""
+    blocks = []
+    for file_name in dict.fromkeys(signal.file_name for signal in header.signals):
+        signals = [signal for signal in header.signals if signal.file_name == file_name]
+        count = -1 if header.num_samples is None else header.num_samples * len(signals)
+        values = np.fromfile(header.path.with_name(file_name), dtype="<i2", count=count, offset=signals[0].offset)
+        blocks.append(values[: len(values) // len(signals) * len(signals)].reshape(-1, len(signals)).T)
+    samples = min(block.shape[1] for block in blocks)
+    counts = np.concatenate([block[:, :samples] for block in blocks])
+    gains = np.array([signal.gain or _DEFAULT_GAIN for signal in header.signals])
+    baselines = np.array([signal.baseline for signal in header.signals])
+    physical = (counts - baselines[:, None]) / gains[:, None]
+    physical[counts == _INVALID_16_BIT] = np.nan
+    names = [signal.name or f"signal {row}" for row, signal in enumerate(header.signals)]
+    return RawEcg(physical, names, header.rate, [signal.unit or "mV" for signal in header.signals]), counts
+
+
+def _read_with_wfdb(header: _Header, name: str) -> tuple[RawEcg, np.ndarray | None]:
+    """Every other layout; the counts only of a single segment with one sampling rate."""
+    import wfdb
+
+    # An absolute local path without `pn_dir` is what keeps wfdb off the network.
+    stem = str(header.path.absolute().with_suffix(""))
+    if "::" in stem or "://" in stem:
+        raise EcgFormatError(f"{name}: a WFDB record is a local path without '::' or '://', got {stem!r}.")
+    in_frames = any(signal.samples_per_frame > 1 for signal in header.signals)
+    try:
+        record = wfdb.rdrecord(stem, physical=bool(header.segments), smooth_frames=not in_frames)
+        physical = record.p_signal.T if header.segments else record.dac(expanded=in_frames)
+    except Exception as error:
+        raise wrapped(name, "WFDB", error) from error
+    names = [lead or f"signal {row}" for row, lead in enumerate(record.sig_name)]
+    raw = RawEcg(physical, names, header.rate, record.units, start_time=record.base_datetime)
+    if header.segments:
+        raw.notes.append(f"joined {len(header.segments)} segments")
+        return raw, None
+    if not in_frames:
+        raw.signal = physical.T
+        return raw, record.d_signal.T
+    rates = [header.rate * signal.samples_per_frame for signal in header.signals]
+    raw.signal, raw.sampling_rate = same_rate(physical, rates, names)
+    if len(set(rates)) > 1:
+        raw.notes.append(
+            f"resampled signals of {', '.join(f'{rate:g}' for rate in sorted(set(rates)))} Hz to the highest"
+        )
+    return raw, None
 
 
 def _check_checksums(header: _Header, digital: np.ndarray, raw: RawEcg) -> None:
@@ -294,7 +328,7 @@ def _check_checksums(header: _Header, digital: np.ndarray, raw: RawEcg) -> None:
         raw.notes.append(f"checksum of {', '.join(false)} differs from the header's: header or samples were edited")
 
 
-def _undo_ludb_gains(header: _Header, digital: np.ndarray, raw: RawEcg, options: ReadOptions, name: str) -> None:
+def _undo_ludb_gains(header: _Header, digital: np.ndarray, raw: RawEcg, options: ReadOptions) -> None:
     told = (options.dataset or "").lower() == "ludb"
     if not told and not _is_ludb(header, digital):
         return
@@ -317,7 +351,7 @@ def _is_ludb(header: _Header, digital: np.ndarray) -> bool:
     return bool(np.abs(spans - 1.0).max() < 0.01 and np.abs(lead_i + lead_iii - lead_ii).max() <= 2)
 
 
-def _read_comments(comments: tuple[str, ...], raw: RawEcg, options: ReadOptions) -> None:
+def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
     """Age, sex and diagnosis codes of CinC, PTB-XL and LUDB headers; every other comment may identify the patient."""
     others: list[str] = []
     diagnoses: list[str] | None = None

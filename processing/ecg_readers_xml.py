@@ -297,7 +297,7 @@ def _describe_aecg(root: Any, raw: RawEcg) -> None:
 def _numbers(text: str, label: str, name: str) -> np.ndarray:
     """Integers or decimals separated by blanks, commas or semicolons."""
     try:
-        return np.array(re.split(r"[\s,;]+", text.strip(" \t\r\n,;")), dtype=np.float64)
+        return np.array([float(sample) for sample in text.replace(",", " ").replace(";", " ").split()])
     except ValueError as error:
         raise EcgFormatError(
             f"{name}: lead {label} has a sample that is no number ({error}); export it again."

@@ -193,11 +193,17 @@ def edf_bytes(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500,
 
 
 def scp_bytes(
-    counts: np.ndarray, leads: Sequence[str] = INDEPENDENT, rate: int = 500, difference: int = 0, huffman: bool = False
+    counts: np.ndarray,
+    leads: Sequence[str] = INDEPENDENT,
+    rate: int = 500,
+    difference: int = 0,
+    huffman: bool = False,
+    starts: Sequence[int] | None = None,
 ) -> bytes:
     """SCP-ECG (EN 1064) with sections 0, 1, 3, 6 and, for `huffman`, the default code table of section 2.
 
-    Amplitudes in uV counts (multiplier 1000 nV); `difference` 0, 1 or 2 is the order of difference encoding.
+    Amplitudes in uV counts (multiplier 1000 nV); `difference` 0, 1 or 2 is the order of difference encoding; `starts`
+    are the first samples of leads that were not recorded together.
     """
     coded = counts.astype(np.int64)
     if difference:
@@ -216,7 +222,8 @@ def scp_bytes(
     )
     samples = counts.shape[1]
     definition = struct.pack("<BB", len(leads), 0x04 | (len(leads) << 3)) + b"".join(
-        struct.pack("<IIB", 1, samples, _SCP_NUMBERS[lead]) for lead in leads
+        struct.pack("<IIB", start + 1, start + samples, _SCP_NUMBERS[lead])
+        for lead, start in zip(leads, starts or [0] * len(leads), strict=True)
     )
     rhythm = struct.pack("<HHBB", 1000, 1_000_000 // rate, difference, 0)
     rhythm += b"".join(struct.pack("<H", len(row)) for row in rows) + b"".join(rows)

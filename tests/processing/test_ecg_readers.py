@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,15 @@ def test_damaged_copies_give_an_ecg_or_a_gem_error(name: str) -> None:
             assert "ECG bytes" in str(error)
         else:
             assert record.signal.size
+
+
+def test_scp_leads_recorded_one_after_another_keep_their_time() -> None:
+    record = load_ecg(scp_bytes(EIGHT[:, :1000], starts=[0, 0, 1000, 1000, 1000, 2000, 2000, 2000]))
+    assert record.num_samples == 3000
+    for row, start in zip(range(8), [0, 0, 1000, 1000, 1000, 2000, 2000, 2000], strict=True):
+        np.testing.assert_allclose(record.signal[row, start : start + 1000], EIGHT[row, :1000] / 1000, atol=1e-6)
+        assert np.isnan(record.signal[row]).sum() == 2000
+    assert any("one after another" in note for note in record.history)
 
 
 # Arrays and rows
@@ -191,6 +201,17 @@ def test_missing_and_infinite_samples_become_nan_and_are_reported() -> None:
     assert int(np.isnan(record.signal).sum()) == 101
     assert any("II 2.0%" in note for note in record.history)
     assert any("infinite" in note for note in record.history)
+
+
+def test_unknown_data_set_is_named() -> None:
+    with pytest.raises(EcgFormatError, match="ludb"):
+        load_ecg(MV, sampling_rate=500, dataset="ludp")
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "", "/", "."])
+def test_impossible_paths(path: str) -> None:
+    with pytest.raises(EcgFormatError):
+        load_ecg(path)
 
 
 def test_record_passes_through() -> None:
@@ -443,6 +464,27 @@ def test_wfdb_gain_baseline_and_unit_of_each_lead(tmp_path: Path) -> None:
     np.testing.assert_allclose(record.signal, truth, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "line", ["r.dat 16 200 12 -100 5 0 0 I", "r.dat 16", "r.dat 16 500.5(7)/uV 16 3 0 0 0 I", "r.dat 16+100 2e2/mV"]
+)
+def test_wfdb_scaling_rules_equal_the_wfdb_packages(line: str, tmp_path: Path) -> None:
+    import wfdb
+
+    write_wfdb(tmp_path, "r", COUNTS[:1], LEADS[:1])
+    (tmp_path / "r.hea").write_text(f"r 1 500 4950\n{line}\n")
+    record = load_ecg(tmp_path / "r", leads=["I"])
+    truth, fields = wfdb.rdsamp(str(tmp_path / "r"))
+    scale = 1000 if fields["units"] == ["uV"] else 1
+    np.testing.assert_allclose(record.signal[0], truth[:, 0] / scale, rtol=1e-6, atol=1e-9)
+
+
+def test_wfdb_signals_in_two_files_without_a_length(tmp_path: Path) -> None:
+    (tmp_path / "a.dat").write_bytes(COUNTS[:2].T.astype("<i2").tobytes())
+    (tmp_path / "b.dat").write_bytes(COUNTS[6].astype("<i2").tobytes())
+    (tmp_path / "r.hea").write_text("r 3 500\na.dat 16 1000 16 0 0\na.dat 16 1000\nb.dat 16 1000\n")
+    np.testing.assert_allclose(load_ecg(tmp_path / "r", leads=["I", "II", "V1"]).signal, MV[[0, 1, 6]], atol=1e-6)
+
+
 def test_wfdb_gain_zero_is_reported_and_can_be_given(tmp_path: Path) -> None:
     header = write_wfdb(tmp_path, "r", COUNTS[:1], LEADS[:1])
     header.write_text(header.read_text().replace("1000.0(0)/mV", "0"))
@@ -508,12 +550,16 @@ def test_wfdb_channels_that_are_no_voltage_are_left_out(tmp_path: Path) -> None:
 
 def test_wfdb_comments_give_age_sex_and_codes_but_no_free_text(tmp_path: Path) -> None:
     comments = ["Age: 56", "Sex: Female", "Dx: 426783006,164889003", "Rx: Unknown", "Patient: Jane Doe"]
-    write_wfdb(tmp_path, "r", COUNTS, comments=comments)
+    start = datetime(2020, 2, 1, 12)
+    write_wfdb(tmp_path, "r", COUNTS, comments=comments, base_time=start.time(), base_date=start.date())
     record = load_ecg(tmp_path / "r")
     assert dict(record.metadata) == {"age": 56, "sex": "F"}
     assert dict(record.labels) == {"426783006": 1.0, "164889003": 1.0}
     assert "Doe" not in repr((record.history, record.metadata, record.report))
-    assert load_ecg(tmp_path / "r", keep_phi=True).metadata["phi"] == {"header comments": ["Patient: Jane Doe"]}
+    kept = load_ecg(tmp_path / "r", keep_phi=True)
+    assert kept.metadata["phi"] == {"header comments": ["Patient: Jane Doe"], "record date": "12:00:00 01/02/2020"}
+    assert kept.start_time == datetime(2020, 2, 1, 12)
+    np.testing.assert_array_equal(kept.signal, record.signal)
 
 
 def test_wfdb_never_asks_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,6 +584,16 @@ def test_comments_like_ludbs_alone_do_not_undo_gains(tmp_path: Path) -> None:
     write_wfdb(tmp_path, "r", COUNTS, adc_gain=[500.0] * 12, comments=["<age>: 51", "<diagnoses>:", "Rhythm: Sinus."])
     np.testing.assert_allclose(load_ecg(tmp_path / "r").signal, COUNTS / 500, atol=1e-6)
     np.testing.assert_allclose(load_ecg(tmp_path / "r", dataset="ludb").signal, MV, atol=1e-6)
+
+
+def test_mimics_lead_order_is_kept_by_name_and_can_be_reordered(tmp_path: Path) -> None:
+    order = ["I", "II", "III", "aVR", "aVF", "aVL", *LEADS[6:]]
+    rows = COUNTS[[LEADS.index(lead) for lead in order]]
+    comments = ["subject_id: 10000032", "study_id: 40689238"]
+    write_wfdb(tmp_path, "40689238", rows, order, adc_gain=[200.0] * 12, comments=comments)
+    record = load_ecg(tmp_path / "40689238")
+    assert record.leads == tuple(order) and "10000032" not in repr((record.metadata, record.history))
+    np.testing.assert_allclose(record.select_leads(STANDARD_LEADS).signal, COUNTS / 200, atol=1e-6)
 
 
 # Names, folders, pictures
