@@ -76,6 +76,7 @@ def test_same_label_same_colour_and_own_colours():
 def test_crowded_labels_keep_off_the_traces_and_off_each_other(options):
     page = render_ecg(beating_record(height=2.0), **options)
     spans = [(lead, start, start + 0.2, f"T {lead}") for lead in ("II", "V5", "V6") for start in (1.0, 1.8, 2.6)]
+    spans += [("V1", 4.1, 4.2, "first wave"), ("V1", 4.25, 4.35, "second wave")]
     marked = highlight(page, spans)
     boxes = [mark.box for mark in marked.marks]
     assert [mark.text for mark in marked.marks] == [span[3] for span in spans]
