@@ -81,10 +81,7 @@ def grid_background(
     paper_mm: tuple[float, float],
     style: PageStyle,
 ) -> np.ndarray:
-    """Paper and grid as read-only RGBA `(height, width, 4)`.
-
-    The grid's origin is the bottom left corner. Order as in matplotlib's `axis.grid`: vertical 5-mm, vertical 1-mm,
-    horizontal 5-mm, horizontal 1-mm lines, so the fine horizontal lines cross over the bold vertical ones.
+    """Paper and grid as read-only RGBA `(height, width, 4)`; the grid's origin is the bottom left corner.
 
     Args:
         shape: (height, width) in px.
@@ -96,32 +93,36 @@ def grid_background(
     line_px, frame_px = (points / POINTS_PER_MM * px_per_mm for points in (style.grid_pt, style.frame_pt))
     canvas = InkCanvas(np.full((*shape, 4), (*style.paper, 255), np.uint8))
 
-    def rule(x0: float, y0: float, x1: float, y1: float, width: float, color: Color) -> None:
-        canvas.stroke(np.array([[x0, y0], [x1, y1]]), width, color, cap="butt", snap=px_per_mm >= SNAP_FROM)
+    def rule(ends: list[tuple[float, float]], width: float, color: Color) -> None:
+        canvas.stroke(np.array(ends), width, color, cap="butt", snap=px_per_mm >= SNAP_FROM)
 
-    major, minor = (False, style.major), (True, style.minor)
-    inks = {"mm": [major, minor], "major": [major], "none": []}[style.grid]
-    for is_minor, color in inks:
-        for mm in _line_positions(paper_mm[0], is_minor):
-            rule(left + mm * px_per_mm, bottom, left + mm * px_per_mm, top, line_px, color)
-    for is_minor, color in inks:
-        for mm in _line_positions(paper_mm[1], is_minor):
-            rule(left, bottom - mm * px_per_mm, right, bottom - mm * px_per_mm, line_px, color)
+    def upright(x: float) -> list[tuple[float, float]]:
+        return [(x, bottom), (x, top)]
+
+    def level(y: float) -> list[tuple[float, float]]:
+        return [(left, y), (right, y)]
+
+    for is_level, is_minor in _grid_order(style):
+        mm = np.arange(0, paper_mm[is_level])
+        for offset in mm[(mm % 5 != 0) == is_minor] * px_per_mm:
+            ends = level(bottom - offset) if is_level else upright(left + offset)
+            rule(ends, line_px, style.minor if is_minor else style.major)
     if style.frame_pt:
-        for x0, y0, x1, y1 in (
-            (left, bottom, left, top),
-            (right, bottom, right, top),
-            (left, bottom, right, bottom),
-            (left, top, right, top),
-        ):
-            rule(x0, y0, x1, y1, frame_px, (0, 0, 0))
+        for ends in (upright(left), upright(right), level(bottom), level(top)):
+            rule(ends, frame_px, (0, 0, 0))
     canvas.rgba.setflags(write=False)
     return canvas.rgba
 
 
-def _line_positions(extent_mm: float, is_minor: bool) -> np.ndarray:
-    mm = np.arange(0, extent_mm)
-    return mm[(mm % 5 != 0) == is_minor]
+def _grid_order(style: PageStyle) -> list[tuple[bool, bool]]:
+    """(level, 1-mm) of the sets of lines, first drawn first."""
+    if style.grid == "none":
+        return []
+    if style.grid == "major":
+        return [(False, False), (True, False)]
+    if style.minor_over_major:
+        return [(False, False), (False, True), (True, False), (True, True)]
+    return [(False, True), (True, True), (False, False), (True, False)]
 
 
 @lru_cache(maxsize=32)

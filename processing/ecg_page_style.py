@@ -9,7 +9,7 @@ Color = tuple[int, int, int]
 # Below each resolution (px per mm): trace, label and text in points. The first row is for one 336-px tile, where
 # 1.5 pt gives 83 % ink in the darkest pixel of a column against 53 % with 0.75 pt; the second is for 672 px.
 _WIDTHS_PT = ((2.0, (1.5, 17.0, 15.0)), (4.0, (1.0, 16.0, 12.0)), (float("inf"), (1.0, 14.0, 9.0)))
-_PAPER_FIELDS = ("paper", "minor", "major", "grid", "grid_pt", "frame_pt")
+_PAPER_FIELDS = ("paper", "minor", "major", "grid", "grid_pt", "minor_over_major", "frame_pt")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class PageStyle:
 
     `trace_pt`, `pulse_pt`, `label_pt` and `text_pt` follow the resolution where they are 0, because the image tower
     sees a 0.75 pt line on a 336-pixel page as 0.4 pixels of grey; `at` settles them and makes small labels bold.
-    `grid` is `"mm"` (1-mm and 5-mm lines), `"major"` (5-mm lines) or `"none"`.
+    `grid` is `"mm"` (1-mm and 5-mm lines), `"major"` (5-mm lines) or `"none"`; `minor_over_major` draws it as
+    matplotlib's `axis.grid` does, where the level 1-mm lines cut the upright 5-mm lines into dashes.
     """
 
     paper: Color = (255, 255, 255)
@@ -28,6 +29,7 @@ class PageStyle:
     text: Color = (15, 15, 25)
     grid: str = "mm"
     grid_pt: float = 0.5
+    minor_over_major: bool = False
     trace_pt: float = 0.0
     pulse_pt: float = 0.0
     separator_pt: float = 1.0
@@ -106,6 +108,7 @@ STYLES = {
         label_pt=11.0,
         text_pt=11.0,
         frame_pt=0.8,
+        minor_over_major=True,
         halo_mm=0.0,
     ),
     "blue": PageStyle(minor=(226, 236, 250), major=(150, 185, 230)),
