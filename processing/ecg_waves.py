@@ -1,4 +1,4 @@
-"""P and T waves: where they are in all leads together, then their peak, onset and offset in every lead."""
+"""T waves, and what finding P and T waves has in common: settings, limits, fusion of the leads."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
-
 
 VISIBLE_T_MV = (0.02, 0.5)
 
@@ -87,7 +86,7 @@ def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray)
     return np.where(between, area, -np.inf).argmax(axis=-1)
 
 
-def _pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, index[..., None], -1)[..., 0]
 
 
@@ -96,7 +95,7 @@ def _steepest(slope: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndar
     return np.where((index >= first[..., None]) & (index <= last[..., None]), slope, -np.inf).argmax(axis=-1)
 
 
-def _limits(
+def limits(
     window: np.ndarray,
     slope: np.ndarray,
     peak: np.ndarray,
@@ -137,12 +136,12 @@ def find_t_waves(
     together = np.sqrt(np.mean(np.square(deviation[live]), axis=0)).argmax(axis=1)
     near = (np.abs(index - together[:, None]) <= settings.t_search * rate) & (index <= last[:, None])
     peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
-    amplitude = _pick(deviation, peak)
+    amplitude = pick(deviation, peak)
     sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
     reach = np.maximum(peak - int(0.20 * rate), 0), np.minimum(peak + int(0.16 * rate), last)
     reference = np.round(settings.t_reference * rate * rr_root).astype(int)
     stops = peak - int(0.24 * rate), np.minimum(last, peak + reference)
-    onset, offset = _limits(window, windows(ecg.t_slope, start, width), peak, sign, reach, stops)
+    onset, offset = limits(window, windows(ecg.t_slope, start, width), peak, sign, reach, stops)
     onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
     weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
@@ -171,100 +170,7 @@ def _rr_after(qrs_onset: np.ndarray) -> np.ndarray:
     return np.append(rr, typical)
 
 
-def find_p_waves(
-    ecg: FilteredEcg,
-    qrs_onset: np.ndarray,
-    qrs_offset: np.ndarray,
-    t_end: np.ndarray,
-    live: np.ndarray,
-    settings: WaveSettings,
-) -> WaveMarks:
-    """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
-    rate = WORKING_RATE
-    end = np.round(qrs_onset - settings.p_end * rate).astype(int)
-    earliest = _earliest_p(end, qrs_offset, t_end, settings)
-    width = int(0.36 * rate)
-    start = end - width + 1
-    index = np.arange(width)
-    window = windows(ecg.p_band, start, width)
-    first = _after_t_tail(window, live, np.clip(earliest - start, 0, width - 8).astype(int))
-    level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
-    chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
-    deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
-    room = end - earliest > 0.07 * rate
-    template = np.median(deviation[:, room], axis=1) if room.sum() > 1 else deviation.mean(axis=1)
-    coherence = _coherence(deviation[live], template[live])
-    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
-    shape = np.sqrt(np.mean(np.square(template[live]), axis=0))
-    expected = together * (0.35 + 0.65 * shape / max(shape.max(), 1e-9))
-    centre = expected.argmax(axis=1)
-    near = (np.abs(index - centre[:, None]) <= settings.p_search * rate) & (index >= first[:, None])
-    peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
-    amplitude = _pick(deviation, peak)
-    sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
-    reach = peak - int(0.07 * rate), peak + int(0.07 * rate)
-    reference = int(settings.p_reference * rate)
-    stops = np.maximum(peak - reference, first - int(0.04 * rate)), np.minimum(width - 1, peak + reference)
-    onset, offset = _limits(window, windows(ecg.p_slope, start, width), peak, sign, reach, stops)
-    onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
-    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
-    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    onset += (1 - own_weight(amplitude, live, settings.p_onset_own_weight, settings.p_trust)) * (overall[:, 0] - onset)
-    offset += (1 - own_weight(amplitude, live, settings.p_offset_own_weight, settings.p_trust)) * (
-        overall[:, 2] - offset
-    )
-    noise = np.median(np.abs(ecg.band - ecg.p_band)[:, ::3], axis=1)
-    size = np.take_along_axis(together, centre[:, None], 1)[:, 0]
-    present = room & (size > max(settings.p_smallest, settings.p_noise * noise[live].mean()))
-    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, settings)
-    present &= peak.min(axis=0) > 0
-    visible = np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, 0.8 * noise[:, None])
-    shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
-    per_lead = np.stack([onset, peak, offset], axis=-1) - shift
-    overall -= shift
-    per_lead[..., 0] = _steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
-    per_lead[..., 2] = _steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
-    per_lead[~(present & visible & live[:, None])] = np.nan
-    overall[~present] = np.nan
-    return WaveMarks(per_lead, overall)
-
-
-def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, settings: WaveSettings) -> np.ndarray:
-    """Where the search for each P wave begins: behind the last T wave and QRS, within the longest PR."""
-    rate = WORKING_RATE
-    previous_t = np.append(-np.inf, np.where(np.isfinite(t_end), t_end, -np.inf)[:-1])
-    previous_qrs = np.append(-np.inf, qrs_offset[:-1])
-    earliest = np.maximum(end - settings.p_longest_pr * rate, previous_t - 0.03 * rate)
-    return np.maximum(np.maximum(earliest, previous_qrs + 0.06 * rate), 0)
-
-
-def _after_t_tail(window: np.ndarray, live: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """`first` moved on while the distance from the PR level still falls: that is the tail of the preceding T wave."""
-    width = window.shape[-1]
-    distance = np.sqrt(np.mean(np.square(window[live] - window[live][..., -1:]), axis=0))
-    rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
-    turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
-    return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
-
-
-def _coherence(deviation: np.ndarray, template: np.ndarray) -> np.ndarray:
-    """Correlation of every beat's window with the template over all leads, `(beats,)`."""
-    shared = np.einsum("lbw,lw->b", deviation, template)
-    energy = np.einsum("lbw,lbw->b", deviation, deviation) * np.einsum("lw,lw->", template, template)
-    return shared / np.sqrt(np.maximum(energy, 1e-12))
-
-
-def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, settings: WaveSettings) -> bool:
-    """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
-    if not len(coherence):
-        return False
-    rr = np.diff(qrs_onset)
-    variation = np.std(rr) / max(np.mean(rr), 1) if len(rr) > 1 else 0.0
-    needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
-    return bool(np.median(coherence) > needed)
-
-
-def _steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitter: float) -> np.ndarray:
+def steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitter: float) -> np.ndarray:
     """Marks drawn to the lead's usual distance from `reference` by up to `jitter` samples; larger changes are real."""
     if usable.sum() < 3:
         return marks
@@ -274,4 +180,14 @@ def _steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitt
     return reference + usual + np.sign(change) * np.maximum(np.abs(change) - jitter, 0)
 
 
-__all__ = ["WaveMarks", "WaveSettings", "find_p_waves", "find_t_waves", "trapezium_end", "weighted_median"]
+__all__ = [
+    "WaveMarks",
+    "WaveSettings",
+    "find_t_waves",
+    "limits",
+    "own_weight",
+    "pick",
+    "steadied",
+    "trapezium_end",
+    "weighted_median",
+]

@@ -1,0 +1,168 @@
+"""P waves: where all leads together see one, then its peak, onset and offset in every lead."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_qrs import windows
+from .ecg_waves import WaveMarks, WaveSettings, limits, own_weight, pick, steadied, weighted_median
+
+SEARCH_S = 0.36  # length of the window that ends with the PR segment
+ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventricular: no P wave belongs to it
+LONE_BEFORE_S, LONE_HALF_S = 0.20, 0.09
+
+
+@dataclass(frozen=True)
+class PSearch:
+    """Where P waves are sought.
+
+    Attributes:
+        start: first sample of each window, `(waves,)`. first: index in the window where the search begins, `(waves,)`.
+        window: the P band, `(leads, waves, samples)`. deviation: the same against the baseline of the window.
+        centre: index of the wave in all leads together, `(waves,)`.
+    """
+
+    start: np.ndarray
+    first: np.ndarray
+    window: np.ndarray
+    deviation: np.ndarray
+    centre: np.ndarray
+
+
+def find_p_waves(
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    qrs_offset: np.ndarray,
+    t_end: np.ndarray,
+    live: np.ndarray,
+    settings: WaveSettings,
+) -> WaveMarks:
+    """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
+    rate = WORKING_RATE
+    end = np.round(qrs_onset - settings.p_end * rate).astype(int)
+    earliest = _earliest_p(end, qrs_offset, t_end, settings)
+    duration = qrs_offset - qrs_onset
+    usual = duration <= np.percentile(duration, 30) + ECTOPIC_QRS_S * rate
+    room = (end - earliest > 0.07 * rate) & usual
+    search, template = _search(ecg, end, earliest, room, live)
+    coherence = _coherence(search.deviation[live], template[live])
+    marks, amplitude, size = bound_p_waves(ecg, search, live, settings)
+    noise = p_noise(ecg)
+    present = room & (size > max(settings.p_smallest, settings.p_noise * noise[live].mean()))
+    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, settings)
+    present &= marks.per_lead[..., 1].min(axis=0) > 0
+    per_lead, overall = marks.per_lead, marks.overall
+    per_lead[..., 0] = steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
+    per_lead[..., 2] = steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
+    per_lead[~(present & p_visible(amplitude, noise, settings) & live[:, None])] = np.nan
+    overall[~present] = np.nan
+    return marks
+
+
+def p_noise(ecg: FilteredEcg) -> np.ndarray:
+    """What the P band leaves out, in mV per lead: the median size of the signal above it."""
+    return np.median(np.abs(ecg.band - ecg.p_band)[:, ::3], axis=1)
+
+
+def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) -> np.ndarray:
+    """Whether a wave stands out of its lead's noise."""
+    return np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, 0.8 * noise[:, None])
+
+
+def _search(
+    ecg: FilteredEcg, end: np.ndarray, earliest: np.ndarray, room: np.ndarray, live: np.ndarray
+) -> tuple[PSearch, np.ndarray]:
+    """Windows that end with the PR segment, and the template of their deviation, `(leads, samples)`."""
+    width = int(SEARCH_S * WORKING_RATE)
+    start = end - width + 1
+    index = np.arange(width)
+    window = windows(ecg.p_band, start, width)
+    first = _after_t_tail(window, live, np.clip(earliest - start, 0, width - 8).astype(int))
+    level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
+    chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
+    deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
+    template = np.median(deviation[:, room], axis=1) if room.sum() > 1 else deviation.mean(axis=1)
+    shape = np.sqrt(np.mean(np.square(template[live]), axis=0))
+    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    centre = (together * (0.35 + 0.65 * shape / max(shape.max(), 1e-9))).argmax(axis=1)
+    return PSearch(start, first, window, deviation, centre), template
+
+
+def search_around(ecg: FilteredEcg, peaks: np.ndarray) -> PSearch:
+    """Windows around P waves whose peaks (samples, `(waves,)`) are known."""
+    width = int(SEARCH_S * WORKING_RATE)
+    centre = np.full(len(peaks), int(LONE_BEFORE_S * WORKING_RATE))
+    start = peaks - centre
+    window = windows(ecg.p_band, start, width)
+    half = int(LONE_HALF_S * WORKING_RATE)
+    left, right = centre[0] - half, centre[0] + half
+    chord = np.clip((np.arange(width) - left) / (right - left), 0, 1)
+    deviation = window - (window[..., left, None] * (1 - chord) + window[..., right, None] * chord)
+    return PSearch(start, np.full(len(peaks), left), window, deviation, centre)
+
+
+def bound_p_waves(
+    ecg: FilteredEcg, search: PSearch, live: np.ndarray, settings: WaveSettings
+) -> tuple[WaveMarks, np.ndarray, np.ndarray]:
+    """Marks of the waves at `search.centre`, amplitudes `(leads, waves)` and size in all leads `(waves,)`, mV."""
+    rate, width = WORKING_RATE, search.window.shape[-1]
+    index, first = np.arange(width), search.first
+    near = (np.abs(index - search.centre[:, None]) <= settings.p_search * rate) & (index >= first[:, None])
+    peak = np.where(near, np.abs(search.deviation), -1).argmax(axis=2)
+    amplitude = pick(search.deviation, peak)
+    sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
+    reach = peak - int(0.07 * rate), peak + int(0.07 * rate)
+    reference = int(settings.p_reference * rate)
+    stops = np.maximum(peak - reference, first - int(0.04 * rate)), np.minimum(width - 1, peak + reference)
+    slope = windows(ecg.p_slope, search.start, width)
+    onset, offset = limits(search.window, slope, peak, sign, reach, stops)
+    onset, peak, offset = (search.start + mark.astype(float) for mark in (onset, peak, offset))
+    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
+    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
+    own_onset = own_weight(amplitude, live, settings.p_onset_own_weight, settings.p_trust)
+    own_offset = own_weight(amplitude, live, settings.p_offset_own_weight, settings.p_trust)
+    onset += (1 - own_onset) * (overall[:, 0] - onset)
+    offset += (1 - own_offset) * (overall[:, 2] - offset)
+    shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
+    together = np.sqrt(np.mean(np.square(search.deviation[live]), axis=0))
+    size = np.take_along_axis(together, search.centre[:, None], 1)[:, 0]
+    return WaveMarks(np.stack([onset, peak, offset], axis=-1) - shift, overall - shift), amplitude, size
+
+
+def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, settings: WaveSettings) -> np.ndarray:
+    """Where the search for each P wave begins: behind the last T wave and QRS, within the longest PR."""
+    rate = WORKING_RATE
+    previous_t = np.append(-np.inf, np.where(np.isfinite(t_end), t_end, -np.inf)[:-1])
+    previous_qrs = np.append(-np.inf, qrs_offset[:-1])
+    earliest = np.maximum(end - settings.p_longest_pr * rate, previous_t - 0.03 * rate)
+    return np.maximum(np.maximum(earliest, previous_qrs + 0.06 * rate), 0)
+
+
+def _after_t_tail(window: np.ndarray, live: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """`first` moved on while the distance from the PR level still falls: that is the tail of the preceding T wave."""
+    width = window.shape[-1]
+    distance = np.sqrt(np.mean(np.square(window[live] - window[live][..., -1:]), axis=0))
+    rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
+    turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
+    return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
+
+
+def _coherence(deviation: np.ndarray, template: np.ndarray) -> np.ndarray:
+    """Correlation of every beat's window with the template over all leads, `(beats,)`."""
+    shared = np.einsum("lbw,lw->b", deviation, template)
+    energy = np.einsum("lbw,lbw->b", deviation, deviation) * np.einsum("lw,lw->", template, template)
+    return shared / np.sqrt(np.maximum(energy, 1e-12))
+
+
+def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, settings: WaveSettings) -> bool:
+    """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
+    if not len(coherence):
+        return False
+    rr = np.diff(qrs_onset)
+    variation = np.std(rr) / max(np.mean(rr), 1) if len(rr) > 1 else 0.0
+    needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
+    return bool(np.median(coherence) > needed)
+
+
+__all__ = ["PSearch", "bound_p_waves", "find_p_waves", "p_noise", "p_visible", "search_around"]
