@@ -1,5 +1,6 @@
 """Draws an `EcgRecord` as a page of ECG paper: `render_ecg(record).save("page.png")`."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from .ecg_page_ink import POINTS_PER_MM, InkCanvas, draw_text, grid_background, 
 from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_leads
 from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel, panel_samples
 from .ecg_page_style import STYLES, PageStyle
-from .ecg_record import EcgRecord
+from .ecg_record import STANDARD_LEADS, EcgRecord
 from .errors_gem import EcgFormatError, GemError
 
 MAX_PIXELS = 100_000_000
@@ -75,8 +76,10 @@ def render_ecg(
     """
     if not 0 <= start < record.duration:
         raise EcgFormatError(f"{record.name}: `start` is {start:g} s, but the record lasts {record.duration:g} s.")
-    header_lines = [header] if isinstance(header, str) else list(header or ())
     is_gem = layout.startswith("gem_")
+    if is_gem:
+        _check_gem_leads(record, layout, leads)
+    header_lines = header.splitlines() if isinstance(header, str) else list(header or ())
     inks = _resolve_style(style, "gem" if is_gem else "clinical")
 
     if rhythm_leads is None:
@@ -114,6 +117,14 @@ def render_ecg(
     return page
 
 
+def _check_gem_leads(record: EcgRecord, layout: str, leads: str | Sequence[str] | None) -> None:
+    if leads not in (None, "standard"):
+        raise GemError(f"{layout} is the GEM authors' page with the standard leads; use another layout for {leads!r}.")
+    others = [lead for lead in record.leads if lead not in STANDARD_LEADS]
+    if others:
+        warnings.warn(f"{record.name}: {layout} does not show lead(s) {others}.", EcgPageWarning, stacklevel=3)
+
+
 def _resolve_style(style: PageStyle | str | None, default: str) -> PageStyle:
     if isinstance(style, PageStyle):
         return style
@@ -129,16 +140,17 @@ def _fit_picture(
     if sum(choice is not None for choice in (size, px_per_mm, dpi)) > 1:
         raise GemError("Give one of `size`, `px_per_mm` and `dpi`: each of them sets the scale.")
     if size is not None:
-        height, width = (int(side) for side in size)
-        scale = min(width / plan.width, height / plan.height)
+        scale = min(size[1] / plan.width, size[0] / plan.height)
+    elif dpi is not None:
+        scale = dpi / 25.4
     else:
-        scale = float(px_per_mm or (dpi / 25.4 if dpi is not None else plan.px_per_mm))
-        height, width = round(plan.height * scale), round(plan.width * scale)
-    if not PX_PER_MM_BOUNDS[0] <= scale <= PX_PER_MM_BOUNDS[1] or height * width > MAX_PIXELS:
-        raise GemError(
-            f"{plan.name} would be {width} x {height} px at {scale:.3g} px/mm; a page has {PX_PER_MM_BOUNDS[0]:g} to "
-            f"{PX_PER_MM_BOUNDS[1]:g} px/mm and at most {MAX_PIXELS:,} pixels."
-        )
+        scale = plan.px_per_mm if px_per_mm is None else px_per_mm
+    if not PX_PER_MM_BOUNDS[0] <= scale <= PX_PER_MM_BOUNDS[1]:
+        low, high = PX_PER_MM_BOUNDS
+        raise GemError(f"{plan.name} at {scale:.3g} px/mm cannot be drawn: a page has {low:g} to {high:g} px per mm.")
+    height, width = (round(plan.height * scale), round(plan.width * scale)) if size is None else map(int, size)
+    if height * width > MAX_PIXELS:
+        raise GemError(f"{plan.name} would be {width} x {height} px; a page has at most {MAX_PIXELS:,} pixels.")
     left, top = (
         max((side - extent * scale) // 2, 0.0) for side, extent in ((width, plan.width), (height, plan.height))
     )
@@ -193,28 +205,25 @@ def _trace(page: EcgPage, panel: Panel) -> np.ndarray | None:
         return None
     first, samples = found
     rate = page.record.sampling_rate
-    seconds = (first + np.arange(len(samples))) / rate - panel.start
-    x, y = page.mm_to_px(
-        panel.x + seconds * page.layout.speed,
-        panel.baseline - panel.sign * page.layout.gain * samples.astype(np.float64),
-    )
     run = int(rate / (page.layout.speed * page.px_per_mm * RUNS_PER_PX))
-    if run > 2:
-        x, y = _extremes(x, y, run)
+    shown = _extremes(samples, run) if run > 2 else np.arange(len(samples))
+    x, y = page.mm_to_px(
+        panel.x + ((first + shown) / rate - panel.start) * page.layout.speed,
+        panel.baseline - panel.sign * page.layout.gain * samples[shown].astype(np.float64),
+    )
     # Agg's clipping loses precision far off the paper.
     return np.stack([x, np.clip(y, -1e5, 1e5)], axis=1)
 
 
-def _extremes(x: np.ndarray, y: np.ndarray, run: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest point of every `run` points, in order; a run without a finite point is a gap."""
-    whole = len(y) // run * run
-    runs = y[:whole].reshape(-1, run)
+def _extremes(samples: np.ndarray, run: int) -> np.ndarray:
+    """Indices of the lowest and highest of every `run` samples, in order; a run without a finite sample is a gap."""
+    whole = len(samples) // run * run
+    runs = samples[:whole].reshape(-1, run)
     finite = np.isfinite(runs)
     lowest = np.where(finite, runs, np.inf).argmin(axis=1)
     highest = np.where(finite, runs, -np.inf).argmax(axis=1)
     ends = np.sort(np.stack([lowest, highest], axis=1), axis=1) + np.arange(len(runs))[:, None] * run
-    kept = np.r_[0, ends.ravel(), np.arange(whole, len(y)), len(y) - 1]
-    return x[kept], y[kept]
+    return np.r_[0, ends.ravel(), np.arange(whole, len(samples)), len(samples) - 1]
 
 
 def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:

@@ -145,16 +145,17 @@ def _write_tags(page: EcgPage, pixels: np.ndarray, bands: list[tuple[Box, Span, 
         taken[max(top, 0) : bottom, max(left, 0) : right] = True
     marks = []
     for box, span, color in bands:
-        if not span.label.strip():
+        text = " ".join(span.label.split())
+        if not text:
             continue
-        place = left, top, right, bottom = _free_place(page, box, span.label, size, ink, taken)
+        place = left, top, right, bottom = _free_place(page, box, text, size, ink, taken)
         region = pixels[top:bottom, left:right]
         region[:] = np.rint(region + (np.array(page.style.paper, np.float32) - region) * TAG_OPACITY)
         middle = ((left + right) / 2, (top + bottom) / 2)
         red, green, blue = (int(channel * 0.6) for channel in color)
-        draw_text(pixels, span.label, *middle, size, (red, green, blue), anchor="mm", bold=True)
+        draw_text(pixels, text, *middle, size, (red, green, blue), anchor="mm", bold=True)
         taken[top:bottom, left:right] = True
-        marks.append(PlacedLabel(span.lead, span.label, middle, size, "mm", place))
+        marks.append(PlacedLabel(span.lead, text, middle, size, "mm", place))
     return tuple(marks)
 
 

@@ -300,7 +300,13 @@ def test_sizes():
     assert (letterbox.px_per_mm, letterbox.origin) == (1.0, (0.0, 95.0))
     assert (letterbox.pixels[:90] == 255).all() and (letterbox.pixels[310:] == 255).all()
     assert render_ecg(record, "12x1", dpi=101.6).pixels.shape == (840, 1120, 3)
-    for options in ({"size": (9, 9)}, {"px_per_mm": 0.1}, {"dpi": 5000}, {"dpi": 200, "px_per_mm": 8}):
+    for options in (
+        {"size": (9, 9)},
+        {"px_per_mm": 0.1},
+        {"dpi": 5000},
+        {"dpi": 200, "px_per_mm": 8},
+        {"dpi": np.nan},
+    ):
         with pytest.raises(GemError):
             render_ecg(record, **options)
     with pytest.raises(GemError, match="clinical"):
@@ -347,10 +353,18 @@ def test_every_layout_in_every_style(layout, style):
     ids=["one", "unknown", "fifteen", "half second", "one sample", "all NaN", "1e30 mV", "50 mV", "1 MHz", "33.3 Hz"],
 )
 @pytest.mark.parametrize("layout", ["square_12x1", "3x4+3", "gem_12x1"])
+@pytest.mark.filterwarnings("ignore::processing.ecg_page_picture.EcgPageWarning")
 def test_odd_records_are_drawn(record, layout):
     page = render_ecg(record, layout, size=(336, 336))
     assert page.pixels.shape == (336, 336, 3)
     assert page.visible_fraction("pad") == 1
+
+
+def test_the_authors_page_says_what_it_does_not_show():
+    with pytest.warns(EcgPageWarning, match="V7"):
+        render_ecg(beating_record((*STANDARD_LEADS, "V7")), "gem_12x1", dpi=50)
+    with pytest.raises(GemError, match="cabrera"):
+        render_ecg(beating_record(), "gem_12x1", leads="cabrera")
 
 
 def test_dense_samples_are_thinned_without_losing_extremes():
