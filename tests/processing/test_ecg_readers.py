@@ -359,6 +359,18 @@ def _mat_structure(path: Path) -> None:
     scipy.io.savemat(path, content, do_compression=True)
 
 
+def _mat_text_matrix(path: Path) -> None:
+    import scipy.io
+
+    scipy.io.savemat(path, {"data": MV, "leads": np.array(LEADS), "fs": np.float32(500)}, do_compression=True)
+
+
+def _mat_version_4(path: Path) -> None:
+    import scipy.io
+
+    scipy.io.savemat(path, {"signal": MV.astype(np.float64), "fs": 500.0}, format="4")
+
+
 def _hdf5(path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as file:
@@ -378,6 +390,8 @@ def _fortran_npy(path: Path) -> None:
         ("b.npz", _npz_with_gain, {}),
         ("a.mat", _mat, {}),
         ("b.mat", _mat_structure, {}),
+        ("c.mat", _mat_text_matrix, {}),
+        ("d.mat", _mat_version_4, {}),
         ("a.h5", _hdf5, {}),
         ("a.npy", _fortran_npy, {"sampling_rate": 500}),
     ],

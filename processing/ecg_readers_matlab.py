@@ -1,0 +1,224 @@
+"""MATLAB files of versions 4 to 7 (CinC `val`, CODE-15 `feats`, `signal`/`fs`/`leads` of users) -> `RawEcg`.
+
+Read here and not by `scipy.io.loadmat`, because that one crashes the whole process on some damaged files and inflates
+compressed variables without a bound. Format: "MAT-File Format", The MathWorks, R2019b. Version 7.3 is HDF5.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ecg_readers_base import MAX_VALUES, RawEcg, ReadOptions, check_size
+from .ecg_readers_tables import raw_from_arrays
+from .errors_gem import EcgFormatError
+
+_MAT5_TEXT = b"MATLAB 5.0"
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBER_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_TEXT_TYPES = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+_CELL, _STRUCTURE, _TEXT = 1, 2, 4
+_NUMBER_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+_MAT4_TYPES = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
+_MAX_INFLATED = 8 * MAX_VALUES
+_MAX_ELEMENTS, _MAX_DEPTH = 10_000, 6
+
+Arrays = dict[str, np.ndarray]
+
+
+def is_mat(data: bytes) -> bool:
+    """MATLAB 5-7 by its text, or MATLAB 4 by a header that fits."""
+    return data.startswith(_MAT5_TEXT) or _mat4_header(data, 0) is not None
+
+
+def read_mat(data: bytes, options: ReadOptions, name: str) -> RawEcg:
+    """A MATLAB file with one ECG; structures are searched too, and cells of texts give lead names.
+
+    CinC's `val` holds integers that need the gain of their header: keep the `.hea` beside the `.mat`. CODE-15 samples
+    hold `feats` with `curr_sample_rate`; they state no unit, see `read_hdf5`.
+
+    Raises:
+        EcgFormatError: truncated, corrupt, inflating beyond the size limit, or without an array that is the ECG.
+    """
+    arrays = _Mat5(data, name).read() if data.startswith(_MAT5_TEXT) else _read_mat4(data, name)
+    raw = raw_from_arrays(arrays, options, name, "MATLAB")
+    if "feats" in arrays and "curr_sample_rate" in arrays:
+        state_code15_unit(raw)
+    if "val" in arrays and raw.sampling_rate is None and options.sampling_rate is None:
+        raise EcgFormatError(
+            f"{name}: 'val' holds raw counts without rate or gain; put the record's .hea beside it, or pass "
+            "`sampling_rate` and `gain`."
+        )
+    return raw
+
+
+def state_code15_unit(raw: RawEcg) -> None:
+    """Takes CODE-15's numbers as mV and says so."""
+    raw.units = "mV"
+    raw.notes.append("CODE-15 layout: no unit in the file, taken as mV (PhysioNet Challenge 2025)")
+
+
+def _mat4_header(data: bytes, position: int) -> tuple[str, int, int, bool, int] | None:
+    """(type, rows, columns, complex, length of the name) of a MATLAB 4 matrix; `None` if this is none."""
+    if len(data) < position + 24:
+        return None
+    kind, rows, columns, imaginary, length = struct.unpack_from("<5i", data, position)
+    fits = 0 <= kind < 60 and kind % 10 == 0 and imaginary in (0, 1) and 1 < length <= 64 and min(rows, columns) >= 0
+    if not fits or data[position + 19 + length : position + 20 + length] != b"\0":
+        return None
+    return _MAT4_TYPES[kind // 10], rows, columns, imaginary == 1, length
+
+
+def _read_mat4(data: bytes, name: str) -> Arrays:
+    arrays: Arrays = {}
+    position = 0
+    while (found := _mat4_header(data, position)) is not None and len(arrays) < _MAX_ELEMENTS:
+        kind, rows, columns, imaginary, length = found
+        key = data[position + 20 : position + 19 + length].decode("latin-1")
+        dtype = np.dtype(f"<{kind}")
+        start, size = position + 20 + length, rows * columns * dtype.itemsize
+        if size > len(data) - start:
+            raise EcgFormatError(
+                f"{name}: truncated: '{key[:40]}' has {size:,} bytes, {len(data) - start:,} are there. Copy it again."
+            )
+        arrays[key] = np.frombuffer(data[start : start + size], dtype).reshape((rows, columns), order="F")
+        position = start + size * (1 + imaginary)
+    return arrays
+
+
+@dataclass
+class _Element:
+    kind: int
+    body: memoryview
+
+
+class _Mat5:
+    """One MATLAB 5-7 file: variables, and the fields of structures, by their names."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.name = name
+        self.data = memoryview(data)
+        self.order = ">" if data[126:128] == b"MI" else "<"
+        self.inflated = 0
+        self.elements = 0
+
+    def read(self) -> Arrays:
+        arrays: Arrays = {}
+        for element in self._elements(self.data[128:]):
+            if element.kind == _COMPRESSED:
+                for inner in self._elements(self._inflate(element.body)):
+                    self._collect(inner, arrays, "", 0)
+            else:
+                self._collect(element, arrays, "", 0)
+        return arrays
+
+    def _broken(self, what: str) -> EcgFormatError:
+        return EcgFormatError(f"{self.name}: the MATLAB file is truncated or corrupt ({what}); save it again.")
+
+    def _elements(self, body: memoryview) -> Iterator[_Element]:
+        """The tagged elements of `body`, each one checked to lie within it."""
+        position = 0
+        while position + 8 <= len(body):
+            kind, size = struct.unpack_from(f"{self.order}2I", body, position)
+            start = position + 8
+            # A short element keeps its size in the upper half of the type and its data in the same eight bytes.
+            if kind >> 16:
+                kind, size, start = kind & 0xFFFF, kind >> 16, position + 4
+            self.elements += 1
+            if size > len(body) - start or self.elements > _MAX_ELEMENTS:
+                raise self._broken(f"an element of {size:,} bytes where {len(body) - start:,} are left")
+            yield _Element(kind, body[start : start + size])
+            short = start == position + 4
+            position += 8 if short else 8 + size + (0 if kind == _COMPRESSED else -size % 8)
+
+    def _inflate(self, body: memoryview) -> memoryview:
+        inflater = zlib.decompressobj()
+        try:
+            inflated = inflater.decompress(body, _MAX_INFLATED - self.inflated + 1)
+        except zlib.error as error:
+            raise self._broken(str(error)) from error
+        self.inflated += len(inflated)
+        if self.inflated > _MAX_INFLATED:
+            raise EcgFormatError(
+                f"{self.name}: its variables inflate to more than {_MAX_INFLATED:,} bytes; that is no ECG "
+                "(decompression bomb?). Save only the signal."
+            )
+        if not inflater.eof:
+            raise self._broken("compressed data end early")
+        return memoryview(inflated)
+
+    def _collect(self, element: _Element, arrays: Arrays, key: str, depth: int) -> None:
+        if element.kind != _MATRIX or len(element.body) == 0:
+            return
+        if depth > _MAX_DEPTH:
+            raise self._broken(f"nested deeper than {_MAX_DEPTH}")
+        parts = self._elements(element.body)
+        flags, shape, key = self._head(parts, key)
+        content = list(parts)
+        kind = flags & 0xFF
+        if kind in _NUMBER_CLASSES and content:
+            arrays.setdefault(key, self._numbers(content[0], kind, shape))
+        elif kind == _TEXT and content:
+            arrays.setdefault(key, self._text(content[0], shape))
+        elif kind == _CELL:
+            self._cell(content, arrays, key, depth)
+        elif kind == _STRUCTURE and len(content) >= 2:
+            self._structure(content, arrays, depth)
+
+    def _head(self, parts: Iterator[_Element], key: str) -> tuple[int, tuple[int, ...], str]:
+        """Flags, shape and name (a cell's or field's own if it has none) that every matrix begins with."""
+        head = [part for _, part in zip(range(3), parts, strict=False)]
+        if len(head) < 3 or len(head[0].body) < 8 or len(head[1].body) % 4 or len(head[1].body) > 128:
+            raise self._broken("a variable without flags, shape and name")
+        flags = struct.unpack_from(f"{self.order}I", head[0].body)[0]
+        shape = struct.unpack(f"{self.order}{len(head[1].body) // 4}i", head[1].body)
+        return flags, shape, bytes(head[2].body).decode("latin-1") or key
+
+    def _numbers(self, element: _Element, kind: int, shape: tuple[int, ...]) -> np.ndarray:
+        dtype = _NUMBER_TYPES.get(element.kind)
+        if dtype is None or len(element.body) % np.dtype(dtype).itemsize:
+            raise self._broken(f"numbers of type {element.kind}")
+        values = np.frombuffer(element.body, f"{self.order}{dtype}")
+        if 0 in shape:
+            return np.empty(0)
+        check_size(shape, self.name)
+        if np.prod(shape, dtype=np.int64) != values.size:
+            raise self._broken(f"{values.size:,} values for the shape {shape}")
+        return values.astype(_NUMBER_CLASSES[kind]).reshape(shape, order="F")
+
+    def _text(self, element: _Element, shape: tuple[int, ...]) -> np.ndarray:
+        """One text, or one per row of a matrix of characters."""
+        encoding = _TEXT_TYPES.get(element.kind, "latin-1")
+        if encoding in ("utf-16", "utf-32"):
+            encoding += "-be" if self.order == ">" else "-le"
+        text = bytes(element.body).decode(encoding, errors="replace")
+        if len(shape) == 2 and 1 < shape[0] <= _MAX_ELEMENTS and shape[0] * shape[1] == len(text):
+            return np.array([text[row :: shape[0]].strip() for row in range(shape[0])])
+        return np.array(text)
+
+    def _cell(self, content: list[_Element], arrays: Arrays, key: str, depth: int) -> None:
+        """A cell of texts is one array of them; other cells add what they hold under numbered names."""
+        inside: Arrays = {}
+        for index, element in enumerate(content):
+            self._collect(element, inside, f"{key}{{{index + 1}}}", depth + 1)
+        if inside and all(array.dtype.kind == "U" and array.ndim == 0 for array in inside.values()):
+            arrays.setdefault(key, np.array([str(array) for array in inside.values()]))
+        else:
+            for name, array in inside.items():
+                arrays.setdefault(name, array)
+
+    def _structure(self, content: list[_Element], arrays: Arrays, depth: int) -> None:
+        if len(content[0].body) != 4:
+            raise self._broken("a structure without a length of names")
+        width = struct.unpack(f"{self.order}i", content[0].body)[0]
+        if not 0 < width <= 256:
+            raise self._broken(f"field names of {width} characters")
+        packed = bytes(content[1].body)
+        names = [packed[at : at + width].split(b"\0")[0].decode("latin-1") for at in range(0, len(packed), width)]
+        for name, element in zip(names, content[2:], strict=False):
+            self._collect(element, arrays, name, depth + 1)
+
+
+__all__ = ["is_mat", "read_mat", "state_code15_unit"]
