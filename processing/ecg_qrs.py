@@ -16,6 +16,7 @@ class QrsSettings:
     offset_share: float = 0.09
     offset_noise: float = 4.523
     onset_quiet_time: float = 0.01071
+    travel_share: float = 0.3
     offset_quiet_time: float = 0.022
     lead_share: float = 0.2
     lead_noise: float = 2.812
@@ -25,6 +26,7 @@ class QrsSettings:
     offset_bias: float = -0.0067
 
 
+TRAVEL_S = 0.030
 LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
 
 
@@ -33,12 +35,12 @@ def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     return values[..., np.clip(start[:, None] + np.arange(width), 0, values.shape[-1] - 1)]
 
 
-def _last_quiet(slope: np.ndarray, threshold: np.ndarray, hold: int) -> np.ndarray:
-    """Per row the last index that ends `hold` quiet samples (slope below the threshold), NaN if there is none."""
-    loud = np.cumsum(slope >= threshold[:, None], axis=1)
-    quiet = np.zeros(slope.shape, dtype=bool)
-    quiet[:, hold:] = (loud[:, hold:] == loud[:, :-hold]) & (slope[:, hold:] < threshold[:, None])
-    last = slope.shape[1] - 1 - np.argmax(quiet[:, ::-1], axis=1)
+def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:
+    """Per row the last index that ends `hold` quiet samples (loudness below 1), NaN if there is none."""
+    loud = np.cumsum(loudness >= 1, axis=1)
+    quiet = np.zeros(loudness.shape, dtype=bool)
+    quiet[:, hold:] = (loud[:, hold:] == loud[:, :-hold]) & (loudness[:, hold:] < 1)
+    last = loudness.shape[1] - 1 - np.argmax(quiet[:, ::-1], axis=1)
     return np.where(quiet.any(axis=1), last, np.nan)
 
 
@@ -51,15 +53,38 @@ def global_limits(
     half = int(0.06 * WORKING_RATE)
     around = windows(velocity, beats - half, 2 * half + 1)
     steepest, peak = beats - half + around.argmax(axis=1), around.max(axis=1)
-    before, after = int(0.16 * WORKING_RATE), int(0.18 * WORKING_RATE)
-    limit = np.minimum(settings.onset_noise * noise, 0.25 * peak)
-    rising = windows(velocity, steepest - before, before + 1)
-    onset = steepest - before + _last_quiet(rising, np.maximum(settings.onset_share * peak, limit), int(settings.onset_quiet_time * WORKING_RATE))
-    limit = np.minimum(settings.offset_noise * noise, 0.25 * peak)
-    falling = windows(velocity, steepest, after + 1)[:, ::-1]
-    offset = steepest + after - _last_quiet(falling, np.maximum(settings.offset_share * peak, limit), int(settings.offset_quiet_time * WORKING_RATE))
+    before, after = int(0.21 * WORKING_RATE), int(0.21 * WORKING_RATE)
+    travel = _travel(ecg.band[live])
+    longest = settings.travel_share * windows(travel, steepest - half, 2 * half).max(axis=1)
+    limit = np.maximum(settings.onset_share * peak, np.minimum(settings.onset_noise * noise, 0.25 * peak))
+    loud = _loudness(velocity, travel, steepest - before, before + 1, limit, longest, -TRAVEL_S)
+    onset = steepest - before + _last_quiet(loud, int(settings.onset_quiet_time * WORKING_RATE))
+    limit = np.maximum(settings.offset_share * peak, np.minimum(settings.offset_noise * noise, 0.25 * peak))
+    loud = _loudness(velocity, travel, steepest, after + 1, limit, longest, 0.0)
+    offset = steepest + after - _last_quiet(loud[:, ::-1], int(settings.offset_quiet_time * WORKING_RATE))
     onset = np.where(np.isfinite(onset), onset, steepest - 0.05 * WORKING_RATE)
     return onset, np.where(np.isfinite(offset), offset, steepest + 0.06 * WORKING_RATE)
+
+
+def _travel(band: np.ndarray) -> np.ndarray:
+    """How far the heart's vector goes in the next 30 ms, `(samples,)` mV."""
+    ahead = int(TRAVEL_S * WORKING_RATE)
+    later = np.concatenate([band[:, ahead:], np.repeat(band[:, -1:], ahead, axis=1)], axis=1)
+    return np.sqrt(np.mean(np.square(later - band), axis=0))
+
+
+def _loudness(
+    velocity: np.ndarray,
+    travel: np.ndarray,
+    start: np.ndarray,
+    width: int,
+    limit: np.ndarray,
+    longest: np.ndarray,
+    shift_s: float,
+) -> np.ndarray:
+    """Velocity and travel over their limits, whichever is more: a wide QRS may rest at its peak, but does not end."""
+    moved = windows(travel, start + int(shift_s * WORKING_RATE), width)
+    return np.maximum(windows(velocity, start, width) / limit[:, None], moved / longest[:, None])
 
 
 def lead_limits(
