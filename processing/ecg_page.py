@@ -1,5 +1,6 @@
 """Draws an `EcgRecord` as a page of ECG paper: `render_ecg(record).save("page.png")`."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from .ecg_record import STANDARD_LEADS, EcgRecord
 from .errors_gem import EcgFormatError, GemError
 
 MAX_PIXELS = 100_000_000
-PX_PER_MM_BOUNDS = (0.5, 50.0)
+PX_PER_MM_BOUNDS = (0.1, 50.0)
 MIN_GAIN = 2.5
 # A trace has too little room if, for longer than this share of its time, it is off the paper or further from its
 # baseline than this many row pitches, that is, well into its neighbour.
@@ -205,7 +206,7 @@ def _trace(page: EcgPage, panel: Panel) -> np.ndarray | None:
         return None
     first, samples = found
     rate = page.record.sampling_rate
-    run = int(rate / (page.layout.speed * page.px_per_mm * RUNS_PER_PX))
+    run = math.ceil(rate / (page.layout.speed * page.px_per_mm * RUNS_PER_PX))
     shown = _extremes(samples, run) if run > 2 else np.arange(len(samples))
     x, y = page.mm_to_px(
         panel.x + ((first + shown) / rate - panel.start) * page.layout.speed,

@@ -257,11 +257,9 @@ class EcgPage:
         """Warns (`EcgPageWarning`) if `mode` hides signal, labels or pulses; says whether it does."""
         visibility = self.visibility(mode)
         if not visibility.is_complete:
-            warnings.warn(
-                f"{self.layout.name} page: {visibility}. Use layout 'square_12x1', or mode 'pad' or 'anyres'.",
-                EcgPageWarning,
-                stacklevel=2,
-            )
+            is_square = self.layout.name == "square_12x1"
+            cure = "Draw it larger." if is_square else "Use layout 'square_12x1', or mode 'pad' or 'anyres'."
+            warnings.warn(f"{self.layout.name} page: {visibility}. {cure}", EcgPageWarning, stacklevel=2)
         return not visibility.is_complete
 
 

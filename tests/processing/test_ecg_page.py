@@ -302,7 +302,7 @@ def test_sizes():
     assert render_ecg(record, "12x1", dpi=101.6).pixels.shape == (840, 1120, 3)
     for options in (
         {"size": (9, 9)},
-        {"px_per_mm": 0.1},
+        {"px_per_mm": 0.05},
         {"dpi": 5000},
         {"dpi": 200, "px_per_mm": 8},
         {"dpi": np.nan},
