@@ -18,7 +18,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, slice_logits_to
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple, is_torchdynamo_compiling, torch_compilable_check
 from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs
+from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
 from .configuration_gem import GemConfig, GemEcgConfig
 
@@ -285,6 +285,8 @@ class GemModel(GemPreTrainedModel):
         self.vision_tower = AutoModel.from_config(vision)
         unused = drop_unused_blocks(self.vision_tower, config.vision_feature_layer)
         self._keys_to_ignore_on_load_unexpected = [*self._keys_to_ignore_on_load_unexpected, *unused]
+        # At the first call it would be too late for `torch.compile`: the lock around it breaks the graph.
+        maybe_install_capturing_hooks(self.vision_tower)
         self.ecg_tower = GemEcgModel._from_config(ecg)
         act = config.projector_hidden_act
         self.ecg_projector = GemProjector(config.ecg_projector_type, ecg.hidden_size, vision.hidden_size, act)
