@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .ecg_atrial import find_lone_p_waves, is_flutter
 from .ecg_beats import detect_beats
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_p_waves import find_p_waves
@@ -37,12 +38,14 @@ class Delineation:
         live: whether a lead holds a signal, `(leads,)`.
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
             (fractions possible), NaN where the wave is absent or not visible.
+        lone_p: the same of P waves that no QRS follows, `(leads, waves, 3)` and `(waves, 3)`.
         ecg: the filtered signal the marks were found in.
     """
 
     beats: np.ndarray
     live: np.ndarray
     p: WaveMarks
+    lone_p: WaveMarks
     qrs: WaveMarks
     t: WaveMarks
     ecg: FilteredEcg
@@ -75,12 +78,18 @@ def delineate(
     t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
     t_end = t_waves.overall[:, 2] + settings.waves.t_offset_bias * WORKING_RATE
     p_waves = find_p_waves(ecg, onset, offset, t_end, live, settings.waves)
+    if is_flutter(ecg, beats, p_waves.overall[:, 1], live):
+        p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
+        lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
+    else:
+        qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
+        lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_end, live, settings.waves)
     lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
     per_lead[~live] = np.nan
     overall = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1) - shift
-    return Delineation(beats, live, p_waves, WaveMarks(per_lead, overall), t_waves, ecg)
+    return Delineation(beats, live, p_waves, lone_p, WaveMarks(per_lead, overall), t_waves, ecg)
 
 
 def _behind_spikes(onset: np.ndarray, spikes: np.ndarray, settings: QrsSettings) -> np.ndarray:
