@@ -47,8 +47,8 @@ def load_page_picture(source: str | Path | bytes | BinaryIO) -> Image.Image:
     name, data = _picture_bytes(source)
     try:
         with warnings.catch_warnings():
-            # Pillow's own guard warns at a limit of its own; ours is checked below, before anything is unpacked.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of damaged metadata, and at a size limit of its own; ours is checked before unpacking.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_PIL_FORMATS) as picture:
                 _check_picture_size(picture, name)
                 picture.load()

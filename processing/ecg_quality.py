@@ -74,7 +74,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
 
 def _lead_quality(row: np.ndarray, rate: float) -> dict[str, Any]:
     finite = np.isfinite(row)
-    values = row[finite]
+    values = row[finite].astype(np.float64)
     if not len(values):
         return {"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None}
     lengths, starts = _run_lengths(row)

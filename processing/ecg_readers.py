@@ -63,7 +63,8 @@ def load_ecg(
     Args:
         source: one of
             - a path: WFDB (with or without `.hea`/`.dat`), CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, GE MUSE
-              XML, Philips Sierra XML, HL7 aECG, Schiller XML. The content decides, not the file's name.
+              XML, Philips Sierra XML, HL7 aECG, Schiller XML. The content decides, not the file's name. EDF, DICOM,
+              HDF5 and SCP-ECG/Sierra need the extras `edf`, `dicom`, `hdf5` and `vendor`.
             - the bytes of such a file, or a binary file object.
             - an array or tensor `(leads, samples)`; `(samples, leads)` is recognised only where the second axis is 8,
               12 or 15 (or the number of `leads`) and the first far longer.
@@ -228,7 +229,7 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
         )
     if head.startswith(b"%PDF"):
         raise EcgFormatError(f"{name}: a PDF. Export its page as PNG and use it as a page picture.")
-    if data.lstrip()[:1] == b"<":
+    if data[:256].lstrip().startswith(b"<"):
         raise EcgFormatError(f"{name}: a web page, not an ECG; the download went wrong, fetch the file again.")
     suffix = path.suffix.lower() if path is not None else ""
     if suffix == ".dat":

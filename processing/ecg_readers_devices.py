@@ -184,10 +184,23 @@ def _dicom_record(dataset: Any, name: str) -> RawEcg:
         leads.append(_dicom_lead(channel))
     raw = RawEcg(signal, leads, float(rhythm.SamplingFrequency), units)
     if len(groups) > 1:
-        others = [len(group.get("ChannelDefinitionSequence") or []) for group in groups if group is not rhythm]
-        raw.notes.append(f"took the longest original waveform group, left out {len(others)} of {others} channels")
+        raw.notes.append(
+            f"took the longest original of {len(groups)} waveform groups, left out {_other_leads(groups, rhythm)}"
+        )
     _describe_dicom(dataset, raw)
     return raw
+
+
+def _other_leads(groups: list[Any], chosen: Any) -> str:
+    """The leads of the groups that are not read, e.g. `"I, II, V1 (600 samples)"`."""
+    parts = []
+    for group in groups:
+        if group is not chosen:
+            names = ", ".join(
+                canonical_lead(_dicom_lead(channel)) for channel in group.get("ChannelDefinitionSequence") or []
+            )
+            parts.append(f"{names} ({group.get('NumberOfWaveformSamples', 0)} samples)")
+    return "; ".join(parts)
 
 
 def _dicom_group_rank(group: Any) -> tuple[bool, int]:

@@ -83,6 +83,10 @@ def test_one_lead_and_few_samples_do_not_fail() -> None:
     assert summary["einthoven_error"] is None and summary["missing_standard_leads"] == list(STANDARD_LEADS)
 
 
+def test_huge_values_do_not_overflow() -> None:
+    assert any("lead I spans" in text for text in suspicions(altered(I=row("I") * np.float32(1e38))))
+
+
 def test_history_and_metadata_are_told() -> None:
     record = load_ecg({"signal_uv": microvolts(), "sampling_rate": 500, "report": "normal", "id": 9})
     summary = inspect_record(record)
