@@ -74,7 +74,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
 
 def _lead_quality(row: np.ndarray, rate: float) -> dict[str, Any]:
     finite = np.isfinite(row)
-    values = row[finite].astype(np.float64)
+    values = row[finite]
     if not len(values):
         return {"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None}
     lengths, starts = _run_lengths(row)
@@ -85,7 +85,7 @@ def _lead_quality(row: np.ndarray, rate: float) -> dict[str, Any]:
         "missing_share": _rounded(1.0 - finite.mean()),
         "flat_share": _rounded(lengths[flat].sum() / len(row)),
         "saturated_share": _rounded(lengths[clipped].sum() / len(row)),
-        "peak_to_peak_mv": _rounded(float(np.ptp(values))),
+        "peak_to_peak_mv": _rounded(float(values.max()) - float(values.min())),
     }
 
 

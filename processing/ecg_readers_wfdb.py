@@ -245,6 +245,7 @@ def _check_signal_files(header: _Header, name: str) -> None:
 def _read_signals(header: _Header, options: ReadOptions, name: str) -> RawEcg:
     plain = all(s.fmt == "16" and s.samples_per_frame == 1 and s.skew == 0 for s in header.signals)
     # The date as a `datetime` is asked for only together with everything else that identifies the patient.
+    digital: np.ndarray | None
     if plain and not header.segments and not options.keep_phi:
         raw, digital = _read_16_bit(header)
     else:
