@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .ecg_delineation import Delineation, DelineationSettings, delineate
+from .ecg_features_featuredb import featuredb_sequences
 from .ecg_filters import WORKING_RATE
 from .ecg_measurements import BeatMeasures, measure_beats, st_form
-from .ecg_record import STANDARD_LEADS, EcgRecord
+from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
     axes,
+    beat_likeness,
     findings,
     intervals,
     lead_measures,
@@ -43,6 +45,7 @@ SEQUENCES = {
     "QTc Interval": 0,
 }
 WAVES = ("P", "QRS", "T")
+NOISE_LIKENESS = 0.35  # noise stays below 0.25; a single small lead of a real ECG may fall to 0.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,7 @@ class EcgFeatures:
         t_inversion, pathological_q: leads. qrs_patterns: lead -> letters such as `qRs`.
         limb_lead_reversal: the electrodes that seem exchanged, or `None`.
         quality: lead -> `missing`, `flat`, `clipped`, `noise`, `wander`, `verdict`.
+        lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
         pacing_spikes: times in s.
         note: why there are no beats, where there are none.
     """
@@ -113,6 +117,7 @@ class EcgFeatures:
     qrs_patterns: Mapping[str, str] = field(default_factory=dict)
     limb_lead_reversal: str | None = None
     quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lone_p_waves: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
     note: str | None = None
 
@@ -176,6 +181,18 @@ class EcgFeatures:
 
         return features_from_dict(measurements)
 
+    def to_text(self, max_tokens: int = 1200) -> str:
+        """A compact account for prompts within a token budget; see `features_to_text`."""
+        from .ecg_features_text import features_to_text
+
+        return features_to_text(self, max_tokens)
+
+    def plot(self, record: EcgRecord, path: str | None = None, **kwargs: Any) -> Any:
+        """The leads with coloured P, QRS and T and the measured values; see `plot_features`."""
+        from .ecg_features_plot import plot_features
+
+        return plot_features(self, record, path, **kwargs)
+
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame`, one row per lead and beat: `lead`, `beat` (from 1), `time` (s), the 14 sequences."""
         from .ecg_features_io import features_to_pandas
@@ -188,6 +205,7 @@ def extract_features(
     sampling_rate: float | None = None,
     *,
     leads: Sequence[str] | None = None,
+    compat: str | None = None,
     settings: DelineationSettings | None = None,
 ) -> EcgFeatures:
     """Measures an ECG: 14 sequences per lead and beat, and the record as a whole.
@@ -196,20 +214,28 @@ def extract_features(
         ecg: an `EcgRecord`, or mV as `(leads, samples)` or `(samples,)`.
         sampling_rate: Hz; needed with arrays.
         leads: names of an array's rows; 12 rows are the standard order without it.
+        compat: `"featuredb"` gives the 14 sequences by FeatureDB's definitions (QT from the END of the QRS, amplitudes
+            without sign); all else stays as it is.
         settings: constants of the delineation.
 
     Returns:
         The features. A signal without heartbeats (flat, empty, too short) has none, and says so in `note`.
 
     Raises:
-        EcgFormatError: the array has not two dimensions or no samples, or the sampling rate is missing.
+        EcgFormatError: the array has not two dimensions or no samples, or the sampling rate is missing, or `compat` is
+            unknown.
         EcgLeadError: the rows have no names, or not one each.
     """
-    record = ecg if isinstance(ecg, EcgRecord) else _as_record(ecg, sampling_rate, leads)
+    if compat not in (None, "featuredb"):
+        raise EcgFormatError(f"extract_features: compat={compat!r} is unknown; it is None or 'featuredb'.")
+    source: Any = ecg
+    record: EcgRecord = source if is_ecg_record(source) else _as_record(source, sampling_rate, leads)
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, settings)
     if delineation is None:
-        return _without_beats(record, signal)
+        return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
+    if beat_likeness(delineation) < NOISE_LIKENESS:
+        return _without_beats(record, signal, "noise: what looks like heartbeats has no shape in common")
     beats = measure_beats(delineation)
     values = lead_measures(beats)
     record_intervals = intervals(delineation, beats)
@@ -220,9 +246,11 @@ def extract_features(
         duration=record.duration,
         record_id=record.record_id,
         beat_times=np.round(delineation.qrs.overall[:, 1] / WORKING_RATE, 4),
-        sequences=_sequences(beats),
+        sequences=_sequences(beats) if compat is None else featuredb_sequences(delineation, beats),
+        compat=compat,
         waves=dict(zip(WAVES, _times(delineation, "per_lead"), strict=True)),
         beat_waves=dict(zip(WAVES, _times(delineation, "overall"), strict=True)),
+        lone_p_waves=delineation.lone_p.overall / WORKING_RATE,
         lead_values=values,
         **record_intervals,
         **rhythm(beats.rr_after[:-1]),
@@ -251,7 +279,7 @@ def _as_record(array: Any, sampling_rate: float | None, leads: Sequence[str] | N
     return EcgRecord(signal=signal, leads=tuple(leads), sampling_rate=sampling_rate)
 
 
-def _without_beats(record: EcgRecord, signal: np.ndarray) -> EcgFeatures:
+def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatures:
     lead_count = len(record.leads)
     empty = np.zeros((lead_count, 0))
     return EcgFeatures(
@@ -265,7 +293,7 @@ def _without_beats(record: EcgRecord, signal: np.ndarray) -> EcgFeatures:
         beat_waves={wave: np.zeros((0, 3)) for wave in WAVES},
         lead_values={name: np.full(lead_count, np.nan) for name in LEAD_MEASURES},
         quality=dict(zip(record.leads, signal_quality(signal, None, None), strict=True)),
-        note=f"no heartbeat found in {record.duration:.2f} s",
+        note=note,
     )
 
 

@@ -66,6 +66,7 @@ def features_to_dict(features: EcgFeatures, full: bool = False) -> dict[str, Any
             },
             "waves": {wave: plain(times, TIME_DIGITS) for wave, times in features.waves.items()},
             "beat_waves": {wave: plain(times, TIME_DIGITS) for wave, times in features.beat_waves.items()},
+            "lone_p_waves": plain(features.lone_p_waves, TIME_DIGITS),
             "pacing_spikes": plain(features.pacing_spikes, TIME_DIGITS),
         }
     return result
@@ -103,6 +104,7 @@ def features_from_dict(measurements: Mapping[str, Any]) -> EcgFeatures:
         lead_values={name: _array(rest.get("lead_values", {}).get(name), (lead_count,)) for name in LEAD_MEASURES},
         qrs_patterns=rest.get("qrs_patterns", {}),
         quality={lead: _quality(values) for lead, values in rest.get("quality", {}).items()},
+        lone_p_waves=_array(rest.get("lone_p_waves", []), (-1, 3)),
         pacing_spikes=np.array(rest.get("pacing_spikes", []), dtype=np.float64),
         **scalars,
     )

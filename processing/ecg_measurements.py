@@ -1,6 +1,7 @@
 """What the marks of a delineation measure: amplitudes, durations, intervals and ST levels of every lead and beat."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,12 +97,12 @@ def measure_beats(delineation: Delineation) -> BeatMeasures:
     )
 
 
-def bazett(qt: np.ndarray, rr: np.ndarray) -> np.ndarray:
+def bazett(qt: Any, rr: Any) -> Any:
     """QTc = QT / sqrt(RR in s) (Bazett 1920); `qt` and `rr` in ms."""
     return qt / np.sqrt(rr / 1000)
 
 
-def fridericia(qt: np.ndarray, rr: np.ndarray) -> np.ndarray:
+def fridericia(qt: Any, rr: Any) -> Any:
     """QTc = QT / cbrt(RR in s) (Fridericia 1920); `qt` and `rr` in ms."""
     return qt / np.cbrt(rr / 1000)
 
@@ -119,7 +120,7 @@ def _value_at(level: np.ndarray, position: np.ndarray) -> np.ndarray:
     return np.where(inside, np.take_along_axis(level, index, 1), np.nan)
 
 
-def _wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tuple[np.ndarray, np.ndarray]:
+def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tuple[np.ndarray, np.ndarray]:
     """The samples of every wave, `(leads, beats, samples)`, and which of them belong to it."""
     known = np.isfinite(marks[..., 0]) & np.isfinite(marks[..., 2])
     onset = np.where(known, marks[..., 0], 0)
@@ -132,13 +133,13 @@ def _wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tup
 
 
 def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
-    window, inside = _wave_windows(level, marks, longest_s)
+    window, inside = wave_windows(level, marks, longest_s)
     return np.where(inside.any(axis=2), np.where(inside, window, 0).sum(axis=2) * MS, np.nan)
 
 
 def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
     """Q, R and S of every complex: R is its highest point, Q and S the lowest before and after; a QS is both."""
-    window, inside = _wave_windows(level, qrs, 0.26)
+    window, inside = wave_windows(level, qrs, 0.26)
     known = inside.any(axis=2)
     high, low = np.where(inside, window, -np.inf), np.where(inside, window, np.inf)
     peak = high.argmax(axis=2)
@@ -178,4 +179,4 @@ def st_form(st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndar
     return words
 
 
-__all__ = ["BeatMeasures", "bazett", "fridericia", "isoelectric_level", "measure_beats", "st_form"]
+__all__ = ["BeatMeasures", "bazett", "fridericia", "isoelectric_level", "measure_beats", "st_form", "wave_windows"]

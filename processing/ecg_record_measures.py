@@ -147,6 +147,17 @@ def median_beat(delineation: Delineation, beats: BeatMeasures) -> tuple[np.ndarr
     return complexes, np.arange(complexes.shape[1]) <= np.nan_to_num(last, nan=-1.0)[:, None]
 
 
+def beat_likeness(delineation: Delineation) -> float:
+    """Median correlation of the beats' QRS, all live leads together, with their median QRS; 1 below three beats."""
+    if len(delineation.beats) < 3:
+        return 1.0
+    start = np.round(delineation.qrs.overall[:, 0]).astype(int) - int(0.04 * WORKING_RATE)
+    complexes = windows(delineation.ecg.band[delineation.live], start, int(0.2 * WORKING_RATE))
+    usual = np.median(complexes, axis=1)
+    energy = np.einsum("lbw,lbw->b", complexes, complexes) * np.einsum("lw,lw->", usual, usual)
+    return float(np.median(np.einsum("lbw,lw->b", complexes, usual) / np.sqrt(np.maximum(energy, 1e-12))))
+
+
 def qrs_patterns(leads: tuple[str, ...], delineation: Delineation, beats: BeatMeasures) -> dict[str, str]:
     """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on."""
     complexes, inside = median_beat(delineation, beats)
@@ -238,6 +249,7 @@ def _verdict(quality: dict[str, Any]) -> str:
 
 __all__ = [
     "axes",
+    "beat_likeness",
     "findings",
     "frontal_axis",
     "intervals",

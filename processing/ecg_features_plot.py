@@ -1,0 +1,126 @@
+"""A picture of the measurements: every lead with its P, QRS and T in colour and the values beside it."""
+
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .ecg_features import EcgFeatures
+from .ecg_record import EcgRecord
+from .errors_gem import EcgLeadError, MissingDependencyError
+
+COLOURS = {"P": "#2a9d5c", "QRS": "#c1272d", "T": "#2b5fb3"}
+ROW_MV, TEXT_X = 2.2, 1.01
+
+
+def plot_features(
+    features: EcgFeatures,
+    record: EcgRecord,
+    path: str | os.PathLike | None = None,
+    *,
+    leads: Sequence[str] | None = None,
+    start: float = 0.0,
+    seconds: float | None = None,
+) -> Any:
+    """Draws the leads one below the other, waves in colour (onset to offset), peaks dotted, medians on the right.
+
+    Args:
+        features: the measurements of `record`.
+        record: the ECG.
+        path: where the picture goes (PNG, PDF, SVG by its suffix); without it the figure is only returned.
+        leads: which leads, all by default.
+        start, seconds: the part of the record, s.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        EcgLeadError: a lead was not measured, or `record` has other leads than `features`.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError("plotting needs matplotlib: pip install gem-ecg") from error
+    names = tuple(leads or features.leads)
+    unknown = [lead for lead in names if lead not in features.leads or lead not in record.leads]
+    if unknown:
+        raise EcgLeadError(f"{record.name}: lead(s) {unknown} are not in both the record and its measurements.")
+    stop = min(record.duration, start + seconds) if seconds else record.duration
+    figure = Figure(figsize=(max(8, 1.6 * (stop - start)), 0.9 * len(names) + 1), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for row, lead in enumerate(names):
+        _draw_lead(axes, features, record, lead, -row * ROW_MV, (start, stop))
+    axes.set_xlim(start, stop)
+    axes.set_ylim(-(len(names) - 0.4) * ROW_MV, ROW_MV)
+    axes.set_yticks([])
+    axes.set_xlabel("s")
+    axes.set_title(_title(features), fontsize=10, loc="left")
+    for edge in ("top", "right", "left"):
+        axes.spines[edge].set_visible(False)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _draw_lead(
+    axes: Any, features: EcgFeatures, record: EcgRecord, lead: str, offset: float, span: tuple[float, float]
+) -> None:
+    signal = record.lead(lead).astype(np.float64)
+    finite = signal[np.isfinite(signal)]
+    signal = np.clip(signal - (np.median(finite) if len(finite) else 0), -0.75 * ROW_MV, 0.75 * ROW_MV) + offset
+    time = np.arange(len(signal)) / record.sampling_rate
+    axes.plot(time, signal, color="#333333", linewidth=0.7)
+    row = features.leads.index(lead)
+    for wave, colour in COLOURS.items():
+        for onset, peak, end in features.waves[wave][row]:
+            if math.isfinite(onset + end) and onset < span[1] and end > span[0]:
+                inside = (time >= onset) & (time <= end)
+                axes.plot(time[inside], signal[inside], color=colour, linewidth=1.4)
+                at = min(max(round(peak * record.sampling_rate), 0), len(signal) - 1)
+                axes.plot(time[at], signal[at], ".", color=colour, markersize=3)
+    axes.text(span[0], offset + 0.45, lead, fontsize=9, weight="bold")
+    axes.text(TEXT_X, offset, _values(features, row), fontsize=7, va="center", transform=axes.get_yaxis_transform())
+
+
+def _values(features: EcgFeatures, row: int) -> str:
+    def median(name: str) -> float:
+        values = features.sequences[name][row]
+        finite = values[np.isfinite(values)]
+        return float(np.median(finite)) if len(finite) else math.nan
+
+    interval = [f"{short} {median(name):.0f}" for short, name in (("PR", "PR Interval"), ("QRS", "QRS Duration"))]
+    level = features.lead_values["st_j60"][row]
+    return (
+        f"{'  '.join(interval)}  QT {median('QT Interval'):.0f} ms\nT {median('T Amplitude'):+.2f}  ST {level:+.2f} mV"
+    )
+
+
+def _title(features: EcgFeatures) -> str:
+    if not len(features.beat_times):
+        return f"{features.record_id or 'ECG'}: {features.note}"
+    return (
+        f"{features.record_id or 'ECG'}: {features.heart_rate:.0f}/min, {features.rhythm_regularity}, "
+        f"PR {features.pr_interval:.0f}, QRS {features.qrs_duration:.0f}, QT {features.qt_interval:.0f}, "
+        f"QTc {features.qtc_bazett:.0f} ms, axis {features.qrs_axis:.0f} deg"
+    )
+
+
+def _save(figure: Any, path: Path) -> None:
+    handle, name = tempfile.mkstemp(suffix=path.suffix or ".png", dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(name, dpi=110)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+__all__ = ["plot_features"]

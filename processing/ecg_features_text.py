@@ -1,0 +1,143 @@
+"""`EcgFeatures` as compact text for prompts: the record first, then lead after lead, within a token budget."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .ecg_features import SEQUENCES, EcgFeatures
+
+CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
+_SHORT = {
+    "P Amplitude": "P mV",
+    "PR Interval": "PR",
+    "QRS Amplitude": "QRS mV",
+    "QRS Duration": "QRS",
+    "ST Form": "ST",
+    "T Amplitude": "T mV",
+    "QT Interval": "QT",
+}
+
+
+def features_to_text(features: EcgFeatures, max_tokens: int = 1200) -> str:
+    """The measurements in words and numbers, most important first.
+
+    The record line, notable findings and beat times come first, then one line of medians per lead, then every beat of
+    every lead; what the budget does not hold is left out whole line by whole line, and the text says so.
+
+    Args:
+        features: the measurements.
+        max_tokens: budget, counted as 2.6 characters per token (a cautious figure for numbers).
+    """
+    budget = int(max_tokens * CHARACTERS_PER_TOKEN)
+    lines = [line for line in (_record_line(features), _findings_line(features), _times_line(features)) if line]
+    kept, used, left_out = [], 0, 0
+    for line in [*lines, *_median_lines(features), *_beat_lines(features)]:
+        if used + len(line) + 1 > budget - 60:
+            left_out += 1
+            continue
+        kept.append(line)
+        used += len(line) + 1
+    if left_out:
+        kept.append(f"({left_out} further line(s) left out for length.)")
+    return "\n".join(kept)
+
+
+def _number(value: Any, digits: int = 0) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.{digits}f}"
+
+
+def _record_line(features: EcgFeatures) -> str:
+    if not len(features.beat_times):
+        return f"No measurements: {features.note}."
+    return (
+        f"{len(features.beat_times)} beats in {features.duration:.1f} s, rhythm {features.rhythm_regularity or '-'}, "
+        f"HR {_number(features.heart_rate)} bpm, RR {_number(features.rr_interval)} ms, "
+        f"P waves {'present' if features.p_present else 'absent'}, PR {_number(features.pr_interval)} ms, "
+        f"QRS {_number(features.qrs_duration)} ms, QT {_number(features.qt_interval)} ms, "
+        f"QTc {_number(features.qtc_bazett)} (Bazett) {_number(features.qtc_fridericia)} (Fridericia) ms, "
+        f"QRS axis {_number(features.qrs_axis)} deg."
+    )
+
+
+def _findings_line(features: EcgFeatures) -> str:
+    if not len(features.beat_times):
+        return ""
+    found = [
+        f"Sokolow-Lyon {_number(features.sokolow_lyon, 2)} mV, Cornell {_number(features.cornell, 2)} mV",
+        f"R/S transition {features.r_transition or '-'}",
+    ]
+    for words, leads in (
+        ("ST elevated in", _st_leads(features, 1)),
+        ("ST depressed in", _st_leads(features, -1)),
+        ("T inverted in", list(features.t_inversion)),
+        ("pathological Q in", list(features.pathological_q)),
+    ):
+        if leads:
+            found.append(f"{words} {', '.join(leads)}")
+    if len(features.lone_p_waves):
+        found.append(f"{len(features.lone_p_waves)} P wave(s) without QRS")
+    if len(features.pacing_spikes):
+        found.append(f"{len(features.pacing_spikes)} pacing spike(s)")
+    if features.limb_lead_reversal:
+        found.append(f"electrodes exchanged? {features.limb_lead_reversal}")
+    bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
+    if bad:
+        found.append(f"signal: {', '.join(bad)}")
+    return "; ".join(found) + "."
+
+
+def _st_leads(features: EcgFeatures, sign: int) -> list[str]:
+    """Leads whose J+60 level is beyond 0.1 mV, the largest first, with the level in mV."""
+    levels = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
+    beyond = sorted((lead for lead in levels if sign * levels[lead] > 0.1), key=lambda lead: -sign * levels[lead])
+    return [f"{lead} ({levels[lead]:+.2f} mV)" for lead in beyond]
+
+
+def _times_line(features: EcgFeatures) -> str:
+    return (
+        f"Beat times (s): {' '.join(f'{time:.2f}' for time in features.beat_times)}"
+        if features.beat_times.size
+        else ""
+    )
+
+
+def _median_lines(features: EcgFeatures) -> list[str]:
+    if not len(features.beat_times):
+        return []
+    lines = []
+    for i, lead in enumerate(features.leads):
+        parts = [f"{features.qrs_patterns.get(lead) or '-'}"]
+        for name, short in _SHORT.items():
+            values, digits = features.sequences[name][i], SEQUENCES[name]
+            if digits is None:
+                words = [value for value in values if value is not None]
+                parts.append(f"{short} {max(set(words), key=words.count) if words else '-'}")
+            else:
+                finite = values[np.isfinite(values)]
+                parts.append(f"{short} {_number(float(np.median(finite)) if len(finite) else None, min(digits, 2))}")
+        lines.append(f"{lead}: {', '.join(parts)}")
+    return lines
+
+
+def _beat_lines(features: EcgFeatures) -> list[str]:
+    """Every sequence of every lead, a line per lead; what is equal in all leads (RR, heart rate) is not repeated."""
+    if not len(features.beat_times):
+        return []
+    lines = []
+    for i, lead in enumerate(features.leads):
+        parts = []
+        for name, short in _SHORT.items():
+            values, digits = features.sequences[name][i], SEQUENCES[name]
+            if digits is None:
+                cells = [value or "-" for value in values]
+            else:
+                cells = [_number(value, min(digits, 2)) for value in values]
+            parts.append(f"{short} {' '.join(cells) if digits is not None else ' / '.join(cells)}")
+        lines.append(f"{lead} by beat: {'; '.join(parts)}")
+    return lines
+
+
+__all__ = ["features_to_text"]
