@@ -152,14 +152,16 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
 
 
 def _turned(heart: Heart, axis: float) -> Activation:
-    """The activation turned in the frontal plane until its net axis is `axis` degrees."""
-    activation = heart.activation
-    for _ in range(8):
-        angle = math.radians(axis - _net_axis(activation, heart.rotation))
-        frontal = heart.rotation.T @ _rotation(np.array([0.0, 0.0, angle])) @ heart.rotation
-        lobes = tuple((centre, half, _vector(frontal @ np.array(v))) for centre, half, v in activation.lobes)
-        activation = replace(activation, lobes=lobes)
-    return activation
+    """The activation turned in the frontal plane until its net axis is `axis` degrees (to a tenth)."""
+    net = heart.rotation @ _net_dipole(heart.activation)
+    angles = np.radians(np.arange(-180, 180, 0.1))
+    x, y = (np.cos(angles) * net[0] - np.sin(angles) * net[1], np.sin(angles) * net[0] + np.cos(angles) * net[1])
+    leads = LEADS @ np.stack([x, y, np.full_like(x, net[2])])
+    found = np.degrees(np.arctan2(2 / math.sqrt(3) * leads[5], leads[0]))
+    angle = angles[np.abs((found - axis + 180) % 360 - 180).argmin()]
+    turn = heart.rotation.T @ _rotation(np.array([0.0, 0.0, angle])) @ heart.rotation
+    lobes = tuple((centre, half, _vector(turn @ np.array(v))) for centre, half, v in heart.activation.lobes)
+    return replace(heart.activation, lobes=lobes)
 
 
 def _vector(values: np.ndarray) -> Vector:
@@ -167,11 +169,9 @@ def _vector(values: np.ndarray) -> Vector:
     return (x, y, z)
 
 
-def _net_axis(activation: Activation, rotation: np.ndarray) -> float:
-    """Axis in degrees from the net areas of I and aVF; a raised cosine's area is half its support."""
-    net = np.sum([_support(centre, half)[2] * np.array(vector) for centre, half, vector in activation.lobes], axis=0)
-    leads = LEADS @ rotation @ net
-    return math.degrees(math.atan2(2 / math.sqrt(3) * leads[5], leads[0]))
+def _net_dipole(activation: Activation) -> np.ndarray:
+    """Time integral of the dipole, up to a factor: a raised cosine's area is half its support."""
+    return np.sum([_support(centre, half)[2] * np.array(vector) for centre, half, vector in activation.lobes], axis=0)
 
 
 def _support(centre: float, half: float) -> tuple[float, float, float]:
