@@ -137,7 +137,7 @@ def _altered(activation: Activation, pattern: Pattern) -> Activation:
     lobes = [(centre, half, _times(pattern.qrs_gain, vector)) for centre, half, vector in activation.lobes]
     if pattern.q is not None:
         # Infarcted wall: the initial forces point away from it, and for longer than the septum's.
-        lobes[0] = (0.20, 0.20, pattern.q)
+        lobes[0] = (0.27, 0.27, pattern.q)
     if any(pattern.lobe):
         lobes.append((0.52, 0.30, pattern.lobe))
     return replace(activation, lobes=tuple(lobes), discordant_t=activation.discordant_t or pattern.discordant_t)

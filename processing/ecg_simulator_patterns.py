@@ -41,14 +41,14 @@ NORMAL = Activation(
         (0.66, 0.22, (0.05, 0.12, 0.62)),
         (0.86, 0.14, (-0.16, -0.14, 0.12)),
     ),
-    (0.082, 0.100),
+    (0.072, 0.088),
 )
 
 CONDUCTION = {
     "normal": NORMAL,
     "incomplete_rbbb": Activation(
         (*NORMAL.lobes[:4], (0.84, 0.16, (-0.30, -0.05, -0.34))),
-        (0.104, 0.114),
+        (0.090, 0.100),
     ),
     "rbbb": Activation(
         (
@@ -58,7 +58,7 @@ CONDUCTION = {
             (0.64, 0.20, (-0.34, -0.02, -0.62)),
             (0.82, 0.18, (-0.26, -0.02, -0.42)),
         ),
-        (0.132, 0.158),
+        (0.122, 0.142),
         True,
     ),
     "lbbb": Activation(
@@ -68,7 +68,7 @@ CONDUCTION = {
             (0.62, 0.22, (0.95, 0.04, 0.95)),
             (0.84, 0.16, (0.35, -0.08, 0.35)),
         ),
-        (0.142, 0.168),
+        (0.126, 0.148),
         True,
     ),
     "lafb": Activation(
@@ -78,7 +78,7 @@ CONDUCTION = {
             (0.58, 0.22, (0.55, -0.62, 0.45)),
             (0.78, 0.22, (0.18, -0.48, 0.40)),
         ),
-        (0.094, 0.110),
+        (0.082, 0.096),
     ),
     "lpfb": Activation(
         (
@@ -87,7 +87,7 @@ CONDUCTION = {
             (0.62, 0.22, (-0.28, 0.75, 0.55)),
             (0.82, 0.18, (-0.22, 0.34, 0.20)),
         ),
-        (0.094, 0.110),
+        (0.082, 0.096),
     ),
     "wpw": Activation(
         (
@@ -96,21 +96,21 @@ CONDUCTION = {
             (0.70, 0.18, (0.35, 0.30, 0.60)),
             (0.88, 0.12, (-0.10, -0.10, 0.10)),
         ),
-        (0.118, 0.134),
+        (0.104, 0.118),
         True,
     ),
 }
 ECTOPIC = Activation(
     ((0.30, 0.30, (-0.45, 0.85, -0.70)), (0.60, 0.36, (-0.75, 0.95, -0.90)), (0.86, 0.14, (-0.2, 0.3, -0.3))),
-    (0.146, 0.166),
+    (0.130, 0.150),
     True,
 )
 PACED = Activation(
     ((0.30, 0.30, (0.35, -0.60, 0.50)), (0.58, 0.36, (0.60, -0.95, 0.95)), (0.84, 0.16, (0.2, -0.4, 0.4))),
-    (0.150, 0.172),
+    (0.134, 0.154),
     True,
 )
-ESCAPE = Activation(CONDUCTION["lbbb"].lobes, (0.136, 0.152), True)
+ESCAPE = Activation(CONDUCTION["lbbb"].lobes, (0.126, 0.144), True)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ ISCHEMIA = {
     "inferior_stemi": Pattern(
         "IMI",
         "Acute inferior myocardial infarction with ST elevation",
-        q=(0.12, -0.30, 0.05),
+        q=(0.12, -0.34, -0.12),
         st=(-0.02, 0.26, 0.04),
         extra_labels=("STE_",),
     ),
@@ -177,7 +177,7 @@ ISCHEMIA = {
         "ASMI", "Old anteroseptal infarction with Q waves", q=(-0.12, 0.05, 0.62), t=(0.16, 0.20, 0.16)
     ),
     "old_inferior_infarction": Pattern(
-        "IMI", "Old inferior infarction with Q waves", q=(0.14, -0.50, 0.05), t=(0.28, -0.14, -0.12)
+        "IMI", "Old inferior infarction with Q waves", q=(0.14, -0.75, -0.14), t=(0.28, -0.14, -0.12)
     ),
     "subendocardial_ischemia": Pattern(
         "ISC_", "ST depression suggesting subendocardial ischemia", st=(-0.14, -0.12, 0.06), extra_labels=("STD_",)
