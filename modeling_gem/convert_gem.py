@@ -436,7 +436,7 @@ def _save(
     report.drop("blocks of the image tower behind the layer that is used", unused)
     weights = {key: tensor for key, tensor in weights.items() if key not in unused}
     wanted = set(model.state_dict())
-    if config.tie_word_embeddings:
+    if getattr(config, "tie_word_embeddings", False):
         wanted.discard("lm_head.weight")
     missing, leftover = sorted(wanted - set(weights)), sorted(set(weights) - wanted)
     if missing or leftover:

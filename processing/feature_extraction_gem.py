@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECGs from anywhere -> `ecg_values`, the tensor that the signal tower reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -182,7 +182,7 @@ def is_one_ecg(ecg: Any) -> bool:
         return len(ecg) > 0 and np.ndim(ecg[0]) == 1 and not isinstance(ecg[0], (str, bytes)) and np.isscalar(ecg[0][0])
     if hasattr(ecg, "ndim"):
         return ecg.ndim != 3
-    return True
+    return isinstance(ecg, (str, bytes, Mapping)) or hasattr(ecg, "read") or not isinstance(ecg, Iterable)
 
 
 __all__ = ["GemFeatureExtractor", "load_ecgs"]

@@ -25,6 +25,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 
 from .grounded_answer import QUESTIONS, answer_to, grounded_answer
+from .pretrain_towers import PAGE_MEAN, PAGE_STD
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 
 
@@ -141,7 +142,7 @@ def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, voca
         max_new_tokens=256,
     )
     model.save_pretrained(output)
-    build_processor(config, tokenizer, PLAIN).save_pretrained(output)
+    build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(output)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
 
 

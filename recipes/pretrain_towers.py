@@ -18,10 +18,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Tra
 
 from modeling_gem import GemEcgConfig, GemEcgModel
 from processing.ecg_features import EcgFeatures, extract_features
-from processing.ecg_page import render_ecg
+from processing.ecg_page import EcgPage, render_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
-from processing.image_processing_gem import GemImageProcessor
 
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 
@@ -42,6 +41,9 @@ LEAD_TARGETS = {
     "s_amplitude": (-0.5, 0.5),
     "q_amplitude": (-0.1, 0.15),
 }
+# Mean and standard deviation of the drawn pages per colour (RGB, 0-1). With CLIP's, the white paper would be a large
+# constant in which a small tower finds the traces only slowly.
+PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
 # Statements of fewer training records teach nothing.
 STATEMENT_NAMES = [code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")]
 
@@ -61,27 +63,52 @@ def measurement_targets(features: EcgFeatures) -> np.ndarray:
 
 
 class TowerWithHeads(nn.Module):
-    """A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold."""
+    """
+    A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold. An image tower gets a
+    third one that reads the traces back, each column of patches its own stretch of time: a picture of thin lines teaches
+    a small tower nothing else to begin with.
+    """
 
-    def __init__(self, tower: PreTrainedModel, num_statements: int, num_measurements: int):
+    def __init__(self, tower: PreTrainedModel, num_statements: int, num_measurements: int, trace_shape: tuple[int, ...] = ()):
         super().__init__()
         self.tower = tower
         width = tower.config.hidden_size
         self.norm = nn.LayerNorm(width)
         self.statements = nn.Linear(width, num_statements)
         self.measurements = nn.Linear(width, num_measurements)
+        self.trace_shape = trace_shape
+        if trace_shape:
+            columns, *per_column = trace_shape
+            self.traces = nn.Linear(columns * width, int(np.prod(per_column)))
 
     def forward(
-        self, values: torch.Tensor, labels: torch.Tensor | None = None, measured: torch.Tensor | None = None
+        self,
+        values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        measured: torch.Tensor | None = None,
+        traces: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         tokens = self.tower(values).last_hidden_state
         pooled = self.norm(tokens.mean(dim=1))
         outputs = {"logits": self.statements(pooled), "measurements": self.measurements(pooled)}
         if labels is not None and measured is not None:
-            known = measured.isfinite()
-            error = nn.functional.smooth_l1_loss(outputs["measurements"][known], measured[known])
-            outputs["loss"] = nn.functional.binary_cross_entropy_with_logits(outputs["logits"], labels) * 4 + error
+            loss = 4 * nn.functional.binary_cross_entropy_with_logits(outputs["logits"], labels)
+            loss = loss + known_error(outputs["measurements"], measured)
+            if traces is not None:
+                loss = loss + 4 * known_error(self._read_traces(tokens), traces)
+            outputs["loss"] = loss
         return outputs
+
+    def _read_traces(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(batch, columns, ...) from the patch tokens of each column of a square grid."""
+        columns = self.trace_shape[0]
+        grid = self.norm(tokens[:, 1:]).unflatten(1, (columns, columns)).transpose(1, 2)
+        return self.traces(grid.flatten(2)).view(-1, *self.trace_shape)
+
+
+def known_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    known = target.isfinite()
+    return nn.functional.smooth_l1_loss(predicted[known], target[known])
 
 
 class Recordings(torch.utils.data.Dataset):
@@ -89,24 +116,42 @@ class Recordings(torch.utils.data.Dataset):
 
     def __init__(self, folder: Path, folds: tuple[int, ...], tower: str, image_size: int = 336):
         extract = GemFeatureExtractor()
-        values, labels, measured = [], [], []
+        columns: dict[str, list[np.ndarray]] = {"values": [], "labels": [], "measured": []}
         for item in read_ptbxl(folder, folds):
-            features = extract_features(item.record)
-            values.append(page(item.record, image_size) if tower == "vision" else extract(item.record)["ecg_values"][0])
-            labels.append(statement_targets(item))
-            measured.append(measurement_targets(features))
-        self.values, self.labels, self.measured = np.stack(values), np.stack(labels), np.stack(measured)
+            if tower == "ecg":
+                columns["values"].append(extract(item.record)["ecg_values"][0])
+            else:
+                page = render_ecg(item.record, layout="square_12x1", size=(image_size, image_size))
+                columns["values"].append(page.pixels)
+                columns.setdefault("traces", []).append(trace_targets(item.record, page))
+            columns["labels"].append(statement_targets(item))
+            columns["measured"].append(measurement_targets(extract_features(item.record)))
+        self.columns = {name: np.stack(rows) for name, rows in columns.items()}
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.columns["values"])
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        return {"values": self.values[index], "labels": self.labels[index], "measured": self.measured[index]}
+        return {name: rows[index] for name, rows in self.columns.items()}
 
 
-def page(record: EcgRecord, image_size: int) -> np.ndarray:
-    """The page that the processor draws, uint8 (H, W, 3)."""
-    return np.asarray(render_ecg(record, layout="square_12x1", size=(image_size, image_size)))
+def trace_targets(record: EcgRecord, page: EcgPage, patch_size: int = 28, pixels_per_bin: int = 2) -> np.ndarray:
+    """
+    What a page shows, as (columns of patches, leads, bins, 2): mean and range of the samples under every two pixels, mV,
+    scaled to about 1; NaN beside the trace.
+    """
+    left, _ = page.to_px("I", 0.0)
+    right, _ = page.to_px("I", 1.0)
+    width = page.pixels.shape[1]
+    edges = (np.arange(0, width + 1, pixels_per_bin) - left) / (right - left) * record.sampling_rate
+    starts, stops = np.round(edges[:-1]).astype(int), np.round(edges[1:]).astype(int)
+    targets = np.full((len(starts), len(record.leads), 2), np.nan, dtype=np.float32)
+    for index, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        if 0 <= start < stop <= record.num_samples:
+            piece = record.signal[:, start:stop]
+            targets[index] = np.stack([piece.mean(axis=1), np.ptp(piece, axis=1)], axis=-1)
+    targets = targets.reshape(width // patch_size, -1, len(record.leads), 2).transpose(0, 2, 1, 3)
+    return (targets / 0.3).clip(-5, 5)
 
 
 class SignalAugmentation:
@@ -134,13 +179,12 @@ class SignalAugmentation:
 
 
 class PageAugmentation(SignalAugmentation):
-    """Collates pages (normalised as the image processor does); in training shifted by some pixels and re-lit."""
+    """Collates pages (normalised as the image processor does); in training re-lit."""
 
     def __init__(self, training: bool):
         super().__init__(training)
-        processor = GemImageProcessor()
-        self.mean = torch.tensor(processor.image_mean).view(3, 1, 1)
-        self.std = torch.tensor(processor.image_std).view(3, 1, 1)
+        self.mean = torch.tensor(PAGE_MEAN).view(3, 1, 1)
+        self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
         channels_first = [example | {"values": example["values"].transpose(2, 0, 1)} for example in examples]
@@ -150,8 +194,6 @@ class PageAugmentation(SignalAugmentation):
 
     @staticmethod
     def augment(pages: torch.Tensor) -> torch.Tensor:
-        dy, dx = torch.randint(-3, 4, (2,)).tolist()
-        pages = torch.roll(pages, (dy, dx), dims=(2, 3))
         return (pages.float() * (0.9 + 0.15 * torch.rand(len(pages), 1, 1, 1))).clamp(0, 255)
 
 
@@ -207,7 +249,10 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     train = Recordings(arguments.data, TRAIN_FOLDS, arguments.tower)
     validation = Recordings(arguments.data, (VALIDATION_FOLD,), arguments.tower)
-    model = TowerWithHeads(build_tower(arguments.tower), train.labels.shape[1], train.measured.shape[1])
+    shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
+    model = TowerWithHeads(
+        build_tower(arguments.tower), shapes["labels"][0], shapes["measured"][0], shapes.get("traces", ())
+    )
     collate = SignalAugmentation if arguments.tower == "ecg" else PageAugmentation
     trainer = TowerTrainer(
         model=model,

@@ -107,7 +107,7 @@ def signal(seed: int = 0, leads: int = 12, samples: int = 500) -> np.ndarray:
     return np.random.default_rng(seed).normal(scale=0.3, size=(leads, samples)).astype(np.float32)
 
 
-def picture(seed: int = 0, height: int = 60, width: int = 80):
+def picture(seed: int = 0, height: int = 90, width: int = 120):
     from PIL import Image
 
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))

@@ -1,0 +1,160 @@
+"""Prompts, ECGs and pictures -> model inputs: every placeholder has its input, every input its placeholder."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from modeling_gem import EcgRecord, GemProcessor
+from processing.ecg_record import STANDARD_LEADS
+from processing.errors_gem import GemError, PlaceholderError
+from tests.helpers.tiny_gem import chat, picture, signal, tiny_processor
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return tiny_processor()
+
+
+def record(seed: int = 0) -> EcgRecord:
+    return EcgRecord(signal(seed), STANDARD_LEADS, 500, record_id=f"noise-{seed}")
+
+
+def tokens(processor, ids) -> tuple[int, int]:
+    ids = np.asarray(ids)
+    return int((ids == processor.ecg_token_id).sum()), int((ids == processor.image_token_id).sum())
+
+
+def template(processor, conversation, **kwargs):
+    settings = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
+    return processor.apply_chat_template(conversation, **settings | kwargs)
+
+
+def test_placeholders_expand_to_the_towers_tokens(processor):
+    inputs = processor(text="<ecg><image>\nWhat is this?", ecgs=record(), images=picture(), return_tensors="pt")
+    assert tokens(processor, inputs["input_ids"]) == (11, 4)
+    assert set(inputs) == {"input_ids", "attention_mask", "ecg_values", "pixel_values"}
+    assert inputs["ecg_values"].shape == (1, 12, 500) and inputs["pixel_values"].shape == (1, 3, 28, 28)
+
+
+def test_several_ecgs_and_pictures_stay_in_order(processor):
+    text = ["<ecg><ecg>\nCompare.", "<image>\nRead.", "Hello."]
+    inputs = processor(text=text, ecgs=[record(1), record(2)], images=picture(3), padding=True, return_tensors="pt")
+    assert [tokens(processor, row) for row in inputs["input_ids"]] == [(22, 0), (0, 4), (0, 0)]
+    assert np.array_equal(inputs["ecg_values"].numpy(), [signal(1), signal(2)])
+    assert inputs["attention_mask"][0].all() and not inputs["attention_mask"][2, 0]  # left padding
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"text": "<ecg><ecg>", "ecgs": [record()]}, r"2 <ecg> placeholder\(s\), but 1 ECG"),
+        ({"text": "<ecg>"}, r"1 <ecg> placeholder\(s\), but 0 ECG"),
+        ({"text": "<ecg>\n<image>", "images": [picture()]}, r"1 <ecg> placeholder\(s\), but 0 ECG"),
+        ({"text": "no placeholder", "ecgs": [record()]}, r"0 <ecg> placeholder\(s\), but 1 ECG"),
+        ({"text": "<image><image>", "images": [picture()]}, r"2 <image> placeholder\(s\), but 1 picture"),
+        ({"text": ["<ecg>", "<ecg><image>"], "ecgs": [record()] * 2}, r"per prompt: \[0, 1\]"),
+        ({"ecgs": [record()]}, "give `text`"),
+        ({"text": "<ecg>", "ecgs": [record()], "truncation": True, "max_length": 5}, "truncation"),
+    ],
+)
+def test_mismatches_raise(processor, kwargs, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        processor(**kwargs)
+    if "truncation" not in message:
+        assert isinstance(raised.value, PlaceholderError)
+
+
+def test_a_page_is_drawn_where_a_picture_is_missing(processor):
+    inputs = processor(text="<ecg><image>", ecgs=record(), return_tensors="pt")
+    assert inputs["pixel_values"].shape == (1, 3, 28, 28) and inputs["pixel_values"].std() > 0
+    drawn = processor(text="<image>", images=processor.page(record()), return_tensors="pt")["pixel_values"]
+    assert torch.equal(inputs["pixel_values"], drawn)
+
+
+def test_chats_draw_pages_unless_told_not_to(processor):
+    with_page = template(processor, chat(image=False))
+    assert tokens(processor, with_page["input_ids"]) == (11, 4) and "pixel_values" in with_page
+    signal_only = template(processor, chat(image=False), draw_page=False)
+    assert tokens(processor, signal_only["input_ids"]) == (11, 0) and "pixel_values" not in signal_only
+    image_only = template(processor, chat(ecg=False))
+    assert tokens(processor, image_only["input_ids"]) == (0, 4) and "ecg_values" not in image_only
+    text = template(processor, chat(ecg=False, image=False))
+    assert set(text) == {"input_ids", "attention_mask"}
+
+
+def test_chat_inputs_may_be_paths_records_and_arrays(processor, tmp_path):
+    np.save(tmp_path / "record.npy", signal(4))
+    blocks = [
+        {"type": "ecg", "path": str(tmp_path / "record.npy"), "sampling_rate": 500},
+        {"type": "ecg", "ecg": record(4)},
+        {"type": "ecg", "ecg": signal(4), "sampling_rate": 500},
+        {"type": "ecg", "ecg": (signal(4) * 1000).round().astype(np.int16), "sampling_rate": 500, "unit": "uV"},
+    ]
+    for block in blocks:
+        conversation = [{"role": "user", "content": [block, {"type": "text", "text": "?"}]}]
+        np.testing.assert_allclose(template(processor, conversation)["ecg_values"][0], signal(4), atol=1e-3)
+    with pytest.raises(PlaceholderError, match="needs its ECG"):
+        template(processor, [{"role": "user", "content": [{"type": "ecg"}]}])
+    with pytest.raises(PlaceholderError, match="no ECG stands before it"):
+        template(processor, [{"role": "user", "content": [{"type": "image"}]}])
+
+
+def test_the_users_conversation_is_not_changed(processor):
+    conversation = chat(image=False)
+    template(processor, conversation)
+    assert [block["type"] for block in conversation[0]["content"]] == ["ecg", "text"]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_assistant_mask_covers_the_answers_alone(processor, side):
+    conversations = [chat(0, answer="Sinus rhythm."), chat(1, image=False, answer="Long QRS, seen in V1.")]
+    output = template(
+        processor,
+        conversations,
+        add_generation_prompt=False,
+        return_assistant_tokens_mask=True,
+        processor_kwargs={"padding": True, "padding_side": side},
+    )
+    for row, mask, conversation in zip(output["input_ids"], output["assistant_masks"], conversations, strict=True):
+        kept = [int(token) for token, keep in zip(row, mask, strict=True) if keep]
+        assert processor.tokenizer.decode(kept) == conversation[-1]["content"] + "</s>"
+
+
+def test_save_and_load(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    again = AutoProcessor.from_pretrained(tmp_path)
+    assert type(again) is GemProcessor and again.to_dict() == processor.to_dict()
+    expected, loaded = template(processor, chat()), template(again, chat())
+    assert expected.keys() == loaded.keys() and all(torch.equal(expected[key], loaded[key]) for key in expected)
+
+
+def test_build_conversation_takes_whatever_an_ecg_comes_as(processor, tmp_path):
+    picture().save(tmp_path / "page.png")
+    np.save(tmp_path / "record.npy", signal())
+    kinds = {
+        "record": (record(), {}, ["ecg", "image", "text"]),
+        "array": (signal(), {"sampling_rate": 500}, ["ecg", "image", "text"]),
+        "file": (tmp_path / "record.npy", {"sampling_rate": 500}, ["ecg", "image", "text"]),
+        "picture file": (str(tmp_path / "page.png"), {}, ["image", "text"]),
+        "picture": (picture(), {}, ["image", "text"]),
+        "row": ({"ecg": signal(), "sampling_rate": 500, "question": "Rate?"}, {}, ["ecg", "image", "text"]),
+        "signal only": (record(), {"modality": "signal"}, ["ecg", "text"]),
+        "image only": (record(), {"modality": "image"}, ["image", "text"]),
+    }
+    for name, (source, options, expected) in kinds.items():
+        assert processor.is_one_input(source), name
+        conversation = processor.build_conversation(source, **options)
+        assert [block["type"] for block in conversation[0]["content"]] == expected, name
+    assert not processor.is_one_input([record(), record()])
+    assert isinstance(processor.picture(processor.build_conversation(record())), Image.Image)
+    with pytest.raises(PlaceholderError, match="a picture has no signal"):
+        processor.build_conversation(picture(), modality="signal")
+    with pytest.raises(GemError, match="modality"):
+        processor.build_conversation(record(), modality="sound")
+
+
+def test_post_processing_gives_text(processor):
+    ids = processor.tokenizer("Sinus rhythm.", add_special_tokens=False)["input_ids"] + [2]
+    assert processor.post_process_image_text_to_text([ids]) == ["Sinus rhythm."]
