@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from processing.ecg_delineation import Delineation
+from processing.ecg_record_measures import nan_median
+
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 WAVES = ("P", "QRS", "T")
 POINTS = ("onset", "peak", "offset")
@@ -25,12 +28,12 @@ class MarkedEcg:
     comments: list[str] = field(default_factory=list)
 
 
-def read_ludb(folder: Path) -> list[MarkedEcg]:
+def read_ludb(folder: Path, every: int = 1) -> list[MarkedEcg]:
     """All LUDB records of a folder, in mV (digital values are microvolts; the header's gains rescale every lead)."""
     import wfdb
 
     records = []
-    for header in sorted(Path(folder).glob("*.hea"), key=lambda path: int(path.stem)):
+    for header in sorted(Path(folder).glob("*.hea"), key=lambda path: int(path.stem))[::every]:
         stem = str(header.with_suffix(""))
         record = wfdb.rdrecord(stem, physical=False)
         marks = [_read_marks(stem, lead.lower()) for lead in LEADS]
@@ -121,6 +124,20 @@ class DelineationScore:
         return result | {f"global {name}": _mean_sd(errors) for name, errors in self.beat_errors.items()}
 
 
+def marks_of(delineation: Delineation | None, leads: int = 12) -> list[dict[str, np.ndarray]]:
+    """A delineation of ours in the layout of `MarkedEcg.marks`, P waves without a QRS among the others."""
+    if delineation is None:
+        return [{wave: np.zeros((0, 3)) for wave in WAVES} for _ in range(leads)]
+    return [
+        {
+            "P": np.concatenate([delineation.p.per_lead[lead], delineation.lone_p.per_lead[lead]]),
+            "QRS": delineation.qrs.per_lead[lead],
+            "T": delineation.t.per_lead[lead],
+        }
+        for lead in range(leads)
+    ]
+
+
 def _mean_sd(values: list[float]) -> tuple[float, float]:
     return (float(np.mean(values)), float(np.std(values))) if values else (float("nan"), float("nan"))
 
@@ -138,12 +155,7 @@ def median_beats(marks: list[dict[str, np.ndarray]], rate: float) -> dict[str, n
         per_lead = np.stack([_waves_of_beats(lead[wave], beats, wave, rate) for lead in marks])
         counts = np.isfinite(per_lead[:, :, 1]).sum(axis=0)
         per_lead[:, counts < max(1, len(marks) // 4)] = np.nan
-        with np.errstate(all="ignore"):
-            import warnings
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                medians = np.nanmedian(per_lead, axis=0)
+        medians = nan_median(per_lead, axis=0)
         result |= {f"{wave} {point}": medians[:, column] for column, point in enumerate(POINTS)}
     result["PR"] = result["QRS onset"] - result["P onset"]
     result["QRS"] = result["QRS offset"] - result["QRS onset"]

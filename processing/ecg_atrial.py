@@ -262,10 +262,11 @@ def _followed_by(train: np.ndarray, beats: _Beats) -> np.ndarray:
     delay = beats.onset - train[np.maximum(last, 0)]
     within = (last >= 0) & (delay > low) & (delay < high)
     rr = np.diff(beats.onset)
-    dissociated = np.std(delay[within]) > DISSOCIATED_PR_S * WORKING_RATE and np.std(rr) < REGULAR_RR * np.mean(rr)
-    if within.mean() < 0.6 or dissociated:
+    if within.mean() < 0.6:
         return followed
-    followed[within] = last[within]
+    dissociated = np.std(delay[within]) > DISSOCIATED_PR_S * WORKING_RATE and np.std(rr) < REGULAR_RR * np.mean(rr)
+    if not dissociated:
+        followed[within] = last[within]
     return followed
 
 

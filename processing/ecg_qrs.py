@@ -27,6 +27,7 @@ class QrsSettings:
 
 
 TRAVEL_S = 0.030
+SHORTEST_QRS_S = 0.02
 LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
 
 
@@ -63,7 +64,11 @@ def global_limits(
     loud = _loudness(velocity, travel, steepest, after + 1, limit, longest, 0.0)
     offset = steepest + after - _last_quiet(loud[:, ::-1], int(settings.offset_quiet_time * WORKING_RATE))
     onset = np.where(np.isfinite(onset), onset, steepest - 0.05 * WORKING_RATE)
-    return onset, np.where(np.isfinite(offset), offset, steepest + 0.06 * WORKING_RATE)
+    offset = np.where(np.isfinite(offset), offset, steepest + 0.06 * WORKING_RATE)
+    # Each beat keeps to its side of the middle between it and its neighbour.
+    middle = (beats[:-1] + beats[1:]) // 2
+    onset[1:], offset[:-1] = np.maximum(onset[1:], middle + 1), np.minimum(offset[:-1], middle)
+    return onset, np.maximum(offset, onset + SHORTEST_QRS_S * WORKING_RATE)
 
 
 def _travel(band: np.ndarray) -> np.ndarray:

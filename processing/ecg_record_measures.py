@@ -140,7 +140,8 @@ def median_beat(delineation: Delineation, beats: BeatMeasures) -> tuple[np.ndarr
     """The median QRS complex of the usual beats, `(leads, samples)` mV, and where it lasts in each lead."""
     onset = delineation.qrs.overall[:, 0]
     duration = delineation.qrs.overall[:, 2] - onset
-    usual = np.abs(duration - np.median(duration)) <= 0.02 * WORKING_RATE
+    difference = np.abs(duration - np.median(duration))
+    usual = difference <= max(0.02 * WORKING_RATE, difference.min())
     start = np.round(onset[usual]).astype(int)
     complexes = np.median(windows(beats.level, start, int(0.26 * WORKING_RATE)), axis=1)
     last = nan_median(delineation.qrs.per_lead[:, usual, 2] - onset[usual], axis=1)
