@@ -107,7 +107,7 @@ def accuracy(records: list[MarkedEcg], some: list[MarkedEcg]) -> None:
     found = [ours(record) for record in records]
     print(f"\nLUDB, {len(records)} records x 12 leads: mean +- SD in ms")
     show(score(zip(records, found, strict=True)))
-    print("\nby rhythm group: F1 P QRS T | PPV P | SD P onset, QRS onset, QRS offset, T offset")
+    print("\nby rhythm group: F1 P QRS T | false P waves | SD P onset, QRS onset, QRS offset, T offset")
     for group, word in GROUPS.items():
         chosen = [(record, marks) for record, marks in zip(records, found, strict=True) if word in record.rhythm]
         if chosen:
@@ -136,17 +136,16 @@ def brief(result: DelineationScore) -> str:
     summary = result.summary()
     deviations = (summary[name][1] for name in ("P onset", "QRS onset", "QRS offset", "T offset"))
     rates = " ".join(f"{result.f1(wave):.3f}" for wave in WAVES)
-    return f"{rates} | {result.sensitivity_ppv('P')[1]:.3f} | {' '.join(f'{value:5.1f}' for value in deviations)}"
+    false_p = result.counts["P", "peak"][2]
+    return f"{rates} | {false_p:4d} | {' '.join(f'{value:5.1f}' for value in deviations)}"
 
 
 def show(result: DelineationScore) -> None:
     summary = result.summary()
     for wave in WAVES:
         sensitivity, ppv = result.sensitivity_ppv(wave)
-        marks = "  ".join(
-            f"{point} {summary[f'{wave} {point}'][0]:+5.1f} +- {summary[f'{wave} {point}'][1]:4.1f}"
-            for point in POINTS
-        )
+        points = ((point, *summary[f"{wave} {point}"]) for point in POINTS)
+        marks = "  ".join(f"{point} {mean:+5.1f} +- {spread:4.1f}" for point, mean, spread in points)
         print(f"  {wave:4s} F1 {result.f1(wave):.4f} (Se {sensitivity:.4f}, PPV {ppv:.4f})  {marks}")
     marks = ("P onset", "QRS onset", "QRS offset", "T offset", "PR", "QRS", "QT")
     values = "  ".join(f"{m} {summary[f'global {m}'][0]:+.1f} +- {summary[f'global {m}'][1]:.1f}" for m in marks)
@@ -209,6 +208,8 @@ def label_agreement(folder: Path, step: int) -> None:
     print("  axis in degrees, median (5 % to 95 %), by label:")
     for label in ("MID", "LAD", "ALAD", "RAD", "ARAD"):
         values = [f.qrs_axis for _, axis, f in rows if axis == label and np.isfinite(f.qrs_axis)]
+        if label in ("RAD", "ARAD"):
+            values = [value % 360 for value in values]
         if values:
             low, middle, high = np.percentile(values, [5, 50, 95])
             print(f"    {label:5s} {middle:5.0f} ({low:.0f} to {high:.0f}), n = {len(values)}")

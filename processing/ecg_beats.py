@@ -25,7 +25,7 @@ def lead_weights(qrs_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The weight is the peakiness of the slope (its 97.5 % percentile over its median, less one, at most 24); 0 for a
     lead without signal.
     """
-    steepness = np.abs(qrs_slope[:, ::2])
+    steepness = np.abs(qrs_slope[:, ::3])
     typical, steep = np.percentile(steepness, [50, STEEP_PERCENTILE], axis=1)
     peakiness = np.clip(steep / np.maximum(typical, 1e-9), 1, 25) - 1
     return np.where(steep > DEAD_SLOPE_MV_S, peakiness, 0.0), steep
@@ -58,7 +58,7 @@ def detect_beats(ecg: FilteredEcg) -> tuple[np.ndarray, np.ndarray]:
 
 def _relative_size(band: np.ndarray, peaks: np.ndarray, height: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Size of every candidate against the strong ones, 0.2 to 1.5: P and T waves are smaller than a QRS."""
-    scale = np.maximum(np.percentile(np.abs(band[:, ::2]), 99, axis=1), 1e-6).astype(np.float32)
+    scale = np.maximum(np.percentile(np.abs(band[:, ::3]), 99, axis=1), 1e-6).astype(np.float32)
     size = moving_average(np.sqrt(share @ np.square(band / scale[:, None])), 0.06)
     around = np.clip(peaks[:, None] + np.arange(-35, 36, 5), 0, len(size) - 1)
     largest = size[around].max(axis=1)

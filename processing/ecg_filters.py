@@ -63,7 +63,7 @@ def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.
     usable = np.isfinite(signal) & (np.abs(signal) < MAX_ABS_MV)
     if not usable.all():
         signal = interpolate_gaps(np.where(usable, signal, np.nan)).astype(np.float64)
-    signal = signal - np.median(signal, axis=1, keepdims=True)
+    signal = signal - np.median(signal[:, ::3], axis=1, keepdims=True)
     if sampling_rate != WORKING_RATE:
         signal = _to_working_rate(signal, sampling_rate)
     return remove_spikes(signal)
@@ -86,7 +86,7 @@ def find_spikes(signal: np.ndarray) -> np.ndarray:
     jump = np.abs(np.diff(signal, axis=1)).max(axis=0)
     before = maximum_before(jump, first=2, last=SPIKE_QUIET_SAMPLES)
     candidates = np.flatnonzero(
-        (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump))) & (jump > SPIKE_ABRUPT * before)
+        (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump[::3]))) & (jump > SPIKE_ABRUPT * before)
     )
     spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
     rate = len(spikes) * WORKING_RATE / signal.shape[1]
@@ -100,7 +100,7 @@ def maximum_before(values: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pacing spikes bridged linearly in all leads (16 ms), and their sample numbers; `signal` is `(leads, samples)`."""
+    """`signal` `(leads, samples)` with pacing spikes bridged in all leads (16 ms), and their sample numbers."""
     samples = signal.shape[1]
     if samples < WORKING_RATE // 5:
         return signal, np.zeros(0, dtype=int)
@@ -138,12 +138,30 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
     spectrum = fft.rfft(padded, length, axis=1)
     responses = _responses(length, bands or FilterBands())
     filtered = fft.irfft(spectrum * responses[:, None], length, axis=2)[:, :, pad : pad + samples]
-    return FilteredEcg(conditioned.astype(np.float32), *filtered, spikes=spikes)
+    band, slope, qrs_slope, t_band, p_band = filtered
+    return FilteredEcg(
+        signal=conditioned.astype(np.float32),
+        band=band,
+        slope=slope,
+        qrs_slope=qrs_slope,
+        t_band=t_band,
+        t_slope=_central_difference(t_band),
+        p_band=p_band,
+        p_slope=_central_difference(p_band),
+        spikes=spikes,
+    )
+
+
+def _central_difference(band: np.ndarray) -> np.ndarray:
+    """Slope in mV/s; exact enough below 25 Hz, and cheaper than another inverse FFT."""
+    slope = np.zeros_like(band)
+    slope[:, 1:-1] = (band[:, 2:] - band[:, :-2]) * np.float32(WORKING_RATE / 2)
+    return slope
 
 
 @lru_cache(maxsize=8)
 def _responses(length: int, bands: FilterBands) -> np.ndarray:
-    """Frequency responses `(7, frequencies)`: Butterworth magnitudes without phase, and their derivatives."""
+    """Frequency responses `(5, frequencies)`: Butterworth magnitudes without phase, and two derivatives."""
     frequency = np.fft.rfftfreq(length, 1 / WORKING_RATE)
     derivative = 2j * np.pi * frequency
 
@@ -157,9 +175,7 @@ def _responses(length: int, bands: FilterBands) -> np.ndarray:
     band = steady * low_pass(bands.low_pass)
     t_band, p_band = steady * low_pass(bands.t_low_pass, 2), steady * low_pass(bands.p_low_pass, 2)
     qrs = high_pass(bands.qrs_low) * low_pass(bands.qrs_high)
-    return np.stack(
-        [band, band * derivative, qrs * derivative, t_band, t_band * derivative, p_band, p_band * derivative]
-    ).astype(np.complex64)
+    return np.stack([band, band * derivative, qrs * derivative, t_band, p_band]).astype(np.complex64)
 
 
 def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:

@@ -62,7 +62,7 @@ def find_p_waves(
 
 def p_noise(ecg: FilteredEcg) -> np.ndarray:
     """What the P band leaves out, in mV per lead: the median size of the signal above it."""
-    return np.median(np.abs(ecg.band - ecg.p_band)[:, ::3], axis=1)
+    return np.median(np.abs(ecg.band[:, ::5] - ecg.p_band[:, ::5]), axis=1)
 
 
 def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) -> np.ndarray:

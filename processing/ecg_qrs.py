@@ -97,7 +97,7 @@ def lead_limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Onset and offset per lead, `(leads, beats)` samples: the lead's own steep part, drawn towards the heart's."""
     slope = np.abs(ecg.slope)
-    noise = np.percentile(slope[:, ::2], 25, axis=1)[:, None]
+    noise = np.percentile(slope[:, ::4], 25, axis=1)[:, None]
     margin, width = int(LEAD_MARGIN_S * WORKING_RATE), int(0.30 * WORKING_RATE)
     start = np.round(onset).astype(int) - margin
     window = windows(moving_average(slope, 0.006), start, width)

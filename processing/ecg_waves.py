@@ -151,7 +151,7 @@ def find_t_waves(
     )
     present = (stop - start > 0.08 * rate) & (offset.max(axis=0) < samples - 1)
     # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
-    noise = np.median(np.abs(ecg.band - ecg.t_band)[:, ::3], axis=1)[:, None]
+    noise = np.median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
     visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)
     folds = np.log(np.clip(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
     onset -= settings.t_onset_per_fold * rate * folds
