@@ -13,7 +13,7 @@ from processing.errors_gem import GemError, PlaceholderError
 from processing.feature_extraction_gem import load_ecgs
 
 
-DATA_COLUMNS = ["messages", "ecg", "image", "images"]
+DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images"]
 
 
 @dataclass
@@ -70,7 +70,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
     def _sample_modality(self) -> str:
         names = list(self.modality_mix)
-        weights = torch.tensor([self.modality_mix[name] for name in names])
+        weights = torch.tensor([float(self.modality_mix[name]) for name in names])
         return names[int(torch.multinomial(weights, 1))]
 
 

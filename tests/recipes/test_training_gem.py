@@ -1,0 +1,199 @@
+"""TRL trains a GEM: with its ECGs, on the answers alone, and not on the towers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value
+from transformers import AutoModelForImageTextToText
+from trl import SFTConfig
+
+from processing.errors_gem import GemError, PlaceholderError
+from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
+from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
+
+
+FEATURES = Features(
+    {
+        "ecg": Array2D((12, 500), "float32"),
+        "sampling_rate": Value("float32"),
+        "image": Image(),
+        "messages": List({"role": Value("string"), "content": Value("string")}),
+    }
+)
+
+
+def example(seed: int = 0, answer: str = "Sinus rhythm.") -> dict:
+    messages = [{"role": "user", "content": "Interpret this ECG."}, {"role": "assistant", "content": answer}]
+    return {"ecg": signal(seed), "sampling_rate": 500.0, "image": picture(seed), "messages": messages}
+
+
+def data(count: int) -> Dataset:
+    rows = [example(i, "Sinus rhythm." if i % 2 else "QRS duration.") for i in range(count)]
+    return Dataset.from_list(rows, features=FEATURES).with_format("numpy", columns=["ecg"], output_all_columns=True)
+
+
+def collator(**settings) -> GemDataCollator:
+    return GemDataCollator(tiny_processor(), assistant_only_loss=True, **settings)
+
+
+def test_batches_hold_every_modality_and_supervise_the_answers():
+    processor = tiny_processor()
+    batch = collator()([example(0), example(1, "Long answer. QRS duration.")])
+    assert batch["ecg_values"].shape == (2, 12, 500) and batch["pixel_values"].shape == (2, 3, 28, 28)
+    for row, answer in zip(batch["labels"], ("Sinus rhythm.", "Long answer. QRS duration."), strict=True):
+        assert processor.tokenizer.decode(row[row != -100]) == answer + "</s>"
+
+
+def test_several_rounds_and_written_placeholders():
+    rounds = {
+        "ecg": [signal(1), signal(2)],
+        "sampling_rate": 500.0,
+        "images": [],
+        "messages": [
+            {"role": "user", "content": [{"type": "ecg", "text": None}, {"type": "text", "text": "First?"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "One."}]},
+            {"role": "user", "content": [{"type": "text", "text": "And?"}, {"type": "ecg", "text": None}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "Two."}]},
+        ],
+    }
+    batch = collator()([rounds])
+    assert np.array_equal(batch["ecg_values"].numpy(), [signal(1), signal(2)])
+    supervised = batch["labels"][0][batch["labels"][0] != -100]
+    assert tiny_processor().tokenizer.decode(supervised) == "One.</s>Two.</s>"
+
+
+@pytest.mark.parametrize(
+    ("mix", "ecgs", "pictures"),
+    [({"signal": 1.0}, 4, 0), ({"image": 1.0}, 0, 4), ({"both": 1.0}, 4, 4)],
+)
+def test_modality_mix(mix, ecgs, pictures):
+    batch = collator(modality_mix=mix)([example(i) for i in range(4)])
+    assert len(batch.get("ecg_values", ())) == ecgs and len(batch.get("pixel_values", ())) == pictures
+
+
+def test_mixed_batches_keep_every_sample():
+    torch.manual_seed(0)
+    batch = collator(modality_mix={"both": 1, "signal": 1, "image": 1})([example(i) for i in range(12)])
+    assert len(batch["input_ids"]) == 12
+    assert 4 <= len(batch["ecg_values"]) < 12 and 4 <= len(batch["pixel_values"]) < 12
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "error", "message"),
+    [
+        ({"ecg": None}, {}, PlaceholderError, "No example of the batch holds an ECG"),
+        ({}, {"max_length": 18}, PlaceholderError, "no token left to learn from"),
+        ({"messages": [{"role": "user", "content": [{"type": "ecg"}, {"type": "ecg"}]}]}, {}, PlaceholderError, "more ECG blocks"),
+        ({"ecg": [signal(0), signal(1)], "messages": [{"role": "user", "content": [{"type": "ecg"}]}]}, {}, PlaceholderError, "no ECG block"),
+        ({}, {"modality_mix": {"sound": 1}}, GemError, "modality_mix"),
+    ],
+)
+def test_what_would_train_on_nothing_raises(change, settings, error, message):
+    with pytest.raises(error, match=message):
+        collator(**settings)([{**example(), **change}])
+
+
+def test_pictures_alone_need_to_be_asked_for():
+    batch = collator(image_only=True)([{**example(), "ecg": None}])
+    assert "ecg_values" not in batch and len(batch["pixel_values"]) == 1
+
+
+def trainer(folder: Path, model, **settings) -> GemSFTTrainer:
+    arguments = SFTConfig(
+        output_dir=str(folder),
+        max_steps=8,
+        per_device_train_batch_size=4,
+        learning_rate=5e-3,
+        logging_steps=1,
+        save_steps=4,
+        report_to="none",
+        bf16=False,
+        use_cpu=True,
+        gradient_checkpointing=False,
+        assistant_only_loss=True,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        seed=0,
+        **settings,
+    )
+    processor = tiny_processor()
+    return GemSFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data(16),
+        processing_class=processor,
+        data_collator=GemDataCollator(processor, assistant_only_loss=True),
+    )
+
+
+def test_sft_learns_and_leaves_the_towers_alone(tmp_path):
+    model = tiny_model()
+    freeze_towers(model)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    run = trainer(tmp_path, model)
+    run.train()
+    losses = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
+    assert losses[-1] < 0.6 * losses[0]
+    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert not any("tower" in name for name in changed)
+    for part in ("ecg_projector", "multi_modal_projector", "language_model", "lm_head"):
+        assert any(part in name for name in changed), part
+
+
+def test_training_resumes_to_the_same_weights(tmp_path):
+    model = tiny_model()
+    freeze_towers(model)
+    trainer(tmp_path, model).train()
+    expected = model.lm_head.weight.detach().clone()
+    again = tiny_model()
+    freeze_towers(again)
+    trainer(tmp_path, again).train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    torch.testing.assert_close(again.lm_head.weight.detach(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_recipe_runs_from_its_config(tmp_path):
+    config = tiny_config()
+    tiny_model(config).save_pretrained(tmp_path / "start")
+    tiny_processor(config).save_pretrained(tmp_path / "start")
+    rows = [example(i) for i in range(8)]
+    splits = {name: Dataset.from_list(rows, features=FEATURES) for name in ("train", "validation")}
+    DatasetDict(splits).save_to_disk(tmp_path / "data")
+    settings = {
+        "model_name_or_path": tmp_path / "start",
+        "dataset": tmp_path / "data",
+        "output_dir": tmp_path / "out",
+        "both": 0.5,
+        "signal": 0.25,
+        "image": 0.25,
+        "max_steps": 2,
+        "per_device_train_batch_size": 4,
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "bf16": "false",
+        "use_cpu": "true",
+        "gradient_checkpointing": "false",
+        "report_to": "none",
+    }
+    (tmp_path / "config.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    root = Path(__file__).resolve().parents[2]
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "recipes.sft", "--config", str(tmp_path / "config.yaml")],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        timeout=600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    trained = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
+    start = tiny_model(config)
+    assert not torch.equal(trained.lm_head.weight, start.lm_head.weight)
+    assert torch.equal(
+        trained.model.ecg_tower.embeddings.class_embedding, start.model.ecg_tower.embeddings.class_embedding
+    )
