@@ -14,7 +14,7 @@ from .ecg_beats import detect_beats
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_p_waves import find_p_waves
 from .ecg_qrs import QrsSettings, dominant_peaks, global_limits, lead_limits
-from .ecg_waves import WaveMarks, WaveSettings, find_t_waves
+from .ecg_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
 SHORTEST_S = 0.4  # less holds no heartbeat with its surroundings
@@ -87,6 +87,7 @@ def delineate(
     lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
+    per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
     per_lead[~live] = np.nan
     overall = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1) - shift
     return Delineation(beats, live, p_waves, lone_p, WaveMarks(per_lead, overall), t_waves, ecg)

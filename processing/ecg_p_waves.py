@@ -6,7 +6,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
-from .ecg_waves import WaveMarks, WaveSettings, limits, own_weight, pick, steadied, weighted_median
+from .ecg_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
 SEARCH_S = 0.36  # length of the window that ends with the PR segment
 ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventricular: no P wave belongs to it
@@ -55,6 +55,7 @@ def find_p_waves(
     per_lead, overall = marks.per_lead, marks.overall
     per_lead[..., 0] = steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
     per_lead[..., 2] = steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
+    per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
     per_lead[~(present & p_visible(amplitude, noise, settings) & live[:, None])] = np.nan
     overall[~present] = np.nan
     return marks
@@ -67,7 +68,7 @@ def p_noise(ecg: FilteredEcg) -> np.ndarray:
 
 def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) -> np.ndarray:
     """Whether a wave stands out of its lead's noise."""
-    return np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, 0.8 * noise[:, None])
+    return np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, settings.p_visible * noise[:, None])
 
 
 def _search(
@@ -127,7 +128,9 @@ def bound_p_waves(
     shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
     together = np.sqrt(np.mean(np.square(search.deviation[live]), axis=0))
     size = np.take_along_axis(together, search.centre[:, None], 1)[:, 0]
-    return WaveMarks(np.stack([onset, peak, offset], axis=-1) - shift, overall - shift), amplitude, size
+    marks = np.stack([onset, peak, offset], axis=-1) - shift
+    marks[..., 0], marks[..., 2] = around_peak(*np.moveaxis(marks, -1, 0))
+    return WaveMarks(marks, overall - shift), amplitude, size
 
 
 def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, settings: WaveSettings) -> np.ndarray:

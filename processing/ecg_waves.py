@@ -33,8 +33,9 @@ class WaveSettings:
     p_jitter: float = 0.004
     p_smallest: float = 0.0094
     p_noise: float = 2.0
+    p_visible: float = 0.8
     p_coherence: float = 0.352
-    p_median_coherence: float = 0.68
+    p_median_coherence: float = 0.72
     p_irregularity: float = 0.6388
     t_offset_bias: float = 0.0074
     t_usual: float = 0.2
@@ -83,7 +84,13 @@ def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray)
     top = np.take_along_axis(wave, steepest[..., None], -1)
     area = (top - wave) * (2 * reference[..., None] - index - steepest[..., None])
     between = (index > steepest[..., None]) & (index < reference[..., None])
-    return np.where(between, area, -np.inf).argmax(axis=-1)
+    return np.where(between.any(axis=-1), np.where(between, area, -np.inf).argmax(axis=-1), steepest)
+
+
+def around_peak(onset: np.ndarray, peak: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Limits that leave a lead's own peak inside, at least 4 ms from either."""
+    nearest = 0.004 * WORKING_RATE
+    return np.minimum(onset, peak - nearest), np.maximum(offset, peak + nearest)
 
 
 def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -92,7 +99,9 @@ def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def _steepest(slope: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     index = np.arange(slope.shape[-1])
-    return np.where((index >= first[..., None]) & (index <= last[..., None]), slope, -np.inf).argmax(axis=-1)
+    best = np.where((index >= first[..., None]) & (index <= last[..., None]), slope, -np.inf).argmax(axis=-1)
+    # Nothing lies between where the peak is at the window's edge.
+    return np.clip(np.where(last >= first, best, first), 0, slope.shape[-1] - 1)
 
 
 def limits(
@@ -156,6 +165,7 @@ def find_t_waves(
     folds = np.log(np.clip(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
     onset -= settings.t_onset_per_fold * rate * folds
     offset -= (settings.t_offset_bias + settings.t_offset_per_fold * folds) * rate
+    onset, offset = around_peak(onset, peak, offset)
     per_lead = np.stack([onset, peak, offset], axis=-1)
     overall[:, 2] -= settings.t_offset_bias * rate
     per_lead[~(present & visible & live[:, None])] = np.nan
@@ -183,6 +193,7 @@ def steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitte
 __all__ = [
     "WaveMarks",
     "WaveSettings",
+    "around_peak",
     "find_t_waves",
     "limits",
     "own_weight",

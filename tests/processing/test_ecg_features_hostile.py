@@ -75,6 +75,11 @@ def test_any_array_is_measured_or_found_to_have_no_beats(seed, kind, spoils, lea
     beats = len(measured.beat_times)
     assert all(values.shape == (len(signal), beats) for values in measured.sequences.values())
     assert bool(measured.note) == (beats == 0)
+    for marks in measured.waves.values():
+        known = marks[np.isfinite(marks).all(axis=-1)]
+        assert (np.diff(known, axis=-1) >= 0).all()
+    rr = measured.sequences["RR Interval 2"]
+    assert (rr[np.isfinite(rr)] > 0).all()
     json.dumps(measured.to_dict(full=True), allow_nan=False)
     assert measured.to_text(300)
 
