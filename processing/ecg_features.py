@@ -45,7 +45,7 @@ SEQUENCES = {
     "QTc Interval": 0,
 }
 WAVES = ("P", "QRS", "T")
-NOISE_LIKENESS = 0.35  # noise stays below 0.25; a single small lead of a real ECG may fall to 0.45
+NOISE_LIKENESS = 0.4  # noise stays below 0.3; a single small lead of a real ECG may fall to 0.6
 
 
 @dataclass(frozen=True, eq=False)

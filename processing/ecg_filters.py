@@ -12,6 +12,7 @@ WORKING_RATE = 500  # Hz of every array in the delineation
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
 SPIKE_ABRUPT = 5.0  # ... and by so many times what came just before
+SPIKE_OVER = 0.7  # 10 ms later nothing is as steep any more
 SPIKE_REFRACTORY_S = 0.02  # one stimulus has two or more edges
 SPIKE_MIN_RATE, SPIKE_MAX_RATE = 0.5, 6.0  # per s: fewer are electrode pops, more are noise
 SPIKE_QUIET_SAMPLES = 15  # 30 ms
@@ -84,19 +85,21 @@ def find_spikes(signal: np.ndarray) -> np.ndarray:
     A heart's own waves gather speed over several samples; a stimulus does not.
     """
     jump = np.abs(np.diff(signal, axis=1)).max(axis=0)
-    before = maximum_before(jump, first=2, last=SPIKE_QUIET_SAMPLES)
-    candidates = np.flatnonzero(
-        (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump[::3]))) & (jump > SPIKE_ABRUPT * before)
-    )
+    before = _largest(jump, -SPIKE_QUIET_SAMPLES, -2)
+    abrupt = (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump[::3]))) & (jump > SPIKE_ABRUPT * before)
+    # The steepest part of a steep QRS is still to come.
+    over = _largest(jump, 5, 10) < SPIKE_OVER * _largest(jump, 0, 4)
+    candidates = np.flatnonzero(abrupt & over)
     spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
     rate = len(spikes) * WORKING_RATE / signal.shape[1]
     return spikes if SPIKE_MIN_RATE <= rate <= SPIKE_MAX_RATE else spikes[:0]
 
 
-def maximum_before(values: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Largest of the values from `last` to `first` samples earlier; infinite where there are none."""
-    padded = np.concatenate([np.full(last, np.inf), values])
-    return np.lib.stride_tricks.sliding_window_view(padded, last - first + 1)[: len(values)].max(axis=1)
+def _largest(values: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Largest of the values `first` to `last` samples away; infinite before the ECG begins, 0 past its end."""
+    padded = np.concatenate([np.full(max(-first, 0), np.inf), values, np.zeros(max(last, 0))])
+    shifted = padded[max(first, 0) :]
+    return np.lib.stride_tricks.sliding_window_view(shifted, last - first + 1)[: len(values)].max(axis=1)
 
 
 def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -152,7 +152,7 @@ def beat_likeness(delineation: Delineation) -> float:
     """Median correlation of the beats' QRS, all live leads together, with their median QRS; 1 below three beats."""
     if len(delineation.beats) < 3:
         return 1.0
-    start = np.round(delineation.qrs.overall[:, 0]).astype(int) - int(0.04 * WORKING_RATE)
+    start = delineation.beats - int(0.1 * WORKING_RATE)
     complexes = windows(delineation.ecg.band[delineation.live], start, int(0.2 * WORKING_RATE))
     usual = np.median(complexes, axis=1)
     energy = np.einsum("lbw,lbw->b", complexes, complexes) * np.einsum("lw,lw->", usual, usual)

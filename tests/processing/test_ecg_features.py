@@ -122,6 +122,26 @@ def test_paced_beats_begin_behind_their_spike(seed):
     assert measured.p_present
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_steep_qrs_is_no_pacing_spike(seed):
+    measured = extract_features(simulate_ecg(qrs_duration=55, amplitude=1.8, noise=0.3, seed=seed).record)
+    assert len(measured.pacing_spikes) == 0 and len(measured.beat_times) > 7
+
+
+def test_marks_of_a_wave_are_in_order():
+    for arguments in (
+        {"conduction": "wpw"},
+        {"heart_rate": 150},
+        {"rhythm": "av_block_3"},
+        {"ischemia": "inferior_stemi"},
+    ):
+        measured = extract_features(simulate_ecg(**arguments, seed=3).record)
+        for wave, marks in measured.waves.items():
+            known = marks[np.isfinite(marks).all(axis=-1)]
+            assert len(known) or wave == "P"
+            assert (np.diff(known, axis=-1) > 0).all(), (arguments, wave)
+
+
 def test_diagnostic_patterns():
     measured = {
         name: extract_features(simulate_ecg(**arguments, heart_rate=66, seed=4).record)
