@@ -121,10 +121,9 @@ def bound_p_waves(
     onset, peak, offset = (search.start + mark.astype(float) for mark in (onset, peak, offset))
     weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    own_onset = own_weight(amplitude, live, settings.p_onset_own_weight, settings.p_trust)
-    own_offset = own_weight(amplitude, live, settings.p_offset_own_weight, settings.p_trust)
-    onset += (1 - own_onset) * (overall[:, 0] - onset)
-    offset += (1 - own_offset) * (overall[:, 2] - offset)
+    own = own_weight(amplitude, live, settings.p_own_weight, settings.p_trust)
+    onset += (1 - own) * (overall[:, 0] - onset)
+    offset += (1 - own) * (overall[:, 2] - offset)
     shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
     together = np.sqrt(np.mean(np.square(search.deviation[live]), axis=0))
     size = np.take_along_axis(together, search.centre[:, None], 1)[:, 0]

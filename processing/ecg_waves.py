@@ -26,8 +26,7 @@ class WaveSettings:
     p_end: float = 0.02465
     p_search: float = 0.04258
     p_reference: float = 0.0799
-    p_onset_own_weight: float = 0.9
-    p_offset_own_weight: float = 0.9
+    p_own_weight: float = 0.9
     p_trust: float = 0.2
     t_trust: float = 0.35
     p_jitter: float = 0.004
