@@ -162,7 +162,7 @@ def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, settings: WaveSetting
     if not len(coherence):
         return False
     rr = np.diff(qrs_onset)
-    variation = np.std(rr) / max(np.mean(rr), 1) if len(rr) > 1 else 0.0
+    variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
     needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
     return bool(np.median(coherence) > needed)
 
