@@ -227,14 +227,12 @@ def extract_features(
         EcgLeadError: the rows have no names, or not one each.
 
     Example:
-        ```python
         >>> from processing.ecg_simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)
         >>> round(features.heart_rate), features.rhythm_regularity
         (72, 'regular')
         >>> features.to_dict()["V2"]["QRS Duration"][:3]
         [96, 96, 95]
-        ```
     """
     if compat not in (None, "featuredb"):
         raise EcgFormatError(f"extract_features: compat={compat!r} is unknown; it is None or 'featuredb'.")
