@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Original GEM, PULSE, LLaVA and ECG-CoCa checkpoints -> ours, and fresh GEMs from parts. Every weight is accounted for."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ TEXT_MODEL_TYPES = {
 }
 # openai/clip-vit-*: (hidden, intermediate, layers, heads). The original checkpoints name their tower but do not describe it.
 OPENAI_CLIP = {"base": (768, 3072, 12, 12), "large": (1024, 4096, 24, 16)}
+MERGE_TYPES = ("flat", "spatial_unpad")
 
 
 @dataclass
@@ -274,12 +276,9 @@ def convert_original_checkpoint(
 
     tokenizer = _original_tokenizer(checkpoint, _text_config(original))
     ecg_token_id, image_token_id = add_placeholders(tokenizer)
-    unpad = original.get("mm_patch_merge_type", "flat") == "spatial_unpad"
-    anyres = original.get("image_aspect_ratio") == "anyres"
-    if not (unpad and anyres) and weights.pop("model.image_newline", None) is not None:
+    aspect_ratio, merge_type, pinpoints = _picture_layout(original, checkpoint)
+    if merge_type == "flat" and weights.pop("model.image_newline", None) is not None:
         report.drop("`image_newline`, which this picture layout does not use", ["model.image_newline"])
-    # The original writes (width, height).
-    pinpoints = [[height, width] for width, height in original["image_grid_pinpoints"]] if anyres else None
     config = GemConfig(
         text_config=_text_config(original),
         vision_config=vision_config,
@@ -290,19 +289,12 @@ def convert_original_checkpoint(
         projector_type=original.get("mm_projector_type", "linear"),
         vision_feature_layer=original.get("mm_vision_select_layer", -2),
         vision_feature_select_strategy="full" if original.get("mm_vision_select_feature") == "cls_patch" else "default",
-        image_merge_type="spatial_unpad" if unpad and anyres else "flat",
+        image_merge_type=merge_type,
         image_grid_pinpoints=pinpoints,
         tie_word_embeddings=original.get("tie_word_embeddings", False),
     )
     _save(GemForConditionalGeneration, config, weights, report, tokenizer, max_shard_size)
-    processor = build_processor(
-        config,
-        tokenizer,
-        LLAVA_V1,
-        # LLaVA's fallback for any other value is the processor's own resize and crop, which the authors call "ori".
-        image_aspect_ratio={"pad": "pad", "anyres": "anyres"}.get(original.get("image_aspect_ratio"), "ori"),
-        compat="gem",
-    )
+    processor = build_processor(config, tokenizer, LLAVA_V1, image_aspect_ratio=aspect_ratio, compat="gem")
     processor.save_pretrained(output)
     return report
 
@@ -472,6 +464,28 @@ def _text_config(original: dict[str, Any]) -> PreTrainedConfig:
     drop = {"model_type", "architectures", "transformers_version", "_name_or_path", "auto_map"}
     kept = {k: v for k, v in original.items() if k not in drop and not k.startswith(prefixes)}
     return CONFIG_MAPPING[model_type].from_dict(kept)
+
+
+def _picture_layout(original: dict[str, Any], checkpoint: Path) -> tuple[str, str, list[list[int]] | None]:
+    """`image_aspect_ratio`, `image_merge_type` and `image_grid_pinpoints` in our terms."""
+    aspect_ratio = original.get("image_aspect_ratio") or "ori"
+    merge_type = original.get("mm_patch_merge_type", "flat")
+    unknown = {
+        "image_aspect_ratio": aspect_ratio if aspect_ratio.startswith("anyres_") else None,
+        "mm_patch_merge_type": merge_type if aspect_ratio == "anyres" and merge_type not in MERGE_TYPES else None,
+        "mm_use_im_start_end": original.get("mm_use_im_start_end") or None,
+    }
+    for name, value in unknown.items():
+        if value is not None:
+            raise CheckpointError(f"{checkpoint}: `{name}={value}` in config.json is a picture layout that GEM does not have.")
+    if aspect_ratio != "anyres":
+        # LLaVA's fallback for any other value is the processor's own resize and crop, which the authors call "ori".
+        return "pad" if aspect_ratio == "pad" else "ori", "flat", None
+    pinpoints = original["image_grid_pinpoints"]
+    if isinstance(pinpoints, str):
+        pinpoints = ast.literal_eval(pinpoints)
+    # The original writes (width, height).
+    return "anyres", merge_type, [[height, width] for width, height in pinpoints]
 
 
 def _find_vision_tower(checkpoint: Path, original: dict[str, Any], given: str | Path | None) -> Path | None:
