@@ -15,6 +15,7 @@ NON_PLAIN_HEADS = {
     "logit_scale": None,
     "logits_scaling": 1.0,
     "lm_head_multiplier": 1.0,
+    "lm_head_bias": False,
 }
 # Families whose head is not plain although no config field says so.
 REFUSED_TEXT_MODELS = {
@@ -106,7 +107,7 @@ class GemConfig(PreTrainedConfig):
         vision_feature_layer (`int`, *optional*, defaults to -2): Hidden state of the image tower that is used. Later
             blocks are not built.
         vision_feature_select_strategy (`"default"` or `"full"`, *optional*, defaults to `"default"`): `"default"` drops
-            the first token (CLIP's and DINOv2's class token); use `"full"` for towers without one (SigLIP).
+            the tokens in front of the patches (class token, registers), `"full"` keeps them.
         image_merge_type (`"flat"` or `"spatial_unpad"`, *optional*, defaults to `"flat"`): How the tiles of an `anyres`
             picture are joined: one after the other, or as one grid without its padding and with `image_newline` at
             every row's end (LLaVA-1.6).
@@ -147,6 +148,13 @@ class GemConfig(PreTrainedConfig):
     image_grid_pinpoints: list | None = None
     tie_word_embeddings: bool = False
 
+    @property
+    def num_class_tokens(self) -> int:
+        """Tokens that the image tower puts in front of its patches: the class token and registers."""
+        if "siglip" in self.vision_config.model_type:
+            return 0
+        return 1 + getattr(self.vision_config, "num_register_tokens", 0)
+
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
         if not self.tie_word_embeddings and self.text_config.tie_word_embeddings:
@@ -157,8 +165,8 @@ class GemConfig(PreTrainedConfig):
         text = self.text_config
         if text.model_type in REFUSED_TEXT_MODELS:
             raise ValueError(
-                f"Text models of type `{text.model_type}` are refused: {REFUSED_TEXT_MODELS[text.model_type]}, so GEM's "
-                "plain head would give other logits than the source. Use e.g. llama, mistral, qwen3, phi3, gemma3_text."
+                f"Text models of type `{text.model_type}` are refused: {REFUSED_TEXT_MODELS[text.model_type]}, which GEM "
+                "cannot reproduce. Use e.g. llama, mistral, qwen3, phi3, gemma3_text."
             )
         for name, neutral in NON_PLAIN_HEADS.items():
             value = getattr(text, name, neutral)

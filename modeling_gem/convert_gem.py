@@ -389,7 +389,7 @@ def build_processor(
         crop_size={"height": side, "width": side},
         **image_kwargs,
     )
-    class_tokens = 1 if config.vision_feature_select_strategy == "full" and "siglip" not in vision.model_type else 0
+    class_tokens = config.num_class_tokens if config.vision_feature_select_strategy == "full" else 0
     return GemProcessor(
         image_processor,
         GemFeatureExtractor(num_samples=ecg.seq_length, compat=compat),

@@ -340,7 +340,7 @@ class GemModel(GemPreTrainedModel):
         outputs = self.vision_tower(pixel_values.to(self.vision_tower.dtype), return_dict=True, **kwargs)
         features = outputs.hidden_states[last]
         if self.config.vision_feature_select_strategy == "default":
-            features = features[:, 1:]
+            features = features[:, self.config.num_class_tokens :]
         features = self.multi_modal_projector(features)
 
         if tiles_per_image is None:

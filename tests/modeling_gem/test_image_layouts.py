@@ -1,12 +1,13 @@
 """
-Picture layouts against other people's code: transformers' CLIP, LLaVA and LLaVA-NeXT with the same weights, and LLaVA-1.6's
-own definition of `anyres`, written down here a second time with Pillow and loops.
+Picture layouts against other people's code: transformers' CLIP, LLaVA and LLaVA-NeXT with the same weights, and
+LLaVA-1.6's own definition of `anyres`, written down here a second time with Pillow and loops.
 
-LLaVA-1.6 (mm_utils.process_anyres_image, llava_arch.prepare_inputs_labels_for_multimodal, unpad_image), as rebuilt below:
-the canvas is the pinpoint (width, height) that keeps most pixels, then wastes fewest; the picture is scaled into it with
-bicubic Pillow and `ceil`, pasted into the middle (`// 2`) of black, cut into tiles row by row; the overview tile is the whole
-picture squeezed into a square, first of all tiles. After the projector the tiles are joined to one grid, the padding rows (or
-columns) go, `int(x)` deciding how many, each row gets one `image_newline`, and the overview's tokens stand in front.
+LLaVA-1.6 (mm_utils.process_anyres_image, llava_arch.prepare_inputs_labels_for_multimodal, unpad_image), as rebuilt
+below: the canvas is the pinpoint (width, height) that keeps most pixels, then wastes fewest; the picture is scaled
+into it with bicubic Pillow and `ceil`, pasted into the middle (`// 2`) of black, cut into tiles row by row; the
+overview tile is the whole picture squeezed into a square, first of all tiles. After the projector the tiles are
+joined to one grid, the padding rows (or columns) go, `int(x)` deciding how many, each row gets one
+`image_newline`, and the overview's tokens stand in front.
 """
 
 import json
@@ -42,7 +43,6 @@ from modeling_gem.modeling_gem import letterbox
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
-
 
 SIDE, GRID = 56, 4  # pixels and tokens along one tile
 PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]  # (height, width)
@@ -117,7 +117,7 @@ def original_tokens(
     tile: int,
     round_to=None,
 ) -> torch.Tensor:
-    """Projected `tiles` (tiles, tokens, hidden) of a (width, height) picture as LLaVA-1.6 orders them, token by token."""
+    """Projected `tiles` (tiles, tokens, hidden) of a (width, height) picture in LLaVA-1.6's order, token by token."""
     width, height = size
     canvas_width, canvas_height = best_canvas(width, height, pinpoints)
     grid = math.isqrt(tiles.shape[1])
