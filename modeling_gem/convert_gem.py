@@ -4,14 +4,24 @@
 import ast
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from processing.errors_gem import CheckpointError
@@ -64,6 +74,8 @@ TEXT_MODEL_TYPES = {
 # openai/clip-vit-*: (hidden, intermediate, layers, heads). The original checkpoints name their tower but do not describe it.
 OPENAI_CLIP = {"base": (768, 3072, 12, 12), "large": (1024, 4096, 24, 16)}
 MERGE_TYPES = ("flat", "spatial_unpad")
+# Weights of image models that no image tower needs, so that it does not matter whether a folder holds them.
+UNUSED_PARTS = re.compile(r"(^|\.)(head|classifier|pooler|visual_projection|text_projection|text_model|logit_scale)\b")
 
 
 @dataclass
@@ -122,7 +134,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:
         raise CheckpointError(
             f"{file}: refused, it cannot be read as plain tensors ({type(error).__name__}). A pickle may run code when "
@@ -168,6 +180,9 @@ def ecg_config_from_weights(weights: dict[str, torch.Tensor], where: str) -> Gem
     if width % ECG_HEAD_WIDTH:
         raise CheckpointError(f"{where}: an ECG tower of width {width} has no whole number of {ECG_HEAD_WIDTH}-wide heads.")
     layers = {int(match.group(1)) for key in weights if (match := re.match(r"layers\.(\d+)\.", key))}
+    needed = ("embeddings.position_embedding", "layers.0.mlp.fc1.weight")
+    if absent := [key for key in needed if key not in weights]:
+        raise CheckpointError(f"{where}: the ECG tower lacks {', '.join(absent)}.")
     projection = weights.get("projection.weight")
     return GemEcgConfig(
         hidden_size=width,
@@ -270,7 +285,7 @@ def convert_original_checkpoint(
                 f"{checkpoint}: the original takes its image tower from {original.get('mm_vision_tower')!r}, not from this "
                 "checkpoint (no `unfreeze_mm_vision_tower`). Give that CLIP model's folder with `--vision-tower DIR`."
             )
-        vision = dict(_vision_weights(vision_folder))
+        vision = _vision_weights(vision_folder, report)
         report.sources["vision_tower"] = str(vision_folder)
     weights |= {f"model.vision_tower.{key}": tensor for key, tensor in vision.items()}
 
@@ -318,15 +333,18 @@ def assemble_gem(
     """
     report = ConversionReport(str(output))
     ecg_config, tower = read_ecg_coca(ecg_encoder, report)
-    language = AutoModelForCausalLM.from_pretrained(language_model, dtype="auto")
+    language = _load_part(AutoModelForCausalLM, Path(language_model))
     head = language.get_output_embeddings()
     if getattr(head, "bias", None) is not None:
         raise CheckpointError(f"{language_model}: its language model head has a bias, which GEM's plain head would lose.")
+    if language.config.get_text_config() is not language.config:
+        raise CheckpointError(f"{language_model}: a `{language.config.model_type}` is multimodal; give a text-only model.")
     report.sources |= {"language_model": str(language_model), "vision_tower": str(vision_tower), "projectors": "new"}
     weights = {f"model.language_model.{key}": value for key, value in language.base_model.state_dict().items()}
     weights["lm_head.weight"] = head.weight.detach()
-    weights |= {f"model.ecg_tower.{key}": tensor for key, tensor in tower.items()}
-    weights |= {f"model.vision_tower.{key}": tensor for key, tensor in _vision_weights(Path(vision_tower))}
+    parts = {"ecg_tower": tower, "vision_tower": _vision_weights(Path(vision_tower), report)}
+    for name, part in parts.items():
+        weights |= {f"model.{name}.{key}": tensor.to(head.weight.dtype) for key, tensor in part.items()}
 
     tokenizer = AutoTokenizer.from_pretrained(language_model)
     tokenizer.chat_template = multimodal_chat_template(tokenizer.chat_template)
@@ -334,17 +352,20 @@ def assemble_gem(
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     ecg_token_id, image_token_id = add_placeholders(tokenizer)
     vision_config = _plain_vision_config(Path(vision_tower))
-    config = GemConfig(
-        text_config=language.config,
-        vision_config=vision_config,
-        ecg_config=ecg_config,
-        ecg_token_id=ecg_token_id,
-        image_token_id=image_token_id,
-        ecg_projector_type=ecg_projector_type,
-        projector_type=projector_type,
-        vision_feature_select_strategy="full" if "siglip" in vision_config.model_type else "default",
-        tie_word_embeddings=language.config.tie_word_embeddings,
-    )
+    try:
+        config = GemConfig(
+            text_config=language.config,
+            vision_config=vision_config,
+            ecg_config=ecg_config,
+            ecg_token_id=ecg_token_id,
+            image_token_id=image_token_id,
+            ecg_projector_type=ecg_projector_type,
+            projector_type=projector_type,
+            vision_feature_select_strategy="full" if "siglip" in vision_config.model_type else "default",
+            tie_word_embeddings=language.config.tie_word_embeddings,
+        )
+    except StrictDataclassError as error:
+        raise CheckpointError(f"{language_model}, {vision_tower}: no GEM can be made of these. {error}") from error
     if config.tie_word_embeddings:
         weights.pop("lm_head.weight")
     torch.manual_seed(seed)
@@ -408,6 +429,7 @@ def add_placeholders(tokenizer: Any) -> tuple[int, int]:
     """Gives `tokenizer` the two placeholders, left padding, and returns the ids of `<ecg>` and `<image>`."""
     tokenizer.add_special_tokens({"additional_special_tokens": ["<ecg>", "<image>"]}, replace_extra_special_tokens=False)
     tokenizer.padding_side = "left"
+    tokenizer.init_kwargs["padding_side"] = "left"  # else it is saved only where the source's file names it
     return tokenizer.convert_tokens_to_ids("<ecg>"), tokenizer.convert_tokens_to_ids("<image>")
 
 
@@ -420,7 +442,8 @@ def _save(
     max_shard_size: str = "5GB",
 ) -> None:
     """Puts memory-mapped `weights` into an empty model, which must take them all, and saves it."""
-    config.dtype = next((tensor.dtype for key, tensor in weights.items() if "layers" in key), torch.float32)
+    body = "model.language_model." if model_class is GemForConditionalGeneration else "layers."
+    config.dtype = next(tensor.dtype for key, tensor in weights.items() if key.startswith(body))
     with torch.device("meta"):
         model = model_class(config)
     unused_blocks = [p for p in model._keys_to_ignore_on_load_unexpected or [] if p != "lm_head"]
@@ -448,7 +471,11 @@ def _save(
             pad_token_id=tokenizer.pad_token_id,
             suppress_tokens=[config.ecg_token_id, config.image_token_id],
         )
+    dtype = config.dtype
     model.save_pretrained(report.output, max_shard_size=max_shard_size)
+    # Transformers wrote the type of whichever weight is first; the model is to be loaded in the language model's.
+    config.dtype = dtype
+    config.save_pretrained(report.output)
     report.converted = len(weights)
     report.num_parameters = sum(tensor.numel() for tensor in weights.values())
     report.save()
@@ -527,12 +554,34 @@ def _plain_vision_config(folder: Path) -> PreTrainedConfig:
     return config
 
 
-def _vision_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    model = AutoModel.from_pretrained(folder, dtype="auto")
+def _vision_weights(folder: Path, report: ConversionReport) -> dict[str, torch.Tensor]:
+    """The image tower's weights without any head, of a tower or of a two-tower model."""
+    model = _load_part(AutoModel, folder)
     tower = getattr(model, "vision_model", model)
-    for key, tensor in tower.state_dict().items():
-        if not key.startswith("head."):
-            yield key, tensor
+    weights = {key: tensor for key, tensor in tower.state_dict().items() if not key.startswith("head.")}
+    used = {id(tensor) for tensor in tower.state_dict(keep_vars=True).values()}
+    others = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) not in used]
+    report.drop("weights beside the image tower, which GEM does not use", others)
+    return weights
+
+
+def _load_part(auto_class: type, folder: Path) -> PreTrainedModel:
+    """A saved model whose files hold all of its weights: Transformers would make missing ones up, with a warning only."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder}: no config.json; give the folder of a saved Transformers model.")
+    for _ in read_weights(folder):  # names an absent or damaged file
+        pass
+    try:
+        model, info = auto_class.from_pretrained(folder, dtype="auto", output_loading_info=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{folder}: Transformers cannot load this model ({error}).") from error
+    missing = sorted(key for key in info["missing_keys"] if not UNUSED_PARTS.search(key))
+    leftover = sorted(key for key in info["unexpected_keys"] if not UNUSED_PARTS.search(key))
+    if missing or leftover:
+        raise CheckpointError(
+            f"{folder}: the weights do not add up. Missing: {missing or 'none'}. Leftover: {leftover or 'none'}."
+        )
+    return model
 
 
 def _image_statistics(folder: Path) -> dict[str, Any]:
