@@ -565,7 +565,7 @@ def _vision_weights(folder: Path, report: ConversionReport) -> dict[str, torch.T
     return weights
 
 
-def _load_part(auto_class: type, folder: Path) -> PreTrainedModel:
+def _load_part(auto_class: Any, folder: Path) -> PreTrainedModel:
     """A saved model whose files hold all of its weights: Transformers would make missing ones up, with a warning only."""
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: no config.json; give the folder of a saved Transformers model.")

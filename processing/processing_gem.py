@@ -123,7 +123,7 @@ class GemProcessor(ProcessorMixin):
             # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
             text = [f" {sample}" if sample.startswith(" ") else sample for sample in text]
         # Transformers hands a loose `sampling_rate` to audio, and drops loose arguments of modalities it does not know.
-        loose = {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}
+        loose = {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
         ecg_kwargs = merged["ecg_kwargs"] | loose
         source = {name: ecg_kwargs.pop(name, None) for name in ("sampling_rate", "leads", "unit")}
