@@ -1,0 +1,141 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""How good a GEM's interpretations of PTB-XL's validation fold are: values against measurements, words against labels.
+
+    python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model modeling_gem/checkpoints/gem-ecg-tiny --output scores.json
+
+The model must answer in the form that `recipes/grounded_answer.py` writes. The baseline beside every score is what a model
+that never looks at the ECG can reach: the median value, the most frequent rhythm, "normal ECG".
+"""
+
+import argparse
+import json
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import f1_score
+from tqdm import tqdm
+from transformers import pipeline
+
+import modeling_gem
+from modeling_gem import GEM_TASK
+from processing.ecg_features import extract_features
+
+from .grounded_answer import grounded_answer
+from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
+
+
+NUMBERS = {
+    "heart rate (bpm)": r"(\d+) bpm",
+    "PR (ms)": r"PR (\d+) ms",
+    "QRS (ms)": r"QRS (\d+) ms",
+    "QT (ms)": r"QT (\d+) ms",
+    "QTc (ms)": r"QTc (\d+) ms",
+    "axis (degrees)": r"Axis: (-?\d+) degrees",
+    "Sokolow-Lyon (mV)": r"Sokolow-Lyon (\d+\.\d) mV",
+}
+LEADS = {
+    "T inversion": r"T waves: inverted in ([^.]*)\.",
+    "pathological Q": r"Q waves: pathological in ([^.]*)\.",
+    "ST elevation": r"elevated in ([^(]*) \(",
+    "ST depression": r"depressed in ([^(]*) \(",
+}
+
+
+def numbers(text: str) -> dict[str, float]:
+    found = {name: re.search(pattern, text) for name, pattern in NUMBERS.items()}
+    return {name: float(match.group(1)) if match else np.nan for name, match in found.items()}
+
+
+def leads(text: str, name: str) -> set[str]:
+    match = re.search(LEADS[name], text)
+    return set(match.group(1).split(", ")) if match else set()
+
+
+def superclasses(text: str) -> set[str]:
+    impression = text.rpartition("Impression: ")[2]
+    named = (superclass for superclass, words in STATEMENTS.values() if superclass and words in impression)
+    return set(named)
+
+
+def rhythm(text: str) -> str | None:
+    start = text.removeprefix("Rhythm: ")
+    return next((words for words in RHYTHMS.values() if start.startswith(words)), None)
+
+
+def lead_f1(predicted: list[set[str]], truth: list[set[str]]) -> float:
+    """Micro F1 over all leads of all records."""
+    hits = sum(len(p & t) for p, t in zip(predicted, truth, strict=True))
+    total = sum(map(len, predicted)) + sum(map(len, truth))
+    return 2 * hits / total if total else float("nan")
+
+
+def score(answers: list[str], references: list[str]) -> dict[str, Any]:
+    """Scores of `answers` and of the blind baseline against `references`."""
+    said, truth = [numbers(text) for text in answers], [numbers(text) for text in references]
+    scores: dict[str, Any] = {}
+    for name in NUMBERS:
+        expected = np.array([row[name] for row in truth])
+        given = np.array([row[name] for row in said])
+        both = ~np.isnan(expected) & ~np.isnan(given)
+        error = np.abs(given - expected)[both]
+        if name.startswith("axis"):
+            error = np.minimum(error, 360 - error)
+        blind = np.abs(expected - np.nanmedian(expected))
+        scores[name] = {
+            "MAE": float(error.mean()) if len(error) else None,
+            "blind": float(np.nanmean(blind)),
+            "stated": float(both.sum() / max((~np.isnan(expected)).sum(), 1)),
+        }
+    rhythms = [rhythm(text) for text in references]
+    common = Counter(rhythms).most_common(1)[0][1]
+    known = [(rhythm(a), r) for a, r in zip(answers, rhythms, strict=True) if r]
+    scores["rhythm accuracy"] = {
+        "score": float(np.mean([a == r for a, r in known])),
+        "blind": common / max(len(known), 1),
+    }
+    for name in LEADS:
+        scores[f"{name} leads, F1"] = {
+            "score": lead_f1([leads(text, name) for text in answers], [leads(text, name) for text in references])
+        }
+    matrix = [[[name in superclasses(text) for name in SUPERCLASSES] for text in texts] for texts in (references, answers)]
+    per_class = f1_score(*map(np.array, matrix), average=None, zero_division=0)
+    blind = f1_score(np.array(matrix[0]), np.eye(5)[[0] * len(answers)].astype(bool), average="macro", zero_division=0)
+    scores["superclass macro F1"] = {"score": float(np.mean(per_class)), "blind": float(blind)}
+    scores["superclass F1"] = dict(zip(SUPERCLASSES, map(float, per_class), strict=True))
+    scores["well formed"] = float(np.mean([text.startswith("Rhythm: ") and "Impression: " in text for text in answers]))
+    return scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
+    parser.add_argument("--model", default=str(modeling_gem.default_checkpoint()))
+    parser.add_argument("--output", type=Path, required=True, help="JSON with scores and answers")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--limit", type=int, help="only the first records")
+    parser.add_argument("--modalities", nargs="+", default=["both", "signal", "image"])
+    arguments = parser.parse_args()
+
+    items = list(read_ptbxl(arguments.ptbxl, (VALIDATION_FOLD,)))[: arguments.limit]
+    references = [grounded_answer(extract_features(item.record), item.codes).full_text() for item in items]
+    interpret = pipeline(GEM_TASK, model=arguments.model, dtype="float32")
+    results: dict[str, Any] = {"model": arguments.model, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
+    for modality in arguments.modalities:
+        records = (item.record for item in items)
+        outputs = interpret(records, batch_size=arguments.batch_size, modality=modality, do_sample=False)
+        answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
+        results["scores"][modality] = score(answers, references)
+        results.setdefault("answers", {})[modality] = answers
+        print(modality, json.dumps(results["scores"][modality], indent=2))
+    results["references"] = references
+    temporary = arguments.output.with_suffix(".part")
+    temporary.write_text(json.dumps(results, indent=1) + "\n")
+    os.replace(temporary, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
