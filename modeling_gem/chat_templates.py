@@ -16,7 +16,7 @@ _FLATTEN = (
 # prefix that a SentencePiece tokenizer gives the first word only where no token precedes it.
 LLAVA_V1 = (
     _FLATTEN + "{{- bos_token + ' ' -}}"
-    "{%- set default_system = \"A chat between a curious human and an artificial intelligence assistant. The assistant "
+    '{%- set default_system = "A chat between a curious human and an artificial intelligence assistant. The assistant '
     "gives helpful, detailed, and polite answers to the human's questions.\" -%}"
     "{%- if messages[0]['role'] == 'system' -%}{{ flat(messages[0]['content']) + ' ' }}"
     "{%- else -%}{{ default_system + ' ' }}{%- endif -%}"

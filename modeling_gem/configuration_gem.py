@@ -7,7 +7,6 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-
 # Settings of a text config that change the logits after the linear head. GEM's head is plain, so anything but the
 # neutral value would be silently wrong.
 NON_PLAIN_HEADS = {

@@ -33,7 +33,6 @@ from .chat_templates import LLAVA_V1, multimodal_chat_template
 from .configuration_gem import GemConfig, GemEcgConfig
 from .modeling_gem import GemEcgModel, GemForConditionalGeneration
 
-
 ECG_HEAD_WIDTH = 64  # open_clip's default, which ECG-CoCa keeps: one head per 64 channels
 
 # Original names inside the signal tower -> ours; `attn.in_proj_*` is split into three.
@@ -117,7 +116,9 @@ def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
                     for key in weights.keys():  # noqa: SIM118 (not a dict)
                         yield key, weights.get_tensor(key)
             except Exception as error:
-                raise CheckpointError(f"{file}: not a readable safetensors file ({error}). Download it again.") from error
+                raise CheckpointError(
+                    f"{file}: not a readable safetensors file ({error}). Download it again."
+                ) from error
         else:
             yield from _read_pickle(file).items()
 
@@ -178,7 +179,9 @@ def ecg_config_from_weights(weights: dict[str, torch.Tensor], where: str) -> Gem
         raise CheckpointError(f"{where}: there is no ECG tower (no `conv1.weight`).")
     width, leads, patch = patch_embedding.shape
     if width % ECG_HEAD_WIDTH:
-        raise CheckpointError(f"{where}: an ECG tower of width {width} has no whole number of {ECG_HEAD_WIDTH}-wide heads.")
+        raise CheckpointError(
+            f"{where}: an ECG tower of width {width} has no whole number of {ECG_HEAD_WIDTH}-wide heads."
+        )
     layers = {int(match.group(1)) for key in weights if (match := re.match(r"layers\.(\d+)\.", key))}
     needed = ("embeddings.position_embedding", "layers.0.mlp.fc1.weight")
     if absent := [key for key in needed if key not in weights]:
@@ -210,7 +213,9 @@ def read_ecg_coca(path: str | Path, report: ConversionReport) -> tuple[GemEcgCon
         elif bare.startswith(("text.", "text_decoder.", "logit_scale")):
             other.append(key)
         else:
-            raise CheckpointError(f"{path}: `{key}` is no weight of an ECG-CoCa checkpoint (ecg., text., text_decoder.).")
+            raise CheckpointError(
+                f"{path}: `{key}` is no weight of an ECG-CoCa checkpoint (ecg., text., text_decoder.)."
+            )
     report.sources["ecg_tower"] = str(path)
     report.drop("ECG-CoCa's text tower and decoder, which GEM does not use", other)
     weights = convert_ecg_tower_weights(tower, str(path))
@@ -249,7 +254,9 @@ def convert_original_checkpoint(
     """
     checkpoint, output = Path(checkpoint), Path(output)
     if not (checkpoint / "config.json").is_file():
-        raise CheckpointError(f"{checkpoint}: no config.json; give the folder of an original GEM, PULSE or LLaVA checkpoint.")
+        raise CheckpointError(
+            f"{checkpoint}: no config.json; give the folder of an original GEM, PULSE or LLaVA checkpoint."
+        )
     original = json.loads((checkpoint / "config.json").read_text())
     report = ConversionReport(str(output))
     weights, tower, vision = {}, {}, {}
@@ -276,10 +283,14 @@ def convert_original_checkpoint(
     vision_config = _vision_config(original, vision_folder, checkpoint)
     if original.get("unfreeze_mm_vision_tower"):
         if not vision:
-            raise CheckpointError(f"{checkpoint}: the config says that the image tower was tuned, but its weights are absent.")
+            raise CheckpointError(
+                f"{checkpoint}: the config says that the image tower was tuned, but its weights are absent."
+            )
         report.sources["vision_tower"] = f"{checkpoint} (unfreeze_mm_vision_tower)"
     else:
-        report.drop("image tower inside the checkpoint, which the original ignores", [f"vision_tower.{k}" for k in vision])
+        report.drop(
+            "image tower inside the checkpoint, which the original ignores", [f"vision_tower.{k}" for k in vision]
+        )
         if vision_folder is None:
             raise CheckpointError(
                 f"{checkpoint}: the original takes its image tower from {original.get('mm_vision_tower')!r}, not from this "
@@ -303,7 +314,9 @@ def convert_original_checkpoint(
         ecg_projector_type=original.get("ecg_projector_type", "linear"),
         projector_type=original.get("mm_projector_type", "linear"),
         vision_feature_layer=original.get("mm_vision_select_layer", -2),
-        vision_feature_select_strategy="full" if original.get("mm_vision_select_feature") == "cls_patch" else "default",
+        vision_feature_select_strategy="full"
+        if original.get("mm_vision_select_feature") == "cls_patch"
+        else "default",
         image_merge_type=merge_type,
         image_grid_pinpoints=pinpoints,
         tie_word_embeddings=original.get("tie_word_embeddings", False),
@@ -336,9 +349,13 @@ def assemble_gem(
     language = _load_part(AutoModelForCausalLM, Path(language_model))
     head = language.get_output_embeddings()
     if getattr(head, "bias", None) is not None:
-        raise CheckpointError(f"{language_model}: its language model head has a bias, which GEM's plain head would lose.")
+        raise CheckpointError(
+            f"{language_model}: its language model head has a bias, which GEM's plain head would lose."
+        )
     if language.config.get_text_config() is not language.config:
-        raise CheckpointError(f"{language_model}: a `{language.config.model_type}` is multimodal; give a text-only model.")
+        raise CheckpointError(
+            f"{language_model}: a `{language.config.model_type}` is multimodal; give a text-only model."
+        )
     report.sources |= {"language_model": str(language_model), "vision_tower": str(vision_tower), "projectors": "new"}
     weights = {f"model.language_model.{key}": value for key, value in language.base_model.state_dict().items()}
     weights["lm_head.weight"] = head.weight.detach()
@@ -427,7 +444,9 @@ def build_processor(
 
 def add_placeholders(tokenizer: Any) -> tuple[int, int]:
     """Gives `tokenizer` the two placeholders, left padding, and returns the ids of `<ecg>` and `<image>`."""
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<ecg>", "<image>"]}, replace_extra_special_tokens=False)
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<ecg>", "<image>"]}, replace_extra_special_tokens=False
+    )
     tokenizer.padding_side = "left"
     tokenizer.init_kwargs["padding_side"] = "left"  # else it is saved only where the source's file names it
     return tokenizer.convert_tokens_to_ids("<ecg>"), tokenizer.convert_tokens_to_ids("<image>")
@@ -462,7 +481,9 @@ def _save(
     try:
         model.load_state_dict(weights, strict=False, assign=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{report.output}: not written, weights have other shapes than the config says: {error}") from error
+        raise CheckpointError(
+            f"{report.output}: not written, weights have other shapes than the config says: {error}"
+        ) from error
     model.tie_weights()
     if tokenizer is not None:
         model.generation_config = GenerationConfig(
@@ -504,7 +525,9 @@ def _picture_layout(original: dict[str, Any], checkpoint: Path) -> tuple[str, st
     }
     for name, value in unknown.items():
         if value is not None:
-            raise CheckpointError(f"{checkpoint}: `{name}={value}` in config.json is a picture layout that GEM does not have.")
+            raise CheckpointError(
+                f"{checkpoint}: `{name}={value}` in config.json is a picture layout that GEM does not have."
+            )
     if aspect_ratio != "anyres":
         # LLaVA's fallback for any other value is the processor's own resize and crop, which the authors call "ori".
         return "pad" if aspect_ratio == "pad" else "ori", "flat", None

@@ -170,9 +170,9 @@ class GemEcgEmbeddings(nn.Module):
 class GemPreTrainedModel(PreTrainedModel):
     config: GemConfig
     base_model_prefix = "model"
-    input_modalities = ("image", "time", "text")
+    input_modalities: tuple[str, ...] = ("image", "time", "text")
     supports_gradient_checkpointing = True
-    _no_split_modules = ["GemEcgEncoderLayer"]
+    _no_split_modules: list[str] | set[str] = ["GemEcgEncoderLayer"]
     _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True
     _supports_sdpa = True
@@ -209,7 +209,7 @@ class GemPreTrainedModel(PreTrainedModel):
     def post_init(self):
         super().post_init()
         # CLIP lists classes of its text tower, which accelerate's FSDP wrapping then misses in a vision-only model.
-        self._no_split_modules &= {type(module).__name__ for module in self.modules()}
+        self._no_split_modules = set(self._no_split_modules) & {type(module).__name__ for module in self.modules()}
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -241,7 +241,9 @@ class GemEcgModel(GemPreTrainedModel):
         self.layers = nn.ModuleList([GemEcgEncoderLayer(config) for _ in range(config.num_hidden_layers)])
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.projection = (
-            nn.Linear(config.hidden_size, config.projection_dim, bias=False) if config.projection_dim else nn.Identity()
+            nn.Linear(config.hidden_size, config.projection_dim, bias=False)
+            if config.projection_dim
+            else nn.Identity()
         )
         self.gradient_checkpointing = False
         self.post_init()
@@ -266,7 +268,7 @@ class GemProjector(nn.Module):
     def __init__(self, projector_type: str, in_features: int, out_features: int, hidden_act: str):
         super().__init__()
         self.linear_1 = nn.Linear(in_features, out_features)
-        self.act = ACT2FN[hidden_act] if projector_type == "mlp2x_gelu" else None
+        self.act = ACT2FN[hidden_act]
         self.linear_2 = nn.Linear(out_features, out_features) if projector_type == "mlp2x_gelu" else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -434,7 +436,9 @@ class GemModel(GemPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self._embed(input_ids)
         elif encoded:
-            raise ValueError("ECGs and pictures are placed by their placeholders: give `input_ids`, not `inputs_embeds`.")
+            raise ValueError(
+                "ECGs and pictures are placed by their placeholders: give `input_ids`, not `inputs_embeds`."
+            )
 
         projected = {}
         for modality in ("image", "ecg"):
@@ -599,7 +603,9 @@ def drop_unused_blocks(tower: nn.Module, feature_layer: int) -> list[str]:
     """
     num_layers = getattr(tower.config, "num_hidden_layers", None)
     if num_layers is None:
-        raise ValueError(f"Image tower `{tower.config.model_type}` has no `num_hidden_layers`: it gives no patch tokens.")
+        raise ValueError(
+            f"Image tower `{tower.config.model_type}` has no `num_hidden_layers`: it gives no patch tokens."
+        )
     if not -num_layers - 1 <= feature_layer <= num_layers:
         raise ValueError(f"`vision_feature_layer={feature_layer}` does not exist in a tower of {num_layers} blocks.")
     needed = feature_layer % (num_layers + 1)

@@ -7,7 +7,6 @@ from typing import Any
 
 from transformers import GenerationConfig, Pipeline
 
-
 GEM_TASK = "ecg-text-to-text"
 PREPROCESS_NAMES = ("question", "image", "modality", "sampling_rate", "leads", "unit")
 POSTPROCESS_NAMES = ("return_measurements", "return_page", "skip_special_tokens")

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECGs from anywhere -> `ecg_values`, the tensor that the signal tower reads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         self,
         ecgs: Any,
         sampling_rate: float | None = None,
-        leads: Iterable[str] | None = None,
+        leads: Sequence[str] | None = None,
         unit: str | None = None,
         return_mask: bool = False,
         return_records: bool = False,
@@ -120,7 +120,9 @@ class GemFeatureExtractor(FeatureExtractionMixin):
                 f"kept the first {kept:g} of {record.duration:g} s", signal=record.signal[:, : self.num_samples]
             )
         elif record.num_samples < self.num_samples:
-            record = record.changed(f"zero-padded from {record.duration:g} s to {self.num_samples / self.sampling_rate:g} s")
+            record = record.changed(
+                f"zero-padded from {record.duration:g} s to {self.num_samples / self.sampling_rate:g} s"
+            )
         peaks = np.abs(np.nan_to_num(record.signal)) > MAX_PLAUSIBLE_MV
         if peaks.any():
             limited = np.clip(record.signal, -MAX_PLAUSIBLE_MV, MAX_PLAUSIBLE_MV)
@@ -159,11 +161,13 @@ class GemFeatureExtractor(FeatureExtractionMixin):
                 f"{record.name}: the original preprocessing takes exactly {len(self.leads)} leads in file order, the "
                 f"record has {len(record.leads)}. Use `compat=None` to select and derive leads by name."
             )
-        return record.changed("as the original code: file order, no resampling", signal=record.signal[:, : self.num_samples])
+        return record.changed(
+            "as the original code: file order, no resampling", signal=record.signal[:, : self.num_samples]
+        )
 
 
 def load_ecgs(
-    ecgs: Any, sampling_rate: float | None = None, leads: Iterable[str] | None = None, unit: str | None = None
+    ecgs: Any, sampling_rate: float | None = None, leads: Sequence[str] | None = None, unit: str | None = None
 ) -> list[EcgRecord]:
     """One ECG, a list of them or nested lists -> a flat list of records.
 
@@ -179,7 +183,9 @@ def load_ecgs(
 
 def is_one_ecg(ecg: Any) -> bool:
     if isinstance(ecg, (list, tuple)):
-        return len(ecg) > 0 and np.ndim(ecg[0]) == 1 and not isinstance(ecg[0], (str, bytes)) and np.isscalar(ecg[0][0])
+        return (
+            len(ecg) > 0 and np.ndim(ecg[0]) == 1 and not isinstance(ecg[0], (str, bytes)) and np.isscalar(ecg[0][0])
+        )
     if hasattr(ecg, "ndim"):
         return ecg.ndim != 3
     return isinstance(ecg, (str, bytes, Mapping)) or hasattr(ecg, "read") or not isinstance(ecg, Iterable)

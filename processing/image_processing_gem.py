@@ -11,11 +11,10 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
     LlavaNextImageProcessorPil,
 )
 
-
 IMAGE_ASPECT_RATIOS = ("ori", "pad", "anyres")
 
 
-class GemImageProcessorKwargs(LlavaNextImageProcessorKwargs, total=False):
+class GemImageProcessorKwargs(LlavaNextImageProcessorKwargs, total=False):  # type: ignore[call-arg]
     r"""
     image_aspect_ratio (`str`, *optional*):
         `"ori"` resizes the shorter edge and crops the middle (what hangs over is lost), `"pad"` first pads to a square

@@ -33,7 +33,7 @@ class GemEcgKwargs(TypedDict, total=False):
     return_mask: bool
 
 
-class GemProcessorKwargs(ProcessingKwargs, total=False):
+class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
     ecg_kwargs: GemEcgKwargs
 
 
@@ -117,7 +117,9 @@ class GemProcessor(ProcessorMixin):
             GemError: An ECG cannot be read.
         """
         if text is None:
-            raise PlaceholderError("GEM reads ECGs through a prompt: give `text` with `<ecg>` or `<image>` placeholders.")
+            raise PlaceholderError(
+                "GEM reads ECGs through a prompt: give `text` with `<ecg>` or `<image>` placeholders."
+            )
         images, text, _, _ = self.prepare_inputs_layout(images=images, text=text)
         if self.compat == "gem":
             # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
@@ -203,13 +205,17 @@ class GemProcessor(ProcessorMixin):
             return self._load_chat(source, modality)
         if isinstance(source, dict) and "ecg" in source:
             options = {"question": question, "image": image, "modality": modality, **ecg_kwargs}
-            return self.build_conversation(source["ecg"], **(options | {k: v for k, v in source.items() if k != "ecg"}))
+            return self.build_conversation(
+                source["ecg"], **(options | {k: v for k, v in source.items() if k != "ecg"})
+            )
         if modality not in ("both", "signal", "image"):
             raise GemError(f"`modality` is 'both', 'signal' or 'image', got {modality!r}.")
         content: list[dict[str, Any]] = []
         if isinstance(source, Image.Image) or (isinstance(source, (str, Path)) and is_picture(source)):
             if modality == "signal":
-                raise PlaceholderError(f"{source}: a picture has no signal; use `modality='image'` or give the record.")
+                raise PlaceholderError(
+                    f"{source}: a picture has no signal; use `modality='image'` or give the record."
+                )
             image = source
         elif source is not None:
             record = load_ecgs(source, **ecg_kwargs)[0]
@@ -220,7 +226,9 @@ class GemProcessor(ProcessorMixin):
             if image is None and modality == "both" and self.draw_page:
                 image = self.page(record)
         if image is not None and modality != "signal":
-            content.append({"type": "image", "image": image if isinstance(image, Image.Image) else load_page_picture(image)})
+            content.append(
+                {"type": "image", "image": image if isinstance(image, Image.Image) else load_page_picture(image)}
+            )
         content.append({"type": "text", "text": question or self.default_question})
         return [{"role": "user", "content": content}]
 
@@ -258,7 +266,7 @@ class GemProcessor(ProcessorMixin):
 
     def page(self, record: EcgRecord) -> Image.Image:
         """The page that stands for `record` as a picture."""
-        size = None if self.page_size is None else tuple(self.page_size)
+        size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return Image.fromarray(np.asarray(render_ecg(record, layout=self.page_layout, size=size)))
 
     @staticmethod
@@ -288,7 +296,9 @@ class GemProcessor(ProcessorMixin):
                         records.append(record)
                     elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
                         if record is None:
-                            raise PlaceholderError("A picture block holds no picture and no ECG stands before it to draw.")
+                            raise PlaceholderError(
+                                "A picture block holds no picture and no ECG stands before it to draw."
+                            )
                         block = {"type": "image", "image": self.page(record)}
                     filled.append(block)
                 message["content"] = filled
@@ -301,11 +311,13 @@ class GemProcessor(ProcessorMixin):
     def _load_block(block: dict[str, Any]) -> EcgRecord:
         for key in ("ecg", "path"):
             if block.get(key) is not None:
-                source = {name: block.get(name) for name in ("sampling_rate", "leads", "unit")}
+                source: dict[str, Any] = {name: block.get(name) for name in ("sampling_rate", "leads", "unit")}
                 return load_ecgs(block[key], **source)[0] if key == "ecg" else load_ecg(block[key], **source)
-        raise PlaceholderError('An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.')
+        raise PlaceholderError(
+            'An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.'
+        )
 
-    def _check_counts(self, text: list[str], modality: str, given: int) -> None:
+    def _check_counts(self, text: Any, modality: str, given: int) -> None:
         token = getattr(self, f"{modality}_token")
         counts = [sample.count(token) for sample in text]
         if sum(counts) != given:
@@ -319,7 +331,7 @@ class GemProcessor(ProcessorMixin):
     def _image_lengths(self, image_inputs: Any, num_images: int) -> list[int]:
         if "image_sizes" not in image_inputs:
             return [self.num_image_tokens] * num_images
-        return [self.image_length(tuple(int(edge) for edge in size)) for size in image_inputs["image_sizes"]]
+        return [self.image_length((int(size[0]), int(size[1]))) for size in image_inputs["image_sizes"]]
 
     def image_length(self, image_size: tuple[int, int]) -> int:
         """Tokens of a picture of `(height, width)` pixels."""
@@ -348,7 +360,7 @@ class GemProcessor(ProcessorMixin):
             pieces, offsets, last, shift = [], [], 0, 0
             for match in pattern.finditer(sample):
                 start, end = match.span()
-                replacement = next(replacements[match.lastgroup])
+                replacement = next(replacements[str(match.lastgroup)])
                 if self.compat == "gem" and end < len(sample) and not pattern.match(sample, end):
                     # What the slow tokenizer's dummy prefix for the next stretch of text amounts to.
                     replacement += " "
@@ -395,7 +407,9 @@ class GemProcessor(ProcessorMixin):
 
 
 def is_chat(source: Any) -> bool:
-    return isinstance(source, (list, tuple)) and len(source) > 0 and isinstance(source[0], dict) and "role" in source[0]
+    return (
+        isinstance(source, (list, tuple)) and len(source) > 0 and isinstance(source[0], dict) and "role" in source[0]
+    )
 
 
 def content_blocks(conversation: list[dict]) -> list[dict]:

@@ -28,7 +28,6 @@ from .grounded_answer import QUESTIONS, answer_to, grounded_answer
 from .pretrain_towers import PAGE_MEAN, PAGE_STD
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 
-
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
     {
@@ -72,7 +71,9 @@ def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
     splits = {"train": TRAIN_FOLDS, "validation": (VALIDATION_FOLD,)}
     data = {
         name: Dataset.from_generator(
-            rows, features=FEATURES, gen_kwargs={"folder": ptbxl, "folds": folds, "image_size": image_size, "seed": seed}
+            rows,
+            features=FEATURES,
+            gen_kwargs={"folder": ptbxl, "folds": folds, "image_size": image_size, "seed": seed},
         )
         for name, folds in splits.items()
     }
@@ -142,7 +143,9 @@ def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, voca
         max_new_tokens=256,
     )
     model.save_pretrained(output)
-    build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(output)
+    build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(
+        output
+    )
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
 
 

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
@@ -33,21 +32,26 @@ RecordArgument = Annotated[
     Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML) or a picture of one.")
 ]
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="Model folder or Hub id. Default: the small model that comes with gem-ecg.")
+    str,
+    typer.Option("--model", "-m", help="Model folder or Hub id. Default: the small model that comes with gem-ecg."),
 ]
 
 
 @app.command()
 def interpret(
     record: RecordArgument,
-    image: Annotated[Path | None, typer.Option(help="Picture that goes with the record; else a page is drawn.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Picture that goes with the record; else a page is drawn.")
+    ] = None,
     question: Annotated[str | None, typer.Option("--question", "-q", help="What to ask about the ECG.")] = None,
     model: ModelOption = "",
     modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
     sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: text, measurements, what was done.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: text, measurements, what was done.")
+    ] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
 ) -> None:
     """Interpret an ECG: the answer streams as it is written.
@@ -85,7 +89,9 @@ def interpret(
 
 @app.command()
 def info(
-    model: Annotated[str, typer.Argument(help="Model folder or Hub id. Default: the model that comes with gem-ecg.")] = "",
+    model: Annotated[
+        str, typer.Argument(help="Model folder or Hub id. Default: the model that comes with gem-ecg.")
+    ] = "",
     trust_remote_code: Annotated[bool, typer.Option(help="Let the model bring its own code.")] = False,
 ) -> None:
     """Show what a GEM is made of: towers, projectors, language model, inputs, size."""
@@ -108,7 +114,9 @@ def info(
         table.add_column(name, justify="right" if name == "parameters" else "left")
     for name, (module, kind) in parts.items():
         parameters = list(module.parameters())
-        table.add_row(name, kind, f"{sum(p.numel() for p in parameters):,}", str(parameters[0].dtype).removeprefix("torch."))
+        table.add_row(
+            name, kind, f"{sum(p.numel() for p in parameters):,}", str(parameters[0].dtype).removeprefix("torch.")
+        )
     console.print(table)
     ecg, extractor = config.ecg_config, processor.feature_extractor
     console.print(
@@ -116,7 +124,9 @@ def info(
         f"picture: {config.vision_config.image_size} px, {processor.image_processor.image_aspect_ratio}, "
         f"{processor.num_image_tokens} tokens a tile; page layout {processor.page_layout}"
     )
-    console.print(f"preprocessing: {'as the original GEM (compat)' if processor.compat else 'by lead name, resampled'}")
+    console.print(
+        f"preprocessing: {'as the original GEM (compat)' if processor.compat else 'by lead name, resampled'}"
+    )
 
 
 @app.command()
@@ -125,7 +135,9 @@ def convert(
         Path, typer.Argument(help="Original GEM checkpoint folder, an ECG-CoCa .pt, or a saved ECG tower.")
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
-    vision_tower: Annotated[Path | None, typer.Option(help="Folder of the image tower (CLIP, SigLIP, DINOv2 ...).")] = None,
+    vision_tower: Annotated[
+        Path | None, typer.Option(help="Folder of the image tower (CLIP, SigLIP, DINOv2 ...).")
+    ] = None,
     language_model: Annotated[Path | None, typer.Option(help="Folder of a causal LM: assembles a fresh GEM.")] = None,
     ecg_projector_type: Annotated[str, typer.Option(help="Of a fresh GEM: linear or mlp2x_gelu.")] = "linear",
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file to write.")] = "5GB",
@@ -205,7 +217,9 @@ def render(
 def features(
     source: Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")],
     sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the full measurements, one JSON object per record.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the full measurements, one JSON object per record.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the waves that were found (one record).")] = None,
 ) -> None:
     """Measure intervals, axis, ST, waves: 14 sequences per lead and beat, and the record as a whole."""
@@ -265,8 +279,8 @@ def _for_each_record(source: Path, work: Any, quiet: bool = False) -> None:
         except GemError as error:
             failures.append(error)
     errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
-    for error in failures:
-        errors.print(f"[red]failed[/red] {error}", highlight=False)
+    for failure in failures:
+        errors.print(f"[red]failed[/red] {failure}", highlight=False)
     if failures:
         raise typer.Exit(1)
 
@@ -289,7 +303,13 @@ def _print_summary(summary: dict[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float)
+        else ", ".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def _save_picture(picture: Any, path: Path) -> None:

@@ -27,7 +27,6 @@ from processing.ecg_features import extract_features
 from .grounded_answer import grounded_answer
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
 
-
 NUMBERS = {
     "heart rate (bpm)": r"(\d+) bpm",
     "PR (ms)": r"PR (\d+) ms",
@@ -101,12 +100,16 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
         scores[f"{name} leads, F1"] = {
             "score": lead_f1([leads(text, name) for text in answers], [leads(text, name) for text in references])
         }
-    matrix = [[[name in superclasses(text) for name in SUPERCLASSES] for text in texts] for texts in (references, answers)]
+    matrix = [
+        [[name in superclasses(text) for name in SUPERCLASSES] for text in texts] for texts in (references, answers)
+    ]
     per_class = f1_score(*map(np.array, matrix), average=None, zero_division=0)
     blind = f1_score(np.array(matrix[0]), np.eye(5)[[0] * len(answers)].astype(bool), average="macro", zero_division=0)
     scores["superclass macro F1"] = {"score": float(np.mean(per_class)), "blind": float(blind)}
     scores["superclass F1"] = dict(zip(SUPERCLASSES, map(float, per_class), strict=True))
-    scores["well formed"] = float(np.mean([text.startswith("Rhythm: ") and "Impression: " in text for text in answers]))
+    scores["well formed"] = float(
+        np.mean([text.startswith("Rhythm: ") and "Impression: " in text for text in answers])
+    )
     return scores
 
 

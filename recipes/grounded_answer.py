@@ -9,12 +9,15 @@ from processing.ecg_features import EcgFeatures
 
 from .ptbxl import RHYTHMS, STATEMENTS
 
-
 # AHA/ACCF/HRS 2009, part VI: an elevation counts from 0.1 mV on, in V2 and V3 (normally raised) from 0.2 mV on.
 ST_LIMIT_MV = 0.1
 ST_ELEVATION_LIMIT_MV = {"V2": 0.2, "V3": 0.2}
 RHYTHMS_WITHOUT_PR = ("AFIB", "AFLT", "PACE")
-TERRITORIES = {"inferior": ("II", "III", "aVF"), "anterior": ("V1", "V2", "V3", "V4"), "lateral": ("I", "aVL", "V5", "V6")}
+TERRITORIES = {
+    "inferior": ("II", "III", "aVF"),
+    "anterior": ("V1", "V2", "V3", "V4"),
+    "lateral": ("I", "aVL", "V5", "V6"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         axis=_axis(features.qrs_axis),
         st=_st(features),
         t_wave=f"inverted in {', '.join(leads)}" if (leads := _inverted(features)) else "no inversion",
-        q_wave=f"pathological in {', '.join(features.pathological_q)}" if features.pathological_q else "not pathological",
+        q_wave=f"pathological in {', '.join(features.pathological_q)}"
+        if features.pathological_q
+        else "not pathological",
         voltage=_voltage(features),
         impression=_impression(features, codes),
     )

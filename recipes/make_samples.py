@@ -1,19 +1,19 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Writes the sample records that come with the package: simulated ECGs, no patient's.
 
-    python -m recipes.make_samples
+python -m recipes.make_samples
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import wfdb
 
 from processing.ecg_simulator import simulate_ecg
 
-
 SAMPLES = Path(__file__).resolve().parents[1] / "processing" / "samples"
-RECORDS = {
+RECORDS: dict[str, dict[str, Any]] = {
     "normal": {"heart_rate": 68, "seed": 3},
     "atrial_fibrillation": {"rhythm": "atrial_fibrillation", "heart_rate": 105, "seed": 5},
     "left_bundle_branch_block": {"conduction": "lbbb", "heart_rate": 74, "seed": 7},

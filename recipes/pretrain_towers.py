@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Teaches a small signal or image tower to see: SCP statements and measurements of PTB-XL, by the Trainer.
 
-    python -m recipes.pretrain_towers --data PTBXL --tower ecg --output outputs/ecg_tower
-    python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/vision_tower
+python -m recipes.pretrain_towers --data PTBXL --tower ecg --output outputs/ecg_tower
+python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/vision_tower
 """
 
 import argparse
@@ -19,11 +19,10 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Tra
 from modeling_gem import GemEcgConfig, GemEcgModel
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import EcgPage, render_ecg
-from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
 
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
-
 
 # Target -> (mean, standard deviation) over PTB-XL, to bring every regression to the same scale.
 RECORD_TARGETS = {
@@ -45,7 +44,9 @@ LEAD_TARGETS = {
 # constant in which a small tower finds the traces only slowly.
 PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
 # Statements of fewer training records teach nothing.
-STATEMENT_NAMES = [code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")]
+STATEMENT_NAMES = [
+    code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")
+]
 
 
 def statement_targets(item: PtbxlItem) -> np.ndarray:
@@ -69,7 +70,9 @@ class TowerWithHeads(nn.Module):
     a small tower nothing else to begin with.
     """
 
-    def __init__(self, tower: PreTrainedModel, num_statements: int, num_measurements: int, trace_shape: tuple[int, ...] = ()):
+    def __init__(
+        self, tower: PreTrainedModel, num_statements: int, num_measurements: int, trace_shape: tuple[int, ...] = ()
+    ):
         super().__init__()
         self.tower = tower
         width = tower.config.hidden_size
@@ -150,8 +153,8 @@ def trace_targets(record: EcgRecord, page: EcgPage, patch_size: int = 28, pixels
         if 0 <= start < stop <= record.num_samples:
             piece = record.signal[:, start:stop]
             targets[index] = np.stack([piece.mean(axis=1), np.ptp(piece, axis=1)], axis=-1)
-    targets = targets.reshape(width // patch_size, -1, len(record.leads), 2).transpose(0, 2, 1, 3)
-    return (targets / 0.3).clip(-5, 5)
+    per_column = targets.reshape(width // patch_size, -1, len(record.leads), 2).transpose(0, 2, 1, 3)
+    return (per_column / 0.3).clip(-5, 5)
 
 
 class SignalAugmentation:
@@ -173,7 +176,11 @@ class SignalAugmentation:
         signal = signal.gather(2, ((torch.arange(samples) + shift) % samples).expand(-1, leads, -1))
         # One gain for all leads: the ratio of leads is what the axis is read from.
         signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
-        phase = 2 * torch.pi * (torch.rand(count, leads, 1) + torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1)))
+        phase = (
+            2
+            * torch.pi
+            * (torch.rand(count, leads, 1) + torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1)))
+        )
         signal = signal + 0.05 * torch.randn(count, leads, 1) * torch.sin(phase)
         return signal * (torch.rand(count, leads, 1) > 0.05)
 
@@ -197,7 +204,9 @@ class PageAugmentation(SignalAugmentation):
         return (pages.float() * (0.9 + 0.15 * torch.rand(len(pages), 1, 1, 1))).clamp(0, 255)
 
 
-def evaluate(logits: np.ndarray, measurements: np.ndarray, labels: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+def evaluate(
+    logits: np.ndarray, measurements: np.ndarray, labels: np.ndarray, measured: np.ndarray
+) -> dict[str, float]:
     """AUC of the superclasses and of the statements that occur; mean absolute errors in ms, bpm, degrees and mV."""
     count = len(SUPERCLASSES)
     occurring = [i for i in range(count, labels.shape[1]) if labels[:, i].sum() >= 5]
@@ -292,6 +301,7 @@ def main() -> None:
 class TowerTrainer(Trainer):
     """Augments in training only."""
 
+    data_collator: Any
     eval_collator: Any = None
 
     def get_eval_dataloader(self, eval_dataset=None):

@@ -13,7 +13,6 @@ from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
 
-
 TRAIN_FOLDS, VALIDATION_FOLD = tuple(range(1, 9)), 9
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 
@@ -93,7 +92,9 @@ class PtbxlItem:
     @property
     def superclasses(self) -> set[str]:
         """Superclasses of all diagnostic statements with a likelihood above 0, as in PTB-XL's own benchmark."""
-        stated = (STATEMENTS[code][0] for code, likelihood in self.codes.items() if code in STATEMENTS and likelihood > 0)
+        stated = (
+            STATEMENTS[code][0] for code, likelihood in self.codes.items() if code in STATEMENTS and likelihood > 0
+        )
         return {superclass for superclass in stated if superclass}
 
     @property

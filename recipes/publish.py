@@ -12,7 +12,6 @@ import processing
 from modeling_gem import GEM_TASK
 from processing.errors_gem import CheckpointError
 
-
 # What loads the folder is the code in the folder, so every Auto class must be named.
 CONFIG_AUTO_MAP = {
     "AutoConfig": "configuration_gem.GemConfig",

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Supervised fine-tuning with TRL, towers frozen, on any data set with `messages`, `ecg` and optionally `image`.
 
-    python -m recipes.sft --config recipes/configs/sft_tiny.yaml
-    torchrun --nproc_per_node 2 -m recipes.sft --config recipes/configs/sft_tiny.yaml
+python -m recipes.sft --config recipes/configs/sft_tiny.yaml
+torchrun --nproc_per_node 2 -m recipes.sft --config recipes/configs/sft_tiny.yaml
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,9 @@ class GemScriptArguments:
 
     dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, or a data set for `load_dataset`."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
-    eval_split: str = field(default="validation", metadata={"help": "Split to evaluate on, if evaluation is asked for."})
+    eval_split: str = field(
+        default="validation", metadata={"help": "Split to evaluate on, if evaluation is asked for."}
+    )
     both: float = field(default=1.0, metadata={"help": "Weight of samples that keep signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of samples that keep the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of samples that keep the picture only."})

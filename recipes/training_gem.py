@@ -12,7 +12,6 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from processing.errors_gem import GemError, PlaceholderError
 from processing.feature_extraction_gem import load_ecgs
 
-
 DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images"]
 
 
@@ -36,7 +35,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
     def __post_init__(self) -> None:
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
-        self.processor = copy.copy(self.processor)
+        self.processor: Any = copy.copy(self.processor)
         self.processor.draw_page = False
         unknown = set(self.modality_mix) - {"both", "signal", "image"}
         if unknown or sum(self.modality_mix.values()) <= 0:
@@ -51,11 +50,15 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
                 "pictures alone with `image_only=True`."
             )
         if (batch["labels"] != -100).sum(dim=1).eq(0).any():
-            raise PlaceholderError("An answer has no token left to learn from: raise `max_length` or shorten the example.")
+            raise PlaceholderError(
+                "An answer has no token left to learn from: raise `max_length` or shorten the example."
+            )
         return batch
 
     def _with_placeholders(self, example: dict[str, Any]) -> dict[str, Any]:
-        records = [] if example.get("ecg") is None else load_ecgs(example["ecg"], sampling_rate=example.get("sampling_rate"))
+        records = (
+            [] if example.get("ecg") is None else load_ecgs(example["ecg"], sampling_rate=example.get("sampling_rate"))
+        )
         images = list(example.get("images") or ([example["image"]] if example.get("image") is not None else []))
         if records and images:
             kept = self._sample_modality()
@@ -105,6 +108,8 @@ def _filled(messages: list[dict[str, Any]], records: list[Any], keep_images: boo
 
 class GemSFTTrainer(SFTTrainer):
     """`SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs)."""
+
+    _signature_columns: list[str] | None
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:

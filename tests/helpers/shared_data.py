@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 

@@ -113,7 +113,9 @@ def picture(seed: int = 0, height: int = 90, width: int = 120):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 
-def chat(seed: int = 0, ecg: bool = True, image: bool = True, text: str = "Interpret this ECG.", answer: str | None = None):
+def chat(
+    seed: int = 0, ecg: bool = True, image: bool = True, text: str = "Interpret this ECG.", answer: str | None = None
+):
     content: list[dict[str, Any]] = []
     if ecg:
         content.append({"type": "ecg", "ecg": signal(seed), "sampling_rate": 500})

@@ -14,7 +14,6 @@ from modeling_gem.convert_gem import convert_ecg_coca, convert_original_checkpoi
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
 
-
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "original_f1"
 FULL = ("F1", "F3")
 MULTI_ROUND = "b"
@@ -90,7 +89,11 @@ def batch(original, names: str):
         return_assistant_tokens_mask=True,
         processor_kwargs={"padding": True, "padding_side": "right"},
     )
-    masks = torch.tensor(output.pop("assistant_masks")) if not torch.is_tensor(output["assistant_masks"]) else output.pop("assistant_masks")
+    masks = (
+        torch.tensor(output.pop("assistant_masks"))
+        if not torch.is_tensor(output["assistant_masks"])
+        else output.pop("assistant_masks")
+    )
     output["labels"] = output["input_ids"].masked_fill(masks == 0, -100)
     return output
 
@@ -173,7 +176,11 @@ def test_training_batches_labels_and_losses(original, names):
         length = int(inputs["attention_mask"][row].sum())
         ids, labels = inputs["input_ids"][row, :length].tolist(), inputs["labels"][row, :length]
         assert collapsed(ids, processor) == golden[f"{name}.train_input_ids"].tolist()
-        kept = [i for i, token in enumerate(ids) if token != processor.ecg_token_id and (ids[i - 1] != token or token != processor.image_token_id)]
+        kept = [
+            i
+            for i, token in enumerate(ids)
+            if token != processor.ecg_token_id and (ids[i - 1] != token or token != processor.image_token_id)
+        ]
         assert labels[kept].tolist() == golden[f"{name}.train_labels"].tolist()
     assert torch.equal(inputs["labels"], golden[f"batch_{names}.merged_labels"])
     assert torch.equal(inputs["attention_mask"], golden[f"batch_{names}.merged_attention_mask"].long())

@@ -161,7 +161,7 @@ def gem(merge: str = "flat", pinpoints=None):
 
 
 def llava(config_class, model_class, source, **settings):
-    """transformers' model with `source`'s image tower and projector; only the tower's unused last block stays its own."""
+    """transformers' model with the tower and projector of `source`; only the unused last block stays its own."""
     model = model_class(
         config_class(
             vision_config=vision_config(),

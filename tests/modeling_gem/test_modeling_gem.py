@@ -10,7 +10,6 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMul
 from modeling_gem import GemConfig, GemEcgConfig, GemEcgModel, GemForConditionalGeneration, GemModel
 from tests.helpers.tiny_gem import chat, signal, tiny_config, tiny_model, tiny_processor, tiny_text_config
 
-
 ECG, IMAGE, PAD = 300, 301, 0
 ECG_TOKENS, IMAGE_TOKENS = 11, 4
 
@@ -58,7 +57,9 @@ def test_ecg_tower_shapes_and_lengths():
             patch_size=patch,
             projection_dim=7,
         )
-        outputs = GemEcgModel(config)(torch.randn(2, leads, samples), output_hidden_states=True, output_attentions=False)
+        outputs = GemEcgModel(config)(
+            torch.randn(2, leads, samples), output_hidden_states=True, output_attentions=False
+        )
         assert outputs.last_hidden_state.shape == (2, samples // patch + 1, 64)
         assert outputs.pooler_output.shape == (2, 7)
         assert len(outputs.hidden_states) == 2 and torch.equal(outputs.hidden_states[-1], outputs.last_hidden_state)
@@ -67,7 +68,9 @@ def test_ecg_tower_shapes_and_lengths():
 def test_published_tower_is_the_default_config():
     with torch.device("meta"):
         tower = GemEcgModel(GemEcgConfig(projection_dim=512))
-    assert sum(parameter.numel() for parameter in tower.parameters()) == 85_989_888  # ECG-CoCa, measured on the original
+    assert (
+        sum(parameter.numel() for parameter in tower.parameters()) == 85_989_888
+    )  # ECG-CoCa, measured on the original
     assert tower.config.num_tokens == 101
 
 
@@ -279,7 +282,9 @@ def test_missing_and_unexpected_weights_raise_by_name(model, tmp_path):
     broken = {key: value for key, value in state.items() if "ecg_projector.linear_1.bias" not in key}
     broken["model.surplus.weight"] = torch.zeros(2)
     model.save_pretrained(tmp_path, state_dict=broken)
-    with pytest.raises(ValueError, match=r"ecg_projector\.linear_1\.bias.*surplus|surplus.*ecg_projector\.linear_1\.bias"):
+    with pytest.raises(
+        ValueError, match=r"ecg_projector\.linear_1\.bias.*surplus|surplus.*ecg_projector\.linear_1\.bias"
+    ):
         GemForConditionalGeneration.from_pretrained(tmp_path)
     assert GemForConditionalGeneration.from_pretrained(tmp_path, strict=False) is not None
 

@@ -51,7 +51,13 @@ def test_single_inputs(interpret, tmp_path):
 
 
 def test_batches_of_mixed_modality_equal_single_calls(interpret):
-    inputs = [record(0), picture(1), {"ecg": record(2), "modality": "signal"}, chat(3), chat(4, ecg=False, image=False)]
+    inputs = [
+        record(0),
+        picture(1),
+        {"ecg": record(2), "modality": "signal"},
+        chat(3),
+        chat(4, ecg=False, image=False),
+    ]
     expected = [interpret(source) for source in inputs]
     assert interpret(inputs, batch_size=5) == expected
     assert interpret(inputs, batch_size=2) == expected

@@ -14,7 +14,6 @@ from processing.errors_gem import CheckpointError
 from recipes.publish import add_remote_code
 from tests.helpers.tiny_gem import signal, tiny_config, tiny_model, tiny_processor
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 STRANGER = """

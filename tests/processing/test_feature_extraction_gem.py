@@ -9,7 +9,6 @@ from modeling_gem import EcgRecord, GemFeatureExtractor
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError, GemError
 
-
 MIMIC_ORDER = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
@@ -92,7 +91,9 @@ def test_gaps(extract):
     bridged = output["ecg_values"][0, 3, 99:201]
     np.testing.assert_allclose(np.diff(bridged), (bridged[-1] - bridged[0]) / 101, atol=1e-5)
     assert output["ecg_mask"].sum() == 60000 - 100
-    assert any("100 missing samples bridged linearly (most in lead aVR)" in c for c in output["ecg_records"][0].history)
+    assert any(
+        "100 missing samples bridged linearly (most in lead aVR)" in c for c in output["ecg_records"][0].history
+    )
     assert not GemFeatureExtractor(nan_policy="zero")(record)["ecg_values"][0, 3, 100:200].any()
     with pytest.raises(EcgQualityError, match="gappy: lead aVR has 100 missing samples"):
         GemFeatureExtractor(nan_policy="raise")(record)

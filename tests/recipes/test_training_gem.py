@@ -16,7 +16,6 @@ from processing.errors_gem import GemError, PlaceholderError
 from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
 
-
 FEATURES = Features(
     {
         "ecg": Array2D((12, 500), "float32"),
@@ -88,8 +87,18 @@ def test_mixed_batches_keep_every_sample():
     [
         ({"ecg": None}, {}, PlaceholderError, "No example of the batch holds an ECG"),
         ({}, {"max_length": 18}, PlaceholderError, "no token left to learn from"),
-        ({"messages": [{"role": "user", "content": [{"type": "ecg"}, {"type": "ecg"}]}]}, {}, PlaceholderError, "more ECG blocks"),
-        ({"ecg": [signal(0), signal(1)], "messages": [{"role": "user", "content": [{"type": "ecg"}]}]}, {}, PlaceholderError, "no ECG block"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "ecg"}, {"type": "ecg"}]}]},
+            {},
+            PlaceholderError,
+            "more ECG blocks",
+        ),
+        (
+            {"ecg": [signal(0), signal(1)], "messages": [{"role": "user", "content": [{"type": "ecg"}]}]},
+            {},
+            PlaceholderError,
+            "no ECG block",
+        ),
         ({}, {"modality_mix": {"sound": 1}}, GemError, "modality_mix"),
     ],
 )
