@@ -4,21 +4,29 @@
     python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
         --data outputs/tiny_data --output outputs/tiny_start
+    python -m recipes.sft --config recipes/configs/sft_tiny.yaml
+    python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
+    python -m recipes.build_tiny_gem finish --trained outputs/tiny_sft --scores outputs/scores.json \\
+        --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import torch
+import yaml
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
 from PIL import Image as PILImage
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
-from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration
+import hub_cards
+from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration, GemProcessor, default_checkpoint
 from modeling_gem.chat_templates import PLAIN
 from modeling_gem.convert_gem import build_processor
 from processing.ecg_features import extract_features
@@ -149,6 +157,43 @@ def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, voca
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
 
 
+def finish(trained: Path, scores: Path, ecg_tower: Path, vision_tower: Path, data: Path, output: Path) -> None:
+    """The trained model in bfloat16 with its processor and a card filled from the measured scores."""
+    model = GemForConditionalGeneration.from_pretrained(trained, dtype=torch.bfloat16)
+    model.save_pretrained(output)
+    GemProcessor.from_pretrained(trained).save_pretrained(output)
+    results = json.loads(scores.read_text())
+    template = jinja2.Template((Path(hub_cards.__file__).parent / "tiny_model_card.md").read_text())
+    towers = {
+        name: json.loads((path / "pretraining.json").read_text())
+        for name, path in (("ecg", ecg_tower), ("vision", vision_tower))
+    }
+    card = template.render(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        records=results["records"],
+        rows=list(card_rows(results["scores"])),
+        train_records=len(set(load_from_disk(str(data))["train"]["id"])),
+        ecg_auc=towers["ecg"]["scores"]["eval_auc_superclasses"],
+        vision_auc=towers["vision"]["scores"]["eval_auc_superclasses"],
+        steps=yaml.safe_load((Path(__file__).parent / "configs" / "sft_tiny.yaml").read_text())["max_steps"],
+    )
+    (output / "README.md").write_text(card)
+
+
+def card_rows(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[dict[str, str]]:
+    """One row per score: a mean absolute error or a share, by modality, and the blind baseline."""
+    for name, reference in scores["both"].items():
+        if not isinstance(reference, dict) or not {"MAE", "score"} & set(reference):
+            continue
+        kind = "MAE" if "MAE" in reference else "score"
+        row = {"name": f"{name}, {kind}" if kind == "MAE" else name}
+        for modality in ("both", "signal", "image"):
+            value = scores[modality][name][kind]
+            row[modality] = "-" if value is None else f"{value:.3g}"
+        row["blind"] = f"{reference['blind']:.3g}" if "blind" in reference else ""
+        yield row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(required=True, dest="verb")
@@ -160,11 +205,24 @@ def main() -> None:
     start.add_argument("--vision-tower", type=Path, required=True)
     start.add_argument("--data", type=Path, required=True)
     start.add_argument("--vocab-size", type=int, default=1024)
+    last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
+    for name in ("--trained", "--scores", "--ecg-tower", "--vision-tower", "--data"):
+        last.add_argument(name, type=Path, required=True)
+    last.add_argument("--output", type=Path, default=default_checkpoint())
     for verb in (data, start):
         verb.add_argument("--output", type=Path, required=True)
         verb.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.verb == "data":
+    if arguments.verb == "finish":
+        finish(
+            arguments.trained,
+            arguments.scores,
+            arguments.ecg_tower,
+            arguments.vision_tower,
+            arguments.data,
+            arguments.output,
+        )
+    elif arguments.verb == "data":
         build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed)
     else:
         assemble(

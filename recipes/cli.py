@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -221,26 +221,61 @@ def features(
         bool, typer.Option("--json", help="Print the full measurements, one JSON object per record.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the waves that were found (one record).")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON Lines file for a folder: all cores, resumes where it was stopped.")
+    ] = None,
 ) -> None:
-    """Measure intervals, axis, ST, waves: 14 sequences per lead and beat, and the record as a whole."""
+    """Measure intervals, axis, ST, waves: 14 sequences per lead and beat, and the record as a whole.
+
+    Example: gem features records/ --output features.jsonl
+    """
     from processing.ecg_features import extract_features
     from processing.ecg_readers import load_ecg
+
+    if output is not None:
+        _measure_all(source, output, sampling_rate)
+        return
 
     def measure(path: Path) -> None:
         record = load_ecg(path, sampling_rate=sampling_rate)
         measured = extract_features(record)
         if plot is not None:
-            measured.plot(record).savefig(plot)
-        print(json.dumps({"record": str(path), **measured.to_dict()}) if as_json else f"{path}\n{measured.to_text()}")
+            measured.plot(record, str(plot))
+        if as_json:
+            print(json.dumps({"record": str(path), **measured.to_dict(full=True)}))
+        else:
+            print(f"{path}\n{measured.to_text()}")
 
     _for_each_record(source, measure, quiet=as_json)
+
+
+def _measure_all(source: Path, output: Path, sampling_rate: float | None) -> None:
+    from processing.ecg_features_batch import extract_features_batch
+
+    load_kwargs = {"sampling_rate": sampling_rate} if sampling_rate else None
+    with Progress(console=errors) as progress:
+        task = progress.add_task("records", total=None)
+        report = extract_features_batch(
+            source if source.is_dir() else [source],
+            output,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            load_kwargs=load_kwargs,
+        )
+    errors.print(f"{report} -> {output}", highlight=False)
+    for record, reason in report.failed.items():
+        errors.print(f"[red]failed[/red] {record}: {reason}", highlight=False)
+    if report.failed:
+        raise typer.Exit(1)
 
 
 def _load(model: str, trust_remote_code: bool) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils import logging
 
     import modeling_gem
+
+    logging.disable_progress_bar()
 
     source = model or str(modeling_gem.default_checkpoint())
     processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
@@ -315,6 +350,7 @@ def _short(value: Any) -> str:
 def _save_picture(picture: Any, path: Path) -> None:
     if picture is None:
         raise typer.BadParameter("the model saw no picture (signal only)", param_hint="--save-page")
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     picture.save(temporary, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
     os.replace(temporary, path)

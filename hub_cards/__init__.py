@@ -1,0 +1,1 @@
+"""How gem-ecg looks on the Hub: card templates (jinja2)."""

@@ -1,0 +1,146 @@
+"""The `gem` command on real and broken input, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from modeling_gem import default_checkpoint
+from recipes.cli import NOT_A_DEVICE, app
+from tests.helpers.shared_data import shared_path
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "processing" / "samples"
+
+
+def gem(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """The command in a process of its own, errors and exit codes included."""
+    code = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
+        timeout=300,
+        check=False,
+    )
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"})
+
+
+@pytest.mark.parametrize("verb", ["interpret", "info", "convert", "inspect", "render", "features"])
+def test_help_teaches(verb):
+    result = invoke(verb, "--help")
+    assert result.exit_code == 0 and "Usage" in result.stdout and len(result.stdout) > 400
+
+
+def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
+    result = gem("interpret", SAMPLES / "normal.hea", "--save-page", tmp_path / "page.png")
+    assert result.returncode == 0, result.stderr
+    assert "Rhythm: " in result.stdout and "Impression: " in result.stdout
+    assert result.stdout.strip().endswith(NOT_A_DEVICE)
+    assert Image.open(tmp_path / "page.png").size == (336, 336)
+
+
+def test_interpret_as_json_with_measurements_of_the_same_record():
+    result = invoke(
+        "interpret", SAMPLES / "atrial_fibrillation.hea", "--json", "--modality", "signal", "-q", "What is the rhythm?"
+    )
+    assert result.exit_code == 0, result.output
+    output = json.loads(result.stdout)
+    assert output["question"] == "What is the rhythm?" and output["interpretation"]
+    assert output["notice"] == NOT_A_DEVICE and len(output["measurements"]["II"]["RR Interval 1"]) > 5
+
+
+def test_interpret_a_real_record():
+    record = shared_path("data/ptbxl_wfdb/records500/00000/00001_hr.hea")
+    result = invoke("interpret", record.with_suffix(""))
+    assert result.exit_code == 0 and "Impression: " in result.stdout
+
+
+def test_interpret_a_photographed_page():
+    photo = next(iter(sorted(shared_path("data/loaders/scans").glob("*.jpg"))))
+    result = invoke("interpret", photo)
+    assert result.exit_code == 0 and NOT_A_DEVICE in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.hea", None, "absent.hea"),
+        ("broken.hea", b"no header at all", "broken.hea"),
+        ("flat.npy", np.zeros((12, 5000), dtype=np.float32), "flat"),
+        ("short.npy", np.ones((12, 100), dtype=np.float32), "shorter than 1 s"),
+        ("eight.npy", np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32), "lead"),
+    ],
+)
+def test_bad_input_ends_in_one_clear_line(tmp_path, name, content, message):
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    result = gem("interpret", path, "--sampling-rate", 500)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.startswith("error:") and message in result.stderr
+
+
+def test_info_names_every_part():
+    result = invoke("info")
+    assert result.exit_code == 0
+    for part in ("ECG tower", "image tower", "shared projector", "language model", "101 tokens"):
+        assert part in result.stdout
+
+
+def test_convert_and_interpret_with_the_converted_model(tmp_path):
+    fixture = ROOT / "tests" / "fixtures" / "original_f1"
+    result = invoke("convert", fixture / "checkpoint" / "llava-gem-F1", tmp_path / "gem", "--remote-code")
+    assert result.exit_code == 0, result.output
+    assert "unfreeze_mm_vision_tower" in result.stdout and "left out: 1 weights" in result.stdout
+    assert (tmp_path / "gem" / "modeling_gem.py").is_file()
+    arguments = ("interpret", fixture / "inputs" / "rec_a.hea", "--model", tmp_path / "gem", "--max-new-tokens", 5)
+    result = invoke(*arguments, "--trust-remote-code")
+    assert result.exit_code == 0, result.output
+
+
+def test_inspect_render_and_features_of_one_record(tmp_path):
+    inspected = json.loads(invoke("inspect", SAMPLES / "normal.hea", "--json").stdout)
+    assert inspected["sampling_rate_hz"] == 500 and len(inspected["leads"]) == 12
+    assert invoke("inspect", SAMPLES / "normal.hea").exit_code == 0
+    assert invoke("render", SAMPLES / "normal.hea", tmp_path / "page.png", "--layout", "6x2").exit_code == 0
+    assert Image.open(tmp_path / "page.png").size[0] > 1000
+    measured = json.loads(invoke("features", SAMPLES / "normal.hea", "--json").stdout)
+    assert 60 < measured["II"]["Heart Rate"][1] < 76
+    result = invoke("features", SAMPLES / "normal.hea", "--plot", tmp_path / "waves.png")
+    assert result.exit_code == 0 and Image.open(tmp_path / "waves.png").size[0] > 300
+
+
+def test_folders_report_failures_and_go_on(tmp_path):
+    for name in ("normal.hea", "normal.dat"):
+        (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
+    (tmp_path / "broken.csv").write_text("not,an\necg,at\n")
+    for verb in (
+        ("inspect", tmp_path, "--json"),
+        ("features", tmp_path, "--json"),
+        ("render", tmp_path, tmp_path / "out"),
+    ):
+        result = gem(*verb)
+        assert result.returncode == 1
+        assert "1 of 2 records done" in result.stderr and "broken.csv" in result.stderr, verb
+    assert (tmp_path / "out" / "normal.png").is_file()
+
+
+def test_default_checkpoint_is_small_safe_and_carded():
+    folder = default_checkpoint()
+    weights = list(folder.glob("*.safetensors"))
+    assert 0 < sum(path.stat().st_size for path in weights) <= 40e6
+    assert not list(folder.glob("*.bin")) and (folder / "README.md").is_file()
