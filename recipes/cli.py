@@ -81,6 +81,8 @@ def interpret(
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
+    if ecg is not None:
+        console.print(_measured_line(ecg), highlight=False)
     for change in ecg.history if ecg is not None else ():
         console.print(f"[dim]{record}: {change}[/dim]")
     console.print(f"[dim]{time.perf_counter() - started:.1f} s[/dim]")
@@ -266,6 +268,19 @@ def _measure_all(source: Path, output: Path, sampling_rate: float | None) -> Non
         errors.print(f"[red]failed[/red] {record}: {reason}", highlight=False)
     if report.failed:
         raise typer.Exit(1)
+
+
+def _measured_line(ecg: Any) -> str:
+    """What the waveform itself says, beside what the model says."""
+    from processing.ecg_features import extract_features
+    from recipes.grounded_answer import milliseconds, number
+
+    measured = extract_features(ecg)
+    return (
+        f"[dim]measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
+        f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "
+        f"QTc {milliseconds(measured.qtc_bazett)}, axis {number(measured.qrs_axis)} degrees[/dim]"
+    )
 
 
 def _load(model: str, trust_remote_code: bool) -> tuple[Any, Any]:
