@@ -82,11 +82,11 @@ def interpret(
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
     if ecg is not None:
-        console.print(_measured_line(ecg), highlight=False)
+        console.print(_measured_line(ecg), soft_wrap=True, highlight=False)
     for change in ecg.history if ecg is not None else ():
-        console.print(f"[dim]{record}: {change}[/dim]")
+        console.print(f"[dim]{record}: {change}[/dim]", soft_wrap=True, highlight=False)
     console.print(f"[dim]{time.perf_counter() - started:.1f} s[/dim]")
-    console.print(f"[yellow]{NOT_A_DEVICE}[/yellow]")
+    console.print(f"[yellow]{NOT_A_DEVICE}[/yellow]", soft_wrap=True)
 
 
 @app.command()

@@ -127,7 +127,7 @@ def test_inspect_render_and_features_of_one_record(tmp_path):
 def test_folders_report_failures_and_go_on(tmp_path):
     for name in ("normal.hea", "normal.dat"):
         (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
-    (tmp_path / "broken.csv").write_text("not,an\necg,at\n")
+    (tmp_path / "broken.npy").write_bytes(b"no array")
     for verb in (
         ("inspect", tmp_path, "--json"),
         ("features", tmp_path, "--json"),
@@ -135,7 +135,7 @@ def test_folders_report_failures_and_go_on(tmp_path):
     ):
         result = gem(*verb)
         assert result.returncode == 1
-        assert "1 of 2 records done" in result.stderr and "broken.csv" in result.stderr, verb
+        assert "1 of 2 records done" in result.stderr and "broken.npy" in result.stderr, verb
     assert (tmp_path / "out" / "normal.png").is_file()
 
 
