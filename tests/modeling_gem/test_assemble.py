@@ -232,8 +232,8 @@ def test_half_precision_parts_stay_half(coca, parts, tmp_path):
     language = save_language_model(tmp_path / "language", "llama", torch.bfloat16)
     assemble_gem(coca, parts["clip"], language, tmp_path / "gem", ecg_projector_type="mlp2x_gelu")
     stored = load_file(tmp_path / "gem" / "model.safetensors")
-    assert stored["lm_head.weight"].dtype == torch.bfloat16
-    assert stored["model.ecg_projector.linear_2.weight"].dtype == torch.bfloat16
+    assert "model.ecg_projector.linear_2.weight" in stored
+    assert {weight.dtype for weight in stored.values()} == {torch.bfloat16}
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "gem")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 
