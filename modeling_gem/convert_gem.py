@@ -31,7 +31,7 @@ from processing.processing_gem import GemProcessor
 
 from .chat_templates import LLAVA_V1, multimodal_chat_template
 from .configuration_gem import GemConfig, GemEcgConfig
-from .modeling_gem import GemEcgModel, GemForConditionalGeneration
+from .modeling_gem import GemEcgModel, GemForConditionalGeneration, GemProjector
 
 ECG_HEAD_WIDTH = 64  # open_clip's default, which ECG-CoCa keeps: one head per 64 channels
 
@@ -300,13 +300,14 @@ def convert_original_checkpoint(
         report.sources["vision_tower"] = str(vision_folder)
     weights |= {f"model.vision_tower.{key}": tensor for key, tensor in vision.items()}
 
-    tokenizer = _original_tokenizer(checkpoint, _text_config(original))
+    text_config = _text_config(original)
+    tokenizer = _original_tokenizer(checkpoint, text_config)
     ecg_token_id, image_token_id = add_placeholders(tokenizer)
     aspect_ratio, merge_type, pinpoints = _picture_layout(original, checkpoint)
     if merge_type == "flat" and weights.pop("model.image_newline", None) is not None:
         report.drop("`image_newline`, which this picture layout does not use", ["model.image_newline"])
     config = GemConfig(
-        text_config=_text_config(original),
+        text_config=text_config,
         vision_config=vision_config,
         ecg_config=ecg_config,
         ecg_token_id=ecg_token_id,
@@ -397,8 +398,6 @@ def assemble_gem(
 
 def new_projector(config: GemConfig, name: str) -> dict[str, torch.Tensor]:
     """Fresh weights of one of the two projectors."""
-    from .modeling_gem import GemProjector
-
     vision_width = config.vision_config.hidden_size
     kind, widths = {
         "ecg_projector": (config.ecg_projector_type, (config.ecg_config.hidden_size, vision_width)),
@@ -465,7 +464,7 @@ def _save(
     config.dtype = next(tensor.dtype for key, tensor in weights.items() if key.startswith(body))
     with torch.device("meta"):
         model = model_class(config)
-    unused_blocks = [p for p in model._keys_to_ignore_on_load_unexpected or [] if p != "lm_head"]
+    unused_blocks = model._keys_to_ignore_on_load_unexpected or []
     unused = [key for key in weights if any(re.search(pattern, key) for pattern in unused_blocks)]
     report.drop("blocks of the image tower behind the layer that is used", unused)
     weights = {key: tensor for key, tensor in weights.items() if key not in unused}

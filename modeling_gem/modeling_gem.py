@@ -477,15 +477,15 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
+    _keys_to_ignore_on_load_unexpected: set[str] | None
 
     def __init__(self, config: GemConfig):
         super().__init__(config)
         self.model = GemModel(config)
-        self._keys_to_ignore_on_load_unexpected = [
-            pattern for pattern in self.model._keys_to_ignore_on_load_unexpected if pattern != "lm_head"
-        ]
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
+        # `post_init` took this over from the body, which has no head; here a leftover of the head must raise.
+        self._keys_to_ignore_on_load_unexpected = (self._keys_to_ignore_on_load_unexpected or set()) - {"lm_head"}
 
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head

@@ -202,7 +202,7 @@ class GemProcessor(ProcessorMixin):
             GemError: The source is none of these, cannot be read, or gives nothing to look at.
         """
         if is_chat(source):
-            return self._load_chat(source, modality)
+            return self._filled(self._with_page_blocks(source, self.draw_page and modality == "both"))
         if isinstance(source, dict) and "ecg" in source:
             options = {"question": question, "image": image, "modality": modality, **ecg_kwargs}
             return self.build_conversation(
@@ -232,21 +232,6 @@ class GemProcessor(ProcessorMixin):
         content.append({"type": "text", "text": question or self.default_question})
         return [{"role": "user", "content": content}]
 
-    def _load_chat(self, conversation: list[dict], modality: str) -> list[dict]:
-        loaded = self._with_page_blocks(conversation, self.draw_page and modality == "both")
-        return [
-            {
-                **message,
-                "content": [
-                    {"type": "ecg", "ecg": self._load_block(block)} if block["type"] == "ecg" else block
-                    for block in message["content"]
-                ]
-                if isinstance(message.get("content"), list)
-                else message.get("content"),
-            }
-            for message in loaded
-        ]
-
     @staticmethod
     def is_one_input(source: Any) -> bool:
         """Whether `build_conversation` takes `source` as it is, or it is a collection of such sources."""
@@ -256,8 +241,13 @@ class GemProcessor(ProcessorMixin):
         """The grounding features (`machine_measurements` layout) of the first ECG of a built conversation."""
         from .ecg_features import extract_features
 
-        record = next((b["ecg"] for b in content_blocks(conversation) if b["type"] == "ecg"), None)
+        record = self.record(conversation)
         return None if record is None else extract_features(record).to_dict()
+
+    @staticmethod
+    def record(conversation: list[dict]) -> EcgRecord | None:
+        """The first ECG of a built conversation."""
+        return next((b["ecg"] for b in content_blocks(conversation) if b["type"] == "ecg"), None)
 
     @staticmethod
     def picture(conversation: list[dict]) -> Image.Image | None:
@@ -283,29 +273,33 @@ class GemProcessor(ProcessorMixin):
         return paged
 
     def _multimodal_inputs_from_conversations(self, conversations, audio_loading_params, load_audio_from_video=False):
-        records: list[EcgRecord] = []
-        for conversation in conversations:
-            record = None
-            for message in conversation:
-                if not isinstance(message.get("content"), list):
-                    continue
-                filled = []
+        filled = [self._filled(conversation) for conversation in conversations]
+        images, videos, audios, extra = super()._multimodal_inputs_from_conversations(
+            filled, audio_loading_params, load_audio_from_video
+        )
+        records = [block["ecg"] for chat in filled for block in content_blocks(chat) if block["type"] == "ecg"]
+        return images, videos, audios, {**extra, **({"ecgs": records} if records else {})}
+
+    def _filled(self, conversation: list[dict]) -> list[dict]:
+        """A copy whose ECG blocks hold records, and whose empty picture blocks hold the page of the ECG before them."""
+        filled, record = [], None
+        for message in conversation:
+            if isinstance(message.get("content"), list):
+                content = []
                 for block in message["content"]:
                     if block["type"] == "ecg":
                         record = self._load_block(block)
-                        records.append(record)
+                        block = {"type": "ecg", "ecg": record}
                     elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
                         if record is None:
                             raise PlaceholderError(
                                 "A picture block holds no picture and no ECG stands before it to draw."
                             )
                         block = {"type": "image", "image": self.page(record)}
-                    filled.append(block)
-                message["content"] = filled
-        images, videos, audios, extra = super()._multimodal_inputs_from_conversations(
-            conversations, audio_loading_params, load_audio_from_video
-        )
-        return images, videos, audios, {**extra, **({"ecgs": records} if records else {})}
+                    content.append(block)
+                message = {**message, "content": content}
+            filled.append(message)
+        return filled
 
     @staticmethod
     def _load_block(block: dict[str, Any]) -> EcgRecord:

@@ -67,7 +67,7 @@ def interpret(
     if save_page is not None:
         _save_picture(processor.picture(chat), save_page)
     text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)
-    ecg = next((block["ecg"] for block in chat[0]["content"] if block["type"] == "ecg"), None)
+    ecg = processor.record(chat)
     if as_json:
         result = {
             "record": str(record),
@@ -353,13 +353,9 @@ def _print_summary(summary: dict[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float)
-        else ", ".join(map(str, value))
-        if isinstance(value, list)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _save_picture(picture: Any, path: Path) -> None:

@@ -289,6 +289,12 @@ def test_missing_and_unexpected_weights_raise_by_name(model, tmp_path):
     assert GemForConditionalGeneration.from_pretrained(tmp_path, strict=False) is not None
 
 
+def test_a_leftover_of_the_head_raises(model, tmp_path):
+    model.save_pretrained(tmp_path, state_dict=model.state_dict() | {"lm_head.bias": torch.zeros(302)})
+    with pytest.raises(ValueError, match=r"unexpected \(lm_head\.bias"):
+        GemForConditionalGeneration.from_pretrained(tmp_path)
+
+
 def test_weights_of_another_shape_raise(model, tmp_path):
     model.save_pretrained(tmp_path)
     config = GemConfig.from_pretrained(tmp_path)

@@ -69,3 +69,4 @@ def test_measurements_and_page_on_request(interpret):
     output = interpret(record(), return_measurements=True, return_page=True)
     assert isinstance(output["page"], Image.Image) and output["measurements"] is not None
     assert interpret(picture(), return_measurements=True)["measurements"] is None
+    assert isinstance(interpret(chat(image=False), return_page=True)["page"], Image.Image)
