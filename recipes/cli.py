@@ -367,6 +367,9 @@ def _save_picture(picture: Any, path: Path) -> None:
     os.replace(temporary, path)
 
 
+# Verbs with a file of their own.
+
+
 def main() -> None:
     """Runs the command; errors a user can cause end in one red line instead of a traceback."""
     from processing.errors_gem import GemError
