@@ -29,6 +29,10 @@ class MissingDependencyError(GemError):
     """An optional library is needed for this file; the message names the extra to install."""
 
 
+class TeacherError(GemError):
+    """A teacher, a judge or the endpoint behind it gave no usable answer, or may not be asked."""
+
+
 __all__ = [
     "CheckpointError",
     "EcgFormatError",
@@ -37,4 +41,5 @@ __all__ = [
     "GemError",
     "MissingDependencyError",
     "PlaceholderError",
+    "TeacherError",
 ]
