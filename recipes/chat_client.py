@@ -238,8 +238,7 @@ class ChatClient:
                 raw = await self._attempt(body)
             except ChatFailure as failure:
                 # An attempt that timed out or broke off may have been charged: it stays counted in full.
-                charged = failure.kind in ("timeout", "connection", "malformed")
-                self._settle(reserved, None if charged else 0.0)
+                self._settle(reserved, None if failure.maybe_charged else 0.0)
                 pause = self._pause_after(failure, attempt)
                 if pause is None:
                     raise
@@ -276,12 +275,16 @@ class ChatClient:
         try:
             response = await self._lane()[0].chat.completions.with_raw_response.create(**body)
             return raw_reply(response.text, body, self.settings)
-        except openai.APITimeoutError as error:
-            raise ChatFailure("timeout", self._said(f"no answer within {self.settings.timeout:g} s")) from error
         except openai.APIStatusError as error:
             raise self._refused(error) from error
-        except openai.APIConnectionError as error:
-            raise ChatFailure("connection", self._said(f"cannot be reached ({error.__cause__ or error})")) from error
+        except openai.APIConnectionError as error:  # a time limit is one of them
+            cause = error.__cause__ or error
+            arrived = type(cause).__name__ not in ("ConnectError", "ConnectTimeout", "PoolTimeout")
+            if isinstance(error, openai.APITimeoutError):
+                kind, what = "timeout", f"no answer within {self.settings.timeout:g} s"
+            else:
+                kind, what = "connection", f"{'broke off' if arrived else 'cannot be reached'} ({cause})"
+            raise ChatFailure(kind, self._said(what), maybe_charged=arrived) from error
 
     def _refused(self, error: openai.APIStatusError) -> ChatFailure:
         status = error.status_code

@@ -50,6 +50,7 @@ class ChatFailure(TeacherError):
     - `budget`, `quota`, `authentication`, `not_found`, `storage`: no request can succeed, the run stops.
 
     `text` and `usage`: of an answer that came. `retry_after`: seconds that the endpoint asks to wait.
+    `maybe_charged`: the request arrived and no answer came; the endpoint may charge it all the same.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class ChatFailure(TeacherError):
         text: str = "",
         cached: bool = False,
         retry_after: float | None = None,
+        maybe_charged: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind, self.text, self.cached = kind, text, cached
         self.usage = usage or ChatUsage()
         self.retry_after = retry_after
+        self.maybe_charged = maybe_charged
 
     @property
     def fatal(self) -> bool:

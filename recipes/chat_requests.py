@@ -77,7 +77,9 @@ def raw_reply(response: str | Mapping[str, Any], body: Mapping[str, Any], settin
         text = message.get("content") or ""
     except (json.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
         raise ChatFailure(
-            "malformed", f"{settings.url} ({settings.model}): no chat completion came back: {str(response)[:120]!r}"
+            "malformed",
+            f"{settings.url} ({settings.model}): no chat completion came back: {str(response)[:120]!r}",
+            maybe_charged=True,
         ) from error
     counted = completion.get("usage") or {}
     estimated = "prompt_tokens" not in counted

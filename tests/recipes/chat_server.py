@@ -40,6 +40,11 @@ class Raw:
 Reply = Answer | Status | Raw
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the default of 5 turns away clients that open many connections at once
+    daemon_threads = True
+
+
 class ChatServer:
     """
     Answers every request with the next reply of `script`, the last one again and again; or with what `script(body)` gives.
@@ -59,8 +64,7 @@ class ChatServer:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def __enter__(self) -> "ChatServer":

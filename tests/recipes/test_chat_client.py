@@ -109,9 +109,12 @@ def test_retry_after_is_kept_by_all_requests():
     ],
 )
 def test_lasting_trouble_has_a_name(reply, kind, message):
-    with ChatServer([reply]) as server, client_of(server, max_retries=1, timeout=0.2) as client:
-        with pytest.raises(ChatFailure, match=message) as failure:
-            client.complete_now(HELLO)
+    with (
+        ChatServer([reply]) as server,
+        client_of(server, max_retries=1, timeout=0.2) as client,
+        pytest.raises(ChatFailure, match=message) as failure,
+    ):
+        client.complete_now(HELLO)
     assert failure.value.kind == kind
 
 
@@ -131,9 +134,8 @@ def test_schema_is_sent_and_checked():
 
 @pytest.mark.parametrize("text", ["no json", '{"score": ', '{"score": "three"}', "[1]"])
 def test_broken_json_is_named(text):
-    with ChatServer([Answer(text)]) as server, client_of(server) as client:
-        with pytest.raises(ChatFailure) as failure:
-            client.complete_now(HELLO, SCHEMA)
+    with ChatServer([Answer(text)]) as server, client_of(server) as client, pytest.raises(ChatFailure) as failure:
+        client.complete_now(HELLO, SCHEMA)
     assert failure.value.kind == "invalid_json" and failure.value.text == text
 
 
@@ -152,9 +154,12 @@ def test_servers_without_schemas_are_asked_in_words(accepted):
 
 
 def test_a_bad_request_says_what_the_server_said_first():
-    with ChatServer([Status(400, "context length exceeded")]) as server, client_of(server) as client:
-        with pytest.raises(ChatFailure, match="context length exceeded"):
-            client.complete_now(HELLO, SCHEMA)
+    with (
+        ChatServer([Status(400, "context length exceeded")]) as server,
+        client_of(server) as client,
+        pytest.raises(ChatFailure, match="context length exceeded"),
+    ):
+        client.complete_now(HELLO, SCHEMA)
 
 
 def test_complete_all_bounds_what_is_under_way_and_reads_lazily():
@@ -165,13 +170,13 @@ def test_complete_all_bounds_what_is_under_way_and_reads_lazily():
             taken.append(number)
             yield number, chat(number)
 
-    with ChatServer(lambda body: Answer(body["messages"][0]["content"], seconds=0.02)) as server:
-        with client_of(server, max_concurrency=4) as client:
-            results = client.complete_all(requests(), progress=lambda totals: seen.append(totals.replies))
-            seen: list[int] = []
-            first = next(results)
-            assert len(taken) == 4
-            answers = dict([first, *results])
+    seen: list[int] = []
+    server = ChatServer(lambda body: Answer(body["messages"][0]["content"], seconds=0.02))
+    with server, client_of(server, max_concurrency=4) as client:
+        results = client.complete_all(requests(), progress=lambda totals: seen.append(totals.replies))
+        first = next(results)
+        assert len(taken) == 4
+        answers = dict([first, *results])
     assert {key: reply.text for key, reply in answers.items()} == {n: f"Question {n}" for n in range(20)}
     assert 2 <= server.most_at_once <= 4 and seen[-1] == 20
 
@@ -186,9 +191,12 @@ def test_one_failure_does_not_stop_the_rest():
 
 
 def test_a_wrong_key_stops_at_once():
-    with ChatServer([Status(401)]) as server, client_of(server, max_concurrency=2) as client:
-        with pytest.raises(ChatFailure, match="check the key"):
-            list(client.complete_all((n, chat(n)) for n in range(100)))
+    with (
+        ChatServer([Status(401)]) as server,
+        client_of(server, max_concurrency=2) as client,
+        pytest.raises(ChatFailure, match="check the key"),
+    ):
+        list(client.complete_all((n, chat(n)) for n in range(100)))
     assert server.count <= 4
 
 
