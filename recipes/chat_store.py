@@ -124,11 +124,6 @@ class ChatStore:
             )
             return row.lastrowid
 
-    def charge(self, usd: float, model: str) -> None:
-        """Enters money that was spent, such as on a batch."""
-        with self._transaction() as base:
-            base.execute("INSERT INTO spending (run, model, usd, open) VALUES (?, ?, ?, 0)", (self._run, model, usd))
-
     def settle(self, reserved: int, usd: float | None = None) -> None:
         """Closes what was set aside: at `usd`, or at its full sum where the endpoint may have charged it."""
         with self._transaction() as base:

@@ -1,0 +1,73 @@
+"""Batch files: what is exported is what the endpoint gets, what is imported is not asked again."""
+
+import json
+
+import pytest
+
+from recipes import chat_batch
+from recipes.chat_batch import export_batch, import_batch
+from recipes.chat_client import ChatClient, ChatSettings
+from tests.recipes.chat_server import Answer, ChatServer, completion
+
+PRICES = {"price_per_million_input": 1.0, "price_per_million_output": 10.0}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+def requests(count: int):
+    return [(n, [{"role": "user", "content": f"Question {n}"}]) for n in range(count)]
+
+
+def line(key: str, answer: Answer, status: int = 200) -> str:
+    return json.dumps(
+        {"custom_id": key, "response": {"status_code": status, "body": completion(answer)}, "error": None}
+    )
+
+
+def test_there_and_back(tmp_path):
+    with ChatServer([Answer('{"a": 1}')]) as server:
+        settings = ChatSettings("m", base_url=server.url, cache_dir=tmp_path, extra_body={"top_p": 1}, **PRICES)
+        with ChatClient(settings) as client:
+            client.complete_now(requests(1)[0][1], SCHEMA)
+            export = export_batch(client, requests(4), tmp_path / "batch.jsonl", SCHEMA)
+            assert (export.requests, export.cached) == (3, 1) and export.usd_at_most > 3 * 0.01
+            lines = [json.loads(text) for text in export.files[0].read_text().splitlines()]
+            sent = {**server.requests[0], "messages": requests(2)[1][1]}
+            assert lines[0]["body"] == sent and lines[0]["url"] == "/v1/chat/completions"
+            keys = [item["custom_id"] for item in lines]
+            assert all(len(key) <= 64 for key in keys)
+            results = [
+                line(keys[0], Answer('{"a": 5}', usage=(100, 10))),
+                line(keys[1], Answer("no"), status=500),
+                json.dumps({"custom_id": keys[2], "response": None, "error": {"message": "expired"}}),
+            ]
+            (tmp_path / "output.jsonl").write_text("\n".join(results) + "\n")
+            before = client.store.spent()
+            for _ in range(2):
+                imported = import_batch(client, tmp_path / "output.jsonl")
+                assert imported.stored == 1 and set(imported.failed) == set(keys[1:])
+                assert "expired" in imported.failed[keys[2]]
+                assert client.store.spent() - before == pytest.approx((100 + 100) * 1e-6 / 2)
+            reply = client.complete_now(requests(2)[1][1], SCHEMA)
+        assert reply.cached and reply.parsed == {"a": 5} and server.count == 1
+
+
+def test_large_exports_are_split(tmp_path, monkeypatch):
+    monkeypatch.setattr(chat_batch, "MAX_REQUESTS", 3)
+    with ChatClient(ChatSettings("m")) as client:
+        export = export_batch(client, [*requests(7), *requests(7)], tmp_path / "b.jsonl")
+    assert [file.name for file in export.files] == ["b.jsonl", "b-2.jsonl", "b-3.jsonl"]
+    assert sum(len(file.read_text().splitlines()) for file in export.files) == export.requests == 7
+    assert export.usd_at_most is None
+
+
+def test_the_budget_holds_for_batches(tmp_path):
+    settings = ChatSettings("m", budget_usd=0.02, **PRICES)
+    with ChatClient(settings) as client, pytest.raises(ValueError, match="Raise budget_usd"):
+        export_batch(client, requests(3), tmp_path / "b.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_file_is_refused(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"answer": 1}\n')
+    with ChatClient(ChatSettings("m")) as client, pytest.raises(ValueError, match=r"x\.jsonl, line 1"):
+        import_batch(client, tmp_path / "x.jsonl")
