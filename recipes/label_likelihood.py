@@ -1,0 +1,201 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Closed-set answers by likelihood: how probable does a GEM find each label as its answer? Graded, so AUCs are real ones.
+
+conversations = [processor.build_conversation(record, question="What is the diagnosis?") for record in records]
+scores = label_log_likelihoods(model, processor, conversations, ["normal ECG", "inferior myocardial infarction"])
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from processing.errors_gem import GemError
+
+Chat = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Tails:
+    """Labels as tokens behind what all of them share with the prompt. `dropped`: last tokens of the prompt that are not shared."""
+
+    tokens: list[list[int]]
+    dropped: int
+
+
+@torch.inference_mode()
+def label_log_likelihoods(
+    model: Any,
+    processor: Any,
+    conversations: Sequence[Chat],
+    labels: Sequence[str],
+    batch_size: int = 16,
+    answer_prefix: str = "",
+    normalize: bool = False,
+    negations: Sequence[str] | None = None,
+) -> np.ndarray:
+    """
+    log P(label | ECG, question, answer_prefix), in nats. The prompt runs once per record; its keys and values are shared by
+    all labels. The text is tokenised as one piece, so a label that merges with the end of the prefix (" normal") counts right.
+
+    Args:
+        conversations: Chats of `processor.build_conversation`, ending with the user's turn. None gets a page drawn here.
+        labels: What the answer might say.
+        batch_size: Rows per forward pass: records while prompts are read, records x labels behind them.
+        answer_prefix: How the answer begins, before every label, e.g. `"Rhythm: "`.
+        normalize: Mean per token instead of the sum, for labels of unequal length.
+        negations: One per label: the result is log P(label) - log P(negation), the log odds of a yes/no slot.
+
+    Returns:
+        float64 (conversations, labels).
+
+    Raises:
+        GemError: No labels, an empty one, or as many negations as labels are not given.
+    """
+    _check(labels, negations, batch_size)
+    texts = list(dict.fromkeys([*labels, *(negations or ())]))
+    scores = np.full((len(conversations), len(texts)), np.nan)
+    for prompt, rows in _by_prompt(processor, conversations, answer_prefix).items():
+        tails = _tails(processor, conversations[rows[0]], prompt, answer_prefix, texts)
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            chats = [_answered(conversations[row], answer_prefix) for row in batch]
+            inputs = _tensors(processor, chats, bool(answer_prefix)).to(model.device)
+            scores[batch] = _score_batch(model, inputs, tails, batch_size)
+        if normalize:
+            scores[rows] /= np.array([len(tail) for tail in tails.tokens])
+    chosen = scores[:, [texts.index(label) for label in labels]]
+    return chosen if negations is None else chosen - scores[:, [texts.index(text) for text in negations]]
+
+
+def _check(labels: Sequence[str], negations: Sequence[str] | None, batch_size: int) -> None:
+    if isinstance(labels, str) or not labels or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise GemError(f"`labels` is a list of non-empty strings, got {labels!r}.")
+    if negations is not None and len(negations) != len(labels):
+        raise GemError(f"{len(labels)} labels need as many negations, got {len(negations)}.")
+    if batch_size < 1:
+        raise GemError(f"`batch_size` is at least 1, got {batch_size}.")
+
+
+def _answered(conversation: Chat, answer: str) -> Chat:
+    """The chat with the beginning of an answer; content in blocks if the chat's own is."""
+    if not answer:
+        return list(conversation)
+    in_blocks = isinstance(conversation[-1].get("content"), list)
+    return [
+        *conversation,
+        {"role": "assistant", "content": [{"type": "text", "text": answer}] if in_blocks else answer},
+    ]
+
+
+def _by_prompt(processor: Any, conversations: Sequence[Chat], answer_prefix: str) -> dict[str, list[int]]:
+    """Rendered prompt -> its rows. Rows of one text share their labels' tokens, and hardly need padding."""
+    groups: dict[str, list[int]] = {}
+    for row, conversation in enumerate(conversations):
+        if not conversation or conversation[-1]["role"] != "user":
+            raise GemError(f"Conversation {row} must end with the user's turn.")
+        groups.setdefault(_render(processor, conversation, answer_prefix), []).append(row)
+    return groups
+
+
+def _render(processor: Any, conversation: Chat, answer: str) -> str:
+    # The template marks where an unfinished answer ends by writing into the chat it gets: only texts are handed over.
+    bare = [
+        {**m, "content": [_bare(block) for block in m["content"]] if isinstance(m["content"], list) else m["content"]}
+        for m in _answered(conversation, answer)
+    ]
+    return processor.apply_chat_template(bare, tokenize=False, draw_page=False, **_ending(bool(answer)))
+
+
+def _bare(block: dict[str, Any]) -> dict[str, Any]:
+    return {key: block[key] for key in ("type", "text") if key in block}
+
+
+def _ending(is_begun: bool) -> dict[str, bool]:
+    return {"continue_final_message": True} if is_begun else {"add_generation_prompt": True}
+
+
+def _tails(processor: Any, conversation: Chat, prompt: str, answer_prefix: str, texts: list[str]) -> _Tails:
+    def tokens(text: str) -> list[int]:
+        # Placeholders stand for one token each here; they lie in the shared part.
+        return processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    before = tokens(prompt)
+    answered = [tokens(_render(processor, conversation, answer_prefix + text)) for text in texts]
+    # One token stays behind, from which the first token of a label is predicted.
+    shared = min(_common(before, row) for row in answered)
+    return _Tails([row[shared:] for row in answered], len(before) - shared)
+
+
+def _common(first: list[int], second: list[int]) -> int:
+    length = min(len(first), len(second) - 1)
+    return next((i for i in range(length) if first[i] != second[i]), length)
+
+
+def _tensors(processor: Any, chats: list[Chat], is_begun: bool) -> Any:
+    return processor.apply_chat_template(
+        chats,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        draw_page=False,
+        processor_kwargs={"padding": True, "padding_side": "left"},
+        **_ending(is_begun),
+    )
+
+
+def _score_batch(model: Any, inputs: Any, tails: _Tails, batch_size: int) -> np.ndarray:
+    """Summed log probabilities (records, texts)."""
+    inputs = dict(inputs)
+    ids, mask = (inputs.pop(name) for name in ("input_ids", "attention_mask"))
+    kept = ids.shape[1] - tails.dropped - 1
+    last, mask = ids[:, kept : kept + 1], mask[:, : kept + 1]
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    prefix = model(
+        input_ids=ids[:, :kept],
+        attention_mask=mask[:, :kept],
+        position_ids=positions[:, :kept],
+        use_cache=True,
+        logits_to_keep=1,
+        **inputs,
+    )
+    columns = []
+    for chunk in _chunks(tails.tokens, max(1, batch_size // len(ids))):
+        # The pass writes into the cache it gets.
+        cache = copy.deepcopy(prefix.past_key_values)
+        columns.append(_score_chunk(model, cache, last, mask, positions[:, -1:], chunk))
+    return torch.cat(columns, dim=1).double().cpu().numpy()
+
+
+def _chunks(items: list[list[int]], size: int) -> Iterator[list[list[int]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _score_chunk(
+    model: Any, cache: Any, last: torch.Tensor, mask: torch.Tensor, position: torch.Tensor, tails: list[list[int]]
+) -> torch.Tensor:
+    """All records x these labels in one pass behind the cached prompts: (records, labels)."""
+    records, labels = len(last), len(tails)
+    length = max(map(len, tails))
+    targets = torch.tensor([tail + [-1] * (length - len(tail)) for tail in tails], device=last.device)
+    # Row r * labels + l holds record r and label l, as `batch_repeat_interleave` orders the cache.
+    targets = targets.repeat(records, 1)
+    cache.batch_repeat_interleave(labels)
+    fed = torch.cat([last.repeat_interleave(labels, 0), targets[:, :-1].clamp(min=0)], dim=1)
+    steps = torch.arange(length, device=last.device)
+    known = torch.cat([mask.repeat_interleave(labels, 0), (targets[:, :-1] >= 0).to(mask.dtype)], dim=1)
+    logits = model(
+        input_ids=fed,
+        attention_mask=known,
+        position_ids=position.repeat_interleave(labels, 0) + steps,
+        past_key_values=cache,
+        use_cache=True,
+    ).logits
+    chosen = logits.float().log_softmax(-1).gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return chosen.masked_fill(targets < 0, 0.0).sum(-1).view(records, labels)
+
+
+__all__ = ["label_log_likelihoods"]
