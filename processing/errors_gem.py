@@ -33,6 +33,10 @@ class TeacherError(GemError):
     """A teacher, a judge or the endpoint behind it gave no usable answer, or may not be asked."""
 
 
+class TrainingError(GemError):
+    """Training cannot start or go on: the data, the settings or the loss are not what they must be."""
+
+
 __all__ = [
     "CheckpointError",
     "EcgFormatError",
@@ -42,4 +46,5 @@ __all__ = [
     "MissingDependencyError",
     "PlaceholderError",
     "TeacherError",
+    "TrainingError",
 ]

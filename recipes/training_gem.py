@@ -2,118 +2,271 @@
 """What TRL needs to know about ECGs: a collator that carries them, a trainer that does not drop their column."""
 
 import copy
+import hashlib
+import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-from processing.errors_gem import GemError, PlaceholderError
+from processing.ecg_record import EcgRecord
+from processing.errors_gem import (
+    EcgFormatError,
+    EcgLeadError,
+    EcgQualityError,
+    GemError,
+    PlaceholderError,
+    TrainingError,
+)
 from processing.feature_extraction_gem import load_ecgs
 
-DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images"]
+DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images", "id"]
+MODALITIES = ("both", "signal", "image")
+RECORD_ERRORS = (EcgFormatError, EcgLeadError, EcgQualityError)
+logger = logging.get_logger(__name__)
 
 
 @dataclass
 class GemDataCollator(DataCollatorForVisionLanguageModeling):
     """
-    Examples with `messages` (string or structured content), `ecg` (one ECG or a list, in any form `load_ecg` takes) and
-    `image`/`images` -> a training batch. Messages without placeholders get theirs in the first user turn, ECGs first.
+    Examples with `messages` (string or structured content), `ecg` (one ECG or a list, in any form `load_ecg` takes),
+    `image`/`images` and perhaps `id` -> a training batch. A modality without placeholders in the messages gets them in
+    front of the first user turn, ECGs before pictures. A record that cannot be read is reported and left out of its
+    batch.
 
     Args:
-        modality_mix: Share of samples that keep `"both"`, only the `"signal"` or only the `"image"`; sampled per example
-            (modality dropout). Default: all keep both.
+        modality_mix: Share of samples that keep `"both"`, only the `"signal"` or only the `"image"` (modality dropout).
+            Drawn from the sample itself and `epoch`, so that neither workers, nor ranks, nor resuming change it.
+            Default: all keep both.
         image_only: Allow batches without any ECG. Otherwise they raise: stock TRL would train on without it.
+        max_length: Longest sequence, media tokens included. Longer ones lose the end of their last answer; placeholders
+            are never cut.
+        mix_seed: Other draws of `modality_mix`.
 
     Raises:
-        PlaceholderError: A batch without ECGs, ECGs without placeholders, or an answer that truncation cut away.
+        PlaceholderError: A batch without ECGs, ECGs without placeholders, placeholders behind `max_length`, or an
+            example without a token to learn from, by name.
     """
 
     modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
     image_only: bool = False
+    mix_seed: int = 0
 
     def __post_init__(self) -> None:
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
         self.processor: Any = copy.copy(self.processor)
         self.processor.draw_page = False
-        unknown = set(self.modality_mix) - {"both", "signal", "image"}
-        if unknown or sum(self.modality_mix.values()) <= 0:
+        # A tokenizer would cut through placeholders; `_shorten` knows better.
+        self.length_limit, self.max_length = self.max_length, None
+        # Shared, so that persistent workers hear of a new epoch.
+        self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
+        unknown = set(self.modality_mix) - set(MODALITIES)
+        if unknown or sum(self.modality_mix.values()) <= 0 or min(self.modality_mix.values()) < 0:
             raise GemError(f"`modality_mix` weighs 'both', 'signal' and 'image', got {self.modality_mix}.")
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        prepared = [self._with_placeholders(example) for example in examples]
-        batch = super().torch_call(prepared)
+        try:
+            return self._collate(examples)
+        except RECORD_ERRORS:
+            readable = [example for example in examples if self._is_readable(example)]
+            if not readable or len(readable) == len(examples):
+                raise
+            return self._collate(readable)
+
+    def _collate(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = super().torch_call([self.prepare(example) for example in examples])
+        self._shorten(batch, examples)
         if "ecg_values" not in batch and "image" not in self.modality_mix and not self.image_only:
             raise PlaceholderError(
                 f"No example of the batch holds an ECG (columns: {sorted(examples[0])}). Name the column `ecg`, or train on "
                 "pictures alone with `image_only=True`."
             )
-        if (batch["labels"] != -100).sum(dim=1).eq(0).any():
+        masked = (batch["labels"][:, 1:] != -100).sum(dim=1).eq(0)
+        if masked.any():
             raise PlaceholderError(
-                "An answer has no token left to learn from: raise `max_length` or shorten the example."
+                f"{name_of(examples[int(masked.nonzero()[0])])}: no token left to learn from. Either `max_length` "
+                f"({self.length_limit}) cut the whole answer off, or there is no answer, or the chat template lacks "
+                "{% generation %} around answers."
             )
         return batch
 
-    def _with_placeholders(self, example: dict[str, Any]) -> dict[str, Any]:
+    def prepare(self, example: dict[str, Any]) -> dict[str, Any]:
+        """`messages` whose blocks hold their records, and `images`, of the modalities that the sample keeps."""
         records = (
             [] if example.get("ecg") is None else load_ecgs(example["ecg"], sampling_rate=example.get("sampling_rate"))
         )
         images = list(example.get("images") or ([example["image"]] if example.get("image") is not None else []))
-        if records and images:
-            kept = self._sample_modality()
-            records = [] if kept == "image" else records
-            images = [] if kept == "signal" else images
-        messages = [_structured(message) for message in example["messages"]]
-        if not any(block["type"] in ("ecg", "image") for message in messages for block in message["content"]):
-            first = next(message for message in messages if message["role"] == "user")
-            media = [{"type": "ecg"}] * len(records) + [{"type": "image"}] * len(images)
-            first["content"] = media + first["content"]
-        return {"messages": _filled(messages, records, keep_images=bool(images)), "images": images}
+        messages = [self._structured(message) for message in example["messages"]]
+        first = next((message["content"] for message in messages if message["role"] == "user"), None)
+        if first is None:
+            raise PlaceholderError(f"{name_of(example)}: no user turn to put the ECG into.")
+        written = {block["type"] for message in messages for block in message["content"]}
+        media = [{"type": "ecg"}] * len(records) if "ecg" not in written else []
+        media += [{"type": "image"}] * len(images) if "image" not in written else []
+        first[:0] = media
+        try:
+            messages = _filled(messages, records, len(images))
+        except PlaceholderError as error:
+            raise PlaceholderError(f"{name_of(example)}: {error}") from error
+        kept = self._sample_modality(example, records[0]) if records and images else "both"
+        dropped = {"signal": "image", "image": "ecg"}.get(kept)
+        for message in messages:
+            message["content"] = [block for block in message["content"] if block["type"] != dropped]
+        return {"messages": messages, "images": [] if kept == "signal" else images}
 
-    def _sample_modality(self) -> str:
-        names = list(self.modality_mix)
-        weights = torch.tensor([float(self.modality_mix[name]) for name in names])
-        return names[int(torch.multinomial(weights, 1))]
+    def _structured(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A copy with content blocks, written-out placeholders as such; Arrow gives every block all keys, empty ones as None."""
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        structured: list[dict[str, Any]] = []
+        for block in blocks:
+            block = {key: value for key, value in block.items() if value is not None}
+            tokens = {self.processor.ecg_token: "ecg", self.processor.image_token: "image"}
+            pieces = re.split("|".join(f"({re.escape(token)})" for token in tokens), block.get("text", ""))
+            if len(pieces) == 1:
+                structured.append(block)
+                continue
+            structured += [{"type": tokens[piece]} for piece in pieces if piece in tokens]
+            text = "".join(piece for piece in pieces if piece and piece not in tokens).strip()
+            structured += [{"type": "text", "text": text}] if text else []
+        return {**message, "content": structured}
+
+    def _sample_modality(self, example: dict[str, Any], record: EcgRecord) -> str:
+        words = json.dumps(
+            [self.mix_seed, int(self.epoch), example.get("id"), example["messages"]],
+            default=lambda value: type(value).__name__,
+        )
+        digest = hashlib.blake2b(words.encode() + record.signal[:, :50].tobytes(), digest_size=4).digest()
+        share = int.from_bytes(digest, "big") / 2**32 * sum(self.modality_mix.values())
+        for modality, weight in self.modality_mix.items():
+            share -= weight
+            if share < 0:
+                return modality
+        return modality
+
+    def _shorten(self, batch: dict[str, Any], examples: list[dict[str, Any]]) -> None:
+        limit, length = self.length_limit, batch["input_ids"].shape[1]
+        if limit is None or length <= limit:
+            return
+        beyond = batch["input_ids"][:, limit:]
+        media = (beyond == self.processor.ecg_token_id) | (beyond == self.processor.image_token_id)
+        if media.any():
+            row = int(media.any(dim=1).nonzero()[0])
+            raise PlaceholderError(
+                f"{name_of(examples[row])}: the ECG or picture reaches beyond `max_length` ({limit}); the sample is "
+                f"{int(batch['attention_mask'][row].sum())} tokens long. Raise `max_length` or shorten the turns before it."
+            )
+        logger.warning_once(f"Answers that reach beyond `max_length` ({limit}) lose their end. This is shown once.")
+        for key in ("input_ids", "attention_mask", "labels", "mm_token_type_ids"):
+            if key in batch:
+                batch[key] = batch[key][:, :limit]
+
+    def _is_readable(self, example: dict[str, Any]) -> bool:
+        try:
+            for block in (b for message in self.prepare(example)["messages"] for b in message["content"]):
+                if block["type"] == "ecg":
+                    self.processor.feature_extractor(block.get("ecg", block.get("path")))
+        except RECORD_ERRORS as error:
+            logger.warning(f"{name_of(example)} is left out of its batch: {error}")
+            return False
+        return True
 
 
-def _structured(message: dict[str, Any]) -> dict[str, Any]:
-    """A copy with content blocks; Arrow gives every block all keys, empty ones as None."""
-    content = message["content"]
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return {**message, "content": [{k: v for k, v in block.items() if v is not None} for block in blocks]}
-
-
-def _filled(messages: list[dict[str, Any]], records: list[Any], keep_images: bool) -> list[dict[str, Any]]:
-    """Puts records into ECG blocks that hold none, in order; placeholders of a dropped modality go."""
+def _filled(messages: list[dict[str, Any]], records: list[Any], num_images: int) -> list[dict[str, Any]]:
+    """Puts records into ECG blocks that hold none, in order; as many as there are blocks."""
     pending = list(records)
-    filled = []
+    empty_images = 0
     for message in messages:
         content = []
         for block in message["content"]:
             if block["type"] == "ecg" and "ecg" not in block and "path" not in block:
-                if not records:
-                    continue
                 if not pending:
                     raise PlaceholderError(f"The messages hold more ECG blocks than the {len(records)} ECG(s) given.")
                 block = {"type": "ecg", "ecg": pending.pop(0)}
-            elif block["type"] == "image" and "image" not in block and not keep_images:
-                continue
+            elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
+                empty_images += 1
             content.append(block)
-        filled.append({**message, "content": content})
+        message["content"] = content
     if pending:
         raise PlaceholderError(f"{len(pending)} ECG(s) have no ECG block in the messages.")
-    return filled
+    if empty_images != num_images:
+        raise PlaceholderError(f"The messages hold {empty_images} picture block(s), but {num_images} picture(s) came.")
+    return messages
+
+
+def name_of(example: dict[str, Any]) -> str:
+    """What a user can find the example by: its id, or how its first turn begins."""
+    if example.get("id") is not None:
+        return f"Sample {example['id']!r}"
+    content = example["messages"][0]["content"] if example.get("messages") else ""
+    text = content if isinstance(content, str) else " ".join(block.get("text") or "" for block in content)
+    return f"The sample that begins with {text[:60]!r}"
 
 
 class GemSFTTrainer(SFTTrainer):
-    """`SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs)."""
+    """
+    `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), and that stops at a loss or
+    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away).
+    """
 
     _signature_columns: list[str] | None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_callback(_EpochOfCollator(self))
+
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
-            self._signature_columns = DATA_COLUMNS
+            self._signature_columns = [*DATA_COLUMNS, self.args.length_column_name]
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        # Every evaluation sees the same modalities: `epoch` of a copy stays where it is.
+        training = self.data_collator
+        try:
+            self.data_collator = copy.copy(training)
+            self.data_collator.epoch = torch.zeros(1, dtype=torch.long)
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        self._check_finite(loss, "loss")
+        return loss
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        grad_norm = super()._get_grad_norm(model, grad_norm)
+        # With fp16 the loss scaler provokes overflows and skips their steps.
+        if grad_norm is not None and not self.args.fp16:
+            self._check_finite(grad_norm, "gradient")
+        return grad_norm
+
+    def _check_finite(self, value: Any, what: str) -> None:
+        if bool(torch.isfinite(torch.as_tensor(value)).all()):
+            return
+        last = get_last_checkpoint(self.args.output_dir)
+        raise TrainingError(
+            f"The {what} at step {self.state.global_step + 1} is {float(value)}. Lower `learning_rate`, raise "
+            "`warmup_steps`, or look at the data of this step. "
+            + (f"{last} is untouched: go on from it with `resume_from_checkpoint`." if last else "No checkpoint yet.")
+        )
+
+
+class _EpochOfCollator(TrainerCallback):
+    """Tells the collator which pass over the data it is, for other modalities of a sample in each."""
+
+    def __init__(self, trainer: GemSFTTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if isinstance(self.trainer.data_collator, GemDataCollator):
+            self.trainer.data_collator.epoch.fill_(int((state.epoch or 0) + 1e-6))
 
 
 def freeze_towers(model: torch.nn.Module) -> None:
@@ -122,4 +275,4 @@ def freeze_towers(model: torch.nn.Module) -> None:
         getattr(model.model, name).requires_grad_(False)
 
 
-__all__ = ["GemDataCollator", "GemSFTTrainer", "freeze_towers"]
+__all__ = ["DATA_COLUMNS", "GemDataCollator", "GemSFTTrainer", "freeze_towers", "name_of"]
