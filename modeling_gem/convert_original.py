@@ -1,0 +1,218 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Checkpoints in the LLaVA layout (original GEM) -> ours, with model, tokenizer and processor."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from processing.errors_gem import CheckpointError
+
+from .chat_templates import LLAVA_V1
+from .configuration_gem import GemConfig
+from .convert_ecg_tower import convert_ecg_tower_weights, ecg_config_from_weights, rename
+from .convert_parts import plain_vision_config, vision_weights
+from .convert_processor import add_placeholders, build_processor
+from .convert_read import read_weights
+from .convert_save import ConversionReport, save_model
+from .modeling_gem import GemForConditionalGeneration
+
+# Original names outside of the towers -> ours.
+MODEL_NAMES = (
+    (r"^lm_head\.", "lm_head."),
+    (r"^model\.(embed_tokens|layers|norm)\.", r"model.language_model.\1."),
+    (r"^model\.mm_projector\.0\.", "model.multi_modal_projector.linear_1."),
+    (r"^model\.mm_projector\.2\.", "model.multi_modal_projector.linear_2."),
+    (r"^model\.mm_projector\.(weight|bias)$", r"model.multi_modal_projector.linear_1.\1"),
+    (r"^model\.ecg_projector\.0\.", "model.ecg_projector.linear_1."),
+    (r"^model\.ecg_projector\.2\.", "model.ecg_projector.linear_2."),
+    (r"^model\.ecg_projector\.(weight|bias)$", r"model.ecg_projector.linear_1.\1"),
+    (r"^model\.image_newline$", "model.image_newline"),
+)
+ECG_PREFIX = "model.ecg_tower.ecg_tower."
+VISION_PREFIX = re.compile(r"^model\.vision_tower\.vision_tower\.(vision_model\.)?")
+TEXT_MODEL_TYPES = {
+    "llava": "llama",
+    "llava_llama": "llama",
+    "llava_mistral": "mistral",
+    "llava_qwen": "qwen2",
+    "llava_qwen2": "qwen2",
+}
+# openai/clip-vit-*: (hidden, intermediate, layers, heads). The original checkpoints name their tower but do not describe it.
+OPENAI_CLIP = {"base": (768, 3072, 12, 12), "large": (1024, 4096, 24, 16)}
+MERGE_TYPES = ("flat", "spatial_unpad")
+
+
+def convert_original_checkpoint(
+    checkpoint: str | Path, output: str | Path, vision_tower: str | Path | None = None, max_shard_size: str = "5GB"
+) -> ConversionReport:
+    """
+    A checkpoint in the LLaVA layout (GEM, PULSE, LLaVA-1.5/1.6) -> a GEM folder with model, tokenizer and processor.
+    A checkpoint without an ECG tower (PULSE, LLaVA) cannot become a GEM by itself: use `assemble_gem`.
+
+    Args:
+        checkpoint: Folder with `config.json`, weights and tokenizer.
+        output: Folder to write.
+        vision_tower: Folder of the CLIP model that `config.mm_vision_tower` names. Its weights are used where the
+            original uses them: when the config lacks `unfreeze_mm_vision_tower`, the original ignores the tower inside
+            the checkpoint. Looked for beside the checkpoint if not given.
+        max_shard_size: Largest file to write.
+
+    Raises:
+        CheckpointError: A leftover or missing weight, or an image tower that only exists elsewhere.
+    """
+    checkpoint, output = Path(checkpoint), Path(output)
+    if not (checkpoint / "config.json").is_file():
+        raise CheckpointError(
+            f"{checkpoint}: no config.json; give the folder of an original GEM, PULSE or LLaVA checkpoint."
+        )
+    original = json.loads((checkpoint / "config.json").read_text())
+    report = ConversionReport(str(output))
+    weights, tower, vision = {}, {}, {}
+    for key, tensor in read_weights(checkpoint):
+        if key.startswith(ECG_PREFIX):
+            tower[key.removeprefix(ECG_PREFIX)] = tensor
+        elif VISION_PREFIX.match(key):
+            vision[VISION_PREFIX.sub("", key)] = tensor
+        elif (name := rename(key, MODEL_NAMES)) is not None:
+            weights[name] = tensor
+        else:
+            raise CheckpointError(f"{checkpoint}: `{key}` is no weight of a GEM, PULSE or LLaVA checkpoint.")
+    if not tower:
+        raise CheckpointError(
+            f"{checkpoint}: there is no ECG tower in this checkpoint (PULSE and LLaVA have none). Assemble a GEM from it "
+            "and an ECG-CoCa checkpoint: `gem convert ECG_COCA.pt OUT --language-model DIR --vision-tower DIR`."
+        )
+    report.sources["language_model"] = report.sources["projectors"] = report.sources["ecg_tower"] = str(checkpoint)
+    tower = convert_ecg_tower_weights(tower, str(checkpoint))
+    ecg_config = ecg_config_from_weights(tower, str(checkpoint))
+    weights |= {f"model.ecg_tower.{key}": tensor for key, tensor in tower.items()}
+
+    vision_folder = _find_vision_tower(checkpoint, original, vision_tower)
+    vision_config = _vision_config(original, vision_folder, checkpoint)
+    if original.get("unfreeze_mm_vision_tower"):
+        if not vision:
+            raise CheckpointError(
+                f"{checkpoint}: the config says that the image tower was tuned, but its weights are absent."
+            )
+        report.sources["vision_tower"] = f"{checkpoint} (unfreeze_mm_vision_tower)"
+    else:
+        report.drop(
+            "image tower inside the checkpoint, which the original ignores", [f"vision_tower.{k}" for k in vision]
+        )
+        if vision_folder is None:
+            raise CheckpointError(
+                f"{checkpoint}: the original takes its image tower from {original.get('mm_vision_tower')!r}, not from this "
+                "checkpoint (no `unfreeze_mm_vision_tower`). Give that CLIP model's folder with `--vision-tower DIR`."
+            )
+        vision = vision_weights(vision_folder, report)
+        report.sources["vision_tower"] = str(vision_folder)
+    weights |= {f"model.vision_tower.{key}": tensor for key, tensor in vision.items()}
+
+    text_config = _text_config(original)
+    tokenizer = _original_tokenizer(checkpoint, text_config)
+    ecg_token_id, image_token_id = add_placeholders(tokenizer)
+    aspect_ratio, merge_type, pinpoints = _picture_layout(original, checkpoint)
+    if merge_type == "flat" and weights.pop("model.image_newline", None) is not None:
+        report.drop("`image_newline`, which this picture layout does not use", ["model.image_newline"])
+    config = GemConfig(
+        text_config=text_config,
+        vision_config=vision_config,
+        ecg_config=ecg_config,
+        ecg_token_id=ecg_token_id,
+        image_token_id=image_token_id,
+        ecg_projector_type=original.get("ecg_projector_type", "linear"),
+        projector_type=original.get("mm_projector_type", "linear"),
+        vision_feature_layer=original.get("mm_vision_select_layer", -2),
+        vision_feature_select_strategy="full"
+        if original.get("mm_vision_select_feature") == "cls_patch"
+        else "default",
+        image_merge_type=merge_type,
+        image_grid_pinpoints=pinpoints,
+        tie_word_embeddings=original.get("tie_word_embeddings", False),
+    )
+    save_model(GemForConditionalGeneration, config, weights, report, tokenizer, max_shard_size)
+    processor = build_processor(config, tokenizer, LLAVA_V1, image_aspect_ratio=aspect_ratio, compat="gem")
+    processor.save_pretrained(output)
+    return report
+
+
+def _text_config(original: dict[str, Any]) -> PreTrainedConfig:
+    model_type = TEXT_MODEL_TYPES.get(original.get("model_type", ""))
+    if model_type is None:
+        raise CheckpointError(
+            f"model_type {original.get('model_type')!r} is not one of the original layouts {sorted(TEXT_MODEL_TYPES)}."
+        )
+    prefixes = ("mm_", "ecg_", "image_", "tokenizer_", "tune_", "freeze_", "unfreeze_", "open_clip", "use_mm")
+    drop = {"model_type", "architectures", "transformers_version", "_name_or_path", "auto_map"}
+    kept = {k: v for k, v in original.items() if k not in drop and not k.startswith(prefixes)}
+    return CONFIG_MAPPING[model_type].from_dict(kept)
+
+
+def _picture_layout(original: dict[str, Any], checkpoint: Path) -> tuple[str, str, list[list[int]] | None]:
+    """`image_aspect_ratio`, `image_merge_type` and `image_grid_pinpoints` in our terms."""
+    aspect_ratio = original.get("image_aspect_ratio") or "ori"
+    merge_type = original.get("mm_patch_merge_type", "flat")
+    unknown = {
+        "image_aspect_ratio": aspect_ratio if aspect_ratio.startswith("anyres_") else None,
+        "mm_patch_merge_type": merge_type if aspect_ratio == "anyres" and merge_type not in MERGE_TYPES else None,
+        "mm_use_im_start_end": original.get("mm_use_im_start_end") or None,
+    }
+    for name, value in unknown.items():
+        if value is not None:
+            raise CheckpointError(
+                f"{checkpoint}: `{name}={value}` in config.json is a picture layout that GEM does not have."
+            )
+    if aspect_ratio != "anyres":
+        # LLaVA's fallback for any other value is the processor's own resize and crop, which the authors call "ori".
+        return "pad" if aspect_ratio == "pad" else "ori", "flat", None
+    pinpoints = original["image_grid_pinpoints"]
+    if isinstance(pinpoints, str):
+        pinpoints = ast.literal_eval(pinpoints)
+    # The original writes (width, height).
+    return "anyres", merge_type, [[height, width] for width, height in pinpoints]
+
+
+def _find_vision_tower(checkpoint: Path, original: dict[str, Any], given: str | Path | None) -> Path | None:
+    if given is not None:
+        if not (Path(given) / "config.json").is_file():
+            raise CheckpointError(f"{given}: no config.json; `--vision-tower` takes the folder of the CLIP model.")
+        return Path(given)
+    name = original.get("mm_vision_tower") or ""
+    candidates = [folder / name for folder in (checkpoint, *list(checkpoint.resolve().parents)[:2])]
+    return next((folder for folder in candidates if name and (folder / "config.json").is_file()), None)
+
+
+def _vision_config(original: dict[str, Any], folder: Path | None, checkpoint: Path) -> PreTrainedConfig:
+    if folder is not None:
+        return plain_vision_config(folder)
+    name = str(original.get("mm_vision_tower"))
+    match = re.search(r"clip-vit-(base|large)-patch(\d+)(?:-(\d+))?", name)
+    if match is None:
+        raise CheckpointError(
+            f"{checkpoint}: the image tower {name!r} is not described in the checkpoint and not a known CLIP model. Give its "
+            "folder (config.json at least) with `--vision-tower DIR`."
+        )
+    hidden, intermediate, layers, heads = OPENAI_CLIP[match.group(1)]
+    return CONFIG_MAPPING["clip_vision_model"](
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        patch_size=int(match.group(2)),
+        image_size=int(match.group(3) or 224),
+    )
+
+
+def _original_tokenizer(checkpoint: Path, text_config: PreTrainedConfig) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint, config=text_config)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token
+    return tokenizer
+
+
+__all__ = ["convert_original_checkpoint"]

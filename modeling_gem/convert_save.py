@@ -1,0 +1,88 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Converted weights -> a saved model that took every one of them, with a report of what went where."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, PreTrainedConfig
+
+from processing.errors_gem import CheckpointError
+
+from .modeling_gem import GemForConditionalGeneration
+
+
+@dataclass
+class ConversionReport:
+    """What went where. `sources` names where each part's weights came from; `dropped` lists source keys by reason."""
+
+    output: str
+    sources: dict[str, str] = field(default_factory=dict)
+    converted: int = 0
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    num_parameters: int = 0
+
+    def drop(self, reason: str, keys: list[str]) -> None:
+        if keys:
+            self.dropped.setdefault(reason, []).extend(keys)
+
+    def save(self) -> None:
+        path = Path(self.output) / "conversion_report.json"
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def save_model(
+    model_class: type,
+    config: PreTrainedConfig,
+    weights: dict[str, torch.Tensor],
+    report: ConversionReport,
+    tokenizer: Any = None,
+    max_shard_size: str = "5GB",
+) -> None:
+    """Puts memory-mapped `weights` into an empty model, which must take them all, and saves it."""
+    body = "model.language_model." if model_class is GemForConditionalGeneration else "layers."
+    config.dtype = next(tensor.dtype for key, tensor in weights.items() if key.startswith(body))
+    with torch.device("meta"):
+        model = model_class(config)
+    unused_blocks = model._keys_to_ignore_on_load_unexpected or []
+    unused = [key for key in weights if any(re.search(pattern, key) for pattern in unused_blocks)]
+    report.drop("blocks of the image tower behind the layer that is used", unused)
+    weights = {key: tensor for key, tensor in weights.items() if key not in unused}
+    wanted = set(model.state_dict())
+    if getattr(config, "tie_word_embeddings", False):
+        wanted.discard("lm_head.weight")
+    missing, leftover = sorted(wanted - set(weights)), sorted(set(weights) - wanted)
+    if missing or leftover:
+        raise CheckpointError(
+            f"{report.output}: not written, the weights do not add up. Missing: {missing or 'none'}. "
+            f"Leftover: {leftover or 'none'}."
+        )
+    try:
+        model.load_state_dict(weights, strict=False, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{report.output}: not written, weights have other shapes than the config says: {error}"
+        ) from error
+    model.tie_weights()
+    if tokenizer is not None:
+        model.generation_config = GenerationConfig(
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            suppress_tokens=[config.ecg_token_id, config.image_token_id],
+        )
+    dtype = config.dtype
+    model.save_pretrained(report.output, max_shard_size=max_shard_size)
+    # Transformers wrote the type of whichever weight is first; the model is to be loaded in the language model's.
+    config.dtype = dtype
+    config.save_pretrained(report.output)
+    report.converted = len(weights)
+    report.num_parameters = sum(tensor.numel() for tensor in weights.values())
+    report.save()
+
+
+__all__ = ["ConversionReport", "save_model"]
