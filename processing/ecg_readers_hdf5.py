@@ -1,13 +1,15 @@
 """HDF5 files (CODE-15, SPH, MATLAB 7.3 and whatever users save) -> `RawEcg`."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, require, wrapped
+from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, require, to_record, wrapped
 from .ecg_readers_matlab import state_code15_unit
 from .ecg_readers_tables import raw_from_arrays
+from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -91,6 +93,25 @@ def _known_hdf5_layout(raw: RawEcg, arrays: dict[str, Any], options: ReadOptions
     return raw
 
 
+def read_code15_exam(path: str, row: int, record_id: str) -> EcgRecord:
+    """Row `row` of `tracings` in a part file of CODE-15, without reading the rest: a part is several GB.
+
+    Raises:
+        EcgFormatError: corrupt, or no part file of CODE-15.
+        MissingDependencyError: h5py is not installed (`gem-ecg[hdf5]`).
+    """
+    h5py = require("h5py", "hdf5", "HDF5")
+    name = Path(path).name
+    try:
+        with h5py.File(path, "r") as file:
+            raw = RawEcg(np.asarray(file["tracings"][row]), sampling_rate=CODE15_RATE)
+    except Exception as error:
+        raise wrapped(name, "a part file of CODE-15", error) from error
+    state_code15_unit(raw)
+    _cut_zero_padding(raw)
+    return to_record(raw, ReadOptions(record_id=record_id), name, path)
+
+
 def _cut_zero_padding(raw: RawEcg) -> None:
     """Cuts the samples at both ends that are exactly zero in every lead of `(samples, leads)`."""
     present = np.flatnonzero(raw.signal.any(axis=1))
@@ -100,4 +121,4 @@ def _cut_zero_padding(raw: RawEcg) -> None:
         raw.notes.append(f"cut off zero padding: {present[0]} samples before, {total - 1 - present[-1]} behind")
 
 
-__all__ = ["is_hdf5", "read_hdf5"]
+__all__ = ["is_hdf5", "read_code15_exam", "read_hdf5"]

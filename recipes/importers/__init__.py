@@ -1,0 +1,74 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Importers of published ECG data sets, by name: tables and file lists -> `SourceRecord`s, ECGs not yet read."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from processing.errors_gem import EcgFormatError
+
+from .code15 import import_code15
+from .ecg_qa import import_ecg_qa
+from .folder import import_folder
+from .llava_sets import import_ecg_grounding, import_ecg_instruct, import_ecg_r1, import_ecgbench
+from .ludb import import_ludb
+from .mimic import import_mimic
+from .ptbxl import import_ptbxl
+from .source_record import EcgFile, Rejection, SourceRecord
+from .sph import import_sph
+from .wfdb_snomed import import_challenge
+
+Importer = Callable[..., Iterator[SourceRecord | Rejection]]
+
+IMPORTERS: dict[str, Importer] = {
+    "ptb-xl": import_ptbxl,
+    "mimic-iv-ecg": import_mimic,
+    "code-15": import_code15,
+    "sph": import_sph,
+    "ludb": import_ludb,
+    **{
+        name: import_challenge(name) for name in ("cpsc2018", "cpsc-extra", "csn", "chapman", "ningbo", "g12ec", "ptb")
+    },
+    "folder": import_folder,
+    "ecg-grounding": import_ecg_grounding,
+    "ecg-instruct": import_ecg_instruct,
+    "ecg-bench": import_ecgbench,
+    "ecg-r1": import_ecg_r1,
+    "ecg-qa": import_ecg_qa,
+}
+# Sources whose data use agreement forbids sending records to third parties (PhysioNet Credentialed Health Data Licence).
+CREDENTIALED = ("mimic-iv-ecg",)
+# Sets whose rows may hold several ECGs.
+SEVERAL_ECGS = ("ecg-qa",)
+
+
+def import_source(format: str, path: str, **options: Any) -> Iterator[SourceRecord | Rejection]:
+    """The records of a source, in the order of its own tables; what is missing comes as a `Rejection`.
+
+    Args:
+        format: a key of `IMPORTERS`.
+        path: folder or file of the source.
+        options: of the importer.
+
+    Raises:
+        EcgFormatError: unknown format or option, or the source lacks its table.
+
+    Example:
+        >>> record = next(import_source("folder", "processing/samples"))
+        >>> record.id, record.ecgs[0].load().leads[:3]
+        ('own/atrial_fibrillation', ('I', 'II', 'III'))
+    """
+    if format not in IMPORTERS:
+        raise EcgFormatError(f"source format {format!r} is unknown; known are {', '.join(IMPORTERS)}.")
+    accepted = inspect.signature(IMPORTERS[format]).parameters
+    unknown = sorted(set(options) - set(accepted))
+    if unknown:
+        others = [name for name in accepted if name != "path"]
+        raise EcgFormatError(f"source {format}: unknown option(s) {unknown}; it has {others or 'none'}.")
+    required = [n for n, p in accepted.items() if p.default is p.empty and n != "path" and n not in options]
+    if required:
+        raise EcgFormatError(f"source {format}: the option(s) {required} must be given.")
+    return IMPORTERS[format](path, **options)
+
+
+__all__ = ["CREDENTIALED", "IMPORTERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]

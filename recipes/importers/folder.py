@@ -1,0 +1,69 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""One's own ECGs: a folder of files in any format that `load_ecg` reads, with an optional table about them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from processing.ecg_readers import list_ecg_files
+from processing.errors_gem import EcgFormatError
+
+from .source_record import EcgFile, Rejection, SourceRecord, stated_age
+
+COLUMNS = ("file", "patient", "report", "labels", "split", "sex", "age")
+
+
+def import_folder(
+    path: str, *, source: str = "own", table: str | None = None, sampling_rate: float | None = None
+) -> Iterator[SourceRecord | Rejection]:
+    """
+    Args:
+        path: folder of ECG files.
+        source: name of the source.
+        table: CSV with the column `file` (relative to the folder) and any of `patient`, `report`, `labels` (SCP
+            codes separated by semicolons), `split`, `sex`, `age`. Without it all files are taken, each as a patient of its own.
+        sampling_rate: Hz, for files that do not say.
+
+    Raises:
+        EcgFormatError: the folder or the table does not exist, or the table lacks `file` or has unknown columns.
+    """
+    folder = Path(path)
+    rows = _table(Path(table)) if table else [{"file": str(f.relative_to(folder))} for f in list_ecg_files(folder)]
+    options = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
+    for row in rows:
+        name = f"{source}/{Path(row['file']).with_suffix('').as_posix()}"
+        ecg = EcgFile(str(folder / row["file"]), {"record_id": name, **options})
+        if not ecg.exists():
+            yield Rejection(name, source, "import", f"{row['file']}: not in {folder}.")
+            continue
+        codes = [code.strip() for code in row.get("labels", "").split(";") if code.strip()]
+        yield SourceRecord(
+            id=name,
+            source=source,
+            ecgs=(ecg,),
+            patient_id=row.get("patient") or None,
+            report=row.get("report", ""),
+            report_kind="physician" if row.get("report") else "none",
+            labels=dict.fromkeys(codes, 100.0),
+            label_system="scp" if codes else "",
+            split=row.get("split") or None,
+            sex=row.get("sex") or None,
+            age=stated_age(row.get("age")),
+        )
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise EcgFormatError(f"{path}: there is no such table.")
+    frame = pd.read_csv(path, dtype=str).fillna("")
+    unknown = set(frame.columns) - set(COLUMNS)
+    if "file" not in frame.columns or unknown:
+        raise EcgFormatError(
+            f"{path}: columns are {list(COLUMNS)}, of which `file` must be there; got {list(frame.columns)}."
+        )
+    return frame.to_dict("records")
+
+
+__all__ = ["import_folder"]
