@@ -30,7 +30,7 @@ def features_to_text(features: EcgFeatures, max_tokens: int = 1200) -> str:
         max_tokens: budget, counted as 2.6 characters per token (a cautious figure for numbers).
     """
     budget = int(max_tokens * CHARACTERS_PER_TOKEN)
-    lines = [line for line in (_record_line(features), _findings_line(features), _times_line(features)) if line]
+    lines = record_lines(features)
     kept, used, left_out = [], 0, 0
     for line in [*lines, *_median_lines(features), *_beat_lines(features)]:
         if used + len(line) + 1 > budget - 60:
@@ -41,6 +41,11 @@ def features_to_text(features: EcgFeatures, max_tokens: int = 1200) -> str:
     if left_out:
         kept.append(f"({left_out} further line(s) left out for length.)")
     return "\n".join(kept)
+
+
+def record_lines(features: EcgFeatures) -> list[str]:
+    """The ECG as a whole: rate and intervals, notable findings, beat times."""
+    return [line for line in (_record_line(features), _findings_line(features), _times_line(features)) if line]
 
 
 def _number(value: Any, digits: int = 0) -> str:
@@ -140,4 +145,4 @@ def _beat_lines(features: EcgFeatures) -> list[str]:
     return lines
 
 
-__all__ = ["features_to_text"]
+__all__ = ["CHARACTERS_PER_TOKEN", "features_to_text", "record_lines"]
