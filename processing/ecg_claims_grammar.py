@@ -1,0 +1,382 @@
+"""One clause of an ECG text: which findings and numbers it states. Polarity and leads are decided by siblings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .ecg_claims_lexicon import Token
+from .ecg_claims_meaning import DEFAULT_SUBJECT, INTERVALS, quality_of, quantity_of
+from .ecg_claims_tokens import Quantity
+
+FILLERS = ("word", "be", "present", "verb", "it", "hedge")
+JOINTS = ("and", "or", "comma", "slash")
+NUMBER_REACH = 5  # tokens between a subject and a number without a unit
+ALIKE = {"qrs": ("qrs", "qrs_duration", "qrs_amplitude")}
+
+
+@dataclass
+class Found:
+    """A statement in the making; positions are indices into the clause's tokens.
+
+    `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere.
+    """
+
+    kind: str
+    value: Any
+    first: int
+    last: int
+    anchor: int
+    unit: str | None = None
+    quantity: Quantity | None = None
+    comparator: str | None = None
+    formula: str | None = None
+    polarity: str = "affirmed"
+    inherent_negation: bool = False
+    is_number: bool = False
+    by_predicate: bool = False
+    bare: bool = False
+    dropped: bool = False
+    groups: list[int] = field(default_factory=list)
+    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)
+    beats: tuple[int, ...] | None = None
+    time_s: float | None = None
+    extra: list[int] = field(default_factory=list)
+
+
+def read_clause(tokens: Sequence[Token], text: str, carried: str | None) -> list[Found]:
+    """The findings and numbers of a clause in order of their anchors; `carried` is the subject of the clause before."""
+    reader = _ClauseReader(tokens, text, carried)
+    reader.read_terms()
+    reader.read_qualities()
+    reader.read_bare_subjects()
+    reader.read_numbers()
+    return sorted(reader.found, key=lambda item: (item.anchor, item.is_number))
+
+
+class _ClauseReader:
+    def __init__(self, tokens: Sequence[Token], text: str, carried: str | None) -> None:
+        self.tokens = tokens
+        self.text = text
+        self.carried = carried
+        self.found: list[Found] = []
+        self.used: set[int] = set()  # subjects that a quality or a number has taken
+        self.reference_qualities: set[int] = set()
+
+    def tag(self, index: int) -> str:
+        return self.tokens[index].tag if 0 <= index < len(self.tokens) else "none"
+
+    # Findings in one phrase -------------------------------------------------------------------------------------
+
+    def read_terms(self) -> None:
+        for i, token in enumerate(self.tokens):
+            if token.tag == "term":
+                kind, value = token.value
+                self.found.append(Found(kind, value, i, i, i))
+
+    # Qualities --------------------------------------------------------------------------------------------------
+
+    def read_qualities(self) -> None:
+        for i, token in enumerate(self.tokens):
+            if token.tag == "qual" and not self._belongs_to_a_limit(i):
+                self._read_quality(i, token.value)
+
+    def _belongs_to_a_limit(self, i: int) -> bool:
+        """`normal 120-200 ms`, `normal: < 120`: the words of a reference value, not of a finding."""
+        if self.tokens[i].value not in ("normal", "upright", "normal_range"):
+            return False
+        j = i + 1
+        while self.tag(j) in ("colon", "be", "of", "word", "open"):
+            if self.tag(j) == "word" and self.tokens[j].value not in ("adult", "for", "adults", "value", "range"):
+                return False
+            j += 1
+        compared = self.tag(j) == "cmp" and self.tokens[j].value in ("<", ">", "not_more", "not_less", "between")
+        is_range = self.tag(j) == "num" and self.tokens[j].value.is_range
+        if not ((compared and self.tag(j + 1) == "num") or is_range):
+            return False
+        self.reference_qualities.add(i)
+        # "normal PR (120-200 ms)" and "is within normal limits (60-100)" still say that it is normal.
+        return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and self.tag(i - 1) in ("comma", "none"))
+
+    def _read_quality(self, i: int, quality: str) -> None:
+        subjects, predicate = self._subjects_ahead(i, quality), False
+        if not subjects:
+            subjects, predicate = self._subjects_behind(i, quality), True
+        if not subjects:
+            name = self.carried if self.carried and quality_of(self.carried, quality) else DEFAULT_SUBJECT.get(quality)
+            if name is None or (meaning := quality_of(name, quality)) is None:
+                return
+            self.found.append(self._finding(meaning, i, i, i, False))
+            return
+        for j in subjects:
+            meaning = quality_of(self._subject(j), quality)
+            if meaning is not None:
+                self.used.add(j)
+                self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    @staticmethod
+    def _finding(meaning: Any, first: int, last: int, anchor: int, predicate: bool) -> Found:
+        found = Found(meaning.kind, meaning.value, first, last, anchor, inherent_negation=meaning.negated)
+        found.by_predicate = predicate
+        return found
+
+    def _subject(self, index: int) -> str:
+        token = self.tokens[index]
+        return token.value if token.tag == "subj" else "rhythm"
+
+    def _is_subject(self, index: int, quality: str) -> bool:
+        if self.tag(index) == "term":
+            return self.tokens[index].value[0] == "rhythm" and quality in ("regular", "irregular")
+        return self.tag(index) == "subj" and quality_of(self.tokens[index].value, quality) is not None
+
+    def _subjects_ahead(self, i: int, quality: str) -> list[int]:
+        """Subjects that follow at once (`inverted T waves`, `prolonged PR and QT`, `elevation of the ST segment`)."""
+        j = i + 1
+        through_of = self.tag(j) == "of"
+        j += through_of
+        while True:
+            if self.tag(j) == "qual":
+                j += 1
+            elif self.tag(j) in ("and", "comma") and self.tag(j + 1) == "qual" and not through_of:
+                if self._has_subject_behind(j):
+                    return []
+                j += 1
+            elif self.tag(j) == "word" and self.tag(j + 1) in ("subj", "qual", "word") and j - i <= 2:
+                j += 1
+            else:
+                break
+        if not self._is_subject(j, quality):
+            return []
+        subjects = [j]
+        while self.tag(j + 1) in ("and", "or", "slash") and self._is_subject(j + 2, quality):
+            if self.tag(j + 3) in ("be", "num", "cmp", "qual", "colon"):
+                break
+            j += 2
+            subjects.append(j)
+        return subjects
+
+    def _has_subject_behind(self, j: int) -> bool:
+        return any(self.tag(k) == "subj" and k not in self.used for k in range(j))
+
+    def _subjects_behind(self, i: int, quality: str) -> list[int]:
+        """The nearest subject before a predicate, and those joined to it (`PR and QRS are normal`)."""
+        all_of_them = self.tag(i - 1) == "word" and self.tokens[i - 1].value in ("all", "both", "each")
+        subjects: list[int] = []
+        for j in range(i - 1, -1, -1):
+            if self._is_subject(j, quality):
+                subjects.append(j)
+                if not all_of_them and not self._joined_before(j, quality):
+                    break
+            elif self.tag(j) == "qual" and subjects and not all_of_them:
+                break
+        return subjects
+
+    def _joined_before(self, j: int, quality: str) -> bool:
+        return self.tag(j - 1) in JOINTS and (
+            self._is_subject(j - 2, quality) or (self.tag(j - 2) in JOINTS and self._is_subject(j - 3, quality))
+        )
+
+    # Waves that are named without a quality ----------------------------------------------------------------------
+
+    def read_bare_subjects(self) -> None:
+        for i, token in enumerate(self.tokens):
+            if token.tag != "subj" or i in self.used or token.value not in ("p", "q"):
+                continue
+            kind, value = ("p_waves", "present") if token.value == "p" else ("pathological_q", None)
+            self.found.append(Found(kind, value, i, i, i, bare=True))
+
+    # Numbers ----------------------------------------------------------------------------------------------------
+
+    def read_numbers(self) -> None:
+        references = self._reference_numbers()
+        taken: set[int] = set()
+        for i, token in enumerate(self.tokens):
+            if token.tag == "series":
+                self._read_series(i, token.value)
+            elif token.tag == "num" and i not in references:
+                self._read_number(i, token.value, taken)
+
+    def _read_series(self, i: int, quantities: list[Quantity]) -> None:
+        """`PR/QRS/QT 160/90/400 ms`: as many numbers as subjects."""
+        subjects = [
+            j for j in range(i) if self.tag(j) == "subj" and self.tokens[j].value in (*INTERVALS, "qrs", "rr_interval")
+        ]
+        subjects = subjects[-len(quantities) :]
+        if len(subjects) == len(quantities):
+            for j, quantity in zip(subjects, quantities, strict=True):
+                self._add_number(self.tokens[j].value, j, i, quantity, set())
+
+    def _reference_numbers(self) -> set[int]:
+        """Numbers that tell what is normal, not what was measured."""
+        references = set()
+        for i, token in enumerate(self.tokens):
+            if token.tag != "num":
+                continue
+            j = i - 1
+            while self.tag(j) in ("cmp", "colon", "be", "of", "word", "open", "in") and self.tag(j) != "none":
+                if self.tag(j) == "word" and self.tokens[j].value not in (
+                    "the",
+                    "a",
+                    "an",
+                    "for",
+                    "adults",
+                    "adult",
+                    "is",
+                    "are",
+                    "value",
+                    "range",
+                    "values",
+                ):
+                    break
+                j -= 1
+            compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
+            exceeds_a_limit = (
+                self.tag(j) == "ref"
+                and self.tag(j - 1) in ("cmp", "word")
+                and any(self.tag(k) == "cmp" for k in (j - 1, j - 2))
+            )
+            if (
+                (self.tag(j) == "ref" and not exceeds_a_limit)
+                or j in self.reference_qualities
+                or (self.tag(j) == "skip" and compared)
+                or (compared and self._in_brackets_after_a_number(i))
+            ):
+                references.add(i)
+        return references
+
+    def _in_brackets_after_a_number(self, i: int) -> bool:
+        """`160 ms (< 200 ms)`; `normal (< 200 ms)` too."""
+        j = i - 1
+        while j >= 0 and self.tag(j) != "open":
+            if self.tag(j) in ("num", "subj", "close"):
+                return False
+            j -= 1
+        if j < 0:
+            return False
+        k = j - 1
+        while self.tag(k) in ("word", "comma"):
+            k -= 1
+        return self.tag(k) == "num" or (self.tag(k) == "qual" and self.tokens[k].value in ("normal", "normal_range"))
+
+    def _read_number(self, i: int, quantity: Quantity, taken: set[int]) -> None:
+        behind = self._measured_behind(i, quantity)
+        if behind is not None and (behind not in taken or quantity.unit is None):
+            owner: int | None = behind
+        else:
+            ahead = self._measured_ahead(i, quantity)
+            owner = ahead if ahead is not None and ahead not in taken else behind
+        if owner is None:
+            if quantity.unit == "bpm":
+                self._add_number("heart_rate", i, i, quantity, taken)
+            elif self.carried and quantity.unit is not None and quantity_of(self.carried, quantity):
+                self._add_number(self.carried, i, i, quantity, taken)
+            elif quantity.unit == "deg":
+                terms = [
+                    j
+                    for j in range(len(self.tokens))
+                    if self.tag(j) == "term" and self.tokens[j].value[0] == "qrs_axis"
+                ]
+                if terms:
+                    self._add_number("qrs_axis", terms[0], i, quantity, taken)
+            return
+        token = self.tokens[owner]
+        if token.tag == "subj" and not self._magnitude_of_finding(owner, i, quantity):
+            self._add_number(token.value, owner, i, quantity, taken)
+        elif token.tag != "subj":
+            self._add_magnitude(owner, i, quantity)
+        taken.add(owner)
+
+    def _fits(self, index: int, quantity: Quantity) -> bool:
+        token = self.tokens[index]
+        if token.tag == "subj":
+            return quantity_of(token.value, quantity) is not None
+        if token.tag in ("qual", "term") and quantity.unit is not None:
+            return any(item.anchor == index and quantity_of(item.kind, quantity) for item in self.found)
+        return False
+
+    def _measured_behind(self, i: int, quantity: Quantity) -> int | None:
+        for j in range(i - 1, -1, -1):
+            if quantity.unit is None and (i - j > NUMBER_REACH or self.tag(j) in ("num", "series", "beats", "time")):
+                return None
+            if self._fits(j, quantity):
+                return j
+            if quantity.unit is None and self.tag(j) == "subj":
+                return None
+        return None
+
+    def _measured_ahead(self, i: int, quantity: Quantity) -> int | None:
+        for j in range(i + 1, min(i + 6, len(self.tokens))):
+            if self.tag(j) in ("comma", "close", "num", "end", "with", "colon", "beats"):
+                return None
+            if quantity.unit is not None and self._fits(j, quantity):
+                return j
+        return None
+
+    def _magnitude_of_finding(self, subject: int, i: int, quantity: Quantity) -> bool:
+        """Whether a number said of ST or T belongs to a finding about it (`ST is elevated by 0.2 mV`)."""
+        for item in self.found:
+            inside = item.first <= subject <= item.last and not item.is_number
+            if (
+                inside
+                and item.kind in ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
+                and quantity.unit in ("mV", "mm", "uV")
+            ):
+                return self._add_magnitude(item.anchor, i, quantity)
+        return False
+
+    def _add_magnitude(self, anchor: int, i: int, quantity: Quantity) -> bool:
+        for item in self.found:
+            if item.anchor != anchor or item.is_number:
+                continue
+            meaning = quantity_of(item.kind, quantity)
+            if meaning is None:
+                continue
+            kind, unit, scaled = meaning
+            if kind != item.kind:
+                continue
+            comparator = self._comparator(i)
+            item.unit = unit
+            if self._follows_a_group(i):
+                item.pairs.append((i, scaled, comparator))
+            elif item.quantity is None:
+                item.quantity, item.comparator = scaled, comparator
+            item.extra.append(i)
+            return True
+        return False
+
+    def _follows_a_group(self, i: int) -> bool:
+        j = i - 1
+        while self.tag(j) in ("open", "cmp", "colon", "be", "word"):
+            j -= 1
+        return self.tag(j) == "leads"
+
+    def _comparator(self, i: int) -> str | None:
+        j = i - 1
+        while self.tag(j) in ("word", "ref", "of", "be", "in") and i - j < 4:
+            j -= 1
+        return self.tokens[j].value if self.tag(j) == "cmp" else None
+
+    def _add_number(self, subject: str, owner: int, i: int, quantity: Quantity, taken: set[int]) -> None:
+        meaning = quantity_of(subject, quantity)
+        if meaning is None:
+            return
+        kind, unit, scaled = meaning
+        found = Found(
+            kind, scaled.low, min(owner, i), max(owner, i), i, unit, scaled, self._comparator(i), is_number=True
+        )
+        if owner in taken:
+            found.first = i
+        if kind == "qtc_interval":
+            found.formula = self._formula(i)
+        self.found.append(found)
+        self.used.add(owner)
+        taken.add(owner)
+
+    def _formula(self, i: int) -> str | None:
+        """`QTc 420 ms (Bazett)`, `QTc (Bazett) 420 ms`: the formula nearest to the number, up to the next number."""
+        for j in (*range(i + 1, min(i + 4, len(self.tokens))), *range(i - 1, max(i - 5, -1), -1)):
+            if self.tag(j) == "formula":
+                return self.tokens[j].value
+        return None
+
+
+__all__ = ["FILLERS", "JOINTS", "Found", "read_clause"]

@@ -1,0 +1,269 @@
+"""The words of ECG texts as tokens: waves and intervals, qualities, diagnoses, negations, hedges, comparisons.
+
+Every entry is (value, pattern); patterns are tried in order at every word, the longest wordings first. Patterns ignore
+case unless they stand in a case-sensitive list: `T`, `Q`, `LAD` mean something only in capitals.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+
+class Token(NamedTuple):
+    """A word or phrase: its `tag`, its meaning, and its characters `start`..`end` in the text."""
+
+    tag: str
+    value: Any
+    start: int
+    end: int
+
+
+_WAVE = r"[\s-]?waves?"
+_BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
+
+# Diagnoses and findings that are complete in themselves: (kind, value).
+TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
+    (("rhythm", "sinus bradycardia"), r"sinus\s+brady(?:cardia|cardic)?"),
+    (("rhythm", "sinus tachycardia"), r"sinus\s+tachy(?:cardia|cardic)?"),
+    (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
+    (("pause", True), r"sinus\s+(?:pauses?|arrest)|sino-?atrial\s+block"),
+    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus\s+(?:rhythm|mechanism|origin)|sinus\s+node\s+rhythm|in\s+sinus\b"),
+    (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory)(?:\s+waves)?"),
+    (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),
+    (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
+    (("rhythm", "ventricular tachycardia"), r"ventricular\s+tachycardia"),
+    (("rhythm", "junctional rhythm"), r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)"),
+    (("rhythm", "paced rhythm"), r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:ventricular|atrial)\s+pacing|(?:pacing|pacemaker)\s+spikes?"),
+    (("bigeminy", True), r"(?:ventricular\s+)?bigemin(?:y|us|al)"),
+    (("ventricular_ectopy", True), r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?)|PVCs?\b|VPCs?\b|VEBs?\b"),
+    (("atrial_ectopy", True), r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b"),
+    (("ectopy", True), r"ectop(?:y|ic\s+beats?)|premature\s+(?:beats?|complexes|contractions)|extrasystoles?"),
+    (("pre_excitation", True), r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?"),
+    (("lafb", True), r"left\s+anterior\s+(?:fascicular|hemi)[\s-]*block|LAFB\b|LAHB\b"),
+    (("lpfb", True), r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b"),
+    (("incomplete_rbbb", True), r"(?:incomplete|partial)\s+(?:right" + _BUNDLE + r"|RBBB)\b|I-?RBBB\b"),
+    (("incomplete_lbbb", True), r"(?:incomplete|partial)\s+(?:left" + _BUNDLE + r"|LBBB)\b|I-?LBBB\b"),
+    (("rbbb", True), r"(?:complete\s+)?(?:right" + _BUNDLE + r"|RBBB)\b|CRBBB\b"),
+    (("lbbb", True), r"(?:complete\s+)?(?:left" + _BUNDLE + r"|LBBB)\b|CLBBB\b"),
+    (("bundle_branch_block", True), r"bundle[\s-]branch[\s-]blocks?|BBB\b"),
+    (("ivcd", True), r"(?:non-?\s?specific\s+)?intra-?ventricular\s+conduction\s+(?:delay|disturbance|defect|block)|IVCD\b"),
+    (("av_block", 1), r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)"),
+    (("av_block", 2), r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block"),
+    (("av_block", 3), r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block"),
+    (("av_block", None), r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block"),
+    (("rvh", True), r"right\s+ventricular\s+(?:hypertrophy|enlargement)|RVH\b"),
+    (("lvh", True), r"left\s+ventricular\s+(?:hypertrophy|enlargement)|LVH\b|(?:high|increased|large)\s+(?:QRS\s+)?voltages?"),
+    (("biatrial", True), r"bi-?atrial\s+enlargement"),
+    (("lae", True), r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+mitrale|LAE\b"),
+    (("rae", True), r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+pulmonale|RAE\b"),
+    (("low_voltage", True), r"(?:low|reduced|diminished|small)[\s-]+(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
+    (("poor_r_progression", True), r"(?:poor|reduced|delayed|abnormal|absent|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),
+    (("r_progression", True), r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
+    (("infarction", "st"), r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)"),
+    (("infarction", None), r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|\bMI\b"),
+    (("ischemia", None), r"(?:myocardial\s+|subendocardial\s+)?isch(?:a?e)mi(?:a|c)(?:\s+changes)?|injury\s+(?:pattern|current)|subendocardial\s+injury|coronary\s+syndrome"),
+    (("pericarditis", True), r"pericarditis"),
+    (("electrolytes", True), r"hyper-?kal(?:a?e)mia|hypo-?kal(?:a?e)mia|hyper-?calc(?:a?e)mia|hypo-?calc(?:a?e)mia|electrolyte\s+\w+|digitalis\s+effect"),
+    (("early_repolarization", True), r"early\s+repolari[sz]ation"),
+    (("strain", True), r"strain(?:\s+pattern)?"),
+    (("long_qt", True), r"long\s+QT(?:\s+syndrome)?"),
+    (("stt_changes", True), r"ST[\s/-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
+    (("u_wave", True), r"U" + _WAVE),
+    (("normal_ecg", True), r"(?:completely\s+|otherwise\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"),
+    (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
+    (("heart_rate", "tachycardia"), r"tachy(?:cardia|cardic|arrhythmia)"),
+    (("qrs_axis", "extreme"), r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme"),
+    (("qrs_axis", "left"), r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:QRS\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis"),
+    (("qrs_axis", "right"), r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:QRS\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?"),
+    (("qrs_axis", "deviated"), r"axis\s+deviation"),
+)  # fmt: skip
+
+TERMS_IN_CAPITALS: tuple[tuple[tuple[str, Any], str], ...] = (
+    (("rhythm", "atrial fibrillation"), r"AF(?:IB)?\b"),
+    (("rhythm", "atrial flutter"), r"AFL(?:T)?\b"),
+    (("rhythm", "sinus rhythm"), r"N?SR\b"),
+    (("rhythm", "ventricular tachycardia"), r"VT\b"),
+    (("qrs_axis", "left"), r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))"),
+    (("qrs_axis", "right"), r"RAD\b"),
+    (("t_inversion", True), r"TWIs?\b"),
+    (("st_elevation", True), r"STE\b"),
+    (("st_depression", True), r"STD\b"),
+    (("qrs_pattern", "rsR'"), r"(?:[rR][sS]|M-?shaped\s+[rR]?[sS]?)[rR]['’′](?!\w)"),
+    (("qrs_pattern", "QS"), r"QS\b"),
+    (("qrs_pattern", "rS"), r"rS\b"),
+    (("qrs_pattern", "qR"), r"qR\b"),
+    (("qrs_pattern", "qRs"), r"qRs\b"),
+    (("qrs_pattern", "Rs"), r"Rs\b"),
+)
+
+# What is measured.
+SUBJECTS: tuple[tuple[str, str], ...] = (
+    ("atrial_rate", r"atrial\s+rate"),
+    ("heart_rate", r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?|frequency|ventricular\s+response)\b|ventricular\s+response"),
+    ("heart_rate", r"HR\b"),
+    ("p_axis", r"P(?:[\s-]?wave)?\s+axis"),
+    ("t_axis", r"T(?:[\s-]?wave)?\s+axis"),
+    ("qrs_axis", r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis"),
+    ("rr_interval", r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?"),
+    ("pr_segment", r"P-?R[\s-]*segments?"),
+    ("p_duration", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)"),
+    ("p_amplitude", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
+    ("pr_interval", r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|AV\s+conduction(?:\s+time)?"),
+    ("qtc_fridericia", r"QT\s?-?cF\b(?:[\s-]*(?:intervals?))?"),
+    ("qtc_bazett", r"QT\s?-?cB\b(?:[\s-]*(?:intervals?))?"),
+    ("qtc_interval", r"QT\s?-?c\b(?:[\s-]*(?:intervals?|durations?|values?))?|(?:rate[\s-]?)?corrected\s+QT(?:\s?-?c)?\b(?:[\s-]*intervals?)?|QT\s+corrected"),
+    ("qt_interval", r"QT\b(?:[\s-]*(?:intervals?|durations?|times?))?"),
+    ("qrs_amplitude", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?\s+(?:amplitude|voltage|height|size)s?"),
+    ("qrs_duration", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?"),
+    ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
+    ("r_progression", r"(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
+    ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
+    ("sokolow_lyon", r"Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
+    ("cornell", r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
+    ("t_amplitude", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
+    ("t_duration", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?"),
+    ("r_amplitude", r"R(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
+    ("s_amplitude", r"S(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth|voltage)s?"),
+    ("q_duration", r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?"),
+    ("q_amplitude", r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth)s?"),
+    ("st_duration", r"ST(?:[\s-]segment)?\s+duration"),
+    ("st", r"S\s?-?T\b(?:[\s-]*(?:segments?))?(?:\s+levels?)?(?!\s*-\s*T)|J[\s-]?points?"),
+    ("p", r"P" + _WAVE + r"|Ps\b|atrial\s+activity"),
+    ("q", r"Q" + _WAVE),
+    ("t", r"T" + _WAVE),
+    ("r", r"R" + _WAVE),
+    ("s", r"S" + _WAVE),
+    ("voltage", r"(?:QRS\s+)?voltages?|amplitudes?"),
+    ("rhythm", r"(?:cardiac\s+|heart\s+|ventricular\s+|underlying\s+)?rhythm|heartbeats?|R-?waves?\s+spacing"),
+    ("intervals", r"(?:conduction\s+|basic\s+)?intervals"),
+)  # fmt: skip
+SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
+    ("p", r"P\b(?!\s*[=<>]?\s*0?\.\d)"),
+    ("q", r"Q(?:'?s)?\b"),
+    ("t", r"T(?:'?s)?\b"),
+    ("r", r"R\b"),
+    ("s", r"S\b"),
+)
+
+QUALITIES: tuple[tuple[str, str], ...] = (
+    ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
+    ("elevated", r"elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
+    ("depressed", r"depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
+    ("inverted", r"invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
+    ("flat", r"flat(?:tened|tening|tish)?|low[\s-]amplitude|blunted"),
+    ("tall", r"tall|peaked|hyper-?acute|giant|prominent|tented"),
+    ("biphasic", r"bi-?phasic|notched"),
+    ("upright", r"upright|positive"),
+    ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
+    ("pathological", r"pathologic(?:al)?(?:ly)?|(?:deep|wide|broad|significant|abnormal|prominent)\s+(?:and\s+\w+\s+)?(?=q\b|q[\s-]?waves?|qs\b)"),
+    ("prolonged", r"prolong(?:ed|ation|s)?|(?:abnormally|too)\s+long|long\b|lengthened|delayed"),
+    ("short", r"short(?:ened|ening)?\b"),
+    ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
+    ("narrow", r"narrow\b"),
+    ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds)|within\s+limits|WNL\b|in\s+range\b"),
+    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|unevenly\s+spaced|uneven|varying|chaotic"),
+    ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
+    ("slow", r"slow(?:ed)?\b"),
+    ("fast", r"fast\b|rapid|accelerated"),
+    ("poor", r"poor(?:ly)?|reduced|attenuated"),
+    ("low", r"low\b|small\b|diminished"),
+    ("high", r"high\b|increased|large\b|greater\s+than\s+normal"),
+    ("abnormal", r"abnormal(?:ly|it(?:y|ies))?|changes?\b|alterations?"),
+    ("deviation", r"deviat(?:ions?|ed)|displace(?:ments?|d)|shifts?\b"),
+    ("normal", r"normal(?:ly)?\b|unremarkable|preserved|physiologic(?:al)?|good\b|adequate"),
+)  # fmt: skip
+
+NEGATIONS: tuple[tuple[str, str], ...] = (
+    ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
+    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
+    ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
+    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible"),
+    ("absent", r"absent|missing"),
+    ("before", r"(?:no|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+)  # fmt: skip
+HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
+# Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
+GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:is|are|require)"
+GENERAL_AFTER = r"if\b|would\b|should\b|typical(?:ly)?|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
+COMPARATORS: tuple[tuple[str, str], ...] = (
+    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
+    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
+    ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
+    (">", r">|(?:greater|more|longer|higher|larger|wider)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
+    ("<", r"<|(?:less|shorter|lower|smaller|fewer|narrower)\s+than|below|under\b|short\s+of"),
+    ("~", r"~|≈|≃|approximately|approx\.?|about|around|roughly|nearly|almost|close\s+to|circa|ca\.|some\b|or\s+so|near(?=\s+\d)|in\s+the\s+region\s+of|on\s+the\s+order\s+of"),
+    ("between", r"between|ranging\s+(?:from|between)|ranges?\s+(?:from|between)|from(?=\s+-?\d)|var(?:ies|ying)\s+(?:from|between)"),
+)  # fmt: skip
+VERBS = r"shows?|showing|demonstrat(?:es?|ing)|exhibits?|displays?|reveals?|ha(?:s|ve)\b|presents?\s+with|manifests?|features?\b|there\s+(?:is|are)|contains?"
+BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"
+PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
+BREAKS = r"but\b|however|whereas|while\b|although|though\b|yet\b|on\s+the\s+other\s+hand|in\s+contrast|nevertheless|instead\b"
+CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*seconds?\s+(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
+
+
+def _group(entries: tuple, capitals: bool) -> list[tuple[str, str]]:
+    return [(value, pattern if capitals else f"(?i:{pattern})") for value, pattern in entries]
+
+
+def _vocabulary() -> list[tuple[str, Any, str]]:
+    """(tag, value, pattern) in the order in which they are tried."""
+    listed: list[tuple[str, Any, str]] = [("skip", None, f"(?i:{CALIBRATION})")]
+    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:4]]
+    listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[:3]]
+    listed += [
+        ("qual", value, f"(?i:{pattern})")
+        for value, pattern in QUALITIES
+        if value in ("isoelectric", "normal_range", "small")
+    ]
+    listed += [
+        ("qual", "elevated", f"(?i:{dict(QUALITIES)['elevated']})"),
+        ("qual", "depressed", f"(?i:{dict(QUALITIES)['depressed']})"),
+    ]
+    listed += [
+        ("general", "clause", f"(?i:{GENERAL_CLAUSE})"),
+        ("general", "after", f"(?i:{GENERAL_AFTER})"),
+        ("ref", None, f"(?i:{REFERENCE})"),
+    ]
+    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[4:]]
+    listed += [("term", value, pattern) for value, pattern in _group(TERMS, False)]
+    listed += [("term", value, pattern) for value, pattern in _group(TERMS_IN_CAPITALS, True)]
+    listed += [("subj", value, pattern) for value, pattern in _group(SUBJECTS, False)]
+    listed += [("subj", value, pattern) for value, pattern in _group(SUBJECTS_IN_CAPITALS, True)]
+    listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[3:]]
+    listed += [("qual", value, f"(?i:{pattern})") for value, pattern in QUALITIES]
+    listed += [
+        ("hedge", None, f"(?i:{HEDGES})"),
+        ("break", None, f"(?i:{BREAKS})"),
+        ("with", None, r"(?i:with|along\s+with|accompanied\s+by)"),
+    ]
+    listed += [("except", None, r"(?i:except(?:ing|\s+for|\s+in)*|apart\s+from|other\s+than|excluding|but\s+not)")]
+    listed += [("formula", "bazett", r"(?i:bazett(?:'s)?)"), ("formula", "fridericia", r"(?i:fridericia(?:'s)?)")]
+    listed += [
+        ("respectively", None, r"(?i:respectively)"),
+        ("of", None, r"(?i:of)"),
+        ("in", None, r"(?i:in|across|over|at|within|throughout|involving)"),
+    ]
+    listed += [("be", None, f"(?i:{BE})"), ("verb", None, f"(?i:{VERBS})"), ("present", None, f"(?i:{PRESENT})")]
+    listed += [
+        ("and", None, r"(?i:and|plus|as\s+well\s+as)|&"),
+        ("or", None, r"(?i:or)"),
+        ("it", None, r"(?i:it|this|they|these|which|that)"),
+    ]
+    return listed
+
+
+VOCABULARY = _vocabulary()
+_WORD_END = r"(?![A-Za-z])"
+MASTER = re.compile("|".join(f"(?P<g{i}>(?:{pattern}){_WORD_END})" for i, (_, _, pattern) in enumerate(VOCABULARY)))
+
+
+def match_word(text: str, position: int) -> tuple[Token | None, int]:
+    """The vocabulary's token at `position`, if there is one, and where it ends."""
+    match = MASTER.match(text, position)
+    if match is None or match.end() == position:
+        return None, position
+    tag, value, _ = VOCABULARY[int(str(match.lastgroup)[1:])]
+    return Token(tag, value, match.start(), match.end()), match.end()
+
+
+__all__ = ["Token", "match_word"]

@@ -1,0 +1,431 @@
+"""What is denied, doubted or said of ECGs in general, and in which leads and beats a finding is stated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .ecg_claims_grammar import JOINTS, Found
+from .ecg_claims_lexicon import Token
+from .ecg_claims_meaning import AMPLITUDES, LEAD_FINDINGS
+from .ecg_claims_tokens import TERRITORIES
+
+_PER_LEAD = (*LEAD_FINDINGS, *AMPLITUDES, "st_level", "q_duration")
+_LEAD_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation", "both", "the", "only", "limb", "electrodes")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LeadGroup:
+    """Leads named together; `territories` where they are named by the wall they look at."""
+
+    leads: tuple[str, ...]
+    territories: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()  # leads that are spelled out
+
+
+def group_leads(tokens: Sequence[Token]) -> list[Token]:
+    """The tokens with leads and territories that stand together merged into one, its value a `LeadGroup`."""
+    grouped: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        if tokens[i].tag not in ("leads", "territory"):
+            grouped.append(tokens[i])
+            i += 1
+            continue
+        first, stop = i, _group_end(tokens, i, bool(grouped) and grouped[-1].tag in ("in", "of"))
+        group = _merged([token for token in tokens[i:stop] if token.tag in ("leads", "territory")])
+        last = max(k for k in range(i, stop) if tokens[k].tag in ("leads", "territory"))
+        i = stop
+        while i < len(tokens) and tokens[i].tag == "word" and tokens[i].value in _LEAD_WORDS[:10]:
+            i += 1
+        exceptions = _exceptions(tokens, i)
+        if exceptions:
+            group = LeadGroup(
+                tuple(lead for lead in group.leads if lead not in exceptions[0]), group.territories, group.named
+            )
+            i = exceptions[1]
+        grouped.append(Token("leads", group, tokens[first].start, tokens[max(last, i - 1)].end))
+    return grouped
+
+
+def _is_lead_word(token: Token) -> bool:
+    return token.tag == "word" and token.value in _LEAD_WORDS
+
+
+def _group_end(tokens: Sequence[Token], i: int, after_in: bool) -> int:
+    """Index after the last lead that belongs to the group that starts at `i`."""
+    stop = i + 1
+    while True:
+        j = stop
+        joints = []
+        while j < len(tokens) and (tokens[j].tag in JOINTS or _is_lead_word(tokens[j])):
+            joints.append(tokens[j].tag)
+            j += 1
+        if j >= len(tokens) or tokens[j].tag not in ("leads", "territory"):
+            return stop
+        # "inverted in III, and V1 shows ...": a new statement begins with the last lead.
+        starts_anew = after_in and "and" in joints and _followed_by_verb(tokens, j)
+        between_territory = (
+            tokens[j].tag == "territory"
+            and tokens[stop - 1].tag == "leads"
+            and "comma" in joints
+            and "and" not in joints
+        )
+        if starts_anew or between_territory:
+            return stop
+        stop = j + 1
+
+
+def _followed_by_verb(tokens: Sequence[Token], j: int) -> bool:
+    j += 1
+    while j < len(tokens) and (tokens[j].tag in (*JOINTS, "leads") or _is_lead_word(tokens[j])):
+        j += 1
+    return j < len(tokens) and tokens[j].tag == "verb"
+
+
+def _merged(tokens: Sequence[Token]) -> LeadGroup:
+    leads: list[str] = []
+    territories: list[str] = []
+    named: list[str] = []
+    for token in tokens:
+        names = token.value if token.tag == "leads" else TERRITORIES[token.value]
+        if token.tag == "territory":
+            territories.append(token.value)
+        else:
+            named += names
+        leads += [name for name in names if name not in leads]
+    if named:
+        # "the inferior leads (II, III, aVF)": what is spelled out counts.
+        leads = [name for name in leads if name in named] if set(named) <= set(leads) and territories else leads
+    return LeadGroup(tuple(leads), tuple(territories), tuple(named))
+
+
+def _exceptions(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:
+    """Leads after `except`, and the index behind them."""
+    if i < len(tokens) and tokens[i].tag == "open":
+        i += 1
+    if i >= len(tokens) or tokens[i].tag != "except":
+        return None
+    j = i + 1
+    while j < len(tokens) and (tokens[j].tag == "in" or _is_lead_word(tokens[j])):
+        j += 1
+    if j >= len(tokens) or tokens[j].tag not in ("leads", "territory"):
+        return None
+    stop = _group_end(tokens, j, True)
+    return _merged([token for token in tokens[j:stop] if token.tag in ("leads", "territory")]).leads, stop
+
+
+# Polarity -------------------------------------------------------------------------------------------------------
+
+
+def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> None:
+    """Marks what is negated, hedged, or no claim about this ECG at all."""
+    for item in found:
+        if item.inherent_negation:
+            item.polarity = "negated"
+    for i, token in enumerate(tokens):
+        if token.tag == "neg":
+            _apply_negation(found, tokens, i, text)
+        elif token.tag == "hedge":
+            for item in _ahead(found, tokens, i):
+                if item.polarity == "affirmed":
+                    item.polarity = "hedged"
+        elif token.tag == "general":
+            for item in found:
+                item.dropped = item.dropped or token.value == "clause" or item.anchor > i
+    for item in found:
+        if item.bare:
+            item.dropped = item.dropped or not _bare_is_claim(item, tokens)
+
+
+def _bare_is_claim(item: Found, tokens: Sequence[Token]) -> bool:
+    """A wave named without a quality is a claim where it is denied, said to be there, or given a place."""
+    if item.polarity == "negated":
+        return True
+    if item.kind == "p_waves":
+        before = any(token.tag == "verb" for token in tokens[max(item.first - 3, 0) : item.first])
+        after = [token.tag for token in tokens[item.first + 1 : item.first + 5]]
+        return (
+            before
+            or "present" in after
+            or any(token.tag == "present" for token in tokens[max(item.first - 2, 0) : item.first])
+        )
+    return any(token.tag in ("leads", "present", "verb") for token in tokens) or len(tokens) <= 3
+
+
+def _flip(item: Found) -> None:
+    if item.is_number and item.comparator is None:
+        return
+    item.polarity = "affirmed" if item.inherent_negation else "negated"
+
+
+def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
+    how = tokens[i].value
+    words = text[tokens[i].start : tokens[i].end].lower()
+    if how == "skip":
+        if any(word in words for word in ("exclude", "rule", "prior", "previous", "comparison")):
+            for item in found:
+                item.dropped = item.dropped or item.anchor > i
+    elif how == "hedge":
+        for item in _ahead(found, tokens, i) or _behind(found, tokens, i):
+            item.polarity = "hedged"
+    elif how == "unmeasured":
+        _unmeasurable(found, tokens, i)
+    elif how == "after" or (how == "absent" and not _adjacent_ahead(found, tokens, i)):
+        for item in _behind(found, tokens, i):
+            _flip(item)
+    elif how == "absent":
+        _flip(_adjacent_ahead(found, tokens, i)[0])
+    else:
+        for item in _ahead(found, tokens, i):
+            _flip(item)
+
+
+def _unmeasurable(found: list[Found], tokens: Sequence[Token], i: int) -> None:
+    """`PR not measurable` is a claim of its own kind."""
+    for j in range(i - 1, max(i - 5, -1), -1):
+        if tokens[j].tag == "subj":
+            for item in found:
+                item.dropped = item.dropped or (item.first <= j <= item.last and not item.is_number)
+            if tokens[j].value.endswith("_interval") or tokens[j].value in (
+                "heart_rate",
+                "qrs_axis",
+                "sokolow_lyon",
+                "p_duration",
+            ):
+                found.append(Found(tokens[j].value, "not measurable", j, i, i))
+            return
+        if tokens[j].tag in ("comma", "num", "close"):
+            return
+
+
+def _adjacent_ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    j = i + 1
+    while j < len(tokens) and tokens[j].tag in ("word", "qual") and not any(item.anchor == j for item in found):
+        j += 1
+    return [item for item in found if item.first == j or item.anchor == j][:1]
+
+
+def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """What a negation or a hedge before it covers: to the end of its list, not beyond a new statement."""
+    covered: list[Found] = []
+    j = i + 1
+    while j < len(tokens):
+        tag = tokens[j].tag
+        if tag in ("with", "break", "except", "end") or (tag in ("neg", "it", "colon") and covered):
+            break
+        if tag == "comma" and covered and not _list_goes_on(tokens, j):
+            break
+        if tag in ("and", "comma", "or") and covered and _new_statement(found, tokens, j):
+            break
+        here = [item for item in found if item.anchor == j and (item.first > i or not item.is_number)]
+        # "without Q waves are inverted T": a finding that ends a predicate about an earlier subject is negated too.
+        covered += [item for item in here if item.last > i]
+        j += 1
+    return covered
+
+
+def _list_goes_on(tokens: Sequence[Token], j: int) -> bool:
+    """Whether the comma at `j` stands in a list that ends in `or`/`nor`."""
+    for token in tokens[j + 1 :]:
+        if token.tag == "or" or (token.tag == "neg" and token.value == "before"):
+            return token.tag == "or"
+        if token.tag in ("be", "verb", "with", "break", "num", "it"):
+            return False
+    return False
+
+
+def _new_statement(found: list[Found], tokens: Sequence[Token], j: int) -> bool:
+    """Whether what follows the joint at `j` has a predicate of its own or says that something is normal."""
+    following = [item for item in found if item.first > j]
+    if not following:
+        return False
+    nearest = min(following, key=lambda item: item.first)
+    own_predicate = nearest.by_predicate and any(
+        token.tag in ("be", "verb") for token in tokens[nearest.first : nearest.last]
+    )
+    return (
+        own_predicate
+        or nearest.inherent_negation
+        or nearest.is_number
+        or (nearest.value in ("normal", "regular", "present") and not nearest.bare)
+        or (nearest.kind == "rhythm" and tokens[j].tag != "or")
+    )
+
+
+def _behind(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """What `is not seen` denies: the nearest finding before it and those joined to it."""
+    before = sorted((item for item in found if item.anchor < i and not item.is_number), key=lambda item: -item.anchor)
+    covered: list[Found] = []
+    for item in before:
+        if covered:
+            between = tokens[item.last + 1 : covered[-1].first]
+            if not between or any(token.tag not in (*JOINTS, "word", "qual") for token in between):
+                break
+        covered.append(item)
+    return covered
+
+
+# Leads and beats -------------------------------------------------------------------------------------------------
+
+
+def attach_leads(found: list[Found], tokens: Sequence[Token]) -> None:
+    """Gives every finding the lead groups (indices of tokens) it is stated for."""
+    places = [i for i, token in enumerate(tokens) if token.tag == "leads"]
+    for place in places:
+        owners = _owners(found, tokens, place)
+        for item in owners:
+            item.groups.append(place)
+
+
+def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:
+    inside = [item for item in found if item.first < place < item.last and (not item.is_number or item.anchor > place)]
+    behind = [item for item in found if item.last < place]
+    ahead = [item for item in found if item.first > place]
+    if inside and not (behind and max(item.last for item in behind) > max(item.first for item in inside)):
+        joined = [item for item in found if item not in inside and item.first < place < item.last]
+        return inside + joined
+    group = tokens[place].value
+    introduced = _introduced(tokens, place)
+    adjective = group.territories and not introduced and _next_is_finding(found, tokens, place)
+    if ahead and (
+        not behind
+        or adjective
+        or _followed_by_verb(tokens, place)
+        or (tokens[place + 1 : place + 2] and tokens[place + 1].tag == "colon")
+    ):
+        return _led(ahead, tokens, place)
+    return _coordinated_behind(behind, tokens, place)
+
+
+def _introduced(tokens: Sequence[Token], place: int) -> bool:
+    j = place - 1
+    while j >= 0 and _is_lead_word(tokens[j]):
+        j -= 1
+    return j >= 0 and tokens[j].tag in ("in", "of", "open")
+
+
+def _next_is_finding(found: list[Found], tokens: Sequence[Token], place: int) -> bool:
+    j = place + 1
+    while j < len(tokens) and tokens[j].tag == "word":
+        j += 1
+    return any(item.first == j for item in found)
+
+
+def _led(ahead: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:
+    """The findings that a leading group (`V1-V3 show ...`) governs: up to the next leading group."""
+    stop = len(tokens)
+    for j in range(place + 1, len(tokens)):
+        if tokens[j].tag == "leads" and _followed_by_verb(tokens, j):
+            stop = j
+            break
+        if tokens[j].tag == "leads" and not _introduced(tokens, j) and tokens[j - 1].tag in ("with", "comma", "and"):
+            stop = j
+            break
+    return [
+        item
+        for item in ahead
+        if item.first < stop
+        and not _has_own_group(item, tokens)
+        and (item.kind in _PER_LEAD or item.is_number or item.kind in ("r_transition",))
+    ]
+
+
+def _has_own_group(item: Found, tokens: Sequence[Token]) -> bool:
+    j = item.last + 1
+    while j < len(tokens) and tokens[j].tag in ("word", "in", "of", "present", "open", "num", "cmp", "be"):
+        if tokens[j].tag == "in" and j + 1 < len(tokens):
+            k = j + 1
+            while k < len(tokens) and _is_lead_word(tokens[k]):
+                k += 1
+            if k < len(tokens) and tokens[k].tag == "leads":
+                return True
+        j += 1
+    return False
+
+
+def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:
+    order = sorted(behind, key=lambda item: (-item.last, item.is_number))
+    if not order:
+        return []
+    nearest = order[0]
+    if (
+        nearest.kind not in _PER_LEAD
+        and not nearest.is_number
+        and nearest.kind not in ("r_transition", "qrs_duration", "low_voltage", "u_wave", "p_waves")
+    ):
+        per_lead = [item for item in order if item.kind in _PER_LEAD and not item.groups]
+        if not per_lead or any(token.tag in ("comma", "with") for token in tokens[per_lead[0].last : place]):
+            return [nearest]
+        nearest = per_lead[0]
+    owners = [nearest]
+    # One quality said of several waves, and findings in a list, share the leads that follow.
+    for item in order:
+        if (
+            item in owners
+            or item.is_number
+            or item.groups
+            or item.polarity != nearest.polarity
+            or item.kind not in _PER_LEAD
+        ):
+            continue
+        between = tokens[item.last + 1 : owners[-1].first]
+        if item.anchor == nearest.anchor or all(
+            token.tag in (*JOINTS, "word", "subj", "neg", "qual", "num", "cmp", "of", "with", "hedge")
+            for token in between
+        ):
+            owners.append(item)
+    return owners
+
+
+def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
+    """Gives the nearest finding its beats and times; `beat 4 at 3.21 s` is a claim of its own, returned."""
+    own: list[Found] = []
+    for i, token in enumerate(tokens):
+        if token.tag == "beats":
+            times = [
+                j
+                for j in range(i + 1, min(i + 6, len(tokens)))
+                if tokens[j].tag in ("time", "num") and _seconds(tokens[j]) is not None
+            ]
+            if times and len(token.value) == 1:
+                own.append(
+                    Found(
+                        "beat_time",
+                        token.value[0],
+                        i,
+                        times[0],
+                        i,
+                        "s",
+                        beats=token.value,
+                        time_s=_seconds(tokens[times[0]]),
+                    )
+                )
+            target = _nearest(found, i)
+            if target is not None:
+                target.beats = token.value
+                target.extra.append(i)
+            elif not times:
+                own.append(Found("beat", token.value[0], i, i, i, beats=token.value))
+        elif token.tag == "time" and not any(item.first <= i <= item.last for item in own):
+            target = _nearest(found, i)
+            if target is not None:
+                target.time_s = token.value
+                target.extra.append(i)
+    for item in own:
+        item.groups = [j for j, token in enumerate(tokens) if token.tag == "leads" and abs(j - item.anchor) <= 4]
+    return own
+
+
+def _seconds(token: Token) -> float | None:
+    if token.tag == "time":
+        return token.value
+    return token.value.low if token.tag == "num" and token.value.unit == "s" else None
+
+
+def _nearest(found: list[Found], i: int) -> Found | None:
+    usable = [item for item in found if not item.dropped]
+    behind = [item for item in usable if item.anchor < i]
+    ahead = [item for item in usable if item.anchor > i]
+    return max(behind, key=lambda item: item.last) if behind else min(ahead, key=lambda item: item.first, default=None)
+
+
+__all__ = ["LeadGroup", "attach_beats", "attach_leads", "decide_polarity", "group_leads"]
