@@ -33,18 +33,33 @@ class TeacherError(GemError):
     """A teacher, a judge or the endpoint behind it gave no usable answer, or may not be asked."""
 
 
+class BuildError(GemError):
+    """A data set cannot be built as asked: settings, folder, disk or sources; what was finished before stays valid."""
+
+
+class PublishError(GemError):
+    """A folder may not or cannot be published; nothing incomplete is left behind on the Hub."""
+
+
 class TrainingError(GemError):
     """Training cannot start or go on: the data, the settings or the loss are not what they must be."""
 
 
+class EvaluationError(GemError):
+    """Answers cannot be scored: the files do not belong together, or a score would be invented."""
+
+
 __all__ = [
+    "BuildError",
     "CheckpointError",
     "EcgFormatError",
     "EcgLeadError",
     "EcgQualityError",
+    "EvaluationError",
     "GemError",
     "MissingDependencyError",
     "PlaceholderError",
+    "PublishError",
     "TeacherError",
     "TrainingError",
 ]
