@@ -1,0 +1,81 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The teacher without a language model: prose made from measured values, each with its lead and beats, and the labels."""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from .diagnosis_lexicon import diagnoses_in
+from .grounded_answer import grounded_answer
+from .importers.statements import scp_statements
+from .teacher_requests import Draft, TeacherJob, TeacherRequest
+from .template_reading import TEMPLATE_VERSION, long_reading
+
+FORMS = ("long", "short")
+
+
+class TemplateTeacher:
+    """
+    Deterministic, free and offline. `form`: `long`, prose in the order of a clinical reading with leads and beats, or
+    `short`, the lines of `grounded_answer`.
+    """
+
+    remote = False
+
+    def __init__(self, form: str = "long") -> None:
+        """
+        Raises:
+            ValueError: `form` is unknown.
+        """
+        if form not in FORMS:
+            raise ValueError(f"TemplateTeacher: form {form!r} is unknown; there are {list(FORMS)}.")
+        self.form = form
+        self.name = "template"
+        self.version = f"{form}-{TEMPLATE_VERSION}"
+
+    def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
+        for job in jobs:
+            yield self._draft(job)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _draft(self, job: TeacherJob) -> Draft:
+        request = job.request
+        told = f"{self.version}\n{request.settled}\n{sorted(request.labels.items())}"
+        prompt_hash = sha256(told.encode()).hexdigest()
+        # It would write the same again: a rejection is final at once.
+        if not len(request.features.beat_times):
+            return Draft(job, "", prompt_hash, failure=f"no beats: {request.features.note}", answered=True)
+        impression = impression_of(request)
+        if not impression:
+            return Draft(
+                job, "", prompt_hash, failure="no labels, and no diagnosis that is known stands in the report"
+            )
+        if self.form == "short":
+            codes = scp_statements(request.labels, request.label_system)
+            return Draft(job, grounded_answer(request.features, codes).full_text(), prompt_hash)
+        return Draft(job, long_reading(request.features, impression), prompt_hash)
+
+
+def impression_of(request: TeacherRequest) -> list[str]:
+    """The labels in words (likely ones and those without a likelihood), else the known diagnoses of the report."""
+    stated = [code for code, likelihood in request.labels.items() if likelihood >= 50 or likelihood == 0]
+    likely = TeacherRequest(
+        request.key, request.features, labels=dict.fromkeys(stated, 0.0), label_system=request.label_system
+    )
+    words = [word for word in likely.label_words if not _is_code(word)] or sorted(diagnoses_in(request.report))
+    if len(words) > 1 and any(word != "normal ECG" and word not in _COMPATIBLE for word in words):
+        words = [word for word in words if word != "normal ECG"]
+    return words
+
+
+# What may stand beside "normal ECG" in an impression.
+_COMPATIBLE = {"sinus rhythm", "normal ECG", "sinus arrhythmia", "sinus bradycardia"}
+
+
+def _is_code(word: str) -> bool:
+    """A code that nobody translated: `164889003`, `NST_`, `STD_`."""
+    return word.isdigit() or (word.upper() == word and " " not in word)
+
+
+__all__ = ["FORMS", "TemplateTeacher", "impression_of"]
