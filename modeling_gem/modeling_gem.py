@@ -373,18 +373,26 @@ class GemModel(GemPreTrainedModel):
         newline = self.image_newline.to(joined.dtype).expand(joined.shape[0], 1, -1)
         return torch.cat([tiles[0], torch.cat([joined, newline], dim=1).flatten(0, 1)])
 
-    def _absent_modality(self, modality: str) -> BaseModelOutputWithPooling:
+    def _waits_for_towers(self, input_ids: torch.LongTensor | None) -> bool:
         """
-        A tower's outputs on zeros. When training on several processes every rank must run every tower in the same
-        order, whatever its batch holds: the collectives of DDP and FSDP wait for it.
+        Whether other processes wait for the towers even if this one has nothing to show them: the gradients of DDP in
+        training, the weights of FSDP2 and DeepSpeed ZeRO-3 in every pass over a prompt.
         """
+        if not runs_on_many_processes() or input_ids is None:
+            return False
+        return self.training or (input_ids.shape[1] > 1 and is_sharded(self.ecg_tower.layers))
+
+    def _absent_modality(self, modality: str) -> torch.Tensor:
+        """Zero, computed by a tower on zeros and everything behind it that is trained."""
         if modality == "ecg":
             ecg = self.config.ecg_config
             zeros = torch.zeros(1, ecg.num_leads, ecg.seq_length, device=self.device)
-            return self.get_ecg_features(zeros, return_dict=True)
+            return 0 * torch.cat(self.get_ecg_features(zeros, return_dict=True).pooler_output).sum()
         vision = self.config.vision_config
         zeros = torch.zeros(1, vision.num_channels, vision.image_size, vision.image_size, device=self.device)
-        return self.get_image_features(zeros, return_dict=True)
+        # One picture without tiles, whatever the layout: the projected tokens of the overview.
+        result = 0 * torch.cat(self.get_image_features(zeros, return_dict=True).pooler_output).sum()
+        return result if self.image_newline is None else result + 0 * self.image_newline.sum()
 
     def _placeholder_mask(self, input_ids: torch.LongTensor, modality: str, num_features: int) -> torch.BoolTensor:
         token_id = getattr(self.config, f"{modality}_token_id")
@@ -429,10 +437,17 @@ class GemModel(GemPreTrainedModel):
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
         encoded = dict(mm_encoder_outputs or {})
+        # The ECG tower first, on every process: sharded towers meet the others' collectives in this order.
+        waits_for_towers = self._waits_for_towers(input_ids)
+        absent: torch.Tensor | int = 0
         if ecg_values is not None:
             encoded["ecg"] = self.get_ecg_features(ecg_values, return_dict=True)
+        elif waits_for_towers and "ecg" not in encoded:
+            absent = absent + self._absent_modality("ecg")
         if pixel_values is not None:
             encoded["image"] = self.get_image_features(pixel_values, image_sizes=image_sizes, return_dict=True)
+        elif waits_for_towers and "image" not in encoded:
+            absent = absent + self._absent_modality("image")
         if inputs_embeds is None:
             inputs_embeds = self._embed(input_ids)
         elif encoded:
@@ -448,12 +463,10 @@ class GemModel(GemPreTrainedModel):
                 mask = self._placeholder_mask(input_ids, modality, features.shape[0])
                 inputs_embeds = inputs_embeds.masked_scatter(mask, features)
                 projected[modality] = features
-            else:
-                if input_ids is not None and input_ids.shape[1] > 1 and not is_torchdynamo_compiling():
-                    self._placeholder_mask(input_ids, modality, 0)
-                if self.training and trains_on_many_processes():
-                    zeros = torch.cat(self._absent_modality(modality).pooler_output)
-                    inputs_embeds = inputs_embeds + 0 * zeros.sum().to(inputs_embeds.dtype)
+            elif input_ids is not None and input_ids.shape[1] > 1 and not is_torchdynamo_compiling():
+                self._placeholder_mask(input_ids, modality, 0)
+        if torch.is_tensor(absent):
+            inputs_embeds = inputs_embeds + absent.to(inputs_embeds.dtype)
 
         outputs = self.language_model(
             attention_mask=attention_mask,
@@ -626,12 +639,18 @@ def letterbox(image_size: list[int], canvas: tuple[int, int]) -> tuple[int, int]
     return 0, (canvas_width - int(width * (canvas_height / height))) // 2
 
 
-def trains_on_many_processes() -> bool:
+def runs_on_many_processes() -> bool:
     return (
         torch.distributed.is_available()
         and torch.distributed.is_initialized()
         and torch.distributed.get_world_size() > 1
     )
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """By FSDP2 (`DTensor`) or DeepSpeed ZeRO-3 (which marks parameters with `ds_id`), outside of its own forward."""
+    parameter = next(module.parameters())
+    return hasattr(parameter, "device_mesh") or hasattr(parameter, "ds_id")
 
 
 __all__ = ["GemEcgModel", "GemForConditionalGeneration", "GemModel", "GemPreTrainedModel"]

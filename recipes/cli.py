@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
+from recipes import cli_merge, cli_publish, cli_train
+
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
@@ -368,6 +370,9 @@ def _save_picture(picture: Any, path: Path) -> None:
 
 
 # Verbs with a file of their own.
+app.command("train", context_settings=cli_train.SETTINGS)(cli_train.train)
+app.command("merge")(cli_merge.merge)
+app.add_typer(cli_publish.app, name="publish")
 
 
 def main() -> None:

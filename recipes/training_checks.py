@@ -1,0 +1,149 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What can be known to be wrong before the first training step, and how long samples are."""
+
+from typing import Any
+
+import datasets
+from transformers import PreTrainedModel
+
+from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
+from processing.processing_gem import GemProcessor
+
+from .training_gem import DATA_COLUMNS, GemDataCollator, name_of
+
+PEEK = 2
+
+
+def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
+    """
+    Raises:
+        TrainingError: `dataset` lacks `messages`, or ECGs that it should have.
+    """
+    columns = list(dataset.column_names or next(iter(dataset), {}))
+    if "messages" not in columns:
+        raise TrainingError(
+            f"{name}: no column `messages` (columns: {columns}). GEM trains on `messages` (a list of role and content), "
+            f"`ecg`, `sampling_rate` and optionally `image`; rename yours with `dataset.rename_column`."
+        )
+    has_ecg = "ecg" in columns and not _all_null(dataset, "ecg")
+    inline = not has_ecg and any(
+        isinstance(message["content"], list) and any(block.get("type") == "ecg" for block in message["content"])
+        for message in next(iter(dataset), {"messages": []})["messages"]
+    )
+    if not (has_ecg or inline or image_only):
+        state = "the column `ecg` is empty" if "ecg" in columns else f"no column `ecg` (columns: {columns})"
+        raise TrainingError(
+            f"{name}: a data set without signals: {state}. Name the column `ecg`, or train on pictures alone with "
+            "`image_only: true`."
+        )
+
+
+def check_messages(dataset: Any, name: str, processor: GemProcessor) -> None:
+    """
+    Reads all messages, but neither signals nor pictures unless placeholders are written out.
+
+    Raises:
+        TrainingError: An example without a question or without an answer.
+        PlaceholderError: More or fewer written placeholders than ECGs or pictures.
+    """
+    if isinstance(dataset, datasets.IterableDataset):
+        return
+    texts = dataset.select_columns([c for c in ("messages", "id") if c in dataset.column_names]).with_format(None)
+    collator = GemDataCollator(processor, assistant_only_loss=True)
+    for index, example in enumerate(texts):
+        where = f"{name}, row {index}: {name_of(example)}"
+        roles = [message.get("role") for message in example["messages"]]
+        if "user" not in roles:
+            raise TrainingError(f"{where} has no user turn (roles: {roles}).")
+        if not any(m["role"] == "assistant" and _has_text(m["content"]) for m in example["messages"]):
+            raise TrainingError(f"{where} has no answer to learn from (roles: {roles}).")
+        if _has_placeholders(example["messages"], processor):
+            try:
+                collator.prepare(dataset[index])
+            except PlaceholderError as error:
+                raise PlaceholderError(f"{name}, row {index}: {error}") from error
+
+
+def check_first_batch(dataset: Any, collator: GemDataCollator) -> None:
+    """Builds a small batch: records, pictures, chat template, labels and lengths are tried on real data.
+
+    Raises:
+        GemError: What the first examples would have raised in the first step.
+    """
+    examples = [example for _, example in zip(range(PEEK), dataset, strict=False)]
+    if not examples:
+        raise TrainingError("The data set is empty.")
+    collator([dict(example) for example in examples])
+
+
+def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
+    """
+    Raises:
+        CheckpointError: Tokenizer, processor and model do not belong together.
+    """
+    config, tokenizer = model.config, processor.tokenizer
+    rows = model.get_input_embeddings().weight.shape[0]
+    placeholders = {config.ecg_token_id, config.image_token_id}
+    outside = {token: i for token, i in tokenizer.get_vocab().items() if i >= rows and i not in placeholders}
+    if outside:
+        token, index = max(outside.items(), key=lambda item: item[1])
+        raise CheckpointError(
+            f"The tokenizer is of another vocabulary: {len(outside)} of its tokens, e.g. {token!r} ({index}), lie outside of "
+            f"the {rows} rows of the model's embedding. Use the tokenizer the checkpoint came with."
+        )
+    for kind in ("ecg", "image"):
+        ours, theirs = getattr(config, f"{kind}_token_id"), getattr(processor, f"{kind}_token_id")
+        if ours != theirs:
+            raise CheckpointError(
+                f"The processor writes {kind} placeholders as token {theirs}, the model expects {ours}: they belong to "
+                "different checkpoints."
+            )
+    if processor.num_ecg_tokens != config.ecg_config.num_tokens:
+        raise CheckpointError(
+            f"The processor gives an ECG {processor.num_ecg_tokens} tokens, the model {config.ecg_config.num_tokens}: they "
+            "belong to different checkpoints."
+        )
+
+
+def with_lengths(dataset: datasets.Dataset, processor: GemProcessor, column: str = "length") -> datasets.Dataset:
+    """`dataset` with the length in tokens of every sample, media tokens included, for sampling by length. With modality
+    dropout this is the length of the whole sample."""
+    collator = GemDataCollator(processor, assistant_only_loss=True)
+    kept = dataset.select_columns([c for c in DATA_COLUMNS if c in dataset.column_names])
+
+    def length(example: dict[str, Any]) -> dict[str, int]:
+        sample = collator.prepare(example)
+        text = processor.apply_chat_template(sample["messages"], tokenize=False, draw_page=False)
+        tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+        tokens += text.count(processor.ecg_token) * (processor.num_ecg_tokens - 1)
+        return {column: tokens + sum(processor.image_length((i.height, i.width)) - 1 for i in sample["images"])}
+
+    lengths = kept.map(length, remove_columns=kept.column_names, desc="lengths").with_format(None)
+    return dataset.add_column(column, list(lengths[column]))
+
+
+def _has_text(content: Any) -> bool:
+    texts = [content] if isinstance(content, str) else [block.get("text") or "" for block in content or []]
+    return any(text.strip() for text in texts)
+
+
+def _has_placeholders(messages: list[dict[str, Any]], processor: GemProcessor) -> bool:
+    tokens = (processor.ecg_token, processor.image_token)
+    for message in messages:
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for block in blocks:
+            if block["type"] != "text" or any(token in (block.get("text") or "") for token in tokens):
+                return True
+    return False
+
+
+def _all_null(dataset: Any, column: str) -> bool:
+    """By Arrow's own count; a data set that streams is taken at its first example."""
+    if isinstance(dataset, datasets.Dataset):
+        stored = dataset.data.column(column)
+        return stored.null_count == len(stored)
+    return next(iter(dataset), {}).get(column) is None
+
+
+__all__ = ["check_columns", "check_first_batch", "check_messages", "check_vocabulary", "with_lengths"]
