@@ -36,8 +36,6 @@ IMPORTERS: dict[str, Importer] = {
     "ecg-r1": import_ecg_r1,
     "ecg-qa": import_ecg_qa,
 }
-# Sources whose data use agreement forbids sending records to third parties (PhysioNet Credentialed Health Data Licence).
-CREDENTIALED = ("mimic-iv-ecg",)
 # Sets whose rows may hold several ECGs.
 SEVERAL_ECGS = ("ecg-qa",)
 
@@ -71,4 +69,4 @@ def import_source(format: str, path: str, **options: Any) -> Iterator[SourceReco
     return IMPORTERS[format](path, **options)
 
 
-__all__ = ["CREDENTIALED", "IMPORTERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]
+__all__ = ["IMPORTERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]

@@ -13,7 +13,7 @@ from processing.ecg_readers_hdf5 import read_code15_exam
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
 
-from .source_record import EcgFile, EcgSource, Rejection, SourceRecord, stated_age
+from .source_record import EcgFile, EcgSource, Rejection, SourceRecord, stated_age, table_rows
 from .statements import CODE15, labels_report
 
 SOURCE = "code-15"
@@ -62,7 +62,7 @@ def import_code15(path: str) -> Iterator[SourceRecord | Rejection]:
     table = folder / "exams.csv"
     if not table.is_file():
         raise EcgFormatError(f"{folder}: no exams.csv; give the folder of CODE-15 that holds it.")
-    for row in pd.read_csv(table).to_dict("records"):
+    for row in table_rows(table):
         exam = int(row["exam_id"])
         name = f"{SOURCE}/{exam}"
         ecg = _source(folder, row, exam, name)

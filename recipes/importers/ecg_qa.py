@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECG-QA (Oh et al. 2023, arXiv 2306.15681; CC BY 4.0): questions about one ECG of PTB-XL, or about two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def import_ecg_qa(path: str, *, ptbxl: str) -> Iterator[SourceRecord | Rejection
 
 
 def _question(
-    row: dict[str, Any], records: dict[int, SourceRecord], split: str | None, file: Path
+    row: Mapping[str, Any], records: dict[int, SourceRecord], split: str | None, file: Path
 ) -> SourceRecord | Rejection:
     try:
         numbers = [int(number) for number in row["ecg_id"]]

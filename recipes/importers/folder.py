@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from processing.ecg_readers import list_ecg_files
 from processing.errors_gem import EcgFormatError
 
-from .source_record import EcgFile, Rejection, SourceRecord, stated_age
+from .source_record import EcgFile, Rejection, SourceRecord, stated_age, table_rows
 
 COLUMNS = ("file", "patient", "report", "labels", "split", "sex", "age")
 
@@ -57,13 +55,13 @@ def import_folder(
 def _table(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise EcgFormatError(f"{path}: there is no such table.")
-    frame = pd.read_csv(path, dtype=str).fillna("")
-    unknown = set(frame.columns) - set(COLUMNS)
-    if "file" not in frame.columns or unknown:
+    rows = list(table_rows(path, dtype=str, keep_default_na=False))
+    present = set(rows[0]) if rows else set()
+    if "file" not in present or present - set(COLUMNS):
         raise EcgFormatError(
-            f"{path}: columns are {list(COLUMNS)}, of which `file` must be there; got {list(frame.columns)}."
+            f"{path}: columns are {list(COLUMNS)}, of which `file` must be there; got {sorted(present)}."
         )
-    return frame.to_dict("records")
+    return rows
 
 
 __all__ = ["import_folder"]

@@ -114,7 +114,6 @@ def _record(
         report_kind="machine" if report else "none",
         messages=messages,
         provenance=publisher,
-        features=row.get("machine_measurements"),
         image=str(picture) if picture is not None and picture.is_file() else None,
     )
 

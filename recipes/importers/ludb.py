@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from processing.errors_gem import EcgFormatError
 
-from .source_record import EcgFile, SourceRecord, stated_age
+from .source_record import EcgFile, SourceRecord, stated_age, table_rows
 
 SOURCE = "ludb"
 # Columns of ludb.csv that are findings, in the order in which they are read.
@@ -34,7 +32,7 @@ def import_ludb(path: str) -> Iterator[SourceRecord]:
     table = folder / "ludb.csv"
     if not table.is_file():
         raise EcgFormatError(f"{folder}: no ludb.csv; give LUDB's folder.")
-    for row in pd.read_csv(table, dtype=str).to_dict("records"):
+    for row in table_rows(table, dtype=str):
         number = row["ID"].strip()
         findings = [text for column in FINDINGS for text in _lines(row.get(column))]
         name = f"{SOURCE}/{number}"

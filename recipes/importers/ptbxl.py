@@ -15,7 +15,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError
 from recipes.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 
-from .source_record import EcgFile, EcgSource, SourceRecord, stated_age
+from .source_record import EcgFile, EcgSource, SourceRecord, stated_age, table_rows
 
 SOURCE = "ptb-xl"
 SEXES = {0: "M", 1: "F"}  # PTB-XL's own coding
@@ -73,7 +73,7 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
         )
     if not parquets:
         column = "filename_hr" if resolution == 500 else "filename_lr"
-        for row in pd.read_csv(table).to_dict("records"):
+        for row in table_rows(table):
             name = f"{SOURCE}/{int(row['ecg_id']):05d}"
             yield _record(row, EcgFile(str(folder / row[column]), {"record_id": name}), reports)
         return

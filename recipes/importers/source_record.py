@@ -1,10 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What every importer yields: a record of a source, its ECGs not yet read, and what the source says about it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import pandas as pd
 
 from processing.ecg_readers import load_ecg
 from processing.ecg_readers_base import MAX_STATED_AGE
@@ -58,7 +60,6 @@ class SourceRecord:
         split: the split that the source's publishers put the record into, if they did.
         messages: a published conversation.
         provenance: who wrote `messages`.
-        features: published measurements, in the layout of `machine_measurements`.
         image: file of the published page picture.
     """
 
@@ -75,7 +76,6 @@ class SourceRecord:
     age: int | None = None
     messages: tuple[Message, ...] = ()
     provenance: str = ""
-    features: Mapping[str, Any] | None = None
     image: str | None = None
     other_patients: tuple[str, ...] = ()
 
@@ -100,4 +100,11 @@ def stated_age(age: Any) -> int | None:
     return None if years < 0 else min(years, MAX_STATED_AGE + 1)
 
 
-__all__ = ["EcgFile", "EcgSource", "Message", "Rejection", "SourceRecord", "stated_age"]
+def table_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV table as dictionaries; `options` are those of `pandas.read_csv`."""
+    for chunk in pd.read_csv(path, chunksize=50_000, **options):
+        for row in chunk.to_dict("records"):
+            yield {str(key): value for key, value in row.items()}
+
+
+__all__ = ["EcgFile", "EcgSource", "Message", "Rejection", "SourceRecord", "stated_age", "table_rows"]

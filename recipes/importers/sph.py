@@ -4,11 +4,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from processing.errors_gem import EcgFormatError
 
-from .source_record import EcgFile, SourceRecord, stated_age
+from .source_record import EcgFile, SourceRecord, stated_age, table_rows
 from .statements import labels_report
 
 SOURCE = "sph"
@@ -28,7 +26,7 @@ def import_sph(path: str, *, metadata: str | None = None) -> Iterator[SourceReco
     if not table.is_file():
         raise EcgFormatError(f"{table}: there is no such table; give SPH's folder, or name its metadata.")
     records = folder / "records" if (folder / "records").is_dir() else folder
-    for row in pd.read_csv(table, dtype={"AHA_Code": str, "ECG_ID": str}).to_dict("records"):
+    for row in table_rows(table, dtype={"AHA_Code": str, "ECG_ID": str}):
         codes = [code.strip() for code in str(row["AHA_Code"]).split(";") if code.strip()]
         name = f"{SOURCE}/{row['ECG_ID']}"
         yield SourceRecord(

@@ -209,8 +209,15 @@ CODE15: dict[str, Meaning] = {
     "AF": ("atrial fibrillation", "AFIB"),
     "normal_ecg": ("normal ECG", "NORM"),
 }
+# PTB-XL's statements about form and rhythm that are no diagnosis (its scp_statements.csv).
+_SCP_FORMS = {
+    "ABQRS": "abnormal QRS", "STD_": "non-specific ST depression", "VCLVH": "voltage criteria for left ventricular hypertrophy",
+    "QWAVE": "Q waves", "LOWT": "low T waves", "NT_": "non-specific T wave changes", "LPR": "prolonged PR interval",
+    "INVT": "inverted T waves", "LVOLT": "low QRS voltages", "HVOLT": "high QRS voltage", "TAB_": "T wave abnormality",
+    "STE_": "non-specific ST elevation", "PRC(S)": "premature complexes",
+}  # fmt: skip
 SCP: dict[str, Meaning] = {code: (words, code) for code, (_, words) in STATEMENTS.items()} | {
-    code: (words, code) for code, words in RHYTHMS.items()
+    code: (words, code) for code, words in (RHYTHMS | _SCP_FORMS).items()
 }
 SYSTEMS = {"snomed": SNOMED, "aha": AHA, "code15": CODE15, "scp": SCP}
 

@@ -1,0 +1,192 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Builds a data set from ECGs: plan, shards (resumable, in several processes or on Ray), then card, report, checksums."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from processing.errors_gem import BuildError
+
+from .build_card import write_card
+from .build_plan import BuildPlan, Shard, make_plan
+from .build_report import write_report
+from .build_settings import BuildSettings
+from .build_stages import measure, teach
+from .shard_files import atomic_file, finished_note, write_shard
+
+Progress = Callable[[str, int, int], None]
+Engine = Callable[[list[Shard], BuildSettings], Iterable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build came to.
+
+    Args:
+        rows, rejected: of the whole data set.
+        built, resumed: shards made by this run, and found complete.
+        seconds: CPU seconds per stage of the whole data set.
+    """
+
+    folder: Path
+    rows: int
+    rejected: int
+    built: int
+    resumed: int
+    seconds: dict[str, float]
+
+
+def build_dataset(
+    settings: BuildSettings, *, engine: Engine | None = None, fresh: bool = False, progress: Progress | None = None
+) -> BuildResult:
+    """
+    Builds the data set of `settings` in `settings.output`, or goes on where an interrupted build stopped. The files are the
+    same bytes however often it was interrupted, and whatever `workers` or engine is used.
+
+    Args:
+        engine: makes the shards; by default in `settings.workers` processes of this machine. See `build_ray.ray_engine`.
+        fresh: throw away what is there and build anew.
+        progress: called with (what, done, in all).
+
+    Raises:
+        BuildError: the folder is in use, belongs to other settings or sources, or the disk is full.
+    """
+    report = progress or (lambda what, done, total: None)
+    with _locked(settings.folder):
+        if fresh:
+            _clear(settings.folder)
+        _check_same_settings(settings)
+        plan = make_plan(settings, lambda count: report("records listed", count, 0))
+        _check_same_sources(plan, settings)
+        notes = {shard.name: note for shard in plan.shards if (note := finished_note(shard, settings))}
+        todo = [shard for shard in plan.shards if shard.name not in notes]
+        resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
+        report("records", done, plan.records)
+        by_file = {shard.file: shard for shard in todo}
+        for note in (engine or local_engine)(todo, settings):
+            shard = by_file[note["file"]]
+            notes[shard.name] = note
+            done += len(shard.records)
+            report("records", done, plan.records)
+        ordered = [notes[shard.name] for shard in plan.shards]
+        _remove_halves(settings.folder)
+        statistics = write_report(plan, ordered, settings)
+        write_card(plan, ordered, statistics, settings)
+    seconds = stage_seconds(settings.folder)
+    return BuildResult(settings.folder, statistics["rows"], len(statistics["rejections"]), len(todo), resumed, seconds)
+
+
+def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+    """All stages of one shard, in this process; its note."""
+    return write_shard(teach(measure(shard.records, settings), settings), shard, settings)
+
+
+def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[str, Any]]:
+    """Shards in `settings.workers` processes; with 1, in this one."""
+    if settings.workers == 1 or len(shards) < 2:
+        for shard in shards:
+            yield build_shard(shard, settings)
+        return
+    # Not fork: the parent may hold threads (progress bars, Arrow).
+    context = get_context("spawn")
+    with ProcessPoolExecutor(settings.workers, mp_context=context, initializer=one_thread) as pool:
+        futures = [pool.submit(build_shard, shard, settings) for shard in shards]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def one_thread() -> None:
+    """The processes already take all cores."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def stage_seconds(folder: Path) -> dict[str, float]:
+    """CPU seconds per stage, summed over the shards; apart from the data set's own files, which must not vary."""
+    total: dict[str, float] = {}
+    for path in sorted((folder / ".build" / "shards").glob("*.seconds")):
+        for stage, seconds in json.loads(path.read_text()).items():
+            total[stage] = total.get(stage, 0.0) + seconds
+    return total
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        (folder / ".build").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be made ({error.strerror}); choose another `output`.") from error
+    lock = FileLock(folder / ".build" / "lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise BuildError(
+            f"{folder}: another build is writing here. Wait for it, or give this one its own `output`."
+        ) from error
+
+
+def _clear(folder: Path) -> None:
+    """Removes what builds made, and nothing else."""
+    import shutil
+
+    from .build_card import OWN_FILES
+
+    for name in ("data", "plots", ".build/shards"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (*OWN_FILES, ".build/settings.json", ".build/sources"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_same_settings(settings: BuildSettings) -> None:
+    path = settings.folder / ".build" / "settings.json"
+    content = settings.content()
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(content))
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if changed:
+            raise BuildError(
+                f"{settings.folder}: begun with other settings; changed: {', '.join(sorted(changed))}. Finish it with the old "
+                "ones, choose another `output`, or build anew with --fresh."
+            )
+        return
+    if any((settings.folder / "data").glob("**/*.parquet")):
+        raise BuildError(
+            f"{settings.folder}: holds Parquet files of something else in data/; choose an empty `output`."
+        )
+    with atomic_file(path) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False).encode())
+
+
+def _check_same_sources(plan: BuildPlan, settings: BuildSettings) -> None:
+    path = settings.folder / ".build" / "sources"
+    if not path.is_file():
+        with atomic_file(path) as file:
+            file.write(plan.fingerprint().encode())
+    elif path.read_text() != plan.fingerprint():
+        raise BuildError(
+            f"{settings.folder}: the sources list other records than when this build began. Restore them, or build anew "
+            "with --fresh."
+        )
+
+
+def _remove_halves(folder: Path) -> None:
+    """Half-written files of builds that were killed."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "one_thread", "stage_seconds"]

@@ -1,0 +1,163 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a build came to: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from .build_plan import BuildPlan
+from .build_settings import BuildSettings
+from .shard_files import atomic_file
+
+REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jsonl"
+PLOTS = ("records", "heart_rate", "intervals", "labels", "patients", "answers")
+_COLUMNS = ["source", "split", "patient", "sex", "age", "labels", "messages", "teacher", "features", "sampling_rate"]
+# Measures of the whole record whose distribution tells whether a build went wrong.
+_MEASURES = ("heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")
+
+
+def write_report(plan: BuildPlan, notes: Sequence[Mapping[str, Any]], settings: BuildSettings) -> dict[str, Any]:
+    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json` with the rejections."""
+    rejections = [vars_of(r) for r in plan.rejections] + [r for note in notes for r in note["rejections"]]
+    collected = _collect(settings.folder / note["file"] for note in notes)
+    statistics = _statistics(collected, rejections, plan, notes)
+    with atomic_file(settings.folder / REPORT_JSON) as file:
+        file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())
+    with atomic_file(settings.folder / REJECTS) as file:
+        file.write("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rejections).encode())
+    with atomic_file(settings.folder / REPORT_MARKDOWN) as file:
+        file.write(markdown(statistics, rejections).encode())
+    _plot(collected, statistics, settings.folder / "plots")
+    return statistics | {"rejections": rejections}
+
+
+def vars_of(rejection: Any) -> dict[str, str]:
+    return {name: getattr(rejection, name) for name in ("id", "source", "stage", "reason", "answer")}
+
+
+def _collect(files: Iterator[Path]) -> dict[str, list[Any]]:
+    """What the statistics need of every row; signals and pictures are not read."""
+    collected: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, *_MEASURES)}
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(columns=_COLUMNS, batch_size=256):
+            for row in batch.to_pylist():
+                record = json.loads(row["features"])["record"] if row["features"] else {}
+                for name in _MEASURES:
+                    collected[name].append(record.get(name))
+                row["features"] = bool(record.get("beat_times"))
+                for name in _COLUMNS:
+                    collected[name].append(row[name])
+    return collected
+
+
+def _statistics(
+    collected: Mapping[str, list[Any]],
+    rejections: Sequence[Mapping[str, str]],
+    plan: BuildPlan,
+    notes: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    rows = len(collected["source"])
+    answers = [_last(messages) for messages in collected["messages"]]
+    return {
+        "rows": rows,
+        "bytes": sum(note["bytes"] for note in notes),
+        "bytes_per_row": round(sum(note["bytes"] for note in notes) / max(rows, 1)),
+        "rejected": len(rejections),
+        "rejected_by_stage": dict(sorted(Counter(r["stage"] for r in rejections).items())),
+        "rows_by_source": _counted(collected["source"]),
+        "rows_by_split": _counted(collected["split"]),
+        "rows_by_source_and_split": {
+            source: _counted(s for o, s in zip(collected["source"], collected["split"], strict=True) if o == source)
+            for source in sorted(set(collected["source"]))
+        },
+        "patients": len(set(collected["patient"])),
+        "patients_by_split": {
+            split: len({p for p, s in zip(collected["patient"], collected["split"], strict=True) if s == split})
+            for split in sorted(set(collected["split"]))
+        },
+        "patients_in_several_published_splits": plan.patients_in_several_splits,
+        "sex": _counted(sex or "not stated" for sex in collected["sex"]),
+        "age": _summary(collected["age"]),
+        "sampling_rates": _counted(f"{rate:g} Hz" for rate in collected["sampling_rate"]),
+        "labels": dict(_label_counts(collected["labels"]).most_common(100)),
+        "without_labels": sum(not labels for labels in collected["labels"]),
+        "teachers": _counted((teacher or {}).get("name") or "none" for teacher in collected["teacher"]),
+        "rows_without_conversation": sum(not messages for messages in collected["messages"]),
+        "rows_without_heartbeats": sum(not found for found in collected["features"]),
+        "answer_words": _summary([len(answer.split()) for answer in answers if answer]),
+        "distinct_answers": len(set(filter(None, answers))),
+        **{name: _summary(collected[name]) for name in _MEASURES},
+    }
+
+
+def _last(messages: Sequence[Mapping[str, str]]) -> str:
+    return next((m["content"] for m in reversed(messages or ()) if m["role"] == "assistant"), "")
+
+
+def _counted(values: Any) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))
+
+
+def _label_counts(column: Sequence[Sequence[Mapping[str, Any]]]) -> Counter[str]:
+    return Counter(text for labels in column for text in sorted({label["text"] for label in labels or ()}))
+
+
+def _summary(values: Sequence[Any]) -> dict[str, float]:
+    """Count and percentiles; empty where nothing was stated."""
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if not len(known):
+        return {"count": 0}
+    points = np.percentile(known, [0, 5, 50, 95, 100])
+    names = ("minimum", "5 %", "median", "95 %", "maximum")
+    return {"count": len(known), **{name: round(float(p), 1) for name, p in zip(names, points, strict=True)}}
+
+
+def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, str]]) -> str:
+    """The report for people: counts, distributions, plots, and every reason for rejection with its first cases."""
+    lines = ["# Build report", "", f"{statistics['rows']:,} rows of {statistics['patients']:,} patients, "]
+    lines[-1] += f"{statistics['bytes'] / 1e6:.1f} MB ({statistics['bytes_per_row']:,} bytes per row); "
+    lines[-1] += f"{statistics['rejected']:,} records rejected."
+    lines += ["", "| source | train | validation | test |", "|---|---:|---:|---:|"]
+    for source, splits in statistics["rows_by_source_and_split"].items():
+        lines.append(
+            f"| {source} | " + " | ".join(f"{splits.get(s, 0):,}" for s in ("train", "validation", "test")) + " |"
+        )
+    lines += ["", "| | count | 5 % | median | 95 % |", "|---|---:|---:|---:|---:|"]
+    for name in ("age", *_MEASURES, "answer_words"):
+        found = statistics[name]
+        if found["count"]:
+            lines.append(
+                f"| {name.replace('_', ' ')} | {found['count']:,} | {found['5 %']:g} | {found['median']:g} | {found['95 %']:g} |"
+            )
+    lines += ["", "| label | rows |", "|---|---:|"]
+    lines += [f"| {label} | {count:,} |" for label, count in list(statistics["labels"].items())[:30]]
+    lines += ["", *(f"![{name.replace('_', ' ')}](plots/{name}.png)" for name in PLOTS)]
+    lines += ["", "## Rejected", ""]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for rejection in rejections:
+        # What varies from record to record (its name, numbers) must not make every reason its own.
+        reason = rejection["reason"].replace(rejection["id"], "record").split(":")[-1].strip()
+        reasons.setdefault((rejection["stage"], reason), []).append(rejection["id"])
+    for (stage, reason), ids in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = f" and {len(ids) - 3:,} more" if len(ids) > 3 else ""
+        lines.append(f"- {stage}, {len(ids):,}: {reason} ({', '.join(ids[:3])}{more})")
+    if not rejections:
+        lines.append("None.")
+    return "\n".join(lines) + "\n"
+
+
+def _plot(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any], folder: Path) -> None:
+    from .build_plots import draw_plots
+
+    for name, figure in draw_plots(collected, statistics).items():
+        with atomic_file(folder / f"{name}.png") as file:
+            # Without the date and library version that matplotlib writes, the same rows give the same bytes.
+            figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+
+
+__all__ = ["REJECTS", "REPORT_JSON", "REPORT_MARKDOWN", "markdown", "write_report"]

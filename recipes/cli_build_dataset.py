@@ -1,0 +1,86 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem build-dataset`: ECGs of any source -> instruction data that a plain `load_dataset` opens."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def build_dataset(
+    config: Annotated[Path, typer.Argument(help="YAML file; examples are in recipes/configs/build_*.yaml.")],
+    output: Annotated[str | None, typer.Option(help="Folder to write, instead of the config's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes, instead of the config's.")] = None,
+    with_images: Annotated[
+        bool,
+        typer.Option("--with-images", help="Embed the page pictures; otherwise they are drawn when rows are read."),
+    ] = False,
+    engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster).")] = "local",
+    address: Annotated[
+        str, typer.Option(help="Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
+    ] = "auto",
+    teachers: Annotated[int, typer.Option(help="With ray: teachers that work at the same time.")] = 1,
+    teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs of each teacher.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Build anew instead of going on.")] = False,
+) -> None:
+    """Build instruction data: import, measure, draw, teach, verify, write.
+
+    \b
+    gem build-dataset recipes/configs/build_samples.yaml
+    gem build-dataset my_sources.yaml --workers 8 --with-images
+    gem build-dataset my_sources.yaml --engine ray --address ray://head:10001
+
+    A build that was interrupted, even killed, goes on with the same command and ends in the same bytes. Records that cannot
+    be read or answered are left out and listed in rejects.jsonl and report.md. The folder opens with
+    datasets.load_dataset(FOLDER) and can be uploaded as it is.
+    """
+    from rich.console import Console
+
+    from processing.errors_gem import BuildError
+
+    from .build_dataset import build_dataset as build
+    from .build_ray import RayEngine
+    from .build_settings import read_settings
+
+    if engine not in ("local", "ray"):
+        raise BuildError(f"--engine is local or ray, got {engine!r}.")
+    settings = read_settings(config, output=output, workers=workers)
+    if with_images:
+        settings = settings.with_images()
+    made = RayEngine(address, teachers, teacher_gpus) if engine == "ray" else None
+    errors = Console(stderr=True)
+    with _Bars(errors) as show:
+        result = build(settings, engine=made, fresh=fresh, progress=show)
+    print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
+    resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
+    errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md", highlight=False)
+    if result.seconds:
+        times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
+        errors.print(f"CPU seconds: {times}", highlight=False)
+
+
+class _Bars:
+    """A progress bar per thing that is counted."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        )
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Any:
+        self.progress.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.progress.add_task(what)
+        self.progress.update(self.tasks[what], completed=done, total=total or None)
+
+
+__all__ = ["build_dataset"]

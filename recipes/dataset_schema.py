@@ -1,0 +1,198 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The columns of a built data set, and its rows back as records: plainly, fast from Arrow, and ready for training.
+
+Everything decodes with `datasets` alone: a signal in mV is `signal / gain`, each lead by its own gain. With gem-ecg,
+`decode(row)` gives the `EcgRecord`, `decode_table` and `stream` do so many times faster without Python lists, and
+`with_transform` makes a split that `GemSFTTrainer` trains on, its pages drawn as they are needed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from datasets import Features, Image, Json, List, Value
+
+from processing.ecg_page import render_ecg
+from processing.ecg_record import EcgRecord
+
+from .signal_counts import to_millivolts
+
+# Column -> (type, meaning). Order is the order in the files.
+COLUMNS: dict[str, tuple[Any, str]] = {
+    "id": (Value("string"), "Unique; `source/name` or `conversation set/row`."),
+    "source": (Value("string"), "Data base that the ECG comes from."),
+    "patient": (Value("string"), "Hash of the patient; no patient is in two splits."),
+    "signal": (List(List(Value("int16"))), "`[lead][sample]`, counts; -32768: not recorded."),
+    "gain": (List(Value("float32")), "Counts per mV of each lead: mV = signal / gain."),
+    "sampling_rate": (Value("float32"), "Hz."),
+    "leads": (List(Value("string")), "Name of each row of `signal`."),
+    "features": (
+        Json(),
+        "Measured by gem-ecg. Lead -> 14 sequences, one value per beat (layout of machine_measurements); key `record`: beat times, marks and measures of the whole ECG.",
+    ),
+    "report": (Value("string"), "The source's report, or its labels in words."),
+    "report_kind": (Value("string"), "physician, machine, labels (made from the labels) or none."),
+    "labels": (
+        List({"code": Value("string"), "text": Value("string"), "likelihood": Value("float32")}),
+        "The source's diagnoses: its code, in words, percent (PTB-XL: 0 means not stated).",
+    ),
+    "label_system": (Value("string"), "scp, snomed, aha, code15 or text."),
+    "sex": (Value("string"), "F, M or null."),
+    "age": (Value("int32"), "Years; 90 means above 89."),
+    "messages": (
+        List({"role": Value("string"), "content": Value("string")}),
+        "The conversation; the ECG, then the picture, go before the first question.",
+    ),
+    "teacher": (
+        {"name": Value("string"), "model": Value("string"), "prompt": Value("string"), "checks": List(Value("string"))},
+        "Who wrote the answers: kind of teacher or publisher, model, version or hash of the prompt, what checks found.",
+    ),
+    "notes": (List(Value("string")), "What was done to the signal on its way in."),
+    "split": (Value("string"), "train, validation or test."),
+}  # fmt: skip
+IMAGE_COLUMN = {"image": (Image(), "The page as a picture (only with `page: {embed: true}`).")}
+OTHERS_COLUMN = {
+    "other_ecgs": (
+        List(
+            {
+                "signal": List(List(Value("int16"))),
+                "gain": List(Value("float32")),
+                "sampling_rate": Value("float32"),
+                "leads": List(Value("string")),
+            }
+        ),
+        "Further ECGs that the conversation compares with the first.",
+    )
+}
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class PageStyleChoice:
+    """Which page pictures show: a layout of `render_ecg` and its side in px; the model's default is 336."""
+
+    layout: str = "square_12x1"
+    size: int = 336
+
+    def draw(self, record: EcgRecord) -> Any:
+        """The page as a PIL picture."""
+        return render_ecg(record, self.layout, size=(self.size, self.size)).to_pil()
+
+
+def columns(images: bool = False, several_ecgs: bool = False) -> dict[str, tuple[Any, str]]:
+    """The columns of a data set with these options, with type and meaning."""
+    return COLUMNS | (IMAGE_COLUMN if images else {}) | (OTHERS_COLUMN if several_ecgs else {})
+
+
+def schema(images: bool = False, several_ecgs: bool = False) -> Features:
+    """The columns as `datasets.Features`."""
+    return Features({name: feature for name, (feature, _) in columns(images, several_ecgs).items()})
+
+
+def decode(row: Mapping[str, Any]) -> EcgRecord:
+    """The ECG of a row, whatever its format (plain, numpy or from `decode_table`); float32 mV, gaps NaN."""
+    return EcgRecord(
+        signal=to_millivolts(_matrix(row["signal"]), row["gain"]),
+        leads=tuple(map(str, row["leads"])),
+        sampling_rate=float(row["sampling_rate"]),
+        record_id=row.get("id"),
+        source=row.get("source"),
+        report=row.get("report"),
+        labels={label["code"]: label["likelihood"] for label in row.get("labels") or ()},
+        history=tuple(row.get("notes") or ()),
+    )
+
+
+def _matrix(signal: Any) -> np.ndarray:
+    return np.stack([np.asarray(lead, dtype=np.int16) for lead in signal])
+
+
+def decode_table(table: pa.Table) -> list[dict[str, Any]]:
+    """
+    The rows of an Arrow table (`with_format("arrow")`) as dictionaries; the signals straight from Arrow's buffers, without
+    Python numbers. `signal` becomes an int16 array `(leads, samples)`.
+    """
+    signals = [array for chunk in table["signal"].chunks for array in _signals(chunk)]
+    rest = table.drop_columns(["signal"]).to_pylist()
+    return [{**row, "signal": signal} for row, signal in zip(rest, signals, strict=True)]
+
+
+def _signals(chunk: pa.ListArray) -> Iterator[np.ndarray]:
+    # `flatten` respects the offsets of sliced chunks, `values` does not.
+    leads = chunk.flatten()
+    lengths = np.diff(leads.offsets.to_numpy())
+    samples = leads.flatten().to_numpy(zero_copy_only=False)
+    first_lead = first_sample = 0
+    for count in np.diff(chunk.offsets.to_numpy()):
+        total = int(lengths[first_lead : first_lead + count].sum())
+        yield samples[first_sample : first_sample + total].reshape(int(count), -1)
+        first_lead, first_sample = first_lead + int(count), first_sample + total
+
+
+def stream(
+    dataset: datasets.Dataset | datasets.IterableDataset, batch_size: int = 64
+) -> Iterator[tuple[EcgRecord, dict[str, Any]]]:
+    """Records with the rest of their rows, in order; of a streamed or a local split, as fast as Parquet is read."""
+    for table in dataset.with_format("arrow").iter(batch_size=batch_size):
+        for row in decode_table(table):
+            yield decode(row), row
+
+
+def with_transform(
+    dataset: datasets.Dataset | datasets.IterableDataset, images: bool = True, page: PageStyleChoice | None = None
+) -> Any:
+    """
+    A split as `GemDataCollator` wants it: `id`, `messages`, `ecg` (one `EcgRecord`, or the list of those compared) and
+    `image` (the stored picture, or the page drawn now, exactly the same for the same row).
+
+    Train with `remove_unused_columns=False`: a Trainer looks at the columns before the transform.
+
+    Args:
+        images: without, the split is signal-only.
+        page: how pages are drawn.
+    """
+    transform = TrainingRows(images, page or PageStyleChoice())
+    if isinstance(dataset, datasets.IterableDataset):
+        return dataset.map(transform, batched=True, batch_size=8, remove_columns=dataset.column_names)
+    return dataset.with_transform(transform)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """The transform of `with_transform`; a class, so that it can be pickled for worker processes."""
+
+    images: bool
+    page: PageStyleChoice
+
+    def __call__(self, batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        records = [decode(row) for row in rows]
+        others = [[decode(other) for other in row.get("other_ecgs") or ()] for row in rows]
+        result: dict[str, list[Any]] = {
+            "id": [row["id"] for row in rows],
+            "messages": [row["messages"] for row in rows],
+            "ecg": [[first, *more] if more else first for first, more in zip(records, others, strict=True)],
+        }
+        if self.images:
+            stored = [row.get("image") for row in rows]
+            result["image"] = [
+                image if image is not None else self.page.draw(record)
+                for image, record in zip(stored, records, strict=True)
+            ]
+        return result
+
+
+__all__ = [
+    "COLUMNS",
+    "SPLITS",
+    "PageStyleChoice",
+    "columns",
+    "decode",
+    "decode_table",
+    "schema",
+    "stream",
+    "with_transform",
+]
