@@ -1,0 +1,416 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+Model and data set cards from what was measured: `model_card(folder, ...)`, `dataset_card(folder, ...)`.
+
+What is not given is not in the card: no scores, no table; no hours and watts, no energy.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
+
+import hub_cards
+
+from .card_terms import BASE_TERMS, DATA_TERMS, GEM_BIBTEX, Terms, terms_of
+from .publish_plan import weight_sizes
+
+TEMPLATES = Path(hub_cards.__file__).parent
+TASK = "image-text-to-text"
+TAGS = ["ecg", "electrocardiogram", "gem", "multimodal", "time-series", "medical"]
+# The measures' identifiers on the Hub, by the word in a row of `evaluate_ptbxl`.
+METRIC_TYPES = {"MAE": "mae", "F1": "f1", "accuracy": "accuracy", "AUC": "roc_auc"}
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One measured quantity: its values by column. `metric` is the Hub's name of the measure."""
+
+    label: str
+    metric: str
+    values: Mapping[str, float | None]
+
+    def shown(self, column: str) -> str:
+        value = self.values.get(column)
+        return "" if value is None else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One evaluation. Columns named in `baselines` are shown, but are no results of this model."""
+
+    title: str
+    dataset: str
+    split: str
+    records: int
+    columns: list[str]
+    rows: list[ScoreRow]
+    note: str = ""
+    command: str = ""
+    baselines: tuple[str, ...] = ("blind",)
+
+    def eval_results(self) -> list[EvalResult]:
+        """The model's values for the card's metadata; the Hub shows them beside the card."""
+        return [
+            EvalResult(
+                task_type=TASK,
+                dataset_type=self.dataset.lower().replace(" ", "-"),
+                dataset_name=self.dataset,
+                dataset_split=self.split,
+                metric_type=row.metric,
+                metric_name=f"{row.label} ({column})",
+                metric_value=round(float(row.values[column]), 4),  # type: ignore[arg-type]
+            )
+            for row in self.rows
+            for column in self.columns
+            if column not in self.baselines and row.values.get(column) is not None
+        ]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Measured hours times the stated power of what ran; `grams_per_kwh` is the grid's, if known."""
+
+    hours: float
+    watts: float
+    hardware: str = ""
+    grams_per_kwh: float | None = None
+
+    @property
+    def kwh(self) -> float:
+        return self.hours * self.watts / 1000
+
+    def __str__(self) -> str:
+        text = f"{self.hours:.3g} h measured x {self.watts:g} W stated = {self.kwh:.3g} kWh"
+        text += f" on {self.hardware}" if self.hardware else ""
+        if self.grams_per_kwh is not None:
+            text += f"; at {self.grams_per_kwh:g} g CO2 per kWh {self.kwh * self.grams_per_kwh / 1000:.3g} kg CO2"
+        return text + "."
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the model came about: one sentence per stage, and what it took."""
+
+    stages: list[str]
+    energy: Energy | None = None
+
+
+def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
+    """The table of what `python -m recipes.evaluate_ptbxl` wrote: errors and shares by modality, and the blind baseline."""
+    modalities = list(report["scores"])
+    rows = []
+    for name, reference in report["scores"][modalities[0]].items():
+        kind = next((kind for kind in ("MAE", "score") if isinstance(reference, dict) and kind in reference), None)
+        if kind is None:
+            continue
+        values = {modality: report["scores"][modality][name][kind] for modality in modalities}
+        if "blind" in reference:
+            values["blind"] = reference["blind"]
+        label = f"{name}, MAE" if kind == "MAE" else name
+        metric = next((identifier for word, identifier in METRIC_TYPES.items() if word in label), kind)
+        rows.append(ScoreRow(label, metric, values))
+    return ScoreTable(
+        "interpretations against measurements and labels",
+        "PTB-XL",
+        f"fold {report['fold']}",
+        report["records"],
+        [*modalities, "blind"],
+        rows,
+        note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
+        "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'. A row that is not "
+        "clearly better than blind is a thing that the model does not see.",
+        command="python -m recipes.evaluate_ptbxl --ptbxl PTBXL --output scores.json",
+    )
+
+
+def trainer_stages(folder: str | Path) -> tuple[list[str], float | None]:
+    """The training run in `folder` in a sentence, from the Trainer's own `trainer_state.json`, and its hours."""
+    states = sorted(Path(folder).glob("**/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    if not states:
+        return [], None
+    state = json.loads(states[-1].read_text())
+    seconds = next((row["train_runtime"] for row in reversed(state["log_history"]) if "train_runtime" in row), None)
+    losses = [row["loss"] for row in state["log_history"] if "loss" in row]
+    text = f"Supervised fine-tuning with TRL: {state['global_step']} steps, {state['epoch']:.2g} passes over the data"
+    if losses:
+        text += f", loss {losses[0]:.3g} to {losses[-1]:.3g}"
+    return [text + "."], None if seconds is None else seconds / 3600
+
+
+def model_card(
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    repo: str = "",
+    summary: str = "",
+    base_models: Iterable[str] = (),
+    datasets: Iterable[str] = (),
+    licence: str | None = None,
+    tables: Iterable[ScoreTable] = (),
+    training: Training | None = None,
+    writes: str = "",
+    limits: Iterable[str] = (),
+    out_of_scope: Iterable[str] = (),
+    language: Iterable[str] = ("en",),
+) -> ModelCard:
+    """
+    The card of a saved GEM. Architecture, size and inputs are read off the folder; the rest is what the caller knows.
+
+    Args:
+        folder: Saved model and processor.
+        name: Title; the folder's name if not given.
+        repo: Hub id, for the example.
+        summary: One or two sentences on what is special about this model.
+        base_models: Hub ids or names of models that it descends from; their terms go into the card.
+        datasets: Names of the data it was trained on; their agreements and known biases go into the card.
+        licence: The Hub's identifier. If not given, what the base models impose, else Apache-2.0.
+        tables: Evaluations. None, no section.
+        training: Stages and energy. None, no section.
+        writes: What its answers contain.
+        limits, out_of_scope: More items for these lists.
+        language: Of its answers, ISO 639-1.
+    """
+    folder, tables = Path(folder), list(tables)
+    base_models, datasets = list(base_models), list(datasets)
+    config = json.loads((folder / "config.json").read_text())
+    processor = json.loads((folder / "processor_config.json").read_text())
+    bases, data = terms_of(base_models, BASE_TERMS), terms_of(datasets, DATA_TERMS)
+    metadata = ModelCardData(
+        model_name=name or folder.name,
+        license=licence or next((terms.licence for terms in bases if terms.licence), "apache-2.0"),
+        base_model=base_models or None,
+        datasets=[dataset_id(dataset) for dataset in datasets] or None,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=TAGS,
+        language=list(language),
+        metrics=sorted({row.metric for table in tables for row in table.rows}) or None,
+        eval_results=[result for table in tables for result in table.eval_results()] or None,
+    )
+    return ModelCard.from_template(
+        metadata,
+        template_path=str(TEMPLATES / "model_card.md"),
+        name=name or folder.name,
+        repo=repo,
+        summary=summary,
+        architecture=architecture(config, parameters(folder)),
+        reads=reads(config, processor),
+        seconds=config["ecg_config"]["seq_length"] / processor["feature_extractor"]["sampling_rate"],
+        writes=writes,
+        limits=list(limits),
+        out_of_scope=list(out_of_scope),
+        bias=[terms.bias for terms in data if terms.bias],
+        tables=tables,
+        training=training,
+        agreements=[terms.agreement for terms in (*bases, *data)],
+        citation=citations(data),
+    )
+
+
+def parameters(folder: Path) -> dict[str, int]:
+    """Parameters of each part, counted in the headers of the weight files; all stored weights have one type."""
+    widths = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I8": 1, "U8": 1}
+    parts: dict[str, int] = {}
+    for file in folder.glob("*.safetensors"):
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        for key, size in weight_sizes(file).items():
+            part = next((part for part in PARTS if key.startswith(f"model.{part}")), "language_model")
+            parts[part] = parts.get(part, 0) + size // widths.get(header[key]["dtype"], 1)
+    return parts
+
+
+PARTS = {
+    "ecg_tower": "signal tower",
+    "vision_tower": "image tower",
+    "ecg_projector": "ECG projector",
+    "multi_modal_projector": "shared projector",
+    "language_model": "language model",
+}
+
+
+def architecture(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, str]:
+    """Part -> what it is and how large."""
+    ecg, vision, text = config["ecg_config"], config["vision_config"], config["text_config"]
+    kinds = {
+        "ecg_tower": f"{_blocks(ecg)}, patches of {ecg['patch_size']} samples",
+        "vision_tower": f"{vision['model_type']}, {_blocks(vision)}, {vision['image_size']} px in patches of {vision['patch_size']}",
+        "ecg_projector": config["ecg_projector_type"],
+        "multi_modal_projector": config["projector_type"],
+        "language_model": f"{text['model_type']}, {_blocks(text)}, vocabulary of {text['vocab_size']:,}",
+    }
+    rows = {
+        PARTS[part]: kind + (f"; {sizes[part]:,} parameters" if part in sizes else "") for part, kind in kinds.items()
+    }
+    return rows | ({"in all": f"{sum(sizes.values()):,} parameters"} if sizes else {})
+
+
+def _blocks(config: Mapping[str, Any]) -> str:
+    return f"{config['num_hidden_layers']} blocks of width {config['hidden_size']}"
+
+
+def reads(config: Mapping[str, Any], processor: Mapping[str, Any]) -> str:
+    ecg, rate = config["ecg_config"], processor["feature_extractor"]["sampling_rate"]
+    seconds = ecg["seq_length"] / rate
+    return (
+        f"{ecg['num_leads']} leads of {seconds:g} s at {rate:g} Hz as a signal, as a picture (a photo, a scan, or the page "
+        f"that the processor draws in the layout `{processor['page_layout']}`), or both"
+    )
+
+
+def dataset_card(
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    repo: str = "",
+    summary: str = "",
+    sources: Iterable[str] = (),
+    licence: str | None = None,
+    meanings: Mapping[str, str] | None = None,
+    building: Iterable[str] = (),
+    statistics: Mapping[str, Any] | None = None,
+    limits: Iterable[str] = (),
+    language: Iterable[str] = ("en",),
+) -> DatasetCard:
+    """
+    The card of a folder of Parquet files named `SPLIT-*.parquet` or `data/SPLIT-*.parquet`. Splits, rows, sizes, columns and
+    sources are counted in the files.
+
+    Args:
+        folder: The Parquet files.
+        name: Title; the folder's name if not given.
+        repo: Hub id, for the example.
+        summary: One or two sentences.
+        sources: Names of the data it was made from; those in the `source` column are added.
+        licence: The Hub's identifier. If not given, that of the sources where all agree, else `other`.
+        meanings: What a column holds, by its name.
+        building: How it was made, one sentence per stage.
+        statistics: What the build counted.
+        limits: More items for the list.
+        language: Of the texts, ISO 639-1.
+    """
+    import pyarrow.parquet as pq
+
+    folder = Path(folder)
+    splits = _splits(folder)
+    counted = _sources(path for split in splits for path in split.paths)
+    terms = terms_of([*counted, *sources], DATA_TERMS)
+    rows = sum(split.rows for split in splits)
+    schema = pq.read_schema(splits[0].paths[0]) if splits else None
+    metadata = DatasetCardData(
+        pretty_name=name or folder.name,
+        license=licence or _common_licence(terms),
+        language=list(language),
+        task_categories=[TASK],
+        tags=TAGS[:5],
+        size_categories=[size_category(rows)],
+        source_datasets=sorted({dataset_id(source) for source in [*counted, *sources]}) or None,
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": split.name, "path": split.pattern} for split in splits],
+            }
+        ],
+    )
+    return DatasetCard.from_template(
+        metadata,
+        template_path=str(TEMPLATES / "dataset_card.md"),
+        name=name or folder.name,
+        repo=repo,
+        summary=summary,
+        splits=splits,
+        sources=counted,
+        columns={column.name: str(column.type) for column in schema} if schema is not None else {},
+        has_gain=schema is not None and {"signal", "gain"} <= set(schema.names),
+        meanings=meanings or {},
+        building=list(building),
+        statistics=statistics or {},
+        limits=[
+            "Texts written by a template or a language model repeat its habits and its errors.",
+            *(item.bias for item in terms if item.bias),
+            *limits,
+        ],
+        agreements=[item.agreement for item in terms],
+        citation=citations(terms),
+    )
+
+
+@dataclass
+class Split:
+    """The files of one split."""
+
+    name: str
+    pattern: str
+    paths: list[Path] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+    @property
+    def files(self) -> int:
+        return len(self.paths)
+
+
+def _splits(folder: Path) -> list[Split]:
+    import pyarrow.parquet as pq
+
+    splits: dict[str, Split] = {}
+    for path in sorted(folder.rglob("*.parquet")):
+        name = path.stem.split("-")[0]
+        parent = path.parent.relative_to(folder).as_posix()
+        pattern = f"{name}-*.parquet" if parent == "." else f"{parent}/{name}-*.parquet"
+        split = splits.setdefault(
+            name, Split(name, pattern if "-" in path.stem else path.relative_to(folder).as_posix())
+        )
+        split.paths.append(path)
+        split.rows += pq.read_metadata(path).num_rows
+        split.bytes += path.stat().st_size
+    order = {"train": 0, "validation": 1, "test": 2}
+    return sorted(splits.values(), key=lambda split: (order.get(split.name, 3), split.name))
+
+
+def _sources(paths: Iterable[Path]) -> dict[str, int]:
+    import pyarrow.parquet as pq
+
+    counts: dict[str, int] = {}
+    for path in paths:
+        if "source" in pq.read_schema(path).names:
+            for entry in pq.read_table(path, columns=["source"])["source"].value_counts().to_pylist():
+                counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+    return dict(sorted(counts.items()))
+
+
+def size_category(rows: int) -> str:
+    """The Hub's word for a number of rows."""
+    bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
+    return next((word for bound, word in bounds if rows < bound), "10M<n<100M")
+
+
+def dataset_id(name: str) -> str:
+    """A data set's name as metadata take it: Hub ids stay, titles become lower case with dashes."""
+    return name if "/" in name else name.strip().lower().replace(" ", "-").replace("_", "-")
+
+
+def citations(terms: Iterable[Terms]) -> str:
+    return "\n\n".join([GEM_BIBTEX, *(item.bibtex for item in terms if item.bibtex)])
+
+
+def _common_licence(terms: list[Terms]) -> str:
+    licences = {item.licence for item in terms}
+    only = licences.pop() if len(licences) == 1 else None
+    return only or "other"
+
+
+__all__ = [
+    "Energy",
+    "ScoreRow",
+    "ScoreTable",
+    "Training",
+    "dataset_card",
+    "model_card",
+    "ptbxl_scores",
+    "trainer_stages",
+]
