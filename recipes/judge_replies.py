@@ -1,0 +1,235 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a judge of interpretations wrote -> lists of scores: as the published notebooks read it, and as it should be read."""
+
+import ast
+import json
+import math
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import json_repair
+
+from processing.ecg_record import STANDARD_LEADS
+
+# Criterion -> highest score of one entry. The names are the ones of the paper.
+CRITERIA: dict[str, float] = {
+    "DiagnosisAccuracy": 2,
+    "AnalysisCompleteness": 1,
+    "AnalysisRelevance": 2,
+    "LeadAssessmentCoverage": 1,
+    "LeadAssessmentAccuracy": 2,
+    "ECGFeatureGrounding": 100,
+    "EvidenceBasedReasoning": 100,
+    "ClinicalDiagnosticFidelity": 100,
+}
+LEAD_CRITERIA = ("LeadAssessmentCoverage", "LeadAssessmentAccuracy")
+# The shipped prompt, the notebook and the paper disagree about these names.
+ALIASES = {
+    "GroundedECGUnderstanding": "ECGFeatureGrounding",
+    "RealisticDiagnosticProcess": "ClinicalDiagnosticFidelity",
+    "Evidence-BasedReasoning": "EvidenceBasedReasoning",
+}
+_OLD_NAMES = {new: old for old, new in ALIASES.items() if new in CRITERIA and "-" not in old}
+NOTEBOOK_KEYS = {
+    "gem-v1": tuple(_OLD_NAMES.get(key, key) for key in CRITERIA),
+    "gem-v2": tuple(CRITERIA),
+    "ecg-r1": (
+        "DiagnosisAccuracy",
+        "AnalysisCompleteness",
+        "AnalysisRelevance",
+        "LeadEvidenceValidity",
+        "GroundedECGUnderstanding",
+        "ECGFeatureGrounding",
+        "EvidenceBasedReasoning",
+        "Evidence-BasedReasoning",
+        "RealisticDiagnosticProcess",
+        "ClinicalDiagnosticFidelity",
+    ),
+}
+LEAD_NAMES = {name.lower(): name for name in STANDARD_LEADS}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One score of a criterion. `lead`: its canonical name where the judge gave one."""
+
+    score: float
+    lead: str | None = None
+
+
+@dataclass
+class JudgedAnswer:
+    """What the strict reading of one judge text found. `problems`: everything that is not as asked for, in words."""
+
+    scores: dict[str, list[Entry]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[str]:
+        return [key for key in CRITERIA if key not in self.scores]
+
+
+def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
+    """
+    All eight criteria under any of their published names, by a JSON parser (repaired where it is broken). Bare numbers and
+    numbers in strings count; scores that are none, or lie outside of the criterion's scale, are named and left out or clipped.
+    """
+    answer = JudgedAnswer()
+    parsed = _parsed(text, answer) if isinstance(text, str) else text
+    for name, value in parsed.items() if isinstance(parsed, Mapping) else ():
+        key = ALIASES.get(name, name)
+        if key not in CRITERIA:
+            answer.problems.append(f"unknown criterion {name}")
+            continue
+        entries = value if isinstance(value, list) else [value]
+        if key in answer.scores:
+            answer.problems.append(f"{key}: given twice, the last one counts")
+        found = (_entry(key, number, entry, answer) for number, entry in enumerate(entries, 1))
+        answer.scores[key] = [entry for entry in found if entry is not None]
+    answer.problems += [f"missing criterion {key}" for key in answer.missing]
+    return answer
+
+
+def _parsed(text: str, answer: JudgedAnswer) -> Any:
+    body = re.sub(r"\A\s*```\w*\s*|\s*```\s*\Z", "", text)
+    start = body.find("{")
+    if start < 0:
+        answer.problems.append(f"no JSON object: {text[:60]!r}")
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(body, start)[0]
+    except json.JSONDecodeError as error:
+        answer.problems.append(f"repaired JSON ({error})")
+        return json_repair.loads(body[start:])
+
+
+def _entry(key: str, number: int, entry: Any, answer: JudgedAnswer) -> Entry | None:
+    fields = {str(name).strip().lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
+    score = _number(fields.get("score") if fields else entry)
+    if score is None:
+        answer.problems.append(f"{key}: entry {number} holds no score")
+        return None
+    highest = CRITERIA[key]
+    if not 0 <= score <= highest:
+        answer.problems.append(f"{key}: score {score:g} outside of 0-{highest:g}")
+        score = min(max(score, 0.0), highest)
+    lead = str(fields.get("lead", "")).strip().lower().removeprefix("lead ")
+    return Entry(score, LEAD_NAMES.get(lead))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        score = float(value)
+    except ValueError:
+        return None
+    return score if math.isfinite(score) else None
+
+
+def read_as_notebook(text: str, version: str) -> dict[str, list[Any]]:
+    """
+    The scores as GEM's notebook (`gem-v1`, `gem-v2`) or ECG-R1's script (`ecg-r1`) reads them: a list ends at its first "]",
+    also inside of an explanation; broken lists are mended by text replacements; what cannot be mended is left out silently.
+    Sums in the text are worked out without `eval`.
+    """
+    keys = NOTEBOOK_KEYS[version]
+    scores: dict[str, list[Any]] = {}
+    for match in re.finditer(rf'"({"|".join(keys)})":\s*(\[.*?\])', text, re.DOTALL):
+        key, content = match.groups()
+        try:
+            items = _mended_list(content, version)
+        except json.JSONDecodeError:
+            continue
+        scores[key] = _scores_ecg_r1(items) if version == "ecg-r1" else [item.get("Score") for item in items]
+    return scores
+
+
+def _scores_ecg_r1(items: Any) -> list[Any]:
+    scores = []
+    for item in items if isinstance(items, list) else ():
+        score = None
+        if isinstance(item, dict):
+            score = item.get("Score") if item.get("Score") is not None else item.get(" Score")
+        if score is None:
+            continue
+        try:
+            score = float(score)
+        except (TypeError, ValueError):
+            digits = re.search(r"\d+(\.\d+)?", str(score))
+            score = float(digits.group()) if digits else score
+        scores.append(score)
+    return scores
+
+
+# Text replacements of the notebooks, in their order; (pattern, replacement).
+_ECG_R1_FIRST = (
+    (r'\[\s*"Score":', '[{"Score":'),
+    (r'("Score":\s*\d+(?:\.\d+)?)\s*"Explanation"', r'\1, "Explanation"'),
+    (r'\}\s*"Score"', '}, {"Score"'),
+)
+_BEFORE_SUMS = (
+    ("[“”]", '"'),
+    (r"//.*", ""),
+    (r",\s*([}\]])", r"\1"),
+    (r'"\s*"', " "),
+    (r"\+(\d)", r"\1"),
+)
+_AFTER_SUMS = (
+    (r'"\);', '"'),
+    (r"\s+", " "),
+    (r'"\s*[\])]', '"'),
+    (r"\}\s*\{", "},{"),
+    (r'("Explanation":\s*".*?)(?<!\\)"\s*,?\s*\{', r'\1"}, {'),
+)
+
+
+def _mended_list(content: str, version: str) -> Any:
+    """
+    Raises:
+        json.JSONDecodeError: it cannot be mended.
+    """
+    for pattern, replacement in (*(_ECG_R1_FIRST if version == "ecg-r1" else ()), *_BEFORE_SUMS):
+        content = re.sub(pattern, replacement, content)
+    content = re.sub(r"\d+[\d\s*+\-/]+\d+", lambda match: _sum(match.group()), content)
+    for pattern, replacement in _AFTER_SUMS:
+        content = re.sub(pattern, replacement, content)
+    if len(re.findall(r'(?<!\\)"', content)) % 2:
+        content = re.sub(r"\s*[}\]]", lambda match: f'"{match.group()}', content, count=1)
+    content = re.sub(r'""+', '"', content)
+    content = re.sub(
+        r'"Explanation":\s*"([^"]*?)"',
+        lambda match: f'"Explanation": "{re.sub(r"[][]", "", match.group(1))}"',
+        content,
+    )
+    for opening, closing in ("{}", "[]"):
+        content += closing * (content.count(opening) - content.count(closing))
+    return json_repair.loads(content) if version == "ecg-r1" else json.loads(content)
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def _sum(text: str) -> str:
+    """The value of a calculation like "40 + 40"; `text` itself if it is none."""
+    try:
+        return str(_value(ast.parse(text.strip(), mode="eval").body))
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError):
+        return text
+
+
+def _value(node: ast.expr) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        value = _value(node.operand)
+        return -value if isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
+    raise ValueError("no calculation")
+
+
+__all__ = ["ALIASES", "CRITERIA", "LEAD_CRITERIA", "Entry", "JudgedAnswer", "read_as_notebook", "read_strictly"]
