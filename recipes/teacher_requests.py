@@ -75,11 +75,16 @@ class Draft:
 
 
 class Teacher(Protocol):
-    """Writes readings. `name` and `version` say who and by which wording; a `remote` one sends the data elsewhere."""
+    """Writes readings.
+
+    `name` and `version` say who and by which wording; a `remote` one sends the data elsewhere; one that `listens` writes
+    otherwise when told what was wrong.
+    """
 
     name: str
     version: str
     remote: bool
+    listens: bool
 
     def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
         """Drafts in any order; `jobs` is read as the teacher gets on. A failed job is a draft with `failure`."""

@@ -36,6 +36,8 @@ def _hash(messages: Sequence[Mapping[str, Any]]) -> str:
 class RemoteTeacher:
     """A chat endpoint behind a `ChatClient`; one on this machine counts as local."""
 
+    listens = True
+
     def __init__(self, client: ChatClient, guider: DiagnosisGuider | None = None) -> None:
         self.client, self.guider = client, guider or DiagnosisGuider()
         self.name = client.settings.model
@@ -96,6 +98,7 @@ class LocalTeacher:
     """Any Transformers causal language model, in this process, greedy, in batches."""
 
     remote = False
+    listens = True
 
     def __init__(self, settings: LocalSettings, guider: DiagnosisGuider | None = None) -> None:
         """

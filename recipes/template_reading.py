@@ -11,6 +11,8 @@ from processing.ecg_features import EcgFeatures
 
 TEMPLATE_VERSION = "v1"
 EARLY = 0.85  # a beat is early when its RR is below this share of the median RR
+WIDER_MS = 40.0  # one small square of the paper more than the usual beat
+MOST_BEATS_NAMED = 3
 PR_LIMIT_MS = 200.0  # ACC/AHA/HRS 2018, bradycardia and conduction delay
 WIDE_QRS_MS = 120.0  # AHA/ACCF/HRS 2009, part III
 NORMAL_AXIS = (-30.0, 90.0)  # degrees, AHA/ACCF/HRS 2009, part III
@@ -24,11 +26,10 @@ def long_reading(features: EcgFeatures, impression: Sequence[str]) -> str:
         features: of an ECG with beats.
         impression: settled diagnoses in words.
     """
-    fibrillation = any("fibrillation" in words or "flutter" in words for words in impression)
     sentences = [
         *_rate(features),
         *_rhythm(features, impression),
-        *_p_wave(features, fibrillation),
+        *_p_wave(features, impression),
         *_axis(features),
         *_qrs(features),
         *_progression(features),
@@ -36,7 +37,12 @@ def long_reading(features: EcgFeatures, impression: Sequence[str]) -> str:
         *_t_wave(features),
         *_qt(features),
     ]
-    return " ".join([*sentences, f"Impression: {', '.join(impression)}."])
+    return " ".join([*sentences, f"Impression: {'; '.join(impression)}."])
+
+
+def is_rhythm(words: str) -> bool:
+    """A diagnosis that names the rhythm."""
+    return any(part in words for part in ("rhythm", "fibrillation", "flutter", "sinus", "tachycardia", "bradycardia"))
 
 
 def beats_in_words(numbers: Sequence[int]) -> str:
@@ -85,29 +91,29 @@ def _rate(features: EcgFeatures) -> list[str]:
 
 
 def _rhythm(features: EcgFeatures, impression: Sequence[str]) -> list[str]:
-    rhythm = next(
-        (words for words in impression if "rhythm" in words or "fibrillation" in words or "flutter" in words), None
-    )
+    rhythm = next((words for words in impression if is_rhythm(words)), None)
     sentences = []
     if features.rhythm_regularity:
         named = f", {rhythm}" if rhythm else ""
         sentences.append(f"The rhythm is {features.rhythm_regularity}{named}.")
     rr = _rr(features)
     early = np.flatnonzero(rr < EARLY * np.nanmedian(rr)) + 1 if len(rr) > 3 else np.zeros(0, dtype=int)
-    if features.rhythm_regularity != "irregular" and 0 < len(early) <= 4:
-        times = ", ".join(f"{rr[number - 1]:.0f}" for number in early)
-        verb = "comes" if len(early) == 1 else "come"
-        sentences.append(
-            f"{beats_in_words(early.tolist()).capitalize()} {verb} early, with an RR interval of {times} ms."
-        )
-    if features.lone_p_waves.size:
+    if features.rhythm_regularity != "irregular" and 0 < len(early) <= MOST_BEATS_NAMED:
+        sentences += [
+            f"Beat {number} comes early, {rr[number - 1]:.0f} ms after beat {number - 1}." for number in early
+        ]
+    if features.lone_p_waves.size and features.p_present:
         sentences.append(f"{len(features.lone_p_waves)} P waves are not followed by a QRS complex.")
     return sentences
 
 
-def _p_wave(features: EcgFeatures, fibrillation: bool) -> list[str]:
-    lead = "II" if "II" in features.leads else features.leads[0]
-    if fibrillation or not features.p_present:
+def _p_wave(features: EcgFeatures, impression: Sequence[str]) -> list[str]:
+    lead = _rhythm_lead(features)
+    fibrillates = any("fibrillation" in words or "flutter" in words for words in impression)
+    sinus = any("sinus" in words or words == "normal ECG" for words in impression)
+    if (fibrillates and features.p_present) or (sinus and not features.p_present):
+        return []  # what speaks against a settled finding is left out
+    if not features.p_present:
         return ["No P waves precede the QRS complexes, so that the PR interval is not measurable."]
     height, width, pr = (_median(features, name, lead) for name in ("P Amplitude", "P Duration", "PR Interval"))
     if math.isnan(pr):
@@ -141,18 +147,19 @@ def _qrs(features: EcgFeatures) -> list[str]:
         return ["The QRS duration is not measurable."]
     width = features.qrs_duration
     text = f"The QRS duration is {width:.0f} ms" + (", wider than 120 ms" if width > WIDE_QRS_MS else "")
-    patterns = [f"{features.qrs_patterns[lead]} in {lead}" for lead in ("V1", "V6") if lead in features.qrs_patterns]
-    sentences = [f"{text}; the complexes are of the form {listed(patterns)}." if patterns else f"{text}."]
-    wide = _outlying_widths(features)
-    if wide:
-        sentences.append(wide)
+    forms = [
+        f"the complex in {lead} is {features.qrs_patterns[lead]}"
+        for lead in ("V1", "V6")
+        if lead in features.qrs_patterns
+    ]
+    sentences = [f"{'; '.join([text, *forms])}."]
+    sentences += _wide_beats(features)
     if features.pathological_q:
-        deep = [
-            f"{lead} ({abs(_lead_value(features, 'q_amplitude', lead)):.2f} mV deep)"
-            for lead in features.pathological_q
-            if math.isfinite(_lead_value(features, "q_amplitude", lead))
-        ]
-        sentences.append(f"Pathological Q waves stand in {listed(deep or list(features.pathological_q))}.")
+        sentences.append(f"Pathological Q waves stand in {listed(features.pathological_q)}.")
+        depths = {lead: abs(_lead_value(features, "q_amplitude", lead)) for lead in features.pathological_q}
+        deepest = max(depths, key=lambda lead: depths[lead] if math.isfinite(depths[lead]) else 0.0)
+        if len(depths) > 1 and math.isfinite(depths[deepest]):
+            sentences.append(f"The Q wave in lead {deepest} is {depths[deepest]:.2f} mV deep.")
     if math.isfinite(features.sokolow_lyon):
         beyond = ", above 3.5 mV" if features.sokolow_lyon >= SOKOLOW_LIMIT_MV else ""
         sentences.append(f"The Sokolow-Lyon voltage is {features.sokolow_lyon:.2f} mV{beyond}.")
@@ -161,17 +168,21 @@ def _qrs(features: EcgFeatures) -> list[str]:
     return sentences
 
 
-def _outlying_widths(features: EcgFeatures) -> str | None:
-    """The beats that are much wider than the others in lead II."""
-    lead = "II" if "II" in features.leads else features.leads[0]
+def _wide_beats(features: EcgFeatures) -> list[str]:
+    """The few beats that are much wider than the others in lead II."""
+    lead = _rhythm_lead(features)
     values = _sequence(features, "QRS Duration", lead)
     usual = np.nanmedian(values) if np.isfinite(values).any() else np.nan
-    wide = np.flatnonzero(values > usual + 40) + 1
-    if not 0 < len(wide) <= 3:
-        return None
-    widths = listed([f"{values[number - 1]:.0f}" for number in wide])
-    verb = "is" if len(wide) == 1 else "are"
-    return f"In lead {lead} {beats_in_words(wide.tolist())} {verb} wide, with a QRS duration of {widths} ms."
+    wide = np.flatnonzero(values > usual + WIDER_MS) + 1
+    if len(wide) > MOST_BEATS_NAMED:
+        return []
+    return [
+        f"In lead {lead} beat {number} is wide, with a QRS duration of {values[number - 1]:.0f} ms." for number in wide
+    ]
+
+
+def _rhythm_lead(features: EcgFeatures) -> str:
+    return "II" if "II" in features.leads else features.leads[0]
 
 
 def _progression(features: EcgFeatures) -> list[str]:
@@ -201,7 +212,7 @@ def _st(features: EcgFeatures) -> list[str]:
         largest = max(measured, key=lambda lead: abs(measured[lead]))
         sentences.append(
             f"There is no significant ST elevation or depression; the ST level is {round(measured[largest], 2) + 0.0:.2f} mV "
-            f"in {largest}."
+            f"in lead {largest}."
         )
     return sentences
 
@@ -230,4 +241,4 @@ def _qt(features: EcgFeatures) -> list[str]:
     return [f"{text}, corrected by Bazett's formula QTc {features.qtc_bazett:.0f} ms."]
 
 
-__all__ = ["TEMPLATE_VERSION", "beats_in_words", "listed", "long_reading"]
+__all__ = ["TEMPLATE_VERSION", "beats_in_words", "is_rhythm", "listed", "long_reading"]

@@ -6,9 +6,10 @@ from hashlib import sha256
 
 from .diagnosis_lexicon import diagnoses_in
 from .grounded_answer import grounded_answer
-from .importers.statements import scp_statements
+from .importers.statements import in_words, scp_statements
+from .ptbxl import RHYTHMS, STATEMENTS
 from .teacher_requests import Draft, TeacherJob, TeacherRequest
-from .template_reading import TEMPLATE_VERSION, long_reading
+from .template_reading import TEMPLATE_VERSION, is_rhythm, long_reading
 
 FORMS = ("long", "short")
 
@@ -20,6 +21,7 @@ class TemplateTeacher:
     """
 
     remote = False
+    listens = False
 
     def __init__(self, form: str = "long") -> None:
         """
@@ -43,9 +45,8 @@ class TemplateTeacher:
         request = job.request
         told = f"{self.version}\n{request.settled}\n{sorted(request.labels.items())}"
         prompt_hash = sha256(told.encode()).hexdigest()
-        # It would write the same again: a rejection is final at once.
         if not len(request.features.beat_times):
-            return Draft(job, "", prompt_hash, failure=f"no beats: {request.features.note}", answered=True)
+            return Draft(job, "", prompt_hash, failure=f"no beats: {request.features.note}")
         impression = impression_of(request)
         if not impression:
             return Draft(
@@ -58,15 +59,18 @@ class TemplateTeacher:
 
 
 def impression_of(request: TeacherRequest) -> list[str]:
-    """The labels in words (likely ones and those without a likelihood), else the known diagnoses of the report."""
-    stated = [code for code, likelihood in request.labels.items() if likelihood >= 50 or likelihood == 0]
-    likely = TeacherRequest(
-        request.key, request.features, labels=dict.fromkeys(stated, 0.0), label_system=request.label_system
-    )
-    words = [word for word in likely.label_words if not _is_code(word)] or sorted(diagnoses_in(request.report))
+    """The labels in words, rhythm first (likely ones and those without a likelihood), else the report's known diagnoses."""
+    # PTB-XL's further codes describe single waves, which the measurements do better.
+    scp = request.label_system == "scp"
+    words = [
+        in_words(code, request.label_system)
+        for code, likelihood in request.labels.items()
+        if (likelihood >= 50 or likelihood == 0) and (not scp or code in STATEMENTS or code in RHYTHMS)
+    ]
+    words = [word for word in dict.fromkeys(words) if not _is_code(word)] or sorted(diagnoses_in(request.report))
     if len(words) > 1 and any(word != "normal ECG" and word not in _COMPATIBLE for word in words):
         words = [word for word in words if word != "normal ECG"]
-    return words
+    return sorted(words, key=lambda word: not is_rhythm(word))
 
 
 # What may stand beside "normal ECG" in an impression.
