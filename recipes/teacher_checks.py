@@ -36,7 +36,7 @@ _LEADS = {lead.upper() for lead in STANDARD_LEADS}
 # What is written like a lead of the chest, and words after "lead(s)" or "in".
 _CHEST = re.compile(r"\bV(\d{1,2})([RL])?\b")
 _NAMED = re.compile(
-    r"\bleads?\s+((?:[IVXa]{1,3}[A-Za-z0-9]{0,2})(?:\s*(?:,|and|&|/|-|–|to|through)\s*(?:and\s+)?[IVXa]{1,3}[A-Za-z0-9]{0,2})*)\b"
+    r"\b[Ll]eads?\s+((?:[IVXa]{1,3}[A-Za-z0-9]{0,2})(?:\s*(?:,|and|&|/|-|–|to|through)\s*(?:and\s+)?[IVXa]{1,3}[A-Za-z0-9]{0,2})*)\b"
 )
 _LEAD_WORD = re.compile(r"[IVXa]{1,3}[A-Za-z0-9]{0,2}")
 # Claims that a physician's findings settle, whatever the criteria on measurements say; `_foreign_diagnoses` judges them.
@@ -85,13 +85,13 @@ class CheckSettings:
     """
     Attributes:
         min_words, max_words: of a kept reading; a tenth more than the teacher is asked for is let pass.
-        min_supported: how many statements the features must bear out (an answer without figures is not grounded).
+        min_values: how many values must agree with the features (an answer without figures is not grounded).
         max_contradicted: share of a reading's statements that may contradict the features; 0 keeps none.
     """
 
     min_words: int = 80
     max_words: int = 300
-    min_supported: int = 3
+    min_values: int = 3
     max_contradicted: float = 0.0
 
 
@@ -150,9 +150,9 @@ def _ungrounded(text: str, request: TeacherRequest, settings: CheckSettings) -> 
     if wrong and len(wrong) > settings.max_contradicted * len(claims):
         told = dict.fromkeys(f"{claim.claim.quote!r} is wrong ({claim.explanation})" for claim in wrong)
         yield f"measurements: {'; '.join(list(told)[:MOST_TOLD])}"
-    supported = sum(claim.verdict == "supported" for claim in claims)
-    if supported < settings.min_supported and len(request.features.beat_times):
-        yield f"grounding: {supported} statement(s) with measured values, at least {settings.min_supported} are wanted"
+    values = sum(claim.verdict == "supported" and isinstance(claim.claim.value, float) for claim in claims)
+    if values < settings.min_values and len(request.features.beat_times):
+        yield f"grounding: {values} correct value(s), at least {settings.min_values} are wanted"
 
 
 def teach(
