@@ -19,7 +19,7 @@ from .build_card import write_card
 from .build_plan import BuildPlan, Shard, make_plan
 from .build_report import write_report
 from .build_settings import BuildSettings
-from .build_stages import measure, teach
+from .build_stages import Batch, measure, teach
 from .shard_files import atomic_file, finished_note, write_shard
 
 Progress = Callable[[str, int, int], None]
@@ -32,16 +32,18 @@ class BuildResult:
 
     Args:
         rows, rejected: of the whole data set.
+        unanswered: of the rejected, those for which an endpoint gave no answer; another run asks for them again.
         built, resumed: shards made by this run, and found complete.
-        seconds: CPU seconds per stage of the whole data set.
+        spent: CPU seconds per stage, tokens and cost, of the whole data set.
     """
 
     folder: Path
     rows: int
     rejected: int
+    unanswered: int
     built: int
     resumed: int
-    seconds: dict[str, float]
+    spent: dict[str, float]
 
 
 def build_dataset(
@@ -66,7 +68,8 @@ def build_dataset(
         _check_same_settings(settings)
         plan = make_plan(settings, lambda count: report("records listed", count, 0))
         _check_same_sources(plan, settings)
-        notes = {shard.name: note for shard in plan.shards if (note := finished_note(shard, settings))}
+        found = {shard.name: finished_note(shard, settings) for shard in plan.shards}
+        notes = {name: note for name, note in found.items() if note is not None and not note["unanswered"]}
         todo = [shard for shard in plan.shards if shard.name not in notes]
         resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
         report("records", done, plan.records)
@@ -80,8 +83,15 @@ def build_dataset(
         _remove_halves(settings.folder)
         statistics = write_report(plan, ordered, settings)
         write_card(plan, ordered, statistics, settings)
-    seconds = stage_seconds(settings.folder)
-    return BuildResult(settings.folder, statistics["rows"], len(statistics["rejections"]), len(todo), resumed, seconds)
+    return BuildResult(
+        folder=settings.folder,
+        rows=statistics["rows"],
+        rejected=len(statistics["rejections"]),
+        unanswered=sum(note["unanswered"] for note in ordered),
+        built=len(todo),
+        resumed=resumed,
+        spent=spent_on(settings.folder),
+    )
 
 
 def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
@@ -89,8 +99,16 @@ def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
     return write_shard(teach(measure(shard.records, settings), settings), shard, settings)
 
 
+def measure_shard(shard: Shard, settings: BuildSettings) -> Batch:
+    return measure(shard.records, settings)
+
+
 def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[str, Any]]:
-    """Shards in `settings.workers` processes; with 1, in this one."""
+    """Shards in `settings.workers` processes; with 1, in this one.
+
+    A model or endpoint teaches in this process alone, so that its memory, rate limits and budget exist once; the others
+    measure meanwhile.
+    """
     if settings.workers == 1 or len(shards) < 2:
         for shard in shards:
             yield build_shard(shard, settings)
@@ -98,10 +116,13 @@ def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[
     # Not fork: the parent may hold threads (progress bars, Arrow).
     context = get_context("spawn")
     with ProcessPoolExecutor(settings.workers, mp_context=context, initializer=one_thread) as pool:
-        futures = [pool.submit(build_shard, shard, settings) for shard in shards]
+        apart = settings.teacher["kind"] not in ("template", "none")
+        work: Callable[[Shard, BuildSettings], Any] = measure_shard if apart else build_shard
+        futures = {pool.submit(work, shard, settings): shard for shard in shards}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            for future in as_completed(list(futures)):
+                made, shard = future.result(), futures.pop(future)
+                yield write_shard(teach(made, settings), shard, settings) if apart else made
         finally:
             for future in futures:
                 future.cancel()
@@ -113,12 +134,12 @@ def one_thread() -> None:
         os.environ[name] = "1"
 
 
-def stage_seconds(folder: Path) -> dict[str, float]:
-    """CPU seconds per stage, summed over the shards; apart from the data set's own files, which must not vary."""
+def spent_on(folder: Path) -> dict[str, float]:
+    """What the shards took in all; kept apart from the data set's own files, which must not vary."""
     total: dict[str, float] = {}
-    for path in sorted((folder / ".build" / "shards").glob("*.seconds")):
-        for stage, seconds in json.loads(path.read_text()).items():
-            total[stage] = total.get(stage, 0.0) + seconds
+    for path in sorted((folder / ".build" / "shards").glob("*.spent")):
+        for name, amount in json.loads(path.read_text()).items():
+            total[name] = total.get(name, 0.0) + amount
     return total
 
 
@@ -189,4 +210,4 @@ def _remove_halves(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "one_thread", "stage_seconds"]
+__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "one_thread", "spent_on"]

@@ -48,7 +48,8 @@ def _records(statistics: Mapping[str, Any]) -> Figure:
             left += counts
     axis.set_xlabel("records")
     axis.invert_yaxis()
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    if left.any():
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
@@ -59,7 +60,7 @@ def _by_split(
     _histogram(axis, collected["split"], values, np.linspace(*limits, 41))
     axis.set_xlabel(label)
     axis.set_ylabel("records")
-    axis.legend(frameon=False)
+    _legend(axis)
     return figure
 
 
@@ -71,6 +72,11 @@ def _histogram(axis: Any, splits: list[str], values: list[Any], bins: np.ndarray
     if shown:
         colours = [_COLOURS[split] for split in shown]
         axis.hist(list(shown.values()), bins=bins, stacked=True, color=colours, label=list(shown))
+
+
+def _legend(axis: Any) -> None:
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
 
 
 def _intervals(collected: Mapping[str, list[Any]]) -> Figure:
@@ -98,14 +104,14 @@ def _patients(collected: Mapping[str, list[Any]]) -> Figure:
     _histogram(ages, collected["split"], collected["age"], np.arange(0, 96, 5))
     ages.set_xlabel("age, years (90: above 89)")
     ages.set_ylabel("records")
-    if ages.get_legend_handles_labels()[0]:
-        ages.legend(frameon=False)
+    _legend(ages)
     per_patient = Counter(Counter(collected["patient"]).values())
     highest = 10
     heights = [sum(c for n, c in per_patient.items() if min(n, highest) == k) for k in range(1, highest + 1)]
     counts.bar(range(1, highest + 1), heights, color=_INK)
     counts.set_xticks(range(1, highest + 1), [*map(str, range(1, highest)), f"{highest}+"])
-    counts.set_yscale("log")
+    if sum(heights):
+        counts.set_yscale("log")
     counts.set_xlabel("records per patient")
     counts.set_ylabel("patients")
     return figure

@@ -5,6 +5,7 @@ Measuring runs on every core of the cluster; teaching is a stage of its own, who
 endpoint's limits; writing goes to a folder that all nodes share. Shards that are complete are never sent.
 """
 
+import logging
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -73,6 +74,7 @@ class RayEngine:
 
     def _pipeline(self, ray: Any, shards: list[Shard], settings: BuildSettings) -> Any:
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         rows = [{"shard": pickle.dumps(shard)} for shard in shards]
         # One block per shard: a shard is the unit that is scheduled, lost and done again.
         measured = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -81,7 +83,7 @@ class RayEngine:
         taught = measured.map(
             TeachRow,
             fn_constructor_args=(settings,),
-            concurrency=self.teachers,
+            compute=ray.data.ActorPoolStrategy(size=self.teachers),
             num_cpus=0.5,
             num_gpus=self.teacher_gpus,
         )

@@ -2,6 +2,7 @@
 """What a build came to: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -140,15 +141,22 @@ def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, st
     lines += ["", "## Rejected", ""]
     reasons: dict[tuple[str, str], list[str]] = {}
     for rejection in rejections:
-        # What varies from record to record (its name, numbers) must not make every reason its own.
-        reason = rejection["reason"].replace(rejection["id"], "record").split(":")[-1].strip()
-        reasons.setdefault((rejection["stage"], reason), []).append(rejection["id"])
+        reasons.setdefault((rejection["stage"], _kind_of(rejection)), []).append(rejection["id"])
     for (stage, reason), ids in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
         more = f" and {len(ids) - 3:,} more" if len(ids) > 3 else ""
         lines.append(f"- {stage}, {len(ids):,}: {reason} ({', '.join(ids[:3])}{more})")
     if not rejections:
         lines.append("None.")
+    lines += ["", f"All of them, with the whole reason, are in {REJECTS}."]
     return "\n".join(lines) + "\n"
+
+
+def _kind_of(rejection: Mapping[str, str]) -> str:
+    """The reason without what varies from record to record: its name, files and numbers, the words of an answer."""
+    if rejection["stage"] == "verify":
+        return rejection["reason"].rsplit("|| ", 1)[-1].split(":")[0]
+    reason = re.sub(r"\S*(?:/|\d)\S*", "...", rejection["reason"].removeprefix(f"{rejection['id']}: "))
+    return reason if len(reason) <= 160 else reason[:160] + " ..."
 
 
 def _plot(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any], folder: Path) -> None:

@@ -17,6 +17,8 @@ from .importers import IMPORTERS, SEVERAL_ECGS
 FORMAT_VERSION = 1
 # Change where or how fast a data set is built, but not what it holds.
 NOT_CONTENT = ("output", "workers")
+# Keys of `teacher` that are about asking it; the others are `build_teacher`'s.
+TEACH_OPTIONS = ("checks", "attempts", "allow_credentialed_remote")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class BuildSettings:
     Args:
         output: folder to write.
         sources: where the records come from.
-        teacher: settings of `build_teacher`; `{"kind": "template"}` writes answers from features and labels, offline;
+        teacher: settings of `build_teacher`, with `checks` (of `CheckSettings`), `attempts` and
+            `allow_credentialed_remote`; `{"kind": "template"}` writes answers from features and labels, offline;
             `{"kind": "none"}` leaves rows without a conversation unanswered.
         sampling_rate: Hz to resample to; by default signals stay as recorded.
         shard_size: records per Parquet file.

@@ -1,24 +1,30 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The stages between a source's record and a row: import, features, page, teach (with its checks). No stage is fatal."""
 
+import atexit
 import hashlib
 import io
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.errors_gem import BuildError, GemError
+from processing.errors_gem import GemError
 
-from .build_settings import BuildSettings, PageSettings
-from .grounded_answer import QUESTIONS, grounded_answer
+from .build_settings import TEACH_OPTIONS, BuildSettings, PageSettings
+from .grounded_answer import QUESTIONS
 from .importers import Rejection, SourceRecord
 from .importers.source_record import Message
-from .importers.statements import scp_statements
+from .teacher_checks import CheckSettings
+from .teacher_checks import teach as checked_answers
+from .teacher_requests import Teacher, TeacherAnswer, TeacherRequest
+from .teachers import build_teacher
 
 
 @dataclass
@@ -31,15 +37,29 @@ class Draft:
     image: bytes | None = None
     messages: tuple[Message, ...] = ()
     teacher: dict[str, Any] = field(default_factory=dict)
+    structured: Mapping[str, Any] | None = None
 
 
 @dataclass
 class Batch:
-    """The drafts of a shard, what fell out of them, and CPU seconds per stage."""
+    """The drafts of a shard, what fell out of them, and what it took.
+
+    Args:
+        unanswered: rejected because an endpoint did not answer at all; another run may have more luck.
+        spent: CPU seconds per stage, tokens and cost.
+    """
 
     drafts: list[Draft] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    unanswered: int = 0
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def count(self, answer: TeacherAnswer) -> None:
+        self.unanswered += not answer.answered
+        usage = answer.usage
+        for name, amount in (("tokens", usage.prompt_tokens + usage.completion_tokens), ("cost", usage.cost or 0.0)):
+            if amount:
+                self.spent[name] = self.spent.get(name, 0.0) + amount
 
     def reject(self, entry: SourceRecord, stage: str, reason: str, answer: str = "") -> None:
         self.rejections.append(Rejection(entry.id, entry.source, stage, reason, answer))
@@ -48,7 +68,7 @@ class Batch:
     def timed(self, stage: str) -> Iterator[None]:
         started = time.process_time()
         yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.process_time() - started
+        self.spent[stage] = self.spent.get(stage, 0.0) + time.process_time() - started
 
     def keep(self, stage: str, work: Callable[[Draft], None]) -> None:
         """`work` on every draft; one that raises is reported and left out."""
@@ -83,15 +103,73 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
 
 
 def teach(batch: Batch, settings: BuildSettings) -> Batch:
-    """The answers: published conversations stay, the others are written by the teacher of the settings."""
-    kind = settings.teacher["kind"]
+    """The answers, checked: published conversations stay, the others are written by the teacher of the settings.
+
+    Raises:
+        TeacherError: nobody can be taught (settings, key, budget, or data that may not leave this machine).
+    """
     for draft in batch.drafts:
         if draft.entry.messages:
             draft.messages = draft.entry.messages
-            draft.teacher = _provenance(draft.entry.provenance)
-    if kind != "none":
-        batch.keep("teach", _template_answer)
+            draft.teacher = {"name": draft.entry.provenance, "version": "", "prompt_hash": "", "attempts": 0}
+    waiting = {draft.entry.id: draft for draft in batch.drafts if not draft.messages}
+    if settings.teacher["kind"] == "none" or not waiting:
+        return batch
+    with batch.timed("teach"):
+        for answer in _answers(list(waiting.values()), settings):
+            draft = waiting[answer.key]
+            batch.count(answer)
+            if answer.accepted:
+                _take(draft, answer)
+            else:
+                batch.reject(draft.entry, "verify", answer.rejected_reason or "", answer.text)
+    batch.drafts = [draft for draft in batch.drafts if draft.messages]
     return batch
+
+
+def _answers(drafts: list[Draft], settings: BuildSettings) -> Iterator[TeacherAnswer]:
+    requests = (
+        TeacherRequest(
+            key=draft.entry.id,
+            features=draft.features,
+            report=draft.entry.report if draft.entry.report_kind != "labels" else "",
+            labels=draft.entry.labels,
+            source=draft.entry.source,
+            label_system=draft.entry.label_system,
+        )
+        for draft in drafts
+        if draft.features is not None
+    )
+    own = settings.teacher
+    return checked_answers(
+        requests,
+        teacher_of(json.dumps({key: value for key, value in own.items() if key not in TEACH_OPTIONS}, sort_keys=True)),
+        settings=CheckSettings(**own.get("checks", {})),
+        attempts=own.get("attempts", 2),
+        allow_credentialed_remote=own.get("allow_credentialed_remote", False),
+    )
+
+
+@lru_cache(maxsize=1)
+def teacher_of(settings: str) -> Teacher:
+    """The teacher of a process: loading a model or opening a cache is done once."""
+    teacher = build_teacher(json.loads(settings))
+    atexit.register(teacher.close)
+    return teacher
+
+
+def _take(draft: Draft, answer: TeacherAnswer) -> None:
+    draft.messages = (
+        {"role": "user", "content": _question(draft.entry.id)},
+        {"role": "assistant", "content": answer.text},
+    )
+    draft.structured = answer.structured
+    draft.teacher = {
+        "name": answer.teacher,
+        "version": answer.version,
+        "prompt_hash": answer.prompt_hash,
+        "attempts": answer.attempts,
+    }
 
 
 def _reason(error: Exception) -> str:
@@ -121,26 +199,10 @@ def _draw(draft: Draft, page: PageSettings) -> None:
     draft.image = buffer.getvalue()
 
 
-def _template_answer(draft: Draft) -> None:
-    if draft.messages:
-        return
-    features = draft.features
-    if features is None or not len(features.beat_times):
-        raise BuildError(f"no heartbeat found ({features.note if features else 'not measured'}).")
-    codes = scp_statements(draft.entry.labels, draft.entry.label_system)
-    answer = grounded_answer(features, codes).full_text()
-    draft.messages = ({"role": "user", "content": _question(draft.entry.id)}, {"role": "assistant", "content": answer})
-    draft.teacher = _provenance("template")
-
-
 def _question(record_id: str) -> str:
     """One of the wordings, always the same for a record."""
     wordings = QUESTIONS["full_text"]
     return wordings[int.from_bytes(hashlib.sha256(record_id.encode()).digest()[:4], "big") % len(wordings)]
-
-
-def _provenance(name: str, model: str = "", prompt: str = "", checks: Iterable[str] = ()) -> dict[str, Any]:
-    return {"name": name, "model": model, "prompt": prompt, "checks": list(checks)}
 
 
 __all__ = ["Batch", "Draft", "measure", "teach"]

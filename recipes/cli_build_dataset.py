@@ -54,9 +54,12 @@ def build_dataset(
     print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
     resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
     errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md", highlight=False)
-    if result.seconds:
-        times = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items())
-        errors.print(f"CPU seconds: {times}", highlight=False)
+    if result.unanswered:
+        errors.print(
+            f"{result.unanswered:,} records got no answer at all: run the same command to ask for them again."
+        )
+    spent = ", ".join(f"{name} {amount:,.1f}" for name, amount in result.spent.items())
+    errors.print(f"CPU seconds, tokens, cost: {spent}", highlight=False)
 
 
 class _Bars:

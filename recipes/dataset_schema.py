@@ -47,9 +47,15 @@ COLUMNS: dict[str, tuple[Any, str]] = {
         "The conversation; the ECG, then the picture, go before the first question.",
     ),
     "teacher": (
-        {"name": Value("string"), "model": Value("string"), "prompt": Value("string"), "checks": List(Value("string"))},
-        "Who wrote the answers: kind of teacher or publisher, model, version or hash of the prompt, what checks found.",
+        {
+            "name": Value("string"),
+            "version": Value("string"),
+            "prompt_hash": Value("string"),
+            "attempts": Value("int32"),
+        },
+        "Who wrote the answers (model, `template` or publisher), by which version of the prompt, SHA-256 of the prompt, and how many attempts the checks took.",
     ),
+    "structured": (Json(), "The teacher's steps with evidence, where it was asked for them; else null."),
     "notes": (List(Value("string")), "What was done to the signal on its way in."),
     "split": (Value("string"), "train, validation or test."),
 }  # fmt: skip

@@ -54,12 +54,13 @@ def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str
         "rows": len(table),
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "unanswered": batch.unanswered,
         "rejections": [asdict(rejection) for rejection in batch.rejections],
     }
     with atomic_file(note_path(shard, settings)) as file:
         file.write(json.dumps(note, ensure_ascii=False).encode())
-    with atomic_file(note_path(shard, settings).with_suffix(".seconds")) as file:
-        file.write(json.dumps(batch.seconds).encode())
+    with atomic_file(note_path(shard, settings).with_suffix(".spent")) as file:
+        file.write(json.dumps(batch.spent).encode())
     return note
 
 
@@ -112,7 +113,7 @@ def to_table(rows: Sequence[dict[str, Any]], features: Any) -> pa.Table:
         values = [row[field.name] for row in rows]
         if field.name == "signal":
             columns.append(_signal_array(values))
-        elif field.name == "features":
+        elif isinstance(field.type, pa.JsonType):
             columns.append(pa.array(values, pa.string()).cast(field.type))
         else:
             columns.append(pa.array(values, field.type))
@@ -171,6 +172,7 @@ def _row(draft: Draft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
         "age": entry.age if entry.age is not None else record.metadata.get("age"),
         "messages": list(draft.messages),
         "teacher": draft.teacher or None,
+        "structured": _json(draft.structured) if draft.structured is not None else None,
         "split": shard.split,
         "image": {"bytes": draft.image, "path": None} if draft.image is not None else None,
         "other_ecgs": [_listed(_signal_columns(other)) for other in draft.records[1:]],

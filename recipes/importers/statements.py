@@ -216,8 +216,9 @@ _SCP_FORMS = {
     "INVT": "inverted T waves", "LVOLT": "low QRS voltages", "HVOLT": "high QRS voltage", "TAB_": "T wave abnormality",
     "STE_": "non-specific ST elevation", "PRC(S)": "premature complexes",
 }  # fmt: skip
-SCP: dict[str, Meaning] = {code: (words, code) for code, (_, words) in STATEMENTS.items()} | {
-    code: (words, code) for code, words in (RHYTHMS | _SCP_FORMS).items()
+SCP: dict[str, Meaning] = {
+    **{code: (words, code) for code, (_, words) in STATEMENTS.items()},
+    **{code: (words, code) for code, words in (RHYTHMS | _SCP_FORMS).items()},
 }
 SYSTEMS = {"snomed": SNOMED, "aha": AHA, "code15": CODE15, "scp": SCP}
 
