@@ -1,13 +1,16 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Prepares the embedded model: instruction data from PTB-XL, a tokenizer, and a GEM assembled from trained towers.
 
-    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data
+    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data --text-only
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
         --data outputs/tiny_data --output outputs/tiny_start
-    python -m recipes.sft --config recipes/configs/sft_tiny.yaml
+    python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
+    python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
     python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
     python -m recipes.build_tiny_gem finish --trained outputs/tiny_sft --scores outputs/scores.json \\
         --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
+
+`recipes/reproduce_tiny.py` runs all of it, the training of the towers included.
 """
 
 import argparse
@@ -21,7 +24,6 @@ import numpy as np
 import torch
 import yaml
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
-from PIL import Image as PILImage
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
@@ -31,9 +33,11 @@ from modeling_gem.chat_templates import PLAIN
 from modeling_gem.convert_gem import build_processor
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
+from processing.feature_extraction_gem import GemFeatureExtractor
 
+from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import QUESTIONS, answer_to, grounded_answer
-from .pretrain_towers import PAGE_MEAN, PAGE_STD
+from .pretrain_towers import PAGE_MEAN, PAGE_STD, PageAugmentation, SignalAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
@@ -46,46 +50,90 @@ FEATURES = Features(
         "messages": List({"role": Value("string"), "content": Value("string")}),
     }
 )
+TEXT_FEATURES = Features({name: FEATURES[name] for name in ("id", "messages")} | {"length": Value("int32")})
+# Signals and pages as they are, and re-recorded (gain, noise, wander, lead loss) or re-lit.
+STATE_VERSIONS = 4
 # How often each kind of question is asked per record and pass over the data; the full interpretation is the product.
 SHORT_QUESTIONS_PER_RECORD = 1
 
 
-def rows(folder: Path, folds: tuple[int, ...], image_size: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Per record one full interpretation and some short questions, each its own sample."""
+def rows(
+    folder: Path, folds: tuple[int, ...], image_size: int, seed: int, text_only: bool, training: bool
+) -> Iterator[dict[str, Any]]:
+    """Per record one full interpretation and some short questions, each its own sample; rare findings come again."""
     rng = np.random.default_rng(seed)
     short = [kind for kind in QUESTIONS if kind != "full_text"]
     for item in read_ptbxl(folder, folds):
         answer = grounded_answer(extract_features(item.record), item.codes)
-        page = render_ecg(item.record, layout="square_12x1", size=(image_size, image_size)).to_pil()
-        for kind in ["full_text", *rng.choice(short, SHORT_QUESTIONS_PER_RECORD, replace=False)]:
-            questions = QUESTIONS[kind]
-            # Half of the interpretations answer the default question.
-            first = kind == "full_text" and rng.random() < 0.5
-            question = questions[0] if first else questions[int(rng.integers(len(questions)))]
-            yield sample(item, page, question, answer_to(kind, answer))
+        media = {} if text_only else media_columns(item, image_size)
+        for _ in range(times_shown(item, rng) if training else 1):
+            for kind in ["full_text", *rng.choice(short, SHORT_QUESTIONS_PER_RECORD, replace=False)]:
+                questions = QUESTIONS[kind]
+                # Half of the interpretations answer the default question.
+                first = kind == "full_text" and rng.random() < 0.5
+                question = questions[0] if first else questions[int(rng.integers(len(questions)))]
+                yield sample(item, question, answer_to(kind, answer), media)
 
 
-def sample(item: PtbxlItem, page: PILImage.Image, question: str, answer: str) -> dict[str, Any]:
+def times_shown(item: PtbxlItem, rng: np.random.Generator) -> int:
+    """More often the rarer the finding, so that "yes" is said at a fair likelihood and not above one half only."""
+    some = bool(item.superclasses & {"MI", "STTC", "CD"}) and rng.random() < 0.5
+    return 1 + int("HYP" in item.superclasses) + int(some)
+
+
+def sample(item: PtbxlItem, question: str, answer: str, media: dict[str, Any]) -> dict[str, Any]:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"id": item.record.record_id, "messages": messages} | (media or {"length": len(answer)})
+
+
+def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
     return {
-        "id": item.record.record_id,
         "ecg": np.nan_to_num(item.record.signal),
         "sampling_rate": item.record.sampling_rate,
-        "image": page,
-        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
+        "image": render_ecg(item.record, layout="square_12x1", size=(image_size, image_size)).to_pil(),
     }
 
 
-def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
+def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only: bool) -> None:
+    settings = {"folder": ptbxl, "image_size": image_size, "seed": seed, "text_only": text_only}
     splits = {"train": TRAIN_FOLDS, "validation": (VALIDATION_FOLD,)}
     data = {
         name: Dataset.from_generator(
             rows,
-            features=FEATURES,
-            gen_kwargs={"folder": ptbxl, "folds": folds, "image_size": image_size, "seed": seed},
+            features=TEXT_FEATURES if text_only else FEATURES,
+            gen_kwargs={**settings, "folds": folds, "training": name == "train"},
         )
         for name, folds in splits.items()
     }
     DatasetDict(data).save_to_disk(output)
+
+
+def build_states(ptbxl: Path, model: Path, output: Path, seed: int, batch_size: int = 32) -> None:
+    """What both towers say about every training record, in `STATE_VERSIONS` versions."""
+    torch.manual_seed(seed)
+    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).eval()
+    size = network.config.vision_config.image_size
+    extract = GemFeatureExtractor()
+    ids, signals, pages = [], [], []
+    for item in read_ptbxl(ptbxl, TRAIN_FOLDS):
+        ids.append(item.record.record_id)
+        signals.append(extract(item.record)["ecg_values"][0])
+        pages.append({"values": render_ecg(item.record, layout="square_12x1", size=(size, size)).pixels})
+    versions = []
+    for version in range(STATE_VERSIONS):
+        light, record = PageAugmentation(training=version > 0), SignalAugmentation(training=version > 0)
+        batches = (
+            {
+                "ecg_values": record([{"values": s} for s in signals[i : i + batch_size]])["values"],
+                "pixel_values": light(pages[i : i + batch_size])["values"],
+            }
+            for i in range(0, len(ids), batch_size)
+        )
+        states = list(run_towers(network, batches))
+        versions.append({name: torch.cat([batch[name] for batch in states]).half().numpy() for name in MODALITIES})
+        print(f"version {version + 1} of {STATE_VERSIONS}")
+    stacked = {name: np.stack([version[name] for version in versions], axis=1) for name in MODALITIES}
+    TowerStates(ids, **stacked).save(output)
 
 
 def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
@@ -200,6 +248,10 @@ def main() -> None:
     data = verbs.add_parser("data", help="write the instruction data")
     data.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
     data.add_argument("--image-size", type=int, default=336, help="edge of the drawn pages in pixels")
+    data.add_argument("--text-only", action="store_true", help="without signals and pages (for cached tower states)")
+    states = verbs.add_parser("states", help="run the towers once over the training records")
+    states.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL, as for data")
+    states.add_argument("--model", type=Path, required=True, help="folder that assemble wrote")
     start = verbs.add_parser("assemble", help="put towers, tokenizer and a fresh language model together")
     start.add_argument("--ecg-tower", type=Path, required=True)
     start.add_argument("--vision-tower", type=Path, required=True)
@@ -209,7 +261,7 @@ def main() -> None:
     for name in ("--trained", "--scores", "--ecg-tower", "--vision-tower", "--data"):
         last.add_argument(name, type=Path, required=True)
     last.add_argument("--output", type=Path, default=default_checkpoint())
-    for verb in (data, start):
+    for verb in (data, start, states):
         verb.add_argument("--output", type=Path, required=True)
         verb.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -223,7 +275,9 @@ def main() -> None:
             arguments.output,
         )
     elif arguments.verb == "data":
-        build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed)
+        build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed, arguments.text_only)
+    elif arguments.verb == "states":
+        build_states(arguments.ptbxl, arguments.model, arguments.output, arguments.seed)
     else:
         assemble(
             arguments.ecg_tower,

@@ -8,6 +8,7 @@ that never looks at the ECG can reach: the median value, the most frequent rhyth
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -16,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import f1_score
+import torch
+from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 from transformers import pipeline
 
 import modeling_gem
 from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
+from processing.ecg_record import EcgRecord
 
-from .grounded_answer import grounded_answer
-from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
+from .grounded_answer import CLASS_NAMES, grounded_answer
+from .ptbxl import RHYTHMS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
 
 NUMBERS = {
     "heart rate (bpm)": r"(\d+) bpm",
@@ -35,6 +38,16 @@ NUMBERS = {
     "QTc (ms)": r"QTc (\d+) ms",
     "axis (degrees)": r"Axis: (-?\d+) degrees",
     "Sokolow-Lyon (mV)": r"Sokolow-Lyon (\d+\.\d) mV",
+}
+# Largest error at which a stated number still counts as right.
+TOLERANCES = {
+    "heart rate (bpm)": 5,
+    "PR (ms)": 25,
+    "QRS (ms)": 15,
+    "QT (ms)": 35,
+    "QTc (ms)": 35,
+    "axis (degrees)": 20,
+    "Sokolow-Lyon (mV)": 0.5,
 }
 LEADS = {
     "T inversion": r"T waves: inverted in ([^.]*)\.",
@@ -55,9 +68,7 @@ def leads(text: str, name: str) -> set[str]:
 
 
 def superclasses(text: str) -> set[str]:
-    impression = text.rpartition("Impression: ")[2]
-    named = (superclass for superclass, words in STATEMENTS.values() if superclass and words in impression)
-    return set(named)
+    return {code for code, name in CLASS_NAMES.items() if f" {name}: yes." in text}
 
 
 def rhythm(text: str) -> str | None:
@@ -88,6 +99,8 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
             "MAE": float(error.mean()) if len(error) else None,
             "blind": float(np.nanmean(blind)),
             "stated": float(both.sum() / max((~np.isnan(expected)).sum(), 1)),
+            "within tolerance": float((error <= TOLERANCES[name]).mean()) if len(error) else None,
+            "tolerance": TOLERANCES[name],
         }
     rhythms = [rhythm(text) for text in references]
     common = Counter(rhythms).most_common(1)[0][1]
@@ -106,11 +119,54 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
     per_class = f1_score(*map(np.array, matrix), average=None, zero_division=0)
     blind = f1_score(np.array(matrix[0]), np.eye(5)[[0] * len(answers)].astype(bool), average="macro", zero_division=0)
     scores["superclass macro F1"] = {"score": float(np.mean(per_class)), "blind": float(blind)}
+    hard = [roc_auc_score(*columns) for columns in zip(*(np.array(m).T for m in matrix), strict=True)]
+    scores["superclass hard-label macro AUC"] = {"score": float(np.mean(hard)), "blind": 0.5}
     scores["superclass F1"] = dict(zip(SUPERCLASSES, map(float, per_class), strict=True))
     scores["well formed"] = float(
         np.mean([text.startswith("Rhythm: ") and "Impression: " in text for text in answers])
     )
     return scores
+
+
+@torch.inference_mode()
+def class_log_odds(model: Any, processor: Any, conversations: list[list[dict]], answers: list[str]) -> np.ndarray:
+    """
+    `(records, 5)`: log odds of " yes" against " no" behind every superclass's name, the answer up to it as the model
+    wrote it; NaN where an answer has no such line.
+    """
+    complete = [
+        [*chat, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+        for chat, answer in zip(conversations, answers, strict=True)
+    ]
+    inputs = processor.apply_chat_template(
+        complete, tokenize=True, return_dict=True, return_tensors="pt", padding=True, draw_page=False
+    )
+    logits = model(**inputs.to(model.device)).logits.float()
+    encode = processor.tokenizer.encode
+    yes, no = (encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
+    odds = np.full((len(answers), len(CLASS_NAMES)), np.nan)
+    for column, name in enumerate(CLASS_NAMES.values()):
+        slot = torch.tensor(encode(f" {name}:", add_special_tokens=False), device=inputs["input_ids"].device)
+        windows = inputs["input_ids"].unfold(1, len(slot), 1).eq(slot).all(dim=2)
+        for row, start in windows.nonzero().tolist():
+            at = logits[row, start + len(slot) - 1]
+            odds[row, column] = float(at[yes] - at[no])
+    return odds
+
+
+def likelihood_auc(odds: np.ndarray, references: list[str]) -> dict[str, float]:
+    """AUC per superclass; an answer without the line counts as undecided."""
+    filled = np.where(np.isnan(odds), 0, odds)
+    truth = np.array([[name in superclasses(text) for name in SUPERCLASSES] for text in references])
+    return {
+        name: float(roc_auc_score(truth[:, i], filled[:, i])) if 0 < truth[:, i].sum() < len(truth) else float("nan")
+        for i, name in enumerate(SUPERCLASSES)
+    }
+
+
+def without_signal(record: EcgRecord) -> EcgRecord:
+    """The record as a flat line: what a model says about it, it did not read from the signal."""
+    return dataclasses.replace(record, signal=np.zeros_like(record.signal))
 
 
 def main() -> None:
@@ -120,7 +176,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON with scores and answers")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--limit", type=int, help="only the first records")
-    parser.add_argument("--modalities", nargs="+", default=["both", "signal", "image"])
+    parser.add_argument("--modalities", nargs="+", default=["both", "signal", "image", "zeroed"])
     arguments = parser.parse_args()
 
     items = list(read_ptbxl(arguments.ptbxl, (VALIDATION_FOLD,)))[: arguments.limit]
@@ -128,12 +184,22 @@ def main() -> None:
     interpret = pipeline(GEM_TASK, model=arguments.model, dtype="float32")
     results: dict[str, Any] = {"model": arguments.model, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
     for modality in arguments.modalities:
-        records = (item.record for item in items)
-        outputs = interpret(records, batch_size=arguments.batch_size, modality=modality, do_sample=False)
+        shown = [without_signal(item.record) if modality == "zeroed" else item.record for item in items]
+        inputs = "signal" if modality == "zeroed" else modality
+        outputs = interpret(iter(shown), batch_size=arguments.batch_size, modality=inputs, do_sample=False)
         answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
-        results["scores"][modality] = score(answers, references)
+        odds = []
+        for start in range(0, len(items), arguments.batch_size):
+            stop = start + arguments.batch_size
+            chats = [interpret.processor.build_conversation(r, modality=inputs) for r in shown[start:stop]]
+            odds.append(class_log_odds(interpret.model, interpret.processor, chats, answers[start:stop]))
+        scores = score(answers, references)
+        per_class = likelihood_auc(np.concatenate(odds), references)
+        scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}
+        scores["superclass likelihood AUC"] = per_class
+        results["scores"][modality] = scores
         results.setdefault("answers", {})[modality] = answers
-        print(modality, json.dumps(results["scores"][modality], indent=2))
+        print(modality, json.dumps(scores, indent=2))
     results["references"] = references
     temporary = arguments.output.with_suffix(".part")
     temporary.write_text(json.dumps(results, indent=1) + "\n")

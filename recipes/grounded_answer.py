@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
 
-from .ptbxl import RHYTHMS, STATEMENTS
+from .ptbxl import RHYTHMS, STATEMENTS, superclasses_of
 
 # AHA/ACCF/HRS 2009, part VI: an elevation counts from 0.1 mV on, in V2 and V3 (normally raised) from 0.2 mV on.
 ST_LIMIT_MV = 0.1
@@ -17,6 +17,15 @@ TERRITORIES = {
     "inferior": ("II", "III", "aVF"),
     "anterior": ("V1", "V2", "V3", "V4"),
     "lateral": ("I", "aVL", "V5", "V6"),
+}
+
+# How an interpretation names PTB-XL's superclasses, each with a yes or a no: a closed question has a probability.
+CLASS_NAMES = {
+    "NORM": "Normal",
+    "MI": "Infarction",
+    "STTC": "ST-T change",
+    "CD": "Conduction disturbance",
+    "HYP": "Hypertrophy",
 }
 
 
@@ -31,12 +40,14 @@ class GroundedAnswer:
     t_wave: str
     q_wave: str
     voltage: str
+    classes: str
     impression: str
 
     def full_text(self) -> str:
         return (
             f"Rhythm: {self.rhythm}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. T waves: {self.t_wave}. "
-            f"Q waves: {self.q_wave}. Voltage: {self.voltage}. Impression: {self.impression}."
+            f"Q waves: {self.q_wave}. Voltage: {self.voltage}. {self.classes}. "
+            f"Impression: {self.impression}."
         )
 
 
@@ -62,6 +73,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         if features.pathological_q
         else "not pathological",
         voltage=_voltage(features),
+        classes=_classes(codes),
         impression=_impression(features, codes),
     )
 
@@ -103,6 +115,11 @@ def _inverted(features: EcgFeatures) -> list[str]:
 def _voltage(features: EcgFeatures) -> str:
     sokolow = "not measurable" if math.isnan(features.sokolow_lyon) else f"{features.sokolow_lyon:.1f} mV"
     return f"Sokolow-Lyon {sokolow}{', low voltage' if features.low_voltage else ''}"
+
+
+def _classes(codes: Mapping[str, float]) -> str:
+    stated = superclasses_of(codes)
+    return ". ".join(f"{name}: {'yes' if code in stated else 'no'}" for code, name in CLASS_NAMES.items())
 
 
 def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:
@@ -157,7 +174,8 @@ QUESTIONS = {
     "axis": ("What is the axis?", "Is the QRS axis normal?"),
     "st": ("Are there ST changes?", "Is there ST elevation or depression?"),
     "t_wave": ("Are the T waves inverted?", "Describe the T waves."),
-    "impression": ("What is the diagnosis?", "Is this ECG normal?"),
+    "classes": ("Is this ECG normal?", "Which groups of findings are there?"),
+    "impression": ("What is the diagnosis?", "What is your impression?"),
 }
 
 

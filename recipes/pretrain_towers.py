@@ -43,6 +43,11 @@ LEAD_TARGETS = {
 # Mean and standard deviation of the drawn pages per colour (RGB, 0-1). With CLIP's, the white paper would be a large
 # constant in which a small tower finds the traces only slowly.
 PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
+# What every token of a signal tower tells: seconds to the nearest P onset, QRS onset, QRS offset and T offset, and the RR
+# interval around it; scaled to about 1, unknown beyond half a second.
+BEAT_TARGETS = 5
+FARTHEST_S, DISTANCE_SCALE_S = 0.6, 0.2
+RR_MEAN_S, RR_SD_S = 0.8, 0.2
 # Statements of fewer training records teach nothing.
 STATEMENT_NAMES = [
     code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")
@@ -63,15 +68,42 @@ def measurement_targets(features: EcgFeatures) -> np.ndarray:
     return np.concatenate([record, [np.cos(axis), np.sin(axis)], *leads]).astype(np.float32).clip(-5, 5)
 
 
+def beat_targets(features: EcgFeatures, num_tokens: int = 100, token_s: float = 0.1) -> np.ndarray:
+    """`(tokens, 5)`: see `BEAT_TARGETS`; NaN where unknown."""
+    centres = (np.arange(num_tokens) + 0.5) * token_s
+    marks = (
+        features.beat_waves["P"][:, 0],
+        features.beat_waves["QRS"][:, 0],
+        features.beat_waves["QRS"][:, 2],
+        features.beat_waves["T"][:, 2],
+    )
+    targets = np.full((num_tokens, BEAT_TARGETS), np.nan)
+    for column, times in enumerate(marks):
+        times = times[np.isfinite(times)]
+        if len(times):
+            distances = times - centres[:, None]
+            nearest = distances[np.arange(num_tokens), np.abs(distances).argmin(axis=1)]
+            targets[:, column] = np.where(np.abs(nearest) <= FARTHEST_S, nearest, np.nan) / DISTANCE_SCALE_S
+    if len(features.beat_times) > 1:
+        before = np.searchsorted(features.beat_times, centres).clip(1, len(features.beat_times) - 1)
+        targets[:, -1] = (np.diff(features.beat_times)[before - 1] - RR_MEAN_S) / RR_SD_S
+    return targets.astype(np.float32).clip(-5, 5)
+
+
 class TowerWithHeads(nn.Module):
     """
-    A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold. An image tower gets a
-    third one that reads the traces back, each column of patches its own stretch of time: a picture of thin lines teaches
-    a small tower nothing else to begin with.
+    A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold. A third one makes
+    the tokens tell where they are: a signal's by the waves around them (`beat_targets`), a picture's by the traces, each
+    column of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with.
     """
 
     def __init__(
-        self, tower: PreTrainedModel, num_statements: int, num_measurements: int, trace_shape: tuple[int, ...] = ()
+        self,
+        tower: PreTrainedModel,
+        num_statements: int,
+        num_measurements: int,
+        trace_shape: tuple[int, ...] = (),
+        num_beat_targets: int = 0,
     ):
         super().__init__()
         self.tower = tower
@@ -79,6 +111,7 @@ class TowerWithHeads(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.statements = nn.Linear(width, num_statements)
         self.measurements = nn.Linear(width, num_measurements)
+        self.beats = nn.Linear(width, num_beat_targets) if num_beat_targets else None
         self.trace_shape = trace_shape
         if trace_shape:
             columns, *per_column = trace_shape
@@ -90,6 +123,7 @@ class TowerWithHeads(nn.Module):
         labels: torch.Tensor | None = None,
         measured: torch.Tensor | None = None,
         traces: torch.Tensor | None = None,
+        beats: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         tokens = self.tower(values).last_hidden_state
         pooled = self.norm(tokens.mean(dim=1))
@@ -99,6 +133,8 @@ class TowerWithHeads(nn.Module):
             loss = loss + known_error(outputs["measurements"], measured)
             if traces is not None:
                 loss = loss + 4 * known_error(self._read_traces(tokens), traces)
+            if beats is not None and self.beats is not None:
+                loss = loss + 2 * known_error(self.beats(self.norm(tokens[:, 1:])), beats)
             outputs["loss"] = loss
         return outputs
 
@@ -128,7 +164,10 @@ class Recordings(torch.utils.data.Dataset):
                 columns["values"].append(page.pixels)
                 columns.setdefault("traces", []).append(trace_targets(item.record, page))
             columns["labels"].append(statement_targets(item))
-            columns["measured"].append(measurement_targets(extract_features(item.record)))
+            features = extract_features(item.record)
+            columns["measured"].append(measurement_targets(features))
+            if tower == "ecg":
+                columns.setdefault("beats", []).append(beat_targets(features))
         self.columns = {name: np.stack(rows) for name, rows in columns.items()}
 
     def __len__(self) -> int:
@@ -165,24 +204,35 @@ class SignalAugmentation:
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
         batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
-        if self.training:
-            batch["values"] = self.augment(batch["values"])
-        return batch
+        return self.augment(batch) if self.training else batch
 
     @staticmethod
-    def augment(signal: torch.Tensor) -> torch.Tensor:
+    def augment(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        signal = batch["values"]
         count, leads, samples = signal.shape
-        shift = torch.randint(0, samples, (count, 1, 1))
-        signal = signal.gather(2, ((torch.arange(samples) + shift) % samples).expand(-1, leads, -1))
+        shift = torch.randint(0, samples, (count,))
+        if "beats" in batch:
+            batch["beats"] = shift_beat_targets(batch["beats"], shift, samples)
+        signal = signal.gather(2, ((torch.arange(samples) + shift[:, None, None]) % samples).expand(-1, leads, -1))
         # One gain for all leads: the ratio of leads is what the axis is read from.
         signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
-        phase = (
-            2
-            * torch.pi
-            * (torch.rand(count, leads, 1) + torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1)))
-        )
-        signal = signal + 0.05 * torch.randn(count, leads, 1) * torch.sin(phase)
-        return signal * (torch.rand(count, leads, 1) > 0.05)
+        turns = torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1))
+        wander = torch.sin(2 * torch.pi * (torch.rand(count, leads, 1) + turns))
+        signal = signal + 0.05 * torch.randn(count, leads, 1) * wander
+        batch["values"] = signal * (torch.rand(count, leads, 1) > 0.05)
+        return batch
+
+
+def shift_beat_targets(beats: torch.Tensor, shift: torch.Tensor, samples: int) -> torch.Tensor:
+    """Targets `(batch, tokens, 5)` of signals that were rotated to the left by `shift` `(batch,)` of `samples` in 10 s."""
+    tokens = beats.shape[1]
+    per_token = samples // tokens
+    source = (torch.arange(tokens) + (shift // per_token)[:, None]) % tokens
+    rotated = beats.gather(1, source[..., None].expand(-1, -1, beats.shape[2])).clone()
+    token_s = 10 / tokens
+    rest_s = (shift % per_token) / per_token * token_s
+    rotated[..., :-1] -= rest_s[:, None, None] / DISTANCE_SCALE_S
+    return rotated
 
 
 class PageAugmentation(SignalAugmentation):
@@ -200,8 +250,10 @@ class PageAugmentation(SignalAugmentation):
         return batch
 
     @staticmethod
-    def augment(pages: torch.Tensor) -> torch.Tensor:
-        return (pages.float() * (0.9 + 0.15 * torch.rand(len(pages), 1, 1, 1))).clamp(0, 255)
+    def augment(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        light = 0.9 + 0.15 * torch.rand(len(batch["values"]), 1, 1, 1)
+        batch["values"] = (batch["values"].float() * light).clamp(0, 255)
+        return batch
 
 
 def evaluate(
@@ -252,7 +304,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--max-hours", type=float, help="stop after this time even if epochs are left")
     arguments = parser.parse_args()
 
     torch.manual_seed(arguments.seed)
@@ -260,7 +311,11 @@ def main() -> None:
     validation = Recordings(arguments.data, (VALIDATION_FOLD,), arguments.tower)
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
     model = TowerWithHeads(
-        build_tower(arguments.tower), shapes["labels"][0], shapes["measured"][0], shapes.get("traces", ())
+        build_tower(arguments.tower),
+        shapes["labels"][0],
+        shapes["measured"][0],
+        shapes.get("traces", ()),
+        BEAT_TARGETS if arguments.tower == "ecg" else 0,
     )
     collate = SignalAugmentation if arguments.tower == "ecg" else PageAugmentation
     trainer = TowerTrainer(

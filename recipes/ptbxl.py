@@ -2,7 +2,7 @@
 """PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6) as records with labels, from its WFDB layout or from Parquet."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,12 @@ RHYTHMS = {
 }
 
 
+def superclasses_of(codes: Mapping[str, float]) -> set[str]:
+    """Superclasses of all diagnostic statements with a likelihood above 0, as in PTB-XL's own benchmark."""
+    stated = (STATEMENTS[code][0] for code, likelihood in codes.items() if code in STATEMENTS and likelihood > 0)
+    return {superclass for superclass in stated if superclass}
+
+
 @dataclass(frozen=True)
 class PtbxlItem:
     """A record and what PTB-XL says about it. `codes`: SCP statement -> likelihood in percent (0: not stated)."""
@@ -91,11 +97,7 @@ class PtbxlItem:
 
     @property
     def superclasses(self) -> set[str]:
-        """Superclasses of all diagnostic statements with a likelihood above 0, as in PTB-XL's own benchmark."""
-        stated = (
-            STATEMENTS[code][0] for code, likelihood in self.codes.items() if code in STATEMENTS and likelihood > 0
-        )
-        return {superclass for superclass in stated if superclass}
+        return superclasses_of(self.codes)
 
     @property
     def rhythm(self) -> str | None:

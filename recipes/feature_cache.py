@@ -1,0 +1,169 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Frozen towers run once per record: their states are kept, and training reads these instead of signals and pictures."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
+
+from processing.errors_gem import GemError
+
+MODALITIES = ("ecg", "image")
+
+
+@dataclass
+class TowerStates:
+    """
+    Last states of both towers, `(records, versions, tokens, width)` each, by record id. Version 0 is of the record as it
+    is, the others are of augmented copies.
+    """
+
+    ids: list[str]
+    ecg: np.ndarray
+    image: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.rows = {record_id: row for row, record_id in enumerate(self.ids)}
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `ecg.npy`, `image.npy` and, last, `ids.json`: without it the folder is not complete."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in MODALITIES:
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        temporary = folder / "ids.json.part"
+        temporary.write_text(json.dumps(self.ids))
+        os.replace(temporary, folder / "ids.json")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TowerStates":
+        """
+        Raises:
+            GemError: the folder holds no complete cache.
+        """
+        folder = Path(folder)
+        if not (folder / "ids.json").is_file():
+            raise GemError(f"{folder}: no complete cache of tower states (ids.json is missing); build it again.")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in MODALITIES}
+        return cls(json.loads((folder / "ids.json").read_text()), **arrays)
+
+
+class CachedTower(nn.Module):
+    """Stands where a frozen tower stood and hands on the states that it is given as input."""
+
+    def __init__(self, dtype: torch.dtype, layer: int = -1):
+        super().__init__()
+        self.dtype = dtype
+        self.layer = layer
+
+    def forward(self, states: torch.Tensor, **kwargs: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=states, hidden_states={self.layer: states})
+
+
+@contextmanager
+def cached_towers(model: nn.Module) -> Iterator[None]:
+    """Within it `model` takes tower states as `ecg_values` and `pixel_values`; the towers are put back at the end."""
+    body = model.model
+    towers = {name: getattr(body, name) for name in ("ecg_tower", "vision_tower")}
+    layer = model.config.vision_feature_layer % (model.config.vision_config.num_hidden_layers + 1)
+    try:
+        for name, tower in towers.items():
+            setattr(body, name, CachedTower(tower.dtype, layer))
+        yield
+    finally:
+        for name, tower in towers.items():
+            setattr(body, name, tower)
+
+
+@torch.no_grad()
+def run_towers(model: nn.Module, batches: Iterable[dict[str, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
+    """Batches of `ecg_values` and `pixel_values` -> batches of `ecg` and `image` states."""
+    body = model.model
+    layer = model.config.vision_feature_layer % (model.config.vision_config.num_hidden_layers + 1)
+    for batch in batches:
+        pixels = batch["pixel_values"].to(body.vision_tower.dtype)
+        signal = batch["ecg_values"].to(body.ecg_tower.dtype)
+        yield {
+            "ecg": body.ecg_tower(signal).last_hidden_state,
+            "image": body.vision_tower(pixels, output_hidden_states=True).hidden_states[layer],
+        }
+
+
+@dataclass
+class CachedCollator:
+    """
+    Examples with `id` and `messages` (one user turn, one answer) -> batches for a model within `cached_towers`. All
+    examples of a batch show the same modality, so that no padding is computed.
+
+    Args:
+        processor: Gives tokenizer, chat template and the number of tokens per ECG and picture.
+        states: What the towers said about the records.
+        modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
+        augment: Take a random version of the states; else version 0.
+    """
+
+    processor: Any
+    states: TowerStates
+    modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
+    augment: bool = True
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        names = list(self.modality_mix)
+        kept = names[int(torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1))]
+        shown = [name for name in MODALITIES if kept in ("both", {"ecg": "signal", "image": "image"}[name])]
+        batch = self._text(examples, shown)
+        rows = [self.states.rows[example["id"]] for example in examples]
+        for name, argument in (("ecg", "ecg_values"), ("image", "pixel_values")):
+            if name in shown:
+                batch[argument] = self._states(getattr(self.states, name), rows)
+        return batch
+
+    def _states(self, states: np.ndarray, rows: list[int]) -> torch.Tensor:
+        count = states.shape[1] if self.augment else 1
+        versions = torch.randint(0, count, (len(rows),)).tolist()
+        return torch.from_numpy(states[rows, versions]).float()
+
+    def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
+        tokenizer = self.processor.tokenizer
+        encoded = tokenizer.apply_chat_template(
+            [self._conversation(example["messages"], shown) for example in examples],
+            chat_template=self.processor.chat_template,
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        ids, labels = [], []
+        for row, answer in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True):
+            tokens = torch.tensor(row)
+            repeats = torch.ones_like(tokens)
+            repeats[tokens == self.processor.ecg_token_id] = self.processor.num_ecg_tokens
+            repeats[tokens == self.processor.image_token_id] = self.processor.num_image_tokens
+            ids.append(tokens.repeat_interleave(repeats))
+            labels.append(torch.where(torch.tensor(answer).bool(), tokens, -100).repeat_interleave(repeats))
+        pad = nn.utils.rnn.pad_sequence
+        return {
+            "input_ids": pad(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
+            "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
+            "labels": pad(labels, batch_first=True, padding_value=-100),
+        }
+
+    @staticmethod
+    def _conversation(messages: list[dict[str, str]], shown: list[str]) -> list[dict[str, Any]]:
+        first, *others = messages
+        media = [{"type": name} for name in shown]
+        content = [*media, {"type": "text", "text": first["content"]}]
+        return [
+            {"role": first["role"], "content": content},
+            *({"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in others),
+        ]
+
+
+__all__ = ["CachedCollator", "CachedTower", "TowerStates", "cached_towers", "run_towers"]

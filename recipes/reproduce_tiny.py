@@ -1,0 +1,68 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Makes the embedded model from PTB-XL alone, step by step; a step whose result is there already is left out.
+
+python -m recipes.reproduce_tiny --ptbxl PTBXL --output outputs
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
+
+
+def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
+    """What each step leaves behind when it is complete, and the module and arguments that make it."""
+    towers = ["--ecg-tower", f"{output}/ecg_tower", "--vision-tower", f"{output}/vision_tower"]
+    source, data = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data"
+    pretrain = ["recipes.pretrain_towers", "--data", str(ptbxl), "--tower"]
+    tiny = "recipes.build_tiny_gem"
+    trained, scores = f"{output}/tiny_sft", f"{output}/scores.json"
+    cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
+    cached += ["--states", f"{output}/tiny_states", "--output_dir", trained]
+    return [
+        (
+            output / "ecg_tower" / "pretraining.json",
+            [*pretrain, "ecg", "--epochs", "45", "--output", f"{output}/ecg_tower"],
+        ),
+        (
+            output / "vision_tower" / "pretraining.json",
+            [*pretrain, "vision", "--epochs", "14", "--output", f"{output}/vision_tower"],
+        ),
+        (output / "tiny_data" / "dataset_dict.json", [tiny, "data", *source, "--output", data, "--text-only"]),
+        (
+            output / "tiny_start" / "processor_config.json",
+            [tiny, "assemble", *towers, "--data", data, "--output", f"{output}/tiny_start"],
+        ),
+        (
+            output / "tiny_states" / "ids.json",
+            [tiny, "states", *source, "--model", f"{output}/tiny_start", "--output", f"{output}/tiny_states"],
+        ),
+        (output / "tiny_sft" / "training_log.json", ["recipes.sft_cached", "--config", str(CONFIG), *cached]),
+        (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
+        (
+            output / "gem-ecg-tiny" / "README.md",
+            [tiny, "finish", "--trained", trained, "--scores", scores, *towers, "--data", data]
+            + ["--output", f"{output}/gem-ecg-tiny"],
+        ),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
+    parser.add_argument("--output", type=Path, default=Path("outputs"))
+    parser.add_argument("--dry-run", action="store_true", help="only print the commands that are left")
+    arguments = parser.parse_args()
+    for result, (module, *rest) in steps(arguments.ptbxl, arguments.output):
+        if result.exists():
+            print(f"done: {result}")
+            continue
+        print(f"python -m {module} {' '.join(rest)}", flush=True)
+        if not arguments.dry_run:
+            subprocess.run([sys.executable, "-m", module, *rest], check=True)
+
+
+if __name__ == "__main__":
+    main()
