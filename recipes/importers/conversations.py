@@ -96,15 +96,14 @@ class FileMap:
 
     def find(self, published: str) -> Path | None:
         """The file (WFDB: its path without suffix will do). Folders between prefix and file may differ: below the
-        replacing folder the longest end of the published path that exists is taken."""
+        replacing folder, or its `files` (MIMIC-IV-ECG), the longest end of the published path that exists is taken."""
         for prefix, folder in self.files:
             if published.startswith(prefix):
                 rest = Path(published[len(prefix) :].lstrip("/")).parts
-                for start in range(len(rest)):
-                    candidate = Path(folder, *rest[start:])
-                    if EcgFile(str(candidate)).exists():
-                        return candidate
-                return None
+                places = (
+                    Path(base, *rest[start:]) for start in range(len(rest)) for base in (folder, f"{folder}/files")
+                )
+                return next((place for place in places if EcgFile(str(place)).exists()), None)
         return None
 
 
