@@ -6,6 +6,7 @@ What is not given is not in the card: no scores, no table; no hours and watts, n
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,13 @@ class ScoreRow:
     metric: str
     values: Mapping[str, float | None]
 
-    def shown(self, column: str) -> str:
+    def value(self, column: str) -> float | None:
+        """None where nothing was measured (a mean over no records is NaN)."""
         value = self.values.get(column)
+        return None if value is None or math.isnan(value) else float(value)
+
+    def shown(self, column: str) -> str:
+        value = self.value(column)
         return "" if value is None else f"{value:.3g}"
 
 
@@ -62,11 +68,11 @@ class ScoreTable:
                 dataset_split=self.split,
                 metric_type=row.metric,
                 metric_name=f"{row.label} ({column})",
-                metric_value=round(float(row.values[column]), 4),  # type: ignore[arg-type]
+                metric_value=round(value, 4),
             )
             for row in self.rows
             for column in self.columns
-            if column not in self.baselines and row.values.get(column) is not None
+            if column not in self.baselines and (value := row.value(column)) is not None
         ]
 
 

@@ -144,16 +144,19 @@ def is_identity(name: str) -> bool:
 def column_names(schema: pa.Schema) -> Iterator[str]:
     """Dotted names of all columns and of the fields nested inside them."""
 
-    def nested(field: pa.Field, prefix: str) -> Iterator[str]:
-        name = f"{prefix}{field.name}"
-        yield name
-        for index in range(field.type.num_fields):
-            child = field.type.field(index)
-            # `list` and `item` are Arrow's own names, not the author's.
-            yield from nested(child, prefix if pa.types.is_list(field.type) else f"{name}.")
+    def nested(name: str, kind: pa.DataType) -> Iterator[str]:
+        if pa.types.is_struct(kind):
+            for field in kind:
+                yield f"{name}.{field.name}"
+                yield from nested(f"{name}.{field.name}", field.type)
+        elif isinstance(kind, pa.BaseExtensionType):
+            yield from nested(name, kind.storage_type)
+        elif hasattr(kind, "value_type") and not pa.types.is_dictionary(kind):
+            yield from nested(name, kind.value_type)
 
     for field in schema:
-        yield from nested(field, "")
+        yield field.name
+        yield from nested(field.name, field.type)
 
 
 def credentialed_sources(files: Iterable[Path], metadata: dict[str, Any], card: str) -> list[str]:
