@@ -1,7 +1,7 @@
 """Claims of an ECG interpretation: every number, finding, lead and beat it states, with the characters that say so."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .ecg_claims_grammar import Found, read_clause
@@ -12,6 +12,7 @@ from .ecg_claims_tokens import Quantity, plain, tokenize
 from .ecg_record import STANDARD_LEADS
 
 HEADING_WORDS = 3
+_INVERSE = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,10 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         return []
     if item.pairs and len(item.groups) > 1:
         return _paired(item, clause, text)
+    if item.kind == "p_inversion" and item.inherent_negation and not groups:
+        item = replace(item, kind="p_waves", value="present", polarity=_INVERSE[item.polarity])
+    if item.kind in ("qtc_bazett", "qtc_fridericia"):
+        item = replace(item, kind="qtc_interval", formula=item.kind.removeprefix("qtc_"))
     quantity, comparator = item.quantity, item.comparator
     if item.pairs and quantity is None:
         _, quantity, comparator = item.pairs[0]
@@ -252,8 +257,6 @@ def _claim(
 
 def _resolve_others(claims: list[Claim]) -> list[Claim]:
     """`the other leads` are those that no affirmed finding before has named."""
-    from dataclasses import replace
-
     resolved: list[Claim] = []
     for claim in claims:
         if claim.territory == "other":

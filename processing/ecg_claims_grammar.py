@@ -1,7 +1,7 @@
 """One clause of an ECG text: which findings and numbers it states. Polarity and leads are decided by siblings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecg_claims_lexicon import Token
@@ -11,7 +11,7 @@ from .ecg_claims_tokens import Quantity
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
-ALIKE = {"qrs": ("qrs", "qrs_duration", "qrs_amplitude")}
+WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
 
 
 @dataclass
@@ -168,7 +168,8 @@ class _ClauseReader:
                     break
             elif self.tag(j) == "qual" and subjects and not all_of_them:
                 break
-        return subjects
+        # "Intervals: PR 160, QRS 90 ms, all normal" names them one by one.
+        return [j for j in subjects if self._subject(j) != "intervals" or len(subjects) == 1]
 
     def _joined_before(self, j: int, quality: str) -> bool:
         return self.tag(j - 1) in JOINTS and (
@@ -189,11 +190,33 @@ class _ClauseReader:
     def read_numbers(self) -> None:
         references = self._reference_numbers()
         taken: set[int] = set()
+        references |= self._read_lists(references)
         for i, token in enumerate(self.tokens):
             if token.tag == "series":
                 self._read_series(i, token.value)
             elif token.tag == "num" and i not in references:
                 self._read_number(i, token.value, taken)
+
+    def _read_lists(self, references: set[int]) -> set[int]:
+        """`PR, QRS and QT are 160, 90 and 400 ms`: as many numbers as subjects; returns the numbers it took."""
+        numbers = [i for i, token in enumerate(self.tokens) if token.tag == "num" and i not in references]
+        run: list[int] = []
+        for i in numbers:
+            if run and all(token.tag in JOINTS for token in self.tokens[run[-1] + 1 : i]):
+                run.append(i)
+            elif len(run) < 2:
+                run = [i]
+        if len(run) < 2:
+            return set()
+        subjects = [j for j in range(run[0]) if self.tag(j) == "subj"][-len(run) :]
+        joined = all(self.tag(k) in (*JOINTS, "subj") for k in range(subjects[0], subjects[-1])) if subjects else False
+        if len(subjects) != len(run) or not joined:
+            return set()
+        unit = self.tokens[run[-1]].value.unit
+        for j, i in zip(subjects, run, strict=True):
+            quantity = self.tokens[i].value
+            self._add_number(self.tokens[j].value, j, i, replace(quantity, unit=quantity.unit or unit), set())
+        return set(run)
 
     def _read_series(self, i: int, quantities: list[Quantity]) -> None:
         """`PR/QRS/QT 160/90/400 ms`: as many numbers as subjects."""
@@ -279,10 +302,12 @@ class _ClauseReader:
                     self._add_number("qrs_axis", terms[0], i, quantity, taken)
             return
         token = self.tokens[owner]
-        if token.tag == "subj" and not self._magnitude_of_finding(owner, i, quantity):
-            self._add_number(token.value, owner, i, quantity, taken)
-        elif token.tag != "subj":
-            self._add_magnitude(owner, i, quantity)
+        if token.tag == "subj":
+            if not self._magnitude_of_finding(owner, i, quantity):
+                self._add_number(token.value, owner, i, quantity, taken)
+        elif not self._add_magnitude(owner, i, quantity):
+            kind = next(item.kind for item in self.found if item.anchor == owner and quantity_of(item.kind, quantity))
+            self._add_number(kind, owner, i, quantity, taken)
         taken.add(owner)
 
     def _fits(self, index: int, quantity: Quantity) -> bool:
@@ -315,17 +340,13 @@ class _ClauseReader:
         """Whether a number said of ST or T belongs to a finding about it (`ST is elevated by 0.2 mV`)."""
         for item in self.found:
             inside = item.first <= subject <= item.last and not item.is_number
-            if (
-                inside
-                and item.kind in ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
-                and quantity.unit in ("mV", "mm", "uV")
-            ):
+            if inside and item.kind in WITH_MAGNITUDE and quantity.unit in ("mV", "mm", "uV"):
                 return self._add_magnitude(item.anchor, i, quantity)
         return False
 
     def _add_magnitude(self, anchor: int, i: int, quantity: Quantity) -> bool:
         for item in self.found:
-            if item.anchor != anchor or item.is_number:
+            if item.anchor != anchor or item.is_number or item.kind not in WITH_MAGNITUDE:
                 continue
             meaning = quantity_of(item.kind, quantity)
             if meaning is None:

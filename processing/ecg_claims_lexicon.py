@@ -69,6 +69,8 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("stt_changes", True), r"ST[\s/-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
     (("u_wave", True), r"U" + _WAVE),
     (("normal_ecg", True), r"(?:completely\s+|otherwise\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"),
+    (("qrs_duration", "narrow"), r"narrow[\s-]+complex(?!es)"),
+    (("qrs_duration", "wide"), r"(?:wide|broad)[\s-]+complex(?!es)"),
     (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
     (("heart_rate", "tachycardia"), r"tachy(?:cardia|cardic|arrhythmia)"),
     (("qrs_axis", "extreme"), r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme"),
@@ -177,7 +179,7 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible"),
-    ("absent", r"absent|missing"),
+    ("absent", r"absent|missing|none(?!\s+of)|nil"),
     ("before", r"(?:no|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
@@ -198,7 +200,7 @@ VERBS = r"shows?|showing|demonstrat(?:es?|ing)|exhibits?|displays?|reveals?|ha(?
 BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"
 PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
 BREAKS = r"but\b|however|whereas|while\b|although|though\b|yet\b|on\s+the\s+other\s+hand|in\s+contrast|nevertheless|instead\b"
-CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*seconds?\s+(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
+CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*s(?:ec(?:ond)?s?)?\s+(?:rhythm\s+)?(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
 
 
 def _group(entries: tuple, capitals: bool) -> list[tuple[str, str]]:
@@ -207,8 +209,7 @@ def _group(entries: tuple, capitals: bool) -> list[tuple[str, str]]:
 
 def _vocabulary() -> list[tuple[str, Any, str]]:
     """(tag, value, pattern) in the order in which they are tried."""
-    listed: list[tuple[str, Any, str]] = [("skip", None, f"(?i:{CALIBRATION})")]
-    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:4]]
+    listed: list[tuple[str, Any, str]] = [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:4]]
     listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[:3]]
     listed += [
         ("qual", value, f"(?i:{pattern})")
@@ -257,13 +258,22 @@ _WORD_END = r"(?![A-Za-z])"
 MASTER = re.compile("|".join(f"(?P<g{i}>(?:{pattern}){_WORD_END})" for i, (_, _, pattern) in enumerate(VOCABULARY)))
 
 
-def match_word(text: str, position: int) -> tuple[Token | None, int]:
-    """The vocabulary's token at `position`, if there is one, and where it ends."""
+_CALIBRATION = re.compile(f"(?i:{CALIBRATION}){_WORD_END}")
+
+
+def match_calibration(text: str, position: int) -> Token | None:
+    """Numbers that are no measurements: paper speed, gain, age, `12-lead`, `10 s strip`."""
+    match = _CALIBRATION.match(text, position)
+    return None if match is None else Token("skip", None, match.start(), match.end())
+
+
+def match_word(text: str, position: int) -> Token | None:
+    """The vocabulary's token at `position`, if there is one."""
     match = MASTER.match(text, position)
     if match is None or match.end() == position:
-        return None, position
+        return None
     tag, value, _ = VOCABULARY[int(str(match.lastgroup)[1:])]
-    return Token(tag, value, match.start(), match.end()), match.end()
+    return Token(tag, value, match.start(), match.end())
 
 
-__all__ = ["Token", "match_word"]
+__all__ = ["Token", "match_calibration", "match_word"]

@@ -129,8 +129,10 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
                 if item.polarity == "affirmed":
                     item.polarity = "hedged"
         elif token.tag == "general":
+            # "A PR above 200 ms would be ..." speaks of PR in general, "..., which would suggest" only of what follows.
+            whole = token.value == "clause" or (text[token.start] in "wW" and i > 0 and tokens[i - 1].tag != "it")
             for item in found:
-                item.dropped = item.dropped or token.value == "clause" or item.anchor > i
+                item.dropped = item.dropped or whole or item.anchor > i
     for item in found:
         if item.bare:
             item.dropped = item.dropped or not _bare_is_claim(item, tokens)
@@ -169,7 +171,11 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
             item.polarity = "hedged"
     elif how == "unmeasured":
         _unmeasurable(found, tokens, i)
-    elif how == "after" or (how == "absent" and not _adjacent_ahead(found, tokens, i)):
+    elif (
+        how == "after"
+        or (i == len(tokens) - 1 and i > 0 and tokens[i - 1].tag in ("colon", "be"))
+        or (how == "absent" and not _adjacent_ahead(found, tokens, i))
+    ):
         for item in _behind(found, tokens, i):
             _flip(item)
     elif how == "absent":
@@ -290,7 +296,7 @@ def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Fou
         not behind
         or adjective
         or _followed_by_verb(tokens, place)
-        or (tokens[place + 1 : place + 2] and tokens[place + 1].tag == "colon")
+        or (not introduced and tokens[place + 1 : place + 2] and tokens[place + 1].tag == "colon")
     ):
         return _led(ahead, tokens, place)
     return _coordinated_behind(behind, tokens, place)

@@ -7,7 +7,7 @@ position in the text as written.
 import re
 from dataclasses import dataclass
 
-from .ecg_claims_lexicon import Token, match_word
+from .ecg_claims_lexicon import Token, match_calibration, match_word
 from .ecg_record import STANDARD_LEADS
 
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
@@ -58,7 +58,7 @@ _LEAD_RANGE = re.compile(
 )
 _LEADS = re.compile(_LEAD)
 _PRONOUN_VERB = re.compile(
-    r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b|I[.)]\s"
+    r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b"
 )
 _NOT_A_LEAD_BEFORE = re.compile(
     r"(?:mobitz|type|degree|class|grade|phase|stage|factor|troponin)(?:\s+type)?\s*$", re.IGNORECASE
@@ -92,14 +92,15 @@ _ORDINALS = {
 _COUNTS = {
     word: i + 2 for i, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
 }
+_COUNTING = r"\d{1,3}(?!\d|\.\d|\s*(?:bpm|/|per\b|ms|s\b|sec|mV|mm))"
 _BEATS = re.compile(
-    r"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>\d+(?:\s*(?:-|to|,|and|&|,\s*and)\s*#?\d+)*)(?!\s*(?:\.\d|bpm|/|per|ms|s\b|mV))"
+    rf"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>{_COUNTING}(?:\s*(?:-|to|,\s*and|,|and|&)\s*#?{_COUNTING})*)"
     rf"|(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)}|\d+(?:st|nd|rd|th))\s+(?:\w+\s+)?(?:beat|complex|QRS(?:\s+complex)?)\b"
     rf"|(?:the\s+)?first\s+(?P<first>\d+|{'|'.join(_COUNTS)})\s+(?:beats|complexes)",
     re.IGNORECASE,
 )
 _TIME = re.compile(
-    r"(?:at|@|t\s*=|around|near|about|time|time-?stamp)\s*(?:about\s+|t\s*=\s*|approximately\s+|~\s*)?(?P<time>\d+\.\d+|\d+(?=\s*s))\s*(?:s(?:ec(?:onds?)?)?\b)",
+    r"(?:at|@|t\s*=|time-?stamp|time)\s*(?:about\s+|t\s*=\s*|approximately\s+|~\s*)?(?P<time>\d+\.\d+|\d+(?=\s*s))\s*(?:s(?:ec(?:onds?)?)?\b)",
     re.IGNORECASE,
 )
 _PUNCTUATION = {
@@ -114,9 +115,7 @@ _PUNCTUATION = {
     "=": "be",
 }
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$|[\"')\]])")
-_NO_END_BEFORE = re.compile(
-    r"(?:\b(?:e\.g|i\.e|vs|approx|ca|resp|no|incl|ref|Dr|Fig|cf)|\be\.g|\bi\.e)$", re.IGNORECASE
-)
+_NO_END_BEFORE = re.compile(r"(?:\b(?:e\.g|i\.e|vs|approx|ca|resp|incl|ref|Dr|Fig|cf)|\be\.g|\bi\.e)$", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’]*")
 _PLAIN = str.maketrans(
     {"–": "-", "—": "-", "‑": "-", "−": "-", "‐": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "μ": "µ", "*": " ", "_": " ", "`": " ", "#": " ", "|": ",", "º": "°", "⁄": "/", "“": " ", "”": " ", '"': " ", "•": " ", "➜": " ", "→": " ", "↑": " ", "↓": " "}
@@ -165,14 +164,10 @@ def tokenize(text: str) -> list[Token]:
 
 def _token_at(text: str, position: int) -> Token | None:
     character = text[position]
-    if character.isalnum() or character in "+-.<>≤≥~≈@±=&/":
-        token = _special_at(text, position) if character not in "<>≤≥~≈=&/" else None
+    if character.isalnum() or character in "+-.<>≤≥~≈@±=&":
+        token = _special_at(text, position) or match_word(text, position)
         if token is not None:
             return token
-        if not character.isdigit() or True:
-            token, _ = match_word(text, position)
-            if token is not None:
-                return token
     if character in ".!?":
         ends = _SENTENCE_END.match(text, position) and not _NO_END_BEFORE.search(text[max(position - 8, 0) : position])
         return Token("end", None, position, position + 1) if ends else None
@@ -184,7 +179,9 @@ def _token_at(text: str, position: int) -> Token | None:
 
 def _special_at(text: str, position: int) -> Token | None:
     character = text[position]
-    if character in "btTfs@anBFSNACcHh1234567890lL":
+    if character.isdigit() and (calibration := match_calibration(text, position)) is not None:
+        return calibration
+    if character in "bBcChHfFstT@a1234567890":
         for tag, finder in (("beats", _beats_at), ("time", _time_at)):
             token = finder(text, position)
             if token is not None:

@@ -161,10 +161,10 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
             not math.isfinite(value), None if math.isnan(value) else round(value), f"{name}: {shown(value, 'ms')}"
         )
     if is_number(claim):
-        if claim.beats or claim.leads:
-            return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), name)
         if not math.isfinite(value) and claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
             return decided(claim.polarity == "negated", None, f"{name} is stated, but no P waves lead the beats")
+        if claim.beats or claim.leads:
+            return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), name)
         return compare(claim, value, getattr(tol, tolerance), name)
     if not math.isfinite(value):
         if claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):

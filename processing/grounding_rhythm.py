@@ -165,32 +165,27 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
     pattern = features.qrs_patterns.get("V1", "-")
     explanation = f"QRS {width:.0f} ms, V1 {pattern}"
     prime = "r'" in pattern.lower() or v1 > 0
-    wide = width > WIDE_QRS_MS - tol.limit_ms
-    clearly_narrow = width < WIDE_QRS_MS - 1.5 * tol.limit_ms
-    lateral = max(
-        (_area(features, lead) for lead in ("I", "V6") if math.isfinite(_area(features, lead))), default=math.nan
-    )
-    if claim.kind == "bundle_branch_block":
-        return signed(claim, wide, round(width), explanation)
-    if claim.kind == "rbbb":
-        holds: bool | None = wide and prime
-        holds = False if clearly_narrow or (v1 < 0 and not prime) else holds
-    elif claim.kind == "lbbb":
-        holds = wide and v1 < 0 and not lateral < 0 and "r'" not in pattern.lower()
-        holds = False if clearly_narrow or v1 > 0 else holds
-    elif claim.kind == "ivcd":
-        holds = width > WIDE_QRS_MS - 2 * tol.limit_ms
-    elif claim.kind == "incomplete_rbbb":
-        holds = prime and width < WIDE_QRS_MS + tol.limit_ms
-        if not prime and claim.polarity != "negated":
-            return (
-                unmeasurable(explanation, round(width))
-                if 90 < width < 130 and pattern[:1] != "Q"
-                else signed(claim, False, round(width), explanation)
-            )
-    else:
-        holds = 100 < width < WIDE_QRS_MS + tol.limit_ms and v1 < 0
-    return signed(claim, holds, round(width), explanation)
+    lateral = max((area for lead in ("I", "V6") if math.isfinite(area := _area(features, lead))), default=math.nan)
+    lateral_q = sum(features.qrs_patterns.get(lead, "").startswith("q") for lead in ("I", "V5", "V6"))
+    shape = {
+        "rbbb": prime,
+        "incomplete_rbbb": prime,
+        # AHA/ACCF/HRS 2009 part III: no q waves in I, V5 and V6 (a small one in one of them is tolerated).
+        "lbbb": v1 < 0 and not lateral < 0 and "r'" not in pattern.lower() and lateral_q < 2,
+        "incomplete_lbbb": v1 < 0 and "r'" not in pattern.lower(),
+    }.get(claim.kind, True)
+    if not shape:
+        if claim.kind == "incomplete_rbbb" and claim.polarity != "negated" and abs(width - 110) < 20:
+            return unmeasurable(f"{explanation}; a small r' may be missed", round(width))
+        return signed(claim, False, round(width), explanation)
+    band = tol.limit_ms * slack(claim, tol)
+    if claim.kind.startswith("incomplete"):
+        inside = 100 <= width < WIDE_QRS_MS
+        certain = min(abs(width - 100), abs(width - WIDE_QRS_MS)) > 1.5 * band
+        return in_words(claim, inside, certain, round(width), explanation)
+    if claim.polarity != "negated":
+        band /= 2  # a complete block is a strong statement: 115 ms, not 110
+    return in_words(claim, *above(width, WIDE_QRS_MS, band), round(width), explanation)
 
 
 def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

@@ -1,0 +1,206 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Wordings of ECG statements for the validation of the grounding check: templates, free wordings, a held-back set.
+
+`{v}` a value with unit, `{low}`/`{high}` a range, `{leads}` leads, `{wall}` a wall (`inferior`), `{word}` a word of the
+fact, `{beat}`, `{time}`. `TEMPLATES` is the plain form of every fact. `FREE` was written and looked at while the checker
+was developed. `HELD_BACK` was written before and is only scored.
+"""
+
+# Fact -> wordings. A name after `|` in the key is a variant of the fact that its sentences state.
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "heart_rate": ("Heart rate: {v}.", "The heart rate is {v}.", "HR {v}."),
+    "pr_interval": ("PR interval: {v}.", "The PR interval is {v}.", "PR {v}."),
+    "qrs_duration": ("QRS duration: {v}.", "The QRS duration is {v}.", "QRS {v}."),
+    "qt_interval": ("QT interval: {v}.", "The QT interval is {v}.", "QT {v}."),
+    "qtc_interval": ("QTc: {v}.", "The QTc interval is {v}.", "QTc {v}."),
+    "qrs_axis": ("Axis: {v}.", "The QRS axis is {v}.", "The electrical axis is {v}."),
+    "sokolow_lyon": ("Sokolow-Lyon {v}.", "The Sokolow-Lyon index is {v}."),
+    "heart_rate|word": ("The heart rate is {word}.", "There is {noun}."),
+    "pr_interval|word": ("The PR interval is {word}.", "{Word} PR interval."),
+    "qrs_duration|word": ("The QRS complex is {word}.", "{Word} QRS."),
+    "qtc_interval|word": ("The QTc is {word}.", "{Word} QTc interval."),
+    "qrs_axis|word": ("The axis is {word}.", "{phrase}."),
+    "rhythm": ("Rhythm: {word}.", "The rhythm is {word}."),
+    "regularity": ("The rhythm is {word}.", "{Word} rhythm."),
+    "p_waves|present": ("P waves are present.", "P waves are visible before each QRS."),
+    "p_waves|absent": ("P waves are absent.", "There are no P waves."),
+    "st_elevation": ("ST elevation in {leads}.", "There is ST elevation in {leads}.", "ST: elevated in {leads}."),
+    "st_elevation|wall": ("ST elevation in the {wall} leads.", "{Wall} ST elevation."),
+    "st_elevation|size": ("ST elevation of {v} in {leads}.", "ST elevated by {v} in {leads}."),
+    "st_elevation|none": ("No ST elevation.", "There is no ST elevation in {leads}."),
+    "st_depression": ("ST depression in {leads}.", "There is ST depression in {leads}."),
+    "st_depression|none": ("No ST depression.", "There is no ST depression in {leads}."),
+    "t_inversion": ("T wave inversion in {leads}.", "T waves: inverted in {leads}.", "T waves are inverted in {leads}."),
+    "t_inversion|wall": ("T wave inversion in the {wall} leads.", "{Wall} T wave inversion."),
+    "t_inversion|none": ("No T wave inversion in {leads}.", "T waves are upright in {leads}."),
+    "pathological_q": ("Pathological Q waves in {leads}.", "Q waves: pathological in {leads}."),
+    "pathological_q|none": ("No pathological Q waves in {leads}.", "There are no Q waves in {leads}."),
+    "lbbb": ("Left bundle branch block.", "Complete left bundle branch block."),
+    "rbbb": ("Right bundle branch block.", "Complete right bundle branch block."),
+    "av_block": ("First degree AV block.", "There is first-degree AV block."),
+    "lvh": ("Left ventricular hypertrophy.", "LVH by voltage."),
+    "lvh|none": ("No left ventricular hypertrophy.", "No LVH."),
+    "beat_time": ("Lead II, beat {beat} at {time} s.", "Beat {beat} at {time} s."),
+    "infarction": ("{Wall} myocardial infarction.", "Acute {wall} infarction."),
+}  # fmt: skip
+
+FREE: dict[str, tuple[str, ...]] = {
+    "heart_rate": (
+        "the ventricular rate is approximately {v}", "with a rate of {v}", "a mean heart rate of about {v}",
+        "beating at {v}", "{v} is the heart rate", "the rate lies between {low} and {high}", "HR = {v}", "HR~{v}",
+        "the heart rate, which averages {v}, was taken from lead II", "rate: around {v}", "heart rate {low}-{high} bpm",
+        "heart rate {v} (normal 60-100 bpm)",
+    ),
+    "pr_interval": (
+        "the PR interval measures {v}", "a PR of {v} (normal range 120-200 ms)", "PR is about {v}", "P-R interval = {v}",
+        "the PQ time is {v}", "AV conduction time of {v}", "with a {v} PR interval", "PR between {low} and {high} ms",
+        "the PR interval ranges from {low} to {high} ms", "PR interval (lead II): {v}", "PR: {v} [ref. 120-200 ms]",
+    ),
+    "qrs_duration": (
+        "the QRS complexes last {v}", "a QRS width of {v}", "QRS ~ {v}", "the QRS measures roughly {v}",
+        "QRS duration {v} (reference < 120 ms)", "ventricular depolarisation with a QRS of {v}", "QRSd {v}",
+        "QRS between {low} and {high} ms", "with a {v} QRS complex", "the duration of the QRS complex is {v}",
+    ),
+    "qt_interval": (
+        "the QT interval is around {v}", "QT = {v}", "a QT of {v}", "the measured QT interval comes to {v}",
+        "uncorrected QT {v}", "QT {low}-{high} ms", "the QT is {v} at this rate",
+    ),
+    "qtc_interval": (
+        "the corrected QT is {v}", "QTc (Bazett) {v}", "QTc {v} by Bazett's formula", "a QTc of approximately {v}",
+        "rate-corrected QT interval of {v}", "QTc: {v} (normal < 450 ms)", "QTcB {v}", "QTc is {v}, upper limit 460 ms",
+    ),
+    "qrs_axis": (
+        "the mean frontal axis is {v}", "an axis of {v}", "axis {v}", "the heart axis points to {v}",
+        "QRS axis about {v}", "frontal plane axis: {v}", "an electrical axis around {v}",
+    ),
+    "sokolow_lyon": (
+        "the Sokolow-Lyon voltage sums to {v}", "Sokolow index {v}", "Sokolow-Lyon criterion: {v}",
+        "a Sokolow-Lyon value of {v} (limit 3.5 mV)",
+    ),
+    "heart_rate|word": ("{noun} is noted", "the ventricular rate is {word}", "the patient is in {noun}", "rate {word}"),
+    "pr_interval|word": ("the PR is {word}", "a {word} PR interval is seen", "PR interval {word}", "AV conduction is {word}"),
+    "qrs_duration|word": (
+        "the ventricular complexes are {word}", "{word} QRS complexes throughout", "QRS is {word}", "with {word} QRS complexes",
+    ),
+    "qtc_interval|word": ("the corrected QT interval is {word}", "a {word} QTc is seen", "QTc {word}"),
+    "qrs_axis|word": ("{phrase} is present", "the tracing shows {phrase}", "the QRS axis is {word}", "with {phrase}"),
+    "rhythm": (
+        "the underlying rhythm is {word}", "{word} is present", "this is {word}", "the tracing shows {word}",
+        "the ECG demonstrates {word}", "findings are those of {word}", "{word} throughout the recording",
+    ),
+    "regularity": (
+        "the R-R intervals are {word}", "the ventricular rhythm is {word}", "a {word} rhythm is seen", "{word} R-R intervals",
+    ),
+    "p_waves|present": (
+        "P waves precede every QRS complex", "each QRS is preceded by P waves that are clearly visible", "upright P waves are seen before each QRS",
+        "there are P waves in front of every QRS",
+    ),
+    "p_waves|absent": (
+        "no P waves can be identified", "P waves are not discernible", "without visible P waves", "absence of P waves", "P waves cannot be identified",
+        "discrete P waves are not seen",
+    ),
+    "st_elevation": (
+        "ST-segment elevation is seen in {leads}", "leads {leads} show ST elevation", "the ST segments are elevated in leads {leads}",
+        "elevation of the ST segment in {leads}", "in {leads}, the ST segment is raised", "there is marked ST elevation across {leads}",
+        "STE in {leads}", "ST segments in {leads} are elevated", "ST-segment elevations ({leads})", "{leads}: ST elevated",
+    ),
+    "st_elevation|wall": (
+        "the {wall} leads show ST elevation", "ST segments are elevated in the {wall} leads", "ST elevation over the {wall} wall",
+        "{wall} ST-segment elevation is seen", "ST elevation is present in the {wall} territory",
+    ),
+    "st_elevation|size": (
+        "{v} ST elevation in {leads}", "the ST segment is elevated by {v} in {leads}", "in {leads} the ST segment is elevated by about {v}",
+        "ST elevation in {leads} ({v})", "ST elevation in {leads}, measuring {v}",
+    ),
+    "st_elevation|none": (
+        "ST elevation is absent", "without ST elevation", "no significant ST-segment elevation is seen in {leads}",
+        "the ST segments are not elevated in {leads}", "there is no evidence of ST elevation", "ST elevation is not seen in {leads}",
+        "lack of ST elevation in {leads}",
+    ),
+    "st_depression": (
+        "ST-segment depression is seen in {leads}", "leads {leads} exhibit ST depression", "the ST segments are depressed in {leads}",
+        "horizontal ST depression in {leads}", "depressed ST segments in {leads}",
+    ),
+    "st_depression|none": (
+        "ST depression is not present", "without ST depression in {leads}", "no ST-segment depression", "the ST segments in {leads} are not depressed",
+    ),
+    "t_inversion": (
+        "inverted T waves in {leads}", "T waves in {leads} are inverted", "the T wave is negative in {leads}", "TWI in {leads}",
+        "symmetrical T-wave inversions are seen in leads {leads}", "leads {leads} display inverted T waves", "inversion of the T waves in {leads}",
+        "in leads {leads} there are negative T waves", "T-wave inversions {leads}",
+    ),
+    "t_inversion|wall": ("the {wall} leads show inverted T waves", "T waves are negative in the {wall} leads", "{wall} T-wave inversions are noted"),
+    "t_inversion|none": (
+        "upright T waves in {leads}", "no inverted T waves in {leads}", "the T waves in {leads} are upright", "T waves are not inverted in {leads}",
+        "T-wave inversion is absent in {leads}",
+    ),
+    "pathological_q": (
+        "pathologic Q waves are present in {leads}", "leads {leads} show Q waves", "deep Q waves in {leads}", "significant Q waves are noted in {leads}",
+    ),
+    "pathological_q|none": (
+        "Q waves are absent in {leads}", "without pathological Q waves in {leads}", "no significant Q waves are seen in {leads}", "Q waves are not seen in {leads}",
+    ),
+    "lbbb": ("LBBB is present", "the QRS morphology is that of a left bundle branch block", "a complete LBBB pattern"),
+    "rbbb": ("RBBB is present", "the QRS morphology is that of a right bundle branch block", "a complete RBBB pattern"),
+    "av_block": ("a 1st degree AV block is present", "first-degree atrioventricular block", "1st-degree AV block is noted"),
+    "lvh": ("voltage criteria for left ventricular hypertrophy are met", "LVH is suggested by the voltages", "signs of left ventricular hypertrophy"),
+    "lvh|none": ("there are no signs of left ventricular hypertrophy", "criteria for LVH are not present", "without LVH"),
+    "beat_time": ("beat {beat} (at {time} s) in lead V2", "the QRS of beat {beat} at {time} s", "in V5, beat {beat} at t = {time} s", "beat #{beat}, {time} s"),
+    "infarction": ("findings consistent with an acute {wall} myocardial infarction", "suggesting {wall} infarction", "compatible with an {wall} STEMI"),
+}  # fmt: skip
+
+HELD_BACK: dict[str, tuple[str, ...]] = {
+    "heart_rate": (
+        "the pulse rate works out at {v}", "ventricular frequency {v}", "the heart is going at a rate of {v}", "a resting heart rate close to {v} was recorded",
+        "rate (from R-R): {v}", "we count a ventricular rate of {v}",
+    ),
+    "pr_interval": (
+        "the interval from P to QRS, i.e. the PR interval, amounts to {v}", "PR interval stable at {v}", "PR duration: {v}", "the PR was measured as {v}",
+        "normal values for PR are 120-200 ms; here the PR interval is {v}",
+    ),
+    "qrs_duration": (
+        "QRS complex duration is estimated at {v}", "the QRS complex has a duration of {v}", "QRS interval {v}", "QRS spans {v}", "the width of the QRS is {v}",
+    ),
+    "qt_interval": ("the QT interval was found to be {v}", "QT duration {v}", "a QT interval near {v}"),
+    "qtc_interval": ("QTc works out to {v} (Bazett)", "the heart-rate-corrected QT interval is {v}", "QTc interval: {v}, cut-off 450 ms", "corrected QT of {v}"),
+    "qrs_axis": ("the axis of the QRS is {v}", "electrical axis estimated at {v}", "mean QRS axis = {v}"),
+    "sokolow_lyon": ("S in V1 plus R in V5 (Sokolow-Lyon) amounts to {v}", "Sokolow-Lyon index of {v}"),
+    "heart_rate|word": ("we see {noun}", "the heart rate is {word} for an adult", "{noun} was recorded"),
+    "pr_interval|word": ("PR conduction appears {word}", "the PR interval looks {word}", "there is a {word} PR interval"),
+    "qrs_duration|word": ("QRS complexes look {word}", "the QRS appears {word}", "there are {word} QRS complexes"),
+    "qtc_interval|word": ("the QTc value is {word}", "the rate-corrected QT appears {word}"),
+    "qrs_axis|word": ("there is {phrase}", "we note {phrase}", "{phrase} on this recording"),
+    "rhythm": ("the patient is in {word}", "rhythm analysis reveals {word}", "{word} is recorded", "the rhythm strip is diagnostic of {word}"),
+    "regularity": ("the beats come at {word} intervals", "R-R spacing is {word}", "the rhythm appears {word}"),
+    "p_waves|present": ("a P wave is seen before every QRS", "P waves are easily identified", "P waves are found in front of each QRS complex"),
+    "p_waves|absent": ("P waves are missing", "P waves cannot be seen", "there is a lack of P waves", "one finds no clear P waves"),
+    "st_elevation": (
+        "ST elevations are evident in {leads}", "one finds ST elevation in leads {leads}", "{leads} exhibit elevated ST segments", "in leads {leads} we find ST-segment elevation",
+        "the ST segment lies above the baseline in {leads}",
+    ),
+    "st_elevation|wall": ("elevated ST segments in the {wall} leads", "the {wall} wall leads exhibit ST elevation", "ST elevation {wall}ly"),
+    "st_elevation|size": ("the ST segment in {leads} is raised by {v}", "ST elevation amounting to {v} in {leads}", "{leads}: ST elevation, {v}"),
+    "st_elevation|none": ("nowhere is there ST elevation", "free of ST elevation", "ST elevation could not be detected in {leads}", "leads {leads} show no ST elevation"),
+    "st_depression": ("one sees ST depression in {leads}", "the ST segment lies below the baseline in {leads}", "{leads} display depressed ST segments"),
+    "st_depression|none": ("leads {leads} show no ST depression", "ST depression is not observed in {leads}", "lacking ST depression"),
+    "t_inversion": ("negative T waves are found in {leads}", "the T waves of {leads} are inverted", "{leads} have inverted T waves", "T inversion is observed in {leads}"),
+    "t_inversion|wall": ("inverted T waves over the {wall} wall", "one sees T inversion in the {wall} leads"),
+    "t_inversion|none": ("{leads} show upright T waves", "T waves remain positive in {leads}", "there is no T inversion in leads {leads}"),
+    "pathological_q": ("Q waves of pathological size in {leads}", "abnormal Q waves appear in {leads}", "{leads} contain pathological Q waves"),
+    "pathological_q|none": ("{leads} lack Q waves", "leads {leads} are free of pathological Q waves", "Q waves do not appear in {leads}"),
+    "lbbb": ("conduction through the left bundle is blocked: LBBB", "the pattern fits left bundle-branch block"),
+    "rbbb": ("conduction through the right bundle is blocked: RBBB", "the pattern fits right bundle-branch block"),
+    "av_block": ("AV block of the first degree", "the delay qualifies as first degree AV block"),
+    "lvh": ("the voltages fulfil LVH criteria", "there is left ventricular hypertrophy by voltage"),
+    "lvh|none": ("LVH criteria are not met", "no hypertrophy of the left ventricle (no LVH)"),
+    "beat_time": ("at {time} s, beat {beat} begins", "the complex number {beat} occurs at {time} s", "beat no. {beat} appears at {time} seconds"),
+    "infarction": ("the picture of {wall} myocardial infarction", "this fits an {wall} infarct"),
+}  # fmt: skip
+
+OPENINGS = ("", "", "", "", "Overall, ", "On this 12-lead ECG, ", "As for the measurements, ", "In summary, ", "Here, ", "At 25 mm/s, ", "- ", "* ", "1. ", "**Finding:** ")  # fmt: skip
+CLOSINGS = (
+    ".", ".", ".", "", "; please correlate clinically.", ", as read from the tracing.", " on this recording.", " (10 s strip at 25 mm/s, 10 mm/mV).",
+    ". Follow-up is recommended if symptoms occur.", ".\n", ", which deserves attention.",
+)  # fmt: skip
+
+__all__ = ["CLOSINGS", "FREE", "HELD_BACK", "OPENINGS", "TEMPLATES"]
