@@ -267,10 +267,10 @@ def score_judged(judged: Mapping[str, Mapping[str, Any] | None], criteria: Mappi
             missing[name] = lacking
         rows.append(scores)
     means = {
-        key: float(np.mean(values)) if (values := [row[key] for row in rows if row[key] is not None]) else None
+        key: float(np.mean(values)) if (values := [v for row in rows if (v := row[key]) is not None]) else None
         for key in criteria
     }
-    complete = [np.mean([float(v) for v in row.values() if v is not None]) for row in rows if None not in row.values()]
+    complete = [np.mean(list(map(float, row.values()))) for row in rows if None not in row.values()]  # type: ignore[arg-type]
     return {**means, "Average": float(np.mean(complete)) if complete else None, "missing": missing}
 
 

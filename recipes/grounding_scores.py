@@ -181,7 +181,7 @@ def _strict(
         samples,
         {str(key): int(count) for key, count in samples.isna().sum().items() if count},
         problems,
-        {key: confidence_interval(samples[key].dropna().to_numpy(), resamples, seed) for key in samples},
+        {str(key): confidence_interval(samples[key].dropna().to_numpy(), resamples, seed) for key in samples},
         _means(samples.fillna(0.0)),
     )
 
