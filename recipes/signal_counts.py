@@ -60,7 +60,9 @@ def _own_gain(row: np.ndarray) -> float:
     steps = steps[steps > 1e-5]  # float32 noise of values up to 100 mV
     if len(steps):
         span = row.max() - row.min()
-        gain = float(round(span / steps.min()) / span)
+        # The mean over all single steps: float32's noise on one of them would miscount a span of thousands.
+        step = steps[steps < 1.5 * steps.min()].mean()
+        gain = float(round(span / step) / span)
         if _fits(row, gain):
             return gain
     peak = float(np.abs(row).max())
