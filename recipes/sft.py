@@ -93,7 +93,7 @@ def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, Any]:
     source = Path(script.dataset)
     try:
         loaded = datasets.load_from_disk(source) if source.is_dir() else datasets.load_dataset(script.dataset)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{script.dataset}: no data set there ({error}).") from error
     splits = {}
     for name in names:
@@ -190,10 +190,11 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     for name, split in splits.items():
         check_messages(split, f"{script.dataset}[{name}]", processor)
         check_first_batch(split, collator)
-    train = splits[script.train_split]
-    by_length = training.train_sampling_strategy in ("group_by_length", "batch_rebalance")
-    if by_length and training.length_column_name not in train.column_names:
-        train = with_lengths(train, processor, training.length_column_name)
+    if training.train_sampling_strategy in ("group_by_length", "batch_rebalance"):
+        column, workers = training.length_column_name, training.dataset_num_proc
+        for name, split in splits.items():
+            if column not in split.column_names:
+                splits[name] = with_lengths(split, processor, column, workers)
 
     torch.manual_seed(training.seed)
     model = load_model(model_config, training.trust_remote_code)
@@ -203,7 +204,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     trainer = GemSFTTrainer(
         model=model,
         args=training,
-        train_dataset=train,
+        train_dataset=splits[script.train_split],
         eval_dataset=splits.get(script.eval_split) if evaluates else None,
         processing_class=processor,
         peft_config=adapter_config(model, model_config),

@@ -1,17 +1,24 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What can be known to be wrong before the first training step, and how long samples are."""
 
+import io
 from typing import Any
 
 import datasets
+import numpy as np
+import pyarrow as pa
+from PIL import Image
 from transformers import PreTrainedModel
 
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
 from processing.processing_gem import GemProcessor
 
 from .training_gem import DATA_COLUMNS, GemDataCollator, name_of
 
 PEEK = 2
+# Stands for an ECG where only their number matters.
+STAND_IN = EcgRecord(np.zeros((12, 1), np.float32), STANDARD_LEADS, 500.0)
 
 
 def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
@@ -105,21 +112,50 @@ def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
         )
 
 
-def with_lengths(dataset: datasets.Dataset, processor: GemProcessor, column: str = "length") -> datasets.Dataset:
+def with_lengths(
+    dataset: datasets.Dataset, processor: GemProcessor, column: str = "length", num_proc: int | None = None
+) -> datasets.Dataset:
     """`dataset` with the length in tokens of every sample, media tokens included, for sampling by length. With modality
-    dropout this is the length of the whole sample."""
+    dropout this is the length of the whole sample. Neither signals nor pixels are read where one cell is one ECG."""
     collator = GemDataCollator(processor, assistant_only_loss=True)
-    kept = dataset.select_columns([c for c in DATA_COLUMNS if c in dataset.column_names])
+    light = dataset.select_columns([c for c in DATA_COLUMNS if c in dataset.column_names]).with_format(None)
+    for name in {"image", "images"} & set(light.column_names):
+        light = light.cast_column(name, _undecoded(light.features[name]))
+    one_ecg_per_cell = isinstance(light.features.get("ecg"), (datasets.Array2D, datasets.Value, dict))
+    if one_ecg_per_cell:
+        present = light.select_columns("ecg").with_format("arrow")
+        present = present.map(lambda t: pa.table({"ecg": t["ecg"].is_valid()}), batched=True, desc="ECGs")
+        light = light.remove_columns("ecg").add_column("ecg", present.with_format(None)["ecg"][:])
 
     def length(example: dict[str, Any]) -> dict[str, int]:
-        sample = collator.prepare(example)
-        text = processor.apply_chat_template(sample["messages"], tokenize=False, draw_page=False)
+        if one_ecg_per_cell:
+            example["ecg"] = [STAND_IN] if example["ecg"] else None
+        sizes = [_size(example.pop("image", None)), *map(_size, example.pop("images", None) or [])]
+        example["images"] = sizes = [size for size in sizes if size is not None]
+        messages = collator.prepare(example)["messages"]
+        text = processor.apply_chat_template(messages, tokenize=False, draw_page=False)
         tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
         tokens += text.count(processor.ecg_token) * (processor.num_ecg_tokens - 1)
-        return {column: tokens + sum(processor.image_length((i.height, i.width)) - 1 for i in sample["images"])}
+        return {column: tokens + sum(processor.image_length(size) - 1 for size in sizes)}
 
-    lengths = kept.map(length, remove_columns=kept.column_names, desc="lengths").with_format(None)
-    return dataset.add_column(column, list(lengths[column]))
+    lengths = light.map(length, remove_columns=light.column_names, num_proc=num_proc, desc="lengths")
+    return dataset.add_column(column, lengths[column][:])
+
+
+def _undecoded(feature: Any) -> Any:
+    return (
+        datasets.Image(decode=False)
+        if isinstance(feature, datasets.Image)
+        else datasets.List(_undecoded(feature.feature))
+    )
+
+
+def _size(picture: dict[str, Any] | None) -> tuple[int, int] | None:
+    """Height and width from the file's header."""
+    if picture is None:
+        return None
+    with Image.open(io.BytesIO(picture["bytes"]) if picture.get("bytes") else picture["path"]) as opened:
+        return opened.height, opened.width
 
 
 def _has_text(content: Any) -> bool:

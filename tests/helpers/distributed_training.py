@@ -1,6 +1,6 @@
-"""Trains the tiny GEM on 1 or 2 processes; run by tests/recipes/test_distributed.py through torchrun.
+"""Trains the tiny GEM on 1 or 2 processes in each way; run by tests/recipes/test_distributed.py through torchrun.
 
-python -m tests.helpers.distributed_training ddp|ddp_lora|fsdp2 OUTPUT
+python -m tests.helpers.distributed_training OUTPUT
 """
 
 import os
@@ -160,11 +160,10 @@ def save(weights: dict, output: Path, losses: torch.Tensor) -> None:
 
 
 if __name__ == "__main__":
-    kind, folder = sys.argv[1], Path(sys.argv[2])
+    folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    if kind == "fsdp2":
-        train_with_fsdp2(folder)
-    else:
-        train_with_trainer(folder, lora=kind == "ddp_lora")
+    train_with_trainer(folder / "ddp", lora=False)
+    train_with_trainer(folder / "ddp_lora", lora=True)
+    train_with_fsdp2(folder / "fsdp2")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

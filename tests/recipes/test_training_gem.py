@@ -12,7 +12,7 @@ from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value
 from transformers import AutoModelForImageTextToText
 from trl import SFTConfig
 
-from processing.errors_gem import GemError, PlaceholderError
+from processing.errors_gem import GemError, PlaceholderError, TrainingError
 from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
 
@@ -206,3 +206,122 @@ def test_the_recipe_runs_from_its_config(tmp_path):
     assert torch.equal(
         trained.model.ecg_tower.embeddings.class_embedding, start.model.ecg_tower.embeddings.class_embedding
     )
+
+
+def named(number: int = 0, answer: str = "Sinus rhythm.", **changes) -> dict:
+    return {**example(number, answer), "id": f"rec{number}", **changes}
+
+
+def test_max_length_cuts_answers_and_never_placeholders():
+    long = named(1, "QRS duration. " * 20)
+    whole = collator()([named(0), long])
+    prompt = int((whole["labels"][1] == -100).nonzero()[-1]) + 1 if (whole["labels"][1] == -100).any() else 0
+    limit = prompt + 8
+    cut = collator(max_length=limit)([named(0), long])
+    assert cut["input_ids"].shape[1] == limit
+    for key in ("input_ids", "attention_mask", "labels"):
+        assert torch.equal(cut[key], whole[key][:, :limit])
+    assert torch.equal(cut["ecg_values"], whole["ecg_values"])
+    media = (whole["input_ids"][1] >= 300).nonzero()
+    for inside in (int(media[0]) + 1, int(media[-1])):  # within the ECG's run, before the picture's last token
+        with pytest.raises(PlaceholderError, match=r"'rec\d'.*reaches beyond `max_length`"):
+            collator(max_length=inside)([named(0), long])
+    with pytest.raises(PlaceholderError, match=r"'rec1': no token left to learn from.*cut the whole answer off"):
+        collator(max_length=prompt)([long])
+
+
+def test_unreadable_records_are_reported_and_left_out(caplog):
+    flat = named(7, ecg=np.full((12, 500), np.nan, dtype=np.float32))
+    with caplog.at_level("WARNING", logger="recipes.training_gem"):
+        batch = collator()([named(0), flat, named(1)])
+    assert len(batch["input_ids"]) == len(batch["ecg_values"]) == 2
+    assert torch.equal(batch["ecg_values"], collator()([named(0), named(1)])["ecg_values"])
+    assert "'rec7' is left out of its batch" in caplog.text
+    with pytest.raises(GemError):
+        collator()([flat])
+
+
+def test_modality_draws_depend_on_sample_and_epoch_alone():
+    def kept(collate: GemDataCollator, numbers: list[int]) -> dict[int, tuple[bool, bool]]:
+        batches = {n: collate([named(n)]) for n in numbers}
+        return {n: ("ecg_values" in batch, "pixel_values" in batch) for n, batch in batches.items()}
+
+    mix = {"both": 0.4, "signal": 0.3, "image": 0.3}
+    numbers = list(range(40))
+    first = kept(collator(modality_mix=mix), numbers)
+    assert kept(collator(modality_mix=mix), numbers[::-1]) == first
+    assert 5 <= sum(value == (True, True) for value in first.values()) <= 28
+    later = collator(modality_mix=mix)
+    later.epoch.fill_(1)
+    assert kept(later, numbers) != first
+    assert kept(collator(modality_mix=mix, mix_seed=1), numbers) != first
+
+
+def test_placeholders_written_into_the_text():
+    question = {"role": "user", "content": "<image>\nWhat is the rhythm?"}
+    plain = {"role": "user", "content": "What is the rhythm?"}
+    answer = {"role": "assistant", "content": "Sinus rhythm."}
+    written, given = (collator()([named(0, messages=[q, answer])]) for q in (question, plain))
+    assert torch.equal(written["input_ids"], given["input_ids"])
+
+
+def test_six_steps_equal_three_and_three_more(tmp_path):
+    def losses(folder: Path, resume: str | None) -> list[float]:
+        model = tiny_model()
+        freeze_towers(model)
+        run = trainer(folder, model)
+        run.args.max_steps, run.args.save_steps = 6, 3
+        run.state.save_steps = 3
+        run.data_collator = collator(modality_mix={"both": 1, "signal": 1, "image": 1})
+        run.train(resume_from_checkpoint=resume)
+        return [entry["loss"] for entry in run.state.log_history if "loss" in entry]
+
+    expected = losses(tmp_path / "a", None)
+    assert (tmp_path / "a" / "checkpoint-3").is_dir()
+    resumed = losses(tmp_path / "b", str(tmp_path / "a" / "checkpoint-3"))
+    assert len(expected) == 6 and resumed == expected
+
+
+@pytest.mark.parametrize("broken", ["loss", "gradient"])
+def test_a_loss_that_is_no_number_stops_before_the_weights(tmp_path, broken):
+    model = tiny_model()
+    freeze_towers(model)
+    run = trainer(tmp_path, model)
+    run.args.save_steps = 2
+    calls = []
+
+    def poison(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("nan")
+
+    original = run.compute_loss
+
+    def compute_loss(*args, **kwargs):
+        loss = original(*args, **kwargs)
+        calls.append(float(loss.detach()))
+        if len(calls) < 4:
+            return loss
+        if broken == "loss":
+            return loss * float("nan")
+        loss.register_hook(poison)
+        return loss
+
+    run.compute_loss = compute_loss
+    with pytest.raises(TrainingError, match=rf"The {broken} at step 4 is nan.*checkpoint-2 is untouched"):
+        run.train()
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2"]
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    batch = collator()([named(0), named(1, "QRS duration.")])
+    gradients = []
+    for checkpointed in (False, True):
+        model = tiny_model().train()
+        freeze_towers(model)
+        if checkpointed:
+            model.gradient_checkpointing_enable()
+        model(**batch).loss.backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=lambda m, name=name: f"{name}: {m}")
