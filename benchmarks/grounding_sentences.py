@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.grounding_wordings import CLOSINGS, FREE, HELD_BACK, OPENINGS, TEMPLATES
+from benchmarks.grounding_wordings import CLOSINGS, FIRST_HELD_BACK, FREE, HELD_BACK, OPENINGS, TEMPLATES
 from processing.ecg_claims_tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS
 from processing.ecg_simulator import SimulatedEcg, simulate_ecg
 
-WORDINGS = {"templated": TEMPLATES, "free": FREE, "held_back": HELD_BACK}
+WORDINGS = {
+    "templated": TEMPLATES,
+    "free": {fact: (*wordings, *FIRST_HELD_BACK[fact]) for fact, wordings in FREE.items()},
+    "held_back": HELD_BACK,
+}
 INTERVALS = ("pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")
 WRONG_BY = {"heart_rate": 0.3, "pr_interval": 0.4, "qrs_duration": 0.6, "qt_interval": 0.25, "qtc_interval": 0.22}
 SCENARIOS: tuple[dict[str, Any], ...] = (

@@ -2,8 +2,8 @@
 """Wordings of ECG statements for the validation of the grounding check: templates, free wordings, a held-back set.
 
 `{v}` a value with unit, `{low}`/`{high}` a range, `{leads}` leads, `{wall}` a wall (`inferior`), `{word}` a word of the
-fact, `{beat}`, `{time}`. `TEMPLATES` is the plain form of every fact. `FREE` was written and looked at while the checker
-was developed. `HELD_BACK` was written before and is only scored.
+fact, `{beat}`, `{time}`. `TEMPLATES` is the plain form of every fact. `FREE` and `FIRST_HELD_BACK` were looked at while
+the checker was developed (the latter was scored once before: precision 0.910, recall 0.908), `HELD_BACK` is only scored.
 """
 
 # Fact -> wordings. A name after `|` in the key is a variant of the fact that its sentences state.
@@ -149,7 +149,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "infarction": ("findings consistent with an acute {wall} myocardial infarction", "suggesting {wall} infarction", "compatible with an {wall} STEMI"),
 }  # fmt: skip
 
-HELD_BACK: dict[str, tuple[str, ...]] = {
+FIRST_HELD_BACK: dict[str, tuple[str, ...]] = {
     "heart_rate": (
         "the pulse rate works out at {v}", "ventricular frequency {v}", "the heart is going at a rate of {v}", "a resting heart rate close to {v} was recorded",
         "rate (from R-R): {v}", "we count a ventricular rate of {v}",
@@ -197,10 +197,51 @@ HELD_BACK: dict[str, tuple[str, ...]] = {
     "infarction": ("the picture of {wall} myocardial infarction", "this fits an {wall} infarct"),
 }  # fmt: skip
 
+# Written after the checker had been corrected on all of the above; only scored since.
+HELD_BACK: dict[str, tuple[str, ...]] = {
+    "heart_rate": ("pulse {v}", "the ventricles depolarise at a rate of {v}", "estimated heart rate: {v}", "a rate of just about {v} is maintained"),
+    "pr_interval": ("the PR interval averages {v}", "PR time: {v}", "atrioventricular conduction time, i.e. PR, of {v}", "PR interval {v} in lead II"),
+    "qrs_duration": ("the QRS complexes measure {v} in width", "QRS breadth aside, the QRS duration equals {v}", "a QRS complex lasting {v}", "QRS: {v} wide"),
+    "qt_interval": ("QT measured in lead II: {v}", "the QT amounts to {v}", "the QT interval equals {v}"),
+    "qtc_interval": ("a Bazett-corrected QTc of {v}", "corrected for rate, the QTc is {v}", "QTc estimated to be {v}", "QTc {v} (upper limit of normal 450 ms)"),
+    "qrs_axis": ("the QRS vector has an axis of {v}", "cardiac axis: {v}", "axis calculated as {v} in the frontal plane"),
+    "sokolow_lyon": ("Sokolow-Lyon index calculated as {v}", "Sokolow-Lyon voltage = {v}"),
+    "heart_rate|word": ("one observes {noun}", "the heart rate remains {word}"),
+    "pr_interval|word": ("the PR interval was {word}", "one notes a {word} PR interval"),
+    "qrs_duration|word": ("the QRS duration is {word}", "the complexes are {word}", "QRS complexes which are {word}"),
+    "qtc_interval|word": ("QTc interval found to be {word}", "the corrected QT interval seems {word}"),
+    "qrs_axis|word": ("the frontal axis is {word}", "evidence of {phrase}", "{phrase} can be seen"),
+    "rhythm": ("rhythm identified as {word}", "consistent with {word}", "the trace is in keeping with {word}", "{word} with no other arrhythmia"),
+    "regularity": ("R-R intervals appear {word}", "ventricular activity is {word}, the rhythm being {word}", "rhythm: {word}"),
+    "p_waves|present": ("P waves are noted ahead of the QRS complexes", "distinct P waves are present", "P waves can be seen before all QRS complexes"),
+    "p_waves|absent": ("no atrial activity (no P waves) is visible", "P waves: none", "P waves could not be identified", "P waves are nowhere to be seen"),
+    "st_elevation": (
+        "elevated ST segments are observed in {leads}", "ST-segment elevation involving {leads}", "{leads} reveal ST-segment elevation", "the ST segment of {leads} is raised",
+        "we note ST elevation, seen in {leads}", "convex ST elevation ({leads})",
+    ),
+    "st_elevation|wall": ("ST elevation affecting the {wall} leads", "in the {wall} leads the ST segment is elevated", "there is {wall} ST elevation"),
+    "st_elevation|size": ("ST elevation reaching {v} in {leads}", "in lead {leads} the ST segment rises {v} above the baseline", "{v} of ST elevation in {leads}"),
+    "st_elevation|none": ("ST elevation: none", "not a single lead has ST elevation", "no elevation of the ST segment in {leads}", "the ST segment is not raised in {leads}"),
+    "st_depression": ("downsloping ST depression in {leads}", "ST-segment depression involving {leads}", "{leads} reveal ST depression", "depression of the ST segment in {leads}"),
+    "st_depression|none": ("no depression of the ST segment in {leads}", "ST depression is lacking in {leads}", "ST depression: none"),
+    "t_inversion": ("T-wave negativity is not upright but inverted in {leads}", "the T waves invert in {leads}", "T waves that are inverted in {leads}", "inverted T ({leads})"),
+    "t_inversion|wall": ("in the {wall} leads the T waves are inverted", "T inversion affecting the {wall} leads"),
+    "t_inversion|none": ("T waves stay upright in {leads}", "T wave inversion is not seen in {leads}", "positive T waves in {leads}"),
+    "pathological_q": ("Q waves meeting pathological criteria in {leads}", "Q waves, pathological in size, in {leads}", "wide Q waves in {leads}"),
+    "pathological_q|none": ("there is no Q wave in {leads}", "Q waves are missing in {leads}", "absent Q waves in {leads}"),
+    "lbbb": ("a left bundle branch block pattern", "LBBB morphology"),
+    "rbbb": ("a right bundle branch block pattern", "RBBB morphology"),
+    "av_block": ("a first degree AV block exists", "AV block I"),
+    "lvh": ("LVH voltage criteria are fulfilled", "findings of left ventricular hypertrophy"),
+    "lvh|none": ("left ventricular hypertrophy is not present", "voltage criteria for LVH are not fulfilled"),
+    "beat_time": ("beat {beat}, located at {time} s", "beat {beat} (t = {time} s)", "beat {beat}, time {time} s"),
+    "infarction": ("acute myocardial infarction of the {wall} wall", "an {wall} STEMI"),
+}  # fmt: skip
+
 OPENINGS = ("", "", "", "", "Overall, ", "On this 12-lead ECG, ", "As for the measurements, ", "In summary, ", "Here, ", "At 25 mm/s, ", "- ", "* ", "1. ", "**Finding:** ")  # fmt: skip
 CLOSINGS = (
     ".", ".", ".", "", "; please correlate clinically.", ", as read from the tracing.", " on this recording.", " (10 s strip at 25 mm/s, 10 mm/mV).",
     ". Follow-up is recommended if symptoms occur.", ".\n", ", which deserves attention.",
 )  # fmt: skip
 
-__all__ = ["CLOSINGS", "FREE", "HELD_BACK", "OPENINGS", "TEMPLATES"]
+__all__ = ["CLOSINGS", "FIRST_HELD_BACK", "FREE", "HELD_BACK", "OPENINGS", "TEMPLATES"]

@@ -205,12 +205,14 @@ def _paired(item: Found, clause: Sequence[Token], text: str) -> list[Claim]:
     waiting: list[LeadGroup] = []
     numbers = {i: (quantity, comparator) for i, quantity, comparator in item.pairs}
     for i in sorted([*item.groups, *numbers]):
-        if i in numbers:
-            if waiting:
-                claims.append(_claim(item, waiting, *numbers[i], clause, text))
-            waiting = []
-        else:
+        if i not in numbers:
             waiting.append(clause[i].value)
+            continue
+        if waiting[:-1]:
+            claims.append(_claim(item, waiting[:-1], item.quantity, item.comparator, clause, text))
+        if waiting:
+            claims.append(_claim(item, waiting[-1:], *numbers[i], clause, text))
+        waiting = []
     if waiting:
         claims.append(_claim(item, waiting, item.quantity, item.comparator, clause, text))
     return claims
@@ -272,11 +274,17 @@ def _resolve_others(claims: list[Claim]) -> list[Claim]:
 
 
 def _unique(claims: list[Claim]) -> list[Claim]:
-    """Without the same statement from the same words twice."""
-    seen: dict[tuple, Claim] = {}
+    """Without what overlapping words say twice (`raised above the baseline`)."""
+    kept: list[Claim] = []
     for claim in claims:
-        seen.setdefault((claim.kind, claim.value, claim.leads, claim.polarity, claim.start, claim.end), claim)
-    return list(seen.values())
+        said = _content(claim)
+        if not any(_content(other) == said and claim.start < other.end and other.start < claim.end for other in kept):
+            kept.append(claim)
+    return kept
+
+
+def _content(claim: Claim) -> tuple:
+    return claim.kind, claim.value, claim.high, claim.comparator, claim.leads, claim.polarity, claim.beats
 
 
 __all__ = ["Claim", "extract_claims"]

@@ -11,6 +11,8 @@ from .ecg_claims_tokens import Quantity
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
+_SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
+_LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
 
 
@@ -53,9 +55,22 @@ def read_clause(tokens: Sequence[Token], text: str, carried: str | None) -> list
     return sorted(reader.found, key=lambda item: (item.anchor, item.is_number))
 
 
+def _time_or_interval(tokens: Sequence[Token], i: int) -> Token:
+    """`PR stable at 0.16 s` is an interval, `PR measured at 3.21 s` a time."""
+    token = tokens[i]
+    if token.tag == "time":
+        before = tokens[max(i - 4, 0) : i]
+        subjects = [other.value for other in before if other.tag == "subj"]
+        if any(other.tag == "beats" for other in before):
+            return token
+        if subjects and token.value <= _LONGEST_S.get(subjects[-1], 0):
+            return token._replace(tag="num", value=Quantity(token.value, token.value, "s"))
+    return token
+
+
 class _ClauseReader:
     def __init__(self, tokens: Sequence[Token], text: str, carried: str | None) -> None:
-        self.tokens = tokens
+        self.tokens = [_time_or_interval(tokens, i) for i in range(len(tokens))]
         self.text = text
         self.carried = carried
         self.found: list[Found] = []
@@ -95,7 +110,11 @@ class _ClauseReader:
             return False
         self.reference_qualities.add(i)
         # "normal PR (120-200 ms)" and "is within normal limits (60-100)" still say that it is normal.
-        return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and self.tag(i - 1) in ("comma", "none"))
+        before = self.tokens[i - 1] if i else None
+        apart = (
+            before is None or before.tag == "comma" or (before.tag == "word" and before.value in ("the", "than", "a"))
+        )
+        return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and apart)
 
     def _read_quality(self, i: int, quality: str) -> None:
         subjects, predicate = self._subjects_ahead(i, quality), False
@@ -230,41 +249,26 @@ class _ClauseReader:
 
     def _reference_numbers(self) -> set[int]:
         """Numbers that tell what is normal, not what was measured."""
-        references = set()
-        for i, token in enumerate(self.tokens):
-            if token.tag != "num":
-                continue
-            j = i - 1
-            while self.tag(j) in ("cmp", "colon", "be", "of", "word", "open", "in") and self.tag(j) != "none":
-                if self.tag(j) == "word" and self.tokens[j].value not in (
-                    "the",
-                    "a",
-                    "an",
-                    "for",
-                    "adults",
-                    "adult",
-                    "is",
-                    "are",
-                    "value",
-                    "range",
-                    "values",
-                ):
-                    break
-                j -= 1
-            compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
-            exceeds_a_limit = (
-                self.tag(j) == "ref"
-                and self.tag(j - 1) in ("cmp", "word")
-                and any(self.tag(k) == "cmp" for k in (j - 1, j - 2))
-            )
-            if (
-                (self.tag(j) == "ref" and not exceeds_a_limit)
-                or j in self.reference_qualities
-                or (self.tag(j) == "skip" and compared)
-                or (compared and self._in_brackets_after_a_number(i))
-            ):
-                references.add(i)
-        return references
+        return {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
+
+    def _is_reference(self, i: int) -> bool:
+        compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
+        if compared and self._in_brackets_after_a_number(i):
+            return True
+        j = self._before_small_words(i - 1)
+        if self.tag(j) == "subj" and self.tag(self._before_small_words(j - 1)) == "ref":
+            return True  # "normal values for PR are 120-200 ms"
+        if self.tag(j) == "ref":
+            exceeds = any(self.tag(k) == "cmp" for k in (j - 1, j - 2)) and self.tag(j - 1) in ("cmp", "word")
+            return not exceeds
+        return j in self.reference_qualities or (self.tag(j) == "skip" and compared)
+
+    def _before_small_words(self, j: int) -> int:
+        while self.tag(j) in ("cmp", "colon", "be", "of", "open", "in") or (
+            self.tag(j) == "word" and self.tokens[j].value in _SMALL_WORDS
+        ):
+            j -= 1
+        return j
 
     def _in_brackets_after_a_number(self, i: int) -> bool:
         """`160 ms (< 200 ms)`; `normal (< 200 ms)` too."""
@@ -314,6 +318,8 @@ class _ClauseReader:
         token = self.tokens[index]
         if token.tag == "subj":
             return quantity_of(token.value, quantity) is not None
+        if token.tag == "term" and token.value[0] == "heart_rate":
+            return quantity_of("heart_rate", quantity) is not None
         if token.tag in ("qual", "term") and quantity.unit is not None:
             return any(item.anchor == index and quantity_of(item.kind, quantity) for item in self.found)
         return False
@@ -366,7 +372,7 @@ class _ClauseReader:
 
     def _follows_a_group(self, i: int) -> bool:
         j = i - 1
-        while self.tag(j) in ("open", "cmp", "colon", "be", "word"):
+        while self.tag(j) in ("open", "cmp", "colon", "be", "word", "in"):
             j -= 1
         return self.tag(j) == "leads"
 

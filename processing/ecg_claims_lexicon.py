@@ -26,7 +26,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "sinus tachycardia"), r"sinus\s+tachy(?:cardia|cardic)?"),
     (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
     (("pause", True), r"sinus\s+(?:pauses?|arrest)|sino-?atrial\s+block"),
-    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus\s+(?:rhythm|mechanism|origin)|sinus\s+node\s+rhythm|in\s+sinus\b"),
+    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus\s+(?:rhythm|mechanism|origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
     (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory)(?:\s+waves)?"),
     (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),
     (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
@@ -109,7 +109,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("pr_segment", r"P-?R[\s-]*segments?"),
     ("p_duration", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)"),
     ("p_amplitude", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
-    ("pr_interval", r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|AV\s+conduction(?:\s+time)?"),
+    ("pr_interval", r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|(?:AV|A-V|atrio-?ventricular)\s+conduction(?:\s+time)?"),
     ("qtc_fridericia", r"QT\s?-?cF\b(?:[\s-]*(?:intervals?))?"),
     ("qtc_bazett", r"QT\s?-?cB\b(?:[\s-]*(?:intervals?))?"),
     ("qtc_interval", r"QT\s?-?c\b(?:[\s-]*(?:intervals?|durations?|values?))?|(?:rate[\s-]?)?corrected\s+QT(?:\s?-?c)?\b(?:[\s-]*intervals?)?|QT\s+corrected"),
@@ -162,7 +162,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
     ("narrow", r"narrow\b"),
     ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds)|within\s+limits|WNL\b|in\s+range\b"),
-    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|unevenly\s+spaced|uneven|varying|chaotic"),
+    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b|varies\b|unevenly\s+spaced|uneven|varying|chaotic"),
     ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
     ("slow", r"slow(?:ed)?\b"),
     ("fast", r"fast\b|rapid|accelerated"),
@@ -179,12 +179,13 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible"),
+    ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
-GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:is|are|require)"
+GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typical(?:ly)?|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 COMPARATORS: tuple[tuple[str, str], ...] = (
@@ -209,7 +210,7 @@ def _group(entries: tuple, capitals: bool) -> list[tuple[str, str]]:
 
 def _vocabulary() -> list[tuple[str, Any, str]]:
     """(tag, value, pattern) in the order in which they are tried."""
-    listed: list[tuple[str, Any, str]] = [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:4]]
+    listed: list[tuple[str, Any, str]] = [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:5]]
     listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[:3]]
     listed += [
         ("qual", value, f"(?i:{pattern})")
@@ -225,7 +226,7 @@ def _vocabulary() -> list[tuple[str, Any, str]]:
         ("general", "after", f"(?i:{GENERAL_AFTER})"),
         ("ref", None, f"(?i:{REFERENCE})"),
     ]
-    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[4:]]
+    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[5:]]
     listed += [("term", value, pattern) for value, pattern in _group(TERMS, False)]
     listed += [("term", value, pattern) for value, pattern in _group(TERMS_IN_CAPITALS, True)]
     listed += [("subj", value, pattern) for value, pattern in _group(SUBJECTS, False)]

@@ -216,7 +216,7 @@ def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
     j = i + 1
     while j < len(tokens):
         tag = tokens[j].tag
-        if tag in ("with", "break", "except", "end") or (tag in ("neg", "it", "colon") and covered):
+        if tag in ("with", "break", "except", "end") or (tag in ("neg", "it", "colon", "hedge", "verb") and covered):
             break
         if tag == "comma" and covered and not _list_goes_on(tokens, j):
             break
@@ -252,7 +252,7 @@ def _new_statement(found: list[Found], tokens: Sequence[Token], j: int) -> bool:
         own_predicate
         or nearest.inherent_negation
         or nearest.is_number
-        or (nearest.value in ("normal", "regular", "present") and not nearest.bare)
+        or (nearest.value in ("normal", "regular", "irregular", "present") and not nearest.bare)
         or (nearest.kind == "rhythm" and tokens[j].tag != "or")
     )
 
@@ -365,6 +365,9 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
     owners = [nearest]
     # One quality said of several waves, and findings in a list, share the leads that follow.
     for item in order:
+        if item.first == nearest.first and not item.is_number and item not in owners and not item.groups:
+            owners.append(item)  # "tall and upright in V3": both are said of one wave
+            continue
         if (
             item in owners
             or item.is_number
@@ -387,29 +390,15 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
     own: list[Found] = []
     for i, token in enumerate(tokens):
         if token.tag == "beats":
-            times = [
-                j
-                for j in range(i + 1, min(i + 6, len(tokens)))
-                if tokens[j].tag in ("time", "num") and _seconds(tokens[j]) is not None
-            ]
-            if times and len(token.value) == 1:
-                own.append(
-                    Found(
-                        "beat_time",
-                        token.value[0],
-                        i,
-                        times[0],
-                        i,
-                        "s",
-                        beats=token.value,
-                        time_s=_seconds(tokens[times[0]]),
-                    )
-                )
+            at = _time_near(tokens, i)
+            if at is not None and len(token.value) == 1:
+                time_s = _seconds(tokens[at])
+                own.append(Found("beat_time", None, min(i, at), max(i, at), i, "s", beats=token.value, time_s=time_s))
             target = _nearest(found, i)
             if target is not None:
                 target.beats = token.value
                 target.extra.append(i)
-            elif not times:
+            elif at is None:
                 own.append(Found("beat", token.value[0], i, i, i, beats=token.value))
         elif token.tag == "time" and not any(item.first <= i <= item.last for item in own):
             target = _nearest(found, i)
@@ -419,6 +408,17 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
     for item in own:
         item.groups = [j for j, token in enumerate(tokens) if token.tag == "leads" and abs(j - item.anchor) <= 4]
     return own
+
+
+def _time_near(tokens: Sequence[Token], i: int) -> int | None:
+    """Index of the time that belongs to the beat at `i`: soon after it or just before it, nothing measured between."""
+    for steps in (range(i + 1, min(i + 6, len(tokens))), range(i - 1, max(i - 4, -1), -1)):
+        for j in steps:
+            if tokens[j].tag in ("subj", "term", "qual", "beats"):
+                break
+            if _seconds(tokens[j]) is not None:
+                return j
+    return None
 
 
 def _seconds(token: Token) -> float | None:

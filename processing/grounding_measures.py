@@ -137,7 +137,7 @@ def _rate_range(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     finite = rates[np.isfinite(rates)]
     low, high = float(finite.min()), float(finite.max())
     mean_fits = agrees(claim, features.heart_rate, tol.irregular_share * features.heart_rate)
-    inside = claim.value >= low - 10 and (claim.high or 0) <= high + 10
+    inside = low - 10 <= claim.value <= features.heart_rate <= (claim.high or 0) <= high + 10
     holds = (mean_fits or inside) != (claim.polarity == "negated")
     return decided(holds, [round(low), round(high)], f"heart rate ranges from {low:.0f} to {high:.0f} bpm")
 
@@ -514,7 +514,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     rules: dict[str, Callable[[str, float], tuple[bool, bool]]] = {
         "t_inversion": lambda _, value: above(-value, -T_INVERTED_MV, band + 0.02),
         "t_flat": lambda _, value: above(-abs(value), -T_FLAT_MV, band),
-        "t_tall": lambda lead, value: above(value, T_TALL_MV if lead.startswith("V") else 0.5, 0.25),
+        "t_tall": lambda lead, value: above(value, T_TALL_MV if lead.startswith("V") else 0.5, 0.15),
         "t_abnormality": lambda _, value: above(-value, -T_INVERTED_MV, band),
     }
     if claim.kind == "t_flat":
