@@ -1,4 +1,4 @@
-"""Atrial activity that does not belong to a beat: flutter waves (no P waves), and P waves that no QRS follows.
+"""P waves that no QRS follows, and the train of P waves they belong to.
 
 The size of a P-like bump is measured everywhere: the projection of every lead on a raised cosine as long as a P wave,
 blind to level, slope and curvature (T waves, wander). Its values over the leads at one time are the bump's shape in
@@ -6,7 +6,6 @@ space; the same focus gives the same shape.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +16,6 @@ from .ecg_waves import WaveMarks, WaveSettings
 
 STEP = 4  # samples at 500 Hz per value: 8 ms
 BUMP_S, KERNEL_S = 0.110, 0.200
-FLUTTER_CYCLE_S = (0.180, 0.260)  # 230-333/min
-# Cosine and size of a wave against the one a cycle later, and the spread (SD) of the cosine over the beats.
-FLUTTER = (0.55, (0.45, 1.40), 0.15)
-CERTAIN_FLUTTER = (0.90, (0.60, 1.30), 0.06)
 # A second wave in every interval of a slow regular rhythm may be a U wave: it must be more alike, and half way.
 REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE, REGULAR_TOLERANCE = 0.92, 0.65, 0.06
 LONE_ALIKE, LONE_SIZE = 0.80, (0.5, 1.8)
@@ -49,55 +44,6 @@ def bump_sizes(band: np.ndarray) -> np.ndarray:
     half = len(_KERNEL) // 2
     padded = np.pad(band[:, ::STEP], ((0, 0), (half, half)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, len(_KERNEL), axis=1) @ _KERNEL
-
-
-class _Recurrence(NamedTuple):
-    cosine: float
-    size: float
-    spread: float
-
-    def alike(self, limits: tuple[float, tuple[float, float], float]) -> bool:
-        cosine, (low, high), spread = limits
-        return self.cosine > cosine and low < self.size < high and self.spread < spread
-
-
-def is_flutter(ecg: FilteredEcg, beats: np.ndarray, p_peaks: np.ndarray, live: np.ndarray) -> bool:
-    """Whether the supposed P waves come in a train of 230-333/min.
-
-    A wave of the same shape and size stands one cycle earlier: with 2:1 conduction half an RR interval, with 4:1 a
-    quarter and again a quarter (with 3:1 it falls on the T wave and cannot be told).
-    """
-    found = np.isfinite(p_peaks)
-    if len(beats) < 4 or found.sum() < 3:
-        return False
-    sizes = bump_sizes(ecg.p_band[live])
-    at = np.round(p_peaks[found] / STEP).astype(int)
-    rr = float(np.median(np.diff(beats)))
-    for ratio in (2, 4):
-        cycle = rr / ratio
-        if FLUTTER_CYCLE_S[0] <= cycle / WORKING_RATE <= FLUTTER_CYCLE_S[1]:
-            once = _recurs(sizes, at, round(cycle / STEP))
-            if ratio == 2:
-                return once.alike(FLUTTER)
-            return once.alike(CERTAIN_FLUTTER) or (
-                once.alike(FLUTTER) and _recurs(sizes, at, round(2 * cycle / STEP)).alike(FLUTTER)
-            )
-    return False
-
-
-def _recurs(sizes: np.ndarray, at: np.ndarray, lag: int) -> _Recurrence:
-    """How alike the waves at `at` and what stands `lag` before them are, over the beats."""
-    nearby = at[:, None] - lag + np.arange(-3, 4)
-    usable = (nearby[:, 0] >= 0) & (at < sizes.shape[1])
-    if usable.sum() < 3:
-        return _Recurrence(0.0, 0.0, 1.0)
-    now, earlier = sizes[:, at[usable]], sizes[:, nearby[usable]]
-    norm, norms = np.maximum(np.linalg.norm(now, axis=0), 1e-9), np.linalg.norm(earlier, axis=0)
-    alike = np.einsum("lb,lbk->bk", now, earlier) / np.maximum(norm[:, None] * norms, 1e-9)
-    best = alike.argmax(axis=1)[:, None]
-    size = np.take_along_axis(norms, best, 1)[:, 0] / norm
-    alike = np.take_along_axis(alike, best, 1)[:, 0]
-    return _Recurrence(float(np.median(alike)), float(np.median(size)), float(alike.std()))
 
 
 @dataclass(frozen=True)
@@ -138,6 +84,8 @@ def find_lone_p_waves(
     if known.any() or len(ecg.spikes):
         return _marked(ecg, np.zeros(0), live, settings), p
     train = _free_train(ecg, beats, live)
+    if _at_foot_of_qrs(train, beats):
+        return _marked(ecg, np.zeros(0), live, settings), p
     followed = _followed_by(train, beats)
     lone = np.delete(train, followed[followed >= 0])
     return _marked(ecg, lone, live, settings), _attached(ecg, train, followed, live, settings, p)
@@ -252,6 +200,17 @@ def _on_grid(peaks: np.ndarray, quiet: np.ndarray) -> np.ndarray:
     return fitting.astype(float) if np.mean(taken) > GRID_COVERAGE else np.zeros(0)
 
 
+def _at_foot_of_qrs(train: np.ndarray, beats: _Beats) -> bool:
+    """Whether the train stands always alike just before the QRS: its foot, what the usual beat leaves of it."""
+    next_beat = np.searchsorted(beats.onset, train)
+    delay = beats.onset[np.minimum(next_beat, len(beats.onset) - 1)] - train
+    delay = delay[next_beat < len(beats.onset)]
+    if len(delay) < 3:
+        return False
+    close = np.median(delay) < PR_RANGE_S[0] * WORKING_RATE
+    return bool(close and np.std(delay) < DISSOCIATED_PR_S * WORKING_RATE)
+
+
 def _followed_by(train: np.ndarray, beats: _Beats) -> np.ndarray:
     """For every beat the wave of the train that it follows, or -1; none at all where atria and ventricles ignore."""
     followed = np.full(len(beats.onset), -1)
@@ -287,4 +246,4 @@ def _attached(
     return WaveMarks(per_lead, overall)
 
 
-__all__ = ["bump_sizes", "find_lone_p_waves", "is_flutter"]
+__all__ = ["STEP", "bump_sizes", "find_lone_p_waves"]

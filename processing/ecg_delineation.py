@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .ecg_atrial import find_lone_p_waves, is_flutter
+from .ecg_atrial import find_lone_p_waves
 from .ecg_beats import detect_beats
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
+from .ecg_flutter import is_flutter
 from .ecg_p_waves import find_p_waves
 from .ecg_qrs import QrsSettings, dominant_peaks, global_limits, lead_limits
 from .ecg_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
@@ -76,14 +77,13 @@ def delineate(
     lead_onset, lead_offset = lead_limits(ecg, onset, offset, settings.qrs)
     peaks = dominant_peaks(ecg, onset, offset)
     t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
-    t_end = t_waves.overall[:, 2] + settings.waves.t_offset_bias * WORKING_RATE
-    p_waves = find_p_waves(ecg, onset, offset, t_end, live, settings.waves)
-    if is_flutter(ecg, beats, p_waves.overall[:, 1], live):
+    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, live, settings.waves)
+    qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
+    if is_flutter(ecg, qrs, p_waves.overall[:, 1], t_waves.tail, live):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
     else:
-        qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
-        lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_end, live, settings.waves)
+        lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, live, settings.waves)
     lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift

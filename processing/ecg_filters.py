@@ -12,7 +12,8 @@ WORKING_RATE = 500  # Hz of every array in the delineation
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
 SPIKE_ABRUPT = 5.0  # ... and by so many times what came just before
-SPIKE_OVER = 0.7  # 10 ms later nothing is as steep any more
+SPIKE_OVER = 0.7  # 10 ms later nothing is as steep any more ...
+WIDE_SPIKE_OVER = 0.2  # ... or, as a wide stimulus ends with an edge as steep as its first, 16 ms later all is quiet
 SPIKE_REFRACTORY_S = 0.02  # one stimulus has two or more edges
 SPIKE_MIN_RATE, SPIKE_MAX_RATE = 0.5, 6.0  # per s: fewer are electrode pops, more are noise
 SPIKE_QUIET_SAMPLES = 15  # 30 ms
@@ -89,6 +90,7 @@ def find_spikes(signal: np.ndarray) -> np.ndarray:
     abrupt = (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump[::3]))) & (jump > SPIKE_ABRUPT * before)
     # The steepest part of a steep QRS is still to come.
     over = _largest(jump, 5, 10) < SPIKE_OVER * _largest(jump, 0, 4)
+    over |= _largest(jump, SPIKE_SAMPLES, SPIKE_SAMPLES + 5) < WIDE_SPIKE_OVER * _largest(jump, 0, SPIKE_SAMPLES - 1)
     candidates = np.flatnonzero(abrupt & over)
     spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
     rate = len(spikes) * WORKING_RATE / signal.shape[1]

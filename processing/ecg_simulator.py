@@ -98,8 +98,8 @@ def simulate_ecg(
     is drawn from a resting adult's usual range.
 
     Args:
-        rhythm: `sinus`, `sinus_arrhythmia`, `atrial_fibrillation`, `atrial_flutter`, `atrial_premature`,
-            `ventricular_premature`, `bigeminy`, `av_block_1`, `av_block_2_mobitz_1`, `av_block_2_mobitz_2`,
+        rhythm: `sinus`, `sinus_arrhythmia`, `atrial_fibrillation`, `atrial_flutter`, `atrial_flutter_variable`,
+            `atrial_premature`, `ventricular_premature`, `bigeminy`, `av_block_1`, `av_block_2_mobitz_1`, `av_block_2_mobitz_2`,
             `av_block_2_to_1`, `av_block_3`, `sinus_pause`, `junctional`, `ventricular_paced`.
         conduction: `normal`, `incomplete_rbbb`, `rbbb`, `lbbb`, `lafb`, `lpfb`, `wpw`.
         ischemia: `anterior_stemi`, `inferior_stemi`, `lateral_stemi`, `posterior_infarction`,

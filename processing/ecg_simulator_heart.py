@@ -192,7 +192,7 @@ def draw_ecg(rng: np.random.Generator, timing: Timing, heart: Heart, duration: f
     """All waves of a rhythm as one dipole signal, with their marks."""
     samples = round(duration * rate)
     dipole = np.zeros((3, samples))
-    waves: dict[str, list[Wave]] = {"P": [], "QRS": [], "T": []}
+    waves: dict[str, list[Wave]] = {"P": [], "QRS": [], "ST": [], "T": []}
     beats, marks = [], []
     timed = sorted(timing.beats, key=lambda beat: beat.onset)
     mean_rr = float(np.mean(np.diff([beat.onset for beat in timed]))) if len(timed) > 1 else 1.0
@@ -264,6 +264,8 @@ def _draw_beat(
         net += share * dipole
     found["QRS"] = _wave(heart, beat.onset, beat.onset + duration, rate, parts)
     found["T"] = _t_wave(beat, heart, activation, duration, net, size, (mean_rr, following - beat.onset), rate)
+    if any(heart.pattern.st) and other is None:
+        found["ST"] = _injury(found["T"], heart, beat.onset + duration, size, rate)
     return found
 
 
@@ -290,7 +292,7 @@ def _t_wave(
     rr: tuple[float, float],
     rate: float,
 ) -> Wave:
-    """T wave and ST segment; QT follows the mean RR (Fridericia), a wide QRS adds what depolarisation takes longer."""
+    """T wave; QT follows the mean RR (Fridericia), a wide QRS adds what depolarisation takes longer."""
     pattern, (mean_rr, next_rr) = heart.pattern, rr
     qt = heart.qtc * np.clip(mean_rr, 0.3, 1.6) ** (1 / 3) + 0.7 * max(qrs - 0.110, 0)
     qt = max(min(qt, next_rr - 0.04), qrs + 0.12)
@@ -300,21 +302,16 @@ def _t_wave(
         vector = -net / max(np.linalg.norm(net), 1e-9) * 0.40 * size
     else:
         vector = size * np.array(pattern.t or T_DIPOLE)
-    wave = _wave(heart, onset, offset, rate, [((onset, offset), heart.t_gain * vector, T_PEAK)])
-    if not any(pattern.st) or beat.kind in ("ventricular_premature", "paced", "escape"):
-        return wave
-    return _with_st(wave, heart, beat.onset + qrs, size * np.array(pattern.st), rate)
+    return _wave(heart, onset, offset, rate, [((onset, offset), heart.t_gain * vector, T_PEAK)])
 
 
-def _with_st(wave: Wave, heart: Heart, j_point: float, injury: np.ndarray, rate: float) -> Wave:
-    """The T wave on an injury current that is there at the J point, lasts through ST and ends with the T wave."""
-    rise, peak = 0.02, wave.onset + T_PEAK * (wave.offset - wave.onset)
+def _injury(t_wave: Wave, heart: Heart, j_point: float, size: float, rate: float) -> Wave:
+    """An injury current that is there at the J point, lasts through ST and ends with the T wave, which rides on it."""
+    rise, peak = 0.02, t_wave.onset + T_PEAK * (t_wave.offset - t_wave.onset)
     start = math.floor((j_point - rise) * rate)
-    time = np.arange(start, wave.start + wave.dipole.shape[1]) / rate
-    plateau = _ramp(time, j_point - rise, j_point) * (1 - _ramp(time, peak, wave.offset))
-    dipole = np.outer(heart.rotation @ injury, plateau)
-    dipole[:, wave.start - start :] += wave.dipole
-    return Wave(wave.onset, wave.offset, start, dipole)
+    time = np.arange(start, t_wave.start + t_wave.dipole.shape[1]) / rate
+    plateau = _ramp(time, j_point - rise, j_point) * (1 - _ramp(time, peak, t_wave.offset))
+    return Wave(j_point, t_wave.offset, start, np.outer(heart.rotation @ np.array(heart.pattern.st), size * plateau))
 
 
 def _ramp(time: np.ndarray, first: float, last: float) -> np.ndarray:
@@ -367,7 +364,7 @@ def _beat_fiducials(marks: list[dict[str, Wave]], duration: float, rate: float) 
 
 
 def _inside(wave: Wave, rate: float) -> np.ndarray:
-    """Indices of a wave's samples within its onset and offset (a T wave's dipole also holds the ST segment)."""
+    """Indices of a wave's samples within its onset and offset."""
     index = np.arange(wave.dipole.shape[1])
     time = (wave.start + index) / rate
     return index[(time >= wave.onset) & (time <= wave.offset)]

@@ -85,6 +85,17 @@ def _flutter(rng: np.random.Generator, pace: Pace) -> Timing:
     return Timing([Beat(start + i * ratio * cycle) for i in range(count)], atrial_waves="F", atrial_rate=1 / cycle)
 
 
+def _variable_flutter(rng: np.random.Generator, pace: Pace) -> Timing:
+    """Two to five flutter waves to a beat, as the AV node lets them through."""
+    cycle = 60 / rng.uniform(250, 310)
+    usual = max(2.5, pace.rr / cycle)
+    t, beats = -rng.uniform(0.1, 0.8) * pace.rr, []
+    while t < pace.duration + 1:
+        beats.append(Beat(float(t)))
+        t += cycle * int(np.clip(round(usual + rng.normal()), 2, 5))
+    return Timing(beats, atrial_waves="F", atrial_rate=1 / cycle)
+
+
 def _with_premature(kind: str, share: float, coupling: float, pause: float) -> Callable:
     """Premature beats after a share of the usual ones; `coupling` and `pause` in RR intervals."""
 
@@ -153,6 +164,7 @@ RHYTHMS = {
     "sinus_arrhythmia": Rhythm("SARRH", "Sinus arrhythmia", (58, 80), _regular),
     "atrial_fibrillation": Rhythm("AFIB", "Atrial fibrillation", (62, 120), _fibrillation),
     "atrial_flutter": Rhythm("AFLT", "Atrial flutter", (70, 150), _flutter),
+    "atrial_flutter_variable": Rhythm("AFLT", "Atrial flutter with variable conduction", (70, 110), _variable_flutter),
     "atrial_premature": Rhythm(
         "PAC",
         "Sinus rhythm with atrial premature beats",

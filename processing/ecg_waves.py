@@ -8,6 +8,10 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
 
 VISIBLE_T_MV = (0.02, 0.5)
+LATEST_T_APEX = 0.38  # s after QRS onset at 60/min, with the square root of RR: QT ends some 0.08 s later
+T_TO_U_S = 0.10  # apex to apex, at least
+U_FALL = 1.5  # of a U wave's visible rise
+U_PROMINENCE = 0.07  # of the T wave before it, in sizes of the U wave
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class WaveMarks:
 
     per_lead: np.ndarray
     overall: np.ndarray
+
+
+@dataclass(frozen=True)
+class TWaves(WaveMarks):
+    """T waves, and the sample `(beats,)` from which the line is free of T and U waves; NaN as the marks."""
+
+    tail: np.ndarray
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -124,7 +135,7 @@ def limits(
 
 def find_t_waves(
     ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, live: np.ndarray, settings: WaveSettings
-) -> WaveMarks:
+) -> TWaves:
     """T waves between the end of each QRS and the next one."""
     samples, rate = ecg.band.shape[1], WORKING_RATE
     rr = _rr_after(qrs_onset)
@@ -138,10 +149,14 @@ def find_t_waves(
     index = np.arange(width)
     last = np.clip(stop - start, 5, width - 1).astype(int)
     window = windows(ecg.t_band, start, width)
-    chord = index / last[:, None]
-    end = np.take_along_axis(window, np.broadcast_to(last[None, :, None], (*window.shape[:2], 1)), 2)
-    deviation = np.where(index <= last[:, None], window - (window[..., :1] * (1 - chord) + end * chord), 0)
-    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0)).argmax(axis=1)
+    deviation = _over_chord(window, last)
+    size = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    u_wave = _before_u_wave(np.median(size, axis=0), float(np.median(start - qrs_onset)), float(np.median(rr_root)))
+    if u_wave is not None:
+        last = np.minimum(last, u_wave[0])
+        deviation = _over_chord(window, last)
+        size = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    together = size.argmax(axis=1)
     near = (np.abs(index - together[:, None]) <= settings.t_search * rate) & (index <= last[:, None])
     peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
     amplitude = pick(deviation, peak)
@@ -169,7 +184,40 @@ def find_t_waves(
     overall[:, 2] -= settings.t_offset_bias * rate
     per_lead[~(present & visible & live[:, None])] = np.nan
     overall[~present] = np.nan
-    return WaveMarks(per_lead, overall)
+    tail = overall[:, 2] + settings.t_offset_bias * rate
+    return TWaves(per_lead, overall, tail if u_wave is None else np.maximum(tail, start + u_wave[1]))
+
+
+def _over_chord(window: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """`(leads, beats, samples)` against the line from the first sample to index `last` `(beats,)`; 0 beyond."""
+    index = np.arange(window.shape[-1])
+    chord = index / last[:, None]
+    end = np.take_along_axis(window, np.broadcast_to(last[None, :, None], (*window.shape[:2], 1)), 2)
+    return np.where(index <= last[:, None], window - (window[..., :1] * (1 - chord) + end * chord), 0)
+
+
+def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int, int] | None:
+    """Indices of the valley between T and U wave and of the U wave's end where the usual beat's largest wave is a U wave, else `None`.
+
+    A U wave follows the end of the T wave (its apex 90-110 ms after it, AHA/ACCF/HRS 2009 part IV): the largest wave is
+    later than a T wave's apex, and one stands before it where that apex belongs.
+
+    Args:
+        size: of the usual beat in all leads, `(samples,)` mV.
+        start: samples from QRS onset to `size[0]`.
+        rr_root: square root of the RR interval in s.
+    """
+    from scipy.signal import find_peaks
+
+    u = int(size.argmax())
+    peaks = find_peaks(size[:u], prominence=U_PROMINENCE * size[u])[0]
+    since = (peaks + start) / (WORKING_RATE * rr_root)
+    peaks = peaks[(since < LATEST_T_APEX) & (u - peaks > T_TO_U_S * WORKING_RATE)]
+    if not len(peaks) or (u + start) / (WORKING_RATE * rr_root) < LATEST_T_APEX:
+        return None
+    t = int(peaks[-1])
+    valley = t + int(size[t:u].argmin())
+    return valley, u + round(U_FALL * (u - valley))
 
 
 def _rr_after(qrs_onset: np.ndarray) -> np.ndarray:
@@ -190,6 +238,7 @@ def steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitte
 
 
 __all__ = [
+    "TWaves",
     "WaveMarks",
     "WaveSettings",
     "around_peak",

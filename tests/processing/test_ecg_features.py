@@ -97,6 +97,44 @@ def test_absent_waves_are_none_not_guesses():
     assert all(value for value in plain["QRS Duration"])
 
 
+@pytest.mark.parametrize(
+    "rhythm, rate", [("atrial_flutter", 100), ("atrial_flutter", 75), ("atrial_flutter_variable", 90)]
+)
+def test_most_flutter_waves_are_no_p_waves(rhythm, rate):
+    measured = [extract_features(simulate_ecg(rhythm, heart_rate=rate, seed=seed).record) for seed in range(10)]
+    assert sum(not features.p_present and not len(features.lone_p_waves) for features in measured) >= 7
+    fast = [extract_features(simulate_ecg(heart_rate=rate, seed=seed).record) for seed in range(10)]
+    assert all(features.p_present for features in fast), "sinus rhythm of the same rate keeps its P waves"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_u_wave_is_not_the_t_wave(seed):
+    ecg = simulate_ecg(repolarization="hypokalemia", heart_rate=66, seed=seed)
+    measured = extract_features(ecg.record)
+    assert measured.qt_interval == pytest.approx(ecg.intervals["qt_interval"], abs=45), "and not 130 ms longer"
+    assert measured.p_present and measured.pr_interval == pytest.approx(ecg.intervals["pr_interval"], abs=20)
+
+
+@pytest.mark.parametrize("territory", ["lateral_stemi", "anterior_stemi", "posterior_infarction"])
+def test_t_waves_on_an_injury_current_are_found(territory):
+    ecg = simulate_ecg(ischemia=territory, seed=5)
+    marks = extract_features(ecg.record).waves["T"][..., 1]
+    truth = ecg.fiducials["T"][..., 1]
+    missed = [
+        t
+        for row, own in zip(truth, marks, strict=True)
+        for t in row[np.isfinite(row)]
+        if np.nanmin(abs(own - t)) > 0.1
+    ]
+    assert not missed
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_foot_of_the_qrs_is_no_p_wave(seed):
+    measured = extract_features(simulate_ecg("junctional", seed=seed).record)
+    assert not len(measured.lone_p_waves) and not measured.p_present
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_free_p_waves_of_av_block_are_found_and_have_no_pr(seed):
     complete = simulate_ecg("av_block_3", seed=seed)
@@ -120,6 +158,16 @@ def test_paced_beats_begin_behind_their_spike(seed):
     delay = [1000 * (onsets[np.abs(onsets - spike).argmin()] - spike) for spike in spikes[1:-1]]
     assert min(delay) > 5 and max(delay) < 25
     assert measured.p_present
+
+
+def test_a_wide_stimulus_is_a_spike():
+    ecg = simulate_ecg("ventricular_paced", noise=0.3, seed=1)
+    signal = ecg.record.signal.copy()
+    for spike in np.round(ecg.pacing_spikes * 500).astype(int):
+        signal[:, spike + 1 : spike + 6] += 1.5  # 12 ms with two steep edges
+    measured = extract_features(signal, 500)
+    spikes = ecg.pacing_spikes[(ecg.pacing_spikes > 0.1) & (ecg.pacing_spikes < 9.8)]
+    assert all(np.abs(measured.pacing_spikes - spike).min() < 0.005 for spike in spikes)
 
 
 @pytest.mark.parametrize("seed", range(6))
