@@ -23,7 +23,14 @@ from .chat_store import ChatStore, request_key
 Message = Mapping[str, Any]
 Messages = Sequence[Message]
 Schema = Mapping[str, Any]
-_KINDS = {401: "authentication", 403: "authentication", 404: "not_found", 429: "rate_limit", 408: "timeout"}
+_KINDS = {
+    402: "quota",
+    401: "authentication",
+    403: "authentication",
+    404: "not_found",
+    429: "rate_limit",
+    408: "timeout",
+}
 _RETRIED_STATUS = (408, 409, 429)
 
 
@@ -155,14 +162,22 @@ class ChatClient:
     def close(self) -> None:
         """Ends the background thread and closes the store; the client cannot be used afterwards."""
         if self._loop is not None:
-            lane = self._lanes.get(self._loop)
-            if lane is not None:
-                asyncio.run_coroutine_threadsafe(lane[0].close(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._let_go(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
             self._loop = None
         self.store.close()
+
+    async def _let_go(self) -> None:
+        """Ends what is still under way in this loop, and its connections."""
+        loop = asyncio.get_running_loop()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if loop in self._lanes:
+            await self._lanes[loop][0].close()
 
     def _background_loop(self) -> asyncio.AbstractEventLoop:
         """Runs on while the caller works, so that answers are received and time limits mean what they say."""
@@ -243,6 +258,9 @@ class ChatClient:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
+            except BaseException:  # the caller has gone; the endpoint may charge what it was asked
+                self._settle(reserved)
+                raise
             else:
                 self.store.put(key, settings.model, raw, reserved)
                 return raw
@@ -267,7 +285,7 @@ class ChatClient:
             await asyncio.sleep(0.05)
         return reserved
 
-    def _settle(self, reserved: int | None, usd: float | None) -> None:
+    def _settle(self, reserved: int | None, usd: float | None = None) -> None:
         if reserved is not None:
             self.store.settle(reserved, usd)
 

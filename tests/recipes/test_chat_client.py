@@ -21,7 +21,7 @@ SCHEMA = {
 
 
 def client_of(server: ChatServer, **settings) -> ChatClient:
-    return ChatClient(ChatSettings("m", base_url=server.url, **{"timeout": 5, "max_retries": 3, **settings}))
+    return ChatClient(ChatSettings("m", base_url=server.url, **{"timeout": 30, "max_retries": 3, **settings}))
 
 
 def chat(number: int) -> list[dict[str, str]]:
@@ -72,7 +72,7 @@ def test_azure_address(monkeypatch):
         (Status(408), {}),
         (Raw(b"<html>gateway</html>"), {}),
         (Raw(b'{"choices": []}'), {}),
-        (Answer(seconds=2.0), {"timeout": 0.2}),
+        (Answer(seconds=6.0), {"timeout": 2.0}),
     ],
 )
 def test_passing_trouble_is_retried(trouble, settings):
@@ -105,13 +105,13 @@ def test_retry_after_is_kept_by_all_requests():
         (Status(404, "model?"), "not_found", "'m'"),
         (Status(500, "boom"), "server", "boom"),
         (Raw(b"nonsense"), "malformed", "nonsense"),
-        (Answer(seconds=1.0), "timeout", "0.2 s"),
+        (Answer(seconds=2.0), "timeout", "0.3 s"),
     ],
 )
 def test_lasting_trouble_has_a_name(reply, kind, message):
     with (
         ChatServer([reply]) as server,
-        client_of(server, max_retries=1, timeout=0.2) as client,
+        client_of(server, max_retries=1, timeout=0.3 if kind == "timeout" else 30) as client,
         pytest.raises(ChatFailure, match=message) as failure,
     ):
         client.complete_now(HELLO)
@@ -202,9 +202,9 @@ def test_a_wrong_key_stops_at_once():
 
 def test_rate_limit():
     with ChatServer() as server, client_of(server, requests_per_minute=600) as client:
+        start = time.monotonic()
         list(client.complete_all((n, chat(n)) for n in range(5)))
-    gaps = [after - before for before, after in zip(server.times, server.times[1:], strict=False)]
-    assert sum(gaps) >= 0.38 and min(gaps) > 0.05
+    assert all(arrival - start >= 0.1 * number for number, arrival in enumerate(sorted(server.times)))
 
 
 def test_cache_survives_and_failures_are_not_paid_for_twice(tmp_path):
@@ -282,8 +282,8 @@ def server_again() -> ChatServer:
 
 
 def test_timeouts_stay_counted(tmp_path):
-    with ChatServer([Answer(seconds=1)]) as server:
-        settings = {"timeout": 0.1, "max_retries": 1, "max_tokens": 100, "budget_usd": 1.0, **PRICES}
+    with ChatServer([Answer(seconds=2)]) as server:
+        settings = {"timeout": 1.0, "max_retries": 1, "max_tokens": 100, "budget_usd": 1.0, **PRICES}
         with client_of(server, cache_dir=tmp_path, **settings) as client:
             with pytest.raises(ChatFailure):
                 client.complete_now(chat(1))
@@ -327,7 +327,7 @@ def test_in_an_event_loop_of_the_caller():
 
 
 def test_the_consumer_may_be_slow_and_may_leave():
-    with ChatServer() as server, client_of(server, timeout=0.5) as client:
+    with ChatServer() as server, client_of(server) as client:
         for number, (_, reply) in enumerate(client.complete_all((n, chat(n)) for n in range(8))):
             assert isinstance(reply, ChatReply)
             time.sleep(0.15)
@@ -346,3 +346,24 @@ def test_requests_are_json(tmp_path):
     with ChatServer() as server, client_of(server, extra_body={"top_p": 0.5}, seed=3) as client:
         client.complete_now(HELLO)
     assert json.dumps(server.requests[0]) and server.requests[0]["top_p"] == 0.5 and server.requests[0]["seed"] == 3
+
+
+def test_requests_left_behind_do_not_block_the_budget(tmp_path):
+    # Two requests fit; leaving while both are under way must not make the next one wait for them for ever.
+    script = iter([Answer(usage=(10, 50)), Answer(seconds=0.5), Answer(seconds=0.5)])
+    with ChatServer(lambda body: next(script, Answer(usage=(10, 50)))) as server:
+        settings = {"cache_dir": tmp_path, "max_tokens": 100, "budget_usd": 0.0035, "max_concurrency": 2, **PRICES}
+        with client_of(server, **settings) as client:
+            for _ in client.complete_all((n, chat(n)) for n in range(5)):
+                break
+            results = client.complete_all((n, chat(n)) for n in range(10, 20))
+            with pytest.raises(ChatFailure, match="raise budget_usd"):
+                list(results)
+            assert client.store.spent() <= 0.0035
+
+
+@pytest.mark.parametrize(("code", "kind"), [(402, "quota"), (403, "authentication")])
+def test_accounts_that_cannot_pay_stop_the_run(code, kind):
+    with ChatServer([Status(code)]) as server, client_of(server) as client, pytest.raises(ChatFailure) as failure:
+        list(client.complete_all([(1, HELLO)]))
+    assert failure.value.kind == kind
