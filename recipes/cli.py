@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from recipes import cli_merge, cli_publish, cli_train
+from recipes import cli_build_dataset, cli_eval, cli_evidence, cli_merge, cli_publish, cli_train
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -51,6 +51,9 @@ def interpret(
     sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Check the claims; draw them on the page (PNG, JPEG or self-contained HTML).")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object: text, measurements, what was done.")
     ] = False,
@@ -61,6 +64,8 @@ def interpret(
     Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     """
     started = time.perf_counter()
+    if evidence is not None:
+        cli_evidence.check_target(evidence, modality)
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         processor, network = _load(model, trust_remote_code)
     # Measured values and the model's text come from one loaded record.
@@ -70,6 +75,7 @@ def interpret(
         _save_picture(processor.picture(chat), save_page)
     text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)
     ecg = processor.record(chat)
+    checked = cli_evidence.write_evidence(ecg, text, evidence) if evidence is not None else None
     if as_json:
         result = {
             "record": str(record),
@@ -77,6 +83,7 @@ def interpret(
             "question": question or processor.default_question,
             "interpretation": text,
             "measurements": processor.measurements(chat),
+            **({"grounding": checked.to_dict()} if checked is not None else {}),
             "history": list(ecg.history) if ecg is not None else [],
             "seconds": round(time.perf_counter() - started, 2),
             "notice": NOT_A_DEVICE,
@@ -87,6 +94,9 @@ def interpret(
         console.print(_measured_line(ecg), soft_wrap=True, highlight=False)
     for change in ecg.history if ecg is not None else ():
         console.print(f"[dim]{record}: {change}[/dim]", soft_wrap=True, highlight=False)
+    if checked is not None:
+        counts = ", ".join(f"{number} {verdict}" for verdict, number in cli_evidence.counts(checked).items())
+        console.print(f"{len(checked.claims)} claims: {counts} -> {evidence}", soft_wrap=True, highlight=False)
     console.print(f"[dim]{time.perf_counter() - started:.1f} s[/dim]")
     console.print(f"[yellow]{NOT_A_DEVICE}[/yellow]", soft_wrap=True)
 
@@ -370,9 +380,11 @@ def _save_picture(picture: Any, path: Path) -> None:
 
 
 # Verbs with a file of their own.
+app.command("build-dataset")(cli_build_dataset.build_dataset)
 app.command("train", context_settings=cli_train.SETTINGS)(cli_train.train)
 app.command("merge")(cli_merge.merge)
 app.add_typer(cli_publish.app, name="publish")
+app.add_typer(cli_eval.app, name="eval")
 
 
 def main() -> None:

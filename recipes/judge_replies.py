@@ -32,9 +32,9 @@ ALIASES = {
     "RealisticDiagnosticProcess": "ClinicalDiagnosticFidelity",
     "Evidence-BasedReasoning": "EvidenceBasedReasoning",
 }
-_OLD_NAMES = {new: old for old, new in ALIASES.items() if new in CRITERIA and "-" not in old}
+JUDGE_TO_OLD_NAMES = {new: old for old, new in ALIASES.items() if new in CRITERIA and "-" not in old}
 NOTEBOOK_KEYS = {
-    "gem-v1": tuple(_OLD_NAMES.get(key, key) for key in CRITERIA),
+    "gem-v1": tuple(JUDGE_TO_OLD_NAMES.get(key, key) for key in CRITERIA),
     "gem-v2": tuple(CRITERIA),
     "ecg-r1": (
         "DiagnosisAccuracy",
@@ -232,4 +232,13 @@ def _value(node: ast.expr) -> float:
     raise ValueError("no calculation")
 
 
-__all__ = ["ALIASES", "CRITERIA", "LEAD_CRITERIA", "Entry", "JudgedAnswer", "read_as_notebook", "read_strictly"]
+__all__ = [
+    "ALIASES",
+    "CRITERIA",
+    "JUDGE_TO_OLD_NAMES",
+    "LEAD_CRITERIA",
+    "Entry",
+    "JudgedAnswer",
+    "read_as_notebook",
+    "read_strictly",
+]
