@@ -97,8 +97,10 @@ def _clauses(line: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
     """Clauses of a line, and whether each begins a sentence."""
     clause: list[Token] = []
     begins = True
-    for token in line:
-        if token.tag in ("end", "break"):
+    for i, token in enumerate(line):
+        # "not upright but inverted in V2" is one statement.
+        within = token.tag == "break" and 0 < i < len(line) - 1 and line[i - 1].tag == line[i + 1].tag == "qual"
+        if token.tag in ("end", "break") and not within:
             if clause:
                 yield clause, begins
             clause, begins = [], token.tag == "end" and token.value is None

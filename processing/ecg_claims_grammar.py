@@ -117,11 +117,16 @@ class _ClauseReader:
         return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and apart)
 
     def _read_quality(self, i: int, quality: str) -> None:
+        if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high"):
+            return  # "112 ms wide"
         subjects, predicate = self._subjects_ahead(i, quality), False
+        if not subjects and self.tag(i + 1) == "subj":
+            return  # "a broad R wave": said of a wave that is not judged
         if not subjects:
             subjects, predicate = self._subjects_behind(i, quality), True
         if not subjects:
-            name = self.carried if self.carried and quality_of(self.carried, quality) else DEFAULT_SUBJECT.get(quality)
+            carried = None if any(self.tag(j) == "subj" for j in range(i)) else self.carried
+            name = carried if carried and quality_of(carried, quality) else DEFAULT_SUBJECT.get(quality)
             if name is None or (meaning := quality_of(name, quality)) is None:
                 return
             self.found.append(self._finding(meaning, i, i, i, False))
@@ -261,6 +266,8 @@ class _ClauseReader:
         if self.tag(j) == "ref":
             exceeds = any(self.tag(k) == "cmp" for k in (j - 1, j - 2)) and self.tag(j - 1) in ("cmp", "word")
             return not exceeds
+        if self.tag(j) == "qual" and " than" in self.text[self.tokens[j].start : self.tokens[j].end]:
+            return True  # "slower than the normal 60-100 bpm"
         return j in self.reference_qualities or (self.tag(j) == "skip" and compared)
 
     def _before_small_words(self, j: int) -> int:
@@ -378,7 +385,7 @@ class _ClauseReader:
 
     def _comparator(self, i: int) -> str | None:
         j = i - 1
-        while self.tag(j) in ("word", "ref", "of", "be", "in") and i - j < 4:
+        while self.tag(j) in ("word", "ref", "of", "be", "in", "open") and i - j < 5:
             j -= 1
         return self.tokens[j].value if self.tag(j) == "cmp" else None
 

@@ -101,6 +101,7 @@ TERMS_IN_CAPITALS: tuple[tuple[tuple[str, Any], str], ...] = (
 SUBJECTS: tuple[tuple[str, str], ...] = (
     ("atrial_rate", r"atrial\s+rate"),
     ("heart_rate", r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?|frequency|ventricular\s+response)\b|ventricular\s+response"),
+    ("axes", r"P-(?:R|QRS)-T\s+ax[ei]s"),
     ("heart_rate", r"HR\b"),
     ("p_axis", r"P(?:[\s-]?wave)?\s+axis"),
     ("t_axis", r"T(?:[\s-]?wave)?\s+axis"),
@@ -146,7 +147,13 @@ SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
     ("s", r"S\b"),
 )
 
+_THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
 QUALITIES: tuple[tuple[str, str], ...] = (
+    ("fast", r"(?:faster|quicker)" + _THAN_NORMAL),
+    ("slow", r"slower" + _THAN_NORMAL),
+    ("prolonged", r"longer" + _THAN_NORMAL),
+    ("short", r"shorter" + _THAN_NORMAL),
+    ("wide", r"(?:wider|broader)" + _THAN_NORMAL),
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
     ("elevated", r"elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
     ("depressed", r"depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
@@ -178,10 +185,10 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
-    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible"),
+    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.

@@ -84,6 +84,8 @@ def _table() -> dict[tuple[str, str], Meaning]:
         ("rhythm", "regular"): Meaning("regularity", "regular"),
         ("rhythm", "irregular"): Meaning("regularity", "irregular"),
         ("rhythm", "normal"): Meaning("rhythm", "sinus rhythm"),
+        ("intervals", "regular"): Meaning("regularity", "regular"),
+        ("intervals", "irregular"): Meaning("regularity", "irregular"),
         ("rr_interval", "regular"): Meaning("regularity", "regular"),
         ("rr_interval", "irregular"): Meaning("regularity", "irregular"),
         ("heart_rate", "regular"): Meaning("regularity", "regular"),

@@ -124,6 +124,9 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
     for i, token in enumerate(tokens):
         if token.tag == "neg":
             _apply_negation(found, tokens, i, text)
+        elif token.tag == "except" and text[token.start : token.start + 6].lower() == "exclud":
+            for item in _ahead(found, tokens, i):
+                _flip(item)
         elif token.tag == "hedge":
             for item in _ahead(found, tokens, i):
                 if item.polarity == "affirmed":
@@ -353,6 +356,8 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
     if not order:
         return []
     nearest = order[0]
+    if _other_wave_between(tokens, nearest.last, place):
+        return []
     if (
         nearest.kind not in _PER_LEAD
         and not nearest.is_number
@@ -383,6 +388,12 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
         ):
             owners.append(item)
     return owners
+
+
+def _other_wave_between(tokens: Sequence[Token], start: int, stop: int) -> bool:
+    """`QS in V1 and a broad R wave in V6`: the second place belongs to a wave of which nothing is claimed."""
+    waves = [j for j in range(start + 1, stop) if tokens[j].tag == "subj" and tokens[j].value in ("r", "s", "t", "p")]
+    return bool(waves) and any(token.tag == "leads" for token in tokens[start + 1 : waves[-1]])
 
 
 def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
