@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Which diagnoses a text asserts: a reading in English, or a report in English or German (PTB-XL's are mostly German)."""
+"""Which diagnoses a text asserts: a reading in English, or a report in English, German or Swedish (PTB-XL's)."""
 
 import re
 
@@ -7,31 +7,31 @@ import re
 _PATTERNS = {
     "sinus rhythm": r"sinus\s*-?\s*(rhythm|rythm|rhytmus|rytm|rhythmus|arrhythm\w*|brady\w*|tachy\w*)",
     "atrial fibrillation": r"atrial fibrillation|\ba-?fib\b|vorhofflimmern|f[oö]rmaksflimmer",
-    "atrial flutter": r"atrial flutter|vorhofflattern",
+    "atrial flutter": r"atrial flutter|vorhofflattern|/-flattern",
     "supraventricular tachycardia": r"supraventricular (tachycardia|arrhythmia)|\bP?SVT\b|supraventrikul[aä]re (tachy|arrhy)\w+",
     "ventricular tachycardia": r"(?<!supra)(?<!supra-)ventricular tachycardia|\bVT\b|(?<!supra)ventrikul[aä]re tachykardie",
     "paced rhythm": r"pac(ed|ing)\b|pacemaker|schrittmacher",
     "junctional rhythm": r"(junctional|nodal) (escape )?(rhythm|tachycardia|bradycardia)|knotenrhythmus|junktional\w*",
     "premature ventricular complexes": (
-        r"(premature ventricular|ventricular (premature|ectop|extrasyst))\w*|\bPVCs?\b|(?<!supra)ventrikul[aä]re extrasyst\w*|"
+        r"(premature ventricular|ventricular (premature|ectop|extrasyst))\w*|\bPVCs?\b|(?<!supra)ventrikul[aä]r(e|\(a\))? extrasyst\w*|"
         r"(?<!supra)ventricular (bigemin|trigemin)\w*"
     ),
     "premature atrial complexes": (
         r"(premature (atrial|supraventricular)|(atrial|supraventricular) (premature|ectop|extrasyst))\w*|\bPACs?\b|"
-        r"supraventrikul[aä]re extrasyst\w*"
+        r"supraventrikul[aä]r(e|\(a\))? extrasyst\w*|\bsves"
     ),
     "AV block": (
         r"(AV|A-V|atrioventricular)[- ]?(dissociation|(conduction )?block\w*)|(first|second|third|1st|2nd|3rd)[- ]degree "
         r"(\w+[- ])?(heart )?block|complete heart block|mobitz|wenckebach|prolonged pr interval"
     ),
-    "left bundle branch block": r"left bundle[- ]branch block\w*|\b[CI]?LBBB\b|linksschenkelblock",
-    "right bundle branch block": r"right bundle[- ]branch block\w*|\b[CI]?RBBB\b|rechtsschenkelblock",
+    "left bundle branch block": r"left bundle[- ]branch block\w*|\b[CI]?LBBB\b|links[- ]?schenkelblock|v[aä]nstersidigt sk[aä]nkelblock",
+    "right bundle branch block": r"right bundle[- ]branch block\w*|\b[CI]?RBBB\b|rechts[- ]?schenkelblock|h[oö]gersidigt sk[aä]nkelblock",
     "fascicular block": (
         r"left (anterior|posterior) (fascicular|hemi)[- ]?\w*|hemiblock|\bL[AP]FB\b|link(santeriorer|sposteriorer)\w*|"
-        r"[uü]berdrehter linkstyp|bifascicular block\w*"
+        r"(ü|ue?)berdrehter linkstyp|bifas[cz]i[ck]ul\w* block\w*"
     ),
     "intraventricular conduction disturbance": (
-        r"intra-?ventricular conduction (dis\w+|del\w+|def\w+|bl\w+)|\bIVCD\b|intraventrikul[aä]r\w* (block|leitung)\w*"
+        r"intra-?ventricular (conduction )?(dis\w+|del\w+|def\w+|bl\w+)|\bIVCD\b|intraventrikul[aä]r\w* (block|leitung)\w*"
     ),
     "pre-excitation": r"wolff|\bWPW\b|pre-?excitation|delta[- ]waves?|pr[aä]exzitation",
     "left ventricular hypertrophy": (
@@ -39,8 +39,8 @@ _PATTERNS = {
     ),
     "right ventricular hypertrophy": r"right ventricular (hypertrophy|enlargement|strain)|\bRVH\b|rechtshypertrophie|rechtsbelastung",
     "septal hypertrophy": r"septal hypertrophy",
-    "atrial enlargement": r"(atrial|biatrial) (enlargement|abnormality|overload|hypertrophy)|p[- ](mitrale|pulmonale|sinistr\w+|dextr\w+)",
-    "myocardial infarction": r"infarct\w*|infarkt\w*|\b(N?ST-?E)?MI\b|myokardskada",
+    "atrial enlargement": r"(atrial|biatrial) (enlargement|abnormality|overload|hypertrophy)|p[- ](mitrale|pulmonale|sinistr\w+|dextr\w+)|vorhofs?(ü|ue)berlastung",
+    "myocardial infarction": r"infarct\w*|infarkt\w*|\b(N?ST-?E)?MI\b|myokard(skada|schaden)",
     "ischaemia": r"ischa?emi\w*|isch[aä]mi\w*|subendocardial injury|injury (current|pattern)",
     "pericarditis": r"pericarditis|perikarditis",
     "long QT": r"(long|prolonged) (QT|QTc)\b( interval| syndrome)?|qt[- ]?(verl[aä]ngerung|zeit verl)\w*",
@@ -72,32 +72,38 @@ _TERRITORIES = {
     "lateral": r"later(al|o)",
     "posterior": r"poster(ior|o)",
 }
-# A negation before a term holds until its clause ends; what follows "but" is a clause of its own.
+# A negation before a term holds until its clause ends (what follows "but" is a clause of its own) or its reach does:
+# German reports come without punctuation, and "keine p-welle erkannt" says nothing about the block that follows.
 _CLAUSE_END = re.compile(r"[.;:\n]|\bbut\b|\bhowever\b|\balthough\b", re.IGNORECASE)
-_NEGATION = re.compile(
-    r"\b(no|not|without|absen\w+|neither|nor|exclud\w+|rul\w+ out|unlikely|rather than|instead of|against|lack\w*|free of|"
-    r"cannot|do(es)? not|kein\w*|ohne|nicht)\b",
+_ENGLISH_NEGATION = re.compile(
+    r"no|not|without|absen\w+|neither|nor|exclud\w+|ruled|unlikely|rather|instead|against|lack\w*|cannot",
     re.IGNORECASE,
 )
+_GERMAN_NEGATION = re.compile(r"kein\w*|ohne|nicht", re.IGNORECASE)
+_ENGLISH_REACH, _GERMAN_REACH = 10, 2  # words
 _NEGATION_AFTER = re.compile(
     r"\s*(pattern |criteria )?(is|are|was|were|can be|seems?)?\s*(absent|excluded|ruled out|unlikely|not (seen|present|met|evident|suggested|fulfilled))",
     re.IGNORECASE,
 )
 
 
-def diagnoses_in(text: str, negated_too: bool = False) -> set[str]:
+def diagnoses_in(text: str) -> set[str]:
     """The diagnoses that a text asserts; what it excludes ("no evidence of ...") is none."""
     flat = re.sub(r"\s+", " ", text.replace("Ö", "ö").replace("Ä", "ä").replace("Ü", "ü"))
     return {
         name
         for name, pattern in DIAGNOSES.items()
-        if any(negated_too or not _negated(flat, match) for match in pattern.finditer(flat))
+        if any(not _negated(flat, match) for match in pattern.finditer(flat))
     }
 
 
 def _negated(text: str, match: re.Match) -> bool:
-    clause = _CLAUSE_END.split(text[: match.start()])[-1]
-    return bool(_NEGATION.search(clause)) or bool(_NEGATION_AFTER.match(text, match.end()))
+    words = re.findall(r"[\w-]+", _CLAUSE_END.split(text[: match.start()])[-1])
+    return (
+        any(map(_ENGLISH_NEGATION.fullmatch, words[-_ENGLISH_REACH:]))
+        or any(map(_GERMAN_NEGATION.fullmatch, words[-_GERMAN_REACH:]))
+        or bool(_NEGATION_AFTER.match(text, match.end()))
+    )
 
 
 def with_implied(diagnoses: set[str]) -> set[str]:

@@ -118,6 +118,13 @@ def test_what_is_settled_is_not_judged_by_measurements(infarction):
         ("complete heart block", {"AV block"}),
         ("ventricular tachycardia", {"ventricular tachycardia"}),
         ("supraventricular tachycardia", {"supraventricular tachycardia"}),
+        (
+            "keine p-welle erkannt ueberdrehter linkstyp rechtsschenkelblock",
+            {"fascicular block", "right bundle branch block"},
+        ),
+        ("kein infarkt, vollstÄndiger links schenkelblock", {"left bundle branch block"}),
+        ("ventrikulÄr(a) extrasystoli(er) fÖrmaksflimmer", {"premature ventricular complexes", "atrial fibrillation"}),
+        ("No signs of hypertrophy, ischaemia, or prior myocardial infarction", set()),
         ("LAFB was ruled out. PVCs", {"premature ventricular complexes"}),
     ],
 )
