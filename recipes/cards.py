@@ -56,7 +56,7 @@ class ScoreTable:
     rows: list[ScoreRow]
     note: str = ""
     command: str = ""
-    baselines: tuple[str, ...] = ("blind",)
+    baselines: tuple[str, ...] = ("blind", "zeroed")
 
     def eval_results(self) -> list[EvalResult]:
         """The model's values for the card's metadata; the Hub shows them beside the card."""
@@ -127,7 +127,8 @@ def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
         [*modalities, "blind"],
         rows,
         note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
-        "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'. A row that is not "
+        "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
+        "writes when its signal is a flat line. A row that is not "
         "clearly better than blind is a thing that the model does not see.",
         command="python -m recipes.evaluate_ptbxl --ptbxl PTBXL --output scores.json",
     )

@@ -101,7 +101,13 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
             "stated": float(both.sum() / max((~np.isnan(expected)).sum(), 1)),
             "within tolerance": float((error <= TOLERANCES[name]).mean()) if len(error) else None,
             "tolerance": TOLERANCES[name],
+            "count": len(error),
         }
+    stated = [row for row in (scores[name] for name in NUMBERS) if row["count"]]
+    scores["stated numbers within tolerance"] = {
+        "score": sum(row["within tolerance"] * row["count"] for row in stated)
+        / max(sum(r["count"] for r in stated), 1)
+    }
     rhythms = [rhythm(text) for text in references]
     common = Counter(rhythms).most_common(1)[0][1]
     known = [(rhythm(a), r) for a, r in zip(answers, rhythms, strict=True) if r]

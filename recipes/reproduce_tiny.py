@@ -21,6 +21,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     trained, scores = f"{output}/tiny_sft", f"{output}/scores.json"
     cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
     cached += ["--states", f"{output}/tiny_states", "--output_dir", trained]
+    finished = ["--data", data, "--output", f"{output}/gem-ecg-tiny"]
     return [
         (
             output / "ecg_tower" / "pretraining.json",
@@ -43,8 +44,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
         (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
         (
             output / "gem-ecg-tiny" / "README.md",
-            [tiny, "finish", "--trained", trained, "--scores", scores, *towers, "--data", data]
-            + ["--output", f"{output}/gem-ecg-tiny"],
+            [tiny, "finish", "--trained", trained, "--scores", scores, *towers, *finished],
         ),
     ]
 

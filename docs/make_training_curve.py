@@ -1,0 +1,50 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Draws docs/training_tiny.png, how the embedded model was trained: python -m docs.make_training_curve --outputs outputs"""
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def smoothed(values: list[float], window: int = 15) -> np.ndarray:
+    """Mean over the last `window` values, fewer at the start."""
+    sums = np.cumsum(np.insert(np.asarray(values, dtype=float), 0, 0.0))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"))
+    folder = parser.parse_args().outputs
+    tower = json.loads((folder / "ecg_tower" / "pretraining.json").read_text())["log"]
+    language = json.loads((folder / "tiny_sft" / "training_log.json").read_text())
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    epochs = [row for row in tower if "eval_auc_superclasses" in row]
+    left.plot(
+        [row["epoch"] for row in epochs], [float(row["eval_auc_superclasses"]) for row in epochs], color="#1f5f8b"
+    )
+    left.set(title="Signal tower: superclasses on fold 9", xlabel="epoch", ylabel="macro AUC")
+    steps = [row for row in language if "loss" in row]
+    loss = [float(row["loss"]) for row in steps]
+    right.plot([row["step"] for row in steps], loss, color="#1f5f8b", alpha=0.25)
+    right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
+    right.set(
+        title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"
+    )
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(Path(__file__).parent / "training_tiny.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What the embedded model learns from and how it is scored."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoProcessor
+
+import modeling_gem
+from modeling_gem import GemForConditionalGeneration
+from processing.ecg_features import extract_features
+from processing.ecg_simulator import simulate_ecg
+from recipes.evaluate_ptbxl import class_log_odds, likelihood_auc, score, superclasses
+from recipes.grounded_answer import CLASS_NAMES, grounded_answer
+from recipes.pretrain_towers import DISTANCE_SCALE_S, RR_MEAN_S, RR_SD_S, beat_targets, shift_beat_targets
+
+
+@pytest.fixture(scope="module")
+def features():
+    return extract_features(simulate_ecg(heart_rate=60, seed=3).record)
+
+
+def test_beat_targets_are_distances_to_the_nearest_waves(features):
+    targets = beat_targets(features)
+    onsets = features.beat_waves["QRS"][:, 0]
+    for token in (10, 47, 83):
+        centre = (token + 0.5) * 0.1
+        nearest = onsets[np.abs(onsets - centre).argmin()] - centre
+        assert targets[token, 1] == pytest.approx(nearest / DISTANCE_SCALE_S, abs=1e-4)
+    assert np.nanmedian(targets[:, -1]) * RR_SD_S + RR_MEAN_S == pytest.approx(1.0, abs=0.05)
+
+
+def test_beat_targets_turn_with_the_signal(features):
+    targets = torch.from_numpy(beat_targets(features))[None]
+    turned = shift_beat_targets(targets, torch.tensor([1025]), 5000)
+    # 1025 samples are 20 tokens and half a token (50 ms).
+    expected = targets[0, 30, 1] - 0.05 / DISTANCE_SCALE_S
+    torch.testing.assert_close(turned[0, 10, 1], expected)
+    assert torch.equal(turned[0, 10, -1], targets[0, 30, -1])
+
+
+def test_answers_state_every_superclass(features):
+    text = grounded_answer(features, {"IMI": 100.0, "LVH": 0.0, "SR": 0.0}).full_text()
+    assert superclasses(text) == {"MI"}
+    assert all(f" {name}: " in text for name in CLASS_NAMES.values())
+
+
+def test_perfect_and_wrong_answers_are_told_apart(features):
+    codes: tuple[dict[str, float], ...] = ({"NORM": 100}, {"IMI": 100, "LAFB": 100}, {"NDT": 100, "LVH": 100})
+    references = [grounded_answer(features, c).full_text() for c in codes]
+    perfect = score(references, references)
+    assert perfect["superclass macro F1"]["score"] == perfect["superclass hard-label macro AUC"]["score"] == 1
+    assert perfect["heart rate (bpm)"]["MAE"] == 0 and perfect["stated numbers within tolerance"]["score"] == 1
+    wrong = score([text.replace(" bpm", "0 bpm") for text in references[::-1]], references)
+    assert wrong["superclass macro F1"]["score"] < 0.5
+    assert wrong["heart rate (bpm)"]["MAE"] > 100 and wrong["stated numbers within tolerance"]["score"] < 1
+
+
+def test_likelihoods_of_the_embedded_model_are_read_where_it_says_yes_or_no(features):
+    source = modeling_gem.default_checkpoint()
+    processor = AutoProcessor.from_pretrained(source)
+    model = GemForConditionalGeneration.from_pretrained(source, dtype=torch.float32).eval()
+    answer = grounded_answer(features, {"NORM": 100.0}).full_text()
+    records = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (60, 90)]
+    chats = [processor.build_conversation(record, modality="signal") for record in records]
+    odds = class_log_odds(model, processor, chats, [answer, "No such line."])
+    assert odds.shape == (2, 5) and np.isfinite(odds[0]).all() and np.isnan(odds[1]).all()
+
+    # One by one, by hand: the token after the name.
+    prompt = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+    inputs = processor.apply_chat_template(
+        prompt, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+    )
+    with torch.inference_mode():
+        logits = model(**inputs).logits[0]
+    tokens = processor.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
+    colon = max(i for i, token in enumerate(tokens) if token == "ĠHypertrophy") + 1
+    yes, no = processor.tokenizer.convert_tokens_to_ids(["Ġyes", "Ġno"])
+    assert tokens[colon] == ":" and odds[0, -1] == pytest.approx(
+        float(logits[colon, yes] - logits[colon, no]), abs=1e-3
+    )
+
+
+def test_undecided_answers_have_no_say_in_the_auc(features):
+    references = [grounded_answer(features, {code: 100.0}).full_text() for code in ("NORM", "IMI", "NDT")]
+    odds = np.full((3, 5), np.nan)
+    odds[:, 0] = (2, -1, -3)
+    auc = likelihood_auc(odds, references)
+    assert auc["NORM"] == 1 and auc["MI"] == 0.5 and np.isnan(auc["HYP"])
+
+
+def test_reproduction_names_every_step_that_is_left(tmp_path):
+    (tmp_path / "ecg_tower").mkdir()
+    (tmp_path / "ecg_tower" / "pretraining.json").write_text("{}")
+    result = subprocess.run(
+        [sys.executable, "-m", "recipes.reproduce_tiny", "--ptbxl", "PTBXL", "--output", str(tmp_path), "--dry-run"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("done: ") and len(lines) == 8
+    assert "--tower vision" in lines[1] and "recipes.sft_cached" in result.stdout
