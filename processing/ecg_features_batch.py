@@ -1,21 +1,27 @@
 """Features of many ECGs: folders, lists or `datasets`, in several processes, resumable; failures are reported."""
 
+import io
 import json
+import multiprocessing.connection
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .ecg_features import EcgFeatures, extract_features
 from .errors_gem import EcgFormatError, GemError
 
 CHUNK = 16  # records per task: starting a task costs about as much as a tenth of a record
+AHEAD = 4  # chunks per process under way, so that no data set is held in memory
 Progress = Callable[[int, int | None], None]
-Result = tuple[str, dict[str, Any] | None, str | None]
+Line = dict[str, Any]  # {"id", "features"} or {"id", "error"}
+Item = tuple[str, Any]
 
 
 @dataclass
@@ -26,6 +32,16 @@ class FeatureBatchReport:
     resumed: int = 0
     without_beats: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+
+    def count(self, line: Line, resumed: bool = False) -> None:
+        if "features" not in line:
+            self.failed[line["id"]] = line.get("error", "unknown error")
+            return
+        self.done += not resumed
+        self.resumed += resumed
+        note = line["features"]["record"]["note"]
+        if note:
+            self.without_beats[line["id"]] = note
 
     def __str__(self) -> str:
         return (
@@ -44,10 +60,12 @@ def extract_features_batch(
     progress: Progress | None = None,
     load_kwargs: Mapping[str, Any] | None = None,
 ) -> FeatureBatchReport:
-    """Measures many ECGs into a JSON Lines file, one `{"id", "features" | "error"}` per record in order of arrival.
+    """Measures many ECGs into a JSON Lines file, one `{"id", "features" | "error"}` per record in the source's order.
 
-    Lines are written as they come, to `output` with `.part` added, which becomes `output` at the end; a run that was
-    stopped goes on there. Failures are tried again by the next run.
+    Lines are written as they come, to `output` with `.part` added, which becomes `output` at the end. A run that was
+    stopped, even killed, goes on behind its last whole line, and the file is the same to the byte. A run over a
+    finished `output` measures only what is new, what failed, and what has other definitions (`compat`); features of
+    records that are not in `source` stay, behind the others.
 
     Args:
         source: a folder, or an iterable (also a `datasets` split) of anything that `load_ecg` reads: paths, rows,
@@ -64,22 +82,25 @@ def extract_features_batch(
     """
     output = Path(output)
     part = output.with_name(output.name + ".part")
-    report = FeatureBatchReport()
-    known = _recover(output, part) if resume else set()
-    if not resume:
-        part.unlink(missing_ok=True)
     output.parent.mkdir(parents=True, exist_ok=True)
+    report = FeatureBatchReport()
     items, total = _items(source)
-    todo = _unmeasured(items, known, report)
-    options = (compat, dict(load_kwargs or {}))
-    with part.open("a", encoding="utf-8") as file:
-        for record_id, features, error in _results(todo, options, workers):
-            line = {"id": record_id, "features": features} if error is None else {"id": record_id, "error": error}
-            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    written = _resume_part(part, compat, report) if resume else _start_anew(part)
+    earlier = _whole_lines(output, compat) if resume and output.exists() else {}
+    todo = ((name, None if name in earlier else item) for name, item in _distinct(items) if name not in written)
+    with part.open("ab") as file, output.open("rb") if earlier else io.BytesIO() as old:
+        for line in _lines_in_order(todo, (compat, dict(load_kwargs or {})), workers):
+            if line["id"] in earlier:
+                _copy_line(old, earlier.pop(line["id"]), file)
+                report.resumed += 1
+            else:
+                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+                report.count(line)
             file.flush()
-            _count(report, record_id, features, error)
             if progress is not None:
                 progress(report.done + report.resumed + len(report.failed), total)
+        for place in [place for record_id, place in earlier.items() if record_id not in written]:
+            _copy_line(old, place, file)
     os.replace(part, output)
     return report
 
@@ -95,16 +116,6 @@ def read_features(path: str | os.PathLike) -> Iterator[tuple[str, EcgFeatures]]:
             yield record_id, EcgFeatures.from_dict(line["features"])
 
 
-def _count(report: FeatureBatchReport, record_id: str, features: dict[str, Any] | None, error: str | None) -> None:
-    if features is None:
-        report.failed[record_id] = error or "unknown error"
-        return
-    report.done += 1
-    note = features["record"]["note"]
-    if note:
-        report.without_beats[record_id] = note
-
-
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
@@ -117,25 +128,54 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 ) from error
 
 
-def _recover(output: Path, part: Path) -> set[str]:
-    """Ids already measured; their lines, and nothing else, are left in `part`. A line cut off by a stop goes."""
-    kept: dict[str, str] = {}
-    for path in (output, part):
-        if not path.exists():
-            continue
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(line, dict) and "features" in line and "id" in line:
-                kept[line["id"]] = text
-    fresh = part.with_name(part.name + ".tmp")
-    if kept or part.exists():
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text("".join(f"{text}\n" for text in kept.values()), encoding="utf-8")
-        os.replace(fresh, part)
-    return set(kept)
+def _start_anew(part: Path) -> set[str]:
+    part.unlink(missing_ok=True)
+    return set()
+
+
+def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> set[str]:
+    """Ids whose lines a stopped run left in `part`; from the first line on that is cut off or foreign, the rest goes."""
+    written: set[str] = set()
+    if not part.exists():
+        return written
+    with part.open("r+b") as file:
+        whole = 0
+        for text in file:
+            line = _parsed(text, compat)
+            if line is None:
+                break
+            written.add(line["id"])
+            report.count(line, resumed=True)
+            whole += len(text)
+        file.truncate(whole)
+    return written
+
+
+def _whole_lines(output: Path, compat: str | None) -> dict[str, int]:
+    """Where in a finished file every record's features stand, id -> byte."""
+    places, position = {}, 0
+    with output.open("rb") as file:
+        for text in file:
+            line = _parsed(text, compat)
+            if line is not None and "features" in line:
+                places[line["id"]] = position
+            position += len(text)
+    return places
+
+
+def _copy_line(source: BinaryIO, place: int, target: BinaryIO) -> None:
+    source.seek(place)
+    target.write(source.readline())
+
+
+def _parsed(text: bytes, compat: str | None) -> Line | None:
+    """A whole line of this kind of run, else `None`."""
+    try:
+        line = json.loads(text)
+        whole = text.endswith(b"\n") and ("error" in line or line["features"]["record"]["compat"] == compat)
+        return line if whole and isinstance(line["id"], str) else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _items(source: Any) -> tuple[Iterator[tuple[str, Any]], int | None]:
@@ -160,87 +200,97 @@ def _identity(item: Any, number: int) -> str:
     return str(number if named is None else named)
 
 
-def _unmeasured(
-    items: Iterable[tuple[str, Any]], known: set[str], report: FeatureBatchReport
-) -> Iterator[tuple[str, Any]]:
+def _distinct(items: Iterable[Item]) -> Iterator[Item]:
     seen: set[str] = set()
     for record_id, item in items:
         if record_id in seen:
             raise EcgFormatError(f"record {record_id!r} stands twice in the source; give every record its own id.")
         seen.add(record_id)
-        if record_id in known:
-            report.resumed += 1
-        else:
-            yield record_id, item
+        yield record_id, item
 
 
-def _measure_chunk(chunk: list[tuple[str, Any]], options: tuple[str | None, dict[str, Any]]) -> list[Result]:
+def _measure_chunk(chunk: Iterable[Item], options: tuple[str | None, dict[str, Any]]) -> list[Line]:
     return [_measure(record_id, item, options) for record_id, item in chunk]
 
 
-def _measure(record_id: str, item: Any, options: tuple[str | None, dict[str, Any]]) -> Result:
+def _measure(record_id: str, item: Any, options: tuple[str | None, dict[str, Any]]) -> Line:
+    """The line of one record; without features or error where there is nothing to measure (`item` is `None`)."""
     from .ecg_readers import load_ecg
 
     compat, load_kwargs = options
+    if item is None:
+        return {"id": record_id}
     try:
         record = load_ecg(item, **load_kwargs)
-        return record_id, extract_features(record, compat=compat).to_dict(full=True), None
+        return {"id": record_id, "features": extract_features(record, compat=compat).to_dict(full=True)}
     except GemError as error:
-        return record_id, None, str(error)
+        return {"id": record_id, "error": str(error)}
     except Exception as error:
         # One broken record must not end a batch of a million; what happened is in the report.
-        return record_id, None, f"{type(error).__name__}: {error}"
+        return {"id": record_id, "error": f"{type(error).__name__}: {error}"}
 
 
-def _results(
-    todo: Iterator[tuple[str, Any]], options: tuple[str | None, dict[str, Any]], workers: int | None
-) -> Iterator[Result]:
+def _lines_in_order(
+    todo: Iterator[Item], options: tuple[str | None, dict[str, Any]], workers: int | None
+) -> Iterator[Line]:
     count = os.cpu_count() or 1 if workers is None else workers
     if count < 1:
         for record_id, item in todo:
             yield _measure(record_id, item, options)
         return
-    chunks = iter(lambda: list(islice(todo, CHUNK)), [])
-    while True:
-        try:
-            yield from _pooled(chunks, options, count)
-            return
-        except _PoolDied as death:
-            for record_id, _ in death.lost:
-                yield record_id, None, "the process that measured this record died (out of memory?)"
-
-
-class _PoolDied(Exception):
-    def __init__(self, lost: list[tuple[str, Any]]) -> None:
-        self.lost = lost
-
-
-def _pooled(chunks: Iterator[list], options: tuple[str | None, dict[str, Any]], count: int) -> Iterator[Result]:
-    """Results of a pool with at most two chunks per process under way, so that no data set is held in memory."""
-    with ProcessPoolExecutor(count, initializer=_single_threaded) as pool:
-        pending: dict[Future, list] = {}
-
-        def submit(number: int) -> None:
-            for chunk in islice(chunks, number):
-                pending[pool.submit(_measure_chunk, chunk, options)] = chunk
-
-        submit(2 * count)
-        while pending:
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
+    chunks = _chunks(todo)
+    pending: deque[tuple[list[Item], Future]] = deque()
+    pool = _pool(count)
+    try:
+        while True:
+            for chunk in islice(chunks, AHEAD * count - len(pending)):
                 try:
-                    results = future.result()
-                except BrokenProcessPool as error:
-                    raise _PoolDied([item for chunk in pending.values() for item in chunk]) from error
-                del pending[future]
-                yield from results
-            submit(len(finished))
+                    future = pool.submit(_measure_chunk, chunk, options)
+                except BrokenProcessPool:
+                    pool = _pool(count)
+                    future = pool.submit(_measure_chunk, chunk, options)
+                pending.append((chunk, future))
+            if not pending:
+                return
+            chunk, future = pending.popleft()
+            try:
+                yield from future.result()
+            except BrokenProcessPool:
+                yield from (_measure_alone(item, options) for item in chunk)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _single_threaded() -> None:
-    """One thread per process: the processes already take all cores."""
+def _chunks(todo: Iterator[Item]) -> Iterator[list[Item]]:
+    while chunk := list(islice(todo, CHUNK)):
+        yield chunk
+
+
+def _measure_alone(item: Item, options: tuple[str | None, dict[str, Any]]) -> Line:
+    """A record of a chunk whose process died, in a process of its own: only the one that kills it is lost."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_measure_chunk, [item], options).result()[0]
+        except BrokenProcessPool:
+            return {"id": item[0], "error": "the process that measured this record died (out of memory?)"}
+
+
+def _pool(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    """One thread per process, as the processes already take all cores; and none of them outlives a killed parent."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 __all__ = ["FeatureBatchReport", "extract_features_batch", "read_features"]

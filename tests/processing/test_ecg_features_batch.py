@@ -1,8 +1,15 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch, read_features
 from processing.ecg_simulator import simulate_ecg
 from processing.errors_gem import EcgFormatError
@@ -40,7 +47,7 @@ def test_every_record_gets_a_line_and_a_broken_one_its_reason(rows, tmp_path, wo
     assert "(3, 4, 5)" in report.failed["broken"]
     assert seen[-1] == (7, 7) and str(report).startswith("6 measured")
     lines = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
-    assert {line["id"] for line in lines} == {row["id"] for row in rows} | {"broken", "flat"}
+    assert [line["id"] for line in lines] == [row["id"] for row in rows] + ["broken", "flat"], "in the source's order"
     features = dict(read_features(tmp_path / "f.jsonl"))
     assert len(features["ecg3"].beat_times) >= 3 and not (tmp_path / "f.jsonl.part").exists()
 
@@ -91,3 +98,69 @@ def test_doubled_ids_and_absent_folders_are_refused(rows, tmp_path):
     (tmp_path / "bad.jsonl").write_text("nonsense\n")
     with pytest.raises(EcgFormatError, match="line 1"):
         list(read_features(tmp_path / "bad.jsonl"))
+
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCH = "from processing.ecg_features_batch import extract_features_batch as f; f({}, {}, workers=2)"
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
+    folder = tmp_path / "ecgs"
+    folder.mkdir()
+    records = [simulate_ecg(seed=seed, duration=4).record for seed in range(3)]
+    for i in range(90):
+        record = records[i % 3]
+        np.savez(folder / f"{i:03d}.npz", signal=record.signal, sampling_rate=500, leads=record.leads)
+    (folder / "045.npz").write_bytes(b"no numbers")
+    whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
+    assert list(extract_features_batch(folder, whole, workers=2).failed) == ["045.npz"]
+    part = tmp_path / "killed.jsonl.part"
+    run = subprocess.Popen([sys.executable, "-c", BATCH.format(repr(str(folder)), repr(str(killed)))], cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not (part.exists() and part.stat().st_size > 50_000) and time.monotonic() < deadline and run.poll() is None:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert part.exists() and not killed.exists()
+    with part.open("ab") as file:
+        file.write(b'{"id": "cut off')
+    report = extract_features_batch(folder, killed, workers=2)
+    assert report.resumed > 0 and report.done + report.resumed == 89 and list(report.failed) == ["045.npz"]
+    assert killed.read_bytes() == whole.read_bytes()
+
+
+def test_what_failed_is_tried_again_and_what_is_elsewhere_stays(rows, tmp_path):
+    output = tmp_path / "f.jsonl"
+    broken = rows[1] | {"signal": np.zeros((3, 4, 5))}
+    extract_features_batch([rows[0], broken, rows[2]], output, workers=0)
+    report = extract_features_batch(rows[1:2], output, workers=0)
+    assert (report.done, report.resumed, report.failed) == (1, 0, {})
+    assert [name for name, _ in read_features(output)] == ["ecg1", "ecg0", "ecg2"]
+    theirs = extract_features_batch(rows[:3], output, workers=0, compat="featuredb")
+    assert theirs.done == 3, "other definitions are no resumption"
+    assert all(features.compat == "featuredb" for _, features in read_features(output))
+
+
+class Deadly:
+    """Kills the process that unpickles it."""
+
+    record_id = "deadly"
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_record_that_kills_its_process_is_lost_alone(rows, tmp_path):
+    report = extract_features_batch([*rows[:2], Deadly(), *rows[2:]], tmp_path / "f.jsonl", workers=1)
+    assert report.done == 5 and list(report.failed) == ["deadly"] and "died" in report.failed["deadly"]
+
+
+def test_a_split_of_datasets_is_measured(rows, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    split = datasets.Dataset.from_list([row | {"signal": row["signal"].tolist()} for row in rows])
+    report = extract_features_batch(split, tmp_path / "f.jsonl", workers=1)
+    assert report.done == 5 and not report.failed
+    measured = dict(read_features(tmp_path / "f.jsonl"))
+    direct = extract_features(simulate_ecg(seed=3, duration=4).record)
+    assert measured["ecg3"].heart_rate == pytest.approx(direct.heart_rate, abs=0.2)
+    assert measured["ecg3"].leads == direct.leads
