@@ -179,9 +179,7 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
             for claim in _claims_of(_replaced(item, kind), clause, text, inherited)
         ]
     groups = [clause[place].value for place in item.groups]
-    if (not groups and inherited is not None and item.kind in LEAD_FINDINGS + ("st_level",)) or (
-        not groups and item.is_number and inherited is not None
-    ):
+    if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]
     if item.kind == "r_transition" or (item.kind == "r_progression" and item.value is None):
         return []

@@ -41,10 +41,11 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
         )
     if math.isfinite(features.qrs_axis):
         found.append(SalientFinding("QRS axis", ("qrs_axis", "lafb", "lpfb")))
-    return found + _abnormal(features) + _by_wall(features)
+    return found + abnormal_findings(features) + by_wall(features)
 
 
-def _abnormal(features: EcgFeatures) -> list[SalientFinding]:
+def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
+    """What is clearly abnormal in the record as a whole."""
     found = []
     if features.p_present and features.pr_interval > PR_MS[1] + 10:
         found.append(SalientFinding("prolonged PR", ("pr_interval", "av_block"), values=("prolonged",)))
@@ -67,14 +68,15 @@ def _abnormal(features: EcgFeatures) -> list[SalientFinding]:
     return found
 
 
-def _by_wall(features: EcgFeatures) -> list[SalientFinding]:
+def by_wall(features: EcgFeatures, st_factor: float = 1.0) -> list[SalientFinding]:
+    """ST, T and Q findings that two leads of a wall share; `st_factor` raises the limits of ST."""
     st = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
     raised = [
         lead
         for lead, level in st.items()
-        if level >= (0.2 if lead in ("V2", "V3") else ST_MV) + 0.02 and lead != "aVR"
+        if level >= st_factor * (0.2 if lead in ("V2", "V3") else ST_MV) + 0.02 and lead != "aVR"
     ]
-    lowered = [lead for lead, level in st.items() if level <= -ST_MV - 0.02 and lead != "aVR"]
+    lowered = [lead for lead, level in st.items() if level <= -st_factor * ST_MV - 0.02 and lead != "aVR"]
     inverted = [lead for lead in features.t_inversion if lead not in ("aVR", "V1")]
     found = []
     for name, kinds, leads in (
@@ -90,4 +92,4 @@ def _by_wall(features: EcgFeatures) -> list[SalientFinding]:
     return found
 
 
-__all__ = ["SalientFinding", "salient_findings"]
+__all__ = ["SalientFinding", "abnormal_findings", "by_wall", "salient_findings"]
