@@ -73,7 +73,7 @@ def highlight(page: EcgPage, spans: Iterable[Span | Sequence]) -> EcgPage:
                 stacklevel=2,
             )
         for panel in shown:
-            box = _band(page, panel, span)
+            box = span_box(page, panel, span)
             _tint(pixels, box, color, max(round(EDGE_MM * page.px_per_mm), 1))
             bands.append((box, span, color))
     marks = _write_tags(page, pixels, bands)
@@ -97,7 +97,7 @@ def _colors(spans: Sequence[Span]) -> list[Color]:
     return colors
 
 
-def _band(page: EcgPage, panel: Panel, span: Span) -> Box:
+def span_box(page: EcgPage, panel: Panel, span: Span) -> Box:
     """(left, top, right, bottom) px around the trace of a span, clipped to the picture."""
     start, end = max(span.start, panel.start), min(span.end, panel.stop)
     rate = page.record.sampling_rate
@@ -188,4 +188,4 @@ def _free_place(page: EcgPage, band: Box, text: str, size: float, ink: np.ndarra
     return x, y, min(x + box_width, width), min(y + box_height, height)
 
 
-__all__ = ["HIGHLIGHT_COLORS", "Span", "highlight"]
+__all__ = ["HIGHLIGHT_COLORS", "Span", "highlight", "span_box"]

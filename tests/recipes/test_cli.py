@@ -144,3 +144,18 @@ def test_default_checkpoint_is_small_safe_and_carded():
     weights = list(folder.glob("*.safetensors"))
     assert 0 < sum(path.stat().st_size for path in weights) <= 40e6
     assert not list(folder.glob("*.bin")) and (folder / "README.md").is_file()
+
+
+def test_interpret_writes_the_evidence(tmp_path):
+    target = tmp_path / "evidence.html"
+    result = invoke("interpret", SAMPLES / "normal.hea", "--modality", "signal", "--evidence", target, "--json")
+    assert result.exit_code == 0, result.output
+    grounding = json.loads(result.stdout)["grounding"]
+    assert grounding["claims"] == len(grounding["checked"]) > 3
+    assert f'id="claim-{grounding["claims"]}"' in target.read_text()
+
+
+@pytest.mark.parametrize("arguments", [("out.pdf",), ("out.png", "--modality", "image")])
+def test_evidence_that_cannot_be_is_refused_before_the_model_is_loaded(arguments, tmp_path):
+    result = invoke("interpret", SAMPLES / "normal.hea", "--evidence", tmp_path / arguments[0], *arguments[1:])
+    assert result.exit_code == 2 and "--evidence" in result.output

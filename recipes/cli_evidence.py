@@ -1,0 +1,58 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem interpret --evidence`: the model's claims checked against the waveform and shown on the page."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import typer
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+PAGES = (".html", ".htm")
+
+
+def check_target(target: Path, modality: str) -> None:
+    """Refuses what cannot end in evidence before the model is loaded.
+
+    Raises:
+        typer.BadParameter: an unknown suffix, or nothing measured to check against.
+    """
+    if target.suffix.lower() not in (*PICTURES, *PAGES):
+        raise typer.BadParameter(f"{target}: name a .png, .jpg or .html file", param_hint="--evidence")
+    if modality == "image":
+        raise typer.BadParameter(
+            "claims are checked against the signal; use --modality both or signal", param_hint="--evidence"
+        )
+
+
+def write_evidence(record: Any, text: str, target: Path) -> Any:
+    """Checks `text` against `record` and writes the evidence, atomically; returns the `GroundingReport`.
+
+    Raises:
+        typer.BadParameter: the model saw a picture alone.
+        GemError: the record cannot be drawn.
+    """
+    from processing.ecg_evidence import evidence_picture
+    from processing.ecg_evidence_html import evidence_html
+    from processing.ecg_features import extract_features
+    from processing.grounding_check import check_grounding
+
+    if record is None:
+        raise typer.BadParameter("a picture has no signal to check claims against", param_hint="--evidence")
+    features = extract_features(record)
+    report = check_grounding(text, features)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    if target.suffix.lower() in PAGES:
+        temporary.write_text(evidence_html(record, features, report), encoding="utf-8")
+    else:
+        evidence_picture(record, features, report).save(temporary, format=PICTURES[target.suffix.lower()])
+    os.replace(temporary, target)
+    return report
+
+
+def counts(report: Any) -> dict[str, int]:
+    """How many claims have each verdict, by its name for readers."""
+    from processing.ecg_evidence import VERDICT_LOOKS
+
+    return {look.word: report.count(verdict) for verdict, look in VERDICT_LOOKS.items()}
