@@ -1,0 +1,8 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What Hugging Face Spaces starts; on your own machine: `gem demo`."""
+
+import os
+
+from gem_space.interface import launch
+
+launch(os.environ.get("GEM_MODEL", ""), host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))

@@ -1,0 +1,168 @@
+"""The Space over HTTP, as browsers speak to it: samples, uploads, questions, evidence; hostile input; many users at once."""
+
+import concurrent.futures
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hub_cards.space.gem_space import interface, interpreter, session, uploads, views
+from processing.errors_gem import GemError
+
+gradio = pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
+from gradio_client import Client, handle_file  # noqa: E402
+
+SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
+SIGNAL = next(name for name, seen in session.MODALITIES.items() if seen == "signal")
+
+
+@pytest.fixture(scope="module")
+def gem():
+    return interpreter.Interpreter()
+
+
+@pytest.fixture(scope="module")
+def server(gem, tmp_path_factory):
+    """The app on a free port; its address and the folder of its uploads."""
+    folder = tmp_path_factory.mktemp("uploads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        patch.setattr(interpreter, "MAX_NEW_TOKENS", 48)
+        demo = interface.build_demo(gem)
+        _, url, _ = demo.launch(
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            max_file_size=uploads.MAX_UPLOAD_BYTES,
+            css=interface.CSS,
+        )
+        yield url, folder
+        demo.close()
+
+
+def client(server):
+    return Client(server[0], verbose=False)
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_sample_interpretation_evidence_and_follow_up(server):
+    user = client(server)
+    status, _, page, table, csv, chat, proof = user.predict("inferior_infarction", api_name="/open_sample")
+    assert "inferior_infarction" in status and "data:image/png" in page and not chat and not proof
+    assert len(table["data"]) == 12 and len(table["headers"]) == 15 and "data:text/csv" in csv
+    focused, _ = user.predict("V2", api_name="/focus")
+    assert "lead V2" in focused
+    chat, proof, status, _ = user.predict(SIGNAL, api_name="/interpret")
+    assert chat[-1]["role"] == "assistant" and "Rhythm" in str(chat[-1]["content"])
+    assert 'id="claim-1"' in proof and 'class="box c1' in proof and "supported" in proof
+    chat, *_ = user.predict("What is the <ecg> rate?", SIGNAL, api_name="/ask")
+    assert len(chat) == 4 and chat[-1]["role"] == "assistant" and chat[-1]["content"]
+    change, other, _ = user.predict("normal", api_name="/compare")
+    assert change["data"][0][0].startswith("Heart rate") and "data:image/png" in other
+
+
+def test_an_upload_is_read_and_gone_from_the_disk(server):
+    _, folder = server
+    user = client(server)
+    pair = [handle_file(SAMPLES / f"normal.{suffix}") for suffix in ("hea", "dat")]
+    status, _, page, *_ = user.predict(pair, api_name="/open_upload")
+    assert "normal" in status and "alert" not in status and "data:image/png" in page
+    assert not [path for path in files_in(folder) if path.stat().st_size]
+
+
+def npz_bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f8", "fortran_order": False, "shape": (12, 10_000_000_000)}
+        )
+        archive.writestr("signal.npy", header.getvalue() + bytes(10_000_000))
+    return buffer.getvalue()
+
+
+def png_bomb() -> bytes:
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("words.csv", b"<script>alert(1)</script>"),
+        ("bomb.npz", npz_bomb()),
+        ("bomb.png", png_bomb()),
+        ("noise.bin", bytes(range(256)) * 40),
+        ("empty.hea", b""),
+    ],
+)
+def test_bad_uploads_end_in_a_message_and_leave_nothing(server, tmp_path, name, content):
+    _, folder = server
+    (tmp_path / name).write_bytes(content)
+    user = client(server)
+    status, *_ = user.predict([handle_file(tmp_path / name)], api_name="/open_upload")
+    assert 'role="alert"' in status and Path(name).stem in status and "<script" not in status
+    assert not [path for path in files_in(folder) if path.stat().st_size]
+    status, *_ = user.predict("normal", api_name="/open_sample")
+    assert "alert" not in status
+
+
+def test_too_large_an_upload_is_refused_by_the_server(server, tmp_path):
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(uploads.MAX_UPLOAD_BYTES + 2**20)
+    with pytest.raises(Exception, match=r"(?i)large|413|size"):
+        client(server).predict([handle_file(large)], api_name="/open_upload")
+    assert client(server).predict("normal", api_name="/open_sample")
+
+
+def test_ten_users_at_once_each_see_their_own_ecg(server):
+    names = (uploads.sample_names() * 3)[:10]
+
+    def visit(name):
+        user = client(server)
+        status, *_ = user.predict(name, api_name="/open_sample")
+        chat, proof, *_ = user.predict(SIGNAL, api_name="/interpret")
+        return status, str(chat[-1]["content"]), re.sub(r"data:[^\"]*", "", proof)
+
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        seen = list(pool.map(visit, names))
+    for name, (status, answer, proof) in zip(names, seen, strict=True):
+        assert name in status and answer and "evidence" in proof
+        assert (answer, proof) == next(other[1:] for at, other in zip(names, seen, strict=True) if at == name)
+
+
+def test_questions_cannot_speak_the_prompts_own_language(gem):
+    tokens = gem.processor.all_special_multimodal_tokens
+    question = gem.plain("Look: " + "".join(tokens) + "".join(gem.processor.tokenizer.all_special_tokens))
+    assert not any(token in question for token in tokens)
+    with pytest.raises(GemError, match="characters"):
+        gem.plain("x" * 501)
+
+
+def test_user_text_is_shown_as_text():
+    shown = views.message("<img src=x onerror=alert(1)> ${alert(1)} {{value}}.csv")
+    assert "<img" not in shown and "${" not in shown and "{{" not in shown
+
+
+def test_publishing_sends_the_app_and_the_packages_that_it_needs(tmp_path):
+    from recipes.publish_plan import plan_space
+
+    plan = plan_space(Path(uploads.__file__).parents[1], tmp_path)
+    names = set(plan.files)
+    assert {"app.py", "requirements.txt", "gem_space/interface.py", "processing/ecg_readers.py"} <= names
+    assert "hub_cards/space/app.py" not in names
