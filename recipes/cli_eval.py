@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 app = typer.Typer(
@@ -168,6 +169,59 @@ def grounding(
     _finish(made, output)
 
 
+@app.command("review-export")
+def review_export(
+    data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for review.html, review.xlsx and key.json.")],
+    answers: Annotated[
+        list[str], typer.Option(help="NAME=FILE: answers of a system to be reviewed; repeatable, mixed and blinded.")
+    ],
+    files: FilesOption = None,
+    fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    limit: LimitOption = None,
+    seed: Annotated[int, typer.Option(help="Of the order of the cases.")] = 0,
+) -> None:
+    """Sheets for cardiologists: page, interpretation, two kinds of marks, seven scales. Send review.html or review.xlsx, keep key.json.
+
+    Example: gem eval review-export my_ptbxl -o outputs/review --answers gem=my_gem.jsonl --answers pulse=my_pulse.jsonl --limit 50
+    """
+    from recipes.evaluation_items import read_test_set
+    from recipes.review_sheet import export_review
+
+    systems = _pairs(answers, "--answers", "NAME=FILE")
+    items, problems = read_test_set(data, files=_files(files), fold=fold)
+    folder, left_out = export_review(items[:limit], systems, output, seed)
+    _name_problems(problems + left_out)
+    console.print(
+        f"-> {folder / 'review.html'}, {folder / 'review.xlsx'}; who wrote what: {folder / 'key.json'}",
+        highlight=False,
+    )
+
+
+@app.command("review-import")
+def review_import(
+    folder: Annotated[Path, typer.Argument(help="Folder that `gem eval review-export` wrote.")],
+    sheets: Annotated[list[Path], typer.Argument(help="Filled sheets: JSON saved by review.html, or XLSX.")],
+) -> None:
+    """Filled sheets back: scores by system, weighted kappa, marked passages, in review.json and review.md beside the key.
+
+    Example: gem eval review-import outputs/review my_review-ab.json my_review-cd.xlsx
+    """
+    import json
+
+    from recipes.answer_files import write_atomically
+    from recipes.review_import import import_reviews, review_json, review_markdown
+
+    reviews = import_reviews(folder, sheets)
+    write_atomically(folder / "review.json", json.dumps(review_json(reviews), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / "review.md", review_markdown(reviews))
+    console.print(review_markdown(reviews).partition("## Problems")[0], highlight=False, markup=False)
+    console.print(f"-> {folder / 'review.md'}", highlight=False)
+    if reviews.problems:
+        _name_problems(reviews.problems)
+        raise typer.Exit(1)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def ptbxl(context: typer.Context) -> None:
     """A model that answers in gem-ecg's form, on PTB-XL's validation fold; options are those of `python -m recipes.evaluate_ptbxl`.
@@ -190,10 +244,14 @@ def _model(model: str) -> str:
 
 
 def _files(files: list[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in files or ()]
-    if bad := [prefix for prefix, sign, _ in pairs if not sign]:
-        raise typer.BadParameter(f"{bad[0]!r} is no PREFIX=FOLDER", param_hint="--files")
-    return {prefix: folder for prefix, _, folder in pairs}
+    return _pairs(files or [], "--files", "PREFIX=FOLDER")
+
+
+def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if bad := [name for name, sign, value in pairs if not (sign and value)]:
+        raise typer.BadParameter(f"{bad[0]!r} is no {form}", param_hint=option)
+    return {name: value for name, _, value in pairs}
 
 
 def _answers(
@@ -255,13 +313,17 @@ def _finish(report: Any, output: Path) -> None:
         for row in table.rows:
             values = ", ".join(f"{column} {row.shown(column)}" for column in table.columns if row.shown(column))
             console.print(f"  {row.label}: {values}", highlight=False)
-    for problem in report.problems[:20]:
-        errors.print(f"[red]problem:[/red] {problem}", highlight=False)
-    if len(report.problems) > 20:
-        errors.print(f"[red]... and {len(report.problems) - 20} more, all of them in {path}[/red]", highlight=False)
+    _name_problems(report.problems)
     console.print(f"-> {path}", highlight=False)
     if report.problems:
         raise typer.Exit(1)
+
+
+def _name_problems(problems: list[str], shown: int = 20) -> None:
+    for problem in problems[:shown]:
+        errors.print(f"[red]problem:[/red] {escape(problem)}", highlight=False)
+    if len(problems) > shown:
+        errors.print(f"[red]... and {len(problems) - shown} more[/red]", highlight=False)
 
 
 __all__ = ["app"]
