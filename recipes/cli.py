@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from recipes import cli_build_dataset, cli_demo, cli_eval, cli_evidence, cli_merge, cli_publish, cli_train
+from recipes import cli_build_dataset, cli_check, cli_demo, cli_eval, cli_evidence, cli_merge, cli_publish, cli_train
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -384,6 +384,7 @@ app.command("build-dataset")(cli_build_dataset.build_dataset)
 app.command("train", context_settings=cli_train.SETTINGS)(cli_train.train)
 app.command("merge")(cli_merge.merge)
 app.command("demo")(cli_demo.demo)
+app.command("check")(cli_check.check)
 app.add_typer(cli_publish.app, name="publish")
 app.add_typer(cli_eval.app, name="eval")
 

@@ -1,0 +1,172 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""How right and how fast the grounding check is: `OMP_NUM_THREADS=1 python -m benchmarks.bench_grounding_check`.
+
+- sentences: statements about simulated ECGs, half of them false, templated, freely worded and in wordings that were held
+  back; each states what the simulator's exact truth makes true or clearly false. Precision: share of the decided verdicts
+  that are right (a claim the sentence does not make counts as wrong); recall: share of the stated claims found and judged.
+- falsified: texts of eight sentences with one planted error; how many errors are found, how many true claims are
+  called contradicted.
+- handwritten: tests/fixtures/grounding_sentences.json.
+- ptbxl: rule-written reports with cardiologists' diagnoses on real ECGs (needs PTB-XL).
+- speed: CPU milliseconds per text, features measured before.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.grounding_sentences import WORDINGS, Truth, falsified_texts, reading_offsets, statements, truths
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_simulator import simulate_ecg
+from processing.grounding_check import GroundingReport, check_grounding
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("GEM_SHARED", ROOT.parent / "shared"))
+SENTENCES = ROOT / "tests/fixtures/grounding_sentences.json"
+VERDICTS = {"+": "supported", "-": "contradicted", "?": "not_measurable"}
+PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed")
+
+
+class Score:
+    """Counts of right, wrong and missed verdicts."""
+
+    def __init__(self) -> None:
+        self.right = self.wrong = self.missed = 0
+        self.failures: list[str] = []
+
+    def add(self, text: str, report: GroundingReport, expected: Iterable[tuple[str, str | None]]) -> None:
+        """Holds a report against the expected (kinds joined by `|`, verdict or `None` for any)."""
+        expected = list(expected)
+        rest = [(checked.claim.kind, checked.verdict) for checked in report.claims]
+        missed = []
+        for kinds, verdict in expected:
+            match = next((got for got in rest if got[0] in kinds.split("|") and verdict in (None, got[1])), None)
+            if match is None:
+                missed.append((kinds, verdict))
+            else:
+                rest.remove(match)
+        # What a sentence says twice may be judged twice.
+        stated = {(kind, verdict) for kinds, verdict in expected for kind in kinds.split("|")}
+        wrong = [got for got in rest if got[1] != "not_measurable" and got not in stated]
+        self.right += len(expected) - len(missed)
+        self.wrong += len(wrong)
+        self.missed += len(missed)
+        if missed or wrong:
+            self.failures.append(f"{text!r}: missed {missed}, wrong {wrong}")
+
+    @property
+    def precision(self) -> float:
+        return self.right / max(self.right + self.wrong, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.right / max(self.right + self.missed, 1)
+
+    def __str__(self) -> str:
+        return f"precision {self.precision:.4f}, recall {self.recall:.4f} ({self.right} right, {self.wrong} wrong, {self.missed} missed)"
+
+
+def score_statements(truth_list: list[Truth], count: int, wording: str, seed: int) -> Score:
+    """Single statements, half of them false."""
+    score = Score()
+    for truth, statement in statements(truth_list, count, wording, seed):
+        verdict = "supported" if statement.true else "contradicted"
+        report = check_grounding(statement.text, truth.features)
+        score.add(statement.text, report, [(kind, verdict) for kind in statement.kinds])
+    return score
+
+
+def score_falsified(truth_list: list[Truth], count: int, wording: str, seed: int) -> tuple[Counter, Counter, int, int]:
+    """Planted and found errors by kind, false alarms, and decided claims outside the planted sentence."""
+    planted: Counter = Counter()
+    found: Counter = Counter()
+    alarms = decided = 0
+    for truth, text, error, start, end in falsified_texts(truth_list, count, wording, seed):
+        planted[error.plant] += 1
+        inside, outside = [], []
+        for checked in check_grounding(text, truth.features).claims:
+            (inside if checked.claim.start < end and checked.claim.end > start else outside).append(checked.verdict)
+        found[error.plant] += "contradicted" in inside
+        alarms += outside.count("contradicted")
+        decided += len(outside) - outside.count("not_measurable")
+    return planted, found, alarms, decided
+
+
+def score_handwritten(part: str) -> Score:
+    """`development` or `held_back` sentences of the fixture."""
+    fixture = json.loads(SENTENCES.read_text(encoding="utf-8"))
+    features: dict[str, EcgFeatures] = {
+        name: extract_features(simulate_ecg(**arguments).record) for name, arguments in fixture["ecgs"].items()
+    }
+    score = Score()
+    for ecg, text, expected in fixture[part]:
+        report = check_grounding(text, features[ecg])
+        score.add(text, report, [(kinds, VERDICTS.get(sign)) for kinds, sign in expected])
+    return score
+
+
+def ptbxl_reports(count: int) -> None:
+    from recipes.grounded_answer import grounded_answer
+    from recipes.ptbxl import read_ptbxl
+
+    verdicts: Counter = Counter()
+    kinds: Counter = Counter()
+    for item in itertools.islice(read_ptbxl(SHARED / "data/ptbxl", folds=(9,)), count):
+        features = extract_features(item.record)
+        for checked in check_grounding(grounded_answer(features, item.codes).full_text(), features).claims:
+            verdicts[checked.verdict] += 1
+            kinds[checked.claim.kind] += checked.verdict == "contradicted"
+    share = verdicts["contradicted"] / (verdicts["contradicted"] + verdicts["supported"])
+    print(f"PTB-XL fold 9, {count} reports: {dict(verdicts)}, contradicted {share:.4f} of the decided: {dict(+kinds)}")
+
+
+def speed(truth_list: list[Truth]) -> None:
+    for wording, sentences in (("templated", 8), ("free", 8), ("free", 30)):
+        texts = [(text, truth.features) for truth, text, *_ in falsified_texts(truth_list, 50, wording, 5, sentences)]
+        started = time.process_time()
+        for text, features in texts:
+            check_grounding(text, features)
+        spent = (time.process_time() - started) / len(texts)
+        length = sum(len(text) for text, _ in texts) / len(texts)
+        print(f"{wording}, {length:.0f} characters: {1000 * spent:.2f} CPU ms a text, {1000 * spent:.1f} s for 1,000")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--records", type=int, default=40, help="simulated ECGs (default: 40, twice the scenarios)")
+    parser.add_argument("--failures", type=int, default=0, help="how many failed sentences of each set to print")
+    options = parser.parse_args()
+    offsets = reading_offsets()
+    print("reading offsets, ms:", {name: round(value, 1) for name, value in offsets.items()})
+    truth_list = truths(options.records, offsets, first_seed=1000 * options.seed)
+    if "sentences" in options.parts:
+        for wording, count in zip(WORDINGS, (500, 200, 200), strict=True):
+            score = score_statements(truth_list, count, wording, options.seed)
+            print(f"{count} {wording} sentences: {score}", *score.failures[: options.failures], sep="\n  ")
+        bare = score_statements(truths(options.records, None, 1000 * options.seed), 500, "templated", options.seed)
+        print(f"500 templated sentences with the simulator's bare intervals: {bare}")
+    if "falsified" in options.parts:
+        for wording in WORDINGS:
+            planted, found, alarms, decided = score_falsified(truth_list, 200, wording, options.seed)
+            kinds = ", ".join(f"{kind} {found[kind]}/{planted[kind]}" for kind in planted)
+            print(f"falsified, {wording}: found {found.total() / planted.total():.4f} ({kinds}); ", end="")
+            print(f"false alarms {alarms} of {decided} true claims ({alarms / decided:.4f})")
+    if "handwritten" in options.parts:
+        for part in ("development", "held_back"):
+            score = score_handwritten(part)
+            print(f"handwritten, {part}: {score}", *score.failures[: options.failures], sep="\n  ")
+    if "ptbxl" in options.parts and (SHARED / "data/ptbxl").is_dir():
+        ptbxl_reports(150)
+    if "speed" in options.parts:
+        speed(truth_list)
+
+
+if __name__ == "__main__":
+    main()
