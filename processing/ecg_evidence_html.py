@@ -21,7 +21,6 @@ _STYLE = """
 .evidence .page{position:relative;min-width:44rem}
 .evidence .page img{display:block;width:100%;height:auto;margin:0}
 .evidence .box{position:absolute;cursor:pointer;mix-blend-mode:multiply;margin:0;border:2px solid;box-sizing:border-box}
-.evidence ol,.evidence ul{list-style:none;padding:0;margin:.5rem 0}
 .evidence .claim{display:flex;gap:.6rem;padding:.35rem .5rem;border-left:.35rem solid #888;margin:.2rem 0;cursor:pointer}
 .evidence .claim:has(input:focus-visible){outline:3px solid #111}
 .evidence .claim:has(input:checked){background:#eee}
@@ -73,8 +72,8 @@ def evidence_fragment(record: EcgRecord, features: EcgFeatures, report: Groundin
         f'<img src="{data_uri(page.to_pil())}" width="{width}" height="{height}" '
         f'alt="ECG, leads {escape(", ".join(page.layout.leads))}, {record.duration:.1f} s">{boxes}</div></div>'
         f"<p>{summary}{note}</p>"
-        f'<div role="radiogroup" aria-label="Claims: choose one to see where it is on the page"><ol>{_all_claims()}'
-        f"{''.join(map(_item, claims))}</ol></div><p><small>{NOTICE}</small></p></section>"
+        f'<div role="radiogroup" aria-label="Claims: choose one to see where it is on the page">{_all_claims()}'
+        f"{''.join(map(_item, claims))}</div><p><small>{NOTICE}</small></p></section>"
     )
 
 
@@ -114,19 +113,19 @@ def _claim_styles(claims: list[ClaimEvidence]) -> str:
 
 def _all_claims() -> str:
     return (
-        '<li><label class="claim"><input type="radio" name="gem-claim" id="claim-all" checked '
-        'aria-labelledby="claim-all-text"><span id="claim-all-text">All claims</span></label></li>'
+        '<label class="claim"><input type="radio" name="gem-claim" id="claim-all" checked '
+        'aria-labelledby="claim-all-text"><span id="claim-all-text">All claims</span></label>'
     )
 
 
 def _item(claim: ClaimEvidence) -> str:
     number, name = claim.number, f"claim-{claim.number}"
     return (
-        f'<li><label class="claim {claim.checked.verdict}"><input type="radio" name="gem-claim" id="{name}" '
+        f'<label class="claim {claim.checked.verdict}"><input type="radio" name="gem-claim" id="{name}" '
         f'aria-labelledby="{name}-text"><span id="{name}-text"><span class="said">{number}. '
         f'<span class="verdict"><span aria-hidden="true">{claim.look.mark} </span>{claim.look.word}</span>: '
         f"“{escape(claim.quote)}”</span>"
-        f'<span class="why">{escape(claim.checked.explanation)} ({escape(claim.where)})</span></span></label></li>'
+        f'<span class="why">{escape(claim.checked.explanation)} ({escape(claim.where)})</span></span></label>'
     )
 
 
