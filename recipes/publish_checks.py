@@ -29,6 +29,7 @@ RAW_RECORD_SUFFIXES = {
     ".hdf5",
     ".zip",
 }
+TEXT_SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".txt", ".md"}
 # Each is a run of words inside a column's name, whatever its spelling: `PatientName`, `patient_name`, `ecg.patient-name`.
 PHI_WORDS = tuple(
     tuple(words.split())
@@ -112,24 +113,79 @@ def check_table(file: Path) -> None:
         PublishError: A column is named like an identity, or a text column holds a device's header.
     """
     parquet = pq.ParquetFile(file)
-    schema = parquet.schema_arrow
-    for name in column_names(schema):
-        if is_identity(name):
-            raise PublishError(
-                f"{file}: the column `{name}` is named like a patient's identity. Drop it, or replace it by a salted hash "
-                "under another name (`patient_id_hash`)."
-            )
-    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    for batch in parquet.iter_batches(columns=texts, batch_size=4096) if texts else ():
+    for name in column_names(parquet.schema_arrow):
+        _check_name(file, name)
+    texts = [field.name for field in parquet.schema_arrow if _holds_text(field.type)]
+    for batch in parquet.iter_batches(columns=texts, batch_size=1024) if texts else ():
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            found = pc.match_substring_regex(column, PHI_IN_TEXT, ignore_case=True)
-            if pc.any(found).as_py():
-                value = column.filter(found)[0].as_py()
-                field = re.search(PHI_IN_TEXT, value, re.IGNORECASE)
-                raise PublishError(
-                    f"{file}: the text of column `{name}` holds a device's header with {field.group(0) if field else ''!r} in "
-                    "it. Drop the column or keep only the fields you need."
-                )
+            for strings in _strings(column):
+                found = strings.filter(pc.match_substring_regex(strings, PHI_IN_TEXT, ignore_case=True))
+                if len(found):
+                    _refuse_header(f"{file}: the text of column `{name}`", found[0].as_py())
+
+
+def check_text_file(file: Path) -> None:
+    """
+    The same for CSV, TSV, JSON, JSON Lines, Markdown and plain text beside the tables.
+
+    Raises:
+        PublishError: A column or key is named like an identity, or the text holds a device's header.
+    """
+    suffix = file.suffix.lower()
+    if suffix not in TEXT_SUFFIXES:
+        return
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        for number, line in enumerate(stream):
+            if number == 0 and suffix in (".csv", ".tsv"):
+                for name in re.split(r"[,;\t]", line):
+                    _check_name(file, name.strip().strip('"'))
+            if re.search(PHI_IN_TEXT, line, re.IGNORECASE):
+                _refuse_header(f"{file}: line {number + 1}", line)
+
+
+def _check_name(file: Path, name: str) -> None:
+    if is_identity(name):
+        raise PublishError(
+            f"{file}: the column `{name}` is named like a patient's identity. Drop it, or replace it by a salted hash "
+            "under another name (`patient_id_hash`)."
+        )
+
+
+def _refuse_header(where: str, text: str) -> None:
+    """Names the field that gave it away and never what stands in it."""
+    field = re.search(PHI_IN_TEXT, text, re.IGNORECASE)
+    raise PublishError(
+        f"{where} holds a device's header with {field.group(0) if field else ''!r} in it. Drop it, or keep only the fields "
+        "you need."
+    )
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_text(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return any(_holds_text(field.type) for field in kind)
+    if hasattr(kind, "value_type"):
+        return _holds_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _strings(column: pa.Array) -> Iterator[pa.Array]:
+    """The text inside a column, however it is nested."""
+    kind = column.type
+    if not _holds_text(kind):
+        return
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _strings(column.storage)
+    elif pa.types.is_struct(kind):
+        for part in column.flatten():
+            yield from _strings(part)
+    elif pa.types.is_dictionary(kind):
+        yield from _strings(column.dictionary)
+    elif hasattr(kind, "value_type"):
+        yield from _strings(column.flatten())
+    else:
+        yield column
 
 
 def is_identity(name: str) -> bool:
@@ -191,6 +247,7 @@ __all__ = [
     "check_no_pickles",
     "check_no_raw_records",
     "check_table",
+    "check_text_file",
     "column_names",
     "credentialed_sources",
     "is_identity",

@@ -15,6 +15,7 @@ from .publish_checks import (
     check_no_pickles,
     check_no_raw_records,
     check_table,
+    check_text_file,
     credentialed_sources,
 )
 from .publish_plan import README, PublishPlan, link_files, list_files, take_card
@@ -49,6 +50,8 @@ def plan_dataset(
     tables = sorted(stage.rglob("*.parquet"))
     for table in tables:
         check_table(table)
+    for file in list_files(stage)[0].values():
+        check_text_file(file)
     card = take_card(stage, lambda: make_card(stage))
     check_credentials(credentialed_sources(tables, card.data.to_dict(), card.text), allow_credentialed)
     return PublishPlan("dataset", list_files(stage)[0], left_out, card)

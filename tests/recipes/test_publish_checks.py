@@ -12,7 +12,7 @@ import pytest
 
 from processing.errors_gem import PublishError
 from recipes import cards
-from recipes.publish_checks import check_no_pickles, check_table, is_identity
+from recipes.publish_checks import check_no_pickles, check_table, check_text_file, is_identity
 from recipes.publish_dataset import plan_dataset
 from tests.helpers.ecg_files import INDEPENDENT, aecg_xml, microvolts, muse_xml, sierra_xml
 
@@ -68,6 +68,29 @@ def test_headers_inside_text_are_found_and_not_repeated(tmp_path, text):
     with pytest.raises(PublishError, match="column `metadata` holds a device's header") as error:
         check_table(path)
     assert "Doe" not in str(error.value) and "4711" not in str(error.value)
+
+
+def test_headers_are_found_where_text_is_nested(tmp_path):
+    header = [[{"role": "user", "content": 'Interpret. {"patient_name": "Doe"}'}]]
+    coded = pa.array(["x", "PatientID 4711"]).dictionary_encode()
+    for name, column in {"messages": header, "notes": [["a", "PatientName Doe"]], "device": coded}.items():
+        with pytest.raises(PublishError, match=f"column `{name}`"):
+            check_table(write(tmp_path, **{name: column}))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("rows.csv", "id,patient_name\n1,Doe\n", "`patient_name`"),
+        ("rows.tsv", "id\tdate of birth\n1\t1930\n", "`date of birth`"),
+        ("rejects.jsonl", '{"id": 1}\n{"mrn": "4711"}\n', "line 2"),
+    ],
+)
+def test_text_files_beside_the_tables_are_searched(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PublishError, match=words) as error:
+        check_text_file(tmp_path / name)
+    assert "4711" not in str(error.value) and "Doe" not in str(error.value)
 
 
 def test_reports_and_conversations_pass(tmp_path):
