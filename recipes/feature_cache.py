@@ -97,6 +97,34 @@ def run_towers(model: nn.Module, batches: Iterable[dict[str, torch.Tensor]]) -> 
         }
 
 
+@torch.no_grad()
+def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400, floor: float = 0.3) -> None:
+    """
+    Starts fresh projectors so that what is behind the shared projector's first layer sees both towers whitened: zero mean
+    and equal variance in every direction. Tower states vary a hundred times more in some directions than in others, and a
+    number may lie in a small one, where training would hardly ever find it.
+
+    Args:
+        model: GEM with a linear ECG projector.
+        states: Of its towers.
+        records: How many of them to look at.
+        floor: Standard deviation below which a direction counts as noise and is not raised any further.
+    """
+    transforms = {}
+    for name in MODALITIES:
+        tokens = torch.from_numpy(np.asarray(getattr(states, name)[:records, 0], dtype=np.float32)).flatten(0, 1)
+        mean = tokens.mean(dim=0)
+        _, spread, directions = torch.linalg.svd((tokens - mean) / len(tokens) ** 0.5, full_matrices=False)
+        transforms[name] = (mean, directions / spread.clamp(min=floor)[:, None])
+    (ecg_mean, ecg_whiten), (image_mean, image_whiten) = transforms["ecg"], transforms["image"]
+    shared, ecg = model.model.multi_modal_projector.linear_1, model.model.ecg_projector.linear_1
+    mixing = torch.randn(shared.out_features, shared.in_features) / shared.in_features**0.5
+    shared.weight.copy_(mixing @ image_whiten)
+    shared.bias.copy_(-shared.weight @ image_mean)
+    ecg.weight.copy_(torch.linalg.solve(image_whiten, ecg_whiten))
+    ecg.bias.copy_(image_mean - ecg.weight @ ecg_mean)
+
+
 @dataclass
 class CachedCollator:
     """
@@ -166,4 +194,4 @@ class CachedCollator:
         ]
 
 
-__all__ = ["CachedCollator", "CachedTower", "TowerStates", "cached_towers", "run_towers"]
+__all__ = ["CachedCollator", "CachedTower", "TowerStates", "cached_towers", "run_towers", "whiten_projectors"]

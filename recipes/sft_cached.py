@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
 
-from .feature_cache import CachedCollator, TowerStates, cached_towers
+from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .training_gem import freeze_towers
 
 
@@ -26,6 +26,7 @@ class CachedArguments:
     model_name_or_path: str = field(metadata={"help": "GEM to start from; its towers stay as they are."})
     dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, with `id`, `messages` and `length`."})
     states: str = field(metadata={"help": "Folder of tower states, made with the same towers."})
+    whiten: bool = field(default=False, metadata={"help": "Start fresh projectors from the statistics of the states."})
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
@@ -42,9 +43,10 @@ def main() -> None:
     processor = AutoProcessor.from_pretrained(script.model_name_or_path)
     freeze_towers(model)
     mix = {"both": script.both, "signal": script.signal, "image": script.image}
-    collator = CachedCollator(
-        processor, TowerStates.load(script.states), {name: weight for name, weight in mix.items() if weight}
-    )
+    states = TowerStates.load(script.states)
+    if script.whiten:
+        whiten_projectors(model, states)
+    collator = CachedCollator(processor, states, {name: weight for name, weight in mix.items() if weight})
     with cached_towers(model):
         trainer = SFTTrainer(
             model=model,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from processing.errors_gem import GemError
-from recipes.feature_cache import CachedCollator, TowerStates, cached_towers, run_towers
+from recipes.feature_cache import CachedCollator, TowerStates, cached_towers, run_towers, whiten_projectors
 from recipes.training_gem import GemDataCollator
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
 
@@ -72,3 +72,25 @@ def test_saved_states_are_read_back_and_half_written_ones_refused(tmp_path):
     (tmp_path / "ids.json").unlink()
     with pytest.raises(GemError, match="complete"):
         TowerStates.load(tmp_path)
+
+
+def test_whitened_projectors_see_both_towers_alike():
+    model = tiny_model().float()
+    rng = np.random.default_rng(0)
+    widths = {"ecg": model.config.ecg_config.hidden_size, "image": model.config.vision_config.hidden_size}
+    raw = {
+        name: (rng.normal(size=(400, 1, 8, width)) * np.geomspace(1, 20, width) + 3).astype(np.float32)
+        for name, width in widths.items()
+    }
+    whiten_projectors(model, TowerStates([str(i) for i in range(400)], raw["ecg"], raw["image"]))
+    shared, covariances = model.model.multi_modal_projector.linear_1, {}
+    for name, states in raw.items():
+        tokens = torch.from_numpy(states).flatten(0, 2)
+        with torch.no_grad():
+            seen = shared(model.model.ecg_projector(tokens) if name == "ecg" else tokens)
+        assert seen.mean(dim=0).abs().max() < 0.01
+        covariances[name] = torch.cov(seen.T)
+    # What is left is the mixing alone: not the twentyfold spread of the towers, and the same for both.
+    assert covariances["image"].diagonal().max() < 5
+    if widths["ecg"] >= widths["image"]:
+        torch.testing.assert_close(covariances["ecg"], covariances["image"], rtol=0.01, atol=0.01)
