@@ -100,6 +100,10 @@ class DiagnosisGuider:
         Raises:
             TeacherError: version or variant is unknown, the lengths contradict each other, jinja2 is missing.
         """
+        if not TEMPLATES.is_dir():  # remote code on the Hub carries no templates
+            raise TeacherError(
+                f"DiagnosisGuider: no templates in {TEMPLATES}; it needs gem-ecg itself: pip install gem-ecg."
+            )
         versions = sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir())
         if version not in versions:
             raise TeacherError(f"DiagnosisGuider: version {version!r} is unknown; there are {versions}.")
