@@ -121,7 +121,8 @@ def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400,
     mixing = torch.randn(shared.out_features, shared.in_features) / shared.in_features**0.5
     shared.weight.copy_(mixing @ image_whiten)
     shared.bias.copy_(-shared.weight @ image_mean)
-    ecg.weight.copy_(torch.linalg.solve(image_whiten, ecg_whiten))
+    common = min(len(ecg_whiten), len(image_whiten))  # towers of different widths share the largest directions
+    ecg.weight.copy_(torch.linalg.inv(image_whiten)[:, :common] @ ecg_whiten[:common])
     ecg.bias.copy_(image_mean - ecg.weight @ ecg_mean)
 
 
