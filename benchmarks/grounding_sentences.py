@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.grounding_wordings import CLOSINGS, FIRST_HELD_BACK, FREE, HELD_BACK, OPENINGS, TEMPLATES
+from benchmarks.grounding_wordings import (
+    CLOSINGS,
+    FIRST_HELD_BACK,
+    FREE,
+    HELD_BACK,
+    OPENINGS,
+    SECOND_HELD_BACK,
+    TEMPLATES,
+)
 from processing.ecg_claims_tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS
@@ -20,7 +28,7 @@ from processing.ecg_simulator import SimulatedEcg, simulate_ecg
 
 WORDINGS = {
     "templated": TEMPLATES,
-    "free": {fact: (*wordings, *FIRST_HELD_BACK[fact]) for fact, wordings in FREE.items()},
+    "free": {fact: (*wordings, *FIRST_HELD_BACK[fact], *SECOND_HELD_BACK[fact]) for fact, wordings in FREE.items()},
     "held_back": HELD_BACK,
 }
 INTERVALS = ("pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")

@@ -2,8 +2,8 @@
 """Wordings of ECG statements for the validation of the grounding check: templates, free wordings, a held-back set.
 
 `{v}` a value with unit, `{low}`/`{high}` a range, `{leads}` leads, `{wall}` a wall (`inferior`), `{word}` a word of the
-fact, `{beat}`, `{time}`. `TEMPLATES` is the plain form of every fact. `FREE` and `FIRST_HELD_BACK` were looked at while
-the checker was developed (the latter was scored once before: precision 0.910, recall 0.908), `HELD_BACK` is only scored.
+fact, `{beat}`, `{time}`. `TEMPLATES` is the plain form of every fact. `FREE` and the held-back sets before the last were
+looked at while the checker was developed; `HELD_BACK` is only scored.
 """
 
 # Fact -> wordings. A name after `|` in the key is a variant of the fact that its sentences state.
@@ -149,6 +149,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "infarction": ("findings consistent with an acute {wall} myocardial infarction", "suggesting {wall} infarction", "compatible with an {wall} STEMI"),
 }  # fmt: skip
 
+# Held back first: precision 0.910, recall 0.908 when first scored.
 FIRST_HELD_BACK: dict[str, tuple[str, ...]] = {
     "heart_rate": (
         "the pulse rate works out at {v}", "ventricular frequency {v}", "the heart is going at a rate of {v}", "a resting heart rate close to {v} was recorded",
@@ -197,8 +198,8 @@ FIRST_HELD_BACK: dict[str, tuple[str, ...]] = {
     "infarction": ("the picture of {wall} myocardial infarction", "this fits an {wall} infarct"),
 }  # fmt: skip
 
-# Written after the checker had been corrected on all of the above; only scored since.
-HELD_BACK: dict[str, tuple[str, ...]] = {
+# Held back second: precision 0.973, recall 0.993 when first scored.
+SECOND_HELD_BACK: dict[str, tuple[str, ...]] = {
     "heart_rate": ("pulse {v}", "the ventricles depolarise at a rate of {v}", "estimated heart rate: {v}", "a rate of just about {v} is maintained"),
     "pr_interval": ("the PR interval averages {v}", "PR time: {v}", "atrioventricular conduction time, i.e. PR, of {v}", "PR interval {v} in lead II"),
     "qrs_duration": ("the QRS complexes measure {v} in width", "QRS breadth aside, the QRS duration equals {v}", "a QRS complex lasting {v}", "QRS: {v} wide"),
@@ -238,10 +239,51 @@ HELD_BACK: dict[str, tuple[str, ...]] = {
     "infarction": ("acute myocardial infarction of the {wall} wall", "an {wall} STEMI"),
 }  # fmt: skip
 
+# Written after the checker had been corrected on all of the above; only scored since.
+HELD_BACK: dict[str, tuple[str, ...]] = {
+    "heart_rate": ("the calculated ventricular rate = {v}", "heart rate, {v}", "rate {low} to {high} bpm", "this corresponds to a heart rate of {v}"),
+    "pr_interval": ("PR interval duration {v}", "P-R: {v}", "the PR interval is fixed at {v}", "the PR interval is {v}, which lies in the usual range of 120 to 200 ms"),
+    "qrs_duration": ("QRS complexes of {v}", "the QRS takes {v}", "QRS duration (normal up to 110 ms): {v}", "ventricular complexes lasting {v}"),
+    "qt_interval": ("QT interval ({v})", "QT of about {v}", "the QT interval, {v}, was measured in V5"),
+    "qtc_interval": ("QTc ({v})", "Bazett's QTc is {v}", "corrected QT interval = {v}", "the QTc stands at {v}"),
+    "qrs_axis": ("frontal QRS axis {v}", "the axis sits at {v}", "axis of approximately {v}"),
+    "sokolow_lyon": ("the Sokolow-Lyon sum reaches {v}", "Sokolow-Lyon: about {v}"),
+    "heart_rate|word": ("the rhythm is accompanied by {noun}", "heart rate: {word}"),
+    "pr_interval|word": ("PR interval - {word}", "the PR interval can be called {word}"),
+    "qrs_duration|word": ("QRS complexes: {word}", "the QRS complex remains {word} in all leads"),
+    "qtc_interval|word": ("the QTc interval can be regarded as {word}", "{word} QTc"),
+    "qrs_axis|word": ("the recording is notable for {phrase}", "axis: {word}"),
+    "rhythm": ("the predominant rhythm is {word}", "rhythm diagnosis: {word}", "the strip shows {word}", "{word} is the rhythm"),
+    "regularity": ("cycle lengths are variable but the rhythm is {word}", "the ventricular response is {word}", "a {word} ventricular rhythm"),
+    "p_waves|present": ("P waves are identifiable before the QRS", "we see P waves", "P waves are consistently present"),
+    "p_waves|absent": ("P waves are lacking", "not a single P wave is visible", "the P waves are absent", "P-wave activity is absent: no P waves"),
+    "st_elevation": (
+        "ST elevation, leads {leads}", "ST-segment elevation is most obvious in {leads}", "the ST segments are displaced upward, i.e. elevated, in {leads}",
+        "elevated ST in {leads}", "there are ST elevations in leads {leads}", "leads {leads} with ST elevation",
+    ),
+    "st_elevation|wall": ("ST elevation is seen {wall}ly", "ST-segment elevation in the {wall} wall leads", "{wall} leads: ST elevation"),
+    "st_elevation|size": ("ST elevation in lead {leads} is {v}", "lead {leads} has {v} of ST elevation", "ST segment elevated {v} in {leads}"),
+    "st_elevation|none": ("ST segments show no elevation in {leads}", "the tracing lacks ST elevation in {leads}", "no lead shows ST elevation", "{leads}: no ST elevation"),
+    "st_depression": ("ST depression (leads {leads})", "the ST segments in {leads} are below the isoelectric line", "{leads}: ST depression", "depressed ST in {leads}"),
+    "st_depression|none": ("{leads}: no ST depression", "we find no ST depression in {leads}", "no lead shows ST depression"),
+    "t_inversion": ("{leads}: T wave inverted", "T waves show inversion in {leads}", "T-wave inversion can be seen in leads {leads}", "negative T in {leads}"),
+    "t_inversion|wall": ("{wall} leads: T waves inverted", "there are {wall} T wave inversions"),
+    "t_inversion|none": ("{leads}: T waves upright", "T wave polarity is positive in {leads}", "inverted T waves are not found in {leads}"),
+    "pathological_q": ("{leads}: pathological Q waves", "there are Q waves in {leads}", "Q waves (pathological) in {leads}"),
+    "pathological_q|none": ("{leads}: no Q waves", "we find no pathological Q waves in {leads}", "{leads} without Q waves"),
+    "lbbb": ("findings typical of LBBB", "intraventricular conduction: left bundle branch block"),
+    "rbbb": ("intraventricular conduction: right bundle branch block", "RBBB pattern"),
+    "av_block": ("AV conduction: first-degree AV block", "1st degree block of the AV node, i.e. first degree AV block"),
+    "lvh": ("the amplitude criteria point to LVH", "left ventricular hypertrophy is present"),
+    "lvh|none": ("no LVH by voltage", "left ventricular hypertrophy is absent"),
+    "beat_time": ("beat {beat} falls at {time} s", "the complex {beat} at {time} s", "see beat {beat} @ {time} s"),
+    "infarction": ("{wall} wall myocardial infarction", "acute MI, {wall}"),
+}  # fmt: skip
+
 OPENINGS = ("", "", "", "", "Overall, ", "On this 12-lead ECG, ", "As for the measurements, ", "In summary, ", "Here, ", "At 25 mm/s, ", "- ", "* ", "1. ", "**Finding:** ")  # fmt: skip
 CLOSINGS = (
     ".", ".", ".", "", "; please correlate clinically.", ", as read from the tracing.", " on this recording.", " (10 s strip at 25 mm/s, 10 mm/mV).",
     ". Follow-up is recommended if symptoms occur.", ".\n", ", which deserves attention.",
 )  # fmt: skip
 
-__all__ = ["CLOSINGS", "FIRST_HELD_BACK", "FREE", "HELD_BACK", "OPENINGS", "TEMPLATES"]
+__all__ = ["CLOSINGS", "FIRST_HELD_BACK", "FREE", "HELD_BACK", "OPENINGS", "SECOND_HELD_BACK", "TEMPLATES"]

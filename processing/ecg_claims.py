@@ -228,6 +228,9 @@ def _claim(
 ) -> Claim:
     spots = [item.first, item.last, *item.groups, *item.extra]
     start, end = clause[min(spots)].start, clause[max(spots)].end
+    quote = text[start:end]
+    if text[end : end + 1] == ")" and quote.count("(") > quote.count(")"):
+        end += 1
     leads = tuple(dict.fromkeys(lead for group in groups for lead in group.leads))
     territories = [name for group in groups for name in group.territories if not group.named]
     value, high = item.value, None

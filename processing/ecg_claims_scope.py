@@ -126,7 +126,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
             _apply_negation(found, tokens, i, text)
         elif token.tag == "except" and text[token.start : token.start + 6].lower() == "exclud":
             for item in _ahead(found, tokens, i):
-                _flip(item)
+                _flip(item, i)
         elif token.tag == "hedge":
             for item in _ahead(found, tokens, i):
                 if item.polarity == "affirmed":
@@ -156,10 +156,12 @@ def _bare_is_claim(item: Found, tokens: Sequence[Token]) -> bool:
     return any(token.tag in ("leads", "present", "verb") for token in tokens) or len(tokens) <= 3
 
 
-def _flip(item: Found) -> None:
+def _flip(item: Found, by: int) -> None:
+    """Turns a statement round because of the negation at `by`; a bare number (`not prolonged at 420 ms`) stays."""
     if item.is_number and item.comparator is None:
         return
     item.polarity = "affirmed" if item.inherent_negation else "negated"
+    item.extra.append(by)
 
 
 def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
@@ -180,12 +182,12 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
         or (how == "absent" and not _adjacent_ahead(found, tokens, i))
     ):
         for item in _behind(found, tokens, i):
-            _flip(item)
+            _flip(item, i)
     elif how == "absent":
-        _flip(_adjacent_ahead(found, tokens, i)[0])
+        _flip(_adjacent_ahead(found, tokens, i)[0], i)
     else:
         for item in _ahead(found, tokens, i):
-            _flip(item)
+            _flip(item, i)
 
 
 def _unmeasurable(found: list[Found], tokens: Sequence[Token], i: int) -> None:

@@ -52,9 +52,9 @@ _TERRITORY_WORDS = (
 _TERRITORY = re.compile(
     "|".join(f"(?P<t{i}>\\b(?:{pattern})\\b)" for i, (_, pattern) in enumerate(_TERRITORY_WORDS)), re.IGNORECASE
 )
-_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-6]|III|II|I)(?![\w'’])"
+_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-9]R?|III|II|I)(?![\w'’])"  # V7-V9 and V4R: hallucinated in most ECGs
 _LEAD_RANGE = re.compile(
-    r"[vV]([1-6])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-6])(?![\w.])|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
+    r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?![\w.])|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
 )
 _LEADS = re.compile(_LEAD)
 _PRONOUN_VERB = re.compile(
@@ -211,24 +211,22 @@ def _leads_at(text: str, position: int) -> Token | None:
     if match is None or _preceded_by_word(text, position):
         return None
     name = match.group().replace("-", "")
-    if name[0] in "aA":
-        name = "aV" + name[-1].upper()
-    before = text[max(position - 16, 0) : position]
-    if name in ("I", "II", "III") and _NOT_A_LEAD_BEFORE.search(before):
+    name = "aV" + name[-1].upper() if name[0] in "aA" else name.upper()
+    if name[0] == "I" and not _is_limb_lead(text, match):
         return None
-    if name == "I" and (
-        _PRONOUN_VERB.match(text, position)
-        or (not (_LEAD_BEFORE.search(before) or _LEAD_AFTER.match(text, match.end())) and before.strip())
-    ):
-        return None
-    if name == "I" and not before.strip() and not _LEAD_AFTER.match(text, match.end()):
-        return None
-    return Token(
-        "leads",
-        (name[0].lower() + name[1:] if name[0] == "A" else name.replace("v", "V") if name[0] == "v" else name,),
-        match.start(),
-        match.end(),
-    )
+    return Token("leads", (name,), match.start(), match.end())
+
+
+def _is_limb_lead(text: str, match: re.Match[str]) -> bool:
+    """Whether `I`, `II` or `III` is a lead: no Mobitz II, and `I` no pronoun."""
+    before = text[max(match.start() - 16, 0) : match.start()]
+    if _NOT_A_LEAD_BEFORE.search(before):
+        return False
+    if match.group() != "I":
+        return True
+    if _PRONOUN_VERB.match(text, match.start()):
+        return False
+    return bool(_LEAD_AFTER.match(text, match.end()) or _LEAD_BEFORE.search(before))
 
 
 def _preceded_by_word(text: str, position: int) -> bool:

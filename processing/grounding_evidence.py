@@ -8,7 +8,9 @@ from .ecg_claims import Claim
 from .ecg_features import EcgFeatures
 
 Span = tuple[str, float, float]
+Bounds = Callable[[EcgFeatures, int], tuple[np.ndarray, np.ndarray]]
 MARGIN_S = 0.01
+ST_S, Q_S = 0.12, 0.05  # what is shown of an ST segment from J on, and of a QRS for its Q wave
 
 
 def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
@@ -25,20 +27,20 @@ def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
     if not len(features.beat_times):
         return []
     bounds = _BOUNDS.get(claim.kind, _whole_beat)
-    beats = [beat - 1 for beat in claim.beats if 1 <= beat <= len(features.beat_times)] if claim.beats else None
+    count = len(features.beat_times)
+    beats = [beat - 1 for beat in claim.beats if 1 <= beat <= count] if claim.beats else None
     if beats is None and claim.time_s is not None:
         beats = [int(np.abs(features.beat_times - claim.time_s).argmin())]
     spans: list[Span] = []
     for lead in _leads(claim, features):
-        row = features.leads.index(lead)
         if claim.kind in _RHYTHM and beats is None:
             spans.append((lead, float(features.beat_times[0]), float(features.beat_times[-1])))
             continue
-        for beat in range(len(features.beat_times)) if beats is None else beats:
-            start, end = bounds(features, row, beat)
-            if np.isfinite(start) and np.isfinite(end) and end > start:
-                start, end = max(start - MARGIN_S, 0.0), min(end + MARGIN_S, features.duration)
-                spans.append((lead, round(float(start), 3), round(float(end), 3)))
+        starts, ends = bounds(features, features.leads.index(lead))
+        known = np.isfinite(starts) & np.isfinite(ends) & (ends > starts)
+        starts = np.maximum(starts - MARGIN_S, 0.0).round(3).tolist()
+        ends = np.minimum(ends + MARGIN_S, features.duration).round(3).tolist()
+        spans += [(lead, starts[i], ends[i]) for i in (range(count) if beats is None else beats) if known[i]]
     return spans
 
 
@@ -67,60 +69,58 @@ def _leads(claim: Claim, features: EcgFeatures) -> list[str]:
     return leads or list(features.leads[:1])
 
 
-def _marks(features: EcgFeatures, wave: str, row: int, beat: int) -> np.ndarray:
-    """Onset, peak, offset of a wave in a lead; the heart's own where the lead shows none."""
-    marks = features.waves[wave]
-    if row < len(marks) and beat < marks.shape[1] and np.isfinite(marks[row, beat]).all():
-        return marks[row, beat]
-    whole = features.beat_waves[wave]
-    return whole[beat] if beat < len(whole) else np.full(3, np.nan)
+def _marks(features: EcgFeatures, wave: str, row: int) -> np.ndarray:
+    """Onset, peak, offset of a wave in a lead, `(beats, 3)` s; the heart's own where the lead shows none."""
+    count = len(features.beat_times)
+    whole, own = features.beat_waves[wave], features.waves[wave]
+    whole = whole if len(whole) == count else np.full((count, 3), np.nan)
+    if row >= len(own) or own.shape[1] != count:
+        return whole
+    return np.where(np.isfinite(own[row]).all(axis=1, keepdims=True), own[row], whole)
 
 
-def _wave(wave: str) -> Callable[[EcgFeatures, int, int], tuple[float, float]]:
-    def bounds(features: EcgFeatures, row: int, beat: int) -> tuple[float, float]:
-        onset, _, offset = _marks(features, wave, row, beat)
-        return float(onset), float(offset)
-
-    return bounds
-
-
-def _between(
-    first: str, last: str, from_offset: bool, to_offset: bool
-) -> Callable[[EcgFeatures, int, int], tuple[float, float]]:
-    def bounds(features: EcgFeatures, row: int, beat: int) -> tuple[float, float]:
-        start = _marks(features, first, row, beat)[2 if from_offset else 0]
-        end = _marks(features, last, row, beat)[2 if to_offset else 0]
-        return float(start), float(end)
+def _wave(wave: str) -> Bounds:
+    def bounds(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray]:
+        marks = _marks(features, wave, row)
+        return marks[:, 0], marks[:, 2]
 
     return bounds
 
 
-def _st(features: EcgFeatures, row: int, beat: int) -> tuple[float, float]:
-    j_point = float(_marks(features, "QRS", row, beat)[2])
-    return j_point, j_point + 0.12
+def _from_onset(first: str, last: str, to_offset: bool) -> Bounds:
+    """From the onset of one wave to the onset or offset of another."""
+
+    def bounds(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray]:
+        return _marks(features, first, row)[:, 0], _marks(features, last, row)[:, 2 if to_offset else 0]
+
+    return bounds
 
 
-def _q(features: EcgFeatures, row: int, beat: int) -> tuple[float, float]:
-    onset, _, offset = _marks(features, "QRS", row, beat)
-    return float(onset), float(min(onset + 0.05, offset))
+def _st(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray]:
+    j_point = _marks(features, "QRS", row)[:, 2]
+    return j_point, j_point + ST_S
 
 
-def _whole_beat(features: EcgFeatures, row: int, beat: int) -> tuple[float, float]:
-    p, qrs, t = (_marks(features, wave, row, beat) for wave in ("P", "QRS", "T"))
-    start = p[0] if np.isfinite(p[0]) else qrs[0] - 0.04
-    end = t[2] if np.isfinite(t[2]) else qrs[2] + 0.2
-    return float(start), float(end)
+def _q(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray]:
+    marks = _marks(features, "QRS", row)
+    return marks[:, 0], np.minimum(marks[:, 0] + Q_S, marks[:, 2])
 
 
-_BOUNDS: dict[str, Callable[[EcgFeatures, int, int], tuple[float, float]]] = {
-    "pr_interval": _between("P", "QRS", False, False),
-    "av_block": _between("P", "QRS", False, False),
-    "pre_excitation": _between("P", "QRS", False, False),
-    "qt_interval": _between("QRS", "T", False, True),
-    "qtc_interval": _between("QRS", "T", False, True),
-    "qtc_bazett": _between("QRS", "T", False, True),
-    "qtc_fridericia": _between("QRS", "T", False, True),
-    "long_qt": _between("QRS", "T", False, True),
+def _whole_beat(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray]:
+    p, qrs, t = (_marks(features, wave, row) for wave in ("P", "QRS", "T"))
+    start = np.where(np.isfinite(p[:, 0]), p[:, 0], qrs[:, 0] - 0.04)
+    return start, np.where(np.isfinite(t[:, 2]), t[:, 2], qrs[:, 2] + 0.2)
+
+
+_BOUNDS: dict[str, Bounds] = {
+    "pr_interval": _from_onset("P", "QRS", False),
+    "av_block": _from_onset("P", "QRS", False),
+    "pre_excitation": _from_onset("P", "QRS", False),
+    "qt_interval": _from_onset("QRS", "T", True),
+    "qtc_interval": _from_onset("QRS", "T", True),
+    "qtc_bazett": _from_onset("QRS", "T", True),
+    "qtc_fridericia": _from_onset("QRS", "T", True),
+    "long_qt": _from_onset("QRS", "T", True),
     "pathological_q": _q,
     "q_duration": _q,
     "q_amplitude": _q,
