@@ -163,9 +163,47 @@ def grounding(
 
         run = evaluate_grounding(items, path, output, grader, judged, step)
     run.problems = unread + problems + run.problems
-    name = "PTB-XL" if data.suffix not in (".json", ".jsonl") else data.stem
-    split = f"fold {fold}" if name == "PTB-XL" else "test"
+    name, split = _set_name(data, fold)
     made = grounding_report(run, items, name, split, _model(model) if model else None, description(grader, client))
+    _finish(made, output)
+
+
+@app.command()
+def consistency(
+    data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
+    output: OutputOption,
+    model: ModelOption = "",
+    signal_answers: Annotated[
+        Path | None, typer.Option(help="Answers from the signal alone, given elsewhere, instead of a model.")
+    ] = None,
+    image_answers: Annotated[Path | None, typer.Option(help="Answers from the picture alone.")] = None,
+    question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
+    fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    files: FilesOption = None,
+    batch_size: BatchOption = 8,
+    max_new_tokens: TokensOption = 1024,
+    limit: LimitOption = None,
+) -> None:
+    """Does the model say the same from the signal alone as from the picture alone? BLEU-4, ROUGE-L, agreement of claims.
+
+    Example: gem eval consistency my_ptbxl -o outputs/consistency --model tiny
+    """
+    from recipes.evaluate_consistency import consistency_report, evaluate_consistency
+    from recipes.evaluation_items import read_test_set
+    from recipes.evaluation_report import main_process
+
+    items, problems = read_test_set(data, question, _files(files), fold)
+    items = items[:limit]
+    paths = []
+    for modality, given in (("signal", signal_answers), ("image", image_answers)):
+        recovered, path = _answers(model, given, items, output / modality, modality, batch_size, max_new_tokens)
+        problems += recovered
+        paths.append(path)
+    if not main_process():
+        return
+    mean, scores, found = evaluate_consistency(items, *paths)
+    name, split = _set_name(data, fold)
+    made = consistency_report(mean, scores, problems + found, items, name, split, _model(model) if model else None)
     _finish(made, output)
 
 
@@ -235,6 +273,11 @@ def ptbxl(context: typer.Context) -> None:
         evaluate_ptbxl.main()
     finally:
         sys.argv = arguments
+
+
+def _set_name(data: Path, fold: int) -> tuple[str, str]:
+    is_ptbxl = "ptb" in data.name.lower() and data.suffix not in (".json", ".jsonl")
+    return ("PTB-XL", f"fold {fold}") if is_ptbxl else (data.stem, "test")
 
 
 def _model(model: str) -> str:

@@ -47,7 +47,8 @@ class GroundingScores:
         version: the formulas.
         means: criterion -> table number (not rounded), over the answers that have it.
         samples: answers x criteria; NaN where the judge left one out.
-        missing: criterion -> answers without it. problems: answer -> what its judge text lacks (strict reading).
+        missing: criterion -> answers without it.
+        problems: answer -> what its judge text lacks (strict only; the published readings keep silent).
         intervals: criterion -> 95 % bootstrap interval of the mean (strict only).
         means_missing_as_zero: as `means`, an answer without the criterion counting 0 (strict only).
     """
@@ -56,7 +57,7 @@ class GroundingScores:
     means: dict[str, float]
     samples: pd.DataFrame
     missing: dict[str, int]
-    problems: dict[str, list[str]]
+    problems: dict[str, list[str]] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     means_missing_as_zero: dict[str, float] = field(default_factory=dict)
 
@@ -81,10 +82,8 @@ def score_grounding(
         raise EvaluationError(f"score version {version!r} is unknown; known are {', '.join(VERSIONS)}.")
     if not judged:
         raise EvaluationError("There are no judged answers to score.")
-    read = {name: read_strictly(text) for name, text in judged.items()}
-    problems = {name: answer.problems for name, answer in read.items() if answer.problems}
     if version == "strict":
-        return _strict(read, problems, resamples, seed)
+        return _strict({name: read_strictly(text) for name, text in judged.items()}, resamples, seed)
     texts = {name: text for name, text in judged.items() if isinstance(text, str)}
     if len(texts) < len(judged):
         raise EvaluationError(f"{version} reads the judges' texts; parsed JSON is for 'strict'.")
@@ -99,7 +98,7 @@ def score_grounding(
             samples[list(averaged)].mean(axis=1) if by_row else float(samples[list(averaged)].mean().mean())
         )
     missing = {str(key): int(count) for key, count in samples.isna().sum().items() if count}
-    return GroundingScores(version, _means(samples), samples, missing, problems)
+    return GroundingScores(version, _means(samples), samples, missing)
 
 
 def _means(samples: pd.DataFrame) -> dict[str, float]:
@@ -169,9 +168,7 @@ def _over_leads(entries: list[Entry]) -> float:
     return sum(leads[:NUM_LEADS])
 
 
-def _strict(
-    read: Mapping[str, JudgedAnswer], problems: dict[str, list[str]], resamples: int, seed: int
-) -> GroundingScores:
+def _strict(read: Mapping[str, JudgedAnswer], resamples: int, seed: int) -> GroundingScores:
     rows = {name: strict_scores(answer) for name, answer in read.items()}
     samples = pd.DataFrame(list(rows.values()), index=list(rows), columns=list(CRITERIA), dtype=float)
     samples["Average"] = samples[list(AVERAGED["strict"])].mean(axis=1, skipna=False)
@@ -180,7 +177,7 @@ def _strict(
         _means(samples),
         samples,
         {str(key): int(count) for key, count in samples.isna().sum().items() if count},
-        problems,
+        {name: answer.problems for name, answer in read.items() if answer.problems},
         {str(key): confidence_interval(samples[key].dropna().to_numpy(), resamples, seed) for key in samples},
         _means(samples.fillna(0.0)),
     )

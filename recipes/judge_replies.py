@@ -94,7 +94,7 @@ def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
 
 
 def _parsed(text: str, answer: JudgedAnswer) -> Any:
-    body = re.sub(r"\A\s*```\w*\s*|\s*```\s*\Z", "", text)
+    body = text.strip().removesuffix("```")
     start = body.find("{")
     if start < 0:
         answer.problems.append(f"no JSON object: {text[:60]!r}")
