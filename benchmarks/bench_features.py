@@ -1,50 +1,71 @@
 """How accurate and how fast the grounding features are: `OMP_NUM_THREADS=1 python -m benchmarks.bench_features`.
 
-Three parts, each can be left out:
+Four parts, each can be left out:
 - ludb: marks against LUDB's cardiologists, per lead (between a lead's first and last mark, 150 ms tolerance) and per
-  beat over all leads, by rhythm group and by lead, beside neurokit2 (dwt, prominence) and wfdb (xqrs, beats only).
+  beat over all leads; then by rhythm group and by lead beside neurokit2 (dwt, prominence), wfdb (xqrs, beats only)
+  and openecg (trained on part of LUDB), each where it is installed.
 - speed: CPU milliseconds per 12-lead 10 s record, everything included, interleaved with the rivals on the same
   records; the ratio is the figure that counts.
 - ptbxl: agreement with PTB-XL's labels (nothing is tuned on it): AUC of QRS duration for bundle branch blocks, PR for
   first degree AV block, absent P for fibrillation and flutter, Sokolow-Lyon for LVH; axis against `heart_axis`.
+- folder: a folder of simulated records to a JSON Lines file with one and two processes.
 """
 
 import argparse
 import ast
 import os
+import tempfile
 import time
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.delineation_rivals import FAILURES, Marks, Method, installed_rivals
 from benchmarks.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
+from processing.ecg_features_batch import extract_features_batch
+from processing.ecg_simulator import simulate_ecg
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-Marks = list[dict[str, np.ndarray]]
-GROUPS = {"sinus": "inus", "fibrillation": "fibrillation", "flutter": "flutter"}
+AXIS_LABELS = ("MID", "LAD", "ALAD", "RAD", "ARAD")
+PARTS = ["ludb", "speed", "ptbxl", "folder"]
+GROUPS: dict[str, Callable[[MarkedEcg], bool]] = {
+    "sinus": lambda r: "inus" in r.rhythm and not _is(r, "pacing"),
+    "fibrillation": lambda r: "fibrillation" in r.rhythm,
+    "flutter": lambda r: "flutter" in r.rhythm,
+    "paced": lambda r: _is(r, "pacing"),
+    "AV block": lambda r: _is(r, "AV-block", "AV block"),
+    "bundle branch block": lambda r: _is(r, "branch block"),
+    "ectopic beats": lambda r: _is(r, "extrasystole"),
+}
+
+
+def _is(record: MarkedEcg, *words: str) -> bool:
+    return any(word in comment for comment in record.comments for word in words)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", default=["ludb", "speed", "ptbxl"], choices=["ludb", "speed", "ptbxl"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--shared", type=Path, default=SHARED, help="folder with data/ludb and data/ptbxl")
-    parser.add_argument("--rival-records", type=int, default=10, help="LUDB records the slow rivals get (default: 10)")
+    parser.add_argument("--rival-records", type=int, default=25, help="LUDB records for the comparison (default: 25)")
     parser.add_argument("--ptbxl-step", type=int, default=1, help="every n-th PTB-XL record (default: 1, all)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if "ludb" in options.parts or "speed" in options.parts:
         records = read_ludb(options.shared / "data/ludb/data")
         some = records[:: max(1, len(records) // max(options.rival_records, 1))][: options.rival_records]
+        rivals = installed_rivals()
         if "ludb" in options.parts:
-            accuracy(records, some)
+            accuracy(records, some, rivals)
         if "speed" in options.parts:
-            speed(some)
+            speed(some[:10], rivals)
+    if "folder" in options.parts:
+        folder_scaling()
     if "ptbxl" in options.parts:
         label_agreement(options.shared / "data/ptbxl", options.ptbxl_step)
 
@@ -53,76 +74,22 @@ def ours(record: MarkedEcg) -> Marks:
     return marks_of(delineate(record.signal, record.sampling_rate))
 
 
-def neurokit(method: str) -> Callable[[MarkedEcg], Marks]:
-    """neurokit2, lead by lead as it works: clean, peaks, delineate; a lead on which it raises has no marks."""
-    names = {"P": "ECG_P", "QRS": "ECG_R", "T": "ECG_T"}
-
-    def delineate_leads(record: MarkedEcg) -> Marks:
-        import neurokit2 as nk
-
-        result = []
-        for row in record.signal:
-            marks = {wave: np.zeros((0, 3)) for wave in WAVES}
-            try:
-                clean = nk.ecg_clean(row, sampling_rate=record.sampling_rate)
-                peaks = nk.ecg_peaks(clean, sampling_rate=record.sampling_rate)[1]["ECG_R_Peaks"]
-                _, waves = nk.ecg_delineate(clean, peaks, sampling_rate=record.sampling_rate, method=method)
-                for wave, stem in names.items():
-                    on, off = (np.asarray(waves[f"{stem}_{end}"], dtype=float) for end in ("Onsets", "Offsets"))
-                    peak = peaks if wave == "QRS" else np.asarray(waves[f"{stem}_Peaks"], dtype=float)
-                    length = min(len(on), len(peak), len(off))
-                    marks[wave] = np.stack([on[:length], peak[:length], off[:length]], axis=1)
-            except Exception:
-                FAILURES[method] += 1
-            result.append(marks)
-        return result
-
-    return delineate_leads
-
-
-def wfdb_beats(record: MarkedEcg) -> Marks:
-    """wfdb's xqrs: beats only."""
-    from wfdb import processing
-
-    result = []
-    for row in record.signal:
-        detector = processing.XQRS(sig=row, fs=record.sampling_rate)
-        detector.detect(verbose=False)
-        peaks = np.asarray(detector.qrs_inds, dtype=float)
-        nothing = np.full(len(peaks), np.nan)
-        marks = {wave: np.zeros((0, 3)) for wave in WAVES}
-        result.append(marks | {"QRS": np.stack([nothing, peaks, nothing], axis=1)})
-    return result
-
-
-FAILURES: dict[str, int] = defaultdict(int)
-RIVALS: dict[str, Callable[[MarkedEcg], Marks]] = {
-    "neurokit2 dwt": neurokit("dwt"),
-    "neurokit2 prominence": neurokit("prominence"),
-    "wfdb xqrs": wfdb_beats,
-}
-
-
-def accuracy(records: list[MarkedEcg], some: list[MarkedEcg]) -> None:
+def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, Method]) -> None:
     found = [ours(record) for record in records]
     print(f"\nLUDB, {len(records)} records x 12 leads: mean +- SD in ms")
     show(score(zip(records, found, strict=True)))
-    print("\nby rhythm group: F1 P QRS T | false P waves | SD P onset, QRS onset, QRS offset, T offset")
-    for group, word in GROUPS.items():
-        chosen = [(record, marks) for record, marks in zip(records, found, strict=True) if word in record.rhythm]
-        if chosen:
-            print(f"  {group:14s} {len(chosen):3d} records  {brief(score(chosen))}")
-    paced = [(r, m) for r, m in zip(records, found, strict=True) if "pacing" in " ".join(r.comments)]
-    if paced:
-        print(f"  {'paced':14s} {len(paced):3d} records  {brief(score(paced))}")
-    print("\nby lead")
-    for lead, name in enumerate(LEADS):
-        print(f"  {name:14s}              {brief(score(zip(records, found, strict=True), range(lead, lead + 1)))}")
-    print(f"\nthe same {len(some)} records")
-    print(f"  {'gem-ecg':22s} {brief(score((record, ours(record)) for record in some))}")
-    for name, method in RIVALS.items():
-        print(f"  {name:22s} {brief(score((record, method(record)) for record in some))}")
-    print(f"  leads on which a method raised: {dict(FAILURES) or 'none'}")
+    print(f"\nside by side, the same {len(some)} records of LUDB")
+    print(f"{'':38s} F1 P QRS T       | false P | SD P on, QRS on, QRS off, T off")
+    marks = {"gem-ecg": dict(zip((r.name for r in records), found, strict=True))}
+    marks |= {name: {record.name: method(record) for record in some} for name, method in rivals.items()}
+    groups: dict[str, tuple[list[MarkedEcg], range | None]] = {"all": (some, None)}
+    groups |= {name: ([r for r in some if belongs(r)], None) for name, belongs in GROUPS.items()}
+    groups |= {f"lead {name}": (some, range(lead, lead + 1)) for lead, name in enumerate(LEADS)}
+    for group, (chosen, leads) in groups.items():
+        for number, (name, of_record) in enumerate(marks.items() if chosen else ()):
+            title = f"{group} ({len(chosen)})" if number == 0 else ""
+            print(f"{title:16s}{name:22s} {brief(score(((r, of_record[r.name]) for r in chosen), leads))}")
+    print(f"leads on which a library raised: {dict(FAILURES) or 'none'}")
 
 
 def score(pairs: Any, leads: range | None = None) -> DelineationScore:
@@ -152,12 +119,12 @@ def show(result: DelineationScore) -> None:
     print(f"  per beat, median over leads: {values}")
 
 
-def speed(records: list[MarkedEcg], runs: int = 3) -> None:
+def speed(records: list[MarkedEcg], rivals: dict[str, Method], runs: int = 3) -> None:
     """Minimum of the runs per record and method, interleaved; the median over the records."""
     methods: dict[str, Callable[[MarkedEcg], Any]] = {
         "gem-ecg, all features": lambda r: extract_features(r.signal, r.sampling_rate).to_dict(full=True),
         "gem-ecg, marks only": ours,
-        **RIVALS,
+        **rivals,
     }
     times: dict[str, list[float]] = {name: [] for name in methods}
     for record in records:
@@ -172,6 +139,30 @@ def speed(records: list[MarkedEcg], runs: int = 3) -> None:
     print(f"\nCPU ms per record of 12 leads x 10 s x 500 Hz, median over {len(records)} records, one thread")
     for name, values in times.items():
         print(f"  {name:24s} {np.median(values):8.1f} ms   {np.median(values) / base:6.1f} x")
+
+
+def folder_scaling(records: int = 400) -> None:
+    """What a busy machine allows: wall time with its load, and CPU time, which the load inflates less."""
+    print(f"\na folder of {records} records of 10 s (NPZ, 12 leads, 500 Hz)")
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "ecgs"
+        source.mkdir()
+        for seed in range(records):
+            record = simulate_ecg(seed=seed % 20).record
+            np.savez(source / f"{seed:04d}.npz", signal=record.signal, sampling_rate=500, leads=record.leads)
+        for workers in (1, 2):
+            before, start = _cpu_seconds(), time.perf_counter()
+            report = extract_features_batch(source, Path(name) / f"{workers}.jsonl", workers=workers)
+            wall, cpu = time.perf_counter() - start, _cpu_seconds() - before
+            print(
+                f"  {workers} process(es): {report.done / wall:6.1f} records/s, {1000 * cpu / report.done:.1f} CPU ms each, "
+                f"{cpu / wall:.2f} cores got; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+            )
+
+
+def _cpu_seconds() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def label_agreement(folder: Path, step: int) -> None:
@@ -205,9 +196,20 @@ def label_agreement(folder: Path, step: int) -> None:
             and (not negative or codes & set(negative))
         ]
         print(f"  AUC {auc(yes, no):.3f}  {words} ({len(yes)} / {len(no)})")
+    limb, chest = (
+        sum(bool(value) for value in values)
+        for values in zip(*((f.limb_lead_reversal, f.chest_lead_swap) for *_, f in rows), strict=True)
+    )
+    print(f"  electrodes suspected exchanged: limb {limb}, chest {chest} (true exchanges are unknown, surely few)")
+    axes_of = {label: [f.qrs_axis for _, axis, f in rows if axis == label] for label in AXIS_LABELS}
+    left, right = axes_of["LAD"] + axes_of["ALAD"], axes_of["RAD"] + axes_of["ARAD"]
+    for words, deviating, sign in (("left", left, -1), ("right", right, 1)):
+        # Degrees from 45, the middle of the normal range.
+        yes, no = ([sign * ((v - 45 + 180) % 360 - 180) for v in values] for values in (deviating, axes_of["MID"]))
+        print(f"  AUC {auc(yes, no):.3f}  axis: {words} deviation / normal ({len(yes)} / {len(no)})")
     print("  axis in degrees, median (5 % to 95 %), by label:")
-    for label in ("MID", "LAD", "ALAD", "RAD", "ARAD"):
-        values = [f.qrs_axis for _, axis, f in rows if axis == label and np.isfinite(f.qrs_axis)]
+    for label in AXIS_LABELS:
+        values = [value for value in axes_of[label] if np.isfinite(value)]
         if label in ("RAD", "ARAD"):
             values = [value % 360 for value in values]
         if values:

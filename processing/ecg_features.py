@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_delineation import Delineation, DelineationSettings, delineate
+from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
 from .ecg_features_featuredb import featuredb_sequences
 from .ecg_filters import WORKING_RATE
 from .ecg_measurements import BeatMeasures, measure_beats, st_form
@@ -19,7 +20,7 @@ from .ecg_record_measures import (
     findings,
     intervals,
     lead_measures,
-    limb_lead_reversal,
+    median_beat,
     qrs_patterns,
     rhythm,
     signal_quality,
@@ -76,7 +77,7 @@ class EcgFeatures:
             `s_amplitude`, `qrs_amplitude`, `t_amplitude`, ST level `st_j`, `st_j60`, `st_j80` (signed mV),
             `q_duration` (ms), `qrs_area` (mV ms).
         t_inversion, pathological_q: leads. qrs_patterns: lead -> letters such as `qRs`.
-        limb_lead_reversal: the electrodes that seem exchanged, or `None`.
+        limb_lead_reversal, chest_lead_swap: the electrodes that seem exchanged, or `None`.
         quality: lead -> `missing`, `flat`, `clipped`, `noise`, `wander`, `verdict`.
         lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
         pacing_spikes: times in s.
@@ -116,6 +117,7 @@ class EcgFeatures:
     pathological_q: tuple[str, ...] = ()
     qrs_patterns: Mapping[str, str] = field(default_factory=dict)
     limb_lead_reversal: str | None = None
+    chest_lead_swap: str | None = None
     quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lone_p_waves: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -248,6 +250,7 @@ def extract_features(
     values = lead_measures(beats)
     record_intervals = intervals(delineation, beats)
     quality = signal_quality(signal, delineation, beats.level)
+    complexes, inside = median_beat(delineation, beats)
     return EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
@@ -265,7 +268,8 @@ def extract_features(
         **axes(record.leads, beats),
         **voltages(record.leads, values),
         **findings(record.leads, values),
-        qrs_patterns=qrs_patterns(record.leads, delineation, beats),
+        qrs_patterns=qrs_patterns(record.leads, complexes, inside),
+        chest_lead_swap=chest_lead_swap(record.leads, complexes),
         limb_lead_reversal=limb_lead_reversal(record.leads, values, record_intervals["qrs_duration"]),
         quality=dict(zip(record.leads, quality, strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,

@@ -86,8 +86,9 @@ def _findings_line(features: EcgFeatures) -> str:
         found.append(f"{len(features.lone_p_waves)} P wave(s) without QRS")
     if len(features.pacing_spikes):
         found.append(f"{len(features.pacing_spikes)} pacing spike(s)")
-    if features.limb_lead_reversal:
-        found.append(f"electrodes exchanged? {features.limb_lead_reversal}")
+    for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
+        if exchanged:
+            found.append(f"electrodes exchanged? {exchanged}")
     bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
     if bad:
         found.append(f"signal: {', '.join(bad)}")

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from .ecg_delineation import Delineation
+from .ecg_electrodes import CHEST_LEADS, LIMB_LEADS
 from .ecg_filters import WORKING_RATE
 from .ecg_measurements import MS, BeatMeasures, bazett, fridericia
 from .ecg_qrs import windows
 
-LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
-CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 LEAD_MEASURES = (
     "p_amplitude", "q_amplitude", "q_duration", "r_amplitude", "s_amplitude", "qrs_amplitude", "qrs_area",
     "st_j", "st_j60", "st_j80", "t_amplitude",
@@ -159,9 +158,8 @@ def beat_likeness(delineation: Delineation) -> float:
     return float(np.median(np.einsum("lbw,lw->b", complexes, usual) / np.sqrt(np.maximum(energy, 1e-12))))
 
 
-def qrs_patterns(leads: tuple[str, ...], delineation: Delineation, beats: BeatMeasures) -> dict[str, str]:
+def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarray) -> dict[str, str]:
     """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on."""
-    complexes, inside = median_beat(delineation, beats)
     return {lead: _pattern(row[mask]) for lead, row, mask in zip(leads, complexes, inside, strict=True) if mask.any()}
 
 
@@ -187,25 +185,6 @@ def _pattern(complex_: np.ndarray) -> str:
             mark = "'" * primes[name]
         letters += (name if abs(extreme) >= LARGE_DEFLECTION_MV else name.lower()) + mark
     return letters
-
-
-def limb_lead_reversal(leads: tuple[str, ...], values: dict[str, np.ndarray], qrs_duration: float) -> str | None:
-    """The pair of electrodes that seems exchanged, in words, or `None`.
-
-    Arms: P, QRS and T all negative in I, QRS upright in aVR, V6 upright, and the QRS narrow. Right arm and right leg:
-    lead II nearly flat while I and III are not.
-    """
-    if not set(LIMB_LEADS) <= set(leads):
-        return None
-    at = {lead: i for i, lead in enumerate(leads)}
-    area, size = values["qrs_area"], values["qrs_amplitude"]
-    p, t = values["p_amplitude"][at["I"]], values["t_amplitude"][at["I"]]
-    upright_v6 = "V6" in at and area[at["V6"]] > 0
-    if area[at["I"]] < 0 < area[at["aVR"]] and p < -0.02 and t < 0 and upright_v6 and qrs_duration < 120:
-        return "left arm and right arm"
-    if size[at["II"]] < 0.1 and size[at["II"]] < 0.2 * min(size[at["I"]], size[at["III"]]):
-        return "right arm and right leg"
-    return None
 
 
 def signal_quality(
@@ -262,7 +241,7 @@ __all__ = [
     "frontal_axis",
     "intervals",
     "lead_measures",
-    "limb_lead_reversal",
+    "median_beat",
     "qrs_patterns",
     "rhythm",
     "signal_quality",

@@ -221,12 +221,38 @@ def test_diagnostic_patterns():
     assert measured["low"].low_voltage and not measured["normal"].low_voltage
 
 
-def test_exchanged_arm_electrodes_are_suspected(normal):
-    signal = normal.record.signal.copy()
-    lead_i, lead_ii, lead_iii = signal[:3].copy()
-    signal[0], signal[1], signal[2] = -lead_i, lead_iii, lead_ii
-    signal[3], signal[4] = signal[4].copy(), signal[3].copy()
-    assert extract_features(signal, 500).limb_lead_reversal == "left arm and right arm"
+def exchanged(record, electrodes):
+    """The limb leads as Einthoven's equations make them from exchanged electrodes."""
+    signal = record.signal.copy()
+    i, ii, iii, avr, avl, avf = signal[:6].copy()
+    signal[:6] = {
+        "left arm and right arm": (-i, iii, ii, avl, avr, avf),
+        "right arm and left leg": (-iii, -ii, -i, avf, avl, avr),
+        "left arm and left leg": (ii, i, -iii, avr, avf, avl),
+    }[electrodes]
+    return extract_features(signal, 500)
+
+
+@pytest.mark.parametrize("electrodes", ["left arm and right arm", "right arm and left leg"])
+@pytest.mark.parametrize("seed", range(3))
+def test_exchanged_limb_electrodes_are_suspected(electrodes, seed):
+    record = simulate_ecg(axis=45, seed=seed).record
+    assert exchanged(record, electrodes).limb_lead_reversal == electrodes
+    assert extract_features(record).limb_lead_reversal is None
+    assert exchanged(record, "left arm and left leg").limb_lead_reversal is None, "cannot be told, see the docstring"
+
+
+def test_exchanged_chest_electrodes_are_suspected(normal, features):
+    assert features.chest_lead_swap is None
+    for first in (1, 2, 3):
+        order = list(range(12))
+        order[6 + first], order[7 + first] = 7 + first, 6 + first
+        measured = extract_features(normal.record.signal[order], 500)
+        assert measured.chest_lead_swap == f"V{first + 1} and V{first + 2}"
+        assert f"electrodes exchanged? V{first + 1} and V{first + 2}" in measured.to_text()
+    flat = normal.record.signal.copy()
+    flat[8] = 0
+    assert extract_features(flat, 500).chest_lead_swap is None
 
 
 @pytest.mark.parametrize("rate", [100, 125, 250, 360, 500, 1000])

@@ -1,0 +1,119 @@
+"""Libraries that delineate an ECG, each as `MarkedEcg -> marks of every lead`; none is needed by gem-ecg itself.
+
+neurokit2 (MIT), wfdb (MIT; beats only) and openecg (Apache-2.0; trained on LUDB's training part, QTDB and ISP) work lead by
+lead. A lead on which a library raises has no marks, and is counted.
+"""
+
+import importlib.util
+from collections import defaultdict
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks.delineation_scoring import WAVES, MarkedEcg
+
+Marks = list[dict[str, np.ndarray]]
+Method = Callable[[MarkedEcg], Marks]
+FAILURES: dict[str, int] = defaultdict(int)
+NEEDS = {
+    "neurokit2 dwt": ("neurokit2",),
+    "neurokit2 prominence": ("neurokit2",),
+    "wfdb xqrs": ("wfdb",),
+    "openecg": ("openecg", "ai_edge_litert"),
+}
+
+
+def installed_rivals() -> dict[str, Method]:
+    """The methods whose packages are there; of the others a line says what to install."""
+    methods: dict[str, Method] = {
+        "neurokit2 dwt": neurokit("dwt"),
+        "neurokit2 prominence": neurokit("prominence"),
+        "wfdb xqrs": wfdb_beats,
+        "openecg": openecg,
+    }
+    for name, packages in NEEDS.items():
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        if missing:
+            print(f"left out: {name} (pip install {' '.join(missing).replace('_', '-')})")
+            del methods[name]
+    return methods
+
+
+def _nothing() -> dict[str, np.ndarray]:
+    return {wave: np.zeros((0, 3)) for wave in WAVES}
+
+
+def _lead_by_lead(name: str, mark_lead: Callable[[np.ndarray, float], dict[str, np.ndarray]]) -> Method:
+    def delineate_leads(record: MarkedEcg) -> Marks:
+        result = []
+        for row in record.signal:
+            try:
+                result.append(_nothing() | mark_lead(row, record.sampling_rate))
+            except Exception:
+                FAILURES[name] += 1
+                result.append(_nothing())
+        return result
+
+    return delineate_leads
+
+
+def neurokit(method: str) -> Method:
+    """neurokit2 as its manual shows it: clean, peaks, delineate."""
+    stems = {"P": "ECG_P", "QRS": "ECG_R", "T": "ECG_T"}
+
+    def mark_lead(row: np.ndarray, rate: float) -> dict[str, np.ndarray]:
+        import neurokit2 as nk
+
+        clean = nk.ecg_clean(row, sampling_rate=rate)
+        peaks = nk.ecg_peaks(clean, sampling_rate=rate)[1]["ECG_R_Peaks"]
+        waves = nk.ecg_delineate(clean, peaks, sampling_rate=rate, method=method)[1]
+        marks = {}
+        for wave, stem in stems.items():
+            on, off = (np.asarray(waves[f"{stem}_{end}"], dtype=float) for end in ("Onsets", "Offsets"))
+            peak = peaks if wave == "QRS" else np.asarray(waves[f"{stem}_Peaks"], dtype=float)
+            length = min(len(on), len(peak), len(off))
+            marks[wave] = np.stack([on[:length], peak[:length], off[:length]], axis=1)
+        return marks
+
+    return _lead_by_lead(f"neurokit2 {method}", mark_lead)
+
+
+def _wfdb_lead(row: np.ndarray, rate: float) -> dict[str, np.ndarray]:
+    from wfdb import processing
+
+    detector = processing.XQRS(sig=row, fs=rate)
+    detector.detect(verbose=False)
+    peaks = np.asarray(detector.qrs_inds, dtype=float)
+    unknown = np.full(len(peaks), np.nan)
+    return {"QRS": np.stack([unknown, peaks, unknown], axis=1)}
+
+
+wfdb_beats = _lead_by_lead("wfdb xqrs", _wfdb_lead)
+
+
+@lru_cache(maxsize=1)
+def _openecg_model() -> Any:
+    from openecg.deploy import Inference
+
+    return Inference()
+
+
+def _openecg_lead(row: np.ndarray, rate: float) -> dict[str, np.ndarray]:
+    """Onsets and offsets by openecg (20 ms frames at 250 Hz); the peak is the sample farthest from the chord."""
+    from scipy.signal import resample_poly
+
+    slow = resample_poly(row, 250, int(rate))
+    marks = defaultdict(list)
+    for number, window in enumerate(_openecg_model().predict(slow)):
+        for boundary in window:
+            on, off = (2500 * number + at for at in (boundary.start, boundary.end))
+            part = slow[on : off + 1]
+            if len(part):
+                peak = on + np.abs(part - np.linspace(part[0], part[-1], len(part))).argmax()
+                marks[boundary.name].append((on, peak, off))
+    return {wave: np.array(rows, dtype=float).reshape(-1, 3) * rate / 250 for wave, rows in marks.items()}
+
+
+openecg = _lead_by_lead("openecg", _openecg_lead)
