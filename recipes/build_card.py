@@ -13,7 +13,6 @@ from datasets.info import DatasetInfosDict
 from .build_plan import BuildPlan
 from .build_report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
 from .build_settings import BuildSettings
-from .cards import dataset_card
 from .croissant import croissant
 from .dataset_schema import SPLITS, columns, schema
 from .shard_files import atomic_file
@@ -28,6 +27,9 @@ def write_card(
     plan: BuildPlan, notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any], settings: BuildSettings
 ) -> None:
     """Writes `README.md`, `croissant.json` and, last, `SHA256SUMS`: a folder that can be uploaded as it is."""
+    # Brings torch with it, which the processes that make shards can do without.
+    from .cards import dataset_card
+
     folder = settings.folder
     meant = columns(settings.page.embed, settings.several_ecgs)
     card = dataset_card(

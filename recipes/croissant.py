@@ -16,6 +16,8 @@ CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -29,11 +31,13 @@ CONTEXT = {
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -79,7 +83,6 @@ def croissant(
             "@type": "cr:FileSet",
             "@id": f"parquet-{owner}",
             "name": f"parquet-{owner}",
-            "containedIn": [{"@id": note["file"]} for note in notes if note["file"].split("/")[1] == owner],
             "encodingFormat": "application/x-parquet",
             "includes": f"data/{owner}/*.parquet",
         }
@@ -100,34 +103,45 @@ def croissant(
 
 
 def _record_set(owner: str, meant: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
-    fields = []
-    for column, (feature, meaning) in meant.items():
-        kind, repeated = _data_type(feature)
-        fields.append(
-            {
-                "@type": "cr:Field",
-                "@id": f"{owner}/{column}",
-                "name": column,
-                "description": meaning,
-                "dataType": kind,
-                **({"repeated": True} if repeated else {}),
-                "source": {"fileSet": {"@id": f"parquet-{owner}"}, "extract": {"column": column}},
-            }
-        )
+    fields = [_field(f"{owner}/{column}", column, kind, meaning, owner) for column, (kind, meaning) in meant.items()]
     return {"@type": "cr:RecordSet", "@id": owner, "name": owner, "key": {"@id": f"{owner}/id"}, "field": fields}
 
 
-def _data_type(feature: Any) -> tuple[str, bool]:
-    """Croissant's type of a column, and whether it holds a list; structures are text (JSON) to it."""
-    if isinstance(feature, List):
-        return _data_type(feature.feature)[0], True
+def _field(identifier: str, column: str, feature: Any, meaning: str, owner: str) -> dict[str, Any]:
+    kind, repeated = feature, False
+    while isinstance(kind, List):
+        kind, repeated = kind.feature, True
+    field: dict[str, Any] = {
+        "@type": "cr:Field",
+        "@id": identifier,
+        "name": identifier.split("/", 1)[1],
+        "description": meaning,
+        **({"repeated": True} if repeated else {}),
+    }
+    source = {"fileSet": {"@id": f"parquet-{owner}"}, "extract": {"column": column}}
+    if not isinstance(kind, dict):
+        return field | {"dataType": _data_type(kind), "source": source}
+    members = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{identifier}/{name}",
+            "name": f"{column}/{name}",
+            "dataType": _data_type(member),
+            "source": {**source, "transform": [{"jsonPath": name}]},
+        }
+        for name, member in kind.items()
+        # A list within a structure within a list has no place in Croissant 1.0.
+        if not isinstance(member, List)
+    ]
+    return field | {"subField": members}
+
+
+def _data_type(feature: Any) -> str:
     if isinstance(feature, Image):
-        return "sc:ImageObject", False
+        return "sc:ImageObject"
     if isinstance(feature, Value) and feature.dtype.startswith("int"):
-        return "sc:Integer", False
-    if isinstance(feature, Value) and feature.dtype.startswith("float"):
-        return "sc:Float", False
-    return "sc:Text", False
+        return "sc:Integer"
+    return "sc:Float" if isinstance(feature, Value) and feature.dtype.startswith("float") else "sc:Text"
 
 
 __all__ = ["croissant"]

@@ -166,6 +166,12 @@ def with_transform(
     return dataset.with_transform(transform)
 
 
+def is_built(dataset: Any) -> bool:
+    """Whether a split has the signal columns of `gem build-dataset` (and no `ecg` yet)."""
+    names = set(dataset.column_names or ())
+    return {"signal", "gain", "leads", "sampling_rate", "messages"} <= names and "ecg" not in names
+
+
 @dataclass(frozen=True)
 class TrainingRows:
     """The transform of `with_transform`; a class, so that it can be pickled for worker processes."""
@@ -198,6 +204,7 @@ __all__ = [
     "columns",
     "decode",
     "decode_table",
+    "is_built",
     "schema",
     "stream",
     "with_transform",

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Supervised fine-tuning with TRL, towers frozen, on any data set with `messages`, `ecg` and optionally `image`.
 
-gem train recipes/configs/sft_tiny.yaml
-python -m recipes.sft --config recipes/configs/sft_tiny.yaml
-torchrun --nproc_per_node 2 -m recipes.sft --config recipes/configs/sft_tiny.yaml
+gem train recipes/configs/sft_lora.yaml
+python -m recipes.sft --config recipes/configs/sft_lora.yaml
+torchrun --nproc_per_node 2 -m recipes.sft --config recipes/configs/sft_lora.yaml
 accelerate launch --config_file recipes/configs/accelerate/fsdp2.yaml -m recipes.sft --config recipes/configs/sft_full.yaml
 """
 
@@ -22,6 +22,7 @@ from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantiza
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import MissingDependencyError, TrainingError
 
+from .dataset_schema import is_built, with_transform
 from .training_checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .training_gem import MODALITIES, GemDataCollator, GemSFTTrainer, freeze_towers
 from .training_samples import SampleWriter
@@ -85,20 +86,24 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
 
 
 def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, Any]:
-    """The named splits, signals as arrays.
+    """The named splits, signals as arrays; those of `gem build-dataset` with pages drawn as they are needed.
 
     Raises:
         TrainingError: An absent data set, split or column.
     """
     source = Path(script.dataset)
     try:
-        loaded = datasets.load_from_disk(source) if source.is_dir() else datasets.load_dataset(script.dataset)
+        saved = any((source / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(script.dataset)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{script.dataset}: no data set there ({error}).") from error
     splits = {}
     for name in names:
         if name not in loaded:
             raise TrainingError(f"{script.dataset}: no split {name!r}, there are {sorted(loaded)}.")
+        if is_built(loaded[name]):
+            splits[name] = with_transform(loaded[name])
+            continue
         check_columns(loaded[name], f"{script.dataset}[{name}]", script.image_only)
         has_ecg = "ecg" in loaded[name].column_names
         splits[name] = (
@@ -174,6 +179,9 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     """
     evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
     splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
+    if any(is_built(split) for split in splits.values()):
+        # A Trainer drops columns before the transform could make `ecg` of them.
+        training.remove_unused_columns = False
     processor = AutoProcessor.from_pretrained(
         model_config.model_name_or_path, trust_remote_code=training.trust_remote_code
     )

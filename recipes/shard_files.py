@@ -44,7 +44,7 @@ def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str
     """
     features = schema(settings.page.embed, settings.several_ecgs)
     with batch.timed("write"):
-        table = to_table([_row(draft, shard, settings) for draft in batch.drafts], features)
+        table = to_table([to_row(draft, shard, settings) for draft in batch.drafts], features)
         path = settings.folder / shard.file
         with atomic_file(path) as file:
             write_parquet(table, file)
@@ -154,7 +154,8 @@ def _leaf_paths(arrow: pa.Schema) -> list[str]:
     return [parquet.column(number).path for number in range(len(parquet))]
 
 
-def _row(draft: Draft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+def to_row(draft: Draft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+    """A finished draft in the columns of `dataset_schema`; the signal stays an array."""
     entry, record = draft.entry, draft.records[0]
     row = _signal_columns(record) | {
         "id": entry.id,
@@ -200,4 +201,4 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-__all__ = ["atomic_file", "finished_note", "note_path", "to_table", "write_parquet", "write_shard"]
+__all__ = ["atomic_file", "finished_note", "note_path", "to_row", "to_table", "write_parquet", "write_shard"]

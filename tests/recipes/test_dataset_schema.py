@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from recipes.build_dataset import build_dataset
 from recipes.build_settings import settings_from
 from recipes.dataset_schema import PageStyleChoice, columns, decode, decode_table, schema, stream, with_transform
+from recipes.sft import GemScriptArguments, load_splits
 from recipes.signal_counts import GAP, to_counts, to_millivolts
 from recipes.training_gem import GemDataCollator, GemSFTTrainer
 from tests.helpers.shared_data import shared_path
@@ -94,7 +96,7 @@ assert not any(name.split(".")[0] in ("processing", "recipes", "modeling_gem") f
 np.save({str(tmp_path / "mv.npy")!r}, millivolts)
 """
     environment = {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False)  # fmt: skip
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600, check=False)  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
     np.testing.assert_allclose(np.load(tmp_path / "mv.npy"), simulated_microvolts(1, 65) / 1000, atol=1e-6)
 
@@ -131,6 +133,13 @@ def test_leads_of_any_number_and_length_side_by_side(tmp_path):
         np.testing.assert_array_equal(decode(row).signal, record.signal)
 
 
+def test_the_page_documents_every_column():
+    page = (Path(__file__).resolve().parents[2] / "docs/data.md").read_text()
+    for name, (_, meaning) in columns(images=True, several_ecgs=True).items():
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert meaning in line, name
+
+
 def test_rows_for_training_draw_the_same_page_every_time(built):
     data = load_dataset(str(built), "all", split="train")
     rows = with_transform(data, page=PageStyleChoice(size=168))
@@ -146,6 +155,7 @@ def test_rows_for_training_draw_the_same_page_every_time(built):
 
 
 def test_a_built_data_set_trains_one_step(built, tmp_path):
+    splits = load_splits(GemScriptArguments(dataset=str(built)), ["train"])
     processor, model = tiny_processor(), tiny_model()
     before = model.lm_head.weight.detach().clone()
     trainer = GemSFTTrainer(
@@ -164,7 +174,7 @@ def test_a_built_data_set_trains_one_step(built, tmp_path):
             remove_unused_columns=False,
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        train_dataset=with_transform(load_dataset(str(built), "ptb-xl", split="train"), page=PageStyleChoice(size=56)),
+        train_dataset=splits["train"],
         processing_class=processor,
         data_collator=GemDataCollator(processor, assistant_only_loss=True),
     )
