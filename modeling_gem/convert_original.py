@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from processing.errors_gem import CheckpointError
 
 from .chat_templates import LLAVA_V1
-from .configuration_gem import GemConfig
-from .convert_ecg_tower import convert_ecg_tower_weights, ecg_config_from_weights, rename
+from .configuration_gem import GemConfig, GemEcgConfig
+from .convert_assemble import new_projector
+from .convert_ecg_tower import convert_ecg_tower_weights, ecg_config_from_weights, read_ecg_coca, rename
 from .convert_parts import plain_vision_config, vision_weights
 from .convert_processor import add_placeholders, build_processor
 from .convert_read import read_weights
@@ -48,11 +50,17 @@ MERGE_TYPES = ("flat", "spatial_unpad")
 
 
 def convert_original_checkpoint(
-    checkpoint: str | Path, output: str | Path, vision_tower: str | Path | None = None, max_shard_size: str = "5GB"
+    checkpoint: str | Path,
+    output: str | Path,
+    vision_tower: str | Path | None = None,
+    max_shard_size: str = "5GB",
+    ecg_encoder: str | Path | None = None,
+    seed: int = 0,
 ) -> ConversionReport:
     """
     A checkpoint in the LLaVA layout (GEM, PULSE, LLaVA-1.5/1.6) -> a GEM folder with model, tokenizer and processor.
-    A checkpoint without an ECG tower (PULSE, LLaVA) cannot become a GEM by itself: use `assemble_gem`.
+    One without an ECG tower (PULSE, LLaVA) needs `ecg_encoder` and gets a new linear ECG projector, to be trained: what
+    the paper's training starts from.
 
     Args:
         checkpoint: Folder with `config.json`, weights and tokenizer.
@@ -61,9 +69,11 @@ def convert_original_checkpoint(
             original uses them: when the config lacks `unfreeze_mm_vision_tower`, the original ignores the tower inside
             the checkpoint. Looked for beside the checkpoint if not given.
         max_shard_size: Largest file to write.
+        ecg_encoder: ECG-CoCa `.pt`, or a saved `GemEcgModel`, for a checkpoint that has no ECG tower.
+        seed: Of the new ECG projector.
 
     Raises:
-        CheckpointError: A leftover or missing weight, or an image tower that only exists elsewhere.
+        CheckpointError: A leftover or missing weight, or a tower that only exists elsewhere.
     """
     checkpoint, output = Path(checkpoint), Path(output)
     if not (checkpoint / "config.json").is_file():
@@ -82,15 +92,9 @@ def convert_original_checkpoint(
             weights[name] = tensor
         else:
             raise CheckpointError(f"{checkpoint}: `{key}` is no weight of a GEM, PULSE or LLaVA checkpoint.")
-    if not tower:
-        raise CheckpointError(
-            f"{checkpoint}: there is no ECG tower in this checkpoint (PULSE and LLaVA have none). Assemble a GEM from it "
-            "and an ECG-CoCa checkpoint: `gem convert ECG_COCA.pt OUT --language-model DIR --vision-tower DIR`."
-        )
-    report.sources["language_model"] = report.sources["projectors"] = report.sources["ecg_tower"] = str(checkpoint)
-    tower = convert_ecg_tower_weights(tower, str(checkpoint))
-    ecg_config = ecg_config_from_weights(tower, str(checkpoint))
-    weights |= {f"model.ecg_tower.{key}": tensor for key, tensor in tower.items()}
+    report.sources["language_model"] = report.sources["projectors"] = str(checkpoint)
+    ecg_config, tower, is_new = _ecg_tower(tower, checkpoint, ecg_encoder, report)
+    weights |= {f"model.ecg_tower.{k}": tensor.to(weights["lm_head.weight"].dtype) for k, tensor in tower.items()}
 
     vision_folder = _find_vision_tower(checkpoint, original, vision_tower)
     vision_config = _vision_config(original, vision_folder, checkpoint)
@@ -135,10 +139,33 @@ def convert_original_checkpoint(
         image_grid_pinpoints=pinpoints,
         tie_word_embeddings=original.get("tie_word_embeddings", False),
     )
+    if is_new:
+        torch.manual_seed(seed)
+        projector = new_projector(config, "ecg_projector")
+        weights |= {f"model.ecg_projector.{key}": value for key, value in projector.items()}
+        report.new.append("model.ecg_projector")
     save_model(GemForConditionalGeneration, config, weights, report, tokenizer, max_shard_size)
     processor = build_processor(config, tokenizer, LLAVA_V1, image_aspect_ratio=aspect_ratio, compat="gem")
     processor.save_pretrained(output)
     return report
+
+
+def _ecg_tower(
+    inside: dict[str, torch.Tensor], checkpoint: Path, ecg_encoder: str | Path | None, report: ConversionReport
+) -> tuple[GemEcgConfig, dict[str, torch.Tensor], bool]:
+    """Configuration and weights of the ECG tower, and whether it comes from elsewhere."""
+    if inside and ecg_encoder is not None:
+        raise CheckpointError(f"{checkpoint}: has an ECG tower of its own; convert it without `--ecg-encoder`.")
+    if inside:
+        report.sources["ecg_tower"] = str(checkpoint)
+        weights = convert_ecg_tower_weights(inside, str(checkpoint))
+        return ecg_config_from_weights(weights, str(checkpoint)), weights, False
+    if ecg_encoder is None:
+        raise CheckpointError(
+            f"{checkpoint}: there is no ECG tower in this checkpoint (PULSE and LLaVA have none). Give one, to train a GEM "
+            f"from it: `gem convert {checkpoint} OUT --ecg-encoder ECG_COCA.pt`."
+        )
+    return *read_ecg_coca(ecg_encoder, report), True
 
 
 def _text_config(original: dict[str, Any]) -> PreTrainedConfig:

@@ -153,6 +153,9 @@ def convert(
         Path | None, typer.Option(help="Folder of the image tower (CLIP, SigLIP, DINOv2 ...).")
     ] = None,
     language_model: Annotated[Path | None, typer.Option(help="Folder of a causal LM: assembles a fresh GEM.")] = None,
+    ecg_encoder: Annotated[
+        Path | None, typer.Option(help="ECG-CoCa .pt or saved ECG tower, for a checkpoint without one (PULSE, LLaVA).")
+    ] = None,
     ecg_projector_type: Annotated[str, typer.Option(help="Of a fresh GEM: linear or mlp2x_gelu.")] = "linear",
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file to write.")] = "5GB",
     remote_code: Annotated[bool, typer.Option(help="Add the code, so that the folder loads without gem-ecg.")] = False,
@@ -161,6 +164,7 @@ def convert(
 
     \b
     gem convert llava-gem OUT [--vision-tower CLIP]                   original GEM
+    gem convert PULSE-7B OUT --ecg-encoder cpt_wfep_epoch_20.pt       what the paper's training starts from
     gem convert cpt_wfep_epoch_20.pt OUT                              ECG-CoCa: its signal tower
     gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
     """
@@ -174,7 +178,7 @@ def convert(
             checkpoint, vision_tower, language_model, output, ecg_projector_type, max_shard_size=max_shard_size
         )
     elif checkpoint.is_dir():
-        report = convert_gem.convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size)
+        report = convert_gem.convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size, ecg_encoder)
     else:
         report = convert_gem.convert_ecg_coca(checkpoint, output)
     if remote_code:

@@ -20,7 +20,7 @@ def train(
 
     \b
     gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT
-    gem train recipes/configs/sft_tiny.yaml --learning_rate 5e-4 --max_steps 100
+    gem train recipes/configs/sft_small.yaml --learning_rate 5e-4 --max_steps 100
     gem train CONFIG --resume_from_checkpoint true          go on from the last checkpoint
     Several devices:
     accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.sft --config CONFIG

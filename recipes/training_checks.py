@@ -130,8 +130,8 @@ def with_lengths(
     def length(example: dict[str, Any]) -> dict[str, int]:
         if one_ecg_per_cell:
             example["ecg"] = [STAND_IN] if example["ecg"] else None
-        sizes = [_size(example.pop("image", None)), *map(_size, example.pop("images", None) or [])]
-        example["images"] = sizes = [size for size in sizes if size is not None]
+        pictures = [*(example.pop("images", None) or []), example.pop("image", None)]
+        example["images"] = sizes = [_size(picture) for picture in pictures if picture is not None]
         messages = collator.prepare(example)["messages"]
         text = processor.apply_chat_template(messages, tokenize=False, draw_page=False)
         tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -150,10 +150,8 @@ def _undecoded(feature: Any) -> Any:
     )
 
 
-def _size(picture: dict[str, Any] | None) -> tuple[int, int] | None:
+def _size(picture: dict[str, Any]) -> tuple[int, int]:
     """Height and width from the file's header."""
-    if picture is None:
-        return None
     with Image.open(io.BytesIO(picture["bytes"]) if picture.get("bytes") else picture["path"]) as opened:
         return opened.height, opened.width
 
@@ -179,7 +177,8 @@ def _all_null(dataset: Any, column: str) -> bool:
     if isinstance(dataset, datasets.Dataset):
         stored = dataset.data.column(column)
         return stored.null_count == len(stored)
-    return next(iter(dataset), {}).get(column) is None
+    first: dict[str, Any] = next(iter(dataset), {})
+    return first.get(column) is None
 
 
 __all__ = ["check_columns", "check_first_batch", "check_messages", "check_vocabulary", "with_lengths"]

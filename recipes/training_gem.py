@@ -56,6 +56,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
     modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
     image_only: bool = False
+    max_length: int | None = None
     mix_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -216,6 +217,7 @@ class GemSFTTrainer(SFTTrainer):
     """
 
     _signature_columns: list[str] | None
+    data_collator: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the model writes during training, beside the picture and the reference: a folder per evaluation, and trackers."""
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -16,6 +17,8 @@ from trl.data_utils import prepare_multimodal_messages
 from processing.processing_gem import GemProcessor
 
 from .training_gem import GemDataCollator, GemSFTTrainer
+
+Pictures = list[Image.Image | None]
 
 
 class SampleWriter(TrainerCallback):
@@ -40,17 +43,18 @@ class SampleWriter(TrainerCallback):
         self.max_new_tokens = max_new_tokens
 
     def on_evaluate(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        rows, pictures = [], []
+        rows: list[dict[str, Any]] = []
+        pictures: Pictures = []
         for number, example in enumerate(self.examples):
             row, picture = self._answer(model, example)
-            rows.append({"step": state.global_step, "picture": f"{number:02d}.png", **row})
+            rows.append({"step": state.global_step, "picture": f"{number:02d}.png" if picture else None, **row})
             pictures.append(picture)
         if state.is_world_process_zero:
             write_samples(Path(args.output_dir) / "samples" / f"step-{state.global_step:08d}", rows, pictures)
             self._track(args.report_to, state.global_step, rows, pictures)
 
     @torch.no_grad()
-    def _answer(self, model: PreTrainedModel, example: dict[str, Any]) -> tuple[dict[str, Any], Image.Image]:
+    def _answer(self, model: PreTrainedModel, example: dict[str, Any]) -> tuple[dict[str, Any], Image.Image | None]:
         sample = self.collator.prepare(example)
         messages = prepare_multimodal_messages(sample["messages"], images=sample["images"])
         last = max(i for i, message in enumerate(messages) if message["role"] == "assistant")
@@ -72,32 +76,37 @@ class SampleWriter(TrainerCallback):
             "reference": text_of(messages[last]),
             "generated": self.processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True),
         }
-        picture = self.processor.picture(messages) or self.processor.page(self.processor.record(messages))
+        picture, record = self.processor.picture(messages), self.processor.record(messages)
+        if picture is None and record is not None:
+            picture = self.processor.page(record)
         return row, picture
 
-    def _track(self, trackers: list[str], step: int, rows: list[dict[str, Any]], pictures: list[Image.Image]) -> None:
+    def _track(self, trackers: list[str], step: int, rows: list[dict[str, Any]], pictures: Pictures) -> None:
+        pixels = [None if picture is None else np.asarray(picture.convert("RGB")) for picture in pictures]
         for callback in self.trainer.callback_handler.callbacks:
             if isinstance(callback, TensorBoardCallback) and callback.tb_writer is not None:
-                for number, (row, picture) in enumerate(zip(rows, pictures, strict=True)):
+                for number, (row, image) in enumerate(zip(rows, pixels, strict=True)):
                     callback.tb_writer.add_text(f"samples/{number}", as_markdown(row), step)
-                    pixels = np.asarray(picture.convert("RGB"))
-                    callback.tb_writer.add_image(f"samples/{number}", pixels, step, dataformats="HWC")
+                    if image is not None:
+                        callback.tb_writer.add_image(f"samples/{number}", image, step, dataformats="HWC")
         for name in {"wandb", "trackio"} & set(trackers):
-            tracker = __import__(name)
+            tracker = importlib.import_module(name)
             columns = list(rows[0])
             table = tracker.Table(columns=columns, data=[[row[column] for column in columns] for row in rows])
-            images = [
-                tracker.Image(np.asarray(picture.convert("RGB")), caption=row["generated"])
-                for row, picture in zip(rows, pictures, strict=True)
-            ]
-            tracker.log({"samples": table, **{f"samples/{i}": image for i, image in enumerate(images)}})
+            images = {
+                f"samples/{number}": tracker.Image(image, caption=row["generated"])
+                for number, (row, image) in enumerate(zip(rows, pixels, strict=True))
+                if image is not None
+            }
+            tracker.log({"samples": table, **images})
 
 
-def write_samples(folder: Path, rows: list[dict[str, Any]], pictures: list[Image.Image]) -> None:
+def write_samples(folder: Path, rows: list[dict[str, Any]], pictures: Pictures) -> None:
     """The list comes last and at once: where it stands, the pictures are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for row, picture in zip(rows, pictures, strict=True):
-        picture.save(folder / row["picture"])
+        if picture is not None:
+            picture.save(folder / row["picture"])
     temporary = folder / ".samples.jsonl.part"
     temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     os.replace(temporary, folder / "samples.jsonl")

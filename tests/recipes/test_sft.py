@@ -135,7 +135,9 @@ def test_resuming_from_the_last_checkpoint_or_from_none(folder, tmp_path):
     assert (tmp_path / "checkpoint-2").is_dir() and (tmp_path / "processor_config.json").is_file()
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("sft_*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(set(CONFIGS.glob("sft_*.yaml")) - {CONFIGS / "sft_tiny.yaml"}), ids=lambda path: path.stem
+)
 def test_configs_name_settings_that_exist(path, tmp_path):
     off = ["--bf16", "false", "--tf32", "false", "--use_cpu", "true", "--output_dir", str(tmp_path)]
     _, training, model = sft.parse(["--config", str(path), *off])
