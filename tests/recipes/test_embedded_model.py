@@ -76,12 +76,11 @@ def test_likelihoods_of_the_embedded_model_are_read_where_it_says_yes_or_no(feat
     )
     with torch.inference_mode():
         logits = model(**inputs).logits[0]
-    tokens = processor.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
-    colon = max(i for i, token in enumerate(tokens) if token == "ĠHypertrophy") + 1
-    yes, no = processor.tokenizer.convert_tokens_to_ids(["Ġyes", "Ġno"])
-    assert tokens[colon] == ":" and odds[0, -1] == pytest.approx(
-        float(logits[colon, yes] - logits[colon, no]), abs=1e-3
-    )
+    ids = inputs["input_ids"][0].tolist()
+    written = [processor.tokenizer.decode(ids[: i + 1]) for i in range(len(ids))]
+    colon = next(i for i, text in enumerate(written) if text.endswith("Hypertrophy:"))
+    yes, no = (processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
+    assert odds[0, -1] == pytest.approx(float(logits[colon, yes] - logits[colon, no]), abs=1e-3)
 
 
 def test_undecided_answers_have_no_say_in_the_auc(features):
