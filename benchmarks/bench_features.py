@@ -79,7 +79,7 @@ def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, 
     print(f"\nLUDB, {len(records)} records x 12 leads: mean +- SD in ms")
     show(score(zip(records, found, strict=True)))
     print(f"\nside by side, the same {len(some)} records of LUDB")
-    print(f"{'':38s} F1 P QRS T       | false P | SD P on, QRS on, QRS off, T off")
+    print(f"{'':48s} F1 P QRS T       | false P | SD P on, QRS on, QRS off, T off")
     marks = {"gem-ecg": dict(zip((r.name for r in records), found, strict=True))}
     marks |= {name: {record.name: method(record) for record in some} for name, method in rivals.items()}
     groups: dict[str, tuple[list[MarkedEcg], range | None]] = {"all": (some, None)}
@@ -88,7 +88,7 @@ def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, 
     for group, (chosen, leads) in groups.items():
         for number, (name, of_record) in enumerate(marks.items() if chosen else ()):
             title = f"{group} ({len(chosen)})" if number == 0 else ""
-            print(f"{title:16s}{name:22s} {brief(score(((r, of_record[r.name]) for r in chosen), leads))}")
+            print(f"{title:26s}{name:22s} {brief(score(((r, of_record[r.name]) for r in chosen), leads))}")
     print(f"leads on which a library raised: {dict(FAILURES) or 'none'}")
 
 
@@ -100,11 +100,14 @@ def score(pairs: Any, leads: range | None = None) -> DelineationScore:
 
 
 def brief(result: DelineationScore) -> str:
+    """F1 (`-` where there is no such wave, or the method marks none), false P waves, SD in ms."""
     summary = result.summary()
     deviations = (summary[name][1] for name in ("P onset", "QRS onset", "QRS offset", "T offset"))
-    rates = " ".join(f"{result.f1(wave):.3f}" for wave in WAVES)
+    rates = " ".join(f"{result.f1(wave):.3f}" if result.counts[wave, "peak"][0] else "  -  " for wave in WAVES)
     false_p = result.counts["P", "peak"][2]
-    return f"{rates} | {false_p:4d} | {' '.join(f'{value:5.1f}' for value in deviations)}"
+    return (
+        f"{rates} | {false_p:4d} | {' '.join(f'{value:5.1f}' if value == value else '  -  ' for value in deviations)}"
+    )
 
 
 def show(result: DelineationScore) -> None:
