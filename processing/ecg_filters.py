@@ -86,22 +86,22 @@ def find_spikes(signal: np.ndarray) -> np.ndarray:
     A heart's own waves gather speed over several samples; a stimulus does not.
     """
     jump = np.abs(np.diff(signal, axis=1)).max(axis=0)
-    before = _largest(jump, -SPIKE_QUIET_SAMPLES, -2)
-    abrupt = (jump > np.maximum(SPIKE_MIN_MV, 8 * np.median(jump[::3]))) & (jump > SPIKE_ABRUPT * before)
+    high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(np.median(jump[::3]))))
+    # Infinite before the ECG begins: nobody knows whether it was quiet.
+    padded = np.concatenate([np.full(SPIKE_QUIET_SAMPLES, np.inf), jump, np.zeros(2 * SPIKE_SAMPLES)])
+
+    def largest(first: int, last: int) -> np.ndarray:
+        """The largest jump `first` to `last` samples after each of `high`."""
+        return padded[high[:, None] + np.arange(first, last + 1) + SPIKE_QUIET_SAMPLES].max(axis=1)
+
+    abrupt = jump[high] > SPIKE_ABRUPT * largest(-SPIKE_QUIET_SAMPLES, -2)
     # The steepest part of a steep QRS is still to come.
-    over = _largest(jump, 5, 10) < SPIKE_OVER * _largest(jump, 0, 4)
-    over |= _largest(jump, SPIKE_SAMPLES, SPIKE_SAMPLES + 5) < WIDE_SPIKE_OVER * _largest(jump, 0, SPIKE_SAMPLES - 1)
-    candidates = np.flatnonzero(abrupt & over)
+    over = largest(5, 10) < SPIKE_OVER * largest(0, 4)
+    over |= largest(SPIKE_SAMPLES, SPIKE_SAMPLES + 5) < WIDE_SPIKE_OVER * largest(0, SPIKE_SAMPLES - 1)
+    candidates = high[abrupt & over]
     spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
     rate = len(spikes) * WORKING_RATE / signal.shape[1]
     return spikes if SPIKE_MIN_RATE <= rate <= SPIKE_MAX_RATE else spikes[:0]
-
-
-def _largest(values: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Largest of the values `first` to `last` samples away; infinite before the ECG begins, 0 past its end."""
-    padded = np.concatenate([np.full(max(-first, 0), np.inf), values, np.zeros(max(last, 0))])
-    shifted = padded[max(first, 0) :]
-    return np.lib.stride_tricks.sliding_window_view(shifted, last - first + 1)[: len(values)].max(axis=1)
 
 
 def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
