@@ -135,6 +135,9 @@ def read_as_notebook(text: str, version: str) -> dict[str, list[Any]]:
     The scores as GEM's notebook (`gem-v1`, `gem-v2`) or ECG-R1's script (`ecg-r1`) reads them: a list ends at its first "]",
     also inside of an explanation; broken lists are mended by text replacements; what cannot be mended is left out silently.
     Sums in the text are worked out without `eval`.
+
+    Raises:
+        AttributeError: an entry is no object, or its explanation no text, where the original stops.
     """
     keys = NOTEBOOK_KEYS[version]
     scores: dict[str, list[Any]] = {}
@@ -144,8 +147,14 @@ def read_as_notebook(text: str, version: str) -> dict[str, list[Any]]:
             items = _mended_list(content, version)
         except json.JSONDecodeError:
             continue
-        scores[key] = _scores_ecg_r1(items) if version == "ecg-r1" else [item.get("Score") for item in items]
+        scores[key] = _scores_ecg_r1(items) if version == "ecg-r1" else [_scored(item).get("Score") for item in items]
     return scores
+
+
+def _scored(item: Any) -> Any:
+    """An entry; the notebooks stop at one whose explanation is no text (AttributeError), and so must their scores."""
+    item.get("Explanation", "").strip()
+    return item
 
 
 def _scores_ecg_r1(items: Any) -> list[Any]:
@@ -156,6 +165,7 @@ def _scores_ecg_r1(items: Any) -> list[Any]:
             score = item.get("Score") if item.get("Score") is not None else item.get(" Score")
         if score is None:
             continue
+        _scored(item)
         try:
             score = float(score)
         except (TypeError, ValueError):

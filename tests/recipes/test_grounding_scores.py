@@ -170,6 +170,13 @@ def test_no_text_of_a_judge_is_run():
     assert "ECGFeatureGrounding" not in read_as_notebook(text, "gem-v2")
 
 
+@pytest.mark.parametrize("version", ["gem-v2", "ecg-r1"])
+@pytest.mark.parametrize("entry", ['{"Score": 1, "Explanation": 5}', '{"Score": 1, "Explanation": {}}'])
+def test_where_the_notebook_stops_no_number_is_invented(version, entry):
+    with pytest.raises(EvaluationError, match="sample-7"):
+        score_grounding({"sample-7": f'{{"DiagnosisAccuracy": [{entry}]}}'}, version)
+
+
 def test_confidence_interval_covers_the_mean_and_narrows():
     values = np.random.default_rng(1).normal(50, 10, 400)
     low, high = confidence_interval(values)
