@@ -228,8 +228,10 @@ class GemSFTTrainer(SFTTrainer):
             self._signature_columns = [*DATA_COLUMNS, self.args.length_column_name]
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        # Every evaluation sees the same modalities: `epoch` of a copy stays where it is.
         training = self.data_collator
+        if not isinstance(training, GemDataCollator):
+            return super().get_eval_dataloader(eval_dataset)
+        # Every evaluation sees the same modalities: `epoch` of a copy stays where it is.
         try:
             self.data_collator = copy.copy(training)
             self.data_collator.epoch = torch.zeros(1, dtype=torch.long)

@@ -49,11 +49,12 @@ def arguments(folder: Path, output: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def adapter(folder):
-    """Two steps of LoRA from the command line, with everything that can go on beside training."""
+    """Two steps of LoRA in bfloat16 from the command line, with everything that can go on beside training."""
     config = folder / "config.yaml"
     config.write_text("max_steps: 1000\neval_strategy: steps\neval_steps: 2\n")
     extras = ["--generated_samples", "2", "--generated_tokens", "5", "--train_sampling_strategy", "group_by_length"]
     more = [*LORA, "--max_steps", "2", *extras, "--report_to", "tensorboard", "--both", "0.5", "--signal", "0.5"]
+    more += ["--bf16", "true", "--gradient_checkpointing", "true", "--dataloader_num_workers", "2"]
     command = ["train", str(config), *arguments(folder, folder / "adapter", *more)]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
