@@ -254,7 +254,7 @@ HELD_BACK: dict[str, tuple[str, ...]] = {
     "qtc_interval|word": ("the QTc interval can be regarded as {word}", "{word} QTc"),
     "qrs_axis|word": ("the recording is notable for {phrase}", "axis: {word}"),
     "rhythm": ("the predominant rhythm is {word}", "rhythm diagnosis: {word}", "the strip shows {word}", "{word} is the rhythm"),
-    "regularity": ("cycle lengths are variable but the rhythm is {word}", "the ventricular response is {word}", "a {word} ventricular rhythm"),
+    "regularity": ("the cycle lengths make it a {word} rhythm", "the ventricular response is {word}", "a {word} ventricular rhythm"),
     "p_waves|present": ("P waves are identifiable before the QRS", "we see P waves", "P waves are consistently present"),
     "p_waves|absent": ("P waves are lacking", "not a single P wave is visible", "the P waves are absent", "P-wave activity is absent: no P waves"),
     "st_elevation": (

@@ -104,7 +104,14 @@ class _ClauseReader:
             if self.tag(j) == "word" and self.tokens[j].value not in ("adult", "for", "adults", "value", "range"):
                 return False
             j += 1
-        compared = self.tag(j) == "cmp" and self.tokens[j].value in ("<", ">", "not_more", "not_less", "between")
+        compared = self.tag(j) == "cmp" and self.tokens[j].value in (
+            "<",
+            ">",
+            "not_more",
+            "not_less",
+            "between",
+            "max",
+        )
         is_range = self.tag(j) == "num" and self.tokens[j].value.is_range
         if not ((compared and self.tag(j + 1) == "num") or is_range):
             return False

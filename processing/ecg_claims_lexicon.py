@@ -136,7 +136,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("t", r"T" + _WAVE),
     ("r", r"R" + _WAVE),
     ("s", r"S" + _WAVE),
-    ("voltage", r"(?:QRS\s+)?voltages?|amplitudes?"),
+    ("voltage", r"(?:QRS\s+)?voltages?"),
     ("rhythm", r"(?:cardiac\s+|heart\s+|ventricular\s+|underlying\s+)?rhythm|heartbeats?|R-?waves?\s+spacing"),
     ("intervals", r"(?:conduction\s+|basic\s+)?intervals"),
 )  # fmt: skip
@@ -156,8 +156,8 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("short", r"shorter" + _THAN_NORMAL),
     ("wide", r"(?:wider|broader)" + _THAN_NORMAL),
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
-    ("elevated", r"elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
-    ("depressed", r"depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
+    ("elevated", r"displaced\s+upwards?|upwards?\s+displacement|elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
+    ("depressed", r"displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
     ("inverted", r"invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
     ("flat", r"flat(?:tened|tening|tish)?|low[\s-]amplitude|blunted"),
     ("tall", r"tall|peaked|hyper-?acute|giant|prominent|tented"),
@@ -194,8 +194,8 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
 GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
-GENERAL_AFTER = r"if\b|would\b|should\b|typical(?:ly)?|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
-REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
+GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 COMPARATORS: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),

@@ -9,7 +9,10 @@ from .ecg_claims_meaning import AMPLITUDES, LEAD_FINDINGS
 from .ecg_claims_tokens import TERRITORIES
 
 _PER_LEAD = (*LEAD_FINDINGS, *AMPLITUDES, "st_level", "q_duration")
-_LEAD_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation", "both", "the", "only", "limb", "electrodes")  # fmt: skip
+_REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip
+_LEAD_WORDS = (*_REGION_WORDS, "both", "the", "only", "electrodes")
+_BEFORE_VERBS = (*_LEAD_WORDS, "do", "does", "did", "also", "clearly", "each", "all", "then", "further")
+_FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,11 @@ def group_leads(tokens: Sequence[Token]) -> list[Token]:
         group = _merged([token for token in tokens[i:stop] if token.tag in ("leads", "territory")])
         last = max(k for k in range(i, stop) if tokens[k].tag in ("leads", "territory"))
         i = stop
-        while i < len(tokens) and tokens[i].tag == "word" and tokens[i].value in _LEAD_WORDS[:10]:
+        while i < len(tokens) and tokens[i].tag == "word" and tokens[i].value in _REGION_WORDS:
             i += 1
+        spelled_out = _in_brackets(tokens, i) if group.territories and not group.named else None
+        if spelled_out:
+            group, i = LeadGroup(spelled_out[0], group.territories, spelled_out[0]), spelled_out[1]
         exceptions = _exceptions(tokens, i)
         if exceptions:
             group = LeadGroup(
@@ -76,7 +82,9 @@ def _group_end(tokens: Sequence[Token], i: int, after_in: bool) -> int:
 
 def _followed_by_verb(tokens: Sequence[Token], j: int) -> bool:
     j += 1
-    while j < len(tokens) and (tokens[j].tag in (*JOINTS, "leads") or _is_lead_word(tokens[j])):
+    while j < len(tokens) and (
+        tokens[j].tag in (*JOINTS, "leads") or (tokens[j].tag == "word" and tokens[j].value in _BEFORE_VERBS)
+    ):
         j += 1
     return j < len(tokens) and tokens[j].tag == "verb"
 
@@ -96,6 +104,19 @@ def _merged(tokens: Sequence[Token]) -> LeadGroup:
         # "the inferior leads (II, III, aVF)": what is spelled out counts.
         leads = [name for name in leads if name in named] if set(named) <= set(leads) and territories else leads
     return LeadGroup(tuple(leads), tuple(territories), tuple(named))
+
+
+def _in_brackets(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:
+    """`the inferior leads (II, III)`: the leads in the bracket at `i`, and the index behind them."""
+    if i >= len(tokens) or tokens[i].tag != "open":
+        return None
+    j = i + 1
+    while j < len(tokens) and _is_lead_word(tokens[j]):
+        j += 1
+    if j >= len(tokens) or tokens[j].tag != "leads":
+        return None
+    stop = _group_end(tokens, j, True)
+    return _merged([token for token in tokens[j:stop] if token.tag == "leads"]).leads, stop
 
 
 def _exceptions(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:
@@ -146,13 +167,10 @@ def _bare_is_claim(item: Found, tokens: Sequence[Token]) -> bool:
     if item.polarity == "negated":
         return True
     if item.kind == "p_waves":
-        before = any(token.tag == "verb" for token in tokens[max(item.first - 3, 0) : item.first])
-        after = [token.tag for token in tokens[item.first + 1 : item.first + 5]]
-        return (
-            before
-            or "present" in after
-            or any(token.tag == "present" for token in tokens[max(item.first - 2, 0) : item.first])
-        )
+        before = tokens[max(item.first - 3, 0) : item.first]
+        after = tokens[item.first + 1 : item.first + 5]
+        shown = any(token.tag in ("verb", "present") or token.value in _FINDING_VERBS for token in before)
+        return shown or any(token.tag == "present" for token in after)
     return any(token.tag in ("leads", "present", "verb") for token in tokens) or len(tokens) <= 3
 
 
@@ -300,7 +318,7 @@ def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Fou
     if ahead and (
         not behind
         or adjective
-        or _followed_by_verb(tokens, place)
+        or (not introduced and _followed_by_verb(tokens, place))
         or (not introduced and tokens[place + 1 : place + 2] and tokens[place + 1].tag == "colon")
     ):
         return _led(ahead, tokens, place)

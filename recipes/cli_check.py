@@ -16,7 +16,9 @@ def check(
     record: Annotated[Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML).")],
     text: Annotated[Path, typer.Option(help="File with the interpretation; - reads what is piped in.")],
     sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print scores, claims and evidence as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print scores, claims and evidence as one JSON object.")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Exit with code 1 where a claim is contradicted.")] = False,
 ) -> None:
     """Check an interpretation against the waveform: each claim is supported, contradicted or not measurable.

@@ -142,7 +142,9 @@ def shared_claims(first: Sequence[Claim], second: Sequence[Claim]) -> list[tuple
     for claim in first:
         fitting = [other for other in free if _same_subject(claim, other)]
         if fitting:
-            best = max(fitting, key=lambda other: (says_the_same(claim, other), len(set(claim.leads) & set(other.leads))))
+            best = max(
+                fitting, key=lambda other: (says_the_same(claim, other), len(set(claim.leads) & set(other.leads)))
+            )
             free.remove(best)
             pairs.append((claim, best))
     return pairs
