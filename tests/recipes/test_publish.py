@@ -363,3 +363,9 @@ def test_a_space_brings_the_packages_that_it_imports(hub, tmp_path):
     assert set(hub.files("space", "tester/space")) == set(plan.files)
     (folder / "app.py").write_text("print(1)\n")
     assert set(plan_space(folder, stage(tmp_path, "d")).files) == {"app.py", "README.md"}
+
+
+def test_the_projects_own_space_is_complete(tmp_path):
+    plan = plan_space(ROOT / "hub_cards" / "space", stage(tmp_path, "a"))
+    assert {"app.py", "requirements.txt", "modeling_gem/__init__.py", "hub_cards/model_card.md"} <= set(plan.files)
+    assert plan.metadata["sdk"] == "gradio" and not [name for name in plan.files if name.startswith("hub_cards/space")]
