@@ -104,7 +104,7 @@ def ecgbench(
             )
         problems += unread
     with _progress("judge") as step:
-        run = evaluate_ecgbench(task, items, path, output, grader, graded, step)
+        run = evaluate_ecgbench(task, items, path, output, grader, graded, step, limit is not None)
     run.problems = problems + run.problems
     _finish(bench_report(run, items, _model(model) if model else None, description(grader, client)), output)
 
@@ -161,7 +161,7 @@ def grounding(
                 tasks[name] = progress.add_task(name, total=total)
             progress.update(tasks[name], completed=done)
 
-        run = evaluate_grounding(items, path, output, grader, judged, step)
+        run = evaluate_grounding(items, path, output, grader, judged, step, limit is not None)
     run.problems = unread + problems + run.problems
     name, split = _set_name(data, fold)
     made = grounding_report(run, items, name, split, _model(model) if model else None, description(grader, client))
@@ -201,7 +201,7 @@ def consistency(
         paths.append(path)
     if not main_process():
         return
-    mean, scores, found = evaluate_consistency(items, *paths)
+    mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
     name, split = _set_name(data, fold)
     made = consistency_report(mean, scores, problems + found, items, name, split, _model(model) if model else None)
     _finish(made, output)

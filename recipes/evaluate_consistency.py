@@ -22,9 +22,12 @@ _NOTE = (
 
 
 def evaluate_consistency(
-    items: Sequence[EvalItem], signal_answers: str | Path, image_answers: str | Path
+    items: Sequence[EvalItem], signal_answers: str | Path, image_answers: str | Path, is_part: bool = False
 ) -> tuple[ConsistencyScore, dict[str, ConsistencyScore], list[str]]:
     """
+    Args:
+        is_part: the items are some of the set: answers to others are then no problem.
+
     Returns:
         The mean, the scores by id, and what is wrong with the files or the records, in words.
 
@@ -32,7 +35,7 @@ def evaluate_consistency(
         EvaluationError: not one record has both answers.
     """
     files = [read_answers(path) for path in (signal_answers, image_answers)]
-    texts = [file.texts_for([item.id for item in items]) for file in files]
+    texts = [file.texts_for([item.id for item in items], is_part) for file in files]
     problems = [f"{file.path.name}: {problem}" for file in files for problem in file.problems]
     rows = [(item, s, i) for item, s, i in zip(items, *texts, strict=True) if s is not None and i is not None]
     if not rows:

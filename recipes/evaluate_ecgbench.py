@@ -71,11 +71,12 @@ def evaluate_ecgbench(
     judge: Judge | None = None,
     graded: Mapping[str, Sequence[float]] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    is_part: bool = False,
 ) -> BenchRun:
     """
     Args:
         task: one of `SETS`.
-        items: its rows, from `read_bench`.
+        items: its rows, from `read_bench`, or (`is_part`) some of them: answers to others are then no problem.
         answers: file of answers.
         folder: where the judge's verdicts are kept.
         judge: for reports and Arena.
@@ -86,7 +87,10 @@ def evaluate_ecgbench(
     """
     check_task(task)
     file = read_answers(answers)
-    texts = file.texts_for([item.id for item in items])
+    texts = file.texts_for([item.id for item in items], is_part)
+    if is_part:
+        wanted = {item.id for item in items}
+        file.answers = [answer for answer in file.answers if answer.id in wanted]
     run = BenchRun(task)
     if task in JUDGED:
         if judge is None:

@@ -111,10 +111,11 @@ def evaluate_grounding(
     judge: Judge | None = None,
     judged: str | Path | None = None,
     progress: Progress | None = None,
+    is_part: bool = False,
 ) -> GroundingRun:
     """
     Args:
-        items: the test set.
+        items: the test set, or (`is_part`) a part of it: answers to others are then no problem.
         answers: file of answers to it.
         folder: where the steps keep what they did.
         judge: who is asked; or `judged`: a file or folder of what a judge wrote earlier, in any published layout.
@@ -125,7 +126,7 @@ def evaluate_grounding(
     """
     folder = Path(folder)
     file = read_answers(answers)
-    texts = file.texts_for([item.id for item in items])
+    texts = file.texts_for([item.id for item in items], is_part)
     answered = {item.id: text for item, text in zip(items, texts, strict=True) if text and text.strip()}
     empty = [item.id for item, text in zip(items, texts, strict=True) if text is not None and not text.strip()]
     run = GroundingRun(file, problems=[*file.problems, *(f"id {name}: the answer is empty" for name in empty)])
@@ -138,7 +139,7 @@ def evaluate_grounding(
     if judge is not None:
         _judge(run, judge, answered, references_of(items, file), folder, progress)
     elif judged is not None:
-        _take_judged(run, judged, list(answered))
+        _take_judged(run, judged, list(answered), is_part)
     if run.judged:
         _aggregate(run, [item.id for item in items])
     return run
@@ -160,13 +161,13 @@ def _judge(
     run.problems += [*found.recovered, *(f"{name}: not judged: {why}" for name, why in found.failures.items())]
 
 
-def _take_judged(run: GroundingRun, judged: str | Path, ids: list[str]) -> None:
+def _take_judged(run: GroundingRun, judged: str | Path, ids: list[str], is_part: bool) -> None:
     texts, problems = read_judged(judged)
     run.judged = {name: texts[name] for name in ids if name in texts}
     run.problems += problems
     if missing := [name for name in ids if name not in texts]:
         run.problems.append(f"{len(missing)} answers were not judged: {', '.join(missing[:5])}")
-    if surplus := sorted(set(texts) - set(ids)):
+    if (surplus := sorted(set(texts) - set(ids))) and not is_part:
         run.problems.append(f"{len(surplus)} judged ids are not in the test set: {', '.join(surplus[:5])}")
     if not run.judged:
         raise EvaluationError(f"{judged}: not one of its ids is in the test set.")

@@ -144,6 +144,8 @@ def describe_model(model: str | None) -> dict[str, Any] | None:
         return {"name": folder.resolve().name, "weights_sha256": digest.hexdigest()}
     from transformers import AutoConfig
 
+    import modeling_gem  # noqa: F401  (registers GEM)
+
     return {"name": model, "revision": getattr(AutoConfig.from_pretrained(model), "_commit_hash", None)}
 
 

@@ -66,6 +66,15 @@ def test_problems_end_in_exit_code_1(tmp_path):
     assert "3 of 4 ids have no answer" in (tmp_path / "out" / "report.md").read_text()
 
 
+def test_a_part_on_purpose_is_no_problem(tmp_path):
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2"]
+    result = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert result.exit_code == 0 and "(2 records)" in result.output
+    given = ["--answers", "tests/fixtures/evaluation/ptb-answers.jsonl", "-o", str(tmp_path), "--limit", "5"]
+    result = run.invoke(app, [*BENCH, *given])
+    assert result.exit_code == 0 and "compat" in result.output
+
+
 def test_the_embedded_model_from_records_to_consistency(tmp_path):
     given = [*SET, "--model", "tiny", "--max-new-tokens", "12", "--limit", "2", "-o", str(tmp_path)]
     result = run.invoke(app, ["eval", "consistency", *given])
