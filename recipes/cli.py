@@ -11,10 +11,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
 from rich.table import Table
 
-from recipes import cli_build_dataset, cli_check, cli_demo, cli_eval, cli_evidence, cli_merge, cli_publish, cli_train
+from recipes import (
+    cli_build_dataset,
+    cli_check,
+    cli_demo,
+    cli_eval,
+    cli_evidence,
+    cli_features,
+    cli_merge,
+    cli_publish,
+    cli_train,
+)
+from recipes.cli_records import for_each_record
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -206,7 +216,7 @@ def inspect(
         summary = inspect_record(load_ecg(path, sampling_rate=sampling_rate))
         print(json.dumps(summary, ensure_ascii=False)) if as_json else _print_summary(summary)
 
-    _for_each_record(source, show, quiet=as_json)
+    for_each_record(source, show, quiet=as_json)
 
 
 @app.command()
@@ -228,62 +238,7 @@ def render(
         record = load_ecg(path, sampling_rate=sampling_rate)
         render_ecg(record, layout=layout, speed=speed, gain=gain).save(target)
 
-    _for_each_record(source, draw)
-
-
-@app.command()
-def features(
-    source: Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")],
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the full measurements, one JSON object per record.")
-    ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the waves that were found (one record).")] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="JSON Lines file for a folder: all cores, resumes where it was stopped.")
-    ] = None,
-) -> None:
-    """Measure intervals, axis, ST, waves: 14 sequences per lead and beat, and the record as a whole.
-
-    Example: gem features records/ --output features.jsonl
-    """
-    from processing.ecg_features import extract_features
-    from processing.ecg_readers import load_ecg
-
-    if output is not None:
-        _measure_all(source, output, sampling_rate)
-        return
-
-    def measure(path: Path) -> None:
-        record = load_ecg(path, sampling_rate=sampling_rate)
-        measured = extract_features(record)
-        if plot is not None:
-            measured.plot(record, str(plot))
-        if as_json:
-            print(json.dumps({"record": str(path), **measured.to_dict(full=True)}))
-        else:
-            print(f"{path}\n{measured.to_text()}")
-
-    _for_each_record(source, measure, quiet=as_json)
-
-
-def _measure_all(source: Path, output: Path, sampling_rate: float | None) -> None:
-    from processing.ecg_features_batch import extract_features_batch
-
-    load_kwargs = {"sampling_rate": sampling_rate} if sampling_rate else None
-    with Progress(console=errors) as progress:
-        task = progress.add_task("records", total=None)
-        report = extract_features_batch(
-            source if source.is_dir() else [source],
-            output,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-            load_kwargs=load_kwargs,
-        )
-    errors.print(f"{report} -> {output}", highlight=False)
-    for record, reason in report.failed.items():
-        errors.print(f"[red]failed[/red] {record}: {reason}", highlight=False)
-    if report.failed:
-        raise typer.Exit(1)
+    for_each_record(source, draw)
 
 
 def _measured_line(ecg: Any) -> str:
@@ -329,28 +284,6 @@ def _generate(processor: Any, network: Any, chat: list[dict], max_new_tokens: in
     return processor.tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
 
 
-def _for_each_record(source: Path, work: Any, quiet: bool = False) -> None:
-    """One record, or all of a folder with progress; in a folder failures are reported at the end, and exit code 1."""
-    from processing.ecg_readers import list_ecg_files
-    from processing.errors_gem import GemError
-
-    if not source.is_dir():
-        work(source)
-        return
-    failures = []
-    paths = list_ecg_files(source)
-    for path in track(paths, description="records", console=errors, disable=quiet):
-        try:
-            work(path)
-        except GemError as error:
-            failures.append(error)
-    errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
-    for failure in failures:
-        errors.print(f"[red]failed[/red] {failure}", highlight=False)
-    if failures:
-        raise typer.Exit(1)
-
-
 def _print_summary(summary: dict[str, Any]) -> None:
     for key, value in summary.items():
         if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
@@ -389,6 +322,7 @@ app.command("train", context_settings=cli_train.SETTINGS)(cli_train.train)
 app.command("merge")(cli_merge.merge)
 app.command("demo")(cli_demo.demo)
 app.command("check")(cli_check.check)
+app.command("features")(cli_features.features)
 app.add_typer(cli_publish.app, name="publish")
 app.add_typer(cli_eval.app, name="eval")
 
