@@ -91,10 +91,9 @@ def stages(settings: BuildSettings) -> tuple[dict[str, float], Batch]:
         report(label, costs[stage])
     drafts = batch.drafts
     guider = DiagnosisGuider()
-    prompts = lambda: [
-        guider(d.features, d.entry.report, [in_words(c, "scp") for c in d.entry.labels]) for d in drafts
-    ]  # noqa: E731
-    report("prompt for a language model", cpu_ms(prompts, len(drafts)), "instead of the template")
+    asked = [(d.features, d.entry.report, [in_words(code, "scp") for code in d.entry.labels]) for d in drafts]
+    prompts = cpu_ms(lambda: [guider(*request) for request in asked], len(asked))
+    report("prompt for a language model", prompts, "instead of the template")
     some = drafts[:50]
     style = settings.page.style
     report(
@@ -140,7 +139,10 @@ def readers(folder: Path) -> None:
     """The same rows, read in every way."""
     print()
     data = load_dataset(str(folder), split="train")
-    streamed = lambda: load_dataset(str(folder), split="train", streaming=True)  # noqa: E731
+
+    def streamed() -> Iterable:
+        return load_dataset(str(folder), split="train", streaming=True)
+
     count = min(len(data), 100)
 
     def first(rows: Iterable, number: int = count) -> Callable[[], object]:

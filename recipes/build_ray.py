@@ -7,10 +7,11 @@ endpoint's limits; writing goes to a folder that all nodes share. Shards that ar
 
 import logging
 import pickle
+import socket
 from collections.abc import Iterator
 from typing import Any
 
-from processing.errors_gem import BuildError, MissingDependencyError
+from processing.errors_gem import BuildError, GemError, MissingDependencyError
 
 from .build_plan import Shard
 from .build_settings import BuildSettings
@@ -50,9 +51,12 @@ class RayEngine:
         try:
             for row in self._pipeline(ray, shards, settings).iter_rows():
                 yield pickle.loads(row["note"])
-        except ray.exceptions.RayError as error:
+        except Exception as error:
+            root = _root(error)
+            if isinstance(root, GemError):
+                raise root from error
             raise BuildError(
-                f"Ray: {_cause(error)} Shards that were finished are complete; run the command again."
+                f"Ray: {type(root).__name__}: {root} Shards that were finished are complete; run the command again."
             ) from error
         finally:
             if started:
@@ -60,6 +64,7 @@ class RayEngine:
 
     def _connect(self, ray: Any) -> None:
         own = self.address == "local"
+        _check_reachable(self.address)
         try:
             ray.init(
                 address=self.address,
@@ -110,10 +115,28 @@ def write_row(row: dict[str, bytes], settings: BuildSettings) -> dict[str, bytes
     return {"note": pickle.dumps(note)}
 
 
-def _cause(error: Exception) -> str:
-    """The last line of Ray's long story."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes, without a word.
+
+    Raises:
+        BuildError: nothing listens at `HOST:PORT`.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise BuildError(
+            f"--address {address}: no Ray cluster there ({error.strerror or error}). Start one with `ray start`."
+        ) from error
+
+
+def _root(error: BaseException) -> BaseException:
+    """What went wrong in a task, below the wrappers of Ray."""
+    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = inner
+    return error
 
 
 __all__ = ["RayEngine"]
