@@ -1,8 +1,16 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Licences, agreements, known biases and citations of the data sets and models that a GEM may come from."""
+"""What all cards share: templates, tags; licences, agreements, known biases and citations of what a GEM may come from."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import hub_cards
+
+TEMPLATES = Path(hub_cards.__file__).parent
+TASK = "image-text-to-text"
+TAGS = ["ecg", "electrocardiogram", "gem", "multimodal", "time-series", "medical"]
 
 
 @dataclass(frozen=True)
@@ -110,4 +118,24 @@ def terms_of(names: list[str], known: tuple[Terms, ...]) -> list[Terms]:
     return list(dict.fromkeys(terms for terms in found if terms is not None))
 
 
-__all__ = ["BASE_TERMS", "DATA_TERMS", "GEM_BIBTEX", "Terms", "terms_of"]
+def dataset_id(name: str) -> str:
+    """A data set's name as metadata take it: Hub ids stay, titles become lower case with dashes."""
+    return name if "/" in name else name.strip().lower().replace(" ", "-").replace("_", "-")
+
+
+def citations(terms: Iterable[Terms]) -> str:
+    return "\n\n".join([GEM_BIBTEX, *(item.bibtex for item in terms if item.bibtex)])
+
+
+__all__ = [
+    "BASE_TERMS",
+    "DATA_TERMS",
+    "GEM_BIBTEX",
+    "TAGS",
+    "TASK",
+    "TEMPLATES",
+    "Terms",
+    "citations",
+    "dataset_id",
+    "terms_of",
+]
