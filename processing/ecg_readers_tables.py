@@ -297,7 +297,7 @@ def _numbers(lines: list[str], delimiter: str, name: str, first_line: int) -> np
         bad = cells[[_number(str(cell)) is None for cell in cells]]
         row = int(bad.index[0]) if len(bad) else 0
         raise EcgFormatError(
-            f"{name}: line {row + first_line}, column {int(wrong[0]) + 1}: {str(cells[row])[:40]!r} is not a number. "
+            f"{name}: line {row + first_line}, column {int(str(wrong[0])) + 1}: {str(cells[row])[:40]!r} is not a number. "
             "An ECG table has one column per lead and numbers below the head line."
         )
     # A column without a single value is a trailing delimiter, not a lead.

@@ -28,7 +28,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
 from .grounded_answer import CLASS_NAMES, grounded_answer
-from .ptbxl import RHYTHMS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
+from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
 
 NUMBERS = {
     "heart rate (bpm)": r"(\d+) bpm",

@@ -121,7 +121,7 @@ def read_ptbxl(folder: str | Path, folds: tuple[int, ...] = (*TRAIN_FOLDS, VALID
     for frame in (pd.read_parquet(path) for path in parquets) if parquets else [pd.read_csv(table)]:
         for row in frame[frame.strat_fold.isin(folds)].itertuples(index=False):
             try:
-                yield PtbxlItem(_record(row, folder), ast.literal_eval(row.scp_codes), int(row.strat_fold))
+                yield PtbxlItem(_record(row, folder), ast.literal_eval(str(row.scp_codes)), int(str(row.strat_fold)))
             except (GemError, FileNotFoundError) as error:
                 print(f"left out: {error}")
 

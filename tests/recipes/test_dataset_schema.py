@@ -179,6 +179,11 @@ def test_a_built_data_set_trains_one_step(built, tmp_path):
         data_collator=GemDataCollator(processor, assistant_only_loss=True),
     )
     batch = trainer.data_collator([trainer.train_dataset[0], trainer.train_dataset[1]])
-    assert batch["ecg_values"].shape == (2, 12, 500) and len(batch["pixel_values"]) == 2
+    # A row may hold a pair of ECGs.
+    assert (
+        batch["ecg_values"].shape[1:] == (12, 500)
+        and len(batch["ecg_values"]) >= 2
+        and len(batch["pixel_values"]) >= 2
+    )
     assert trainer.train().training_loss > 0
     assert not torch.equal(model.lm_head.weight, before)
