@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .ecg_claims_grammar import Found, read_clause
-from .ecg_claims_lexicon import Token
 from .ecg_claims_meaning import LEAD_FINDINGS
-from .ecg_claims_scope import LeadGroup, attach_beats, attach_leads, decide_polarity, group_leads
+from .ecg_claims_places import LeadGroup, attach_beats, attach_leads, group_leads
+from .ecg_claims_polarity import decide_polarity
 from .ecg_claims_tokens import Quantity, plain, tokenize
+from .ecg_claims_vocabulary import Token
 from .ecg_record import STANDARD_LEADS
 
 HEADING_WORDS = 3

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .ecg_claims_lexicon import Token
 from .ecg_claims_meaning import DEFAULT_SUBJECT, INTERVALS, quality_of, quantity_of
 from .ecg_claims_tokens import Quantity
+from .ecg_claims_vocabulary import Token
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")

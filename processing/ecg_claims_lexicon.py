@@ -1,22 +1,10 @@
 """The words of ECG texts as tokens: waves and intervals, qualities, diagnoses, negations, hedges, comparisons.
 
-Every entry is (value, pattern); patterns are tried in order at every word, the longest wordings first. Patterns ignore
-case unless they stand in a case-sensitive list: `T`, `Q`, `LAD` mean something only in capitals.
+Every entry is (value, pattern). `VOCABULARY` lists them in the order in which they are tried at every word: phrases before
+the words they contain. Patterns ignore case but for those in capitals: `T`, `Q`, `LAD` mean something only so.
 """
 
-import re
-from functools import cache
-from typing import Any, NamedTuple
-
-
-class Token(NamedTuple):
-    """A word or phrase: its `tag`, its meaning, and its characters `start`..`end` in the text."""
-
-    tag: str
-    value: Any
-    start: int
-    end: int
-
+from typing import Any
 
 _WAVE = r"[\s-]?waves?"
 _BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
@@ -149,27 +137,31 @@ SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
 )
 
 _THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
-QUALITIES: tuple[tuple[str, str], ...] = (
+COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
     ("fast", r"(?:faster|quicker)" + _THAN_NORMAL),
     ("slow", r"slower" + _THAN_NORMAL),
     ("prolonged", r"longer" + _THAN_NORMAL),
     ("short", r"shorter" + _THAN_NORMAL),
     ("wide", r"(?:wider|broader)" + _THAN_NORMAL),
+)  # fmt: skip
+QUALITY_PHRASES: tuple[tuple[str, str], ...] = (
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
+    ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds)|within\s+limits|WNL\b|in\s+range\b"),
+    ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
     ("elevated", r"displaced\s+upwards?|upwards?\s+displacement|elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
     ("depressed", r"displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
+)  # fmt: skip
+QUALITIES: tuple[tuple[str, str], ...] = (
     ("inverted", r"invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
     ("flat", r"flat(?:tened|tening|tish)?|low[\s-]amplitude|blunted"),
     ("tall", r"tall|peaked|hyper-?acute|giant|prominent|tented"),
     ("biphasic", r"bi-?phasic|notched"),
     ("upright", r"upright|positive"),
-    ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
     ("pathological", r"pathologic(?:al)?(?:ly)?|(?:deep|wide|broad|significant|abnormal|prominent)\s+(?:and\s+\w+\s+)?(?=q\b|q[\s-]?waves?|qs\b)"),
     ("prolonged", r"prolong(?:ed|ation|s)?|(?:abnormally|too)\s+long|long\b|lengthened|delayed"),
     ("short", r"short(?:ened|ening)?\b"),
     ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
     ("narrow", r"narrow\b"),
-    ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds)|within\s+limits|WNL\b|in\s+range\b"),
     ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b|varies\b|unevenly\s+spaced|uneven|varying|chaotic"),
     ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
     ("slow", r"slow(?:ed)?\b"),
@@ -182,12 +174,14 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("normal", r"normal(?:ly)?\b|unremarkable|preserved|physiologic(?:al)?|good\b|adequate"),
 )  # fmt: skip
 
-NEGATIONS: tuple[tuple[str, str], ...] = (
+NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
+)  # fmt: skip
+NEGATIONS: tuple[tuple[str, str], ...] = (
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
     ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
@@ -196,10 +190,12 @@ HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?
 GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
-COMPARATORS: tuple[tuple[str, str], ...] = (
+COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
+)  # fmt: skip
+COMPARATORS: tuple[tuple[str, str], ...] = (
     (">", r">|(?:greater|more|longer|higher|larger|wider)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
     ("<", r"<|(?:less|shorter|lower|smaller|fewer|narrower)\s+than|below|under\b|short\s+of"),
     ("~", r"~|≈|≃|approximately|approx\.?|about|around|roughly|nearly|almost|close\s+to|circa|ca\.|some\b|or\s+so|near(?=\s+\d)|in\s+the\s+region\s+of|on\s+the\s+order\s+of"),
@@ -210,137 +206,45 @@ BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"
 PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
 BREAKS = r"but\b|however|whereas|while\b|although|though\b|yet\b|on\s+the\s+other\s+hand|in\s+contrast|nevertheless|instead\b"
 CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*s(?:ec(?:ond)?s?)?\s+(?:rhythm\s+)?(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
+OTHER_WORDS: tuple[tuple[str, str], ...] = (
+    ("hedge", HEDGES),
+    ("break", BREAKS),
+    ("with", r"with|along\s+with|accompanied\s+by"),
+    ("except", r"except(?:ing|\s+for|\s+in)*|apart\s+from|other\s+than|excluding|but\s+not"),
+    ("respectively", r"respectively"),
+    ("of", r"of"),
+    ("in", r"in|across|over|at|within|throughout|involving"),
+    ("be", BE),
+    ("verb", VERBS),
+    ("present", PRESENT),
+    ("and", r"and|&|plus|as\s+well\s+as"),
+    ("or", r"or"),
+    ("it", r"it|this|they|these|which|that"),
+)
+FORMULAS = (("bazett", r"bazett(?:'s)?"), ("fridericia", r"fridericia(?:'s)?"))
 
 
-def _group(entries: tuple, capitals: bool) -> list[tuple[str, str]]:
-    return [(value, pattern if capitals else f"(?i:{pattern})") for value, pattern in entries]
+def _entries(tag: str, table: tuple, capitals: bool = False) -> list[tuple[str, Any, str]]:
+    return [(tag, value, pattern if capitals else f"(?i:{pattern})") for value, pattern in table]
 
 
-def _vocabulary() -> list[tuple[str, Any, str]]:
-    """(tag, value, pattern) in the order in which they are tried."""
-    listed: list[tuple[str, Any, str]] = [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[:5]]
-    listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[:3]]
-    listed += [
-        ("qual", value, f"(?i:{pattern})")
-        for value, pattern in QUALITIES
-        if value in ("isoelectric", "normal_range", "small")
-    ]
-    listed += [
-        ("qual", "elevated", f"(?i:{dict(QUALITIES)['elevated']})"),
-        ("qual", "depressed", f"(?i:{dict(QUALITIES)['depressed']})"),
-    ]
-    listed += [
-        ("general", "clause", f"(?i:{GENERAL_CLAUSE})"),
-        ("general", "after", f"(?i:{GENERAL_AFTER})"),
-        ("ref", None, f"(?i:{REFERENCE})"),
-    ]
-    listed += [("neg", value, f"(?i:{pattern})") for value, pattern in NEGATIONS[5:]]
-    listed += [("term", value, pattern) for value, pattern in _group(TERMS, False)]
-    listed += [("term", value, pattern) for value, pattern in _group(TERMS_IN_CAPITALS, True)]
-    listed += [("subj", value, pattern) for value, pattern in _group(SUBJECTS, False)]
-    listed += [("subj", value, pattern) for value, pattern in _group(SUBJECTS_IN_CAPITALS, True)]
-    listed += [("cmp", value, f"(?i:{pattern})") for value, pattern in COMPARATORS[3:]]
-    listed += [("qual", value, f"(?i:{pattern})") for value, pattern in QUALITIES]
-    listed += [
-        ("hedge", None, f"(?i:{HEDGES})"),
-        ("break", None, f"(?i:{BREAKS})"),
-        ("with", None, r"(?i:with|along\s+with|accompanied\s+by)"),
-    ]
-    listed += [("except", None, r"(?i:except(?:ing|\s+for|\s+in)*|apart\s+from|other\s+than|excluding|but\s+not)")]
-    listed += [("formula", "bazett", r"(?i:bazett(?:'s)?)"), ("formula", "fridericia", r"(?i:fridericia(?:'s)?)")]
-    listed += [
-        ("respectively", None, r"(?i:respectively)"),
-        ("of", None, r"(?i:of)"),
-        ("in", None, r"(?i:in|across|over|at|within|throughout|involving)"),
-    ]
-    listed += [("be", None, f"(?i:{BE})"), ("verb", None, f"(?i:{VERBS})"), ("present", None, f"(?i:{PRESENT})")]
-    listed += [
-        ("and", None, r"(?i:and|plus|as\s+well\s+as)|&"),
-        ("or", None, r"(?i:or)"),
-        ("it", None, r"(?i:it|this|they|these|which|that)"),
-    ]
-    return listed
+# (tag, value, pattern)
+VOCABULARY: list[tuple[str, Any, str]] = [
+    *_entries("qual", COMPARED_QUALITIES),
+    *_entries("neg", NEGATION_PHRASES),
+    *_entries("cmp", COMPARATOR_PHRASES),
+    *_entries("qual", QUALITY_PHRASES),
+    *_entries("general", (("clause", GENERAL_CLAUSE), ("after", GENERAL_AFTER))),
+    *_entries("ref", ((None, REFERENCE),)),
+    *_entries("neg", NEGATIONS),
+    *_entries("term", TERMS),
+    *_entries("term", TERMS_IN_CAPITALS, capitals=True),
+    *_entries("subj", SUBJECTS),
+    *_entries("subj", SUBJECTS_IN_CAPITALS, capitals=True),
+    *_entries("cmp", COMPARATORS),
+    *_entries("qual", QUALITIES),
+    *_entries("formula", FORMULAS),
+    *((tag, None, f"(?i:{pattern})") for tag, pattern in OTHER_WORDS),
+]
 
-
-VOCABULARY = _vocabulary()
-_WORD_END = r"(?![A-Za-z])"
-_CALIBRATION = re.compile(f"(?i:{CALIBRATION}){_WORD_END}")
-
-
-@cache
-def _patterns_from(letter: str) -> re.Pattern[str]:
-    """All of the vocabulary that can begin with a character; a fraction of it, so that a match is fast."""
-    groups = [
-        f"(?P<g{i}>(?:{pattern}){_WORD_END})"
-        for i, (_, _, pattern) in enumerate(VOCABULARY)
-        if letter.lower() in (first := _first_letters(pattern)) or "" in first
-    ]
-    return re.compile("|".join(groups) or r"(?!)")
-
-
-@cache
-def _first_letters(pattern: str) -> frozenset[str]:
-    """The characters, in small letters, that a match can begin with; `""` where that is not a plain letter or sign."""
-    letters: set[str] = set()
-    for alternative in _split(pattern):
-        rest = alternative
-        while True:
-            group, quantifier, rest = _first_group(rest)
-            if group is None:
-                letters.add(rest[:1].lower() if rest[:1].isalnum() or rest[:1] in "<>~=&≤≥≈" else "")
-                if rest[1:2] in ("?", "*"):  # an optional letter: give up, and try the pattern everywhere
-                    letters.add("")
-                break
-            letters |= _first_letters(group)
-            if quantifier not in ("?", "*"):
-                break
-    return frozenset(letters)
-
-
-def _split(pattern: str) -> list[str]:
-    """The alternatives of a pattern: what stands between `|` outside of all brackets."""
-    parts, depth, start = [], 0, 0
-    for i, character in enumerate(_structure(pattern)):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "|" and depth == 0:
-            parts.append(pattern[start:i])
-            start = i + 1
-    return [*parts, pattern[start:]]
-
-
-def _first_group(pattern: str) -> tuple[str | None, str, str]:
-    """The leading `(?:...)` or `(?i:...)` of a pattern without its brackets, its quantifier, and what follows."""
-    opening = re.match(r"\(\?i?:", pattern)
-    if opening is None:
-        return None, "", pattern
-    depth, end = 0, 0
-    for i, character in enumerate(_structure(pattern)):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth == 0:
-            end = i
-            break
-    quantifier = pattern[end + 1 : end + 2] if pattern[end + 1 : end + 2] in ("?", "*", "+") else ""
-    return pattern[opening.end() : end], quantifier, pattern[end + 1 + len(quantifier) :]
-
-
-def _structure(pattern: str) -> str:
-    """A pattern with escapes and character classes blanked out, of the same length."""
-    return re.sub(r"\\.|\[(?:\\.|[^\]])*\]", lambda match: "_" * len(match.group()), pattern)
-
-
-def match_calibration(text: str, position: int) -> Token | None:
-    """Numbers that are no measurements: paper speed, gain, age, `12-lead`, `10 s strip`."""
-    match = _CALIBRATION.match(text, position)
-    return None if match is None else Token("skip", None, match.start(), match.end())
-
-
-def match_word(text: str, position: int) -> Token | None:
-    """The vocabulary's token at `position`, if there is one."""
-    match = _patterns_from(text[position]).match(text, position)
-    if match is None or match.end() == position:
-        return None
-    tag, value, _ = VOCABULARY[int(str(match.lastgroup)[1:])]
-    return Token(tag, value, match.start(), match.end())
-
-
-__all__ = ["Token", "match_calibration", "match_word"]
+__all__ = ["CALIBRATION", "VOCABULARY"]

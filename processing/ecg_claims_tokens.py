@@ -7,7 +7,7 @@ position in the text as written.
 import re
 from dataclasses import dataclass
 
-from .ecg_claims_lexicon import Token, match_calibration, match_word
+from .ecg_claims_vocabulary import Token, match_calibration, match_word
 from .ecg_record import STANDARD_LEADS
 
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")

@@ -19,7 +19,6 @@ from .grounding_tolerances import (
 )
 from .grounding_verdicts import (
     CONTRADICTED,
-    NOT_MEASURABLE,
     SUPPORTED,
     Judgement,
     above,
@@ -250,9 +249,6 @@ def _global(features: EcgFeatures, sequence: str) -> float | None:
 
 
 __all__ = [
-    "CONTRADICTED",
-    "NOT_MEASURABLE",
-    "SUPPORTED",
     "axis",
     "heart_rate",
     "interval",

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from benchmarks import grounding_wordings
-from processing import ecg_claims_lexicon
 from processing.ecg_claims import extract_claims
+from processing.ecg_claims_lexicon import VOCABULARY
+from processing.ecg_claims_vocabulary import match_word
 
 
 def brief(text):
@@ -220,14 +221,10 @@ def test_hostile_texts_do_not_raise():
 
 
 def test_vocabulary_by_letter_equals_the_whole_vocabulary():
-    whole = re.compile(
-        "|".join(
-            f"(?P<g{i}>(?:{pattern})(?![A-Za-z]))" for i, (*_, pattern) in enumerate(ecg_claims_lexicon.VOCABULARY)
-        )
-    )
+    whole = re.compile("|".join(f"(?P<g{i}>(?:{pattern})(?![A-Za-z]))" for i, (*_, pattern) in enumerate(VOCABULARY)))
     sets = (grounding_wordings.TEMPLATES, grounding_wordings.FREE, grounding_wordings.HELD_BACK)
     for text in (wording for wordings in sets for group in wordings.values() for wording in group):
         for i, character in enumerate(text):
             if not character.isspace():
-                slow, fast = whole.match(text, i), ecg_claims_lexicon.match_word(text, i)
+                slow, fast = whole.match(text, i), match_word(text, i)
                 assert (slow.end() if slow else None) == (fast.end if fast else None), (text, i)
