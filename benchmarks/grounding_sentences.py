@@ -20,6 +20,7 @@ from benchmarks.grounding_wordings import (
     OPENINGS,
     SECOND_HELD_BACK,
     TEMPLATES,
+    THIRD_HELD_BACK,
 )
 from processing.ecg_claims_tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures, extract_features
@@ -28,7 +29,10 @@ from processing.ecg_simulator import SimulatedEcg, simulate_ecg
 
 WORDINGS = {
     "templated": TEMPLATES,
-    "free": {fact: (*wordings, *FIRST_HELD_BACK[fact], *SECOND_HELD_BACK[fact]) for fact, wordings in FREE.items()},
+    "free": {
+        fact: (*wordings, *FIRST_HELD_BACK[fact], *SECOND_HELD_BACK[fact], *THIRD_HELD_BACK[fact])
+        for fact, wordings in FREE.items()
+    },
     "held_back": HELD_BACK,
 }
 INTERVALS = ("pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")

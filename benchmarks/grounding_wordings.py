@@ -239,8 +239,8 @@ SECOND_HELD_BACK: dict[str, tuple[str, ...]] = {
     "infarction": ("acute myocardial infarction of the {wall} wall", "an {wall} STEMI"),
 }  # fmt: skip
 
-# Written after the checker had been corrected on all of the above; only scored since.
-HELD_BACK: dict[str, tuple[str, ...]] = {
+# Held back third: precision 0.970, recall 0.980 when first scored.
+THIRD_HELD_BACK: dict[str, tuple[str, ...]] = {
     "heart_rate": ("the calculated ventricular rate = {v}", "heart rate, {v}", "rate {low} to {high} bpm", "this corresponds to a heart rate of {v}"),
     "pr_interval": ("PR interval duration {v}", "P-R: {v}", "the PR interval is fixed at {v}", "the PR interval is {v}, which lies in the usual range of 120 to 200 ms"),
     "qrs_duration": ("QRS complexes of {v}", "the QRS takes {v}", "QRS duration (normal up to 110 ms): {v}", "ventricular complexes lasting {v}"),
@@ -280,10 +280,57 @@ HELD_BACK: dict[str, tuple[str, ...]] = {
     "infarction": ("{wall} wall myocardial infarction", "acute MI, {wall}"),
 }  # fmt: skip
 
+# Written after the checker had been corrected on all of the above; only scored since.
+HELD_BACK: dict[str, tuple[str, ...]] = {
+    "heart_rate": ("heart rate came out at {v}", "the ECG rate is {v}", "ventricular rate [{v}]"),
+    "pr_interval": ("we measured a PR interval of {v}", "PR interval ({v})", "PR-interval: {v}"),
+    "qrs_duration": ("QRS complexes with a duration of {v}", "the QRS complex occupies {v}", "QRS-duration {v}"),
+    "qt_interval": ("QT-interval {v}", "from QRS onset to T end the QT interval is {v}", "QT is measured at {v}"),
+    "qtc_interval": ("QTc, Bazett: {v}", "heart rate corrected QT (QTc) of {v}", "QTc-interval {v}"),
+    "qrs_axis": ("QRS-axis: {v}", "the axis in the frontal plane is {v}", "mean electrical axis close to {v}"),
+    "sokolow_lyon": ("LVH index after Sokolow-Lyon: {v}", "the Sokolow-Lyon index equals {v}"),
+    "heart_rate|word": ("the ECG reveals {noun}", "rate is {word}"),
+    "pr_interval|word": ("the PR is {word} in duration", "one sees a {word} PR"),
+    "qrs_duration|word": ("the QRS is rather {word}", "the ventricular complexes look {word}"),
+    "qtc_interval|word": ("QTc: {word}", "the QTc turns out {word}"),
+    "qrs_axis|word": ("the QRS axis shows {phrase}", "axis {word}"),
+    "rhythm": ("rhythm - {word}", "interpretation: {word}", "this ECG is {word}", "the atria and ventricles are in {word}"),
+    "regularity": ("RR intervals: {word}", "the heartbeat is {word}", "the R-R interval is {word}"),
+    "p_waves|present": ("P waves present", "there is a P wave before every QRS complex", "visible P waves"),
+    "p_waves|absent": ("P waves absent", "P waves are not identifiable", "there is no P wave before the QRS", "P waves do not appear"),
+    "st_elevation": ("ST: elevation in {leads}", "leads {leads} are notable for ST elevation", "the ST segment is lifted and elevated in {leads}", "ST elevation ({leads})", "ST-elevation {leads}"),
+    "st_elevation|wall": ("ST-elevation in {wall} leads", "the ST segment is elevated {wall}ly", "elevation of ST in the {wall} leads"),
+    "st_elevation|size": ("ST-elevation of {v} in lead {leads}", "{leads} shows {v} ST elevation", "the ST elevation in {leads} measures {v}"),
+    "st_elevation|none": ("ST elevation not present in {leads}", "leads {leads} are without ST elevation", "one finds no ST-elevation", "the ST segments of {leads} are not elevated"),
+    "st_depression": ("ST: depression in {leads}", "ST-depression {leads}", "ST depression occurs in {leads}"),
+    "st_depression|none": ("leads {leads} are without ST depression", "ST-depression is absent in {leads}", "nor is there ST depression"),
+    "t_inversion": ("T: inverted in {leads}", "T-inversion {leads}", "T waves negative in {leads}", "the T wave points downward, i.e. is inverted, in {leads}"),
+    "t_inversion|wall": ("T-inversion in {wall} leads", "the T waves of the {wall} leads are negative"),
+    "t_inversion|none": ("T: upright in {leads}", "T-wave inversion is not present in {leads}", "leads {leads} are free of T-wave inversion"),
+    "pathological_q": ("Q: pathological in {leads}", "pathological Q in {leads}", "Q waves of abnormal width are seen in {leads}"),
+    "pathological_q|none": ("Q: not pathological in {leads}", "Q waves are not present in {leads}", "leads {leads} show no Q waves"),
+    "lbbb": ("complete left bundle-branch block is seen", "conduction: LBBB"),
+    "rbbb": ("complete right bundle-branch block is seen", "conduction: RBBB"),
+    "av_block": ("AV conduction delay in the sense of a first degree AV block", "first-degree heart block"),
+    "lvh": ("ECG signs of LVH", "hypertrophy: left ventricular hypertrophy"),
+    "lvh|none": ("ECG signs of LVH are lacking", "no ECG evidence of LVH"),
+    "beat_time": ("the QRS of beat {beat} lies at {time} s", "beat {beat} is found at {time} s"),
+    "infarction": ("an {wall} infarction pattern", "signs of {wall} myocardial infarction"),
+}  # fmt: skip
+
 OPENINGS = ("", "", "", "", "Overall, ", "On this 12-lead ECG, ", "As for the measurements, ", "In summary, ", "Here, ", "At 25 mm/s, ", "- ", "* ", "1. ", "**Finding:** ")  # fmt: skip
 CLOSINGS = (
     ".", ".", ".", "", "; please correlate clinically.", ", as read from the tracing.", " on this recording.", " (10 s strip at 25 mm/s, 10 mm/mV).",
     ". Follow-up is recommended if symptoms occur.", ".\n", ", which deserves attention.",
 )  # fmt: skip
 
-__all__ = ["CLOSINGS", "FIRST_HELD_BACK", "FREE", "HELD_BACK", "OPENINGS", "SECOND_HELD_BACK", "TEMPLATES"]
+__all__ = [
+    "CLOSINGS",
+    "FIRST_HELD_BACK",
+    "FREE",
+    "HELD_BACK",
+    "OPENINGS",
+    "SECOND_HELD_BACK",
+    "TEMPLATES",
+    "THIRD_HELD_BACK",
+]
