@@ -148,6 +148,14 @@ def test_free_p_waves_of_av_block_are_found_and_have_no_pr(seed):
     assert len(extract_features(simulate_ecg(seed=seed).record).lone_p_waves) == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_intervals_of_bigeminy_are_those_of_the_conducted_beats(seed):
+    ecg = simulate_ecg("bigeminy", qrs_duration=90, pr_interval=160, seed=seed)
+    measured = extract_features(ecg.record)
+    assert measured.p_present and measured.pr_interval == pytest.approx(155, abs=15)
+    assert measured.qrs_duration == pytest.approx(115, abs=12), "90 ms and what readers mark outside"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_paced_beats_begin_behind_their_spike(seed):
     paced = simulate_ecg("ventricular_paced", seed=seed)
