@@ -21,7 +21,8 @@ class Claim:
     """One statement of a text about an ECG.
 
     Attributes:
-        kind: what it is about (`heart_rate`, `pr_interval`, `st_elevation`, `rhythm` ...); `CLAIM_KINDS` lists them.
+        kind: what it is about (`heart_rate`, `pr_interval`, `st_elevation`, `rhythm` ...); `grounding_check.RULES` has
+            those that can be measured.
         value: a number in `unit`, or a word (`normal`, `prolonged`, `sinus rhythm`), or `None` for a finding that is
             simply there.
         unit: `ms`, `mV`, `bpm`, `deg`, `s` or `None`.

@@ -126,6 +126,8 @@ class _ClauseReader:
     def _read_quality(self, i: int, quality: str) -> None:
         if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high"):
             return  # "112 ms wide"
+        if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
+            return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
         if not subjects and self.tag(i + 1) == "subj":
             return  # "a broad R wave": said of a wave that is not judged
@@ -143,6 +145,9 @@ class _ClauseReader:
             if meaning is not None:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    def _said_before(self, i: int) -> bool:
+        return any(item.last < i and item.unit is None for item in self.found)
 
     @staticmethod
     def _finding(meaning: Any, first: int, last: int, anchor: int, predicate: bool) -> Found:

@@ -40,7 +40,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("av_block", 3), r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block"),
     (("av_block", None), r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block"),
     (("rvh", True), r"right\s+ventricular\s+(?:hypertrophy|enlargement)|RVH\b"),
-    (("lvh", True), r"left\s+ventricular\s+(?:hypertrophy|enlargement)|LVH\b|(?:high|increased|large)\s+(?:QRS\s+)?voltages?"),
+    (("lvh", True), r"left\s+ventricular\s+(?:hypertrophy|enlargement)|LVH\b(?!\s+(?:index|score))|(?:high|increased|large)\s+(?:QRS\s+)?voltages?"),
     (("biatrial", True), r"bi-?atrial\s+enlargement"),
     (("lae", True), r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+mitrale|LAE\b"),
     (("rae", True), r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+pulmonale|RAE\b"),
