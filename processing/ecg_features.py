@@ -185,11 +185,11 @@ class EcgFeatures:
 
         return features_from_dict(measurements)
 
-    def to_text(self, max_tokens: int = 1200) -> str:
+    def to_text(self, max_tokens: int = 1200, tokenizer: Any = None) -> str:
         """A compact account for prompts within a token budget; see `features_to_text`."""
         from .ecg_features_text import features_to_text
 
-        return features_to_text(self, max_tokens)
+        return features_to_text(self, max_tokens, tokenizer)
 
     def plot(self, record: EcgRecord, path: str | None = None, **kwargs: Any) -> Any:
         """The leads with coloured P, QRS and T and the measured values; see `plot_features`."""

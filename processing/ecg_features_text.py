@@ -8,6 +8,7 @@ import numpy as np
 from .ecg_features import SEQUENCES, EcgFeatures
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
+LEFT_OUT = "({} further line(s) left out for length.)"
 _SHORT = {
     "P Amplitude": "P mV",
     "PR Interval": "PR",
@@ -19,7 +20,7 @@ _SHORT = {
 }
 
 
-def features_to_text(features: EcgFeatures, max_tokens: int = 1200) -> str:
+def features_to_text(features: EcgFeatures, max_tokens: int = 1200, tokenizer: Any = None) -> str:
     """The measurements in words and numbers, most important first.
 
     The record line, notable findings and beat times come first, then one line of medians per lead, then every beat of
@@ -27,19 +28,28 @@ def features_to_text(features: EcgFeatures, max_tokens: int = 1200) -> str:
 
     Args:
         features: the measurements.
-        max_tokens: budget, counted as 2.6 characters per token (a cautious figure for numbers).
+        max_tokens: budget.
+        tokenizer: of the model that will read the text; counts exactly. Without one a token is 2.6 characters, a
+            cautious figure for numbers and large vocabularies (a vocabulary of a few thousand takes about twice as many
+            tokens).
     """
-    budget = int(max_tokens * CHARACTERS_PER_TOKEN)
-    lines = record_lines(features)
-    kept, used, left_out = [], 0, 0
-    for line in [*lines, *_median_lines(features), *_beat_lines(features)]:
-        if used + len(line) + 1 > budget - 60:
+
+    def cost(line: str) -> float:
+        if tokenizer is None:
+            return (len(line) + 1) / CHARACTERS_PER_TOKEN
+        return len(tokenizer(line + "\n", add_special_tokens=False)["input_ids"])
+
+    kept, left_out = [], 0
+    left = max_tokens - cost(LEFT_OUT.format(99))
+    for line in [*record_lines(features), *_median_lines(features), *_beat_lines(features)]:
+        price = cost(line)
+        if price > left:
             left_out += 1
             continue
         kept.append(line)
-        used += len(line) + 1
+        left -= price
     if left_out:
-        kept.append(f"({left_out} further line(s) left out for length.)")
+        kept.append(LEFT_OUT.format(left_out))
     return "\n".join(kept)
 
 

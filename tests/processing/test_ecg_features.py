@@ -3,7 +3,9 @@ import math
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
+from modeling_gem import default_checkpoint
 from processing.ecg_features import SEQUENCES, EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.ecg_simulator import simulate_ecg
@@ -347,6 +349,14 @@ def test_text_keeps_its_budget_and_begins_with_what_matters(features, budget):
     assert ("left out" in text) == (budget < 8000)
     if budget == 8000:
         assert "V6 by beat:" in text
+
+
+@pytest.mark.parametrize("budget", [100, 300, 1200])
+def test_text_keeps_the_budget_of_a_tokenizer(features, budget):
+    tokenizer = AutoTokenizer.from_pretrained(default_checkpoint())
+    text = features.to_text(budget, tokenizer)
+    used = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert 0.5 * budget < used <= budget and "left out" in text
 
 
 def test_plot_shows_waves_and_values(normal, features, tmp_path):
