@@ -1,9 +1,10 @@
 """How accurate and how fast the grounding features are: `OMP_NUM_THREADS=1 python -m benchmarks.bench_features`.
 
-Four parts, each can be left out:
+Five parts, each can be left out:
 - ludb: marks against LUDB's cardiologists, per lead (between a lead's first and last mark, 150 ms tolerance) and per
   beat over all leads; then by rhythm group and by lead beside neurokit2 (dwt, prominence), wfdb (xqrs, beats only)
   and openecg (trained on part of LUDB), each where it is installed.
+- simulated: the same scores against exact truth, scenario by scenario, beside openecg.
 - speed: CPU milliseconds per 12-lead 10 s record, everything included, interleaved with the rivals on the same
   records; the ratio is the figure that counts.
 - ptbxl: agreement with PTB-XL's labels (nothing is tuned on it): AUC of QRS duration for bundle branch blocks, PR for
@@ -25,6 +26,7 @@ import numpy as np
 
 from benchmarks.delineation_rivals import FAILURES, Marks, Method, installed_rivals
 from benchmarks.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
+from benchmarks.simulated_scenarios import scenarios, simulated_records
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch
@@ -32,7 +34,7 @@ from processing.ecg_simulator import simulate_ecg
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 AXIS_LABELS = ("MID", "LAD", "ALAD", "RAD", "ARAD")
-PARTS = ["ludb", "speed", "ptbxl", "folder"]
+PARTS = ["ludb", "simulated", "speed", "ptbxl", "folder"]
 GROUPS: dict[str, Callable[[MarkedEcg], bool]] = {
     "sinus": lambda r: "inus" in r.rhythm and not _is(r, "pacing"),
     "fibrillation": lambda r: "fibrillation" in r.rhythm,
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=SHARED, help="folder with data/ludb and data/ptbxl")
     parser.add_argument("--rival-records", type=int, default=25, help="LUDB records for the comparison (default: 25)")
     parser.add_argument("--ptbxl-step", type=int, default=1, help="every n-th PTB-XL record (default: 1, all)")
+    parser.add_argument("--seeds", type=int, default=6, help="simulated records per scenario (default: 6)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if "ludb" in options.parts or "speed" in options.parts:
@@ -64,6 +67,8 @@ def main() -> None:
             accuracy(records, some, rivals)
         if "speed" in options.parts:
             speed(some[:10], rivals)
+    if "simulated" in options.parts:
+        simulated(range(5000, 5000 + options.seeds))
     if "folder" in options.parts:
         folder_scaling()
     if "ptbxl" in options.parts:
@@ -90,6 +95,21 @@ def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, 
             title = f"{group} ({len(chosen)})" if number == 0 else ""
             print(f"{title:26s}{name:22s} {brief(score(((r, of_record[r.name]) for r in chosen), leads))}")
     print(f"leads on which a library raised: {dict(FAILURES) or 'none'}")
+
+
+def simulated(seeds: range) -> None:
+    """Against exact truth. A wave below 0.03 mV in a lead counts as absent there, so a few false ones are not."""
+    methods: dict[str, Method] = {"gem-ecg": ours}
+    methods |= {name: method for name, method in installed_rivals().items() if name == "openecg"}
+    print(
+        f"\nsimulated, {len(seeds)} records each: Se/PPV of P, QRS, T | SD in ms of the marks | global QT mean +- SD"
+    )
+    for scenario, arguments in scenarios().items():
+        records = list(simulated_records(arguments, seeds))
+        for name, method in methods.items():
+            result = score((record, method(record)) for record in records)
+            qt, spread = result.summary()["global QT"]
+            print(f"{scenario:26s}{name:10s} {brief(result)} | {qt:+6.1f} +- {spread:4.1f}")
 
 
 def score(pairs: Any, leads: range | None = None) -> DelineationScore:
