@@ -8,7 +8,7 @@ endpoint's limits; writing goes to a folder that all nodes share. Shards that ar
 import logging
 import pickle
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from processing.errors_gem import BuildError, GemError, MissingDependencyError
@@ -50,13 +50,13 @@ class RayEngine:
             self._connect(ray)
         try:
             for row in self._pipeline(ray, shards, settings).iter_rows():
-                yield pickle.loads(row["note"])
-        except Exception as error:
-            root = _root(error)
-            if isinstance(root, GemError):
-                raise root from error
+                _, note = pickle.loads(row["work"])
+                if isinstance(note, GemError):
+                    raise note
+                yield note
+        except ray.exceptions.RayError as error:
             raise BuildError(
-                f"Ray: {type(root).__name__}: {root} Shards that were finished are complete; run the command again."
+                f"Ray: {_first_line(error)} Shards that were finished are complete; run the same command again."
             ) from error
         finally:
             if started:
@@ -80,7 +80,7 @@ class RayEngine:
     def _pipeline(self, ray: Any, shards: list[Shard], settings: BuildSettings) -> Any:
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.WARNING)
-        rows = [{"shard": pickle.dumps(shard)} for shard in shards]
+        rows = [{"work": pickle.dumps((shard, None))} for shard in shards]
         # One block per shard: a shard is the unit that is scheduled, lost and done again.
         measured = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             measure_row, fn_kwargs={"settings": settings}, num_cpus=1
@@ -95,9 +95,11 @@ class RayEngine:
         return taught.map(write_row, fn_kwargs={"settings": settings}, num_cpus=0.25)
 
 
-def measure_row(row: dict[str, bytes], settings: BuildSettings) -> dict[str, bytes]:
-    shard: Shard = pickle.loads(row["shard"])
-    return {"shard": row["shard"], "batch": pickle.dumps(measure(shard.records, settings))}
+Row = dict[str, bytes]
+
+
+def measure_row(row: Row, settings: BuildSettings) -> Row:
+    return _stage(row, lambda shard, _: measure(shard.records, settings))
 
 
 class TeachRow:
@@ -106,13 +108,23 @@ class TeachRow:
     def __init__(self, settings: BuildSettings) -> None:
         self.settings = settings
 
-    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        return {"shard": row["shard"], "batch": pickle.dumps(teach(pickle.loads(row["batch"]), self.settings))}
+    def __call__(self, row: Row) -> Row:
+        return _stage(row, lambda _, batch: teach(batch, self.settings))
 
 
-def write_row(row: dict[str, bytes], settings: BuildSettings) -> dict[str, bytes]:
-    note = write_shard(pickle.loads(row["batch"]), pickle.loads(row["shard"]), settings)
-    return {"note": pickle.dumps(note)}
+def write_row(row: Row, settings: BuildSettings) -> Row:
+    return _stage(row, lambda shard, batch: write_shard(batch, shard, settings))
+
+
+def _stage(row: Row, work: Callable[[Shard, Any], Any]) -> Row:
+    """A shard and what the stages so far made of it; an error of ours travels on as a value, so that it arrives as it is."""
+    shard, made = pickle.loads(row["work"])
+    if not isinstance(made, GemError):
+        try:
+            made = work(shard, made)
+        except GemError as error:
+            made = error
+    return {"work": pickle.dumps((shard, made))}
 
 
 def _check_reachable(address: str) -> None:
@@ -132,11 +144,8 @@ def _check_reachable(address: str) -> None:
         ) from error
 
 
-def _root(error: BaseException) -> BaseException:
-    """What went wrong in a task, below the wrappers of Ray."""
-    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = inner
-    return error
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 __all__ = ["RayEngine"]
