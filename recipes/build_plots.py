@@ -76,7 +76,7 @@ def _histogram(axis: Any, splits: list[str], values: list[Any], bins: np.ndarray
 
 def _legend(axis: Any) -> None:
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="upper right")
 
 
 def _intervals(collected: Mapping[str, list[Any]]) -> Figure:
