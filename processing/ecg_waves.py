@@ -8,7 +8,7 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
 
 VISIBLE_T_MV = (0.02, 0.5)
-LATEST_T_APEX = 0.38  # s after QRS onset at 60/min, with the square root of RR: QT ends some 0.08 s later
+T_APEX_S = (0.24, 0.38)  # after QRS onset at 60/min, with the square root of RR: QT ends some 0.08 s later
 T_TO_U_S = 0.10  # apex to apex, at least
 U_FALL = 1.5  # of a U wave's visible rise
 U_PROMINENCE = 0.07  # of the T wave before it, in sizes of the U wave
@@ -197,7 +197,7 @@ def _over_chord(window: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 
 def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int, int] | None:
-    """Indices of the valley between T and U wave and of the U wave's end where the usual beat's largest wave is a U wave, else `None`.
+    """Where the usual beat's largest wave is a U wave: indices of the valley before it and of its end; else `None`.
 
     A U wave follows the end of the T wave (its apex 90-110 ms after it, AHA/ACCF/HRS 2009 part IV): the largest wave is
     later than a T wave's apex, and one stands before it where that apex belongs.
@@ -212,8 +212,9 @@ def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int,
     u = int(size.argmax())
     peaks = find_peaks(size[:u], prominence=U_PROMINENCE * size[u])[0]
     since = (peaks + start) / (WORKING_RATE * rr_root)
-    peaks = peaks[(since < LATEST_T_APEX) & (u - peaks > T_TO_U_S * WORKING_RATE)]
-    if not len(peaks) or (u + start) / (WORKING_RATE * rr_root) < LATEST_T_APEX:
+    earliest, latest = T_APEX_S
+    peaks = peaks[(since > earliest) & (since < latest) & (u - peaks > T_TO_U_S * WORKING_RATE)]
+    if not len(peaks) or (u + start) / (WORKING_RATE * rr_root) < latest:
         return None
     t = int(peaks[-1])
     valley = t + int(size[t:u].argmin())
