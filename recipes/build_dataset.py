@@ -3,10 +3,13 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from processing.errors_gem import BuildError
 
-from .build_card import write_card
+from .build_card import OWN_FILES, write_card
 from .build_plan import BuildPlan, Shard, make_plan
 from .build_report import write_report
 from .build_settings import BuildSettings
@@ -54,7 +57,7 @@ def build_dataset(
     same bytes however often it was interrupted, and whatever `workers` or engine is used.
 
     Args:
-        engine: makes the shards; by default in `settings.workers` processes of this machine. See `build_ray.ray_engine`.
+        engine: makes the shards; by default in `settings.workers` processes of this machine. Or a `RayEngine`.
         fresh: throw away what is there and build anew.
         progress: called with (what, done, in all).
 
@@ -113,19 +116,37 @@ def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[
         for shard in shards:
             yield build_shard(shard, settings)
         return
+    apart = settings.teacher["kind"] not in ("template", "none")
+    for shard, made in _pooled(measure_shard if apart else build_shard, shards, settings):
+        yield write_shard(teach(made, settings), shard, settings) if apart else made
+
+
+def _pooled(
+    work: Callable[[Shard, BuildSettings], Any], shards: list[Shard], settings: BuildSettings
+) -> Iterator[tuple[Shard, Any]]:
+    """Shards and what `work` made of them, as they come; few at a time, for a measured shard is some 100 MB."""
+    waiting = iter(shards)
     # Not fork: the parent may hold threads (progress bars, Arrow).
-    context = get_context("spawn")
-    with ProcessPoolExecutor(settings.workers, mp_context=context, initializer=one_thread) as pool:
-        apart = settings.teacher["kind"] not in ("template", "none")
-        work: Callable[[Shard, BuildSettings], Any] = measure_shard if apart else build_shard
-        futures = {pool.submit(work, shard, settings): shard for shard in shards}
-        try:
-            for future in as_completed(list(futures)):
-                made, shard = future.result(), futures.pop(future)
-                yield write_shard(teach(made, settings), shard, settings) if apart else made
-        finally:
-            for future in futures:
-                future.cancel()
+    with ProcessPoolExecutor(settings.workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        running: dict[Future, Shard] = {}
+
+        def submit(count: int) -> None:
+            for shard in islice(waiting, count):
+                running[pool.submit(work, shard, settings)] = shard
+
+        submit(settings.workers + 1)
+        while running:
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                try:
+                    made = future.result()
+                except BrokenProcessPool as error:
+                    raise BuildError(
+                        f"A process died while it made {running[future].file} (out of memory?). All shards that were finished "
+                        "are complete; run the same command again with fewer `workers`, or build anew with a smaller `shard_size`."
+                    ) from error
+                yield running.pop(future), made
+                submit(1)
 
 
 def one_thread() -> None:
@@ -160,11 +181,9 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
-    """Removes what builds made, and nothing else."""
-    import shutil
-
-    from .build_card import OWN_FILES
-
+    """Removes what builds made, and nothing else: a folder that no build began is left alone."""
+    if not (folder / ".build" / "settings.json").is_file():
+        return
     for name in ("data", "plots", ".build/shards"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in (*OWN_FILES, ".build/settings.json", ".build/sources"):

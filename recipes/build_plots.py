@@ -118,10 +118,7 @@ def _patients(collected: Mapping[str, list[Any]]) -> Figure:
 
 
 def _answers(collected: Mapping[str, list[Any]]) -> Figure:
-    words = [
-        next((len(m["content"].split()) for m in reversed(messages or ()) if m["role"] == "assistant"), None)
-        for messages in collected["messages"]
-    ]
+    words = collected["words"]
     longest = max((count for count in words if count is not None), default=1)
     return _by_split(collected, words, "words per answer", (0, max(longest, 10)))
 

@@ -1,10 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What a build came to: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
 
+import hashlib
 import json
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +43,31 @@ def vars_of(rejection: Any) -> dict[str, str]:
     return {name: getattr(rejection, name) for name in ("id", "source", "stage", "reason", "answer")}
 
 
-def _collect(files: Iterator[Path]) -> dict[str, list[Any]]:
-    """What the statistics need of every row; signals and pictures are not read."""
-    collected: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, *_MEASURES)}
+def _collect(files: Iterable[Path]) -> dict[str, list[Any]]:
+    """What the statistics need of every row, in little memory; signals and pictures are not read."""
+    collected: dict[str, list[Any]] = {}
     for file in files:
         for batch in pq.ParquetFile(file).iter_batches(columns=_COLUMNS, batch_size=256):
             for row in batch.to_pylist():
-                record = json.loads(row["features"])["record"] if row["features"] else {}
-                for name in _MEASURES:
-                    collected[name].append(record.get(name))
-                row["features"] = bool(record.get("beat_times"))
-                for name in _COLUMNS:
-                    collected[name].append(row[name])
-    return collected
+                for name, value in _facts(row).items():
+                    collected.setdefault(name, []).append(value)
+    return collected or {name: [] for name in _facts(dict.fromkeys(_COLUMNS))}
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = json.loads(row["features"])["record"] if row["features"] else {}
+    messages = row["messages"] or ()
+    answer = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), "")
+    return {
+        **{name: row[name] for name in ("source", "split", "patient", "sex", "age", "sampling_rate")},
+        **{name: record.get(name) for name in _MEASURES},
+        "beats": bool(record.get("beat_times")),
+        "labels": tuple(sorted({sys.intern(label["text"]) for label in row["labels"] or ()})),
+        "teacher": (row["teacher"] or {}).get("name") or "none",
+        "turns": len(messages),
+        "words": len(answer.split()) or None,
+        "answer": hashlib.sha256(answer.encode()).digest()[:8] if answer else None,
+    }
 
 
 def _statistics(
@@ -63,7 +77,6 @@ def _statistics(
     notes: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     rows = len(collected["source"])
-    answers = [_last(messages) for messages in collected["messages"]]
     return {
         "rows": rows,
         "bytes": sum(note["bytes"] for note in notes),
@@ -85,27 +98,19 @@ def _statistics(
         "sex": _counted(sex or "not stated" for sex in collected["sex"]),
         "age": _summary(collected["age"]),
         "sampling_rates": _counted(f"{rate:g} Hz" for rate in collected["sampling_rate"]),
-        "labels": dict(_label_counts(collected["labels"]).most_common(100)),
+        "labels": dict(Counter(text for texts in collected["labels"] for text in texts).most_common(100)),
         "without_labels": sum(not labels for labels in collected["labels"]),
-        "teachers": _counted((teacher or {}).get("name") or "none" for teacher in collected["teacher"]),
-        "rows_without_conversation": sum(not messages for messages in collected["messages"]),
-        "rows_without_heartbeats": sum(not found for found in collected["features"]),
-        "answer_words": _summary([len(answer.split()) for answer in answers if answer]),
-        "distinct_answers": len(set(filter(None, answers))),
+        "teachers": _counted(collected["teacher"]),
+        "rows_without_conversation": sum(not turns for turns in collected["turns"]),
+        "rows_without_heartbeats": sum(not found for found in collected["beats"]),
+        "answer_words": _summary(collected["words"]),
+        "distinct_answers": len(set(filter(None, collected["answer"]))),
         **{name: _summary(collected[name]) for name in _MEASURES},
     }
 
 
-def _last(messages: Sequence[Mapping[str, str]]) -> str:
-    return next((m["content"] for m in reversed(messages or ()) if m["role"] == "assistant"), "")
-
-
 def _counted(values: Any) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
-
-
-def _label_counts(column: Sequence[Sequence[Mapping[str, Any]]]) -> Counter[str]:
-    return Counter(text for labels in column for text in sorted({label["text"] for label in labels or ()}))
 
 
 def _summary(values: Sequence[Any]) -> dict[str, float]:

@@ -2,9 +2,8 @@
 """What `gem build-dataset` is told: a YAML file, checked key by key."""
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +114,17 @@ class BuildSettings:
     def content(self) -> dict[str, Any]:
         """What decides the data set's bytes, as plain values."""
         plain = dataclasses.asdict(self)
-        return {"format_version": FORMAT_VERSION} | {k: v for k, v in plain.items() if k not in NOT_CONTENT}
+        return {"format_version": FORMAT_VERSION, "gem_ecg": _version()} | {
+            k: v for k, v in plain.items() if k not in NOT_CONTENT
+        }
 
-    def fingerprint(self) -> str:
-        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+
+def _version() -> str:
+    """Of gem-ecg: another one may measure and word otherwise."""
+    try:
+        return version("gem-ecg")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def read_settings(path: str | Path, **changes: Any) -> BuildSettings:

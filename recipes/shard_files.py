@@ -97,11 +97,11 @@ def atomic_file(path: Path) -> Any:
     except OSError as error:
         part.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "Free some space" if full else "Make the folder writable"
         what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
+        cure = "free some space" if full else "make the folder writable"
         raise BuildError(
-            f"{path}: {what}. All shards that were finished are complete; {cure[0].lower()}{cure[1:]} and run the same command again: "
-            "it goes on there."
+            f"{path}: {what}. All shards that were finished are complete; {cure} and run the same command again: it goes on "
+            "there."
         ) from error
 
 

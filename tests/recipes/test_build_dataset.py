@@ -19,7 +19,7 @@ from PIL import Image
 
 from processing.errors_gem import BuildError, MissingDependencyError, TeacherError
 from recipes import build_stages
-from recipes.build_dataset import build_dataset
+from recipes.build_dataset import _pooled, build_dataset
 from recipes.build_plan import make_plan
 from recipes.build_ray import RayEngine
 from recipes.build_settings import read_settings, settings_from
@@ -153,6 +153,16 @@ def test_processes_and_a_second_run_change_nothing(source, reference, tmp_path):
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
 
 
+def die(*_):
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_told(source, tmp_path):
+    chosen = settings(source, tmp_path / "out", workers=2)
+    with pytest.raises(BuildError, match=r"train-0000\d-of-00004.parquet \(out of memory"):
+        list(_pooled(die, list(make_plan(chosen).shards[:2]), chosen))
+
+
 def test_ray_writes_the_same_bytes_and_hands_errors_on(source, reference, tmp_path):
     ray = pytest.importorskip("ray")
     engine = RayEngine("local", local_cpus=2)
@@ -214,6 +224,8 @@ def test_foreign_files_are_not_overwritten(source, tmp_path):
     (tmp_path / "data/mine.parquet").write_bytes(b"mine")
     with pytest.raises(BuildError, match="something else"):
         build_dataset(settings(source, tmp_path))
+    with pytest.raises(BuildError, match="something else"):
+        build_dataset(settings(source, tmp_path), fresh=True)
     assert (tmp_path / "data/mine.parquet").read_bytes() == b"mine"
 
 

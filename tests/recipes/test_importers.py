@@ -5,8 +5,9 @@ import pytest
 
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError
-from recipes.importers import IMPORTERS, Rejection, SourceRecord, import_source
+from recipes.importers import IMPORTERS, EcgFile, Rejection, SourceRecord, import_source
 from recipes.importers.statements import in_words, scp_statements
+from tests.helpers.ecg_files import microvolts, write_wfdb
 from tests.helpers.shared_data import shared_path
 from tests.helpers.source_trees import (
     challenge_tree,
@@ -97,13 +98,7 @@ def test_sph_codes_in_words_with_modifiers(tmp_path):
     assert scp_statements(records[1].labels, "aha") == {"PVC": 100.0, "CLBBB": 100.0}
     assert records[0].ecgs[0].load().sampling_rate == 500
     for real in sorted(shared_path("data/loaders/sph").glob("*.h5")):
-        assert import_sph_record(real).leads == STANDARD_LEADS
-
-
-def import_sph_record(path):
-    from recipes.importers import EcgFile
-
-    return EcgFile(str(path), {"dataset": "sph"}).load()
+        assert EcgFile(str(real), {"dataset": "sph"}).load().leads == STANDARD_LEADS
 
 
 def test_all_of_sphs_metadata_has_words():
@@ -204,10 +199,6 @@ def test_real_ecg_qa_on_real_ecgs():
 
 
 def test_own_folder_with_a_table(tmp_path):
-    import wfdb  # noqa: F401
-
-    from tests.helpers.ecg_files import microvolts, write_wfdb
-
     write_wfdb(tmp_path, "one", microvolts())
     (tmp_path / "about.csv").write_text("file,patient,labels,split\none.hea,p1,NORM;SR,test\ntwo.hea,p2,,train\n")
     records, rejected = imported("folder", tmp_path, table=str(tmp_path / "about.csv"), source="ward")
