@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws docs/training_small.png from the log of a finished or running gem-small training.
 
 python docs/make_training_small.py outputs/sft_small
