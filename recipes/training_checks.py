@@ -14,6 +14,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
 from processing.processing_gem import GemProcessor
 
+from .dataset_schema import is_built
 from .training_gem import DATA_COLUMNS, GemDataCollator, name_of
 
 PEEK = 2
@@ -117,7 +118,8 @@ def with_lengths(
 ) -> datasets.Dataset:
     """`dataset` with the length in tokens of every sample, media tokens included, for sampling by length. With modality
     dropout this is the length of the whole sample. Neither signals nor pixels are read where one cell is one ECG."""
-    collator = GemDataCollator(processor, assistant_only_loss=True)
+    if is_built(dataset):
+        return _built_with_lengths(dataset, processor, column, num_proc)
     light = dataset.select_columns([c for c in DATA_COLUMNS if c in dataset.column_names]).with_format(None)
     for name in {"image", "images"} & set(light.column_names):
         light = light.cast_column(name, _undecoded(light.features[name]))
@@ -131,15 +133,41 @@ def with_lengths(
         if one_ecg_per_cell:
             example["ecg"] = [STAND_IN] if example["ecg"] else None
         pictures = [*(example.pop("images", None) or []), example.pop("image", None)]
-        example["images"] = sizes = [_size(picture) for picture in pictures if picture is not None]
-        messages = collator.prepare(example)["messages"]
-        text = processor.apply_chat_template(messages, tokenize=False, draw_page=False)
-        tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
-        tokens += text.count(processor.ecg_token) * (processor.num_ecg_tokens - 1)
-        return {column: tokens + sum(processor.image_length(size) - 1 for size in sizes)}
+        sizes = [_size(picture) for picture in pictures if picture is not None]
+        return {column: _token_length(example, sizes, processor)}
 
     lengths = light.map(length, remove_columns=light.column_names, num_proc=num_proc, desc="lengths")
     return dataset.add_column(column, lengths[column][:])
+
+
+def _built_with_lengths(
+    dataset: datasets.Dataset, processor: GemProcessor, column: str, num_proc: int | None
+) -> datasets.Dataset:
+    """The same for a split of `gem build-dataset` behind `with_transform`: nothing is decoded or drawn."""
+    rows = dataset.format["format_kwargs"]["transform"]
+    stored = dataset.with_format(None)
+    light = stored.select_columns([c for c in ("messages", "other_ecgs", "image") if c in stored.column_names])
+    if "image" in light.column_names:
+        light = light.cast_column("image", _undecoded(light.features["image"]))
+
+    def length(example: dict[str, Any]) -> dict[str, int]:
+        ecgs = 1 + len(example.get("other_ecgs") or ())
+        picture = example.get("image")
+        size = (rows.page.size, rows.page.size) if picture is None else _size(picture)
+        plain = {"messages": example["messages"], "ecg": [STAND_IN] * ecgs}
+        return {column: _token_length(plain, [size] if rows.images else [], processor)}
+
+    lengths = light.map(length, remove_columns=light.column_names, num_proc=num_proc, desc="lengths")
+    return stored.add_column(column, lengths[column][:]).with_transform(rows)
+
+
+def _token_length(example: dict[str, Any], sizes: list[tuple[int, int]], processor: GemProcessor) -> int:
+    collator = GemDataCollator(processor, assistant_only_loss=True)
+    messages = collator.prepare(example | {"images": sizes})["messages"]
+    text = processor.apply_chat_template(messages, tokenize=False, draw_page=False)
+    tokens = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    tokens += text.count(processor.ecg_token) * (processor.num_ecg_tokens - 1)
+    return tokens + sum(processor.image_length(size) - 1 for size in sizes)
 
 
 def _undecoded(feature: Any) -> Any:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import datasets
 import torch
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
@@ -210,6 +211,11 @@ def name_of(example: dict[str, Any]) -> str:
     return f"The sample that begins with {text[:60]!r}"
 
 
+def _as_stored(dataset: Any) -> Any:
+    """Samplers look at lengths alone; behind a transform each of them would decode a signal and draw a page."""
+    return dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
+
+
 class GemSFTTrainer(SFTTrainer):
     """
     `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), and that stops at a loss or
@@ -226,6 +232,12 @@ class GemSFTTrainer(SFTTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             self._signature_columns = [*DATA_COLUMNS, self.args.length_column_name]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return super()._get_train_sampler(_as_stored(self.train_dataset if train_dataset is None else train_dataset))
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        return super()._get_eval_sampler(_as_stored(eval_dataset))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         training = self.data_collator

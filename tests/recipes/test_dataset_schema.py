@@ -17,6 +17,7 @@ from recipes.build_settings import settings_from
 from recipes.dataset_schema import PageStyleChoice, columns, decode, decode_table, schema, stream, with_transform
 from recipes.sft import GemScriptArguments, load_splits
 from recipes.signal_counts import GAP, to_counts, to_millivolts
+from recipes.training_checks import with_lengths
 from recipes.training_gem import GemDataCollator, GemSFTTrainer
 from tests.helpers.shared_data import shared_path
 from tests.helpers.source_trees import conversation_files, ptbxl_tree, simulated_microvolts
@@ -187,3 +188,32 @@ def test_a_built_data_set_trains_one_step(built, tmp_path):
     )
     assert trainer.train().training_loss > 0
     assert not torch.equal(model.lm_head.weight, before)
+
+
+def test_lengths_of_a_built_data_set_are_those_of_its_batches(built, tmp_path):
+    processor = tiny_processor()
+    split = load_splits(GemScriptArguments(dataset=str(built)), ["train"])["train"]
+    measured = with_lengths(split, processor)
+    collate = GemDataCollator(processor, assistant_only_loss=True)
+    lengths = measured.with_format(None)["length"][:]
+    assert lengths == [collate([row])["input_ids"].shape[1] for row in split] and len(set(lengths)) > 1
+    arguments = SFTConfig(
+        output_dir=str(tmp_path),
+        per_device_train_batch_size=2,
+        train_sampling_strategy="group_by_length",
+        report_to="none",
+        bf16=False,
+        use_cpu=True,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+    )
+    trainer = GemSFTTrainer(
+        model=tiny_model(),
+        args=arguments,
+        train_dataset=measured,
+        processing_class=processor,
+        data_collator=collate,
+    )
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert "ecg_values" in batch and batch["input_ids"].shape[1] == max(lengths)
