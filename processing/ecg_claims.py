@@ -8,6 +8,7 @@ from .ecg_claims_grammar import Found, read_clause
 from .ecg_claims_meaning import LEAD_FINDINGS
 from .ecg_claims_places import LeadGroup, attach_beats, attach_leads, group_leads
 from .ecg_claims_polarity import decide_polarity
+from .ecg_claims_tables import without_reference_columns
 from .ecg_claims_tokens import Quantity, plain, tokenize
 from .ecg_claims_vocabulary import Token
 from .ecg_record import STANDARD_LEADS
@@ -76,7 +77,7 @@ def extract_claims(text: str) -> list[Claim]:
         >>> [(c.kind, c.value, c.leads, c.polarity) for c in extract_claims("HR 75 bpm. No ST elevation in V1-V2.")]
         [('heart_rate', 75.0, (), 'affirmed'), ('st_elevation', None, ('V1', 'V2'), 'negated')]
     """
-    flat = plain(text)
+    flat = plain(without_reference_columns(text))
     claims: list[Claim] = []
     context = _Context()
     for line in _lines(group_leads(tokenize(flat))):
@@ -189,6 +190,8 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         return _paired(item, clause, text)
     if item.kind == "p_inversion" and item.inherent_negation and not groups:
         item = replace(item, kind="p_waves", value="present", polarity=_INVERSE[item.polarity])
+    if item.kind == "abnormal_ecg":
+        item = replace(item, kind="normal_ecg", polarity=_INVERSE[item.polarity])
     if item.kind in ("qtc_bazett", "qtc_fridericia"):
         item = replace(item, kind="qtc_interval", formula=item.kind.removeprefix("qtc_"))
     quantity, comparator = item.quantity, item.comparator

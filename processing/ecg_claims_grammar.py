@@ -13,6 +13,8 @@ JOINTS = ("and", "or", "comma", "slash")
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
+# A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
+_UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline", "u_wave")
 WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
 
 
@@ -129,8 +131,8 @@ class _ClauseReader:
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
-        if not subjects and self.tag(i + 1) == "subj":
-            return  # "a broad R wave": said of a wave that is not judged
+        if not subjects and (self.tag(i + 1) == "subj" or self._said_of_another(i, quality)):
+            return  # "a broad R wave", "PR segment depression", "the PR interval is constant": not judged
         if not subjects:
             subjects, predicate = self._subjects_behind(i, quality), True
         if not subjects:
@@ -145,6 +147,13 @@ class _ClauseReader:
             if meaning is not None:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    def _said_of_another(self, i: int, quality: str) -> bool:
+        """Whether the subject right before a quality, or before its `is`, is one that the quality tells nothing of."""
+        j = i - 1
+        while self.tag(j) in ("be", "neg", "word", "verb", "hedge"):
+            j -= 1
+        return self.tag(j) == "subj" and self.tokens[j].value in _UNRELATED and not self._is_subject(j, quality)
 
     def _said_before(self, i: int) -> bool:
         return any(item.last < i and item.unit is None for item in self.found)
@@ -304,7 +313,9 @@ class _ClauseReader:
         return self.tag(k) == "num" or (self.tag(k) == "qual" and self.tokens[k].value in ("normal", "normal_range"))
 
     def _read_number(self, i: int, quantity: Quantity, taken: set[int]) -> None:
-        behind = self._measured_behind(i, quantity)
+        behind = self._sum_behind(i)
+        if behind is None:
+            behind = self._measured_behind(i, quantity)
         if behind is not None and (behind not in taken or quantity.unit is None):
             owner: int | None = behind
         else:
@@ -329,9 +340,17 @@ class _ClauseReader:
             if not self._magnitude_of_finding(owner, i, quantity):
                 self._add_number(token.value, owner, i, quantity, taken)
         elif not self._add_magnitude(owner, i, quantity):
-            kind = next(item.kind for item in self.found if item.anchor == owner and quantity_of(item.kind, quantity))
-            self._add_number(kind, owner, i, quantity, taken)
+            item = next(item for item in self.found if item.anchor == owner and quantity_of(item.kind, quantity))
+            upright = item.kind == "t_inversion" and item.inherent_negation
+            self._add_number("t_amplitude" if upright else item.kind, owner, i, quantity, taken)
         taken.add(owner)
+
+    def _sum_behind(self, i: int) -> int | None:
+        """`Sokolow-Lyon: S in V1 1.9 mV + R in V5 2.3 mV = 4.2 mV`: the last number is the sum."""
+        if self.tag(i - 1) != "be" or self.text[self.tokens[i - 1].start] != "=" or self.tag(i - 2) == "subj":
+            return None
+        sums = [j for j in range(i) if self.tag(j) == "subj" and self.tokens[j].value in ("sokolow_lyon", "cornell")]
+        return sums[-1] if sums else None
 
     def _fits(self, index: int, quantity: Quantity) -> bool:
         token = self.tokens[index]
@@ -371,7 +390,7 @@ class _ClauseReader:
 
     def _add_magnitude(self, anchor: int, i: int, quantity: Quantity) -> bool:
         for item in self.found:
-            if item.anchor != anchor or item.is_number or item.kind not in WITH_MAGNITUDE:
+            if item.anchor != anchor or item.is_number or item.inherent_negation or item.kind not in WITH_MAGNITUDE:
                 continue
             meaning = quantity_of(item.kind, quantity)
             if meaning is None:

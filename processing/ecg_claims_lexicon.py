@@ -7,6 +7,7 @@ the words they contain. Patterns ignore case but for those in capitals: `T`, `Q`
 from typing import Any
 
 _WAVE = r"[\s-]?waves?"
+_RECORDING = r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
 _BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
 
 # Diagnoses and findings that are complete in themselves: (kind, value).
@@ -21,7 +22,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
     (("rhythm", "ventricular tachycardia"), r"ventricular\s+tachycardia"),
     (("rhythm", "junctional rhythm"), r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)"),
-    (("rhythm", "paced rhythm"), r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:ventricular|atrial)\s+pacing|(?:pacing|pacemaker)\s+spikes?"),
+    (("rhythm", "paced rhythm"), r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker\s+spikes?"),
     (("bigeminy", True), r"(?:ventricular\s+)?bigemin(?:y|us|al)"),
     (("ventricular_ectopy", True), r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?)|PVCs?\b|VPCs?\b|VEBs?\b"),
     (("atrial_ectopy", True), r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b"),
@@ -44,7 +45,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("biatrial", True), r"bi-?atrial\s+enlargement"),
     (("lae", True), r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+mitrale|LAE\b"),
     (("rae", True), r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+pulmonale|RAE\b"),
-    (("low_voltage", True), r"(?:low|reduced|diminished|small)[\s-]+(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
+    (("low_voltage", True), r"(?:low|reduced|diminished|small)[\s-]+(?:(?:limb|chest|precordial)[\s-]+leads?[\s-]+)?(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
     (("poor_r_progression", True), r"(?:poor|reduced|delayed|abnormal|absent|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),
     (("r_progression", True), r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
     (("infarction", "st"), r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)"),
@@ -57,7 +58,10 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("long_qt", True), r"long\s+QT(?:\s+syndrome)?"),
     (("stt_changes", True), r"ST[\s/-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
     (("u_wave", True), r"U" + _WAVE),
-    (("normal_ecg", True), r"(?:completely\s+|otherwise\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"),
+    (("otherwise_normal_ecg", True), r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + _RECORDING),
+    (("abnormal_ecg", True), r"abnormal\s+" + _RECORDING),
+    (("borderline_ecg", True), r"borderline\s+" + _RECORDING),
+    (("normal_ecg", True), r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + _RECORDING),
     (("qrs_duration", "narrow"), r"narrow[\s-]+complex(?!es)"),
     (("qrs_duration", "wide"), r"(?:wide|broad)[\s-]+complex(?!es)"),
     (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
@@ -71,6 +75,8 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
 TERMS_IN_CAPITALS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "atrial fibrillation"), r"AF(?:IB)?\b"),
     (("rhythm", "atrial flutter"), r"AFL(?:T)?\b"),
+    (("rhythm", "atrial fibrillation"), r"f[\s-]?waves"),
+    (("rhythm", "atrial flutter"), r"F[\s-]?waves"),
     (("rhythm", "sinus rhythm"), r"N?SR\b"),
     (("rhythm", "ventricular tachycardia"), r"VT\b"),
     (("qrs_axis", "left"), r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))"),
@@ -105,11 +111,13 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("qtc_interval", r"QT\s?-?c\b(?:[\s-]*(?:intervals?|durations?|values?))?|(?:rate[\s-]?)?corrected\s+QT(?:\s?-?c)?\b(?:[\s-]*intervals?)?|QT\s+corrected"),
     ("qt_interval", r"QT\b(?:[\s-]*(?:intervals?|durations?|times?))?"),
     ("qrs_amplitude", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?\s+(?:amplitude|voltage|height|size)s?"),
-    ("qrs_duration", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?"),
+    ("qrs_duration", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?|intra-?ventricular\s+conduction"),
+    ("conduction", r"conduction(?!\s+intervals)"),
+    ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
     ("r_progression", r"(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
     ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
-    ("sokolow_lyon", r"Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
+    ("sokolow_lyon", r"(?:the\s+)?(?:sum\s+of\s+)?S\s?-?(?:in\s+)?V1\s*(?:\+|and|plus)\s*R\s?-?(?:in\s+)?V[56]\b|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
     ("cornell", r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
     ("t_amplitude", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
     ("t_duration", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?"),
@@ -146,17 +154,17 @@ COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 QUALITY_PHRASES: tuple[tuple[str, str], ...] = (
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
-    ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds)|within\s+limits|WNL\b|in\s+range\b"),
+    ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds|intervals?)|within\s+limits|WNL\b|in\s+range\b"),
     ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
     ("elevated", r"displaced\s+upwards?|upwards?\s+displacement|elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
     ("depressed", r"displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
 )  # fmt: skip
 QUALITIES: tuple[tuple[str, str], ...] = (
-    ("inverted", r"invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
+    ("inverted", r"(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+down(?:wards?)?|down-?going|downward\s+(?:pointing|deflect(?:ed|ion)s?)|invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
     ("flat", r"flat(?:tened|tening|tish)?|low[\s-]amplitude|blunted"),
     ("tall", r"tall|peaked|hyper-?acute|giant|prominent|tented"),
     ("biphasic", r"bi-?phasic|notched"),
-    ("upright", r"upright|positive"),
+    ("upright", r"upright|positive|(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+up(?:wards?)?"),
     ("pathological", r"pathologic(?:al)?(?:ly)?|(?:deep|wide|broad|significant|abnormal|prominent)\s+(?:and\s+\w+\s+)?(?=q\b|q[\s-]?waves?|qs\b)"),
     ("prolonged", r"prolong(?:ed|ation|s)?|(?:abnormally|too)\s+long|long\b|lengthened|delayed"),
     ("short", r"short(?:ened|ening)?\b"),
@@ -178,18 +186,18 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
-    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|rules?\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
 GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
-REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value|interval)s?|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
+REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),

@@ -143,6 +143,8 @@ def attach_leads(found: list[Found], tokens: Sequence[Token]) -> None:
 
 
 def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:
+    if own := _number_behind(found, tokens, place):
+        return [own]
     inside = [item for item in found if item.first < place < item.last and (not item.is_number or item.anchor > place)]
     behind = [item for item in found if item.last < place]
     ahead = [item for item in found if item.first > place]
@@ -160,6 +162,16 @@ def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Fou
     ):
         return _led(ahead, tokens, place)
     return _coordinated_behind(behind, tokens, place)
+
+
+def _number_behind(found: list[Found], tokens: Sequence[Token], place: int) -> Found | None:
+    """`0.5 mV in V3 is more than in V6 (0.2 mV)`: leads with a number in brackets behind them that nothing else owns."""
+    j = place + 1
+    if j >= len(tokens) or tokens[j].tag != "open":
+        return None
+    while j < len(tokens) and tokens[j].tag in ("open", "cmp"):
+        j += 1
+    return next((item for item in found if item.is_number and item.first == item.anchor == j), None)
 
 
 def _introduced(tokens: Sequence[Token], place: int) -> bool:

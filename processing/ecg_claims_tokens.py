@@ -52,11 +52,12 @@ _TERRITORY_WORDS = (
 _TERRITORY = re.compile(
     "|".join(f"(?P<t{i}>\\b(?:{pattern})\\b)" for i, (_, pattern) in enumerate(_TERRITORY_WORDS)), re.IGNORECASE
 )
-_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-9]R?|III|II|I)(?![\w'’])"  # V7-V9 and V4R: hallucinated in most ECGs
+_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-9]R?|III|II|I|iii|ii|i)(?![\w'’])"  # V7-V9 and V4R: hallucinated in most ECGs
 _LEAD_RANGE = re.compile(
     r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?![\w.])|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
 )
 _LEADS = re.compile(_LEAD)
+_LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?![\d.]))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
 _PRONOUN_VERB = re.compile(
     r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b"
 )
@@ -65,8 +66,10 @@ _NOT_A_LEAD_BEFORE = re.compile(
 )
 _LEAD_BEFORE = re.compile(r"(?:leads?|in|and|or|both|only|[,/&(:|*-])\s*$", re.IGNORECASE)
 _LEAD_AFTER = re.compile(
-    r"\s*(?:[,/&-]|and|or)\s*(?:leads?\s+)?(?:a[vV]|A[vV]|II|III|[vV][1-6])|\s*[:=(]|\s*(?:shows?|has|demonstrates|exhibits)\b"
+    r"\s*(?:[,/&-]|and|or)\s*(?:leads?\s+)?(?:a[vV]|A[vV]|II|III|ii|iii|[vV][1-6])|\s*[:=(]|\s*(?:shows?|has|demonstrates|exhibits)\b"
 )
+_SMALL_LEAD_BEFORE = re.compile(r"(?:leads?|in|and|or|both|only|[,/&-])\s*$", re.IGNORECASE)
+_SMALL_LEAD_AFTER = re.compile(r"\s*(?:[,/&-]|and|or)\s*(?:a[vV][rRlLfF]|ii|v[1-6])\b")
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+|\d+,\d+(?=\s*(?:mV|mm|s\b)))"
 _SIGN = r"(?:(?<![\w.)])[-+](?=[\d.])|minus\s+|plus\s+(?=\d))?"
 _UNITS = (
@@ -74,7 +77,7 @@ _UNITS = (
     ("mV", r"mV\b|milli-?volts?\b"),
     ("uV", r"[uµ]V\b|micro-?volts?\b"),
     ("mm", r"mm\b|millimet(?:er|re)s?\b"),
-    ("bpm", r"bpm\b|b\.p\.m\.|beats?\s*(?:/|per|a)\s*min(?:ute)?s?\b|/\s*min(?:ute)?\b|(?:per|a)\s+minute\b"),
+    ("bpm", r"bpm\b|b\.p\.m\.|beats?\s*(?:/|(?:per|a|each|every)\b)\s*min(?:ute)?s?\b|/\s*min(?:ute)?\b|(?:per|a|each|every)\s+minute\b"),
     ("deg", r"°|deg(?:rees?)?\b"),
     ("s", r"s(?:ecs?)?\b(?!\s*wave)|seconds?\b"),
     ("beats", r"beats?\b|complexes\b|QRS\b|P\s?waves\b|leads?\b|times\b|squares?\b|boxes\b"),
@@ -186,7 +189,7 @@ def _special_at(text: str, position: int) -> Token | None:
             token = finder(text, position)
             if token is not None:
                 return Token(tag, *token)
-    if character in "aAvVI":
+    if character in "aAvVIi":
         leads = _leads_at(text, position)
         if leads is not None:
             return leads
@@ -207,14 +210,26 @@ def _leads_at(text: str, position: int) -> Token | None:
             return Token("leads", ("I", "II", "III"), span.start(), span.end())
         first, last = sorted((int(span.group(1)), int(span.group(2))))
         return Token("leads", tuple(f"V{i}" for i in range(first, last + 1)), span.start(), span.end())
+    shorthand = _LEAD_SHORTHAND.match(text, position)
+    if shorthand is not None and not _preceded_by_word(text, position):
+        return Token("leads", _numbered(shorthand.group(1)), shorthand.start(), shorthand.end())
     match = _LEADS.match(text, position)
     if match is None or _preceded_by_word(text, position):
         return None
     name = match.group().replace("-", "")
     name = "aV" + name[-1].upper() if name[0] in "aA" else name.upper()
-    if name[0] == "I" and not _is_limb_lead(text, match):
+    if name[0] in "Ii" and not _is_limb_lead(text, match):
         return None
     return Token("leads", (name,), match.start(), match.end())
+
+
+def _numbered(listed: str) -> tuple[str, ...]:
+    """`4,5,6` and `1, 3-5` as chest leads."""
+    leads: list[str] = []
+    for part in re.split(r"[,/]", listed):
+        bounds = [int(number) for number in part.split("-")]
+        leads += [f"V{i}" for i in range(bounds[0], bounds[-1] + 1)]
+    return tuple(leads)
 
 
 def _is_limb_lead(text: str, match: re.Match[str]) -> bool:
@@ -222,6 +237,8 @@ def _is_limb_lead(text: str, match: re.Match[str]) -> bool:
     before = text[max(match.start() - 16, 0) : match.start()]
     if _NOT_A_LEAD_BEFORE.search(before):
         return False
+    if match.group().islower():  # as in reports without capitals, not "i.e." or "ii) normal axis"
+        return bool(_SMALL_LEAD_AFTER.match(text, match.end()) or _SMALL_LEAD_BEFORE.search(before))
     if match.group() != "I":
         return True
     if _PRONOUN_VERB.match(text, match.start()):

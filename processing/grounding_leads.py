@@ -149,7 +149,7 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     band = tol.limit_mv * slack(claim, tol)
     limit = ST_MV
     if is_number(claim) and claim.polarity != "negated":
-        stated = replace(claim, value=abs(float(claim.value)), high=None if claim.high is None else abs(claim.high))
+        stated = _unsigned(claim)
         sized = {lead: sign * value for lead, value in values.items() if math.isfinite(value)}
         if not sized:
             return unmeasurable("the ST level cannot be measured in these leads")
@@ -171,6 +171,12 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
         lambda lead, value: above(sign * value, _st_limit(lead, sign, limit, claim.polarity), band),
         claim.kind.replace("_", " ").replace("st", "ST"),
     )
+
+
+def _unsigned(claim: Claim) -> Claim:
+    """A claim's size without its sign; of `-0.3 to -0.5 mV` the range 0.3 to 0.5."""
+    bounds = sorted(abs(float(bound)) for bound in (claim.value, claim.high) if bound is not None)
+    return replace(claim, value=bounds[0], high=None if claim.high is None else bounds[1])
 
 
 def _st_limit(lead: str, sign: int, limit: float, polarity: str) -> float:
@@ -204,7 +210,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if not depth:
             return unmeasurable("the T wave cannot be measured in these leads")
         return leadwise_number(
-            replace(claim, value=abs(float(claim.value))), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth"
+            _unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth"
         )
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
