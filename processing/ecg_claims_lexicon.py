@@ -16,7 +16,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "sinus tachycardia"), r"sinus\s+tachy(?:cardia|cardic)?"),
     (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
     (("pause", True), r"sinus\s+(?:pauses?|arrest)|sino-?atrial\s+block"),
-    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus\s+(?:rhythm|mechanism|origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
+    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus(?:\s*rhythm|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
     (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory)(?:\s+waves)?"),
     (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),
     (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
@@ -36,7 +36,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("lbbb", True), r"(?:complete\s+)?(?:left" + _BUNDLE + r"|LBBB)\b|CLBBB\b"),
     (("bundle_branch_block", True), r"bundle[\s-]branch[\s-]blocks?|BBB\b"),
     (("ivcd", True), r"(?:non-?\s?specific\s+)?intra-?ventricular\s+conduction\s+(?:delay|disturbance|defect|block)|IVCD\b"),
-    (("av_block", 1), r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)"),
+    (("av_block", 1), r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])"),
     (("av_block", 2), r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block"),
     (("av_block", 3), r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block"),
     (("av_block", None), r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block"),
@@ -46,10 +46,10 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("lae", True), r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+mitrale|LAE\b"),
     (("rae", True), r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+pulmonale|RAE\b"),
     (("low_voltage", True), r"(?:low|reduced|diminished|small)[\s-]+(?:(?:limb|chest|precordial)[\s-]+leads?[\s-]+)?(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
-    (("poor_r_progression", True), r"(?:poor|reduced|delayed|abnormal|absent|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),
-    (("r_progression", True), r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
+    (("poor_r_progression", True), r"(?:poor|reduced|delayed|abnormal|absent|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),
+    (("r_progression", True), r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),
     (("infarction", "st"), r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)"),
-    (("infarction", None), r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|\bMI\b"),
+    (("infarction", None), r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|myocardial\s+(?:damage|necrosis)|\bMI\b"),
     (("ischemia", None), r"(?:myocardial\s+|subendocardial\s+)?isch(?:a?e)mi(?:a|c)(?:\s+changes)?|injury\s+(?:pattern|current)|subendocardial\s+injury|coronary\s+syndrome"),
     (("pericarditis", True), r"pericarditis"),
     (("electrolytes", True), r"hyper-?kal(?:a?e)mia|hypo-?kal(?:a?e)mia|hyper-?calc(?:a?e)mia|hypo-?calc(?:a?e)mia|electrolyte\s+\w+|digitalis\s+effect"),
@@ -67,8 +67,8 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
     (("heart_rate", "tachycardia"), r"tachy(?:cardia|cardic|arrhythmia)"),
     (("qrs_axis", "extreme"), r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme"),
-    (("qrs_axis", "left"), r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:QRS\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis"),
-    (("qrs_axis", "right"), r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:QRS\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?"),
+    (("qrs_axis", "left"), r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis"),
+    (("qrs_axis", "right"), r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?"),
     (("qrs_axis", "deviated"), r"axis\s+deviation"),
 )  # fmt: skip
 
@@ -115,7 +115,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("conduction", r"conduction(?!\s+intervals)"),
     ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
-    ("r_progression", r"(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?\s+progression"),
+    ("r_progression", r"(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),
     ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
     ("sokolow_lyon", r"(?:the\s+)?(?:sum\s+of\s+)?S\s?-?(?:in\s+)?V1\s*(?:\+|and|plus)\s*R\s?-?(?:in\s+)?V[56]\b|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
     ("cornell", r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
@@ -191,13 +191,14 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non)\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
-GENERAL_CLAUSE = r"defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
+GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
+NORMAL_VARIANT = r"normal\s+variants?|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
@@ -238,6 +239,7 @@ def _entries(tag: str, table: tuple, capitals: bool = False) -> list[tuple[str, 
 
 # (tag, value, pattern)
 VOCABULARY: list[tuple[str, Any, str]] = [
+    *_entries("skip", ((None, NORMAL_VARIANT),)),
     *_entries("qual", COMPARED_QUALITIES),
     *_entries("neg", NEGATION_PHRASES),
     *_entries("cmp", COMPARATOR_PHRASES),

@@ -125,7 +125,7 @@ _MEANINGS = _table()
 # A quality without anything it could be said of: elevation means ST, inversion means T.
 DEFAULT_SUBJECT = {
     "elevated": "st", "depressed": "st", "isoelectric": "st", "inverted": "t", "regular": "rhythm",
-    "irregular": "rhythm", "pathological": "q",
+    "irregular": "rhythm",
 }  # fmt: skip
 _TIMES = {"qrs": "qrs_duration", "p": "p_duration", "t": "t_duration", "q": "q_duration", "st": "st_duration", "pathological_q": "q_duration"}  # fmt: skip
 _HEIGHTS = {wave: f"{wave}_amplitude" for wave in ("p", "q", "r", "s", "t", "qrs")} | {

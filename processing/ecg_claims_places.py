@@ -92,16 +92,18 @@ def _merged(tokens: Sequence[Token]) -> LeadGroup:
     leads: list[str] = []
     territories: list[str] = []
     named: list[str] = []
+    of_walls: set[str] = set()
     for token in tokens:
         names = token.value if token.tag == "leads" else TERRITORIES[token.value]
         if token.tag == "territory":
             territories.append(token.value)
+            of_walls |= set(names)
         else:
             named += names
         leads += [name for name in names if name not in leads]
-    if named:
+    if named and set(named) <= of_walls:
         # "the inferior leads (II, III, aVF)": what is spelled out counts.
-        leads = [name for name in leads if name in named] if set(named) <= set(leads) and territories else leads
+        leads = [name for name in leads if name in named]
     return LeadGroup(tuple(leads), tuple(territories), tuple(named))
 
 

@@ -57,7 +57,7 @@ _LEAD_RANGE = re.compile(
     r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?![\w.])|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
 )
 _LEADS = re.compile(_LEAD)
-_LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?![\d.]))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
+_LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?!\d|\.\d))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
 _PRONOUN_VERB = re.compile(
     r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b"
 )
