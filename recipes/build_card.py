@@ -10,7 +10,6 @@ from typing import Any
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 
-from .build_plan import BuildPlan
 from .build_report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
 from .build_settings import BuildSettings
 from .croissant import croissant
@@ -23,10 +22,14 @@ OWN_FILES = (README, CROISSANT, CHECKSUMS, REPORT_JSON, REPORT_MARKDOWN, REJECTS
 ALL = "all"
 
 
-def write_card(
-    plan: BuildPlan, notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any], settings: BuildSettings
-) -> None:
-    """Writes `README.md`, `croissant.json` and, last, `SHA256SUMS`: a folder that can be uploaded as it is."""
+def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any], settings: BuildSettings) -> None:
+    """
+    Writes `README.md`, `croissant.json` and, last, `SHA256SUMS`: a folder that can be uploaded as it is.
+
+    Args:
+        notes: of the shards that have rows.
+        statistics: what `write_report` found.
+    """
     # Brings torch with it, which the processes that make shards can do without.
     from .cards import dataset_card
 

@@ -4,7 +4,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from processing.errors_gem import BuildError
 
 from .build_card import OWN_FILES, write_card
 from .build_plan import BuildPlan, Shard, make_plan
-from .build_report import write_report
+from .build_report import REJECTS, write_report
 from .build_settings import BuildSettings
 from .build_stages import Batch, measure, teach
 from .shard_files import atomic_file, finished_note, write_shard
@@ -62,7 +62,7 @@ def build_dataset(
         progress: called with (what, done, in all).
 
     Raises:
-        BuildError: the folder is in use, belongs to other settings or sources, or the disk is full.
+        BuildError: the folder is in use, belongs to other settings or sources, no row is left, or the disk is full.
     """
     report = progress or (lambda what, done, total: None)
     with _locked(settings.folder):
@@ -85,7 +85,10 @@ def build_dataset(
         ordered = [notes[shard.name] for shard in plan.shards]
         _remove_halves(settings.folder)
         statistics = write_report(plan, ordered, settings)
-        write_card(plan, ordered, statistics, settings)
+        written = [note for note in ordered if note["rows"]]
+        if not written:
+            raise _nothing_left(settings.folder, statistics["rejections"])
+        write_card(written, statistics, settings)
     return BuildResult(
         folder=settings.folder,
         rows=statistics["rows"],
@@ -94,6 +97,14 @@ def build_dataset(
         built=len(todo),
         resumed=resumed,
         spent=spent_on(settings.folder),
+    )
+
+
+def _nothing_left(folder: Path, rejections: Sequence[Mapping[str, str]]) -> BuildError:
+    first = rejections[0]
+    return BuildError(
+        f"{folder}: no row is left, all {len(rejections):,} records fell out; {first['id']} for example, at {first['stage']}: "
+        f"{first['reason'][:300]} The others are in {REJECTS}. Mend the cause and run the same command with --fresh."
     )
 
 

@@ -27,7 +27,7 @@ _MEASURES = ("heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_ba
 def write_report(plan: BuildPlan, notes: Sequence[Mapping[str, Any]], settings: BuildSettings) -> dict[str, Any]:
     """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json` with the rejections."""
     rejections = [vars_of(r) for r in plan.rejections] + [r for note in notes for r in note["rejections"]]
-    collected = _collect(settings.folder / note["file"] for note in notes)
+    collected = _collect(settings.folder / note["file"] for note in notes if note["rows"])
     statistics = _statistics(collected, rejections, plan, notes)
     with atomic_file(settings.folder / REPORT_JSON) as file:
         file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())

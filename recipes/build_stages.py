@@ -5,6 +5,7 @@ import atexit
 import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
             except MemoryError:
                 raise
             except Exception as error:
-                batch.reject(entry, "import", _reason(error))
+                batch.reject(entry, "import", _without_folders(_reason(error), entry))
     batch.keep("features", _measure)
     if settings.page.embed:
         batch.keep("page", lambda draft: _draw(draft, settings.page))
@@ -175,6 +176,13 @@ def _take(draft: Draft, answer: TeacherAnswer) -> None:
 def _reason(error: Exception) -> str:
     """Ours as they are; what a library raised, with its kind: one broken record must not end a long build."""
     return str(error) if isinstance(error, GemError) else f"{type(error).__name__}: {error}"
+
+
+def _without_folders(reason: str, entry: SourceRecord) -> str:
+    """Rejects are published, and equal wherever they are built: files by their names alone."""
+    for ecg in entry.ecgs:
+        reason = reason.replace(f"{Path(ecg.path).parent}{os.sep}", "")
+    return reason
 
 
 def _prepared(record: EcgRecord, settings: BuildSettings) -> EcgRecord:

@@ -34,26 +34,22 @@ ZSTD_LEVEL = 3
 
 def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
     """
-    Writes the shard's file and, after it, the note that it is complete.
+    Writes the shard's file and, after it, the note that it is complete. Where every record fell out there is no file:
+    `datasets` cannot read Parquet without rows.
 
     Returns:
-        The note: file, rows, bytes, SHA-256 and rejections.
+        The note: file, rows, bytes, SHA-256 (empty without a file) and rejections.
 
     Raises:
         BuildError: the disk is full or the folder cannot be written; complete shards stay as they are.
     """
-    features = schema(settings.page.embed, settings.several_ecgs)
     with batch.timed("write"):
-        table = to_table([to_row(draft, shard, settings) for draft in batch.drafts], features)
-        path = settings.folder / shard.file
-        with atomic_file(path) as file:
-            write_parquet(table, file)
-        content = path.read_bytes()
+        content = _write_rows(batch.drafts, shard, settings)
     note = {
         "file": shard.file,
-        "rows": len(table),
+        "rows": len(batch.drafts),
         "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest() if content else "",
         "unanswered": batch.unanswered,
         "rejections": [asdict(rejection) for rejection in batch.rejections],
     }
@@ -64,6 +60,20 @@ def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str
     return note
 
 
+def _write_rows(drafts: Sequence[Draft], shard: Shard, settings: BuildSettings) -> bytes:
+    """What was written, empty where there is nothing to write."""
+    path = settings.folder / shard.file
+    if not drafts:
+        path.unlink(missing_ok=True)
+        return b""
+    table = to_table(
+        [to_row(draft, shard, settings) for draft in drafts], schema(settings.page.embed, settings.several_ecgs)
+    )
+    with atomic_file(path) as file:
+        write_parquet(table, file)
+    return path.read_bytes()
+
+
 def note_path(shard: Shard, settings: BuildSettings) -> Path:
     return settings.folder / ".build" / "shards" / f"{shard.name}.json"
 
@@ -72,7 +82,7 @@ def finished_note(shard: Shard, settings: BuildSettings) -> dict[str, Any] | Non
     """The note of a shard that is complete, `None` for one to be built (again)."""
     try:
         note = json.loads(note_path(shard, settings).read_text(encoding="utf-8"))
-        complete = (settings.folder / shard.file).stat().st_size == note["bytes"]
+        complete = not note["rows"] or (settings.folder / shard.file).stat().st_size == note["bytes"]
     except (OSError, json.JSONDecodeError):
         return None
     return note if complete else None

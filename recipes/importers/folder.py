@@ -34,7 +34,7 @@ def import_folder(
         name = f"{source}/{Path(row['file']).with_suffix('').as_posix()}"
         ecg = EcgFile(str(folder / row["file"]), {"record_id": name, **options})
         if not ecg.exists():
-            yield Rejection(name, source, "import", f"{row['file']}: not in {folder}.")
+            yield Rejection(name, source, "import", f"{row['file']}: not in {folder.name}.")
             continue
         codes = [code.strip() for code in row.get("labels", "").split(";") if code.strip()]
         yield SourceRecord(

@@ -18,6 +18,9 @@ Message = dict[str, str]
 class EcgSource(Protocol):
     """Where an ECG lies; small and picklable, so that it can be read in another process or on another machine."""
 
+    @property
+    def path(self) -> str: ...
+
     def load(self) -> EcgRecord: ...
 
     def exists(self) -> bool: ...

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,8 +202,6 @@ def test_two_builders_on_one_folder(source, tmp_path):
 
 
 def test_changed_settings_and_sources_are_refused_and_fresh_builds_anew(source, reference, tmp_path):
-    import shutil
-
     copy, output = tmp_path / "ptbxl", tmp_path / "out"
     shutil.copytree(source, copy)
     build_dataset(settings(copy, output, card={"title": "One"}))
@@ -247,13 +246,29 @@ def test_full_disk_keeps_what_was_finished(source, reference, tmp_path):
 
 def test_answers_that_fail_the_checks_are_kept_apart_with_their_reason(source, tmp_path):
     teacher = {"kind": "template", "checks": {"min_words": 10_000, "max_words": 20_000}}
-    result = build_dataset(settings(source, tmp_path / "out", teacher=teacher))
-    assert result.rows == 0 and result.rejected == RECORDS
+    with pytest.raises(BuildError, match=f"no row is left, all {RECORDS} records fell out"):
+        build_dataset(settings(source, tmp_path / "out", teacher=teacher))
     rejected = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
     verified = [r for r in rejected if r["stage"] == "verify"]
     assert len(verified) == 8 and "length" in verified[0]["reason"] and "bpm" in verified[0]["answer"]
+    assert len(rejected) == RECORDS and not (tmp_path / "out/README.md").exists()
     with pytest.raises(TeacherError, match="unknown"):
         build_dataset(settings(source, tmp_path / "other", teacher={"kind": "oracle"}))
+
+
+def test_shards_and_splits_without_rows_leave_no_file(source, tmp_path):
+    copy, output = tmp_path / "ptbxl", tmp_path / "out"
+    shutil.copytree(source, copy)
+    for number in (3, 9):  # with 4, all of the second shard; the only record of the validation split
+        (copy / f"records500/00000/{number:05d}_hr.dat").unlink()
+    assert build_dataset(settings(copy, output)).rows == 6
+    data = load_dataset(str(output))
+    assert {split: len(rows) for split, rows in data.items()} == {"train": 5, "test": 1}
+    assert sum(1 for _ in load_dataset(str(output), split="train", streaming=True)) == 5
+    again = build_dataset(settings(copy, output))
+    assert (again.built, again.resumed, again.rejected) == (0, 6, 4)
+    reasons = (output / "rejects.jsonl").read_text()
+    assert "00009_hr" in reasons and str(tmp_path) not in reasons
 
 
 def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path, monkeypatch):
