@@ -88,7 +88,12 @@ class _ClauseReader:
         for i, token in enumerate(self.tokens):
             if token.tag == "term":
                 kind, value = token.value
+                if kind == "qrs_axis" and self._nearest_subject(i) == "r_transition":
+                    continue  # "the transition zone is shifted to the right"
                 self.found.append(Found(kind, value, i, i, i))
+
+    def _nearest_subject(self, i: int) -> str | None:
+        return next((token.value for token in reversed(self.tokens[:i]) if token.tag == "subj"), None)
 
     # Qualities --------------------------------------------------------------------------------------------------
 
@@ -131,8 +136,8 @@ class _ClauseReader:
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
-        if not subjects and (self.tag(i + 1) == "subj" or self._said_of_another(i, quality)):
-            return  # "a broad R wave", "PR segment depression", "the PR interval is constant": not judged
+        if not subjects and (self._before_another(i) or self._said_of_another(i, quality)):
+            return  # "a broad, notched R wave", "PR segment depression", "the PR interval is constant": not judged
         if not subjects:
             subjects, predicate = self._subjects_behind(i, quality), True
         if not subjects:
@@ -147,6 +152,17 @@ class _ClauseReader:
             if meaning is not None:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    def _before_another(self, i: int) -> bool:
+        """Whether a quality, alone or in a list of them, stands right before a subject that it tells nothing of."""
+        if self.tag(i + 1) == "subj":
+            return True
+        if self.tag(i - 1) in ("subj", "be"):
+            return False
+        j = i + 1
+        while self.tag(j) in ("qual", "comma", "and"):
+            j += 1
+        return self.tag(j) == "subj" and self.tag(j - 1) == "qual" and j - 1 > i
 
     def _said_of_another(self, i: int, quality: str) -> bool:
         """Whether the subject right before a quality, or before its `is`, is one that the quality tells nothing of."""
@@ -275,7 +291,24 @@ class _ClauseReader:
 
     def _reference_numbers(self) -> set[int]:
         """Numbers that tell what is normal, not what was measured."""
-        return {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
+        references = {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
+        # "(normal < 450 ms in men, < 460 ms in women)": a bracket goes on as it began; "beat 3 (1.92 s)" is a time.
+        for i, token in enumerate(self.tokens):
+            compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
+            if token.tag == "num" and compared and self._same_bracket(i) & references:
+                references.add(i)
+            elif token.tag == "num" and token.value.unit == "s" and self.tag(i - 1) == "open" and self.tag(i - 2) == "beats":
+                references.add(i)
+        return references
+
+    def _same_bracket(self, i: int) -> set[int]:
+        """The tokens before `i` in the bracket that it stands in; none outside of brackets."""
+        for j in range(i - 1, -1, -1):
+            if self.tag(j) == "open":
+                return set(range(j, i))
+            if self.tag(j) == "close":
+                break
+        return set()
 
     def _is_reference(self, i: int) -> bool:
         compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")

@@ -56,7 +56,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("early_repolarization", True), r"early\s+repolari[sz]ation"),
     (("strain", True), r"strain(?:\s+pattern)?"),
     (("long_qt", True), r"long\s+QT(?:\s+syndrome)?"),
-    (("stt_changes", True), r"ST[\s/-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
+    (("stt_changes", True), r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
     (("u_wave", True), r"U" + _WAVE),
     (("otherwise_normal_ecg", True), r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + _RECORDING),
     (("abnormal_ecg", True), r"abnormal\s+" + _RECORDING),
@@ -198,7 +198,7 @@ HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?
 GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
-NORMAL_VARIANT = r"normal\s+variants?|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
+NORMAL_VARIANT = r"normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),

@@ -133,6 +133,9 @@ _HEIGHTS = {wave: f"{wave}_amplitude" for wave in ("p", "q", "r", "s", "t", "qrs
     "t_inversion": "t_inversion", "t_tall": "t_tall", "t_flat": "t_flat",
     "st_elevation": "st_elevation", "st_depression": "st_depression", "st_deviation": "st_level",
 }  # fmt: skip
+# "P amplitude 0.1 mV with a duration of 90 ms": what is measured of a wave, and what else may be.
+_TIMES |= {f"{wave}_amplitude": f"{wave}_duration" for wave in ("p", "q", "t", "qrs")}
+_HEIGHTS |= {f"{wave}_duration": f"{wave}_amplitude" for wave in ("p", "q", "t")}
 _OWN_HEIGHT = (*AMPLITUDES, "sokolow_lyon", "cornell")
 _OWN_TIME = (*INTERVALS, "rr_interval", "t_duration", "q_duration", "st_duration")
 _PLAUSIBLE = {

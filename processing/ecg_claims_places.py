@@ -227,7 +227,7 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
     if not order:
         return []
     nearest = order[0]
-    if _other_wave_between(tokens, nearest.last, place):
+    if _other_wave_between(tokens, nearest, place):
         return []
     if (
         nearest.kind not in _PER_LEAD
@@ -261,10 +261,12 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
     return owners
 
 
-def _other_wave_between(tokens: Sequence[Token], start: int, stop: int) -> bool:
+def _other_wave_between(tokens: Sequence[Token], item: Found, place: int) -> bool:
     """`QS in V1 and a broad R wave in V6`: the second place belongs to a wave of which nothing is claimed."""
-    waves = [j for j in range(start + 1, stop) if tokens[j].tag == "subj" and tokens[j].value in ("r", "s", "t", "p")]
-    return bool(waves) and any(token.tag == "leads" for token in tokens[start + 1 : waves[-1]])
+    between = range(item.last + 1, place)
+    waves = [j for j in between if tokens[j].tag == "subj" and tokens[j].value in ("r", "s", "t", "p")]
+    placed = bool(item.groups) or any(token.tag == "leads" for token in tokens[item.last + 1 : place])
+    return bool(waves) and placed
 
 
 def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:

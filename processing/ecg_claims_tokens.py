@@ -52,9 +52,9 @@ _TERRITORY_WORDS = (
 _TERRITORY = re.compile(
     "|".join(f"(?P<t{i}>\\b(?:{pattern})\\b)" for i, (_, pattern) in enumerate(_TERRITORY_WORDS)), re.IGNORECASE
 )
-_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-9]R?|III|II|I|iii|ii|i)(?![\w'’])"  # V7-V9 and V4R: hallucinated in most ECGs
+_LEAD = r"(?:[aA]-?[vV]-?[rRlLfF]|[vV][1-9]R?|III|II|I|iii|ii|i(?!\.\s?e\b))(?![\w'’])"  # V7-V9 and V4R: hallucinated in most ECGs
 _LEAD_RANGE = re.compile(
-    r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?![\w.])|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
+    r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?!\w|\.\d)|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
 )
 _LEADS = re.compile(_LEAD)
 _LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?!\d|\.\d))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
@@ -97,7 +97,7 @@ _COUNTS = {
 }
 _COUNTING = r"\d{1,3}(?!\d|\.\d|\s*(?:bpm|/|per\b|ms|s\b|sec|mV|mm))"
 _BEATS = re.compile(
-    rf"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>{_COUNTING}(?:\s*(?:-|to|,\s*and|,|and|&)\s*#?{_COUNTING})*)"
+    rf"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>{_COUNTING}(?:\s*(?:-|to|through|thru|,\s*and|,|and|&)\s*#?{_COUNTING})*)"
     rf"|(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)}|\d+(?:st|nd|rd|th))\s+(?:\w+\s+)?(?:beat|complex|QRS(?:\s+complex)?)\b"
     rf"|(?:the\s+)?first\s+(?P<first>\d+|{'|'.join(_COUNTS)})\s+(?:beats|complexes)",
     re.IGNORECASE,
