@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .ecg_claims_grammar import Found, read_clause
+from .ecg_claims_grammar import JOINTS, Found, read_clause
 from .ecg_claims_meaning import LEAD_FINDINGS
 from .ecg_claims_places import LeadGroup, attach_beats, attach_leads, group_leads
 from .ecg_claims_polarity import decide_polarity
@@ -127,8 +127,36 @@ def _line_claims(line: list[Token], flat: str, text: str, context: _Context) -> 
         context.leads = label
     claims: list[Claim] = []
     for clause, begins in _clauses(line):
-        claims += _clause_claims(clause, flat, text, context, begins)
+        claims += _clause_claims(clause, flat, text, context, begins) or _denied_elsewhere(clause, claims, text)
     return claims
+
+
+def _denied_elsewhere(clause: list[Token], before: Sequence[Claim], text: str) -> list[Claim]:
+    """`T inversion in V1-V4, but not in the lateral leads`: the finding before, denied for the leads of the clause."""
+    places = [token for token in clause if token.tag == "leads"]
+    if not before or clause[0].tag != "neg" or len(places) != 1 or before[-1].kind not in LEAD_FINDINGS:
+        return []
+    if any(token.tag not in ("neg", "in", "word", "leads", "end", *JOINTS) for token in clause):
+        return []
+    group, last = places[0].value, before[-1]
+    start, end = clause[0].start, places[0].end
+    walls = group.territories if not group.named else ()
+    return [
+        replace(
+            last,
+            value=None,
+            unit=None,
+            high=None,
+            comparator=None,
+            beats=None,
+            leads=group.leads,
+            polarity=_INVERSE[last.polarity],
+            territory=walls[0] if walls else None,
+            quote=text[start:end],
+            start=start,
+            end=end,
+        )
+    ]
 
 
 def _is_heading(line: list[Token]) -> bool:

@@ -90,6 +90,8 @@ class _ClauseReader:
                 kind, value = token.value
                 if kind == "qrs_axis" and self._nearest_subject(i) == "r_transition":
                     continue  # "the transition zone is shifted to the right"
+                if self.tag(i + 1) == "ref" and "cmp" in (self.tag(i - 1), self.tag(i - 2)):
+                    continue  # "below the LVH threshold"
                 self.found.append(Found(kind, value, i, i, i))
 
     def _nearest_subject(self, i: int) -> str | None:
@@ -142,7 +144,7 @@ class _ClauseReader:
             subjects, predicate = self._subjects_behind(i, quality), True
         if not subjects:
             carried = None if any(self.tag(j) == "subj" for j in range(i)) else self.carried
-            name = carried if carried and quality_of(carried, quality) else DEFAULT_SUBJECT.get(quality)
+            name = carried if carried and quality_of(carried, quality) else self._default_subject(i, quality)
             if name is None or (meaning := quality_of(name, quality)) is None:
                 return
             self.found.append(self._finding(meaning, i, i, i, False))
@@ -152,6 +154,12 @@ class _ClauseReader:
             if meaning is not None:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    def _default_subject(self, i: int, quality: str) -> str | None:
+        """`Inversion in V2` is one of T; `negative in V2` may be said of the QRS."""
+        if quality == "inverted" and not self.text[self.tokens[i].start :].lower().startswith("inver"):
+            return None
+        return DEFAULT_SUBJECT.get(quality)
 
     def _before_another(self, i: int) -> bool:
         """Whether a quality, alone or in a list of them, stands right before a subject that it tells nothing of."""
@@ -229,6 +237,8 @@ class _ClauseReader:
                     break
             elif self.tag(j) == "qual" and subjects and not all_of_them:
                 break
+            elif quality in ("inverted", "upright") and self._subject(j) in ("qrs", "r") and not subjects:
+                break  # "the T wave is upright and the QRS negative"
         # "Intervals: PR 160, QRS 90 ms, all normal" names them one by one.
         return [j for j in subjects if self._subject(j) != "intervals" or len(subjects) == 1]
 
@@ -320,8 +330,9 @@ class _ClauseReader:
         if self.tag(j) == "ref":
             exceeds = any(self.tag(k) == "cmp" for k in (j - 1, j - 2)) and self.tag(j - 1) in ("cmp", "word")
             return not exceeds
-        if self.tag(j) == "qual" and " than" in self.text[self.tokens[j].start : self.tokens[j].end]:
-            return True  # "slower than the normal 60-100 bpm"
+        compared_words = self.text[self.tokens[j].start : self.tokens[j].end] if self.tag(j) == "qual" else ""
+        if " than" in compared_words or (" normal" in compared_words and self.tokens[j].value in ("high", "low")):
+            return True  # "slower than the normal 60-100 bpm", "below the lower limit of normal (60 bpm)"
         return j in self.reference_qualities or (self.tag(j) == "skip" and compared)
 
     def _before_small_words(self, j: int) -> int:
@@ -401,6 +412,8 @@ class _ClauseReader:
                 return None
             if self._fits(j, quantity):
                 return j
+            if self.tag(j) == "subj" and self.tokens[j].value == "interval":
+                return None  # "the QRS follows after an interval of 150 ms"
             if quantity.unit is None and self.tag(j) == "subj":
                 return None
         return None

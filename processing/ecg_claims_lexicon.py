@@ -17,7 +17,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
     (("pause", True), r"sinus\s+(?:pauses?|arrest)|sino-?atrial\s+block"),
     (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus(?:\s*rhythm|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
-    (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory)(?:\s+waves)?"),
+    (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?"),
     (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),
     (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
     (("rhythm", "ventricular tachycardia"), r"ventricular\s+tachycardia"),
@@ -26,7 +26,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("bigeminy", True), r"(?:ventricular\s+)?bigemin(?:y|us|al)"),
     (("ventricular_ectopy", True), r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?)|PVCs?\b|VPCs?\b|VEBs?\b"),
     (("atrial_ectopy", True), r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b"),
-    (("ectopy", True), r"ectop(?:y|ic\s+beats?)|premature\s+(?:beats?|complexes|contractions)|extrasystoles?"),
+    (("ectopy", True), r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?"),
     (("pre_excitation", True), r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?"),
     (("lafb", True), r"left\s+anterior\s+(?:fascicular|hemi)[\s-]*block|LAFB\b|LAHB\b"),
     (("lpfb", True), r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b"),
@@ -58,10 +58,10 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("long_qt", True), r"long\s+QT(?:\s+syndrome)?"),
     (("stt_changes", True), r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
     (("u_wave", True), r"U" + _WAVE),
-    (("otherwise_normal_ecg", True), r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + _RECORDING),
-    (("abnormal_ecg", True), r"abnormal\s+" + _RECORDING),
+    (("otherwise_normal_ecg", True), r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + _RECORDING + "|" + _RECORDING + r"\s+is\s+otherwise\s+(?:normal|unremarkable)"),
+    (("abnormal_ecg", True), r"abnormal\s+" + _RECORDING + "|" + _RECORDING + r"\s+is\s+(?:clearly\s+)?abnormal"),
     (("borderline_ecg", True), r"borderline\s+" + _RECORDING),
-    (("normal_ecg", True), r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + _RECORDING),
+    (("normal_ecg", True), r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + _RECORDING + "|" + _RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?"),
     (("qrs_duration", "narrow"), r"narrow[\s-]+complex(?!es)"),
     (("qrs_duration", "wide"), r"(?:wide|broad)[\s-]+complex(?!es)"),
     (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
@@ -95,12 +95,12 @@ TERMS_IN_CAPITALS: tuple[tuple[tuple[str, Any], str], ...] = (
 # What is measured.
 SUBJECTS: tuple[tuple[str, str], ...] = (
     ("atrial_rate", r"atrial\s+rate"),
-    ("heart_rate", r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?|frequency|ventricular\s+response)\b|ventricular\s+response"),
+    ("heart_rate", r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response"),
     ("axes", r"P-(?:R|QRS)-T\s+ax[ei]s"),
     ("heart_rate", r"HR\b"),
     ("p_axis", r"P(?:[\s-]?wave)?\s+axis"),
     ("t_axis", r"T(?:[\s-]?wave)?\s+axis"),
-    ("qrs_axis", r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis"),
+    ("qrs_axis", r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis|(?:(?:mean|frontal)\s+)*QRS\s+vector"),
     ("rr_interval", r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?"),
     ("pr_segment", r"P-?R[\s-]*segments?"),
     ("p_duration", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)"),
@@ -135,6 +135,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("voltage", r"(?:QRS\s+)?voltages?"),
     ("rhythm", r"(?:cardiac\s+|heart\s+|ventricular\s+|underlying\s+)?rhythm|heartbeats?|R-?waves?\s+spacing"),
     ("intervals", r"(?:conduction\s+|basic\s+)?intervals"),
+    ("interval", r"interval"),
 )  # fmt: skip
 SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
     ("p", r"P\b(?!\s*[=<>]?\s*0?\.\d)"),
@@ -145,7 +146,10 @@ SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
 )
 
 _THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
+_NORMAL_LIMIT = r"\s+(?:the\s+)?(?:(?:upper|lower)\s+)?(?:limits?\s+of\s+normal|normal(?:\s+(?:range|limits?|values?))?)"
 COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
+    ("high", r"(?:above|over|exceed(?:s|ing|ed)?|beyond)" + _NORMAL_LIMIT),
+    ("low", r"below" + _NORMAL_LIMIT),
     ("fast", r"(?:faster|quicker)" + _THAN_NORMAL),
     ("slow", r"slower" + _THAN_NORMAL),
     ("prolonged", r"longer" + _THAN_NORMAL),
@@ -156,8 +160,8 @@ QUALITY_PHRASES: tuple[tuple[str, str], ...] = (
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
     ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds|intervals?)|within\s+limits|WNL\b|in\s+range\b"),
     ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
-    ("elevated", r"displaced\s+upwards?|upwards?\s+displacement|elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
-    ("depressed", r"displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
+    ("elevated", r"↑|displaced\s+upwards?|upwards?\s+displacement|elevat(?:ed|ions?|es?)|raised|(?:lies?|sits?|is|are|rises?)\s+above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|above\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)"),
+    ("depressed", r"↓|displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
 )  # fmt: skip
 QUALITIES: tuple[tuple[str, str], ...] = (
     ("inverted", r"(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+down(?:wards?)?|down-?going|downward\s+(?:pointing|deflect(?:ed|ion)s?)|invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
@@ -186,7 +190,7 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
     ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
-    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (
@@ -198,7 +202,7 @@ HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?
 GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
-NORMAL_VARIANT = r"normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
+NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
@@ -212,7 +216,7 @@ COMPARATORS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 VERBS = r"shows?|showing|demonstrat(?:es?|ing)|exhibits?|displays?|reveals?|ha(?:s|ve)\b|presents?\s+with|manifests?|features?\b|there\s+(?:is|are)|contains?"
 BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"
-PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
+PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|followed\s+by|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
 BREAKS = r"but\b|however|whereas|while\b|although|though\b|yet\b|on\s+the\s+other\s+hand|in\s+contrast|nevertheless|instead\b"
 CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*s(?:ec(?:ond)?s?)?\s+(?:rhythm\s+)?(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
 OTHER_WORDS: tuple[tuple[str, str], ...] = (

@@ -29,8 +29,8 @@ class Meaning(NamedTuple):
 
 
 _INTERVAL = {
-    "normal": "normal", "normal_range": "normal", "prolonged": "prolonged", "wide": "prolonged", "high": "prolonged",
-    "short": "short", "narrow": "short",
+    "normal": "normal", "normal_range": "normal", "prolonged": "prolonged", "wide": "prolonged", "high": "prolonged", "slow": "prolonged",
+    "short": "short", "narrow": "short", "low": "short",
 }  # fmt: skip
 _NORMAL = ("normal", "normal_range")
 

@@ -57,6 +57,7 @@ _LEAD_RANGE = re.compile(
     r"[vV]([1-9])\s*(?:-|through|thru|to)\s*(?:leads?\s+)?[vV]?([1-9])(?!\w|\.\d)|(I)\s*(?:-|to|through)\s*(III)(?!\w)"
 )
 _LEADS = re.compile(_LEAD)
+_WAVE_OF_LEAD = re.compile(r"[RS](?=V[1-6](?!\d))")  # SV1, RV5
 _LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?!\d|\.\d))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
 _PRONOUN_VERB = re.compile(
     r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b"
@@ -121,7 +122,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$|[\"')\]])")
 _NO_END_BEFORE = re.compile(r"(?:\b(?:e\.g|i\.e|vs|approx|ca|resp|incl|ref|Dr|Fig|cf)|\be\.g|\bi\.e)$", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’]*")
 _PLAIN = str.maketrans(
-    {"–": "-", "—": "-", "‑": "-", "−": "-", "‐": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "μ": "µ", "*": " ", "_": " ", "`": " ", "#": " ", "|": ",", "º": "°", "⁄": "/", "“": " ", "”": " ", '"': " ", "•": " ", "➜": " ", "→": " ", "↑": " ", "↓": " "}
+    {"–": "-", "—": "-", "‑": "-", "−": "-", "‐": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "μ": "µ", "*": " ", "_": " ", "`": " ", "#": " ", "|": ",", "º": "°", "⁄": "/", "“": " ", "”": " ", '"': " ", "•": " ", "➜": " ", "→": " "}
 )  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def tokenize(text: str) -> list[Token]:
 
 def _token_at(text: str, position: int) -> Token | None:
     character = text[position]
-    if character.isalnum() or character in "+-.<>≤≥~≈@±=&":
+    if character.isalnum() or character in "+-.<>≤≥~≈@±=&↑↓":
         token = _special_at(text, position) or match_word(text, position)
         if token is not None:
             return token
@@ -189,6 +190,8 @@ def _special_at(text: str, position: int) -> Token | None:
             token = finder(text, position)
             if token is not None:
                 return Token(tag, *token)
+    if character in "RS" and _WAVE_OF_LEAD.match(text, position) and not _preceded_by_word(text, position):
+        return Token("subj", character.lower(), position, position + 1)
     if character in "aAvVIi":
         leads = _leads_at(text, position)
         if leads is not None:
@@ -205,16 +208,16 @@ def _special_at(text: str, position: int) -> Token | None:
 
 def _leads_at(text: str, position: int) -> Token | None:
     span = _LEAD_RANGE.match(text, position)
-    if span is not None and not _preceded_by_word(text, position):
+    if span is not None and not _within_a_word(text, position):
         if span.group(3):
             return Token("leads", ("I", "II", "III"), span.start(), span.end())
         first, last = sorted((int(span.group(1)), int(span.group(2))))
         return Token("leads", tuple(f"V{i}" for i in range(first, last + 1)), span.start(), span.end())
     shorthand = _LEAD_SHORTHAND.match(text, position)
-    if shorthand is not None and not _preceded_by_word(text, position):
+    if shorthand is not None and not _within_a_word(text, position):
         return Token("leads", _numbered(shorthand.group(1)), shorthand.start(), shorthand.end())
     match = _LEADS.match(text, position)
-    if match is None or _preceded_by_word(text, position):
+    if match is None or _within_a_word(text, position):
         return None
     name = match.group().replace("-", "")
     name = "aV" + name[-1].upper() if name[0] in "aA" else name.upper()
@@ -248,6 +251,12 @@ def _is_limb_lead(text: str, match: re.Match[str]) -> bool:
 
 def _preceded_by_word(text: str, position: int) -> bool:
     return position > 0 and (text[position - 1].isalnum())
+
+
+def _within_a_word(text: str, position: int) -> bool:
+    """As `_preceded_by_word`, but for the lead in `SV1` and `RV5`."""
+    wave = text[position - 1 : position] in ("S", "R") and text[position] == "V"
+    return _preceded_by_word(text, position - 1 if wave else position)
 
 
 def _beats_at(text: str, position: int) -> tuple[tuple[int, ...], int, int] | None:

@@ -40,7 +40,7 @@ def _first_letters(pattern: str) -> frozenset[str]:
         while True:
             group, quantifier, rest = _first_group(rest)
             if group is None:
-                letters.add(rest[:1].lower() if rest[:1].isalnum() or rest[:1] in "<>~=&≤≥≈" else "")
+                letters.add(rest[:1].lower() if rest[:1].isalnum() or rest[:1] in "<>~=&≤≥≈↑↓" else "")
                 if rest[1:2] in ("?", "*"):  # an optional letter: give up, and try the pattern everywhere
                     letters.add("")
                 break
