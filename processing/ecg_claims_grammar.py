@@ -14,7 +14,7 @@ NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
-_UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline", "u_wave")
+_UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
 WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
 
 
@@ -302,14 +302,16 @@ class _ClauseReader:
     def _reference_numbers(self) -> set[int]:
         """Numbers that tell what is normal, not what was measured."""
         references = {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
-        # "(normal < 450 ms in men, < 460 ms in women)": a bracket goes on as it began; "beat 3 (1.92 s)" is a time.
         for i, token in enumerate(self.tokens):
-            compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
-            if token.tag == "num" and compared and self._same_bracket(i) & references:
-                references.add(i)
-            elif token.tag == "num" and token.value.unit == "s" and self.tag(i - 1) == "open" and self.tag(i - 2) == "beats":
+            # "(normal < 450 ms in men, < 460 ms in women)": a bracket goes on as it began; "beat 3 (1.92 s)" is a time.
+            goes_on = self._compared(i) and bool(self._same_bracket(i) & references)
+            of_a_beat = self.tag(i - 1) == "open" and self.tag(i - 2) == "beats"
+            if token.tag == "num" and (goes_on or (of_a_beat and token.value.unit == "s")):
                 references.add(i)
         return references
+
+    def _compared(self, i: int) -> bool:
+        return self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
 
     def _same_bracket(self, i: int) -> set[int]:
         """The tokens before `i` in the bracket that it stands in; none outside of brackets."""
@@ -321,8 +323,7 @@ class _ClauseReader:
         return set()
 
     def _is_reference(self, i: int) -> bool:
-        compared = self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
-        if compared and self._in_brackets_after_a_number(i):
+        if self._compared(i) and self._in_brackets_after_a_number(i):
             return True
         j = self._before_small_words(i - 1)
         if self.tag(j) == "subj" and self.tag(self._before_small_words(j - 1)) == "ref":
@@ -333,7 +334,7 @@ class _ClauseReader:
         compared_words = self.text[self.tokens[j].start : self.tokens[j].end] if self.tag(j) == "qual" else ""
         if " than" in compared_words or (" normal" in compared_words and self.tokens[j].value in ("high", "low")):
             return True  # "slower than the normal 60-100 bpm", "below the lower limit of normal (60 bpm)"
-        return j in self.reference_qualities or (self.tag(j) == "skip" and compared)
+        return j in self.reference_qualities or (self.tag(j) == "skip" and self._compared(i))
 
     def _before_small_words(self, j: int) -> int:
         while self.tag(j) in ("cmp", "colon", "be", "of", "open", "in") or (

@@ -7,7 +7,9 @@ the words they contain. Patterns ignore case but for those in capitals: `T`, `Q`
 from typing import Any
 
 _WAVE = r"[\s-]?waves?"
-_RECORDING = r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
+_RECORDING = (
+    r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
+)
 _BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
 
 # Diagnoses and findings that are complete in themselves: (kind, value).
@@ -146,7 +148,9 @@ SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
 )
 
 _THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
-_NORMAL_LIMIT = r"\s+(?:the\s+)?(?:(?:upper|lower)\s+)?(?:limits?\s+of\s+normal|normal(?:\s+(?:range|limits?|values?))?)"
+_NORMAL_LIMIT = (
+    r"\s+(?:the\s+)?(?:(?:upper|lower)\s+)?(?:limits?\s+of\s+normal|normal(?:\s+(?:range|limits?|values?))?)"
+)
 COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
     ("high", r"(?:above|over|exceed(?:s|ing|ed)?|beyond)" + _NORMAL_LIMIT),
     ("low", r"below" + _NORMAL_LIMIT),

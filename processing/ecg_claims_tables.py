@@ -1,6 +1,7 @@
 """Markdown tables in ECG texts: columns of reference values, which are no measurements."""
 
 import re
+from itertools import pairwise
 
 _ROW = re.compile(r"^[^\S\n]*\|.*\|[^\S\n]*$", re.MULTILINE)
 _RULE = re.compile(r"[\s|:-]+")
@@ -38,7 +39,7 @@ def without_reference_columns(text: str) -> str:
 
 def _cells(row: re.Match[str]) -> list[tuple[int, int]]:
     bars = [row.start() + i for i, character in enumerate(row.group()) if character == "|"]
-    return [(left + 1, right) for left, right in zip(bars, bars[1:], strict=False)]
+    return [(left + 1, right) for left, right in pairwise(bars)]
 
 
 def _words(text: str, cell: tuple[int, int]) -> str:

@@ -58,7 +58,8 @@ _LEAD_RANGE = re.compile(
 )
 _LEADS = re.compile(_LEAD)
 _WAVE_OF_LEAD = re.compile(r"[RS](?=V[1-6](?!\d))")  # SV1, RV5
-_LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?!\d|\.\d))+)(?!\s*(?:mm|mV|ms|s\b|°))")  # V4,5,6
+# V4,5,6
+_LEAD_SHORTHAND = re.compile(r"[vV]([1-9](?:\s*[,/]\s*[1-9](?:\s*-\s*[1-9])?(?!\d|\.\d))+)(?!\s*(?:mm|mV|ms|s\b|°))")
 _PRONOUN_VERB = re.compile(
     r"I\s+(?:see|think|would|am|have|note|can|could|observe|measured?|find|found|will|did|do|recommend|suggest|interpret|conclude|believe|was|also)\b"
 )

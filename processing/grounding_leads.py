@@ -209,9 +209,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         depth = {lead: -value for lead, value in values.items() if math.isfinite(value)}
         if not depth:
             return unmeasurable("the T wave cannot be measured in these leads")
-        return leadwise_number(
-            _unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth"
-        )
+        return leadwise_number(_unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth")
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
         values = {lead: value for lead, value in values.items() if lead not in ("aVR", "V1")}
