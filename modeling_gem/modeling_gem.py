@@ -2,18 +2,21 @@
 """PyTorch GEM: an ECG tower and an image tower whose tokens reach a causal language model through one projector."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 from transformers import AutoModel, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
-from transformers.cache_utils import Cache
 from transformers.generation import LogitsProcessorList
 from transformers.image_processing_utils import select_best_resolution
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, ModelOutput
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    CausalLMOutputWithPast,
+)
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple, is_torchdynamo_compiling, torch_compilable_check
@@ -37,7 +40,7 @@ class GemModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class GemCausalLMOutputWithPast(ModelOutput):
+class GemCausalLMOutputWithPast(CausalLMOutputWithPast):
     r"""
     loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `labels` is given):
         Next-token cross entropy.
@@ -47,13 +50,13 @@ class GemCausalLMOutputWithPast(ModelOutput):
         As in `GemModelOutputWithPast`.
     """
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor] | None = None
-    attentions: tuple[torch.Tensor] | None = None
     ecg_hidden_states: torch.Tensor | None = None
     image_hidden_states: torch.Tensor | None = None
+
+
+# Of every language model's output; its cache is called `past_key_values` up to Transformers 5.23 and `cache` from 5.24 on,
+# which is why models here take it, and hand it on, among the keyword arguments.
+BODY_OUTPUTS = {field.name for field in fields(BaseModelOutputWithPast)}
 
 
 def eager_attention_forward(
@@ -173,7 +176,7 @@ class GemPreTrainedModel(PreTrainedModel):
     input_modalities: tuple[str, ...] = ("image", "time", "text")
     supports_gradient_checkpointing = True
     _no_split_modules: list[str] | set[str] = ["GemEcgEncoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = ["past_key_values", "cache"]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -421,7 +424,6 @@ class GemModel(GemPreTrainedModel):
         image_sizes: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -471,15 +473,11 @@ class GemModel(GemPreTrainedModel):
         outputs = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             **kwargs,
         )
         return GemModelOutputWithPast(
-            last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
+            **{name: value for name, value in outputs.items() if name in BODY_OUTPUTS},
             ecg_hidden_states=projected.get("ecg"),
             image_hidden_states=projected.get("image"),
         )
@@ -520,7 +518,6 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         image_sizes: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -554,7 +551,6 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
             image_sizes=image_sizes,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             mm_encoder_outputs=mm_encoder_outputs,
             return_dict=True,
@@ -566,15 +562,8 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
             loss = self.loss_function(
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
-        return GemCausalLMOutputWithPast(
-            loss=loss,
-            logits=logits,
-            past_key_values=outputs.past_key_values,
-            hidden_states=outputs.hidden_states,
-            attentions=outputs.attentions,
-            ecg_hidden_states=outputs.ecg_hidden_states,
-            image_hidden_states=outputs.image_hidden_states,
-        )
+        others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
+        return GemCausalLMOutputWithPast(loss=loss, logits=logits, **others)
 
     def prepare_inputs_for_generation(self, input_ids, inputs_embeds=None, is_first_iteration=False, **kwargs):
         # Once the ECG is in the cache it must not come again; `generate` knows this of its own modalities only.

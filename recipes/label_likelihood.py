@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from processing.errors_gem import GemError
 
 Chat = list[dict[str, Any]]
+# Transformers 5.24 renamed the models' argument and output.
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _score_batch(model: Any, inputs: Any, tails: _Tails, batch_size: int) -> np.
     columns = []
     for chunk in _chunks(tails.tokens, max(1, batch_size // len(ids))):
         # The pass writes into the cache it gets.
-        cache = copy.deepcopy(prefix.past_key_values)
+        cache = {CACHE: copy.deepcopy(prefix[CACHE])}
         columns.append(_score_chunk(model, cache, last, mask, positions[:, -1:], chunk))
     return torch.cat(columns, dim=1).double().cpu().numpy()
 
@@ -175,7 +178,12 @@ def _chunks(items: list[list[int]], size: int) -> Iterator[list[list[int]]]:
 
 
 def _score_chunk(
-    model: Any, cache: Any, last: torch.Tensor, mask: torch.Tensor, position: torch.Tensor, tails: list[list[int]]
+    model: Any,
+    cache: dict[str, Any],
+    last: torch.Tensor,
+    mask: torch.Tensor,
+    position: torch.Tensor,
+    tails: list[list[int]],
 ) -> torch.Tensor:
     """All records x these labels in one pass behind the cached prompts: (records, labels)."""
     records, labels = len(last), len(tails)
@@ -183,7 +191,7 @@ def _score_chunk(
     targets = torch.tensor([tail + [-1] * (length - len(tail)) for tail in tails], device=last.device)
     # Row r * labels + l holds record r and label l, as `batch_repeat_interleave` orders the cache.
     targets = targets.repeat(records, 1)
-    cache.batch_repeat_interleave(labels)
+    cache[CACHE].batch_repeat_interleave(labels)
     fed = torch.cat([last.repeat_interleave(labels, 0), targets[:, :-1].clamp(min=0)], dim=1)
     steps = torch.arange(length, device=last.device)
     known = torch.cat([mask.repeat_interleave(labels, 0), (targets[:, :-1] >= 0).to(mask.dtype)], dim=1)
@@ -191,8 +199,8 @@ def _score_chunk(
         input_ids=fed,
         attention_mask=known,
         position_ids=position.repeat_interleave(labels, 0) + steps,
-        past_key_values=cache,
         use_cache=True,
+        **cache,
     ).logits
     chosen = logits.float().log_softmax(-1).gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     return chosen.masked_fill(targets < 0, 0.0).sum(-1).view(records, labels)
