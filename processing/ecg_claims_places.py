@@ -142,6 +142,11 @@ def attach_leads(found: list[Found], tokens: Sequence[Token]) -> None:
         owners = _owners(found, tokens, place)
         for item in owners:
             item.groups.append(place)
+    for item in found:
+        if item.kind == "t_inversion" and item.inherent_negation and not item.is_number and not item.groups:
+            # "upright in II (0.25 mV) and V5 (0.43 mV)": the numbers took the leads, upright is said of the same.
+            sizes = (n for n in found if n.is_number and n.kind == "t_amplitude" and n.last > item.anchor)
+            item.groups += [place for size in sizes for place in size.groups]
 
 
 def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:

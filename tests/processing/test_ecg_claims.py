@@ -152,6 +152,12 @@ def test_numbers_in_brackets_belong_to_the_lead_before():
     assert [(claim.leads, claim.value) for claim in claims] == [(("II",), 0.12), (("III",), 0.2), (("aVF",), 0.15)]
 
 
+def test_an_upright_wave_with_sizes_is_said_of_the_same_leads():
+    bare, *sizes = extract_claims("The T wave is upright in II (0.25 mV) and V5 (0.43 mV).")
+    assert (bare.kind, bare.polarity, bare.leads) == ("t_inversion", "negated", ("II", "V5"))
+    assert [(size.kind, size.leads) for size in sizes] == [("t_amplitude", ("II",)), ("t_amplitude", ("V5",))]
+
+
 def test_lists_of_measurements():
     expected = [("pr_interval", 160), ("qrs_duration", 90), ("qt_interval", 400)]
     for text in (
