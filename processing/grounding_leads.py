@@ -199,7 +199,15 @@ def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgem
         limit = _st_limit(lead, 1 if value > 0 else -1, ST_MV, claim.polarity)
         return above(abs(value), limit, band)
 
-    return lead_finding(claim, _st_levels(claim, features), present, "ST deviation")
+    return _unless_another_form(claim, lead_finding(claim, _st_levels(claim, features), present, "ST deviation"))
+
+
+def _unless_another_form(claim: Claim, judgement: Judgement) -> Judgement:
+    """`ST changes` and `T wave abnormalities` may lie in the slope or shape, which is not measured."""
+    other_form = claim.value == "abnormal" and claim.polarity != "negated" and not claim.leads
+    if other_form and judgement.verdict == CONTRADICTED:
+        return unmeasurable(f"{judgement.explanation}; slopes and shapes are not measured", judgement.measured)
+    return judgement
 
 
 def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -213,11 +221,13 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
         values = {lead: value for lead, value in values.items() if lead not in ("aVR", "V1")}
+    # A low T is abnormal to who says so; who says that all is normal denies inversions only.
+    abnormal = -T_INVERTED_MV if claim.polarity == "negated" else -T_FLAT_MV
     rules: dict[str, Callable[[str, float], tuple[bool, bool]]] = {
         "t_inversion": lambda _, value: above(-value, -T_INVERTED_MV, band + 0.02),
         "t_flat": lambda _, value: above(-abs(value), -T_FLAT_MV, band),
         "t_tall": lambda lead, value: above(value, T_TALL_MV if lead.startswith("V") else 0.5, 0.15),
-        "t_abnormality": lambda _, value: above(-value, -T_INVERTED_MV, band),
+        "t_abnormality": lambda _, value: above(-value, abnormal, band),
     }
     if claim.kind == "t_flat":
         # A T wave that is too small to be marked is flat.
@@ -227,7 +237,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
         claim.kind
     ]
-    return lead_finding(claim, values, rules[claim.kind], name)
+    return _unless_another_form(claim, lead_finding(claim, values, rules[claim.kind], name))
 
 
 def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
