@@ -13,11 +13,10 @@ import numpy as np
 
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:
-    """Mean over the last `window` values, fewer at the start."""
-    sums = np.cumsum(np.insert(np.asarray(values, dtype=float), 0, 0.0))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(0, ends - window)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+    """Geometric mean of `window` values around each, fewer at both ends."""
+    logs = np.log(values)
+    reach = np.minimum(window // 2, np.minimum(np.arange(len(logs)), np.arange(len(logs))[::-1]))
+    return np.exp([logs[i - r : i + r + 1].mean() for i, r in enumerate(reach)])
 
 
 def main() -> None:

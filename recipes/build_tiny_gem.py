@@ -15,14 +15,16 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tqdm import tqdm
 from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration, GemProcessor, default_checkpoint
@@ -35,8 +37,9 @@ from processing.feature_extraction_gem import GemFeatureExtractor
 from .cards import Training, model_card, ptbxl_scores
 from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import QUESTIONS, answer_to, grounded_answer
-from .pretrain_towers import PAGE_MEAN, PAGE_STD, PageAugmentation, SignalAugmentation
+from .pretrain_towers import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from .training_records import training_items
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
@@ -49,23 +52,27 @@ FEATURES = Features(
     }
 )
 TEXT_FEATURES = Features({name: FEATURES[name] for name in ("id", "messages")} | {"length": Value("int32")})
-# Signals and pages as they are, and re-recorded (gain, noise, wander, lead loss) or re-lit.
-STATE_VERSIONS = 4
-# How often each kind of question is asked per record and pass over the data; the full interpretation is the product.
-SHORT_QUESTIONS_PER_RECORD = 1
+# The full interpretation is the product; a short question comes with half of them.
+SHORT_QUESTION_SHARE = 0.5
+# What stays a token of its own: leads, digits (numbers are spelled, not memorised), yes and no (their odds are read), and
+# the end of a question. All between them may grow together, so that an answer has half as many tokens.
+PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| yes\b| no\b|\d|\n"
 
 
-def rows(
-    folder: Path, folds: tuple[int, ...], image_size: int, seed: int, text_only: bool, training: bool
-) -> Iterator[dict[str, Any]]:
-    """Per record one full interpretation and some short questions, each its own sample; rare findings come again."""
+def rows(folder: Path, image_size: int, seed: int, text_only: bool, training: bool) -> Iterator[dict[str, Any]]:
+    """Per record a full interpretation and at times a short question, each its own sample; rare findings come again."""
     rng = np.random.default_rng(seed)
     short = [kind for kind in QUESTIONS if kind != "full_text"]
-    for item in read_ptbxl(folder, folds):
+    if training and text_only:
+        items = training_items(folder, seed)
+    else:
+        items = read_ptbxl(folder, TRAIN_FOLDS if training else (VALIDATION_FOLD,))
+    for item in items:
         answer = grounded_answer(extract_features(item.record), item.codes)
         media = {} if text_only else media_columns(item, image_size)
         for _ in range(times_shown(item, rng) if training else 1):
-            for kind in ["full_text", *rng.choice(short, SHORT_QUESTIONS_PER_RECORD, replace=False)]:
+            kinds = ["full_text"] + ([str(rng.choice(short))] if rng.random() < SHORT_QUESTION_SHARE else [])
+            for kind in kinds:
                 questions = QUESTIONS[kind]
                 # Half of the interpretations answer the default question.
                 first = kind == "full_text" and rng.random() < 0.5
@@ -94,55 +101,60 @@ def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
 
 def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only: bool) -> None:
     settings = {"folder": ptbxl, "image_size": image_size, "seed": seed, "text_only": text_only}
-    splits = {"train": TRAIN_FOLDS, "validation": (VALIDATION_FOLD,)}
     data = {
         name: Dataset.from_generator(
             rows,
             features=TEXT_FEATURES if text_only else FEATURES,
-            gen_kwargs={**settings, "folds": folds, "training": name == "train"},
+            gen_kwargs={**settings, "training": name == "train"},
         )
-        for name, folds in splits.items()
+        for name in ("train", "validation")
     }
     DatasetDict(data).save_to_disk(output)
 
 
 def build_states(ptbxl: Path, model: Path, output: Path, seed: int, batch_size: int = 32) -> None:
-    """What both towers say about every training record, in `STATE_VERSIONS` versions."""
-    torch.manual_seed(seed)
-    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16).eval()
+    """What both towers say about every training record."""
+    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
     size = network.config.vision_config.image_size
-    extract = GemFeatureExtractor()
-    ids, signals, pages = [], [], []
-    for item in read_ptbxl(ptbxl, TRAIN_FOLDS):
-        ids.append(str(item.record.record_id))
-        signals.append(extract(item.record)["ecg_values"][0])
-        pages.append({"values": render_ecg(item.record, layout="square_12x1", size=(size, size)).pixels})
-    versions = []
-    for version in range(STATE_VERSIONS):
-        light, record = PageAugmentation(training=version > 0), SignalAugmentation(training=version > 0)
-        batches = (
-            {
-                "ecg_values": record([{"values": s} for s in signals[i : i + batch_size]])["values"],
-                "pixel_values": light(pages[i : i + batch_size])["values"],
+    extract, collate = GemFeatureExtractor(), PageAugmentation(training=True)
+    torch.manual_seed(seed)
+    ids: list[str] = []
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        for items in batched(training_items(ptbxl, seed), batch_size):
+            ids.extend(str(item.record.record_id) for item in items)
+            pages = [render_ecg(item.record, layout="square_12x1", size=(size, size)).pixels for item in items]
+            signals = np.stack([extract(item.record)["ecg_values"][0] for item in items])
+            yield {
+                "ecg_values": torch.from_numpy(signals),
+                "pixel_values": collate([{"values": pixels} for pixels in pages])["values"],
             }
-            for i in range(0, len(ids), batch_size)
-        )
-        states = list(run_towers(network, batches))
-        versions.append({name: torch.cat([batch[name] for batch in states]).half().numpy() for name in MODALITIES})
-        print(f"version {version + 1} of {STATE_VERSIONS}")
-    stacked = {name: np.stack([version[name] for version in versions], axis=1) for name in MODALITIES}
-    TowerStates(ids, **stacked).save(output)
+
+    states = [{name: state.half() for name, state in batch.items()} for batch in tqdm(run_towers(network, batches()))]
+    TowerStates(ids, **{name: torch.cat([batch[name] for batch in states]).numpy() for name in MODALITIES}).save(
+        output
+    )
+
+
+def batched(items: Iterable[PtbxlItem], size: int) -> Iterator[tuple[PtbxlItem, ...]]:
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, size)):
+        yield batch
 
 
 def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE on the training texts; digits stay single, so that numbers are spelled, not memorised."""
+    """Byte-level BPE on the training texts, across words but not across `PIECES`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
+        min_frequency=20,
         special_tokens=SPECIAL_TOKENS,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -248,7 +260,11 @@ def main() -> None:
     data = verbs.add_parser("data", help="write the instruction data")
     data.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
     data.add_argument("--image-size", type=int, default=336, help="edge of the drawn pages in pixels")
-    data.add_argument("--text-only", action="store_true", help="without signals and pages (for cached tower states)")
+    data.add_argument(
+        "--text-only",
+        action="store_true",
+        help="no signals and pages, but recorded again and simulated ECGs too: for kept tower states",
+    )
     states = verbs.add_parser("states", help="run the towers once over the training records")
     states.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL, as for data")
     states.add_argument("--model", type=Path, required=True, help="folder that assemble wrote")
@@ -256,7 +272,7 @@ def main() -> None:
     start.add_argument("--ecg-tower", type=Path, required=True)
     start.add_argument("--vision-tower", type=Path, required=True)
     start.add_argument("--data", type=Path, required=True)
-    start.add_argument("--vocab-size", type=int, default=1024)
+    start.add_argument("--vocab-size", type=int, default=2048)
     last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
     for name in ("--trained", "--scores", "--ecg-tower", "--vision-tower", "--data"):
         last.add_argument(name, type=Path, required=True)

@@ -49,6 +49,8 @@ TOLERANCES = {
     "axis (degrees)": 20,
     "Sokolow-Lyon (mV)": 0.5,
 }
+# More than any superclass's name has.
+NAME_TOKENS = 16
 LEADS = {
     "T inversion": r"T waves: inverted in ([^.]*)\.",
     "pathological Q": r"Q waves: pathological in ([^.]*)\.",
@@ -153,15 +155,15 @@ def class_log_odds(model: Any, processor: Any, conversations: list[list[dict]], 
         complete, tokenize=True, return_dict=True, return_tensors="pt", padding=True, draw_page=False
     )
     logits = model(**inputs.to(model.device)).logits.float()
-    encode = processor.tokenizer.encode
-    yes, no = (encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
+    tokenizer = processor.tokenizer
+    yes, no = (tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
     odds = np.full((len(answers), len(CLASS_NAMES)), np.nan)
-    for column, name in enumerate(CLASS_NAMES.values()):
-        slot = torch.tensor(encode(f" {name}:", add_special_tokens=False), device=inputs["input_ids"].device)
-        windows = inputs["input_ids"].unfold(1, len(slot), 1).eq(slot).all(dim=2)
-        for row, start in windows.nonzero().tolist():
-            at = logits[row, start + len(slot) - 1]
-            odds[row, column] = float(at[yes] - at[no])
+    for row, ids in enumerate(inputs["input_ids"].tolist()):
+        for at in (position for position, token in enumerate(ids) if token in (yes, no)):
+            written = tokenizer.decode(ids[max(at - NAME_TOKENS, 0) : at])
+            for column, name in enumerate(CLASS_NAMES.values()):
+                if written.endswith(f" {name}:"):
+                    odds[row, column] = float(logits[row, at - 1, yes] - logits[row, at - 1, no])
     return odds
 
 

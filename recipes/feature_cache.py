@@ -22,8 +22,7 @@ MODALITIES = ("ecg", "image")
 @dataclass
 class TowerStates:
     """
-    Last states of both towers, `(records, versions, tokens, width)` each, by record id. Version 0 is of the record as it
-    is, the others are of augmented copies.
+    Last states of both towers, `(records, tokens, width)` each, by record id.
     """
 
     ids: list[str]
@@ -112,7 +111,7 @@ def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400,
     """
     transforms = {}
     for name in MODALITIES:
-        tokens = torch.from_numpy(np.asarray(getattr(states, name)[:records, 0], dtype=np.float32)).flatten(0, 1)
+        tokens = torch.from_numpy(np.asarray(getattr(states, name)[:records], dtype=np.float32)).flatten(0, 1)
         mean = tokens.mean(dim=0)
         _, spread, directions = torch.linalg.svd((tokens - mean) / len(tokens) ** 0.5, full_matrices=False)
         transforms[name] = (mean, directions / spread.clamp(min=floor)[:, None])
@@ -136,13 +135,11 @@ class CachedCollator:
         processor: Gives tokenizer, chat template and the number of tokens per ECG and picture.
         states: What the towers said about the records.
         modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
-        augment: Take a random version of the states; else version 0.
     """
 
     processor: Any
     states: TowerStates
     modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
-    augment: bool = True
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         names = list(self.modality_mix)
@@ -152,13 +149,8 @@ class CachedCollator:
         rows = [self.states.rows[example["id"]] for example in examples]
         for name, argument in (("ecg", "ecg_values"), ("image", "pixel_values")):
             if name in shown:
-                batch[argument] = self._states(getattr(self.states, name), rows)
+                batch[argument] = torch.from_numpy(getattr(self.states, name)[rows]).float()
         return batch
-
-    def _states(self, states: np.ndarray, rows: list[int]) -> torch.Tensor:
-        count = states.shape[1] if self.augment else 1
-        versions = torch.randint(0, count, (len(rows),)).tolist()
-        return torch.from_numpy(states[rows, versions]).float()
 
     def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
         tokenizer = self.processor.tokenizer

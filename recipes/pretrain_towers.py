@@ -1,12 +1,14 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Teaches a small signal or image tower to see: SCP statements and measurements of PTB-XL, by the Trainer.
 
-python -m recipes.pretrain_towers --data PTBXL --tower ecg --output outputs/ecg_tower
+python -m recipes.pretrain_towers --data PTBXL --tower ecg --simulated 1200 --output outputs/ecg_tower
 python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/vision_tower
 """
 
 import argparse
 import json
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
 
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from .training_records import LARGEST_PACE_CHANGE, simulated_items
 
 # Target -> (mean, standard deviation) over PTB-XL, to bring every regression to the same scale.
 RECORD_TARGETS = {
@@ -32,6 +35,15 @@ RECORD_TARGETS = {
     "qt_interval": (390, 40),
     "qtc_bazett": (425, 35),
     "sokolow_lyon": (2.2, 1.0),
+}
+# How a measurement changes when the heart runs faster: rate in proportion, durations inversely, Bazett's QTc between them.
+PACE_POWERS = {
+    "heart_rate": 1.0,
+    "pr_interval": -1.0,
+    "qrs_duration": -1.0,
+    "qt_interval": -1.0,
+    "qtc_bazett": -0.5,
+    "sokolow_lyon": 0.0,
 }
 LEAD_TARGETS = {
     "st_j60": (0.0, 0.1),
@@ -46,6 +58,7 @@ PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
 # What every token of a signal tower tells: seconds to the nearest P onset, QRS onset, QRS offset and T offset, and the RR
 # interval around it; scaled to about 1, unknown beyond half a second.
 BEAT_TARGETS = 5
+MOST_BEATS, RECORD_S = 48, 10.0
 FARTHEST_S, DISTANCE_SCALE_S = 0.6, 0.2
 RR_MEAN_S, RR_SD_S = 0.8, 0.2
 # Statements of fewer training records teach nothing.
@@ -68,26 +81,50 @@ def measurement_targets(features: EcgFeatures) -> np.ndarray:
     return np.concatenate([record, [np.cos(axis), np.sin(axis)], *leads]).astype(np.float32).clip(-5, 5)
 
 
-def beat_targets(features: EcgFeatures, num_tokens: int = 100, token_s: float = 0.1) -> np.ndarray:
-    """`(tokens, 5)`: see `BEAT_TARGETS`; NaN where unknown."""
-    centres = (np.arange(num_tokens) + 0.5) * token_s
-    marks = (
-        features.beat_waves["P"][:, 0],
-        features.beat_waves["QRS"][:, 0],
-        features.beat_waves["QRS"][:, 2],
-        features.beat_waves["T"][:, 2],
-    )
-    targets = np.full((num_tokens, BEAT_TARGETS), np.nan)
-    for column, times in enumerate(marks):
-        times = times[np.isfinite(times)]
-        if len(times):
-            distances = times - centres[:, None]
-            nearest = distances[np.arange(num_tokens), np.abs(distances).argmin(axis=1)]
-            targets[:, column] = np.where(np.abs(nearest) <= FARTHEST_S, nearest, np.nan) / DISTANCE_SCALE_S
-    if len(features.beat_times) > 1:
-        before = np.searchsorted(features.beat_times, centres).clip(1, len(features.beat_times) - 1)
-        targets[:, -1] = (np.diff(features.beat_times)[before - 1] - RR_MEAN_S) / RR_SD_S
-    return targets.astype(np.float32).clip(-5, 5)
+def beat_marks(features: EcgFeatures) -> np.ndarray:
+    """`(4, MOST_BEATS)` s: P onset, QRS onset, QRS offset and T offset of the beats, NaN behind the last."""
+    columns = (("P", 0), ("QRS", 0), ("QRS", 2), ("T", 2))
+    marks = np.full((len(columns), MOST_BEATS), np.nan, dtype=np.float32)
+    for row, (wave, column) in enumerate(columns):
+        times = features.beat_waves[wave][:MOST_BEATS, column]
+        marks[row, : len(times)] = times
+    return marks
+
+
+def rr_around(features: EcgFeatures, num_tokens: int = 100, duration: float = 10.0) -> np.ndarray:
+    """`(tokens,)` s: the RR interval in which the middle of each token lies, NaN without one."""
+    if len(features.beat_times) < 2:
+        return np.full(num_tokens, np.nan, dtype=np.float32)
+    centres = (np.arange(num_tokens) + 0.5) * duration / num_tokens
+    after = np.searchsorted(features.beat_times, centres).clip(1, len(features.beat_times) - 1)
+    return np.diff(features.beat_times)[after - 1].astype(np.float32)
+
+
+def beat_targets(
+    marks: torch.Tensor, rr: torch.Tensor, start: torch.Tensor, pace: torch.Tensor, duration: float = 10.0
+) -> torch.Tensor:
+    """
+    What every token tells (see `BEAT_TARGETS`) of signals read from `start` on, round their end, `pace` times as fast.
+
+    Args:
+        marks: `(batch, 4, beats)` s, of `beat_marks`.
+        rr: `(batch, tokens)` s, of `rr_around`.
+        start: `(batch,)` s.
+        pace: `(batch,)`.
+
+    Returns:
+        `(batch, tokens, 5)`, scaled to about 1; NaN where unknown.
+    """
+    tokens = rr.shape[1]
+    centres = (torch.arange(tokens) + 0.5) * duration / tokens
+    source = start[:, None] + centres * pace[:, None]
+    distances = marks[:, None] - source[:, :, None, None]
+    distances = (distances + duration / 2) % duration - duration / 2
+    order = distances.abs().nan_to_num(torch.inf).argmin(dim=-1, keepdim=True)
+    nearest = distances.gather(-1, order).squeeze(-1) / pace[:, None, None]
+    nearest = nearest.masked_fill(nearest.abs() > FARTHEST_S, torch.nan) / DISTANCE_SCALE_S
+    around = rr.gather(1, (source % duration / duration * tokens).long().clamp(max=tokens - 1)) / pace[:, None]
+    return torch.cat([nearest, ((around - RR_MEAN_S) / RR_SD_S)[..., None]], dim=-1).clamp(-5, 5)
 
 
 class TowerWithHeads(nn.Module):
@@ -130,7 +167,9 @@ class TowerWithHeads(nn.Module):
         outputs = {"logits": self.statements(pooled), "measurements": self.measurements(pooled)}
         if labels is not None and measured is not None:
             loss = 4 * nn.functional.binary_cross_entropy_with_logits(outputs["logits"], labels)
-            loss = loss + known_error(outputs["measurements"], measured)
+            of_record = len(RECORD_TARGETS) + 2  # with both parts of the axis: few among many, and what is asked for
+            loss = loss + 6 * known_error(outputs["measurements"][:, :of_record], measured[:, :of_record])
+            loss = loss + known_error(outputs["measurements"][:, of_record:], measured[:, of_record:])
             if traces is not None:
                 loss = loss + 4 * known_error(self._read_traces(tokens), traces)
             if beats is not None and self.beats is not None:
@@ -151,12 +190,12 @@ def known_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 class Recordings(torch.utils.data.Dataset):
-    """The records of some folds with their targets, in memory: `values` are mV (leads, samples) or a page (H, W)."""
+    """The records with their targets, in memory: `values` are mV (leads, samples) or a page (H, W)."""
 
-    def __init__(self, folder: Path, folds: tuple[int, ...], tower: str, image_size: int = 336):
+    def __init__(self, items: Iterable[PtbxlItem], tower: str, image_size: int = 336):
         extract = GemFeatureExtractor()
         columns: dict[str, list[np.ndarray]] = {"values": [], "labels": [], "measured": []}
-        for item in read_ptbxl(folder, folds):
+        for item in items:
             if tower == "ecg":
                 columns["values"].append(extract(item.record)["ecg_values"][0])
             else:
@@ -167,7 +206,8 @@ class Recordings(torch.utils.data.Dataset):
             features = extract_features(item.record)
             columns["measured"].append(measurement_targets(features))
             if tower == "ecg":
-                columns.setdefault("beats", []).append(beat_targets(features))
+                columns.setdefault("marks", []).append(beat_marks(features))
+                columns.setdefault("rr", []).append(rr_around(features))
         self.columns = {name: np.stack(rows) for name, rows in columns.items()}
 
     def __len__(self) -> int:
@@ -197,62 +237,71 @@ def trace_targets(record: EcgRecord, page: EcgPage, patch_size: int = 28, pixels
 
 
 class SignalAugmentation:
-    """Collates signals; in training with random gain, noise, wander, time shift and missing leads, a batch at once."""
+    """
+    Collates signals; in training with another start and pace, random gain, noise, wander and missing leads, a batch at
+    once. Targets that depend on the pace change with it.
+    """
 
     def __init__(self, training: bool):
         self.training = training
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
         batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
-        return self.augment(batch) if self.training else batch
+        count, _, samples = batch["values"].shape
+        start, pace = torch.zeros(count), torch.ones(count)
+        if self.training:
+            start = torch.randint(0, samples, (count,)).float()
+            pace = torch.exp(LARGEST_PACE_CHANGE * (2 * torch.rand(count) - 1))
+            batch["values"] = self.disturb(read_round(batch["values"], start, pace))
+            batch["measured"] = measured_at(batch["measured"], pace)
+        marks, rr = batch.pop("marks"), batch.pop("rr")
+        batch["beats"] = beat_targets(marks, rr, start * RECORD_S / samples, pace, RECORD_S)
+        return batch
 
     @staticmethod
-    def augment(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        signal = batch["values"]
+    def disturb(signal: torch.Tensor) -> torch.Tensor:
         count, leads, samples = signal.shape
-        shift = torch.randint(0, samples, (count,))
-        if "beats" in batch:
-            batch["beats"] = shift_beat_targets(batch["beats"], shift, samples)
-        signal = signal.gather(2, ((torch.arange(samples) + shift[:, None, None]) % samples).expand(-1, leads, -1))
         # One gain for all leads: the ratio of leads is what the axis is read from.
         signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
         turns = torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1))
         wander = torch.sin(2 * torch.pi * (torch.rand(count, leads, 1) + turns))
         signal = signal + 0.05 * torch.randn(count, leads, 1) * wander
-        batch["values"] = signal * (torch.rand(count, leads, 1) > 0.05)
-        return batch
+        return signal * (torch.rand(count, leads, 1) > 0.08)
 
 
-def shift_beat_targets(beats: torch.Tensor, shift: torch.Tensor, samples: int) -> torch.Tensor:
-    """Targets `(batch, tokens, 5)` of signals that were rotated to the left by `shift` `(batch,)` of `samples` in 10 s."""
-    tokens = beats.shape[1]
-    per_token = samples // tokens
-    source = (torch.arange(tokens) + (shift // per_token)[:, None]) % tokens
-    rotated = beats.gather(1, source[..., None].expand(-1, -1, beats.shape[2])).clone()
-    token_s = 10 / tokens
-    rest_s = (shift % per_token) / per_token * token_s
-    rotated[..., :-1] -= rest_s[:, None, None] / DISTANCE_SCALE_S
-    return rotated
+def read_round(signal: torch.Tensor, start: torch.Tensor, pace: torch.Tensor) -> torch.Tensor:
+    """`(batch, leads, samples)` read from sample `start` `(batch,)` on, round the end, `pace` `(batch,)` times as fast."""
+    samples = signal.shape[2]
+    position = (start[:, None] + torch.arange(samples) * pace[:, None]) % samples
+    before = position.floor()
+    share = (position - before)[:, None]
+    index = before.long().clamp(max=samples - 1)[:, None].expand(-1, signal.shape[1], -1)
+    return signal.gather(2, index) * (1 - share) + signal.gather(2, (index + 1) % samples) * share
 
 
-class PageAugmentation(SignalAugmentation):
+def measured_at(measured: torch.Tensor, pace: torch.Tensor) -> torch.Tensor:
+    """Standardised measurements `(batch, targets)` of ECGs that run `pace` `(batch,)` times as fast."""
+    measured = measured.clone()
+    for column, (name, (mean, sd)) in enumerate(RECORD_TARGETS.items()):
+        value = (measured[:, column] * sd + mean) * pace ** PACE_POWERS[name]
+        measured[:, column] = (value - mean) / sd
+    return measured
+
+
+class PageAugmentation:
     """Collates pages (normalised as the image processor does); in training re-lit."""
 
     def __init__(self, training: bool):
-        super().__init__(training)
+        self.training = training
         self.mean = torch.tensor(PAGE_MEAN).view(3, 1, 1)
         self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-        channels_first = [example | {"values": example["values"].transpose(2, 0, 1)} for example in examples]
-        batch = super().__call__(channels_first)
-        batch["values"] = (batch["values"].float() / 255 - self.mean) / self.std
-        return batch
-
-    @staticmethod
-    def augment(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        light = 0.9 + 0.15 * torch.rand(len(batch["values"]), 1, 1, 1)
-        batch["values"] = (batch["values"].float() * light).clamp(0, 255)
+        batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
+        pixels = batch["values"].permute(0, 3, 1, 2).float()
+        if self.training:
+            pixels = (pixels * (0.9 + 0.15 * torch.rand(len(pixels), 1, 1, 1))).clamp(0, 255)
+        batch["values"] = (pixels / 255 - self.mean) / self.std
         return batch
 
 
@@ -303,12 +352,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=30)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--simulated", type=int, default=0, help="simulated ECGs beside PTB-XL's")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
     torch.manual_seed(arguments.seed)
-    train = Recordings(arguments.data, TRAIN_FOLDS, arguments.tower)
-    validation = Recordings(arguments.data, (VALIDATION_FOLD,), arguments.tower)
+    simulated = simulated_items(arguments.simulated, arguments.seed)
+    train = Recordings(chain(read_ptbxl(arguments.data, TRAIN_FOLDS), simulated), arguments.tower)
+    validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), arguments.tower)
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
     model = TowerWithHeads(
         build_tower(arguments.tower),
@@ -328,12 +379,12 @@ def main() -> None:
             learning_rate=arguments.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=0.05,
-            weight_decay=0.05,
+            weight_decay=0.1,
             eval_strategy="epoch",
             save_strategy="no",
             logging_steps=20,
             report_to="none",
-            bf16=True,
+            bf16=torch.cuda.is_available(),
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],

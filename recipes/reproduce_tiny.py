@@ -25,7 +25,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     return [
         (
             output / "ecg_tower" / "pretraining.json",
-            [*pretrain, "ecg", "--epochs", "45", "--output", f"{output}/ecg_tower"],
+            [*pretrain, "ecg", "--epochs", "18", "--simulated", "1200", "--output", f"{output}/ecg_tower"],
         ),
         (
             output / "vision_tower" / "pretraining.json",

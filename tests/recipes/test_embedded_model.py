@@ -1,5 +1,6 @@
 """What the embedded model learns from and how it is scored."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,22 @@ import modeling_gem
 from modeling_gem import GemForConditionalGeneration
 from processing.ecg_features import extract_features
 from processing.ecg_simulator import simulate_ecg
+from recipes.build_tiny_gem import train_tokenizer
 from recipes.evaluate_ptbxl import class_log_odds, likelihood_auc, score, superclasses
 from recipes.grounded_answer import CLASS_NAMES, grounded_answer
-from recipes.pretrain_towers import DISTANCE_SCALE_S, RR_MEAN_S, RR_SD_S, beat_targets, shift_beat_targets
+from recipes.pretrain_towers import (
+    DISTANCE_SCALE_S,
+    RR_MEAN_S,
+    RR_SD_S,
+    beat_marks,
+    beat_targets,
+    measured_at,
+    measurement_targets,
+    read_round,
+    rr_around,
+)
+from recipes.ptbxl import STATEMENTS, PtbxlItem
+from recipes.training_records import recorded_again, simulated_items
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +37,13 @@ def features():
     return extract_features(simulate_ecg(heart_rate=60, seed=3).record)
 
 
+def targets_of(features, start: float = 0.0, pace: float = 1.0) -> np.ndarray:
+    marks, rr = torch.from_numpy(beat_marks(features))[None], torch.from_numpy(rr_around(features))[None]
+    return beat_targets(marks, rr, torch.tensor([start]), torch.tensor([pace]))[0].numpy()
+
+
 def test_beat_targets_are_distances_to_the_nearest_waves(features):
-    targets = beat_targets(features)
+    targets = targets_of(features)
     onsets = features.beat_waves["QRS"][:, 0]
     for token in (10, 47, 83):
         centre = (token + 0.5) * 0.1
@@ -33,13 +52,54 @@ def test_beat_targets_are_distances_to_the_nearest_waves(features):
     assert np.nanmedian(targets[:, -1]) * RR_SD_S + RR_MEAN_S == pytest.approx(1.0, abs=0.05)
 
 
-def test_beat_targets_turn_with_the_signal(features):
-    targets = torch.from_numpy(beat_targets(features))[None]
-    turned = shift_beat_targets(targets, torch.tensor([1025]), 5000)
-    # 1025 samples are 20 tokens and half a token (50 ms).
-    expected = targets[0, 30, 1] - 0.05 / DISTANCE_SCALE_S
-    torch.testing.assert_close(turned[0, 10, 1], expected)
-    assert torch.equal(turned[0, 10, -1], targets[0, 30, -1])
+def test_targets_follow_a_signal_read_from_elsewhere_at_another_pace(features):
+    signal = torch.from_numpy(simulate_ecg(heart_rate=60, seed=3).record.signal)[None]
+    start, pace = torch.tensor([1025.0]), torch.tensor([1.06])
+    anew = extract_features(read_round(signal, start, pace)[0].numpy(), 500)
+    difference = np.abs(targets_of(features, 1025 / 500, 1.06) - targets_of(anew))[5:-5]
+    assert (np.nanmedian(difference, axis=0) < 0.02).all()
+
+    before, after = (torch.from_numpy(measurement_targets(f))[None] for f in (features, anew))
+    expected = measured_at(before, pace)
+    assert (expected - after)[0, :5].abs().max() < 0.2 < (before - after)[0, :5].abs().max()
+    torch.testing.assert_close(measured_at(before, torch.ones(1)), before)
+
+
+def test_a_record_recorded_again_is_the_same_heart_at_another_pace():
+    item = PtbxlItem(simulate_ecg(heart_rate=70, qrs_duration=90, seed=5).record, {"SR": 0.0, "NORM": 100.0}, fold=1)
+    before = extract_features(item.record)
+    for version in range(1, 4):
+        again = recorded_again(item, version, np.random.default_rng(version))
+        assert again.codes == item.codes and again.record.record_id.endswith(f"#{version}")
+        pace = float(re.search(r"at ([\d.]+) times", again.record.history[-1]).group(1))
+        after = extract_features(again.record)
+        assert after.heart_rate == pytest.approx(before.heart_rate * pace, rel=0.02)
+        assert after.qt_interval == pytest.approx(before.qt_interval / pace, abs=14)
+
+
+def test_simulated_items_are_the_same_again_and_have_words_for_their_rhythm():
+    first, second = (list(simulated_items(40, seed=2)) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one.record.record_id == other.record.record_id and np.array_equal(
+            one.record.signal, other.record.signal
+        )
+        assert one.rhythm or one.codes.keys() & STATEMENTS.keys()
+    assert len({tuple(item.codes) for item in first}) > 15
+
+
+def test_tokens_grow_across_words_but_not_across_leads_digits_and_verdicts(features):
+    texts = [grounded_answer(features, {"NORM": 100.0}).full_text()] * 30
+    tokenizer = train_tokenizer(texts, vocab_size=1024)
+    text = f"Interpret this ECG.\n{texts[0]}"
+    ids = tokenizer(text).input_ids
+    pieces = [tokenizer.decode(token) for token in ids]
+    assert "".join(pieces) == text and len(ids) < 110
+    assert (
+        " Conduction disturbance:" in "".join(pieces)
+        and pieces.count(" no") == text.count(" no ") + text.count(" no.")
+        and pieces.count(" yes") == 1
+    )
+    assert not any(len(piece) > 1 and any(sign in "0123456789\n" for sign in piece) for piece in pieces)
 
 
 def test_answers_state_every_superclass(features):

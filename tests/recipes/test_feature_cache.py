@@ -27,7 +27,7 @@ def direct_batch(mix: dict[str, float]) -> dict[str, torch.Tensor]:
 
 def kept_states(model: torch.nn.Module) -> TowerStates:
     states = next(run_towers(model, [direct_batch({"both": 1.0})]))
-    return TowerStates(IDS, *(states[name].numpy()[:, None] for name in ("ecg", "image")))
+    return TowerStates(IDS, *(states[name].numpy() for name in ("ecg", "image")))
 
 
 @pytest.mark.parametrize("kept", ["both", "signal", "image"])
@@ -65,7 +65,7 @@ def test_towers_come_back(tmp_path):
 
 
 def test_saved_states_are_read_back_and_half_written_ones_refused(tmp_path):
-    states = TowerStates(IDS, np.ones((2, 1, 3, 4), np.float16), np.zeros((2, 1, 5, 4), np.float16))
+    states = TowerStates(IDS, np.ones((2, 3, 4), np.float16), np.zeros((2, 5, 4), np.float16))
     states.save(tmp_path)
     loaded = TowerStates.load(tmp_path)
     assert loaded.rows == {"first": 0, "second": 1} and np.array_equal(loaded.ecg, states.ecg)
@@ -79,13 +79,13 @@ def test_whitened_projectors_see_both_towers_alike():
     rng = np.random.default_rng(0)
     widths = {"ecg": model.config.ecg_config.hidden_size, "image": model.config.vision_config.hidden_size}
     raw = {
-        name: (rng.normal(size=(400, 1, 8, width)) * np.geomspace(1, 20, width) + 3).astype(np.float32)
+        name: (rng.normal(size=(400, 8, width)) * np.geomspace(1, 20, width) + 3).astype(np.float32)
         for name, width in widths.items()
     }
     whiten_projectors(model, TowerStates([str(i) for i in range(400)], raw["ecg"], raw["image"]))
     shared, covariances = model.model.multi_modal_projector.linear_1, {}
     for name, states in raw.items():
-        tokens = torch.from_numpy(states).flatten(0, 2)
+        tokens = torch.from_numpy(states).flatten(0, 1)
         with torch.no_grad():
             seen = shared(model.model.ecg_projector(tokens) if name == "ecg" else tokens)
         assert seen.mean(dim=0).abs().max() < 0.01
