@@ -1,6 +1,6 @@
 """How accurate and how fast the grounding features are: `OMP_NUM_THREADS=1 python -m benchmarks.bench_features`.
 
-Five parts, each can be left out:
+Seven parts, each can be left out:
 - ludb: marks against LUDB's cardiologists, per lead (between a lead's first and last mark, 150 ms tolerance) and per
   beat over all leads; then by rhythm group and by lead beside neurokit2 (dwt, prominence), wfdb (xqrs, beats only)
   and openecg (trained on part of LUDB), each where it is installed.
@@ -10,6 +10,8 @@ Five parts, each can be left out:
 - ptbxl: agreement with PTB-XL's labels (nothing is tuned on it): AUC of QRS duration for bundle branch blocks, PR for
   first degree AV block, absent P for fibrillation and flutter, Sokolow-Lyon for LVH; axis against `heart_axis`.
 - folder: a folder of simulated records to a JSON Lines file with one and two processes.
+- few: one, two and six leads at 250 Hz: LUDB's, and 15 minutes of simulated ones.
+- everything: every ECG in the shared folder, read and measured, in every format; what raised anything.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import numpy as np
 
 from benchmarks.delineation_rivals import FAILURES, Marks, Method, installed_rivals
 from benchmarks.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
-from benchmarks.simulated_scenarios import scenarios, simulated_records
+from benchmarks.simulated_scenarios import scenarios, simulated_record, simulated_records
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch
@@ -34,7 +36,10 @@ from processing.ecg_simulator import simulate_ecg
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 AXIS_LABELS = ("MID", "LAD", "ALAD", "RAD", "ARAD")
-PARTS = ["ludb", "simulated", "speed", "ptbxl", "folder"]
+RHYTHM_CODES = {"SR", "AFIB", "AFLT"}
+PARTS = ["ludb", "simulated", "speed", "ptbxl", "folder", "few", "everything"]
+FEW_LEADS = (("I",), ("II",), ("V1",), ("V5",), ("II", "V1"), ("II", "V5"), ("V2", "V5"), LEADS[:6])
+FEW_LEADS_RATE = 250
 GROUPS: dict[str, Callable[[MarkedEcg], bool]] = {
     "sinus": lambda r: "inus" in r.rhythm and not _is(r, "pacing"),
     "fibrillation": lambda r: "fibrillation" in r.rhythm,
@@ -59,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6, help="simulated records per scenario (default: 6)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if "ludb" in options.parts or "speed" in options.parts:
+    if {"ludb", "speed", "few"} & set(options.parts):
         records = read_ludb(options.shared / "data/ludb/data")
         some = records[:: max(1, len(records) // max(options.rival_records, 1))][: options.rival_records]
         rivals = installed_rivals()
@@ -67,12 +72,16 @@ def main() -> None:
             accuracy(records, some, rivals)
         if "speed" in options.parts:
             speed(some[:10], rivals)
+        if "few" in options.parts:
+            few_leads(records)
     if "simulated" in options.parts:
         simulated(range(5000, 5000 + options.seeds))
     if "folder" in options.parts:
         folder_scaling()
     if "ptbxl" in options.parts:
         label_agreement(options.shared / "data/ptbxl", options.ptbxl_step)
+    if "everything" in options.parts:
+        everything(options.shared / "data")
 
 
 def ours(record: MarkedEcg) -> Marks:
@@ -102,14 +111,54 @@ def simulated(seeds: range) -> None:
     methods: dict[str, Method] = {"gem-ecg": ours}
     methods |= {name: method for name, method in installed_rivals().items() if name == "openecg"}
     print(
-        f"\nsimulated, {len(seeds)} records each: Se/PPV of P, QRS, T | SD in ms of the marks | global QT mean +- SD"
+        f"\nsimulated, {len(seeds)} records each: Se/PPV of P, QRS, T | mean+-SD in ms of P on, QRS on, QRS off, T on,"
+        " T off | global QT"
     )
     for scenario, arguments in scenarios().items():
         records = list(simulated_records(arguments, seeds))
         for name, method in methods.items():
             result = score((record, method(record)) for record in records)
-            qt, spread = result.summary()["global QT"]
-            print(f"{scenario:26s}{name:10s} {brief(result)} | {qt:+6.1f} +- {spread:4.1f}")
+            print(f"{scenario:26s}{name:10s} {detailed(result)}")
+
+
+def few_leads(records: list[MarkedEcg], minutes: float = 15) -> None:
+    """What is left of the accuracy with the leads of a monitor or a Holter recorder."""
+    print(f"\nfew leads at {FEW_LEADS_RATE} Hz: F1 P QRS T | false P | SD P on, QRS on, QRS off, T off")
+    for names in FEW_LEADS:
+        some = [_with_leads(record, [LEADS.index(name) for name in names]) for record in records]
+        print(f"LUDB, {' '.join(names):22s} {brief(score((record, ours(record)) for record in some))}")
+    long = simulated_record({"duration": 60 * minutes, "heart_rate": 70}, seed=1)
+    long = _with_leads(long, [LEADS.index("II"), LEADS.index("V5")])
+    start = time.process_time()
+    marks = ours(long)
+    spent = time.process_time() - start
+    print(f"simulated, {minutes:g} min, II V5   {brief(score([(long, marks)]))} | {spent:.2f} CPU s")
+
+
+def _with_leads(record: MarkedEcg, rows: list[int]) -> MarkedEcg:
+    from scipy.signal import resample_poly
+
+    factor = FEW_LEADS_RATE / record.sampling_rate
+    signal = resample_poly(record.signal[rows], FEW_LEADS_RATE, int(record.sampling_rate), axis=1)
+    marks = [{name: values * factor for name, values in record.marks[row].items()} for row in rows]
+    return MarkedEcg(record.name, signal, FEW_LEADS_RATE, marks, record.rhythm, record.comments)
+
+
+def everything(folder: Path) -> None:
+    """Every file below `folder` that `load_ecg` reads, and every row of a Parquet table with signals."""
+    with tempfile.TemporaryDirectory() as name:
+        report = extract_features_batch(folder, Path(name) / "features.jsonl", workers=0)
+    print(f"\nevery ECG file in the shared folder: {report}")
+    for record_id, reason in (report.failed | report.without_beats).items():
+        print(f"  {record_id}: {reason}")
+    raised: list[str] = []
+    count = 0
+    for count, (signal, _, _) in enumerate(_ptbxl(folder / "ptbxl", 1), start=1):
+        try:
+            extract_features(signal, 500).to_dict(full=True)
+        except Exception as error:
+            raised.append(f"row {count}: {error!r}")
+    print(f"every row of the Parquet tables: {count} measured, {len(raised)} raised", *raised, sep="\n  ")
 
 
 def score(pairs: Any, leads: range | None = None) -> DelineationScore:
@@ -130,6 +179,16 @@ def brief(result: DelineationScore) -> str:
     )
 
 
+def detailed(result: DelineationScore) -> str:
+    """Se/PPV, mean +- SD in ms of the marks, QT of the beats."""
+    summary = result.summary() | {"global QT": result.summary().get("global QT", (float("nan"), float("nan")))}
+    rates = " ".join("{:.3f}/{:.3f}".format(*result.sensitivity_ppv(wave)) for wave in WAVES)
+    names = ("P onset", "QRS onset", "QRS offset", "T onset", "T offset", "global QT")
+    marks = [f"{summary[name][0]:+4.0f}+-{summary[name][1]:<4.1f}" for name in names]
+    false_p = result.counts["P", "peak"][2]
+    return f"{rates} | false P {false_p:4d} | {' '.join(marks[:-1])} | {marks[-1]}"
+
+
 def show(result: DelineationScore) -> None:
     summary = result.summary()
     for wave in WAVES:
@@ -147,13 +206,14 @@ def speed(records: list[MarkedEcg], rivals: dict[str, Method], runs: int = 3) ->
     methods: dict[str, Callable[[MarkedEcg], Any]] = {
         "gem-ecg, all features": lambda r: extract_features(r.signal, r.sampling_rate).to_dict(full=True),
         "gem-ecg, marks only": ours,
+        "simulate_ecg": lambda r: simulate_ecg(seed=int(r.name)),
         **rivals,
     }
     times: dict[str, list[float]] = {name: [] for name in methods}
     for record in records:
         for name, method in methods.items():
             best = float("inf")
-            for _ in range(runs if name.startswith("gem") else 1):
+            for _ in range(1 if name in rivals else runs):
                 start = time.process_time()
                 method(record)
                 best = min(best, time.process_time() - start)
@@ -222,6 +282,12 @@ def label_agreement(folder: Path, step: int) -> None:
             and (not negative or codes & set(negative))
         ]
         print(f"  AUC {auc(yes, no):.3f}  {words} ({len(yes)} / {len(no)})")
+    for code in ("SR", "AFIB", "AFLT"):
+        # Records that are labelled as both are neither's.
+        shares = [
+            np.isfinite(f.beat_waves["P"][:, 0]).mean() for codes, _, f in rows if RHYTHM_CODES & codes == {code}
+        ]
+        print(f"  P waves before most beats: {sum(share > 0.5 for share in shares)} of {len(shares)} {code}")
     limb, chest = (
         sum(bool(value) for value in values)
         for values in zip(*((f.limb_lead_reversal, f.chest_lead_swap) for *_, f in rows), strict=True)

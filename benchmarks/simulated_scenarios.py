@@ -24,13 +24,16 @@ def scenarios() -> dict[str, dict]:
 
 
 def simulated_records(arguments: dict, seeds: range) -> Iterator[MarkedEcg]:
-    for seed in seeds:
-        ecg = simulate_ecg(**arguments, seed=seed)
-        rate = ecg.record.sampling_rate
-        marks = []
-        for lead in range(len(ecg.record.leads)):
-            own = {wave: ecg.fiducials[wave][lead] * rate for wave in WAVES}
-            own = {wave: rows[np.isfinite(rows[:, 1])] for wave, rows in own.items()}
-            own["span"] = np.array([MARGIN_S, ecg.record.duration - MARGIN_S]) * rate
-            marks.append(own)
-        yield MarkedEcg(ecg.record.name, ecg.record.signal, rate, marks, ecg.settings["rhythm"])
+    return (simulated_record(arguments, seed) for seed in seeds)
+
+
+def simulated_record(arguments: dict, seed: int) -> MarkedEcg:
+    ecg = simulate_ecg(**arguments, seed=seed)
+    rate = ecg.record.sampling_rate
+    marks = []
+    for lead in range(len(ecg.record.leads)):
+        own = {wave: ecg.fiducials[wave][lead] * rate for wave in WAVES}
+        own = {wave: rows[np.isfinite(rows[:, 1])] for wave, rows in own.items()}
+        own["span"] = np.array([MARGIN_S, ecg.record.duration - MARGIN_S]) * rate
+        marks.append(own)
+    return MarkedEcg(ecg.record.name, ecg.record.signal, rate, marks, ecg.settings["rhythm"])

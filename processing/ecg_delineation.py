@@ -79,7 +79,7 @@ def delineate(
     t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
     p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, live, settings.waves)
     qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
-    if is_flutter(ecg, qrs, p_waves.overall[:, 1], t_waves.tail, live):
+    if is_flutter(ecg, qrs, live):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
     else:

@@ -103,7 +103,8 @@ def simulate_ecg(
             `av_block_2_to_1`, `av_block_3`, `sinus_pause`, `junctional`, `ventricular_paced`.
         conduction: `normal`, `incomplete_rbbb`, `rbbb`, `lbbb`, `lafb`, `lpfb`, `wpw`.
         ischemia: `anterior_stemi`, `inferior_stemi`, `lateral_stemi`, `posterior_infarction`,
-            `old_anterior_infarction`, `old_inferior_infarction`, `subendocardial_ischemia`, `anterior_t_inversion`.
+            `old_anterior_infarction`, `old_inferior_infarction`, `subendocardial_ischemia`,
+            `anterior_ischemia`, `inferior_ischemia`, `lateral_ischemia` (ST depression), `anterior_t_inversion`.
         hypertrophy: `lvh`, `lvh_strain`, `rvh`, `left_atrial_enlargement`, `right_atrial_enlargement`.
         repolarization: `long_qt`, `short_qt`, `hyperkalemia`, `hypokalemia`, `hypercalcemia`, `hypocalcemia`,
             `flat_t`, `early_repolarization`.

@@ -182,6 +182,24 @@ ISCHEMIA = {
     "subendocardial_ischemia": Pattern(
         "ISC_", "ST depression suggesting subendocardial ischemia", st=(-0.14, -0.12, 0.06), extra_labels=("STD_",)
     ),
+    "anterior_ischemia": Pattern(
+        "ISCAN",
+        "ST depression in the anterior leads suggesting ischemia",
+        st=(-0.02, -0.01, 0.16),
+        extra_labels=("STD_",),
+    ),
+    "inferior_ischemia": Pattern(
+        "ISCIN",
+        "ST depression in the inferior leads suggesting ischemia",
+        st=(0.02, -0.17, 0.0),
+        extra_labels=("STD_",),
+    ),
+    "lateral_ischemia": Pattern(
+        "ISCLA",
+        "ST depression in the lateral leads suggesting ischemia",
+        st=(-0.18, 0.04, -0.04),
+        extra_labels=("STD_",),
+    ),
     "anterior_t_inversion": Pattern(
         "ISCAN", "Deep T inversion in the anterior leads suggesting ischemia", t=(-0.14, 0.10, 0.32)
     ),

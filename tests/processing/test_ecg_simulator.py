@@ -86,6 +86,21 @@ def test_st_elevation_is_in_its_territory(territory, elevated, reciprocal):
     assert max(abs(values["J"]) for values in simulate_ecg(seed=8).st_level.values()) < 0.01
 
 
+@pytest.mark.parametrize(
+    "territory, leads",
+    [
+        ("anterior_ischemia", ("V1", "V2", "V3")),
+        ("inferior_ischemia", ("II", "III", "aVF")),
+        ("lateral_ischemia", ("I", "aVL", "V5", "V6")),
+        ("subendocardial_ischemia", ("II", "V4", "V5", "V6")),
+    ],
+)
+def test_st_depression_is_in_its_territory(territory, leads):
+    ecg = simulate_ecg(ischemia=territory, seed=8)
+    assert all(ecg.st_level[lead]["J+60"] < -0.08 for lead in leads)
+    assert "STD_" in ecg.labels and "ST depression" in ecg.report
+
+
 def test_conduction_shows_in_the_qrs():
     block = {name: simulate_ecg(conduction=name, seed=9) for name in CONDUCTION}
     assert block["lbbb"].intervals["qrs_duration"] > 120 < block["rbbb"].intervals["qrs_duration"]
