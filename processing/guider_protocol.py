@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 # Recommendations for the standardization and interpretation of the electrocardiogram, AHA/ACCF/HRS:
-PART_2 = "AHA/ACCF/HRS 2007, part II (Mason et al.)"
 PART_3 = "AHA/ACCF/HRS 2009, part III (Surawicz et al.)"
 PART_4 = "AHA/ACCF/HRS 2009, part IV (Rautaharju et al.)"
 PART_5 = "AHA/ACCF/HRS 2009, part V (Hancock et al.)"
@@ -13,7 +12,6 @@ BRADYCARDIA = "ACC/AHA/HRS 2018, bradycardia and conduction delay (Kusumoto et a
 TACHYCARDIA = "ACC/AHA/HRS 2015, supraventricular tachycardia (Page et al.)"
 FIBRILLATION = "ESC 2020, atrial fibrillation (Hindricks et al.)"
 INFARCTION = "fourth universal definition of myocardial infarction, 2018 (Thygesen et al.)"
-STEMI = "ESC 2017, ST-elevation infarction (Ibanez et al.)"
 MINNESOTA = "Minnesota Code (Prineas, Crow and Blackburn)"
 
 
@@ -82,7 +80,9 @@ CRITERIA = (
         "high left amplitude, code 3-1: R above 2.6 mV in V5 or V6, 2.0 mV in I, II, III or aVF, 1.2 mV in aVL",
         MINNESOTA,
     ),
-    Criterion("voltage", "low voltage: QRS below 0.5 mV in all limb leads or below 1.0 mV in all chest leads", PART_2),
+    Criterion(
+        "voltage", "low voltage, code 9-1: QRS below 0.5 mV in I, II and III, or below 1.0 mV in V1 to V6", MINNESOTA
+    ),
     Criterion(
         "R progression",
         "posterior infarction: R of 40 ms or more and R/S of 1 or more in V1 and V2 with upright T",
@@ -98,7 +98,7 @@ CRITERIA = (
     Criterion(
         "ST",
         "depression of 0.1 mV or more in six or more leads with elevation in aVR or V1: left main or several vessels",
-        STEMI,
+        INFARCTION,
     ),
     Criterion(
         "ST", "site of an injury: II, III, aVF inferior; V1 to V4 anterior and septal; I, aVL, V5, V6 lateral", PART_6

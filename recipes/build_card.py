@@ -14,6 +14,7 @@ from .build_report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
 from .build_settings import BuildSettings
 from .croissant import croissant
 from .dataset_schema import SPLITS, columns, schema
+from .importers import PUBLISHERS
 from .shard_files import atomic_file
 
 README, CROISSANT, CHECKSUMS = "README.md", "croissant.json", "SHA256SUMS"
@@ -38,6 +39,8 @@ def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any]
     card = dataset_card(
         folder,
         name=settings.card.title,
+        repo=settings.card.repo,
+        sources=[PUBLISHERS[source.format] for source in settings.sources if source.format in PUBLISHERS],
         summary=settings.card.text or _summary(statistics),
         licence=settings.card.license if settings.card.license != "other" else None,
         meanings={name: meaning for name, (_, meaning) in meant.items()},

@@ -104,7 +104,8 @@ def _nothing_left(folder: Path, rejections: Sequence[Mapping[str, str]]) -> Buil
     first = rejections[0]
     return BuildError(
         f"{folder}: no row is left, all {len(rejections):,} records fell out; {first['id']} for example, at {first['stage']}: "
-        f"{first['reason'][:300]} The others are in {REJECTS}. Mend the cause and run the same command with --fresh."
+        f"{first['reason'][:300].rstrip('.')}. The others are in {REJECTS}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
+        "its cache."
     )
 
 

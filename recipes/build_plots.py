@@ -48,8 +48,7 @@ def _records(statistics: Mapping[str, Any]) -> Figure:
             left += counts
     axis.set_xlabel("records")
     axis.invert_yaxis()
-    if left.any():
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    _legend_above(figure, axis)
     return figure
 
 
@@ -60,7 +59,7 @@ def _by_split(
     _histogram(axis, collected["split"], values, np.linspace(*limits, 41))
     axis.set_xlabel(label)
     axis.set_ylabel("records")
-    _legend(axis)
+    _legend_above(figure, axis)
     return figure
 
 
@@ -74,9 +73,11 @@ def _histogram(axis: Any, splits: list[str], values: list[Any], bins: np.ndarray
         axis.hist(list(shown.values()), bins=bins, stacked=True, color=colours, label=list(shown))
 
 
-def _legend(axis: Any) -> None:
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False, loc="upper right")
+def _legend_above(figure: Figure, axis: Any) -> None:
+    """One legend for the figure, where it hides nothing."""
+    handles, labels = axis.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(SPLITS), frameon=False)
 
 
 def _intervals(collected: Mapping[str, list[Any]]) -> Figure:
@@ -86,6 +87,7 @@ def _intervals(collected: Mapping[str, list[Any]]) -> Figure:
         _histogram(axis, collected["split"], collected[name], np.linspace(*limits[name], 31))
         axis.set_xlabel(f"{label}, ms")
     axes[0].set_ylabel("records")
+    _legend_above(figure, axes[0])
     return figure
 
 
@@ -104,7 +106,7 @@ def _patients(collected: Mapping[str, list[Any]]) -> Figure:
     _histogram(ages, collected["split"], collected["age"], np.arange(0, 96, 5))
     ages.set_xlabel("age, years (90: above 89)")
     ages.set_ylabel("records")
-    _legend(ages)
+    _legend_above(figure, ages)
     per_patient = Counter(Counter(collected["patient"]).values())
     highest = 10
     heights = [sum(c for n, c in per_patient.items() if min(n, highest) == k) for k in range(1, highest + 1)]

@@ -66,9 +66,10 @@ class PageSettings:
 
 @dataclass(frozen=True)
 class CardSettings:
-    """Words for the data set's card."""
+    """Words for the data set's card; `repo`: the Hub id under which it will be published, for the card's example."""
 
     title: str = "ECG instruction data"
+    repo: str = ""
     license: str = "other"
     language: tuple[str, ...] = ("en",)
     text: str = ""

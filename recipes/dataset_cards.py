@@ -47,17 +47,19 @@ def dataset_card(
     folder = Path(folder)
     splits = _splits(folder)
     counted = _sources(path for split in splits for path in split.paths)
-    terms = terms_of([*counted, *sources], DATA_TERMS)
+    names = [*counted, *sources]
+    terms = terms_of(names, DATA_TERMS)
+    unknown = [name for name in names if not any(item.covers(name) for item in DATA_TERMS)]
     rows = sum(split.rows for split in splits)
     schema = pq.read_schema(splits[0].paths[0]) if splits else None
     metadata = DatasetCardData(
         pretty_name=name or folder.name,
-        license=licence or _common_licence(terms),
+        license=licence or ("other" if unknown else _common_licence(terms)),
         language=list(language),
         task_categories=[TASK],
         tags=TAGS[:5],
         size_categories=[size_category(rows)],
-        source_datasets=sorted({dataset_id(source) for source in [*counted, *sources]}) or None,
+        source_datasets=sorted({dataset_id(source) for source in names}) or None,
         configs=[
             {
                 "config_name": "default",
@@ -83,7 +85,8 @@ def dataset_card(
             *(item.bias for item in terms if item.bias),
             *limits,
         ],
-        agreements=[item.agreement for item in terms],
+        agreements=[item.agreement for item in terms]
+        + [f"{name}: its terms are not known here; look them up where it is published." for name in unknown],
         citation=citations(terms),
     )
 

@@ -39,7 +39,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
         List({"code": Value("string"), "text": Value("string"), "likelihood": Value("float32")}),
         "The source's diagnoses: its code, in words, percent (PTB-XL: 0 means not stated).",
     ),
-    "label_system": (Value("string"), "scp, snomed, aha, code15 or text."),
+    "label_system": (Value("string"), "scp, snomed, aha, code15, ludb or text."),
     "sex": (Value("string"), "F, M or null."),
     "age": (Value("int32"), "Years; 90 means above 89."),
     "messages": (

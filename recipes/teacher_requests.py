@@ -24,7 +24,7 @@ class TeacherRequest:
         features: measurements of the ECG.
         report: settled findings in words, any language.
         labels: codes of settled findings with their likelihoods in percent (0: not stated). label_system: what the codes
-            are: `scp`, `snomed`, `aha`, `code15` or `text`.
+            are: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
         source: data base of the ECG, such as `ptb-xl`.
     """
 
@@ -37,7 +37,9 @@ class TeacherRequest:
 
     @property
     def label_words(self) -> list[str]:
-        return list(dict.fromkeys(in_words(code, self.label_system) for code in self.labels))
+        """The labels in words, those that the report does not hold already."""
+        words = dict.fromkeys(in_words(code, self.label_system) for code in self.labels)
+        return [word for word in words if word.lower() not in self.report.lower()]
 
     @property
     def settled(self) -> str:

@@ -9,7 +9,8 @@ from .grounded_answer import grounded_answer
 from .importers.statements import in_words, scp_statements
 from .ptbxl import RHYTHMS, STATEMENTS
 from .teacher_requests import Draft, TeacherJob, TeacherRequest
-from .template_reading import TEMPLATE_VERSION, is_rhythm, long_reading
+from .template_reading import TEMPLATE_VERSION, long_reading
+from .template_settled import is_rhythm
 
 FORMS = ("long", "short")
 
@@ -55,7 +56,7 @@ class TemplateTeacher:
         if self.form == "short":
             codes = scp_statements(request.labels, request.label_system)
             return Draft(job, grounded_answer(request.features, codes).full_text(), prompt_hash)
-        return Draft(job, long_reading(request.features, impression), prompt_hash)
+        return Draft(job, long_reading(request.features, impression, request.key), prompt_hash)
 
 
 def impression_of(request: TeacherRequest) -> list[str]:
@@ -63,7 +64,7 @@ def impression_of(request: TeacherRequest) -> list[str]:
     # PTB-XL's further codes describe single waves, which the measurements do better.
     scp = request.label_system == "scp"
     words = [
-        in_words(code, request.label_system)
+        _within_a_sentence(in_words(code, request.label_system))
         for code, likelihood in request.labels.items()
         if (likelihood >= 50 or likelihood == 0) and (not scp or code in STATEMENTS or code in RHYTHMS)
     ]
@@ -75,6 +76,14 @@ def impression_of(request: TeacherRequest) -> list[str]:
 
 # What may stand beside "normal ECG" in an impression.
 _COMPATIBLE = {"sinus rhythm", "normal ECG", "sinus arrhythmia", "sinus bradycardia"}
+
+
+def _within_a_sentence(words: str) -> str:
+    """`Sinus rhythm` as `sinus rhythm`; abbreviations and names stay."""
+    return words[:1].lower() + words[1:] if words[1:2].islower() and not words.startswith(_NAMES) else words
+
+
+_NAMES = ("Brugada", "Mobitz", "Wenckebach", "Wolff")
 
 
 def _is_code(word: str) -> bool:

@@ -8,8 +8,11 @@ from typing import Any
 from processing.errors_gem import EcgFormatError
 
 from .code15 import import_code15
+from .ecg_qa import KIND as ECG_QA
+from .ecg_qa import PUBLISHER as ECG_QA_PUBLISHER
 from .ecg_qa import import_ecg_qa
 from .folder import import_folder
+from .llava_sets import PUBLISHERS as LLAVA_PUBLISHERS
 from .llava_sets import import_ecg_grounding, import_ecg_instruct, import_ecg_r1, import_ecgbench
 from .ludb import import_ludb
 from .mimic import import_mimic
@@ -34,10 +37,12 @@ IMPORTERS: dict[str, Importer] = {
     "ecg-instruct": import_ecg_instruct,
     "ecg-bench": import_ecgbench,
     "ecg-r1": import_ecg_r1,
-    "ecg-qa": import_ecg_qa,
+    ECG_QA: import_ecg_qa,
 }
 # Sets whose rows may hold several ECGs.
-SEVERAL_ECGS = ("ecg-qa",)
+SEVERAL_ECGS = (ECG_QA,)
+# Format -> who publishes its conversations.
+PUBLISHERS = {**LLAVA_PUBLISHERS, ECG_QA: ECG_QA_PUBLISHER}
 
 
 def import_source(format: str, path: str, **options: Any) -> Iterator[SourceRecord | Rejection]:
@@ -69,4 +74,4 @@ def import_source(format: str, path: str, **options: Any) -> Iterator[SourceReco
     return IMPORTERS[format](path, **options)
 
 
-__all__ = ["IMPORTERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]
+__all__ = ["IMPORTERS", "PUBLISHERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]

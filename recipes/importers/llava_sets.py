@@ -15,12 +15,11 @@ Imported = Iterator[SourceRecord | Rejection]
 Row = Mapping[str, Any]
 
 
-def import_rows(kind: str, publisher: str, ecg_path: Callable[[Row], str | None]) -> Callable[..., Imported]:
+def import_rows(kind: str, ecg_path: Callable[[Row], str | None]) -> Callable[..., Imported]:
     """The importer of a conversation set.
 
     Args:
-        kind: name of the set, the first part of the ids.
-        publisher: who wrote the conversations, for `teacher`.
+        kind: name of the set (a key of `PUBLISHERS`), the first part of the ids.
         ecg_path: the published path of a row's ECG.
     """
 
@@ -29,10 +28,10 @@ def import_rows(kind: str, publisher: str, ecg_path: Callable[[Row], str | None]
     ) -> Imported:
         mapped, known = FileMap(files), Patients(patients or {})
         for number, row in enumerate(read_rows(Path(path))):
-            yield _record(kind, publisher, number, row, ecg_path(row), mapped, known, images)
+            yield _record(kind, number, row, ecg_path(row), mapped, known, images)
 
     import_set.__doc__ = f"""
-    {publisher}.
+    {PUBLISHERS[kind]}.
 
     Args:
         path: the JSON, JSON Lines or Parquet file, or a folder of Parquet files.
@@ -82,7 +81,6 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
 def _record(
     kind: str,
-    publisher: str,
     number: int,
     row: Row,
     published: str | None,
@@ -113,7 +111,7 @@ def _record(
         report=report if isinstance(report, str) else "; ".join(map(str, report)),
         report_kind="machine" if report else "none",
         messages=messages,
-        provenance=publisher,
+        provenance=PUBLISHERS[kind],
         image=str(picture) if picture is not None and picture.is_file() else None,
     )
 
@@ -137,9 +135,23 @@ def _cot_ecg(row: Row) -> str | None:
     return paths[0] if paths else None
 
 
-import_ecg_grounding = import_rows("ecg-grounding", "LANSG/ECG-Grounding", _grounding_ecg)
-import_ecg_instruct = import_rows("ecg-instruct", "PULSE-ECG/ECGInstruct", _picture_ecg)
-import_ecgbench = import_rows("ecg-bench", "PULSE-ECG/ECGBench", _picture_ecg)
-import_ecg_r1 = import_rows("ecg-r1", "PKUDigitalHealth/ECG-Protocol-Guided-Grounding-CoT", _cot_ecg)
+# Set -> who publishes it.
+PUBLISHERS = {
+    "ecg-grounding": "LANSG/ECG-Grounding",
+    "ecg-instruct": "PULSE-ECG/ECGInstruct",
+    "ecg-bench": "PULSE-ECG/ECGBench",
+    "ecg-r1": "PKUDigitalHealth/ECG-Protocol-Guided-Grounding-CoT",
+}
+import_ecg_grounding = import_rows("ecg-grounding", _grounding_ecg)
+import_ecg_instruct = import_rows("ecg-instruct", _picture_ecg)
+import_ecgbench = import_rows("ecg-bench", _picture_ecg)
+import_ecg_r1 = import_rows("ecg-r1", _cot_ecg)
 
-__all__ = ["import_ecg_grounding", "import_ecg_instruct", "import_ecg_r1", "import_ecgbench", "read_rows"]
+__all__ = [
+    "PUBLISHERS",
+    "import_ecg_grounding",
+    "import_ecg_instruct",
+    "import_ecg_r1",
+    "import_ecgbench",
+    "read_rows",
+]

@@ -11,6 +11,7 @@ from typing import Any
 from processing.errors_gem import EcgFormatError
 
 from .source_record import EcgFile, SourceRecord, stated_age, table_rows
+from .statements import labels_report
 
 SOURCE = "ludb"
 # Columns of ludb.csv that are findings, in the order in which they are read.
@@ -40,10 +41,10 @@ def import_ludb(path: str) -> Iterator[SourceRecord]:
             id=name,
             source=SOURCE,
             ecgs=(EcgFile(str(folder / "data" / number), {"record_id": name, "dataset": "ludb"}),),
-            report="; ".join(findings),
+            report=labels_report(findings, "ludb"),
             report_kind="physician" if findings else "none",
             labels=dict.fromkeys(findings, 100.0),
-            label_system="text",
+            label_system="ludb",
             sex=sex if (sex := str(row["Sex"]).strip()) in ("F", "M") else None,
             age=stated_age(str(row["Age"]).strip().lstrip("><")),
         )

@@ -4,6 +4,7 @@
 Its leads lie in the order I, II, III, aVR, aVF, aVL, V1-V6; records are read by lead name and stored in standard order.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from .source_record import EcgFile, SourceRecord
 
 SOURCE = "mimic-iv-ecg"
 REPORT_COLUMNS = tuple(f"report_{number}" for number in range(18))
+_NO_FINDING = re.compile(
+    r"^-|^(abnormal|borderline|otherwise normal) ecg|warning|data quality|quality data|unsuitable|not entered|suspect|"
+    r"missing|analysis|compared (to|with)|previous|report|clinical correlation",
+    re.IGNORECASE,
+)
 
 
 def import_mimic(path: str) -> Iterator[SourceRecord]:
@@ -42,7 +48,14 @@ def import_mimic(path: str) -> Iterator[SourceRecord]:
                 patient_id=subject,
                 report=report,
                 report_kind="machine" if report else "none",
+                labels=dict.fromkeys(_findings(report), 100.0),
+                label_system="text",
             )
+
+
+def _findings(report: str) -> list[str]:
+    """The statements that say something about the heart, and not about the recording or the report as a whole."""
+    return [text for text in report.split("; ") if text and not _NO_FINDING.search(text)]
 
 
 def _reports(path: Path) -> dict[str, str]:

@@ -59,7 +59,7 @@ class SourceRecord:
         report: what a physician or a machine wrote, or the labels in words.
         report_kind: `physician`, `machine`, `labels` (made from the labels) or `none`.
         labels: code of the source -> likelihood in percent.
-        label_system: `scp`, `snomed`, `aha`, `code15`, or `text`.
+        label_system: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
         split: the split that the source's publishers put the record into, if they did.
         messages: a published conversation.
         provenance: who wrote `messages`.

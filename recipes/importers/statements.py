@@ -5,6 +5,7 @@ SNOMED CT codes: the PhysioNet/CinC Challenge 2021's lists of scored and unscore
 recommendations 2007, part II (doi:10.1161/CIRCULATIONAHA.106.180200), tables of primary statements and modifiers.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from recipes.ptbxl import RHYTHMS, STATEMENTS
@@ -223,8 +224,41 @@ SCP: dict[str, Meaning] = {
 SYSTEMS = {"snomed": SNOMED, "aha": AHA, "code15": CODE15, "scp": SCP}
 
 
+# LUDB writes its findings out, but in a form of its own: `Scar formation: inferior wall`, `Iii degree av-block`.
+_LUDB = (
+    (r"Electric axis of the heart: (left axis deviation)", r"\1"),
+    (r"Electric axis of the heart: (\w+)", r"\1 electrical axis"),
+    (r"Undefined ischemia/scar/supp\.nstemi: (.*)", r"ischaemia, scar or non-ST-elevation infarction (\1)"),
+    (r"Non-specific repolarization abnormalities: (.*)", r"non-specific repolarisation abnormalities (\1)"),
+    (r"Ischemia: (.*)", r"ischaemia (\1)"),
+    (r"Scar formation: (.*)", r"myocardial scar (\1)"),
+    (r"Stemi: (.*)", r"ST-elevation infarction (\1)"),
+    (r"(Atrial|Ventricular) extrasystole, (?:type|localisation|morphology): (.*)", r"\1 extrasystole (\2)"),
+    (r"(Atrial|Ventricular) extrasystole: (.*)", r"\1 extrasystole (\2)"),
+    (r"I degree av block", "first degree AV block"),
+    (r"Iii degree av-block", "third degree AV block"),
+    (r"Non-specific intravintricular (.*)", r"non-specific intraventricular \1"),
+    (r"Pacemaker presence, undefined", "pacemaker"),
+    (r"(.*) blockade, undefined", r"\1 block"),
+)
+
+
+def _ludb_words(finding: str) -> str:
+    for pattern, words in _LUDB:
+        if match := re.fullmatch(pattern, finding, re.IGNORECASE):
+            finding = match.expand(words)
+            break
+    abbreviated = re.sub(r"\b(pac|pvc|lvs?|lvot|rvot|sa)\b", lambda match: match[0].upper(), finding)
+    return abbreviated if abbreviated[:2].isupper() else abbreviated[:1].lower() + abbreviated[1:]
+
+
 def in_words(code: str, system: str) -> str:
-    """A code of one of `SYSTEMS` in words; an AHA code with its modifiers (`60+310`); unknown codes as they are."""
+    """
+    A code of one of `SYSTEMS` in words; an AHA code with its modifiers (`60+310`); LUDB's findings in usual words;
+    unknown codes as they are.
+    """
+    if system == "ludb":
+        return _ludb_words(code)
     if system == "aha" and "+" in code:
         primary, *modifiers = code.split("+")
         return ", ".join([in_words(primary, system), *(AHA_MODIFIERS.get(m, f"modifier {m}") for m in modifiers)])

@@ -1,6 +1,7 @@
 """Each kind of teacher: over real HTTP, a real model in this process, and without any model."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from recipes.chat_client import ChatClient, ChatFailure, ChatSettings
 from recipes.teacher_checks import CheckSettings, teach
 from recipes.teacher_requests import TeacherRequest
 from recipes.teachers import LocalSettings, LocalTeacher, RemoteTeacher, build_teacher
-from recipes.template_reading import beats_in_words
+from recipes.template_reading import beats_in_words, long_reading
 from recipes.template_teacher import TemplateTeacher, impression_of
 from tests.helpers.shared_data import shared_path
 from tests.recipes.chat_server import Answer, ChatServer, Status
@@ -46,7 +47,54 @@ def test_template_is_deterministic_and_grounded(requests):
     for answer, request in zip(answers, requests, strict=True):
         report = check_grounding(answer.text, request.features)
         assert report.precision == 1.0 and report.count("supported") >= 10
-    assert answers[1].text.endswith("Impression: atrial fibrillation.") and "No P waves" in answers[1].text
+    assert answers[1].text.endswith("Impression: atrial fibrillation.") and "P waves" in answers[1].text
+    for answer in answers:
+        assert re.search(r"before beat \d", answer.text) and "lead II" in answer.text, "beats and leads are cited"
+
+
+def test_the_template_varies_its_words_not_its_values(requests):
+    features, impression = requests[0].features, ["sinus rhythm", "normal ECG"]
+    texts = [long_reading(features, impression, seed=str(number)) for number in range(20)]
+    assert len(set(texts)) >= 15 and texts[3] == long_reading(features, impression, seed="3")
+    numbers = [sorted(set(re.findall(r"\d+\.\d+|\d{2,}", text))) for text in texts]
+    assert all(found == numbers[0] for found in numbers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "impression", "absent", "present"),
+    [
+        ({"qrs_axis": 40.0}, ["left axis deviation"], "axis is", "QRS"),
+        ({"qrs_axis": -20.0}, ["left axis deviation"], "normal at", "-20 degrees"),
+        ({"qrs_axis": -50.0}, ["normal ECG"], "deviation", "-50 degrees"),
+        ({"rhythm_regularity": "regular"}, ["atrial fibrillation"], "regular", "The rhythm is atrial fibrillation."),
+        ({}, ["first degree AV block"], "PR interval", "a P wave of"),
+        ({}, ["sinus tachycardia"], "bpm", "sinus tachycardia"),
+        ({"qrs_duration": 95.0}, ["complete left bundle branch block"], "95 ms", "complex in V1"),
+        ({"pathological_q": ("III",)}, ["sinus rhythm"], "Q wave", "QRS"),
+        ({"pathological_q": ("III", "aVF")}, ["normal ECG"], "Q wave", "QRS"),
+        ({"qrs_patterns": {"V1": "", "V6": "qR"}}, ["sinus rhythm"], "  ", "a qR complex in V6"),
+        ({}, ["ischaemic ST-T changes"], "no significant", "The largest ST level"),
+        ({"qtc_bazett": 400.0}, ["long QT interval"], "QTc", "The QT interval is"),
+        ({"qtc_bazett": 490.0}, ["long QT interval"], "  ", "prolonged"),
+    ],
+)
+def test_a_reading_does_not_deny_what_is_settled(requests, changes, impression, absent, present):
+    text = long_reading(replace(requests[0].features, **changes), impression).split(" Impression:")[0]
+    assert absent not in text and present in text, text
+
+
+def test_every_abnormal_beat_is_named(requests):
+    features = requests[0].features
+    widths = features.sequences["QRS Duration"].copy()
+    widths[features.leads.index("II"), 4] += 80
+    times = features.beat_times.copy()
+    times[4] -= 0.25
+    text = long_reading(
+        replace(features, sequences={**features.sequences, "QRS Duration": widths}, beat_times=times),
+        ["sinus rhythm", "ventricular premature complexes"],
+    )
+    assert re.search(r"Beat 5 (comes early|is premature), \d+ ms after beat 4\.", text), text
+    assert re.search(r"In lead II beat 5 is wide, with a QRS duration of 1\d\d ms", text), text
 
 
 def test_short_template(requests):
@@ -75,6 +123,16 @@ def test_impressions(requests):
         "left bundle branch block",
     ]
     assert impression(labels={"164889003": 100.0}, label_system="snomed") == ["atrial fibrillation"]
+    assert impression(labels={"Sinus rhythm": 100.0, "Wolff-Parkinson-White": 100.0}, label_system="text") == [
+        "sinus rhythm",
+        "Wolff-Parkinson-White",
+    ]
+    ludb = {"Iii degree av-block": 100.0, "Scar formation: inferior wall": 100.0, "Sinus rhythm": 100.0}
+    assert impression(labels=ludb, label_system="ludb") == [
+        "sinus rhythm",
+        "third degree AV block",
+        "myocardial scar (inferior wall)",
+    ]
 
 
 def test_beats_in_words():
