@@ -86,7 +86,9 @@ def simulated_items(count: int, seed: int) -> Iterator[PtbxlItem]:
     others = [name for name in RHYTHMS if name not in ("sinus", *UNNAMED_RHYTHMS)]
     for number in range(count):
         sinus = rng.random() < SINUS_SHARE
-        findings = {kind: str(rng.choice(names)) for kind, (share, names) in FINDINGS.items() if rng.random() < share}
+        findings: dict[str, Any] = {
+            kind: str(rng.choice(names)) for kind, (share, names) in FINDINGS.items() if rng.random() < share
+        }
         ecg = simulate_ecg(
             "sinus" if sinus else str(rng.choice(others)),
             **findings,
