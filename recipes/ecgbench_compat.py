@@ -58,9 +58,9 @@ class MultiLabelScores:
     predicted_labels: tuple[tuple[str, ...], ...]
 
     def percent(self) -> dict[str, float]:
-        """x100 with one decimal, as printed in the papers."""
-        scores = {"AUC": self.auc, "F1": self.f1, "HL": self.hamming_loss}
-        return {name: round(value * 100, 1) for name, value in scores.items()}
+        """x100 with one decimal, as printed in the papers: means are NumPy's numbers, which round otherwise than Python's."""
+        means = {name: float(np.round(value * 100, 1)) for name, value in (("AUC", self.auc), ("F1", self.f1))}
+        return {**means, "HL": round(self.hamming_loss * 100, 1)}
 
 
 def score_multilabel(task: str, golds: Sequence[str], answers: Sequence[str]) -> MultiLabelScores:

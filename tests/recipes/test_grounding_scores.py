@@ -159,7 +159,9 @@ def test_scores_outside_of_the_scale_are_named_and_clipped():
     assert "score 130 outside of 0-100" in answer.problems[0] and "holds no score" in answer.problems[1]
 
 
-@pytest.mark.parametrize("given, value", [("40 + 40", 80), ("160 / 2", 80), ("+80", 80), ("100 - 20", 80)])
+@pytest.mark.parametrize(
+    "given, value", [("40 + 40", 80), ("160 / 2", 80), ("+80", 80), ("100 - 20", 80), ("3 ** 4 - 1", 80)]
+)
 def test_sums_are_worked_out_without_eval(given, value):
     text = judge_text().replace('"Score": 80', f'"Score": {given}')
     assert read_as_notebook(text, "gem-v2")["ECGFeatureGrounding"] == [value]
@@ -175,6 +177,12 @@ def test_no_text_of_a_judge_is_run():
 def test_where_the_notebook_stops_no_number_is_invented(version, entry):
     with pytest.raises(EvaluationError, match="sample-7"):
         score_grounding({"sample-7": f'{{"DiagnosisAccuracy": [{entry}]}}'}, version)
+
+
+def test_table_numbers_are_rounded_as_pandas_does():
+    scores = [[{"Score": value}] for value in (0, 0.13)]  # mean 0.065; Python's round gives 0.07
+    judged = {str(i): judge_text(AnalysisCompleteness=entry) for i, entry in enumerate(scores)}
+    assert score_grounding(judged, "gem-v2").rounded()["AnalysisCompleteness"] == 0.06
 
 
 def test_confidence_interval_covers_the_mean_and_narrows():
