@@ -13,7 +13,7 @@ from .dataset_schema import SPLITS, PageStyleChoice
 from .importers import IMPORTERS, SEVERAL_ECGS
 
 # Raised when the same settings give other bytes than before.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Change where or how fast a data set is built, but not what it holds.
 NOT_CONTENT = ("output", "workers")
 # Keys of `teacher` that are about asking it; the others are `build_teacher`'s.

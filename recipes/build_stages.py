@@ -117,7 +117,7 @@ def teach(batch: Batch, settings: BuildSettings) -> Batch:
     if settings.teacher["kind"] == "none" or not waiting:
         return batch
     with batch.timed("teach"):
-        for answer in _answers(list(waiting.values()), settings):
+        for answer in checked(waiting.values(), settings, teacher_of(settings)):
             draft = waiting[answer.key]
             batch.count(answer)
             if answer.accepted:
@@ -128,7 +128,8 @@ def teach(batch: Batch, settings: BuildSettings) -> Batch:
     return batch
 
 
-def _answers(drafts: list[Draft], settings: BuildSettings) -> Iterator[TeacherAnswer]:
+def checked(drafts: Iterable[Draft], settings: BuildSettings, teacher: Teacher) -> Iterator[TeacherAnswer]:
+    """The teacher's answers to measured drafts, with the checks of the settings."""
     requests = (
         TeacherRequest(
             key=draft.entry.id,
@@ -144,16 +145,21 @@ def _answers(drafts: list[Draft], settings: BuildSettings) -> Iterator[TeacherAn
     own = settings.teacher
     return checked_answers(
         requests,
-        teacher_of(json.dumps({key: value for key, value in own.items() if key not in TEACH_OPTIONS}, sort_keys=True)),
+        teacher,
         settings=CheckSettings(**own.get("checks", {})),
         attempts=own.get("attempts", 2),
         allow_credentialed_remote=own.get("allow_credentialed_remote", False),
     )
 
 
-@lru_cache(maxsize=1)
-def teacher_of(settings: str) -> Teacher:
+def teacher_of(settings: BuildSettings) -> Teacher:
     """The teacher of a process: loading a model or opening a cache is done once."""
+    own = {key: value for key, value in settings.teacher.items() if key not in TEACH_OPTIONS}
+    return _teacher_of(json.dumps(own, sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _teacher_of(settings: str) -> Teacher:
     teacher = build_teacher(json.loads(settings))
     atexit.register(teacher.close)
     return teacher
@@ -213,4 +219,4 @@ def _question(record_id: str) -> str:
     return wordings[int.from_bytes(hashlib.sha256(record_id.encode()).digest()[:4], "big") % len(wordings)]
 
 
-__all__ = ["Batch", "Draft", "measure", "teach"]
+__all__ = ["Batch", "Draft", "checked", "measure", "teach", "teacher_of"]

@@ -3,10 +3,10 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from processing.errors_gem import TeacherError
 
@@ -48,49 +48,78 @@ def export_batch(
     """
     path = Path(path)
     settings = client.settings
-    lines: dict[str, str] = {}
+    seen: set[str] = set()
     cached, usd = 0, 0.0
-    for _, messages in requests:
-        key = request_key(settings, messages, schema)
-        if key in lines:
-            continue
-        if client.store.get(key) is not None:
-            cached += 1
-            continue
-        body = request_body(settings, messages, schema, "json_schema")
-        usd += settings.cost(tokens_at_most(body, settings.tokens_per_picture), settings.max_tokens) or 0.0
-        body |= body.pop("extra_body", {})
-        line = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
-        lines[key] = json.dumps(line, ensure_ascii=False) + "\n"
-    usd *= settings.batch_price_factor
-    if settings.budget_usd is not None and client.store.spent() + usd > settings.budget_usd:
-        raise TeacherError(
-            f"{path}: the {len(lines)} requests may cost up to ${usd:.4f}, ${client.store.spent():.4f} of the budget of "
-            f"${settings.budget_usd:.4f} is spent. Raise budget_usd, lower max_tokens or export fewer requests."
-        )
-    files = _write_parts(path, lines.values())
+    parts = _Parts(path)
+    try:
+        for _, messages in requests:
+            key = request_key(settings, messages, schema)
+            if key in seen:
+                continue
+            if client.store.get(key) is not None:
+                cached += 1
+                continue
+            seen.add(key)
+            body = request_body(settings, messages, schema, "json_schema")
+            tokens = tokens_at_most(body, settings.tokens_per_picture)
+            usd += settings.batch_price_factor * (settings.cost(tokens, settings.max_tokens) or 0.0)
+            body |= body.pop("extra_body", {})
+            parts.add({"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body})
+        if settings.budget_usd is not None and client.store.spent() + usd > settings.budget_usd:
+            raise TeacherError(
+                f"{path}: the {len(seen)} requests may cost up to ${usd:.4f}, ${client.store.spent():.4f} of the budget of "
+                f"${settings.budget_usd:.4f} is spent. Raise budget_usd, lower max_tokens or export fewer requests."
+            )
+        files = parts.finish()
+    except BaseException:
+        parts.drop()
+        raise
     known = settings.cost(0, 0) is not None
-    return BatchExport(tuple(files), len(lines), cached, usd if known else None)
+    return BatchExport(tuple(files), len(seen), cached, usd if known else None)
 
 
-def _write_parts(path: Path, lines: Iterable[str]) -> list[Path]:
-    parts: list[list[str]] = []
-    size = 0
-    for line in lines:
-        size += len(line.encode())
-        if not parts or len(parts[-1]) == MAX_REQUESTS or size > MAX_BYTES:
-            parts.append([])
-            size = len(line.encode())
-        parts[-1].append(line)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, part in enumerate(parts, start=1):
-        file = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        temporary = file.with_name(f".{file.name}.part")
-        temporary.write_text("".join(part), encoding="utf-8")
-        os.replace(temporary, file)
-        files.append(file)
-    return files
+class _Parts:
+    """Files of at most `MAX_REQUESTS` lines and `MAX_BYTES`, written as the lines come; they appear all at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: list[Path] = []
+        self.open: BinaryIO | None = None
+        self.lines = self.size = 0
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        content = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+        if self.open is None or self.lines == MAX_REQUESTS or self.size + len(content) > MAX_BYTES:
+            self._next()
+        assert self.open is not None
+        self.open.write(content)
+        self.lines, self.size = self.lines + 1, self.size + len(content)
+
+    def _next(self) -> None:
+        self._close()
+        number = len(self.files) + 1
+        self.files.append(self.path if number == 1 else self.path.with_stem(f"{self.path.stem}-{number}"))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.open, self.lines, self.size = self._half(self.files[-1]).open("wb"), 0, 0
+
+    def finish(self) -> list[Path]:
+        self._close()
+        for file in self.files:
+            os.replace(self._half(file), file)
+        return self.files
+
+    def drop(self) -> None:
+        self._close()
+        for file in self.files:
+            self._half(file).unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self.open is not None:
+            self.open.close()
+
+    @staticmethod
+    def _half(file: Path) -> Path:
+        return file.with_name(f".{file.name}.part")
 
 
 def import_batch(client: ChatClient, path: str | Path) -> BatchImport:

@@ -22,6 +22,13 @@ def build_dataset(
     teachers: Annotated[int, typer.Option(help="With ray: teachers that work at the same time.")] = 1,
     teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs of each teacher.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Build anew instead of going on.")] = False,
+    export_batch: Annotated[
+        Path | None,
+        typer.Option(help="Build nothing; write the requests that the endpoint was not asked yet, for its batch API."),
+    ] = None,
+    import_batch: Annotated[
+        Path | None, typer.Option(help="Build nothing; store the replies in an output file of the batch API.")
+    ] = None,
 ) -> None:
     """Build instruction data: import, measure, draw, teach, verify, write.
 
@@ -47,8 +54,11 @@ def build_dataset(
     settings = read_settings(config, output=output, workers=workers)
     if with_images:
         settings = settings.with_images()
-    made = RayEngine(address, teachers, teacher_gpus) if engine == "ray" else None
     errors = Console(stderr=True)
+    if export_batch is not None or import_batch is not None:
+        _batch(settings, export_batch, import_batch, errors)
+        return
+    made = RayEngine(address, teachers, teacher_gpus) if engine == "ray" else None
     with _Bars(errors) as show:
         result = build(settings, engine=made, fresh=fresh, progress=show)
     print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
@@ -60,6 +70,22 @@ def build_dataset(
         )
     spent = ", ".join(f"{name} {amount:,.1f}" for name, amount in result.spent.items())
     errors.print(f"CPU seconds, tokens, cost: {spent}", highlight=False)
+
+
+def _batch(settings: Any, requests: Path | None, replies: Path | None, errors: Any) -> None:
+    """Replies in first, so that what is then written are the questions that are left."""
+    from .build_batch import export_requests, import_replies
+
+    if replies is not None:
+        stored = import_replies(settings, replies)
+        print(f"{stored.stored:,} replies stored, {len(stored.failed):,} requests without one")
+        for key, reason in list(stored.failed.items())[:5]:
+            errors.print(f"{key}: {reason}", highlight=False)
+    if requests is not None:
+        with _Bars(errors) as show:
+            export = export_requests(settings, requests, show)
+        cost = "" if export.usd_at_most is None else f", at most ${export.usd_at_most:.2f}"
+        print(f"{export.requests:,} requests{cost} -> {', '.join(map(str, export.files)) or 'no file'}")
 
 
 class _Bars:
