@@ -37,9 +37,10 @@ class TeacherRequest:
 
     @property
     def label_words(self) -> list[str]:
-        """The labels in words, those that the report does not hold already."""
+        """The labels in words, without those that are statements of the report already."""
+        stated = {statement.strip().lower() for statement in re.split(r"[;.\n]", self.report)}
         words = dict.fromkeys(in_words(code, self.label_system) for code in self.labels)
-        return [word for word in words if word.lower() not in self.report.lower()]
+        return [word for word in words if word.lower() not in stated]
 
     @property
     def settled(self) -> str:

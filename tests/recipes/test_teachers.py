@@ -135,6 +135,11 @@ def test_impressions(requests):
     ]
 
 
+def test_findings_are_told_once(requests):
+    told = replace(requests[0], report="Sinus rhythm; abnormal ECG.", labels={"SR": 0.0, "NORM": 100.0})
+    assert told.label_words == ["normal ECG"], "a part of a statement is not the statement"
+
+
 def test_beats_in_words():
     assert beats_in_words([5]) == "beat 5" and beats_in_words([9, 3, 4, 5, 6]) == "beats 3-6 and 9"
 
