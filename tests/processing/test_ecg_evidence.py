@@ -108,7 +108,9 @@ def test_picture_of_a_text_without_claims_and_of_a_record_without_beats(record, 
 def test_html_ties_every_box_to_its_claims_radio_button(record, features):
     report = check_grounding(TEXT, features)
     page = Tags(evidence_html(record, features, report))
-    radios = {tag["id"]: tag for tag in page.named("input")}
+    zooms = [tag for tag in page.named("input") if tag["name"].startswith("zoom")]
+    assert len(zooms) == 3 and sum("checked" in tag for tag in zooms) == 1
+    radios = {tag["id"]: tag for tag in page.named("input") if tag not in zooms}
     assert list(radios) == ["claim-all", *(f"claim-{n}" for n in range(1, len(report.claims) + 1))]
     assert all(tag["type"] == "radio" and tag["name"] == "gem-claim" for tag in radios.values())
     ids = {tag["id"] for _, tag in page.tags if "id" in tag}
@@ -122,10 +124,11 @@ def test_html_ties_every_box_to_its_claims_radio_button(record, features):
 
 
 def test_html_runs_nothing_and_loads_nothing_whatever_the_text_says(record, features):
-    hostile = 'ST elevation in <script>alert(1)</script>"onload=x V2 <img src=http://x/y>, 140 bpm.'
+    hostile = 'ST elevation in <script>alert(1)</script>"onload=x V2 <img src=http://x/y> ${x} {{y}}, 140 bpm.'
     report = check_grounding(hostile, features)
     html = evidence_html(record, features, report)
     page = Tags(html)
     assert report.claims and not page.named("script") and "default-src 'none'" in html
+    assert "${" not in html and "{{" not in html  # what template engines would run
     assert all(not name.startswith("on") for _, tag in page.tags for name in tag)
     assert [tag["src"].partition(",")[0] for tag in page.named("img")] == ["data:image/png;base64"]

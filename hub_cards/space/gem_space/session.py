@@ -13,7 +13,7 @@ from processing.grounding_check import check_grounding
 from .interpreter import Interpreter
 from .uploads import Upload, read_sample, read_upload
 
-MODALITIES = {"Signal and picture": "both", "Signal only": "signal", "Picture only": "image"}
+MODALITIES = {"Both": "both", "Signal only": "signal", "Picture only": "image"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,10 @@ class Session:
 
     def __deepcopy__(self, memo: dict) -> "Session":
         return self  # nothing in it is ever changed
+
+    def anew(self) -> "Session":
+        """The same ECG with nothing said about it yet."""
+        return Session(self.upload, self.features)
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -69,7 +73,9 @@ def ask(session: Session, interpreter: Interpreter, question: str, modality: str
 def evidence(session: Session) -> str:
     """The claims of the last answer on the page, as HTML; why not, where there is nothing to check against."""
     if session.upload is None or session.upload.record is None or session.features is None:
-        return "<p>A picture has no signal to check the claims against: give the record itself.</p>"
+        return (
+            '<p class="gem-message">A picture has no signal to check the claims against: give the record itself.</p>'
+        )
     text = session.messages[-1]["content"]
     return evidence_fragment(session.upload.record, session.features, check_grounding(text, session.features))
 

@@ -1,8 +1,11 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Uploaded files -> an ECG in memory; whatever happens, nothing stays on the disk."""
 
+import atexit
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 import processing
+from processing.ecg_page_presence import shows_ecg_page
 from processing.ecg_readers import is_picture, load_ecg, load_page_picture
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
@@ -17,6 +21,7 @@ from processing.errors_gem import EcgFormatError
 MAX_UPLOAD_BYTES = 20 * 2**20
 MAX_FILES = 4
 MAX_SECONDS = 60.0
+LEFTOVER_S = 300.0  # after this long nobody will open an upload any more, or its connection broke half way
 # No image tower sees more; a photo of 64 million pixels would take 200 MB for as long as a session lasts.
 MAX_SIDE_PX = 2000
 SAMPLES = Path(str(processing.__file__)).parent / "samples"
@@ -29,6 +34,30 @@ class Upload:
     name: str
     record: EcgRecord | None = None
     picture: Image.Image | None = None
+
+
+def upload_folder() -> Path:
+    """A new folder for the uploads of one server: what stays there is deleted after a while, and all of it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="gem-uploads-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    def watch() -> None:
+        while folder.is_dir():
+            time.sleep(LEFTOVER_S / 10)
+            sweep(folder, LEFTOVER_S)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return folder
+
+
+def sweep(folder: Path, older_than_s: float) -> None:
+    """Deletes the files in `folder` that nobody has written to for `older_than_s`."""
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file() and time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
+        except FileNotFoundError:
+            pass  # its user has opened it meanwhile
 
 
 def sample_names() -> list[str]:
@@ -71,6 +100,11 @@ def read_upload(paths: Sequence[str]) -> Upload:
 def _read(path: Path) -> Upload:
     if is_picture(path):
         picture = load_page_picture(path)
+        if not shows_ecg_page(picture):
+            raise EcgFormatError(
+                f"{path.name}: no 12-lead ECG page is seen in this picture. Photograph the page straight on, alone and in good "
+                "light, or give the record itself."
+            )
         picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
         return Upload(path.name, picture=picture)
     record = load_ecg(path)
@@ -81,4 +115,4 @@ def _read(path: Path) -> Upload:
     return Upload(path.name, record.check_quality())
 
 
-__all__ = ["MAX_UPLOAD_BYTES", "Upload", "read_sample", "read_upload", "sample_names"]
+__all__ = ["MAX_UPLOAD_BYTES", "Upload", "read_sample", "read_upload", "sample_names", "sweep", "upload_folder"]

@@ -3,20 +3,28 @@
 
 import base64
 import math
-from html import escape
 from typing import Any
 
 import pandas as pd
-from PIL import Image
 
-from processing.ecg_evidence_html import data_uri
 from processing.ecg_features import SEQUENCES, EcgFeatures
 from processing.ecg_page import render_ecg
+from processing.ecg_sheet_html import html_text, sheet_html
 
 from .uploads import Upload
 
 NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
+HEADER = (
+    '<div class="gem-head"><h1>GEM ECG</h1><p>An interpretation of a 12-lead ECG, every claim checked against the waveform.</p>'
+    f'<p class="gem-notice" role="note"><strong>{NOTICE}</strong> Uploads are deleted once read.</p></div>'
+)
 ALL_LEADS = "All leads"
+MAX_SHOWN_TEXT = 500
+LEAD = "Lead"
+_UNITS = {"Heart Rate": " (bpm)", "ST Form": ""}
+COLUMNS = {
+    name: name + _UNITS.get(name, " (mV)" if name.endswith("Amplitude") else " (ms)") for name in SEQUENCES
+}  # sequence -> heading
 _GLOBALS = {
     "heart_rate": ("Heart rate", "bpm", 0),
     "pr_interval": ("PR", "ms", 0),
@@ -28,69 +36,86 @@ _GLOBALS = {
 }
 
 
-def safe(text: object) -> str:
-    """Text for HTML inside a Gradio template, which gives braces and dollars a meaning too."""
-    escaped = escape(str(text)[:500])
-    return escaped.replace("$", "&#36;").replace("{", "&#123;").replace("}", "&#125;")
+def title(sample: str) -> str:
+    """A sample's name as a reader writes it."""
+    return sample.replace("_", " ").capitalize()
 
 
 def message(text: object, is_error: bool = False) -> str:
-    return f'<p role="{"alert" if is_error else "status"}" class="gem-message">{safe(text)}</p>'
+    return f'<p role="{"alert" if is_error else "status"}" class="gem-message">{html_text(str(text)[:MAX_SHOWN_TEXT])}</p>'
 
 
-def page_view(upload: Upload, lead: str = ALL_LEADS) -> str:
-    """The page as a clinician reads it, or one lead alone and larger.
+def conversation(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Messages for a chatbot, which takes what is between angle brackets for HTML even where it renders no Markdown."""
+    return [{**turn, "content": html_text(turn["content"])} for turn in messages]
+
+
+def page_view(upload: Upload, sheet: str, lead: str = ALL_LEADS) -> str:
+    """The page as a clinician reads it, or one lead alone and larger; `sheet` names it among the sheets that are shown.
 
     Raises:
         GemError: the record has no such lead, or cannot be drawn.
     """
     if upload.record is None:
-        return _figure(upload.picture, f"Picture {upload.name}")
+        assert upload.picture is not None
+        return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}")
     if lead == ALL_LEADS:
-        return _figure(render_ecg(upload.record, layout="3x4+1", px_per_mm=5).to_pil(), f"ECG {upload.name}, 12 leads")
+        page = render_ecg(upload.record, layout="3x4+1", px_per_mm=7)
+        return sheet_html(page.to_pil(), sheet, f"{sheet}: {upload.name}, all leads")
     page = render_ecg(upload.record, layout="12x1", leads=[lead], px_per_mm=8)
-    return _figure(page.to_pil(), f"ECG {upload.name}, lead {lead}")
+    return sheet_html(page.to_pil(), sheet, f"{sheet}: {upload.name}, lead {lead}")
 
 
-def _figure(picture: Image.Image | None, description: str) -> str:
-    assert picture is not None
-    return (
-        '<div class="gem-page" tabindex="0" role="region" aria-label="ECG page, scrolls sideways">'
-        f'<img src="{data_uri(picture)}" alt="{safe(description)}"></div>'
-    )
-
-
-def measurements(features: EcgFeatures) -> pd.DataFrame:
-    """Leads x the 14 sequences: the median over the beats, of words the most frequent."""
+def measurements(features: EcgFeatures, by: str = LEAD, largest_first: bool = False) -> pd.DataFrame:
+    """Leads x the 14 sequences: the median over the beats, of words the most frequent; what was not measured comes last."""
     rows = []
     for lead in features.leads:
-        row: dict[str, Any] = {"Lead": lead}
+        row: dict[str, Any] = {LEAD: lead}
         for name, digits in SEQUENCES.items():
             values = pd.Series(features.sequence(name, lead)).dropna()
             if values.empty:
-                row[name] = None
+                shown = None
             else:
-                row[name] = values.mode().iloc[0] if digits is None else round(float(values.median()), digits)
+                shown = values.mode().iloc[0] if digits is None else round(float(values.median()), digits)
+            row[COLUMNS[name]] = shown
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if by == LEAD:  # in the order of the page
+        return table.iloc[::-1] if largest_first else table
+    return table.sort_values(by, ascending=not largest_first, kind="stable")
 
 
 def csv_link(features: EcgFeatures) -> str:
     """Every beat of every lead as a CSV file that the browser holds: nothing is written on the server."""
-    encoded = base64.b64encode(features.to_pandas().to_csv(index=False).encode()).decode()
-    return f'<a class="gem-csv" download="measurements.csv" href="data:text/csv;base64,{encoded}">Download as CSV</a>'
+    digits = {name: digits for name, digits in SEQUENCES.items() if digits is not None}
+    table = features.to_pandas().round({"time": 3, **digits})
+    encoded = base64.b64encode(table.to_csv(index=False).encode()).decode()
+    return (
+        f'<a class="gem-csv" download="measurements.csv" href="data:text/csv;base64,{encoded}">'
+        "Download every beat as CSV</a>"
+    )
 
 
 def comparison(first: EcgFeatures, second: EcgFeatures) -> pd.DataFrame:
     """The record as a whole, ECG 1 against ECG 2."""
     rows = []
-    for name, (title, unit, digits) in _GLOBALS.items():
+    for name, (measure, unit, digits) in _GLOBALS.items():
         values = [getattr(features, name) for features in (first, second)]
         shown = [round(value, digits) if math.isfinite(value) else None for value in values]
         known = None not in shown
         change = round(values[1] - values[0], digits) if known else None
-        rows.append({"Measure": f"{title} ({unit})", "ECG 1": shown[0], "ECG 2": shown[1], "Change": change})
+        rows.append({"Measure": f"{measure} ({unit})", "ECG 1": shown[0], "ECG 2": shown[1], "Change": change})
     return pd.DataFrame(rows)
 
 
-__all__ = ["ALL_LEADS", "NOTICE", "comparison", "csv_link", "measurements", "message", "page_view", "safe"]
+__all__ = [
+    "ALL_LEADS",
+    "HEADER",
+    "comparison",
+    "conversation",
+    "csv_link",
+    "measurements",
+    "message",
+    "page_view",
+    "title",
+]
