@@ -15,7 +15,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
@@ -112,34 +113,37 @@ def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only:
     DatasetDict(data).save_to_disk(output)
 
 
-def build_states(ptbxl: Path, model: Path, output: Path, seed: int, batch_size: int = 32) -> None:
-    """What both towers say about every training record."""
-    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
-    size = network.config.vision_config.image_size
-    extract, collate = GemFeatureExtractor(), PageAugmentation(training=True)
-    torch.manual_seed(seed)
-    ids: list[str] = []
+class TowerInputs(IterableDataset):
+    """The training records as batches: `ids`, `ecg_values` and `pixel_values` (pages in various light)."""
 
-    def batches() -> Iterator[dict[str, torch.Tensor]]:
-        for items in batched(training_items(ptbxl, seed), batch_size):
-            ids.extend(str(item.record.record_id) for item in items)
-            pages = [render_ecg(item.record, layout="square_12x1", size=(size, size)).pixels for item in items]
-            signals = np.stack([extract(item.record)["ecg_values"][0] for item in items])
+    def __init__(self, ptbxl: Path, seed: int, image_size: int, batch_size: int = 32):
+        self.ptbxl, self.seed, self.size, self.batch_size = ptbxl, seed, (image_size, image_size), batch_size
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        extract, light = GemFeatureExtractor(), PageAugmentation(training=True)
+        items = iter(training_items(self.ptbxl, self.seed))
+        while batch := list(islice(items, self.batch_size)):
+            pages = [render_ecg(item.record, layout="square_12x1", size=self.size).pixels for item in batch]
+            signals = np.stack([extract(item.record)["ecg_values"][0] for item in batch])
             yield {
+                "ids": [str(item.record.record_id) for item in batch],
                 "ecg_values": torch.from_numpy(signals),
-                "pixel_values": collate([{"values": pixels} for pixels in pages])["values"],
+                "pixel_values": light([{"values": pixels} for pixels in pages])["values"],
             }
 
-    states = [{name: state.half() for name, state in batch.items()} for batch in tqdm(run_towers(network, batches()))]
+
+def build_states(ptbxl: Path, model: Path, output: Path, seed: int) -> None:
+    """What both towers say about every training record; a process beside this one draws and measures them."""
+    torch.manual_seed(seed)
+    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
+    inputs = TowerInputs(ptbxl, seed, network.config.vision_config.image_size)
+    ids, states = [], []
+    for batch in tqdm(DataLoader(inputs, batch_size=None, num_workers=1)):
+        ids += batch.pop("ids")
+        states += [{name: state.half() for name, state in one.items()} for one in run_towers(network, [batch])]
     TowerStates(ids, **{name: torch.cat([batch[name] for batch in states]).numpy() for name in MODALITIES}).save(
         output
     )
-
-
-def batched(items: Iterable[PtbxlItem], size: int) -> Iterator[tuple[PtbxlItem, ...]]:
-    iterator = iter(items)
-    while batch := tuple(islice(iterator, size)):
-        yield batch
 
 
 def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -58,13 +58,12 @@ def read_round(signal: np.ndarray, samples: int, start: int, pace: float) -> np.
     return signal[:, before] * (1 - share) + signal[:, (before + 1) % length] * share
 
 
-def recorded_again(item: PtbxlItem, version: int, rng: np.random.Generator) -> PtbxlItem:
+def recorded_again(item: PtbxlItem, beats: np.ndarray, version: int, rng: np.random.Generator) -> PtbxlItem:
     """
-    The item as another recording of the same heart could look: from another beat on, a little faster or slower, with other
+    The item as another recording of its `whole_beats` could look: from another moment on, a little faster or slower, with other
     contact, muscle noise, baseline wander and at times a lost electrode. What is measured of it must be measured anew.
     """
-    record = item.record
-    beats, samples = whole_beats(record), record.num_samples
+    record, samples = item.record, item.record.num_samples
     pace = np.exp(rng.uniform(-LARGEST_PACE_CHANGE, LARGEST_PACE_CHANGE))
     signal = read_round(beats, samples, int(rng.integers(beats.shape[1])), pace)
     turns = np.arange(samples) / samples * rng.uniform(1, 5) + rng.uniform(size=(len(signal), 1))
@@ -106,10 +105,11 @@ def training_items(ptbxl: Path, seed: int) -> Iterator[PtbxlItem]:
     """PTB-XL's training folds in `VERSIONS` versions and `SIMULATED` simulated ECGs: the same ones for the same seed."""
     for number, item in enumerate(read_ptbxl(ptbxl, TRAIN_FOLDS)):
         rng = np.random.default_rng((seed, number))
+        beats = whole_beats(item.record)
         yield item
         for version in range(1, VERSIONS):
-            yield recorded_again(item, version, rng)
+            yield recorded_again(item, beats, version, rng)
     yield from simulated_items(SIMULATED, seed + 1)
 
 
-__all__ = ["recorded_again", "simulated_items", "training_items"]
+__all__ = ["recorded_again", "simulated_items", "training_items", "whole_beats"]

@@ -29,7 +29,7 @@ from recipes.pretrain_towers import (
     rr_around,
 )
 from recipes.ptbxl import STATEMENTS, PtbxlItem
-from recipes.training_records import recorded_again, simulated_items
+from recipes.training_records import recorded_again, simulated_items, whole_beats
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_record_recorded_again_is_the_same_heart_at_another_pace():
     item = PtbxlItem(simulate_ecg(heart_rate=70, qrs_duration=90, seed=5).record, {"SR": 0.0, "NORM": 100.0}, fold=1)
     before = extract_features(item.record)
     for version in range(1, 4):
-        again = recorded_again(item, version, np.random.default_rng(version))
+        again = recorded_again(item, whole_beats(item.record), version, np.random.default_rng(version))
         assert again.codes == item.codes and again.record.record_id.endswith(f"#{version}")
         pace = float(re.search(r"at ([\d.]+) times", again.record.history[-1]).group(1))
         after = extract_features(again.record)
