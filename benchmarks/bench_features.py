@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--rival-records", type=int, default=25, help="LUDB records for the comparison (default: 25)")
     parser.add_argument("--ptbxl-step", type=int, default=1, help="every n-th PTB-XL record (default: 1, all)")
     parser.add_argument("--seeds", type=int, default=6, help="simulated records per scenario (default: 6)")
+    parser.add_argument("--scenarios", nargs="+", choices=scenarios(), help="simulated scenarios (default: all)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if {"ludb", "speed", "few"} & set(options.parts):
@@ -75,7 +76,8 @@ def main() -> None:
         if "few" in options.parts:
             few_leads(records)
     if "simulated" in options.parts:
-        simulated(range(5000, 5000 + options.seeds))
+        chosen = {name: what for name, what in scenarios().items() if name in (options.scenarios or scenarios())}
+        simulated(chosen, range(5000, 5000 + options.seeds))
     if "folder" in options.parts:
         folder_scaling()
     if "ptbxl" in options.parts:
@@ -85,7 +87,7 @@ def main() -> None:
 
 
 def ours(record: MarkedEcg) -> Marks:
-    return marks_of(delineate(record.signal, record.sampling_rate))
+    return marks_of(delineate(record.signal, record.sampling_rate), len(record.signal))
 
 
 def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, Method]) -> None:
@@ -106,7 +108,7 @@ def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, 
     print(f"leads on which a library raised: {dict(FAILURES) or 'none'}")
 
 
-def simulated(seeds: range) -> None:
+def simulated(chosen: dict[str, dict], seeds: range) -> None:
     """Against exact truth. A wave below 0.03 mV in a lead counts as absent there, so a few false ones are not."""
     methods: dict[str, Method] = {"gem-ecg": ours}
     methods |= {name: method for name, method in installed_rivals().items() if name == "openecg"}
@@ -114,7 +116,7 @@ def simulated(seeds: range) -> None:
         f"\nsimulated, {len(seeds)} records each: Se/PPV of P, QRS, T | mean+-SD in ms of P on, QRS on, QRS off, T on,"
         " T off | global QT"
     )
-    for scenario, arguments in scenarios().items():
+    for scenario, arguments in chosen.items():
         records = list(simulated_records(arguments, seeds))
         for name, method in methods.items():
             result = score((record, method(record)) for record in records)

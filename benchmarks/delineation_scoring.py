@@ -134,7 +134,7 @@ def marks_of(delineation: Delineation | None, leads: int = 12) -> list[dict[str,
             "QRS": delineation.qrs.per_lead[lead],
             "T": delineation.t.per_lead[lead],
         }
-        for lead in range(leads)
+        for lead in range(len(delineation.live))
     ]
 
 
