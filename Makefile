@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint setup browser clean
 
 setup: $(STAMP)
 
@@ -13,6 +13,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $(STAMP)
+
+# For the browser tests, which are skipped without it. Only this target needs root; the browser is Debian's.
+browser:
+	command -v chromium > /dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 # The main job on the embedded model: a sample record in, an interpretation and its page out.
 demo: setup

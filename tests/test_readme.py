@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from recipes.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,11 +33,12 @@ def runnable(line: str) -> bool:
 
 PYTHON = {name: block for name, block in blocks("python").items() if "my_" not in block}
 # The commands of one block run in one folder, in order: a later one may read what an earlier one wrote.
-COMMANDS = {
-    name: lines
+LINES = {
+    name: [line.split("  #")[0].strip() for line in block.replace("\\\n", " ").splitlines() if line.strip()]
     for name, block in blocks("bash").items()
-    if (lines := [line.split("  #")[0] for line in block.replace("\\\n", " ").splitlines() if runnable(line)])
 }
+COMMANDS = {name: lines for name, block in LINES.items() if (lines := list(filter(runnable, block)))}
+NOT_RUN = [line for block in LINES.values() for line in block if not runnable(line)]
 
 
 def run(arguments: list[str], folder: Path) -> None:
@@ -64,6 +68,40 @@ def test_commands(name, tmp_path):
     entry = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     for command in COMMANDS[name]:
         run([sys.executable, "-W", "ignore", "-c", entry, *shlex.split(command)[1:]], tmp_path)
+
+
+@pytest.mark.parametrize("line", [line for line in NOT_RUN if line.startswith("gem ")])
+def test_commands_on_the_readers_own_files_are_understood(line):
+    """Subcommand, arguments and options are parsed as if the files were there."""
+    for part in line.split(" | "):
+        if part.startswith("gem "):
+            understood(shlex.split(part)[1:])
+
+
+def understood(arguments: list[str]) -> None:
+    command, context = typer.main.get_command(app), None
+    while hasattr(command, "commands"):
+        context = command.context_class(command, parent=context)
+        command = command.commands[arguments.pop(0)]
+    try:
+        command.make_context(command.name, arguments, parent=context)
+    except Exception as error:
+        # What does not exist here is the one thing that may be wrong.
+        if type(error).__name__ != "BadParameter" or "does not exist" not in str(error):
+            raise
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in NOT_RUN if re.search(r"(python|launch.*) -m (recipes|benchmarks)\.", line)]
+)
+def test_modules_that_need_data_or_machines_have_these_options(line):
+    module, arguments = re.search(r" -m ((?:recipes|benchmarks)\.\w+)(.*)", line).groups()
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    for word in shlex.split(arguments):
+        if word.startswith("--"):
+            assert f'"{word}"' in source or (module == "recipes.sft" and word == "--config")  # TRL's own
+        elif word.startswith("recipes/"):
+            assert (ROOT / word).is_file()
 
 
 def test_pictures_exist():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hub_cards.space.gem_space import interface, interpreter, session, uploads, views
+from hub_cards.space.gem_space import session, uploads, views
 from processing.errors_gem import GemError
 
 gradio = pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
@@ -17,30 +17,6 @@ from gradio_client import Client, handle_file  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
 SIGNAL = next(name for name, seen in session.MODALITIES.items() if seen == "signal")
-
-
-@pytest.fixture(scope="module")
-def gem():
-    return interpreter.Interpreter()
-
-
-@pytest.fixture(scope="module")
-def server(gem, tmp_path_factory):
-    """The app on a free port; its address and the folder of its uploads."""
-    folder = tmp_path_factory.mktemp("uploads")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
-        patch.setattr(interpreter, "MAX_NEW_TOKENS", 48)
-        demo = interface.build_demo(gem)
-        _, url, _ = demo.launch(
-            prevent_thread_lock=True,
-            quiet=True,
-            ssr_mode=False,
-            max_file_size=uploads.MAX_UPLOAD_BYTES,
-            css=interface.CSS,
-        )
-        yield url, folder
-        demo.close()
 
 
 def client(server):
@@ -53,7 +29,7 @@ def files_in(folder):
 
 def test_sample_interpretation_evidence_and_follow_up(server):
     user = client(server)
-    status, _, page, table, csv, chat, proof = user.predict("inferior_infarction", api_name="/open_sample")
+    status, _, page, table, csv, chat, proof, *_ = user.predict("inferior_infarction", api_name="/open_sample")
     assert "inferior_infarction" in status and "data:image/png" in page and not chat and not proof
     assert len(table["data"]) == 12 and len(table["headers"]) == 15 and "data:text/csv" in csv
     focused, _ = user.predict("V2", api_name="/focus")

@@ -3,10 +3,14 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+import tomllib
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -369,3 +373,54 @@ def test_the_projects_own_space_is_complete(tmp_path):
     plan = plan_space(ROOT / "hub_cards" / "space", stage(tmp_path, "a"))
     assert {"app.py", "requirements.txt", "modeling_gem/__init__.py", "hub_cards/model_card.md"} <= set(plan.files)
     assert plan.metadata["sdk"] == "gradio" and not [name for name in plan.files if name.startswith("hub_cards/space")]
+
+
+def test_the_space_requires_what_the_package_requires():
+    """Under the same limits; what transformers brings itself is left to it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    space = set((ROOT / "hub_cards" / "space" / "requirements.txt").read_text().split())
+    brought = ("huggingface_hub", "tokenizers")
+    assert not {line for line in project if not line.startswith(brought)} - space
+
+
+STARTED_SPACE = """
+import os, runpy, sys, threading
+sys.path[:] = [os.getcwd(), *(path for path in sys.path if path.rstrip("/") not in (os.getcwd(), sys.argv[1]))]
+import modeling_gem, processing
+assert all(module.__file__.startswith(os.getcwd()) for module in (modeling_gem, processing))
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def test_the_projects_own_space_starts_from_what_was_published(hub, tmp_path):
+    pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
+    from gradio_client import Client
+
+    plan = plan_space(ROOT / "hub_cards" / "space", stage(tmp_path, "a"))
+    upload(plan, "tester/space", api=client(hub))
+    folder = tmp_path / "as-the-hub-holds-it"
+    for name, content in hub.files("space", "tester/space").items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {**os.environ, "GRADIO_SERVER_PORT": port, "PYTHONPATH": "", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", STARTED_SPACE, str(ROOT)]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        user = None
+        while user is None:
+            assert process.poll() is None, (tmp_path / "log").read_text()[-3000:]
+            try:
+                user = Client(f"http://127.0.0.1:{port}", verbose=False)
+            except (OSError, ValueError, httpx.HTTPError):
+                time.sleep(0.5)
+        status, *_ = user.predict("normal", api_name="/open_sample")
+        assert "normal" in status and "alert" not in status
+        answer, *_ = user.predict("Signal only", api_name="/interpret")
+        assert answer[-1]["role"] == "assistant" and answer[-1]["content"]
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,27 @@
+"""One model and one running Space for all tests of this folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hub_cards.space.gem_space import interpreter
+
+
+@pytest.fixture(scope="session")
+def gem():
+    return interpreter.Interpreter()
+
+
+@pytest.fixture(scope="session")
+def server(gem):
+    """The app on a free port as `gem demo` serves it, with short answers; its address and the folder of its uploads."""
+    pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
+    from hub_cards.space.gem_space import interface
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", "")
+        patch.setattr(interpreter, "MAX_NEW_TOKENS", 48)
+        app, url, _ = interface.serve(gem, prevent_thread_lock=True, quiet=True)
+        yield url, Path(os.environ["GRADIO_TEMP_DIR"])
+        app.get_blocks().close()
