@@ -32,6 +32,7 @@ from benchmarks.simulated_scenarios import scenarios, simulated_record, simulate
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch
+from processing.ecg_filters import WORKING_RATE
 from processing.ecg_simulator import simulate_ecg
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -87,7 +88,9 @@ def main() -> None:
 
 
 def ours(record: MarkedEcg) -> Marks:
-    return marks_of(delineate(record.signal, record.sampling_rate), len(record.signal))
+    marks = marks_of(delineate(record.signal, record.sampling_rate), len(record.signal))
+    grid = record.sampling_rate / WORKING_RATE
+    return [{wave: grid * rows for wave, rows in lead.items()} for lead in marks]
 
 
 def accuracy(records: list[MarkedEcg], some: list[MarkedEcg], rivals: dict[str, Method]) -> None:

@@ -79,11 +79,11 @@ def delineate(
     t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
     p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, live, settings.waves)
     qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
-    if is_flutter(ecg, qrs, live):
+    lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, live, settings.waves)
+    supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
+    if supposed and is_flutter(ecg, qrs, live):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
-    else:
-        lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, live, settings.waves)
     lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
