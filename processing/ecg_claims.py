@@ -209,11 +209,22 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
             for kind in ("pr_interval", "qrs_duration", "qtc_interval")
             for claim in _claims_of(_replaced(item, kind), clause, text, inherited)
         ]
+    if item.denied_at is not None and item.groups and min(item.groups) < item.denied_at < max(item.groups):
+        # "the ST elevation in III is not present in V5"
+        before = [place for place in item.groups if place < item.denied_at]
+        after = [place for place in item.groups if place > item.denied_at]
+        there = replace(item, groups=before, polarity=_INVERSE[item.polarity], extra=[], denied_at=None)
+        return [
+            *_claims_of(there, clause, text, inherited),
+            *_claims_of(replace(item, groups=after, denied_at=None), clause, text, inherited),
+        ]
     groups = [clause[place].value for place in item.groups]
     if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]
     if item.kind == "r_transition" or (item.kind == "r_progression" and item.value is None):
         return []
+    if len(item.ahead) > 1 and len(item.groups) >= len(item.ahead):
+        return _paired_ahead(item, clause, text)
     if item.pairs and len(item.groups) > 1:
         return _paired(item, clause, text)
     if item.kind == "p_inversion" and item.inherent_negation and not groups:
@@ -230,6 +241,16 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
 
 def _replaced(item: Found, kind: str) -> Found:
     return Found(kind, item.value, item.first, item.last, item.anchor, polarity=item.polarity)
+
+
+def _paired_ahead(item: Found, clause: Sequence[Token], text: str) -> list[Claim]:
+    """`ST elevation of 0.1 mV in II and 0.2 mV in III`: every number belongs to the leads up to the next one."""
+    starts = [i for i, *_ in item.ahead]
+    claims = []
+    for (i, quantity, comparator), stop in zip(item.ahead, [*starts[1:], len(clause)], strict=True):
+        groups = [clause[place].value for place in item.groups if i < place < stop]
+        claims += [_claim(item, groups, quantity, comparator, clause, text)] if groups else []
+    return claims
 
 
 def _paired(item: Found, clause: Sequence[Token], text: str) -> list[Claim]:

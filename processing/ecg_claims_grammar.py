@@ -22,7 +22,8 @@ WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_f
 class Found:
     """A statement in the making; positions are indices into the clause's tokens.
 
-    `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere.
+    `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
+    where an `is not seen` behind it stands.
     """
 
     kind: str
@@ -39,9 +40,11 @@ class Found:
     is_number: bool = False
     by_predicate: bool = False
     bare: bool = False
+    denied_at: int | None = None
     dropped: bool = False
     groups: list[int] = field(default_factory=list)
-    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)
+    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers behind their leads
+    ahead: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers before their leads
     beats: tuple[int, ...] | None = None
     time_s: float | None = None
     extra: list[int] = field(default_factory=list)
@@ -447,6 +450,8 @@ class _ClauseReader:
                 continue
             comparator = self._comparator(i)
             item.unit = unit
+            if self.tag(i + 1) == "in" and self.tag(i + 2) == "leads":
+                item.ahead.append((i, scaled, comparator))
             if self._follows_a_group(i):
                 item.pairs.append((i, scaled, comparator))
             elif item.quantity is None:

@@ -17,7 +17,7 @@ TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
     (("rhythm", "sinus bradycardia"), r"sinus\s+brady(?:cardia|cardic)?"),
     (("rhythm", "sinus tachycardia"), r"sinus\s+tachy(?:cardia|cardic)?"),
     (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
-    (("pause", True), r"sinus\s+(?:pauses?|arrest)|sino-?atrial\s+block"),
+    (("pause", True), r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),
     (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus(?:\s*rhythm|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
     (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?"),
     (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),

@@ -7,6 +7,7 @@ from .ecg_claims_grammar import JOINTS, Found
 from .ecg_claims_meaning import AMPLITUDES, LEAD_FINDINGS
 from .ecg_claims_tokens import TERRITORIES
 from .ecg_claims_vocabulary import Token
+from .ecg_record import STANDARD_LEADS
 
 _PER_LEAD = (*LEAD_FINDINGS, *AMPLITUDES, "st_level", "q_duration")
 _REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip
@@ -28,6 +29,12 @@ def group_leads(tokens: Sequence[Token]) -> list[Token]:
     grouped: list[Token] = []
     i = 0
     while i < len(tokens):
+        if tokens[i].tag == "except" and (rest := _exceptions(tokens, i)):
+            # "upright except in aVR": in all the others.
+            leads = tuple(lead for lead in STANDARD_LEADS if lead not in rest[0])
+            grouped.append(Token("leads", LeadGroup(leads, ("all",)), tokens[i].start, tokens[rest[1] - 1].end))
+            i = rest[1]
+            continue
         if tokens[i].tag not in ("leads", "territory"):
             grouped.append(tokens[i])
             i += 1

@@ -72,6 +72,7 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
     ):
         for item in _behind(found, tokens, i):
             _flip(item, i)
+            item.denied_at = i
     elif how == "absent":
         _flip(_adjacent_ahead(found, tokens, i)[0], i)
     else:

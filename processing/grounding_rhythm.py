@@ -104,8 +104,11 @@ def _premature(features: EcgFeatures) -> tuple[int, int]:
     widths = (features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]) * 1000
     usual, typical = float(np.nanmedian(widths)), float(np.median(rr))
     early = np.flatnonzero(rr < PREMATURE * typical) + 1
-    if len(early) >= 0.4 * len(rr):  # bigeminy: the median RR is no reference
-        early = np.flatnonzero(rr < PREMATURE * float(np.mean(rr))) + 1
+    short = rr < PREMATURE * float(np.mean(rr))
+    if (
+        len(early) >= 0.4 * len(rr) or np.mean(short[1:] != short[:-1]) > 0.8
+    ):  # bigeminy: the median RR is no reference
+        early = np.flatnonzero(short) + 1
         usual = float(np.nanmin(widths))
     wide = int(np.sum((widths[early] > usual + 20) & (widths[early] > 108)))
     return wide, len(early) - wide
