@@ -1,10 +1,17 @@
 """The Space over HTTP, as browsers speak to it: samples, uploads, questions, evidence; hostile input; many users at once."""
 
 import concurrent.futures
+import contextlib
 import io
+import os
 import re
+import socket
+import time
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -104,6 +111,58 @@ def test_too_large_an_upload_is_refused_by_the_server(server, tmp_path):
     with pytest.raises(Exception, match=r"(?i)large|413|size"):
         client(server).predict([handle_file(large)], api_name="/open_upload")
     assert client(server).predict("normal", api_name="/open_sample")
+
+
+def test_uploads_beyond_the_limit_are_cut_off_however_they_are_parted(server):
+    """One file of 100 MB, and 20 files of 5 MB in one request, both of unannounced length: refused, and not kept."""
+    url, folder = server
+    address = urlsplit(url)
+    for files, size in ((1, 100), (20, 5)):
+        kept = 0
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+            head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=X\r\n"
+            connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+            with contextlib.suppress(OSError):
+                for number in range(files):
+                    part = f'--X\r\nContent-Disposition: form-data; name="files"; filename="{number}.csv"\r\n\r\n'
+                    for piece in (part.encode(), *[bytes(2**20)] * size, b"\r\n"):
+                        connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    kept = max(kept, sum(path.stat().st_size for path in files_in(folder)))
+            assert b" 413 " in connection.recv(1000).splitlines()[0]
+        assert kept <= uploads.MAX_UPLOAD_BYTES + 2**21
+    assert "alert" not in client(server).predict("normal", api_name="/open_sample")[0]
+
+
+def test_what_nobody_opens_is_swept(tmp_path):
+    for name, age in (("old.csv", 400), ("new.csv", 0)):
+        (tmp_path / name).write_text("1")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    uploads.sweep(tmp_path, uploads.LEFTOVER_S)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_each_server_has_a_folder_of_its_own_and_watches_it(monkeypatch):
+    monkeypatch.setattr(uploads, "LEFTOVER_S", 0.2)
+    folder = uploads.upload_folder()
+    (folder / "half.csv").write_text("1")
+    deadline = time.time() + 30
+    while files_in(folder) and time.time() < deadline:
+        time.sleep(0.05)
+    assert not files_in(folder) and folder != uploads.upload_folder()
+    folder.rmdir()
+
+
+def test_nothing_of_the_machine_or_of_other_users_is_served(server):
+    url, folder = server
+    for path in ("/etc/passwd", "pyproject.toml", str(folder), str(folder / "vibe_edit_history")):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{url}gradio_api/file={path}")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{url}gradio_api/runs")
+    first, second = client(server), client(server)
+    first.predict("inferior_infarction", api_name="/open_sample")
+    _, problem = second.predict("V2", api_name="/focus")
+    assert "Open an ECG first" in problem
 
 
 def test_ten_users_at_once_each_see_their_own_ecg(server):
