@@ -229,13 +229,15 @@ def finish(trained: Path, scores: Path, ecg_tower: Path, vision_tower: Path, dat
         for path in (ecg_tower, vision_tower)
     ]
     log = json.loads((trained / "training_log.json").read_text())
-    records = len(set(load_from_disk(str(data))["train"]["id"]))
+    ids = set(load_from_disk(str(data))["train"]["id"])
+    simulated = sum(name.startswith("simulated/") for name in ids)
+    records = len({name.partition("#")[0] for name in ids}) - simulated
     stages = [
         f"`recipes/pretrain_towers.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
-        f"(folds 1-8), the signal tower also where the waves are; superclass AUC on fold 9: signal {aucs[0]:.3f}, "
-        f"picture {aucs[1]:.3f}.",
-        "`recipes/build_tiny_gem.py`: answers written from measured features and labels, a tokenizer, and what the frozen "
-        "towers say about every record.",
+        f"(folds 1-8), the signal tower also where the waves are, and from simulated ECGs; superclass AUC on fold 9: signal "
+        f"{aucs[0]:.3f}, picture {aucs[1]:.3f}.",
+        f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
+        "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
         f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {log[-1]['step']} steps on projectors and language model, batches of "
         "both inputs or one of them.",
         "`python -m recipes.reproduce_tiny` does all of it.",
