@@ -5,7 +5,7 @@ import codecs
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ class AnswerFile:
     def texts_for(self, ids: Iterable[str], of_more: bool = False) -> list[str | None]:
         """The answers to `ids`, in their order. Missing and repeated ids are added to `problems`, and surplus ones unless the ids are
         `of_more`: a part of the test set on purpose."""
-        wanted, known = list(ids), self.by_id()
+        wanted = list(ids)
+        names = full_names((answer.id for answer in self.answers), wanted)
+        self.answers = [replace(answer, id=names[answer.id]) for answer in self.answers]
+        known = self.by_id()
         if not set(wanted) & set(known):
             raise EvaluationError(
                 f"{self.path}: not one of its {len(known)} ids is in the test set (file: {_some(known)}; test set: "
@@ -73,6 +76,13 @@ class AnswerFile:
                 where = ", ".join(str(answer.line) for answer in answers)
                 said = "with different answers, the last one counts" if differ else "with the same answer"
                 self.problems.append(f"id {name} stands {len(answers)} times (lines {where}) {said}")
+
+
+def full_names(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
+    """Name in a file -> id of the test set: published files leave out the data set's name (`40689238` for `mimic-iv/40689238`)."""
+    known = set(ids)
+    short = {name.partition("/")[2]: name for name in known if "/" in name}
+    return {name: name if name in known else short.get(name, name) for name in names}
 
 
 def _some(names: Iterable[str]) -> str:
@@ -248,4 +258,4 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     os.replace(part, path)
 
 
-__all__ = ["Answer", "AnswerFile", "AnswerLog", "read_answers", "settings_beside", "write_atomically"]
+__all__ = ["Answer", "AnswerFile", "AnswerLog", "full_names", "read_answers", "settings_beside", "write_atomically"]

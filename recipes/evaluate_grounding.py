@@ -17,7 +17,7 @@ import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
 
-from .answer_files import AnswerFile, AnswerLog, read_answers
+from .answer_files import AnswerFile, AnswerLog, full_names, read_answers
 from .cards import ScoreRow, ScoreTable
 from .evaluation_items import EvalItem
 from .evaluation_report import Bars, EvaluationReport, describe_data, describe_model
@@ -162,7 +162,9 @@ def _judge(
 
 
 def _take_judged(run: GroundingRun, judged: str | Path, ids: list[str], is_part: bool) -> None:
-    texts, problems = read_judged(judged)
+    read, problems = read_judged(judged)
+    names = full_names(read, ids)
+    texts = {names[name]: text for name, text in read.items()}
     run.judged = {name: texts[name] for name in ids if name in texts}
     run.problems += problems
     if missing := [name for name in ids if name not in texts]:

@@ -234,3 +234,64 @@ def test_vocabulary_by_letter_equals_the_whole_vocabulary():
             if not character.isspace():
                 slow, fast = whole.match(text, i), match_word(text, i)
                 assert (slow.end() if slow else None) == (fast.end if fast else None), (text, i)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Non-specific T wave flattening in V5,6.", [("t_flat", ("V5", "V6"), "affirmed")]),
+        ("ST depression in V4,5,6. Otherwise normal ECG.", [("st_depression", ("V4", "V5", "V6"), "affirmed"), ("otherwise_normal_ecg", (), "affirmed")]),
+        ("q waves in ii, iii, avf", [("pathological_q", ("II", "III", "aVF"), "affirmed")]),
+        ("ST elevation in V2, i.e. abnormal.", [("st_elevation", ("V2",), "affirmed"), ("st_deviation", (), "affirmed")]),
+        ("ST elevation in V3-6.", [("st_elevation", ("V3", "V4", "V5", "V6"), "affirmed")]),
+        ("T wave flattening in limb leads and V5.", [("t_flat", ("I", "II", "III", "aVR", "aVL", "aVF", "V5"), "affirmed")]),
+        ("Abnormal ECG", [("normal_ecg", (), "negated")]),
+        ("The ECG is entirely normal.", [("normal_ecg", (), "affirmed")]),
+        ("The PR interval is constant.", []),
+        ("PR segment depression.", []),
+        ("ST elevation, probably a normal variant.", [("st_elevation", (), "affirmed")]),
+        ("The cause of the bradycardia is not evident.", []),
+        ("T inversion in V1-V3, but not in the lateral leads.", [("t_inversion", ("V1", "V2", "V3"), "affirmed"), ("t_inversion", ("I", "aVL", "V5", "V6"), "negated")]),
+        ("The ST elevation in III is not present in V5.", [("st_elevation", ("III",), "affirmed"), ("st_elevation", ("V5",), "negated")]),
+        ("The QRS is negative in V1.", []),
+        ("V4: ST ↑; III: ST ↓.", [("st_elevation", ("V4",), "affirmed"), ("st_depression", ("III",), "affirmed")]),
+        ("LBBB is unlikely.", [("lbbb", (), "negated")]),
+        ("The rate is below the LVH threshold.", []),
+        ("The transition zone is shifted to the right.", []),
+    ],
+)  # fmt: skip
+def test_words_of_reports_and_language_models(text, expected):
+    assert [(claim.kind, claim.leads, claim.polarity) for claim in extract_claims(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SV1 of 1.9 mV plus RV5 of 2.3 mV", [("s_amplitude", 1.9, None), ("r_amplitude", 2.3, None)]),
+        ("Sokolow-Lyon: S V1 (1.9 mV) + R V5 (2.2 mV) = 4.1 mV", [("s_amplitude", 1.9, None), ("r_amplitude", 2.2, None), ("sokolow_lyon", 4.1, None)]),
+        ("P amplitude 0.12 mV with a duration of 93 ms (<120 ms and <0.25 mV)", [("p_amplitude", 0.12, None), ("p_duration", 93, None)]),
+        ("QTc 430 ms (normal: <450 ms in men, <460 ms in women)", [("qtc_interval", 430, None)]),
+        ("ST elevation of 0.26 mV in II, 0.34 mV in III", [("st_elevation", 0.26, None), ("st_elevation", 0.34, None)]),
+        ("RR 800 ms in beats 1 through 3", [("rr_interval", 800, (1, 2, 3))]),
+        ("PR in beat 3 (1.92 s) is 150 ms", [("pr_interval", 150, (3,)), ("beat_time", 1.92, (3,))]),
+    ],
+)  # fmt: skip
+def test_numbers_and_what_they_belong_to(text, expected):
+    found = [(claim.kind, claim.value, claim.beats) for claim in extract_claims(text)]
+    assert sorted(found) == sorted(expected)
+
+
+def test_exceptions_without_a_group_leave_all_other_leads():
+    (claim,) = extract_claims("T waves upright except in aVR.")
+    assert claim.polarity == "negated" and len(claim.leads) == 11 and "aVR" not in claim.leads
+
+
+def test_reference_columns_of_tables_are_no_claims():
+    table = "| Parameter | Value | Normal range |\n|---|---|---|\n| PR | 238 ms | 120-200 ms |\n| QTc | 404 ms | < 450 ms |"
+    assert [(claim.kind, claim.value) for claim in extract_claims(table)] == [
+        ("pr_interval", 238),
+        ("qtc_interval", 404),
+    ]
+    assert [claim.value for claim in extract_claims(f"{table}\n\nPR 238 ms")] == [238, 404, 238]
+    other = "| Lead | Interval | Size |\n|---|---|---|\n| II | PR | 160 ms |"
+    assert [(claim.kind, claim.value) for claim in extract_claims(other)] == [("pr_interval", 160)]

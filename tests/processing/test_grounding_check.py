@@ -64,10 +64,27 @@ def verdicts(text, features):
         ("Normal ECG.", "supported"),
         ("PR not measurable.", "contradicted"),
         ("Atrial rate 300 bpm.", "not_measurable"),
+        ("Abnormal ECG.", "not_measurable"),
+        ("Otherwise normal ECG.", "not_measurable"),
+        ("T wave changes in V4.", "contradicted"),
+        ("ST changes.", "not_measurable"),
+        ("ST deviation.", "contradicted"),
     ],
 )
 def test_verdicts_on_a_normal_ecg(text, verdict, normal):
     assert verdicts(text, normal) == [verdict]
+
+
+def test_ranges_may_carry_the_sign_of_what_they_measure(inferior):
+    texts = ("ST depression of -0.15 to -0.25 mV in aVL.", "T inversion of -0.1 to -0.3 mV in aVL.")
+    assert [verdicts(text, inferior) for text in texts] == [["supported"], ["supported"]]
+    assert verdicts("ST depression of -0.5 to -0.7 mV in aVL.", inferior) == ["contradicted"]
+
+
+def test_bigeminy_is_seen_by_its_alternating_intervals():
+    bigeminy = extract_features(simulate_ecg("bigeminy", heart_rate=76, seed=52).record)
+    assert verdicts("Ventricular bigeminy with PVCs.", bigeminy) == ["supported", "supported"]
+    assert verdicts("No premature beats.", bigeminy) == ["contradicted"]
 
 
 def test_every_lead_of_a_list_counts(inferior):
@@ -177,7 +194,7 @@ def test_planted_errors_are_found(wording, truth_list):
     assert alarms / decided <= 0.02
 
 
-@pytest.mark.parametrize(("part", "least"), [("development", 0.98), ("held_back", 0.95)])
+@pytest.mark.parametrize(("part", "least"), [("development", 0.98), ("held_back", 0.97)])
 def test_handwritten_sentences(part, least):
     score = score_handwritten(part)
     assert score.precision >= least and score.recall >= least, score.failures

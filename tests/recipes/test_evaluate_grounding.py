@@ -1,6 +1,7 @@
 """From records to the report: answers, the check against measurements, a judge over HTTP, every formula, every defect named."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -89,6 +90,15 @@ def test_an_earlier_judgement_is_taken_as_it_is(items, tmp_path):
     run = evaluate_grounding(items, answers(tmp_path), tmp_path, judged="tests/fixtures/evaluation/judged.jsonl")
     assert run.scores["strict"].means["DiagnosisAccuracy"] == pytest.approx((100 + 50 + 50 + 0) / 4)
     assert run.scores["gem-v2"].means["DiagnosisAccuracy"] == pytest.approx((100 + 50 + 100 + 0) / 4)
+
+
+def test_published_files_name_records_without_their_data_set(items, tmp_path):
+    bare, judged = tmp_path / "bare.jsonl", tmp_path / "judged.jsonl"
+    bare.write_text("".join(json.dumps({"question_id": n, "text": t}) + "\n" for n, t in TEXTS.items()))
+    published = Path("tests/fixtures/evaluation/judged.jsonl").read_text()
+    judged.write_text(published.replace("ecg-grounding/", ""))
+    run = evaluate_grounding(items, bare, tmp_path, judged=judged)
+    assert sorted(run.checks) == sorted(item.id for item in items) and len(run.judged) == 4 and not run.problems
 
 
 def test_everything_wrong_is_a_problem_of_the_report(items, tmp_path):
