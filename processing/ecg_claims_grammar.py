@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecg_claims_meaning import DEFAULT_SUBJECT, INTERVALS, quality_of, quantity_of
+from .ecg_claims_references import reference_numbers
 from .ecg_claims_tokens import Quantity
 from .ecg_claims_vocabulary import Token
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
-_SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
 _UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
@@ -262,7 +262,7 @@ class _ClauseReader:
     # Numbers ----------------------------------------------------------------------------------------------------
 
     def read_numbers(self) -> None:
-        references = self._reference_numbers()
+        references = reference_numbers(self.tokens, self.text, self.reference_qualities)
         taken: set[int] = set()
         references |= self._read_lists(references)
         for i, token in enumerate(self.tokens):
@@ -301,64 +301,6 @@ class _ClauseReader:
         if len(subjects) == len(quantities):
             for j, quantity in zip(subjects, quantities, strict=True):
                 self._add_number(self.tokens[j].value, j, i, quantity, set())
-
-    def _reference_numbers(self) -> set[int]:
-        """Numbers that tell what is normal, not what was measured."""
-        references = {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
-        for i, token in enumerate(self.tokens):
-            # "(normal < 450 ms in men, < 460 ms in women)": a bracket goes on as it began; "beat 3 (1.92 s)" is a time.
-            goes_on = self._compared(i) and bool(self._same_bracket(i) & references)
-            of_a_beat = self.tag(i - 1) == "open" and self.tag(i - 2) == "beats"
-            if token.tag == "num" and (goes_on or (of_a_beat and token.value.unit == "s")):
-                references.add(i)
-        return references
-
-    def _compared(self, i: int) -> bool:
-        return self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
-
-    def _same_bracket(self, i: int) -> set[int]:
-        """The tokens before `i` in the bracket that it stands in; none outside of brackets."""
-        for j in range(i - 1, -1, -1):
-            if self.tag(j) == "open":
-                return set(range(j, i))
-            if self.tag(j) == "close":
-                break
-        return set()
-
-    def _is_reference(self, i: int) -> bool:
-        if self._compared(i) and self._in_brackets_after_a_number(i):
-            return True
-        j = self._before_small_words(i - 1)
-        if self.tag(j) == "subj" and self.tag(self._before_small_words(j - 1)) == "ref":
-            return True  # "normal values for PR are 120-200 ms"
-        if self.tag(j) == "ref":
-            exceeds = any(self.tag(k) == "cmp" for k in (j - 1, j - 2)) and self.tag(j - 1) in ("cmp", "word")
-            return not exceeds
-        compared_words = self.text[self.tokens[j].start : self.tokens[j].end] if self.tag(j) == "qual" else ""
-        if " than" in compared_words or (" normal" in compared_words and self.tokens[j].value in ("high", "low")):
-            return True  # "slower than the normal 60-100 bpm", "below the lower limit of normal (60 bpm)"
-        return j in self.reference_qualities or (self.tag(j) == "skip" and self._compared(i))
-
-    def _before_small_words(self, j: int) -> int:
-        while self.tag(j) in ("cmp", "colon", "be", "of", "open", "in") or (
-            self.tag(j) == "word" and self.tokens[j].value in _SMALL_WORDS
-        ):
-            j -= 1
-        return j
-
-    def _in_brackets_after_a_number(self, i: int) -> bool:
-        """`160 ms (< 200 ms)`; `normal (< 200 ms)` too."""
-        j = i - 1
-        while j >= 0 and self.tag(j) != "open":
-            if self.tag(j) in ("num", "subj", "close"):
-                return False
-            j -= 1
-        if j < 0:
-            return False
-        k = j - 1
-        while self.tag(k) in ("word", "comma"):
-            k -= 1
-        return self.tag(k) == "num" or (self.tag(k) == "qual" and self.tokens[k].value in ("normal", "normal_range"))
 
     def _read_number(self, i: int, quantity: Quantity, taken: set[int]) -> None:
         behind = self._sum_behind(i)

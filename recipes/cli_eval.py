@@ -145,7 +145,7 @@ def grounding(
     from recipes.evaluate_grounding import evaluate_grounding, grounding_report
     from recipes.evaluation_items import read_test_set
     from recipes.evaluation_report import main_process
-    from recipes.judges import description
+    from recipes.judges import description, earlier_judgement
 
     items, unread = read_test_set(data, question, _files(files), fold, reference)
     items = items[:limit]
@@ -164,7 +164,8 @@ def grounding(
         run = evaluate_grounding(items, path, output, grader, judged, step, limit is not None)
     run.problems = unread + problems + run.problems
     name, split = _set_name(data, fold)
-    made = grounding_report(run, items, name, split, _model(model) if model else None, description(grader, client))
+    judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
+    made = grounding_report(run, items, name, split, _model(model) if model else None, judge_facts)
     _finish(made, output)
 
 

@@ -177,6 +177,14 @@ def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
     return texts, problems
 
 
+def earlier_judgement(path: str | Path) -> dict[str, Any]:
+    """For reports: the file or folder of what a judge wrote earlier, by name and SHA-256; who it was is not in it."""
+    path, digest = Path(path), sha256()
+    for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        digest.update(file.read_bytes())
+    return {"kind": "earlier judgement", "file": path.resolve().name, "sha256": digest.hexdigest()}
+
+
 def _judged_row(row: Any) -> tuple[str | None, Any]:
     if not isinstance(row, dict):
         return None, None
@@ -221,4 +229,14 @@ def description(judge: Judge | None, client: ChatClient | None = None) -> dict[s
     return {**judge.description, **totals}
 
 
-__all__ = ["ChatJudge", "Judge", "Judged", "LocalJudge", "description", "json_objects", "judge_answers", "read_judged"]
+__all__ = [
+    "ChatJudge",
+    "Judge",
+    "Judged",
+    "LocalJudge",
+    "description",
+    "earlier_judgement",
+    "json_objects",
+    "judge_answers",
+    "read_judged",
+]

@@ -1,6 +1,8 @@
 """`gem eval` as it is typed: reports, problems with exit code 1, wrong use in one red line."""
 
 import json
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -57,6 +59,16 @@ def test_grounding_with_a_judge_and_its_settings(tmp_path):
     assert report["judge"]["model"] == "my-judge" and report["judge"]["totals"]["replies"] == 4
     assert set(report["details"]["judge"]) == {"gem-v1", "gem-v2", "ecg-r1", "strict"}
     assert {"check.png", "judge.png", "card_metrics.yml"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_an_earlier_judgement_is_named_in_the_report(tmp_path):
+    judged = Path("tests/fixtures/evaluation/judged.jsonl")
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "--judged", str(judged), "-o", str(tmp_path / "out")]
+    result = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "out" / "report.json").read_text())["judge"]
+    digest = sha256(judged.read_bytes()).hexdigest()
+    assert facts == {"kind": "earlier judgement", "file": "judged.jsonl", "sha256": digest}
 
 
 def test_problems_end_in_exit_code_1(tmp_path):
