@@ -193,8 +193,8 @@ _AFTER_SUMS = (
     (r"\s+", " "),
     (r'"\s*[\])]', '"'),
     (r"\}\s*\{", "},{"),
-    (r'("Explanation":\s*".*?)(?<!\\)"\s*,?\s*\{', r'\1"}, {'),
 )
+_OPEN_AFTER_QUOTE = re.compile(r'"\s*,?\s*\{')
 
 
 def _mended_list(content: str, version: str) -> Any:
@@ -207,6 +207,8 @@ def _mended_list(content: str, version: str) -> Any:
     content = re.sub(r"\d+[\d\s*+\-/]+\d+", lambda match: _sum(match.group()), content)
     for pattern, replacement in _AFTER_SUMS:
         content = re.sub(pattern, replacement, content)
+    if _OPEN_AFTER_QUOTE.search(content):  # without one the costly pattern finds nothing
+        content = re.sub(r'("Explanation":\s*".*?)(?<!\\)"\s*,?\s*\{', r'\1"}, {', content)
     if len(re.findall(r'(?<!\\)"', content)) % 2:
         content = re.sub(r"\s*[}\]]", lambda match: f'"{match.group()}', content, count=1)
     content = re.sub(r'""+', '"', content)
