@@ -8,6 +8,7 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import json_repair
@@ -144,11 +145,16 @@ def read_as_notebook(text: str, version: str) -> dict[str, list[Any]]:
     for match in re.finditer(rf'"({"|".join(keys)})":\s*(\[.*?\])', text, re.DOTALL):
         key, content = match.groups()
         try:
-            items = _mended_list(content, version)
+            scores[key] = list(_scores_in(content, version == "ecg-r1"))
         except json.JSONDecodeError:
             continue
-        scores[key] = _scores_ecg_r1(items) if version == "ecg-r1" else [_scored(item).get("Score") for item in items]
     return scores
+
+
+@lru_cache(maxsize=2**15)  # GEM's two formulas read the same lists
+def _scores_in(content: str, of_ecg_r1: bool) -> tuple[Any, ...]:
+    items = _mended_list(content, of_ecg_r1)
+    return tuple(_scores_ecg_r1(items) if of_ecg_r1 else (_scored(item).get("Score") for item in items))
 
 
 def _scored(item: Any) -> Any:
@@ -197,12 +203,12 @@ _AFTER_SUMS = (
 _OPEN_AFTER_QUOTE = re.compile(r'"\s*,?\s*\{')
 
 
-def _mended_list(content: str, version: str) -> Any:
+def _mended_list(content: str, of_ecg_r1: bool) -> Any:
     """
     Raises:
         json.JSONDecodeError: it cannot be mended.
     """
-    for pattern, replacement in (*(_ECG_R1_FIRST if version == "ecg-r1" else ()), *_BEFORE_SUMS):
+    for pattern, replacement in (*(_ECG_R1_FIRST if of_ecg_r1 else ()), *_BEFORE_SUMS):
         content = re.sub(pattern, replacement, content)
     content = re.sub(r"\d+[\d\s*+\-/]+\d+", lambda match: _sum(match.group()), content)
     for pattern, replacement in _AFTER_SUMS:
@@ -219,7 +225,7 @@ def _mended_list(content: str, version: str) -> Any:
     )
     for opening, closing in ("{}", "[]"):
         content += closing * (content.count(opening) - content.count(closing))
-    return json_repair.loads(content) if version == "ecg-r1" else json.loads(content)
+    return json_repair.loads(content) if of_ecg_r1 else json.loads(content)
 
 
 _OPERATORS = {
