@@ -161,7 +161,7 @@ def test_nothing_of_the_machine_or_of_other_users_is_served(server):
         urllib.request.urlopen(f"{url}gradio_api/runs")
     first, second = client(server), client(server)
     first.predict("inferior_infarction", api_name="/open_sample")
-    _, problem = second.predict("V2", api_name="/focus")
+    _, problem = second.predict("All leads", api_name="/focus")
     assert "Open an ECG first" in problem
 
 
