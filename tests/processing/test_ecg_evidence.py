@@ -115,7 +115,7 @@ def test_html_ties_every_box_to_its_claims_radio_button(record, features):
     assert all(tag["type"] == "radio" and tag["name"] == "gem-claim" for tag in radios.values())
     ids = {tag["id"] for _, tag in page.tags if "id" in tag}
     assert all(tag["aria-labelledby"] in ids for tag in radios.values())
-    boxes = [tag for tag in page.named("label") if "box" in tag["class"]]
+    boxes = [tag for tag in page.named("label") if "box" in tag.get("class", "")]
     places = locate_claims(render_ecg(record, layout=LAYOUT), report)
     assert len(boxes) == sum(len(claim.boxes) for claim in places) > 20
     assert {tag["for"] for tag in boxes} == {f"claim-{claim.number}" for claim in places if claim.boxes}

@@ -60,8 +60,15 @@ def lay_out_ecg(parts: SimpleNamespace) -> None:
         with gr.Column(scale=3, min_width=320):
             parts.seen = gr.Radio(list(MODALITIES), value=next(iter(MODALITIES)), label="What the model sees")
             parts.interpret = gr.Button("Interpret", variant="primary")
+            # As high as its text: Gradio's inner scroll bar is out of reach of the keyboard.
             parts.chat = gr.Chatbot(
-                label="Interpretation", height=340, render_markdown=False, buttons=[], feedback_options=None
+                label="Interpretation",
+                height="auto",
+                min_height=200,
+                max_height="none",
+                render_markdown=False,
+                buttons=[],
+                feedback_options=None,
             )
             parts.question = gr.Textbox(label="Follow-up question", max_length=500, submit_btn="Ask", max_lines=3)
     parts.proof = html()
