@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.utils.data import default_collate
 from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
 
 from modeling_gem import GemEcgConfig, GemEcgModel
@@ -246,7 +247,7 @@ class SignalAugmentation:
         self.training = training
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-        batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
+        batch = default_collate(examples)
         count, _, samples = batch["values"].shape
         start, pace = torch.zeros(count), torch.ones(count)
         if self.training:
@@ -297,7 +298,7 @@ class PageAugmentation:
         self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-        batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])) for key in examples[0]}
+        batch = default_collate(examples)
         pixels = batch["values"].permute(0, 3, 1, 2).float()
         if self.training:
             pixels = (pixels * (0.9 + 0.15 * torch.rand(len(pixels), 1, 1, 1))).clamp(0, 255)
