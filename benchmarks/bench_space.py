@@ -10,6 +10,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -73,17 +74,20 @@ def demo(model: str) -> Iterator[tuple[str, float]]:
     entry = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     command = [sys.executable, "-c", entry, "demo", "--port", str(port), *(["--model", model] if model else [])]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        url = f"http://127.0.0.1:{port}/"
-        while not answers(url):
-            if process.poll() is not None or time.perf_counter() - started > START_S:
-                raise SystemExit(f"gem demo did not start: {process.stderr.read() if process.stderr else ''}")
-            time.sleep(0.1)
-        yield url, time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait()
+    # Into a file: a pipe that nobody reads fills up, and the server would stop at its next warning.
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            while not answers(url):
+                if process.poll() is not None or time.perf_counter() - started > START_S:
+                    errors.seek(0)
+                    raise SystemExit(f"gem demo did not start: {errors.read()}")
+                time.sleep(0.1)
+            yield url, time.perf_counter() - started
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def answers(url: str) -> bool:

@@ -140,6 +140,13 @@ class EcgFeatures:
         """
         return self.sequences[name][self._row(lead)]
 
+    @property
+    def rr_intervals(self) -> np.ndarray:
+        """From every beat to the next, ms, `(beats - 1,)`: `RR Interval 1`, which all leads share, or, of a beat that no
+        lead shows as a whole, the distance of `beat_times` (which jumps where wide complexes have no clear peak)."""
+        shared = np.fmax.reduce(self.sequences["RR Interval 1"][:, 1:], axis=0)
+        return np.where(np.isfinite(shared), shared, np.diff(self.beat_times) * 1000)
+
     def lead_value(self, name: str, lead: str) -> float:
         """One of `lead_values` in one lead.
 

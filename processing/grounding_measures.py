@@ -135,7 +135,7 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if claim.beats:
         return _by_beat(claim, features, "RR Interval 1", share * value, tol)
     if claim.high is not None and not agrees(claim, value, share * value):
-        rr = np.diff(features.beat_times) * 1000
+        rr = features.rr_intervals
         return decided(
             bool(len(rr)) and rr.min() - 60 <= claim.value and claim.high <= rr.max() + 60,
             [round(rr.min()), round(rr.max())] if len(rr) else None,

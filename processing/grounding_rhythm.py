@@ -98,7 +98,7 @@ def p_waves(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def _premature(features: EcgFeatures) -> tuple[int, int]:
     """How many premature beats have a wide and a usual QRS."""
-    rr = np.diff(features.beat_times)
+    rr = features.rr_intervals / 1000
     if len(rr) < 3:
         return 0, 0
     widths = (features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]) * 1000
@@ -128,7 +128,7 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    rr = np.diff(features.beat_times)
+    rr = features.rr_intervals / 1000
     if len(rr) < 2:
         return unmeasurable("too few beats")
     longest = float(rr.max())

@@ -9,6 +9,7 @@ that never looks at the ECG can reach: the median value, the most frequent rhyth
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from scipy.special import softmax
 from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 from transformers import pipeline
@@ -27,7 +28,8 @@ from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
-from .grounded_answer import CLASS_NAMES, grounded_answer
+from .grounded_answer import CLASS_NAMES, QUESTIONS, classes_text, grounded_answer
+from .label_likelihood import label_log_likelihoods
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
 
 NUMBERS = {
@@ -49,8 +51,9 @@ TOLERANCES = {
     "axis (degrees)": 20,
     "Sokolow-Lyon (mV)": 0.5,
 }
-# More than any superclass's name has.
-NAME_TOKENS = 16
+CLASS_QUESTION = QUESTIONS["classes"][-1]
+# Rows of a forward pass: records, and behind their prompts records x answers.
+LIKELIHOOD_BATCH = 64
 LEADS = {
     "T inversion": r"T waves: inverted in ([^.]*)\.",
     "pathological Q": r"Q waves: pathological in ([^.]*)\.",
@@ -141,38 +144,24 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
     return scores
 
 
-@torch.inference_mode()
-def class_log_odds(model: Any, processor: Any, conversations: list[list[dict]], answers: list[str]) -> np.ndarray:
+def class_likelihoods(model: Any, processor: Any, conversations: list[list[dict]]) -> np.ndarray:
     """
-    `(records, 5)`: log odds of " yes" against " no" behind every superclass's name, the answer up to it as the model
-    wrote it; NaN where an answer has no such line.
+    `(records, 5)`: how likely a yes for every superclass is as the answer to `CLASS_QUESTION`, over all 32 answers that there
+    are. (The odds of one yes in a written answer would depend on what the answer had said before.)
     """
-    complete = [
-        [*chat, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
-        for chat, answer in zip(conversations, answers, strict=True)
-    ]
-    inputs = processor.apply_chat_template(
-        complete, tokenize=True, return_dict=True, return_tensors="pt", padding=True, draw_page=False
-    )
-    logits = model(**inputs.to(model.device)).logits.float()
-    tokenizer = processor.tokenizer
-    yes, no = (tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
-    odds = np.full((len(answers), len(CLASS_NAMES)), np.nan)
-    for row, ids in enumerate(inputs["input_ids"].tolist()):
-        for at in (position for position, token in enumerate(ids) if token in (yes, no)):
-            written = tokenizer.decode(ids[max(at - NAME_TOKENS, 0) : at])
-            for column, name in enumerate(CLASS_NAMES.values()):
-                if written.endswith(f" {name}:"):
-                    odds[row, column] = float(logits[row, at - 1, yes] - logits[row, at - 1, no])
-    return odds
+    answers = list(itertools.product((False, True), repeat=len(SUPERCLASSES)))
+    sentences = [f"{classes_text(zip(SUPERCLASSES, answer, strict=True))}." for answer in answers]
+    scores = label_log_likelihoods(model, processor, conversations, sentences, batch_size=LIKELIHOOD_BATCH)
+    return softmax(scores, axis=1) @ np.array(answers)
 
 
-def likelihood_auc(odds: np.ndarray, references: list[str]) -> dict[str, float]:
-    """AUC per superclass; an answer without the line counts as undecided."""
-    filled = np.where(np.isnan(odds), 0, odds)
+def likelihood_auc(likelihoods: np.ndarray, references: list[str]) -> dict[str, float]:
+    """AUC per superclass, NaN where all records are alike."""
     truth = np.array([[name in superclasses(text) for name in SUPERCLASSES] for text in references])
     return {
-        name: float(roc_auc_score(truth[:, i], filled[:, i])) if 0 < truth[:, i].sum() < len(truth) else float("nan")
+        name: float(roc_auc_score(truth[:, i], likelihoods[:, i]))
+        if 0 < truth[:, i].sum() < len(truth)
+        else float("nan")
         for i, name in enumerate(SUPERCLASSES)
     }
 
@@ -202,13 +191,15 @@ def main() -> None:
         inputs = "signal" if modality == "zeroed" else modality
         outputs = interpret(iter(shown), batch_size=arguments.batch_size, modality=inputs, do_sample=False)
         answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
-        odds = []
+        likelihoods = []
         for start in range(0, len(items), arguments.batch_size):
-            stop = start + arguments.batch_size
-            chats = [interpret.processor.build_conversation(r, modality=inputs) for r in shown[start:stop]]
-            odds.append(class_log_odds(interpret.model, interpret.processor, chats, answers[start:stop]))
+            chats = [
+                interpret.processor.build_conversation(record, question=CLASS_QUESTION, modality=inputs)
+                for record in shown[start : start + arguments.batch_size]
+            ]
+            likelihoods.append(class_likelihoods(interpret.model, interpret.processor, chats))
         scores = score(answers, references)
-        per_class = likelihood_auc(np.concatenate(odds), references)
+        per_class = likelihood_auc(np.concatenate(likelihoods), references)
         scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}
         scores["superclass likelihood AUC"] = per_class
         results["scores"][modality] = scores

@@ -34,19 +34,21 @@ class GroundedAnswer:
     """The lines of an interpretation, each a claim that the features bear out."""
 
     rhythm: str
+    classes: str
     intervals: str
     axis: str
     st: str
     t_wave: str
     q_wave: str
     voltage: str
-    classes: str
     impression: str
 
     def full_text(self) -> str:
+        # Classes before measurements: behind them a model learns to read classes off exact numbers and lead lists, which
+        # it has in training only. Its own are not exact.
         return (
-            f"Rhythm: {self.rhythm}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. T waves: {self.t_wave}. "
-            f"Q waves: {self.q_wave}. Voltage: {self.voltage}. {self.classes}. "
+            f"Rhythm: {self.rhythm}. {self.classes}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. "
+            f"T waves: {self.t_wave}. Q waves: {self.q_wave}. Voltage: {self.voltage}. "
             f"Impression: {self.impression}."
         )
 
@@ -62,6 +64,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
     regularity = f", {features.rhythm_regularity}" if features.rhythm_regularity else ""
     return GroundedAnswer(
         rhythm=f"{rhythm}{regularity}, {number(features.heart_rate)} bpm",
+        classes=classes_text((code, code in superclasses_of(codes)) for code in CLASS_NAMES),
         intervals=(
             f"PR {milliseconds(pr_interval)}, QRS {milliseconds(features.qrs_duration)}, "
             f"QT {milliseconds(features.qt_interval)}, QTc {milliseconds(features.qtc_bazett)}"
@@ -73,7 +76,6 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         if features.pathological_q
         else "not pathological",
         voltage=_voltage(features),
-        classes=_classes(codes),
         impression=_impression(features, codes),
     )
 
@@ -117,9 +119,9 @@ def _voltage(features: EcgFeatures) -> str:
     return f"Sokolow-Lyon {sokolow}{', low voltage' if features.low_voltage else ''}"
 
 
-def _classes(codes: Mapping[str, float]) -> str:
-    stated = superclasses_of(codes)
-    return ". ".join(f"{name}: {'yes' if code in stated else 'no'}" for code, name in CLASS_NAMES.items())
+def classes_text(stated: Iterable[tuple[str, bool]]) -> str:
+    """Superclasses, each with whether it is stated, as an answer says it."""
+    return ". ".join(f"{CLASS_NAMES[code]}: {'yes' if is_stated else 'no'}" for code, is_stated in stated)
 
 
 def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:

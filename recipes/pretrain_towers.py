@@ -7,7 +7,7 @@ python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/v
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def beat_targets(
 
 class TowerWithHeads(nn.Module):
     """
-    A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold. A third one makes
+    A tower and two linear heads, on the mean of its tokens (what the mean says, the tokens must hold) and, if that is a
+    summary, on the first token: there a language model finds in one place what it would have to gather. A third head makes
     the tokens tell where they are: a signal's by the waves around them (`beat_targets`), a picture's by the traces, each
     column of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with.
     """
@@ -142,9 +143,11 @@ class TowerWithHeads(nn.Module):
         num_measurements: int,
         trace_shape: tuple[int, ...] = (),
         num_beat_targets: int = 0,
+        has_summary: bool = True,
     ):
         super().__init__()
         self.tower = tower
+        self.has_summary = has_summary
         width = tower.config.hidden_size
         self.norm = nn.LayerNorm(width)
         self.statements = nn.Linear(width, num_statements)
@@ -164,13 +167,16 @@ class TowerWithHeads(nn.Module):
         beats: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         tokens = self.tower(values).last_hidden_state
-        pooled = self.norm(tokens.mean(dim=1))
-        outputs = {"logits": self.statements(pooled), "measurements": self.measurements(pooled)}
+        readings = [tokens.mean(dim=1), tokens[:, 0]] if self.has_summary else [tokens.mean(dim=1)]
+        pooled = self.norm(torch.stack(readings))
+        logits, measurements = self.statements(pooled), self.measurements(pooled)
+        outputs = {"logits": logits.mean(dim=0), "measurements": measurements.mean(dim=0)}
         if labels is not None and measured is not None:
-            loss = 4 * nn.functional.binary_cross_entropy_with_logits(outputs["logits"], labels)
+            loss = 4 * nn.functional.binary_cross_entropy_with_logits(logits, labels.expand_as(logits))
+            measured = measured.expand_as(measurements)
             of_record = len(RECORD_TARGETS) + 2  # with both parts of the axis: few among many, and what is asked for
-            loss = loss + 6 * known_error(outputs["measurements"][:, :of_record], measured[:, :of_record])
-            loss = loss + known_error(outputs["measurements"][:, of_record:], measured[:, of_record:])
+            loss = loss + 6 * known_error(measurements[..., :of_record], measured[..., :of_record])
+            loss = loss + known_error(measurements[..., of_record:], measured[..., of_record:])
             if traces is not None:
                 loss = loss + 4 * known_error(self._read_traces(tokens), traces)
             if beats is not None and self.beats is not None:
@@ -191,9 +197,18 @@ def known_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 class Recordings(torch.utils.data.Dataset):
-    """The records with their targets, in memory: `values` are mV (leads, samples) or a page (H, W)."""
+    """
+    The records with their targets, in memory: `values` are mV (leads, samples) or a page (H, W). Where `likelihoods` of
+    `recipes/soft_statements.py` tell of a record, its labels are the mean of theirs and its own.
+    """
 
-    def __init__(self, items: Iterable[PtbxlItem], tower: str, image_size: int = 336):
+    def __init__(
+        self,
+        items: Iterable[PtbxlItem],
+        tower: str,
+        image_size: int = 336,
+        likelihoods: Mapping[str, list[float]] | None = None,
+    ):
         extract = GemFeatureExtractor()
         columns: dict[str, list[np.ndarray]] = {"values": [], "labels": [], "measured": []}
         for item in items:
@@ -203,7 +218,10 @@ class Recordings(torch.utils.data.Dataset):
                 page = render_ecg(item.record, layout="square_12x1", size=(image_size, image_size))
                 columns["values"].append(page.pixels)
                 columns.setdefault("traces", []).append(trace_targets(item.record, page))
-            columns["labels"].append(statement_targets(item))
+            labels = statement_targets(item)
+            if likelihoods and item.record.record_id in likelihoods:
+                labels = (labels + np.float32(likelihoods[item.record.record_id])) / 2
+            columns["labels"].append(labels)
             features = extract_features(item.record)
             columns["measured"].append(measurement_targets(features))
             if tower == "ecg":
@@ -354,12 +372,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--simulated", type=int, default=0, help="simulated ECGs beside PTB-XL's")
+    parser.add_argument("--soft", type=Path, help="likelihoods that recipes/soft_statements.py wrote")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
     torch.manual_seed(arguments.seed)
+    soft = json.loads(arguments.soft.read_text())["likelihoods"] if arguments.soft else None
     simulated = simulated_items(arguments.simulated, arguments.seed)
-    train = Recordings(chain(read_ptbxl(arguments.data, TRAIN_FOLDS), simulated), arguments.tower)
+    train = Recordings(chain(read_ptbxl(arguments.data, TRAIN_FOLDS), simulated), arguments.tower, likelihoods=soft)
     validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), arguments.tower)
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
     model = TowerWithHeads(

@@ -380,7 +380,7 @@ class _Reading:
     @property
     def _rr(self) -> np.ndarray:
         """ms to the previous beat, NaN at the first."""
-        return np.concatenate([[np.nan], np.diff(self.features.beat_times) * 1000])
+        return np.concatenate([[np.nan], self.features.rr_intervals])
 
     def _sequence(self, name: str, lead: str) -> np.ndarray:
         return self.features.sequence(name, lead).astype(np.float64)

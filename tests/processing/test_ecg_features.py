@@ -81,6 +81,14 @@ def test_neighbouring_rr_intervals_and_heart_rate(features):
     np.testing.assert_allclose(np.diff(features.beat_times) * 1000, before[1:], atol=6)
 
 
+def test_rr_intervals_are_those_of_the_leads_and_reach_over_a_cut_beat(normal, features):
+    assert features.rr_intervals == pytest.approx(features.sequence("RR Interval 1", "II")[1:])
+    first = features.beat_waves["QRS"][0]
+    begun = extract_features(normal.record.signal[:, round(first[1] * 500) :], 500)
+    assert len(begun.rr_intervals) == len(begun.beat_times) - 1 and np.isfinite(begun.rr_intervals).all()
+    assert extract_features(np.random.default_rng(0).normal(size=(12, 1000)), 500).rr_intervals.shape == (0,)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_st_levels_of_infarction_are_exact(seed):
     ecg = simulate_ecg(ischemia="anterior_stemi", heart_rate=65, seed=seed)

@@ -15,7 +15,7 @@ from modeling_gem import GemForConditionalGeneration
 from processing.ecg_features import extract_features
 from processing.ecg_simulator import simulate_ecg
 from recipes.build_tiny_gem import train_tokenizer
-from recipes.evaluate_ptbxl import class_log_odds, likelihood_auc, score, superclasses
+from recipes.evaluate_ptbxl import CLASS_QUESTION, class_likelihoods, likelihood_auc, score, superclasses
 from recipes.grounded_answer import CLASS_NAMES, grounded_answer
 from recipes.pretrain_towers import (
     DISTANCE_SCALE_S,
@@ -123,31 +123,28 @@ def test_likelihoods_of_the_embedded_model_are_read_where_it_says_yes_or_no(feat
     source = modeling_gem.default_checkpoint()
     processor = AutoProcessor.from_pretrained(source)
     model = GemForConditionalGeneration.from_pretrained(source, dtype=torch.float32).eval()
-    answer = grounded_answer(features, {"NORM": 100.0}).full_text()
     records = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (60, 90)]
-    chats = [processor.build_conversation(record, modality="signal") for record in records]
-    odds = class_log_odds(model, processor, chats, [answer, "No such line."])
-    assert odds.shape == (2, 5) and np.isfinite(odds[0]).all() and np.isnan(odds[1]).all()
+    chats = [processor.build_conversation(record, CLASS_QUESTION, modality="signal") for record in records]
+    likelihoods = class_likelihoods(model, processor, chats)
+    assert likelihoods.shape == (2, 5)
 
-    # One by one, by hand: the token after the name.
-    prompt = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+    # One by one, by hand: the first class is decided before any other, so its likelihood is that of one token.
+    begun = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": "Normal:"}]}]
     inputs = processor.apply_chat_template(
-        prompt, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+        begun, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False, continue_final_message=True
     )
     with torch.inference_mode():
-        logits = model(**inputs).logits[0]
-    ids = inputs["input_ids"][0].tolist()
-    written = [processor.tokenizer.decode(ids[: i + 1]) for i in range(len(ids))]
-    colon = next(i for i, text in enumerate(written) if text.endswith("Hypertrophy:"))
+        logits = model(**inputs).logits[0, -1]
     yes, no = (processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
-    assert odds[0, -1] == pytest.approx(float(logits[colon, yes] - logits[colon, no]), abs=1e-3)
+    by_hand = torch.sigmoid(logits[yes] - logits[no])
+    assert likelihoods[0, 0] == pytest.approx(float(by_hand), abs=1e-3)
 
 
-def test_undecided_answers_have_no_say_in_the_auc(features):
+def test_auc_of_a_class_that_nobody_has_is_unknown(features):
     references = [grounded_answer(features, {code: 100.0}).full_text() for code in ("NORM", "IMI", "NDT")]
-    odds = np.full((3, 5), np.nan)
-    odds[:, 0] = (2, -1, -3)
-    auc = likelihood_auc(odds, references)
+    likelihoods = np.full((3, 5), 0.5)
+    likelihoods[:, 0] = (0.9, 0.2, 0.1)
+    auc = likelihood_auc(likelihoods, references)
     assert auc["NORM"] == 1 and auc["MI"] == 0.5 and np.isnan(auc["HYP"])
 
 
