@@ -233,8 +233,10 @@ def finish(trained: Path, scores: Path, ecg_tower: Path, vision_tower: Path, dat
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
     stages = [
-        f"`recipes/pretrain_towers.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
-        f"(folds 1-8), the signal tower also where the waves are, and from simulated ECGs; superclass AUC on fold 9: signal "
+        f"`recipes/soft_statements.py`: how likely residual networks find the SCP statements of {records} PTB-XL records (folds "
+        "1-8) that they did not learn from.",
+        "`recipes/pretrain_towers.py`: each tower learns statements and measurements of these records, the signal tower also "
+        "those likelihoods, where the waves are, and from simulated ECGs; superclass AUC on fold 9: signal "
         f"{aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",

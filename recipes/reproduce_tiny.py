@@ -18,15 +18,14 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     source, data = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data"
     pretrain = ["recipes.pretrain_towers", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.build_tiny_gem"
-    trained, scores = f"{output}/tiny_sft", f"{output}/scores.json"
+    trained, scores, soft = f"{output}/tiny_sft", f"{output}/scores.json", f"{output}/soft_statements.json"
     cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
     cached += ["--states", f"{output}/tiny_states", "--output_dir", trained]
     finished = ["--data", data, "--output", f"{output}/gem-ecg-tiny"]
+    ecg = ["--epochs", "18", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
     return [
-        (
-            output / "ecg_tower" / "pretraining.json",
-            [*pretrain, "ecg", "--epochs", "18", "--simulated", "1200", "--output", f"{output}/ecg_tower"],
-        ),
+        (output / "soft_statements.json", ["recipes.soft_statements", "--data", str(ptbxl), "--output", soft]),
+        (output / "ecg_tower" / "pretraining.json", [*pretrain, "ecg", *ecg]),
         (
             output / "vision_tower" / "pretraining.json",
             [*pretrain, "vision", "--epochs", "14", "--output", f"{output}/vision_tower"],

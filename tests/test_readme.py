@@ -1,16 +1,20 @@
 """What the README and the pages of docs/ show works as shown: their Python blocks run, their `gem` commands succeed."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from recipes.cli import app
+from tests.helpers.readers_files import write_readers_files
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -68,6 +72,31 @@ def test_commands(name, tmp_path):
     entry = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     for command in COMMANDS[name]:
         run([sys.executable, "-W", "ignore", "-c", entry, *shlex.split(command)[1:]], tmp_path)
+
+
+# What of these needs more than files: a Hub or an endpoint (their own tests start one), weights of 7B, a cluster, a browser.
+NEEDS_MORE = r"my_name/my-gem$|me/|gpt-|http|ray:|auto$|batch|my_llava|my_cpt|my_pulse|my_gem|my_adapter|my_instructions|sft_small|review|demo|my_mimic.yaml"
+ON_READERS_FILES = [line for line in NOT_RUN if line.startswith("gem ") and not re.search(NEEDS_MORE, line)]
+
+
+def test_commands_on_the_readers_own_files(tmp_path, monkeypatch):
+    """In this process and in one folder, with small files of the names that the pages use."""
+    monkeypatch.chdir(tmp_path)
+    write_readers_files(tmp_path)
+    build = [line for line in ON_READERS_FILES if "build-dataset" in line]
+    others = [line for line in ON_READERS_FILES if line not in build]
+    assert build and len(others) >= 8
+    for line in (*build, *others):
+        if line in build:
+            shutil.rmtree("my_dataset", ignore_errors=True)
+        text = None
+        for part in line.split(" | "):
+            if part == "jq -r .interpretation":
+                text = json.loads(text)["interpretation"]
+                continue
+            result = CliRunner().invoke(app, shlex.split(part)[1:], input=text)
+            assert result.exit_code == 0, (line, result.output[-2000:], result.exception)
+            text = result.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in NOT_RUN if line.startswith("gem ")])
