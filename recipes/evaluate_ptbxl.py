@@ -28,7 +28,7 @@ from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
-from .grounded_answer import CLASS_NAMES, QUESTIONS, classes_text, grounded_answer
+from .grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 from .label_likelihood import label_log_likelihoods
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
 
@@ -51,7 +51,6 @@ TOLERANCES = {
     "axis (degrees)": 20,
     "Sokolow-Lyon (mV)": 0.5,
 }
-CLASS_QUESTION = QUESTIONS["classes"][-1]
 # Rows of a forward pass: records, and behind their prompts records x answers.
 LIKELIHOOD_BATCH = 64
 LEADS = {
@@ -144,15 +143,22 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
     return scores
 
 
-def class_likelihoods(model: Any, processor: Any, conversations: list[list[dict]]) -> np.ndarray:
+def class_likelihoods(model: Any, processor: Any, conversations: list[list[dict]], answers: list[str]) -> np.ndarray:
     """
-    `(records, 5)`: how likely a yes for every superclass is as the answer to `CLASS_QUESTION`, over all 32 answers that there
-    are. (The odds of one yes in a written answer would depend on what the answer had said before.)
+    `(records, 5)`: how likely a yes for every superclass is behind what the model wrote up to these lines, over all 32 ways to
+    fill them in (the odds of one line alone depend on the lines before). One half where an answer has no such lines.
     """
-    answers = list(itertools.product((False, True), repeat=len(SUPERCLASSES)))
-    sentences = [f"{classes_text(zip(SUPERCLASSES, answer, strict=True))}." for answer in answers]
-    scores = label_log_likelihoods(model, processor, conversations, sentences, batch_size=LIKELIHOOD_BATCH)
-    return softmax(scores, axis=1) @ np.array(answers)
+    name = f" {CLASS_NAMES['NORM']}:"
+    rows = [row for row, text in enumerate(answers) if name in text]
+    begun = [answers[row].partition(name)[0] + name for row in rows]
+    ways = list(itertools.product((False, True), repeat=len(SUPERCLASSES)))
+    texts = [classes_text(zip(SUPERCLASSES, way, strict=True)).removeprefix(name.strip()) for way in ways]
+    scores = label_log_likelihoods(
+        model, processor, [conversations[row] for row in rows], texts, answer_prefix=begun, batch_size=LIKELIHOOD_BATCH
+    )
+    likelihoods = np.full((len(answers), len(SUPERCLASSES)), 0.5)
+    likelihoods[rows] = softmax(scores, axis=1) @ np.array(ways)
+    return likelihoods
 
 
 def likelihood_auc(likelihoods: np.ndarray, references: list[str]) -> dict[str, float]:
@@ -193,11 +199,9 @@ def main() -> None:
         answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
         likelihoods = []
         for start in range(0, len(items), arguments.batch_size):
-            chats = [
-                interpret.processor.build_conversation(record, question=CLASS_QUESTION, modality=inputs)
-                for record in shown[start : start + arguments.batch_size]
-            ]
-            likelihoods.append(class_likelihoods(interpret.model, interpret.processor, chats))
+            stop = start + arguments.batch_size
+            chats = [interpret.processor.build_conversation(record, modality=inputs) for record in shown[start:stop]]
+            likelihoods.append(class_likelihoods(interpret.model, interpret.processor, chats, answers[start:stop]))
         scores = score(answers, references)
         per_class = likelihood_auc(np.concatenate(likelihoods), references)
         scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}

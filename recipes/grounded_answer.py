@@ -34,21 +34,20 @@ class GroundedAnswer:
     """The lines of an interpretation, each a claim that the features bear out."""
 
     rhythm: str
-    classes: str
     intervals: str
     axis: str
     st: str
     t_wave: str
     q_wave: str
     voltage: str
+    classes: str
     impression: str
 
     def full_text(self) -> str:
-        # Classes before measurements: behind them a model learns to read classes off exact numbers and lead lists, which
-        # it has in training only. Its own are not exact.
+        # Classes behind the measurements: asked for them at once, the embedded model tells them apart less well.
         return (
-            f"Rhythm: {self.rhythm}. {self.classes}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. "
-            f"T waves: {self.t_wave}. Q waves: {self.q_wave}. Voltage: {self.voltage}. "
+            f"Rhythm: {self.rhythm}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. T waves: {self.t_wave}. "
+            f"Q waves: {self.q_wave}. Voltage: {self.voltage}. {self.classes}. "
             f"Impression: {self.impression}."
         )
 
@@ -64,7 +63,6 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
     regularity = f", {features.rhythm_regularity}" if features.rhythm_regularity else ""
     return GroundedAnswer(
         rhythm=f"{rhythm}{regularity}, {number(features.heart_rate)} bpm",
-        classes=classes_text((code, code in superclasses_of(codes)) for code in CLASS_NAMES),
         intervals=(
             f"PR {milliseconds(pr_interval)}, QRS {milliseconds(features.qrs_duration)}, "
             f"QT {milliseconds(features.qt_interval)}, QTc {milliseconds(features.qtc_bazett)}"
@@ -76,6 +74,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         if features.pathological_q
         else "not pathological",
         voltage=_voltage(features),
+        classes=classes_text((code, code in superclasses_of(codes)) for code in CLASS_NAMES),
         impression=_impression(features, codes),
     )
 

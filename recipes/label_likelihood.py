@@ -25,7 +25,7 @@ CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "
 class _Tails:
     """Labels as tokens behind what all of them share with the prompt. `dropped`: last tokens of the prompt that are not shared."""
 
-    tokens: list[list[int]]
+    tokens: tuple[tuple[int, ...], ...]
     dropped: int
 
 
@@ -36,7 +36,7 @@ def label_log_likelihoods(
     conversations: Sequence[Chat],
     labels: Sequence[str],
     batch_size: int = 16,
-    answer_prefix: str = "",
+    answer_prefix: str | Sequence[str] = "",
     normalize: bool = False,
     negations: Sequence[str] | None = None,
 ) -> np.ndarray:
@@ -48,7 +48,7 @@ def label_log_likelihoods(
         conversations: Chats of `processor.build_conversation`, ending with the user's turn. None gets a page drawn here.
         labels: What the answer might say.
         batch_size: Rows per forward pass: records while prompts are read, records x labels behind them.
-        answer_prefix: How the answer begins, before every label, e.g. `"Rhythm: "`.
+        answer_prefix: How the answer begins, before every label, e.g. `"Rhythm: "`; one for all, or one per conversation.
         normalize: Mean per token instead of the sum, for labels of unequal length.
         negations: One per label: the result is log P(label) - log P(negation), the log odds of a yes/no slot.
 
@@ -56,17 +56,19 @@ def label_log_likelihoods(
         float64 (conversations, labels).
 
     Raises:
-        GemError: No labels, an empty one, or as many negations as labels are not given.
+        GemError: No labels, an empty one, or not as many negations as labels or prefixes as conversations.
     """
     _check(labels, negations, batch_size)
+    prefixes = [answer_prefix] * len(conversations) if isinstance(answer_prefix, str) else list(answer_prefix)
+    if len(prefixes) != len(conversations):
+        raise GemError(f"{len(conversations)} conversations need as many prefixes, got {len(prefixes)}.")
     texts = list(dict.fromkeys([*labels, *(negations or ())]))
     scores = np.full((len(conversations), len(texts)), np.nan)
-    for prompt, rows in _by_prompt(processor, conversations, answer_prefix).items():
-        tails = _tails(processor, conversations[rows[0]], prompt, answer_prefix, texts)
+    for (tails, is_begun), rows in _by_tails(processor, conversations, prefixes, texts).items():
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            chats = [_answered(conversations[row], answer_prefix) for row in batch]
-            inputs = _tensors(processor, chats, bool(answer_prefix)).to(model.device)
+            chats = [_answered(conversations[row], prefixes[row]) for row in batch]
+            inputs = _tensors(processor, chats, is_begun).to(model.device)
             scores[batch] = _score_batch(model, inputs, tails, batch_size)
         if normalize:
             scores[rows] /= np.array([len(tail) for tail in tails.tokens])
@@ -94,13 +96,19 @@ def _answered(conversation: Chat, answer: str) -> Chat:
     ]
 
 
-def _by_prompt(processor: Any, conversations: Sequence[Chat], answer_prefix: str) -> dict[str, list[int]]:
-    """Rendered prompt -> its rows. Rows of one text share their labels' tokens, and hardly need padding."""
-    groups: dict[str, list[int]] = {}
-    for row, conversation in enumerate(conversations):
+def _by_tails(
+    processor: Any, conversations: Sequence[Chat], prefixes: list[str], texts: list[str]
+) -> dict[tuple[_Tails, bool], list[int]]:
+    """The labels' tokens, and whether an answer is begun -> the rows for which they are the same."""
+    known: dict[str, _Tails] = {}
+    groups: dict[tuple[_Tails, bool], list[int]] = {}
+    for row, (conversation, prefix) in enumerate(zip(conversations, prefixes, strict=True)):
         if not conversation or conversation[-1]["role"] != "user":
             raise GemError(f"Conversation {row} must end with the user's turn.")
-        groups.setdefault(_render(processor, conversation, answer_prefix), []).append(row)
+        prompt = _render(processor, conversation, prefix)
+        if prompt not in known:
+            known[prompt] = _tails(processor, conversation, prompt, prefix, texts)
+        groups.setdefault((known[prompt], bool(prefix)), []).append(row)
     return groups
 
 
@@ -130,7 +138,7 @@ def _tails(processor: Any, conversation: Chat, prompt: str, answer_prefix: str, 
     answered = [tokens(_render(processor, conversation, answer_prefix + text)) for text in texts]
     # One token stays behind, from which the first token of a label is predicted.
     shared = min(_common(before, row) for row in answered)
-    return _Tails([row[shared:] for row in answered], len(before) - shared)
+    return _Tails(tuple(tuple(row[shared:]) for row in answered), len(before) - shared)
 
 
 def _common(first: list[int], second: list[int]) -> int:
@@ -173,7 +181,7 @@ def _score_batch(model: Any, inputs: Any, tails: _Tails, batch_size: int) -> np.
     return torch.cat(columns, dim=1).double().cpu().numpy()
 
 
-def _chunks(items: list[list[int]], size: int) -> Iterator[list[list[int]]]:
+def _chunks(items: Sequence[tuple[int, ...]], size: int) -> Iterator[Sequence[tuple[int, ...]]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -183,12 +191,12 @@ def _score_chunk(
     last: torch.Tensor,
     mask: torch.Tensor,
     position: torch.Tensor,
-    tails: list[list[int]],
+    tails: Sequence[tuple[int, ...]],
 ) -> torch.Tensor:
     """All records x these labels in one pass behind the cached prompts: (records, labels)."""
     records, labels = len(last), len(tails)
     length = max(map(len, tails))
-    targets = torch.tensor([tail + [-1] * (length - len(tail)) for tail in tails], device=last.device)
+    targets = torch.tensor([[*tail, *[-1] * (length - len(tail))] for tail in tails], device=last.device)
     # Row r * labels + l holds record r and label l, as `batch_repeat_interleave` orders the cache.
     targets = targets.repeat(records, 1)
     cache[CACHE].batch_repeat_interleave(labels)

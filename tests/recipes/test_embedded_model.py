@@ -16,7 +16,7 @@ from modeling_gem import GemForConditionalGeneration
 from processing.ecg_features import extract_features
 from processing.ecg_simulator import simulate_ecg
 from recipes.build_tiny_gem import train_tokenizer
-from recipes.evaluate_ptbxl import CLASS_QUESTION, class_likelihoods, likelihood_auc, score, superclasses
+from recipes.evaluate_ptbxl import class_likelihoods, likelihood_auc, score, superclasses
 from recipes.grounded_answer import CLASS_NAMES, grounded_answer
 from recipes.pretrain_towers import (
     DISTANCE_SCALE_S,
@@ -128,22 +128,28 @@ def test_likelihoods_of_the_embedded_model_are_read_where_it_says_yes_or_no(feat
     source = modeling_gem.default_checkpoint()
     processor = AutoProcessor.from_pretrained(source)
     model = GemForConditionalGeneration.from_pretrained(source, dtype=torch.float32).eval()
+    answer = grounded_answer(features, {"NORM": 100.0}).full_text()
     records = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (60, 90)]
-    chats = [processor.build_conversation(record, CLASS_QUESTION, modality="signal") for record in records]
-    likelihoods = class_likelihoods(model, processor, chats)
-    assert likelihoods.shape == (2, 5)
+    chats = [processor.build_conversation(record, modality="signal") for record in records]
+    likelihoods = class_likelihoods(model, processor, chats, [answer, "No such line."])
+    assert likelihoods.shape == (2, 5) and (likelihoods[1] == 0.5).all()
 
-    # One by one, by hand: the first class is decided before any other, so its likelihood is that of one token.
-    begun = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": "Normal:"}]}]
-    inputs = processor.apply_chat_template(
-        begun, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False, continue_final_message=True
-    )
-    with torch.inference_mode():
-        logits = model(**inputs).logits[0, -1]
-    yes, no = (processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
-    by_hand = torch.sigmoid(logits[yes] - logits[no])
-    # But for what the model finds likely outside of the 32 answers.
-    assert likelihoods[0, 0] == pytest.approx(float(by_hand), abs=0.02)
+    # By hand: the first line is decided before any other, the second behind both ways to decide the first.
+    def yes_behind(text: str) -> float:
+        begun = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": text}]}]
+        inputs = processor.apply_chat_template(
+            begun, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False, continue_final_message=True
+        )
+        with torch.inference_mode():
+            logits = model(**inputs).logits[0, -1]
+        yes, no = (processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
+        return float(torch.sigmoid(logits[yes] - logits[no]))
+
+    first = answer.partition(" Normal:")[0] + " Normal:"
+    normal = yes_behind(first)
+    infarct = normal * yes_behind(f"{first} yes. Infarction:") + (1 - normal) * yes_behind(f"{first} no. Infarction:")
+    # But for what the model finds likely beside yes and no.
+    assert likelihoods[0, :2] == pytest.approx([normal, infarct], abs=0.01)
 
 
 def test_likelihoods_of_other_networks_are_half_of_what_a_tower_is_taught():

@@ -56,6 +56,18 @@ def test_equal_to_whole_texts(model, template, prefix):
         )
 
 
+def test_every_conversation_may_have_a_beginning_of_its_own(model):
+    processor = tiny_processor()
+    conversations, prefixes = [chat(0), chat(1, image=False), chat(2)], ["Sinus rhythm, PR ", "", "Rate 70, PR "]
+    found = label_log_likelihoods(model, processor, conversations, LABELS, answer_prefix=prefixes)
+    for row, conversation, prefix in zip(found, conversations, prefixes, strict=True):
+        np.testing.assert_allclose(
+            row, from_whole_texts(model, processor, conversation, LABELS, prefix), rtol=1e-4, atol=1e-4
+        )
+    with pytest.raises(GemError, match="3 conversations need as many prefixes, got 2"):
+        label_log_likelihoods(model, processor, conversations, LABELS, answer_prefix=prefixes[:2])
+
+
 def test_a_label_that_merges_with_the_prompt_counts_right(model):
     """ "interval" after "PR " is one token with the space: the prompt's own last token is not what the label follows."""
     processor = tiny_processor()
