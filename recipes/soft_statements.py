@@ -30,7 +30,7 @@ WIDTHS = (32, 64, 96, 160)
 
 
 class ResidualBlock(nn.Module):
-    """WithoutWaves the time, `inputs` -> `outputs` channels."""
+    """Halves the time; `inputs` -> `outputs` channels."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 7):
         super().__init__()

@@ -45,11 +45,16 @@ COMMANDS = {name: lines for name, block in LINES.items() if (lines := list(filte
 NOT_RUN = [line for block in LINES.values() for line in block if not runnable(line)]
 
 
-def run(arguments: list[str], folder: Path) -> None:
-    # The README is read in the project's folder; what it writes goes elsewhere.
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """The README is read in the project's folder; what it writes goes elsewhere."""
     for name in ("processing", "tests", "recipes", "hub_cards"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(arguments: list[str], folder: Path) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         arguments, capture_output=True, text=True, cwd=folder, env=environment, timeout=300, check=False
@@ -62,16 +67,22 @@ def test_there_is_something_to_run():
     assert "make demo" in README and "make test" in README
 
 
+def gem(command: str, text: str | None = None) -> str:
+    """What `gem ...` prints, run in this process: `tests/recipes/test_cli.py` starts the program itself."""
+    result = CliRunner().invoke(app, shlex.split(command)[1:], input=text)
+    assert result.exit_code == 0, (command, result.output[-2000:], result.exception)
+    return result.stdout
+
+
 @pytest.mark.parametrize("name", PYTHON)
-def test_python_blocks(name, tmp_path):
-    run([sys.executable, "-W", "ignore", "-c", PYTHON[name]], tmp_path)
+def test_python_blocks(name, folder):
+    run([sys.executable, "-W", "ignore", "-c", PYTHON[name]], folder)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands(name, tmp_path):
-    entry = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
+def test_commands(name, folder):
     for command in COMMANDS[name]:
-        run([sys.executable, "-W", "ignore", "-c", entry, *shlex.split(command)[1:]], tmp_path)
+        gem(command)
 
 
 # What of these needs more than files: a Hub or an endpoint (their own tests start one), weights of 7B, a cluster, a browser.
@@ -79,10 +90,9 @@ NEEDS_MORE = r"my_name/my-gem$|me/|gpt-|http|ray:|auto$|batch|my_llava|my_cpt|my
 ON_READERS_FILES = [line for line in NOT_RUN if line.startswith("gem ") and not re.search(NEEDS_MORE, line)]
 
 
-def test_commands_on_the_readers_own_files(tmp_path, monkeypatch):
-    """In this process and in one folder, with small files of the names that the pages use."""
-    monkeypatch.chdir(tmp_path)
-    write_readers_files(tmp_path)
+def test_commands_on_the_readers_own_files(folder):
+    """In one folder, with small files of the names that the pages use."""
+    write_readers_files(folder)
     build = [line for line in ON_READERS_FILES if "build-dataset" in line]
     others = [line for line in ON_READERS_FILES if line not in build]
     assert build and len(others) >= 8
@@ -91,12 +101,7 @@ def test_commands_on_the_readers_own_files(tmp_path, monkeypatch):
             shutil.rmtree("my_dataset", ignore_errors=True)
         text = None
         for part in line.split(" | "):
-            if part == "jq -r .interpretation":
-                text = json.loads(text)["interpretation"]
-                continue
-            result = CliRunner().invoke(app, shlex.split(part)[1:], input=text)
-            assert result.exit_code == 0, (line, result.output[-2000:], result.exception)
-            text = result.stdout
+            text = json.loads(text)["interpretation"] if part == "jq -r .interpretation" else gem(part, text)
 
 
 @pytest.mark.parametrize("line", [line for line in NOT_RUN if line.startswith("gem ")])
