@@ -220,8 +220,9 @@ class Recordings(torch.utils.data.Dataset):
                 columns["values"].append(page.pixels)
                 columns.setdefault("traces", []).append(trace_targets(item.record, page))
             labels = statement_targets(item)
-            if likelihoods and item.record.record_id in likelihoods:
-                labels = (labels + np.float32(likelihoods[item.record.record_id])) / 2
+            soft = (likelihoods or {}).get(str(item.record.record_id))
+            if soft is not None:
+                labels = (labels + np.array(soft, dtype=np.float32)) / 2
             columns["labels"].append(labels)
             features = extract_features(item.record)
             columns["measured"].append(measurement_targets(features))
