@@ -7,7 +7,8 @@
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
     python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
-    python -m recipes.build_tiny_gem finish --trained outputs/tiny_sft --scores outputs/scores.json \\
+    gem eval grounding PTBXL --model outputs/tiny_sft -o outputs/grounding
+    python -m recipes.build_tiny_gem finish --trained outputs/tiny_sft --scores outputs/scores.json --grounding outputs/grounding \\
         --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
 
 `recipes/reproduce_tiny.py` runs all of it, the training of the towers included.
@@ -35,7 +36,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 from processing.feature_extraction_gem import GemFeatureExtractor
 
-from .cards import Training, model_card, ptbxl_scores
+from .cards import Training, evaluation_tables, model_card, ptbxl_scores
 from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import QUESTIONS, answer_to, grounded_answer
 from .pretrain_towers import PAGE_MEAN, PAGE_STD, PageAugmentation
@@ -219,25 +220,26 @@ def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, voca
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
 
 
-def finish(trained: Path, scores: Path, ecg_tower: Path, vision_tower: Path, data: Path, output: Path) -> None:
+def finish(
+    trained: Path, scores: Path, grounding: Path, ecg_tower: Path, vision_tower: Path, data: Path, output: Path
+) -> None:
     """The trained model in bfloat16 with its processor and a card filled from the measured scores."""
     model = GemForConditionalGeneration.from_pretrained(trained, dtype=torch.bfloat16)
     model.save_pretrained(output)
     GemProcessor.from_pretrained(trained).save_pretrained(output)
-    aucs = [
-        json.loads((path / "pretraining.json").read_text())["scores"]["eval_auc_superclasses"]
-        for path in (ecg_tower, vision_tower)
-    ]
+    towers = [json.loads((path / "pretraining.json").read_text()) for path in (ecg_tower, vision_tower)]
+    aucs = [tower["scores"]["eval_auc_superclasses"] for tower in towers]
+    soft = (
+        " and what other networks find likely in them (`recipes/soft_statements.py`)" if towers[0].get("soft") else ""
+    )
     log = json.loads((trained / "training_log.json").read_text())
     ids = set(load_from_disk(str(data))["train"]["id"])
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
     stages = [
-        f"`recipes/soft_statements.py`: how likely residual networks find the SCP statements of {records} PTB-XL records (folds "
-        "1-8) that they did not learn from.",
-        "`recipes/pretrain_towers.py`: each tower learns statements and measurements of these records, the signal tower also "
-        "those likelihoods, where the waves are, and from simulated ECGs; superclass AUC on fold 9: signal "
-        f"{aucs[0]:.3f}, picture {aucs[1]:.3f}.",
+        f"`recipes/pretrain_towers.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
+        f"(folds 1-8), the signal tower also where the waves are{soft}, and from simulated ECGs; superclass AUC on fold 9: "
+        f"signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
         f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {log[-1]['step']} steps on projectors and language model, batches of "
@@ -250,7 +252,13 @@ def finish(trained: Path, scores: Path, ecg_tower: Path, vision_tower: Path, dat
         summary="The small GEM that comes with gem-ecg: it shows that everything works, end to end, on a laptop. It is not "
         "accurate enough to rely on.",
         datasets=["PTB-XL"],
-        tables=[ptbxl_scores(json.loads(scores.read_text()))],
+        tables=[
+            ptbxl_scores(json.loads(scores.read_text())),
+            *evaluation_tables(
+                json.loads((grounding / "report.json").read_text()),
+                "gem eval grounding PTBXL --model tiny -o outputs/grounding",
+            ),
+        ],
         training=Training(stages),
         writes="rhythm, rate, PR, QRS, QT, QTc, axis, ST and T changes, Q waves, voltage, the five PTB-XL superclasses as "
         "yes or no, and an impression",
@@ -282,7 +290,7 @@ def main() -> None:
     start.add_argument("--data", type=Path, required=True)
     start.add_argument("--vocab-size", type=int, default=2048)
     last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
-    for name in ("--trained", "--scores", "--ecg-tower", "--vision-tower", "--data"):
+    for name in ("--trained", "--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
         last.add_argument(name, type=Path, required=True)
     last.add_argument("--output", type=Path, default=default_checkpoint())
     for verb in (data, start, states):
@@ -293,6 +301,7 @@ def main() -> None:
         finish(
             arguments.trained,
             arguments.scores,
+            arguments.grounding,
             arguments.ecg_tower,
             arguments.vision_tower,
             arguments.data,

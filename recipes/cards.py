@@ -52,7 +52,7 @@ class ScoreTable:
     rows: list[ScoreRow]
     note: str = ""
     command: str = ""
-    baselines: tuple[str, ...] = ("blind", "zeroed")
+    baselines: tuple[str, ...] = ("blind", "zeroed", "answers of other records")
 
     def eval_results(self) -> list[EvalResult]:
         """The model's values for the card's metadata; the Hub shows them beside the card."""
@@ -128,6 +128,18 @@ def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
         "clearly better than blind is a thing that the model does not see.",
         command="python -m recipes.evaluate_ptbxl --ptbxl PTBXL --output scores.json",
     )
+
+
+def evaluation_tables(report: Mapping[str, Any], command: str | None = None) -> list[ScoreTable]:
+    """The tables of a `report.json` that `gem eval` wrote, with its notes under the last one, and its command if none is given."""
+    tables = []
+    for number, table in enumerate(report["tables"], start=1):
+        rows = [ScoreRow(row["label"], row["metric"], row) for row in table["rows"]]
+        columns = [name for name in table["rows"][0] if name not in ("label", "metric")] if rows else []
+        note = " ".join(report["notes"]) if number == len(report["tables"]) else ""
+        place = table["dataset"], table["split"], table["records"]
+        tables.append(ScoreTable(table["title"].lower(), *place, columns, rows, note, command or report["command"]))
+    return tables
 
 
 def trainer_stages(folder: str | Path) -> tuple[list[str], float | None]:

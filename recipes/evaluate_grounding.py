@@ -224,8 +224,8 @@ def grounding_report(
     if measured:
         plots["check"] = Bars(
             "Claims against measurements",
-            {name: row["mean"] for name, row in measured.items()},
-            {name: row["interval"] for name, row in measured.items()},
+            {name.replace("_", " "): row["mean"] for name, row in measured.items()},
+            {name.replace("_", " "): row["interval"] for name, row in measured.items()},
             (0, 1),
             "share (bars: 95 % bootstrap interval)",
         )

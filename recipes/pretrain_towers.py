@@ -422,7 +422,7 @@ def main() -> None:
     trainer.train()
     model.tower.save_pretrained(arguments.output)
     scores = trainer.evaluate()
-    history = {"scores": scores, "log": trainer.state.log_history}
+    history = {"scores": scores, "soft": soft is not None, "log": trainer.state.log_history}
     (arguments.output / "pretraining.json").write_text(json.dumps(history, indent=2) + "\n")
     print(json.dumps(scores, indent=2))
 

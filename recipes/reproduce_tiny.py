@@ -21,7 +21,8 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     trained, scores, soft = f"{output}/tiny_sft", f"{output}/scores.json", f"{output}/soft_statements.json"
     cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
     cached += ["--states", f"{output}/tiny_states", "--output_dir", trained]
-    finished = ["--data", data, "--output", f"{output}/gem-ecg-tiny"]
+    grounding = f"{output}/grounding"
+    finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
     ecg = ["--epochs", "18", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
     return [
         (output / "soft_statements.json", ["recipes.soft_statements", "--data", str(ptbxl), "--output", soft]),
@@ -41,6 +42,10 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
         ),
         (output / "tiny_sft" / "training_log.json", ["recipes.sft_cached", "--config", str(CONFIG), *cached]),
         (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
+        (
+            output / "grounding" / "report.json",
+            ["recipes.cli", "eval", "grounding", str(ptbxl), "--model", trained, "-o", grounding],
+        ),
         (
             output / "gem-ecg-tiny" / "README.md",
             [tiny, "finish", "--trained", trained, "--scores", scores, *towers, *finished],

@@ -16,6 +16,7 @@ from recipes.cards import (
     ScoreTable,
     Training,
     dataset_card,
+    evaluation_tables,
     model_card,
     ptbxl_scores,
     trainer_stages,
@@ -48,6 +49,17 @@ def test_the_table_and_the_metadata_hold_the_same_measured_values():
     assert "| heart rate (bpm), MAE | 10 | 10 | 5 |" in card.text and "fold 9, 2 records" in card.text
     assert not any("blind" in name for name in results)
     assert yaml_block(card.content)["model-index"][0]["name"] == "gem-test"
+
+
+def test_tables_of_an_evaluation_report_keep_its_words_and_leave_baselines_out_of_the_results():
+    row = {"label": "precision", "metric": "precision", "measured": 0.8, "answers of other records": 0.5}
+    table = {"title": "Claims", "dataset": "PTB-XL", "split": "fold 9", "records": 2, "rows": [row]}
+    report = {"tables": [table], "notes": ["How it is counted."], "command": "gem eval grounding here"}
+    (found,) = evaluation_tables(report)
+    assert found.columns == ["measured", "answers of other records"] and found.note == "How it is counted."
+    assert [result.metric_value for result in found.eval_results()] == [0.8] and found.command.endswith("here")
+    assert evaluation_tables(report, "gem eval grounding PTBXL")[0].command.endswith("PTBXL")
+    assert evaluation_tables({**report, "tables": []}) == []
 
 
 def test_what_is_not_given_is_not_there():

@@ -209,5 +209,5 @@ def test_reproduction_names_every_step_that_is_left(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     lines = result.stdout.splitlines()
-    assert lines[1].startswith("done: ") and len(lines) == 9
+    assert lines[1].startswith("done: ") and len(lines) == 10
     assert "--tower vision" in lines[2] and "recipes.sft_cached" in result.stdout
