@@ -1,6 +1,5 @@
 """The files that README and docs/ call `my_...`, as a reader might have them."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from datasets import Dataset, DatasetDict
 from modeling_gem import default_checkpoint
 
 from .ecg_files import LEADS, dicom_bytes, write_wfdb
-from .source_trees import mimic_tree, ptbxl_tree, simulated_microvolts
+from .source_trees import ptbxl_tree, simulated_microvolts
 
 SOURCES = """\
 output: my_dataset
@@ -46,11 +45,6 @@ def write_readers_files(folder: Path) -> None:
     (folder / "my_report.txt").write_text("Sinus rhythm, 70 bpm, no ST elevation.\n")
     ptbxl_tree(folder / "my_ptbxl", records=4)
     (folder / "my_sources.yaml").write_text(SOURCES)
-    mimic_tree(folder / "my_mimic")
-    question = {"from": "human", "value": "<image>\nWhat is it?\nA. Sinus rhythm\nB. Atrial fibrillation"}
-    row = {"id": "1", "ecg": "mimic-iv/files/p1000/p10000032/s40689238/40689238"}
-    turns = [question, {"from": "gpt", "value": "A. Sinus rhythm"}]
-    (folder / "my_csn.json").write_text(json.dumps([{**row, "conversations": turns}]))
     shutil.copytree(default_checkpoint(), folder / "my_model")
     messages = [{"role": "user", "content": "What is the rhythm?"}, {"role": "assistant", "content": "Sinus rhythm."}]
     rows = [{"id": str(n), "ecg": str(folder / "my_record.hea"), "messages": messages} for n in range(2)]

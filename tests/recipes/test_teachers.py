@@ -87,10 +87,10 @@ def test_every_abnormal_beat_is_named(requests):
     features = requests[0].features
     widths = features.sequences["QRS Duration"].copy()
     widths[features.leads.index("II"), 4] += 80
-    times = features.beat_times.copy()
-    times[4] -= 0.25
+    rr = features.sequences["RR Interval 1"].copy()
+    rr[:, 4] -= 250
     text = long_reading(
-        replace(features, sequences={**features.sequences, "QRS Duration": widths}, beat_times=times),
+        replace(features, sequences={**features.sequences, "QRS Duration": widths, "RR Interval 1": rr}),
         ["sinus rhythm", "ventricular premature complexes"],
     )
     assert re.search(r"Beat 5 (comes early|is premature), \d+ ms after beat 4\.", text), text
