@@ -5,6 +5,7 @@ a free port, and prints medians, 95th percentiles, errors and axe's findings. It
 """
 
 import argparse
+import itertools
 import os
 import socket
 import statistics
@@ -14,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,7 +62,11 @@ def main() -> None:
             for _ in range(arguments.rounds)
             for result in visits(browser, url, [names[i % len(names)] for i in range(USERS)])
         ]
-        report(f"{USERS} users at once", crowd)
+        report(f"{USERS} users at once, with their browsers on the same cores", crowd)
+        report(
+            f"{USERS} users at once, with browsers of their own",
+            [r for _ in range(arguments.rounds) for r in calls(url)],
+        )
         for name, settings in {"desktop": DESKTOP, "phone, dark": {**PHONE, "color_scheme": "dark"}}.items():
             print(f"axe, {name}: {findings(browser, url, settings)}")
 
@@ -110,6 +116,27 @@ def visits(browser: Any, url: str, samples: list[str]) -> list[dict[str, Any]]:
     for context in contexts:
         context.close()
     return results
+
+
+def calls(url: str) -> list[dict[str, Any]]:
+    """`USERS` users at once as their browsers would ask, without drawing anything: what the server alone takes."""
+    from gradio_client import Client
+
+    users = [Client(url, verbose=False) for _ in range(USERS)]
+    for user, name in zip(users, itertools.cycle(sample_names())):
+        user.predict(name, api_name="/open_sample")
+
+    def ask(user: Client) -> dict[str, Any]:
+        started, result = time.perf_counter(), {}
+        try:
+            for _ in user.submit("Both", api_name="/interpret"):
+                result.setdefault("first", time.perf_counter() - started)
+        except Exception as error:
+            return {"error": str(error)}
+        return {**result, "complete": time.perf_counter() - started}
+
+    with ThreadPoolExecutor(USERS) as pool:
+        return list(pool.map(ask, users))
 
 
 def open_sample(page: Any, url: str, name: str) -> None:
