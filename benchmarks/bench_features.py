@@ -226,7 +226,7 @@ def speed(records: list[MarkedEcg], rivals: dict[str, Method], runs: int = 3) ->
     base = float(np.median(times["gem-ecg, all features"]))
     print(f"\nCPU ms per record of 12 leads x 10 s x 500 Hz, median over {len(records)} records, one thread")
     for name, values in times.items():
-        failed = f"   raised on {FAILURES[name]} leads: no figure" if name in FAILURES else ""
+        failed = f"   raised on {FAILURES[name]} leads" if name in FAILURES else ""
         print(f"  {name:24s} {np.median(values):8.1f} ms   {np.median(values) / base:6.1f} x{failed}")
 
 
