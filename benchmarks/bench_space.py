@@ -5,7 +5,6 @@ a free port, and prints medians, 95th percentiles, errors and axe's findings. It
 """
 
 import argparse
-import itertools
 import os
 import socket
 import statistics
@@ -57,15 +56,12 @@ def main() -> None:
         names = sample_names()
         alone = [result for i in range(arguments.visits) for result in visits(browser, url, [names[i % len(names)]])]
         report("one user", alone)
-        crowd = [
-            result
-            for _ in range(arguments.rounds)
-            for result in visits(browser, url, [names[i % len(names)] for i in range(USERS)])
-        ]
+        samples = [names[i % len(names)] for i in range(USERS)]
+        crowd = [result for _ in range(arguments.rounds) for result in visits(browser, url, samples)]
         report(f"{USERS} users at once, with their browsers on the same cores", crowd)
         report(
-            f"{USERS} users at once, with browsers of their own",
-            [r for _ in range(arguments.rounds) for r in calls(url)],
+            f"{USERS} users at once, with their browsers elsewhere",
+            [result for _ in range(arguments.rounds) for result in calls(url, samples)],
         )
         for name, settings in {"desktop": DESKTOP, "phone, dark": {**PHONE, "color_scheme": "dark"}}.items():
             print(f"axe, {name}: {findings(browser, url, settings)}")
@@ -118,12 +114,12 @@ def visits(browser: Any, url: str, samples: list[str]) -> list[dict[str, Any]]:
     return results
 
 
-def calls(url: str) -> list[dict[str, Any]]:
-    """`USERS` users at once as their browsers would ask, without drawing anything: what the server alone takes."""
+def calls(url: str, samples: list[str]) -> list[dict[str, Any]]:
+    """One user per sample, all at once, as their browsers would ask, without drawing anything: what the server alone takes."""
     from gradio_client import Client
 
-    users = [Client(url, verbose=False) for _ in range(USERS)]
-    for user, name in zip(users, itertools.cycle(sample_names())):
+    users = [Client(url, verbose=False) for _ in samples]
+    for user, name in zip(users, samples, strict=True):
         user.predict(name, api_name="/open_sample")
 
     def ask(user: Client) -> dict[str, Any]:
@@ -135,7 +131,7 @@ def calls(url: str) -> list[dict[str, Any]]:
             return {"error": str(error)}
         return {**result, "complete": time.perf_counter() - started}
 
-    with ThreadPoolExecutor(USERS) as pool:
+    with ThreadPoolExecutor(len(users)) as pool:
         return list(pool.map(ask, users))
 
 

@@ -217,7 +217,6 @@ def grounding_report(
                 len(run.checks),
                 ["measured", SHUFFLED],
                 rows,
-                baselines=(SHUFFLED,),
             )
         )
     plots: dict[str, Any] = {}

@@ -152,7 +152,7 @@ def class_likelihoods(model: Any, processor: Any, conversations: list[list[dict]
     rows = [row for row, text in enumerate(answers) if name in text]
     begun = [answers[row].partition(name)[0] + name for row in rows]
     ways = list(itertools.product((False, True), repeat=len(SUPERCLASSES)))
-    texts = [classes_text(zip(SUPERCLASSES, way, strict=True)).removeprefix(name.strip()) for way in ways]
+    texts = [classes_text(set(itertools.compress(CLASS_NAMES, way))).removeprefix(name.strip()) for way in ways]
     scores = label_log_likelihoods(
         model, processor, [conversations[row] for row in rows], texts, answer_prefix=begun, batch_size=LIKELIHOOD_BATCH
     )

@@ -2,7 +2,7 @@
 """Writes a grounded interpretation from measured features and known labels: every line names its leads and values."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
@@ -74,7 +74,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         if features.pathological_q
         else "not pathological",
         voltage=_voltage(features),
-        classes=classes_text((code, code in superclasses_of(codes)) for code in CLASS_NAMES),
+        classes=classes_text(superclasses_of(codes)),
         impression=_impression(features, codes),
     )
 
@@ -118,9 +118,9 @@ def _voltage(features: EcgFeatures) -> str:
     return f"Sokolow-Lyon {sokolow}{', low voltage' if features.low_voltage else ''}"
 
 
-def classes_text(stated: Iterable[tuple[str, bool]]) -> str:
-    """Superclasses, each with whether it is stated, as an answer says it."""
-    return ". ".join(f"{CLASS_NAMES[code]}: {'yes' if is_stated else 'no'}" for code, is_stated in stated)
+def classes_text(stated: Collection[str]) -> str:
+    """All superclasses, a yes behind those in `stated`, as an answer says it."""
+    return ". ".join(f"{name}: {'yes' if code in stated else 'no'}" for code, name in CLASS_NAMES.items())
 
 
 def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:

@@ -10,18 +10,19 @@ et al. 2015, arXiv:1503.02531; PTB-XL's folds keep patients apart).
 
 import argparse
 import json
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import nn
 from torch.utils.data import Subset
 from transformers import Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutput
 
-from .pretrain_towers import Recordings, SignalAugmentation, TowerWithHeads, evaluate
+from .answer_files import write_atomically
+from .pretrain_towers import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
 
 # Networks, each of which leaves out its share of the training folds.
@@ -66,15 +67,6 @@ class ResidualTower(nn.Module):
         return BaseModelOutput(last_hidden_state=features.transpose(1, 2))
 
 
-class WithoutWaves(SignalAugmentation):
-    """Signals with what a residual network is taught: statements and measurements, no waves token by token."""
-
-    def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-        batch = super().__call__(examples)
-        batch.pop("beats")
-        return batch
-
-
 def out_of_fold(train: Recordings, folds: np.ndarray, validation: Recordings, epochs: float, output: Path) -> dict:
     """Logits of all of `train`, each by the network that did not see it, and those of `validation`, the mean of all."""
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
@@ -100,18 +92,13 @@ def out_of_fold(train: Recordings, folds: np.ndarray, validation: Recordings, ep
                 label_names=["labels", "measured"],
             ),
             train_dataset=Subset(train, np.flatnonzero(~left_out).tolist()),
-            data_collator=WithoutWaves(training=True),
+            data_collator=SignalAugmentation(training=True),
         )
         trainer.train()
-        trainer.data_collator = WithoutWaves(training=False)
+        trainer.data_collator = SignalAugmentation(training=False)
         logits[left_out] = trainer.predict(Subset(train, np.flatnonzero(left_out).tolist())).predictions[0]
         unseen = unseen + trainer.predict(validation).predictions[0] / GROUPS
     return {"train": logits, "validation": unseen}
-
-
-def superclass_auc(recordings: Recordings, logits: np.ndarray) -> float:
-    measured = recordings.columns["measured"]
-    return evaluate(logits, measured, recordings.columns["labels"], measured)["auc_superclasses"]
 
 
 def main() -> None:
@@ -130,15 +117,15 @@ def main() -> None:
     validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), "ecg")
     folds = np.array([item.fold for item in items])
     logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output)
-    likelihoods = 1 / (1 + np.exp(-logits["train"]))
+    likelihoods = expit(logits["train"])
     scores = {
-        "superclass AUC, training records by the network that left them out": superclass_auc(train, logits["train"]),
-        "superclass AUC, validation fold by all": superclass_auc(validation, logits["validation"]),
+        "superclass AUC, training records by the network that left them out": superclass_auc(
+            logits["train"], train.columns["labels"]
+        ),
+        "superclass AUC, validation fold by all": superclass_auc(logits["validation"], validation.columns["labels"]),
     }
     by_record = {item.record.record_id: row.round(4).tolist() for item, row in zip(items, likelihoods, strict=True)}
-    temporary = arguments.output.with_suffix(".part")
-    temporary.write_text(json.dumps({"scores": scores, "likelihoods": by_record}) + "\n")
-    os.replace(temporary, arguments.output)
+    write_atomically(arguments.output, json.dumps({"scores": scores, "likelihoods": by_record}) + "\n")
     print(json.dumps(scores, indent=2))
 
 

@@ -23,6 +23,7 @@ from recipes.pretrain_towers import (
     RR_MEAN_S,
     RR_SD_S,
     Recordings,
+    SignalAugmentation,
     TowerWithHeads,
     beat_marks,
     beat_targets,
@@ -33,7 +34,7 @@ from recipes.pretrain_towers import (
     statement_targets,
 )
 from recipes.ptbxl import STATEMENTS, PtbxlItem
-from recipes.soft_statements import ResidualTower, WithoutWaves, out_of_fold
+from recipes.soft_statements import ResidualTower, out_of_fold
 from recipes.training_records import recorded_again, simulated_items, whole_beats
 
 
@@ -165,7 +166,7 @@ def test_a_residual_network_stands_where_a_tower_stands():
     batch = Recordings(simulated_items(2, seed=0), "ecg")
     count = {name: rows.shape[1] for name, rows in batch.columns.items()}
     network = TowerWithHeads(ResidualTower(), count["labels"], count["measured"], has_summary=False)
-    outputs = network(**WithoutWaves(training=True)([batch[0], batch[1]]))
+    outputs = network(**SignalAugmentation(training=True)([batch[0], batch[1]]))
     outputs["loss"].backward()
     assert outputs["logits"].shape == (2, count["labels"]) and outputs["measurements"].shape == (2, count["measured"])
 
