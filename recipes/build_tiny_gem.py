@@ -1,7 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Prepares the embedded model: instruction data from PTB-XL, a tokenizer, and a GEM assembled from trained towers.
 
-    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data --text-only
+    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data --text-only \\
+        --soft outputs/soft_statements.json
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
         --data outputs/tiny_data --output outputs/tiny_start
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
@@ -39,8 +40,9 @@ from processing.feature_extraction_gem import GemFeatureExtractor
 from .cards import Training, evaluation_tables, model_card, ptbxl_scores
 from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import QUESTIONS, answer_to, grounded_answer
-from .pretrain_towers import PAGE_MEAN, PAGE_STD, PageAugmentation
+from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from .second_reading import SecondReader
 from .training_records import training_items
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
@@ -61,18 +63,23 @@ SHORT_QUESTION_SHARE = 0.5
 PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| yes\b| no\b|\d|\n"
 
 
-def rows(folder: Path, image_size: int, seed: int, text_only: bool, training: bool) -> Iterator[dict[str, Any]]:
-    """Per record a full interpretation and at times a short question, each its own sample; rare findings come again."""
+def rows(
+    folder: Path, image_size: int, seed: int, text_only: bool, soft: Path | None, training: bool
+) -> Iterator[dict[str, Any]]:
+    """Per record and reading a full interpretation and at times a short question, each its own sample."""
     rng = np.random.default_rng(seed)
     short = [kind for kind in QUESTIONS if kind != "full_text"]
     if training and text_only:
         items = training_items(folder, seed)
     else:
         items = read_ptbxl(folder, TRAIN_FOLDS if training else (VALIDATION_FOLD,))
+    second_reader = SecondReader.load(soft) if soft and training else None
     for item in items:
-        answer = grounded_answer(extract_features(item.record), item.codes)
+        features = extract_features(item.record)
         media = {} if text_only else media_columns(item, image_size)
-        for _ in range(times_shown(item, rng) if training else 1):
+        second = second_reader and second_reader(item)
+        for reading in (item, second) if second else (item,):
+            answer = grounded_answer(features, reading.codes)
             kinds = ["full_text"] + ([str(rng.choice(short))] if rng.random() < SHORT_QUESTION_SHARE else [])
             for kind in kinds:
                 questions = QUESTIONS[kind]
@@ -80,12 +87,6 @@ def rows(folder: Path, image_size: int, seed: int, text_only: bool, training: bo
                 first = kind == "full_text" and rng.random() < 0.5
                 question = questions[0] if first else questions[int(rng.integers(len(questions)))]
                 yield sample(item, question, answer_to(kind, answer), media)
-
-
-def times_shown(item: PtbxlItem, rng: np.random.Generator) -> int:
-    """More often the rarer the finding, so that "yes" is said at a fair likelihood and not above one half only."""
-    some = bool(item.superclasses & {"MI", "STTC", "CD"}) and rng.random() < 0.5
-    return 1 + int("HYP" in item.superclasses) + int(some)
 
 
 def sample(item: PtbxlItem, question: str, answer: str, media: dict[str, Any]) -> dict[str, Any]:
@@ -101,8 +102,8 @@ def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
     }
 
 
-def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only: bool) -> None:
-    settings = {"folder": ptbxl, "image_size": image_size, "seed": seed, "text_only": text_only}
+def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only: bool, soft: Path | None) -> None:
+    settings = {"folder": ptbxl, "image_size": image_size, "seed": seed, "text_only": text_only, "soft": soft}
     data = {
         name: Dataset.from_generator(
             rows,
@@ -237,7 +238,7 @@ def finish(
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
     stages = [
-        f"`recipes/pretrain_towers.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
+        f"`recipes/pretrain_ecg.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
         f"(folds 1-8), the signal tower also where the waves are{soft}, and from simulated ECGs; superclass AUC on fold 9: "
         f"signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
@@ -281,6 +282,11 @@ def main() -> None:
         action="store_true",
         help="no signals and pages, but recorded again and simulated ECGs too: for kept tower states",
     )
+    data.add_argument(
+        "--soft",
+        type=Path,
+        help="what recipes/soft_statements.py wrote: every record a second time, as other networks read it",
+    )
     states = verbs.add_parser("states", help="run the towers once over the training records")
     states.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL, as for data")
     states.add_argument("--model", type=Path, required=True, help="folder that assemble wrote")
@@ -308,7 +314,14 @@ def main() -> None:
             arguments.output,
         )
     elif arguments.verb == "data":
-        build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed, arguments.text_only)
+        build_data(
+            arguments.ptbxl,
+            arguments.output,
+            arguments.image_size,
+            arguments.seed,
+            arguments.text_only,
+            arguments.soft,
+        )
     elif arguments.verb == "states":
         build_states(arguments.ptbxl, arguments.model, arguments.output, arguments.seed)
     else:

@@ -16,7 +16,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     """What each step leaves behind when it is complete, and the module and arguments that make it."""
     towers = ["--ecg-tower", f"{output}/ecg_tower", "--vision-tower", f"{output}/vision_tower"]
     source, data = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data"
-    pretrain = ["recipes.pretrain_towers", "--data", str(ptbxl), "--tower"]
+    pretrain = ["recipes.pretrain_ecg", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.build_tiny_gem"
     trained, scores, soft = f"{output}/tiny_sft", f"{output}/scores.json", f"{output}/soft_statements.json"
     cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
@@ -31,7 +31,10 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             output / "vision_tower" / "pretraining.json",
             [*pretrain, "vision", "--epochs", "14", "--output", f"{output}/vision_tower"],
         ),
-        (output / "tiny_data" / "dataset_dict.json", [tiny, "data", *source, "--output", data, "--text-only"]),
+        (
+            output / "tiny_data" / "dataset_dict.json",
+            [tiny, "data", *source, "--output", data, "--text-only", "--soft", soft],
+        ),
         (
             output / "tiny_start" / "processor_config.json",
             [tiny, "assemble", *towers, "--data", data, "--output", f"{output}/tiny_start"],

@@ -22,8 +22,9 @@ from transformers import Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutput
 
 from .answer_files import write_atomically
-from .pretrain_towers import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
-from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
+from .pretrain_ecg import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
+from .ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
+from .second_reading import best_limits
 
 # Networks, each of which leaves out its share of the training folds.
 GROUPS = 4
@@ -105,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
     parser.add_argument(
-        "--output", type=Path, required=True, help="JSON: record id -> likelihoods, and what they are worth"
+        "--output", type=Path, required=True, help="JSON: record id -> likelihoods, what they are worth, and limits"
     )
     parser.add_argument("--epochs", type=float, default=25)
     parser.add_argument("--seed", type=int, default=0)
@@ -117,15 +118,15 @@ def main() -> None:
     validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), "ecg")
     folds = np.array([item.fold for item in items])
     logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output)
-    likelihoods = expit(logits["train"])
+    likelihoods, truth = expit(logits["train"]), train.columns["labels"]
     scores = {
-        "superclass AUC, training records by the network that left them out": superclass_auc(
-            logits["train"], train.columns["labels"]
-        ),
+        "superclass AUC, training records by the network that left them out": superclass_auc(logits["train"], truth),
         "superclass AUC, validation fold by all": superclass_auc(logits["validation"], validation.columns["labels"]),
     }
     by_record = {item.record.record_id: row.round(4).tolist() for item, row in zip(items, likelihoods, strict=True)}
-    write_atomically(arguments.output, json.dumps({"scores": scores, "likelihoods": by_record}) + "\n")
+    limits = best_limits(likelihoods[:, : len(SUPERCLASSES)], truth[:, : len(SUPERCLASSES)])
+    result = {"scores": scores, "limits": limits, "likelihoods": by_record}
+    write_atomically(arguments.output, json.dumps(result) + "\n")
     print(json.dumps(scores, indent=2))
 
 

@@ -18,7 +18,7 @@ from processing.ecg_simulator import simulate_ecg
 from recipes.build_tiny_gem import train_tokenizer
 from recipes.evaluate_ptbxl import class_likelihoods, likelihood_auc, score, superclasses
 from recipes.grounded_answer import CLASS_NAMES, grounded_answer
-from recipes.pretrain_towers import (
+from recipes.pretrain_ecg import (
     DISTANCE_SCALE_S,
     RR_MEAN_S,
     RR_SD_S,

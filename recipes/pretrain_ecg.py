@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Teaches a small signal or image tower to see: SCP statements and measurements of PTB-XL, by the Trainer.
 
-python -m recipes.pretrain_towers --data PTBXL --tower ecg --simulated 1200 --soft outputs/soft_statements.json \\
+python -m recipes.pretrain_ecg --data PTBXL --tower ecg --simulated 1200 --soft outputs/soft_statements.json \\
     --output outputs/ecg_tower
-python -m recipes.pretrain_towers --data PTBXL --tower vision --output outputs/vision_tower
+python -m recipes.pretrain_ecg --data PTBXL --tower vision --output outputs/vision_tower
 """
 
 import argparse

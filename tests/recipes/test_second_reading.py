@@ -1,0 +1,63 @@
+"""What other networks would state of a record, beside what PTB-XL states."""
+
+import json
+
+import numpy as np
+import pytest
+
+from processing.ecg_simulator import simulate_ecg
+from recipes import build_tiny_gem
+from recipes.ptbxl import SUPERCLASSES, PtbxlItem
+from recipes.second_reading import COLUMNS, SecondReader, best_limits
+
+LIMITS = dict.fromkeys(SUPERCLASSES, 0.3)
+
+
+@pytest.fixture(scope="module")
+def item():
+    record = simulate_ecg(heart_rate=70, seed=1).record.changed("named", record_id="ptbxl/00007#2")
+    return PtbxlItem(record, {"NORM": 100.0, "AFIB": 0.0, "PVC": 100.0, "LOWT": 100.0}, fold=1)
+
+
+def likelihoods(**known: float) -> list[float]:
+    return [known.get(name, 0.001) for name in COLUMNS]
+
+
+def test_limits_are_lower_for_rare_findings():
+    rng = np.random.default_rng(0)
+    prevalence = np.array([0.5, 0.2, 0.2, 0.2, 0.05])
+    truth = rng.random((4000, 5)) < prevalence
+    evidence = truth * 2.0 + rng.normal(size=truth.shape)
+    odds = prevalence / (1 - prevalence) * np.exp(2 * evidence - 2)
+    limits = best_limits(odds / (1 + odds), truth)
+    assert list(limits) == list(SUPERCLASSES)
+    assert limits["HYP"] < limits["MI"] < limits["NORM"] and limits["NORM"] == pytest.approx(0.5, abs=0.12)
+
+
+def test_statements_beyond_their_limit_take_the_place_of_the_diagnoses(item):
+    row = likelihoods(NORM=0.29, MI=0.31, IMI=0.2, ILMI=0.1, ASMI=0.09, CD=0.3, LAFB=0.01)
+    second = SecondReader({"ptbxl/00007": row}, LIMITS)(item)
+    assert second.codes == {"IMI": 100, "ILMI": 100, "LAFB": 100, "AFIB": 0, "PVC": 100, "LOWT": 100}
+    assert second.superclasses == {"MI", "CD"} and second.rhythm == item.rhythm == "atrial fibrillation"
+    assert item.codes["NORM"] == 100 and second.record is item.record
+
+
+def test_a_record_that_was_not_read_has_no_second_reading(item):
+    assert SecondReader({"ptbxl/00008": likelihoods(NORM=1.0)}, LIMITS)(item) is None
+
+
+def test_instructions_show_both_readings_with_the_same_measurements(item, tmp_path, monkeypatch):
+    monkeypatch.setattr(build_tiny_gem, "training_items", lambda folder, seed: [item])
+    soft = tmp_path / "soft.json"
+    soft.write_text(json.dumps({"limits": LIMITS, "likelihoods": {"ptbxl/00007": likelihoods(HYP=0.9, LVH=0.8)}}))
+
+    def answers(soft):
+        samples = build_tiny_gem.rows(tmp_path, 336, seed=0, text_only=True, soft=soft, training=True)
+        texts = [sample["messages"][1]["content"] for sample in samples]
+        return [text for text in texts if "Impression: " in text and "Rhythm: " in text]
+
+    own, other = answers(soft)
+    assert answers(None) == [own]
+    assert "Normal: yes" in own and "Normal: no" in other and "Hypertrophy: yes" in other
+    assert own.partition(" Normal:")[0] == other.partition(" Normal:")[0]
+    assert "left ventricular hypertrophy" in other and "normal ECG" not in other
