@@ -4,7 +4,7 @@
     python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data --text-only \\
         --soft outputs/soft_statements.json
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
-        --data outputs/tiny_data --output outputs/tiny_start
+        --data outputs/tiny_data --soft outputs/soft_statements.json --output outputs/tiny_start
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
     python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
@@ -17,7 +17,8 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from processing.feature_extraction_gem import GemFeatureExtractor
 
 from .cards import Training, evaluation_tables, model_card, ptbxl_scores
 from .feature_cache import MODALITIES, TowerStates, run_towers
-from .grounded_answer import QUESTIONS, answer_to, grounded_answer
+from .grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from .second_reading import SecondReader
@@ -77,8 +78,7 @@ def rows(
     for item in items:
         features = extract_features(item.record)
         media = {} if text_only else media_columns(item, image_size)
-        second = second_reader and second_reader(item)
-        for reading in (item, second) if second else (item,):
+        for reading in readings(item, second_reader, rng) if training else [item]:
             answer = grounded_answer(features, reading.codes)
             kinds = ["full_text"] + ([str(rng.choice(short))] if rng.random() < SHORT_QUESTION_SHARE else [])
             for kind in kinds:
@@ -87,6 +87,15 @@ def rows(
                 first = kind == "full_text" and rng.random() < 0.5
                 question = questions[0] if first else questions[int(rng.integers(len(questions)))]
                 yield sample(item, question, answer_to(kind, answer), media)
+
+
+def readings(item: PtbxlItem, second_reader: SecondReader | None, rng: np.random.Generator) -> list[PtbxlItem]:
+    """As labelled and as the second reader has it; without one, as labelled, and again where there is a rare finding."""
+    if second_reader is not None:
+        second = second_reader(item)
+        return [item] if second is None else [item, second]
+    some = bool(item.superclasses & {"MI", "STTC", "CD"}) and rng.random() < 0.5
+    return [item] * (1 + int("HYP" in item.superclasses) + int(some))
 
 
 def sample(item: PtbxlItem, question: str, answer: str, media: dict[str, Any]) -> dict[str, Any]:
@@ -177,7 +186,20 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFas
     )
 
 
-def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, vocab_size: int, seed: int) -> None:
+def yes_bias(tokenizer: PreTrainedTokenizerFast, limits: Mapping[str, float]) -> list[list[Any]]:
+    """
+    `sequence_bias` of a generation config: "yes" is written behind a superclass from its limit (`second_reading.best_limits`)
+    on, not from one half. Not for the first, "Normal", whose limit is near one half, and whose line begins in many ways.
+    """
+    _, *findings = CLASS_NAMES.items()
+    ids = [tokenizer.encode(f". {name}: yes", add_special_tokens=False) for _, name in findings]
+    odds = [(1 - limits[code]) / limits[code] for code, _ in findings]
+    return [[tokens, round(math.log(odd), 3)] for tokens, odd in zip(ids, odds, strict=True)]
+
+
+def assemble(
+    ecg_tower: Path, vision_tower: Path, data: Path, soft: Path, output: Path, vocab_size: int, seed: int
+) -> None:
     torch.manual_seed(seed)
     messages = load_from_disk(str(data))["train"]["messages"]
     texts = [f"{message['content']}" for conversation in messages for message in conversation]
@@ -213,6 +235,7 @@ def assemble(ecg_tower: Path, vision_tower: Path, data: Path, output: Path, voca
         pad_token_id=tokenizer.pad_token_id,
         suppress_tokens=[config.ecg_token_id, config.image_token_id],
         max_new_tokens=256,
+        sequence_bias=yes_bias(tokenizer, SecondReader.load(soft).limits),
     )
     model.save_pretrained(output)
     build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(
@@ -294,6 +317,7 @@ def main() -> None:
     start.add_argument("--ecg-tower", type=Path, required=True)
     start.add_argument("--vision-tower", type=Path, required=True)
     start.add_argument("--data", type=Path, required=True)
+    start.add_argument("--soft", type=Path, required=True, help="what recipes/soft_statements.py wrote")
     start.add_argument("--vocab-size", type=int, default=2048)
     last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
     for name in ("--trained", "--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
@@ -329,6 +353,7 @@ def main() -> None:
             arguments.ecg_tower,
             arguments.vision_tower,
             arguments.data,
+            arguments.soft,
             arguments.output,
             arguments.vocab_size,
             arguments.seed,

@@ -37,7 +37,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
         ),
         (
             output / "tiny_start" / "processor_config.json",
-            [tiny, "assemble", *towers, "--data", data, "--output", f"{output}/tiny_start"],
+            [tiny, "assemble", *towers, "--data", data, "--soft", soft, "--output", f"{output}/tiny_start"],
         ),
         (
             output / "tiny_states" / "ids.json",

@@ -4,9 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoProcessor, SequenceBiasLogitsProcessor
 
+import modeling_gem
 from processing.ecg_simulator import simulate_ecg
 from recipes import build_tiny_gem
+from recipes.grounded_answer import CLASS_NAMES, classes_text
 from recipes.ptbxl import SUPERCLASSES, PtbxlItem
 from recipes.second_reading import COLUMNS, SecondReader, best_limits
 
@@ -61,3 +65,30 @@ def test_instructions_show_both_readings_with_the_same_measurements(item, tmp_pa
     assert "Normal: yes" in own and "Normal: no" in other and "Hypertrophy: yes" in other
     assert own.partition(" Normal:")[0] == other.partition(" Normal:")[0]
     assert "left ventricular hypertrophy" in other and "normal ECG" not in other
+
+
+@pytest.mark.parametrize("code", ["MI", "STTC", "CD", "HYP"])
+@pytest.mark.parametrize("begun", ["", "Rhythm: sinus rhythm, 72 bpm. Voltage: Sokolow-Lyon 2.1 mV, low voltage. "])
+def test_a_finding_is_written_from_its_limit_on(code, begun):
+    tokenizer = AutoProcessor.from_pretrained(modeling_gem.default_checkpoint()).tokenizer
+    limits = dict.fromkeys(SUPERCLASSES, 0.5) | {code: 0.2}
+    bias = SequenceBiasLogitsProcessor(build_tiny_gem.yes_bias(tokenizer, limits))
+    yes, no = (tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
+
+    def written(likelihood: float) -> str:
+        scores = torch.full((1, len(tokenizer)), -10.0)
+        scores[0, yes], scores[0, no] = np.log(likelihood), np.log(1 - likelihood)
+        lines = begun + classes_text({"NORM"}).partition(f"{CLASS_NAMES[code]}:")[0] + f"{CLASS_NAMES[code]}:"
+        ids = torch.tensor([tokenizer.encode(lines, add_special_tokens=False)])
+        return tokenizer.decode([int(bias(ids, scores).argmax())])
+
+    assert written(0.21) == " yes" and written(0.19) == " no"
+
+
+def test_the_embedded_model_carries_its_limits():
+    source = modeling_gem.default_checkpoint()
+    tokenizer = AutoProcessor.from_pretrained(source).tokenizer
+    config = json.loads((source / "generation_config.json").read_text())
+    named = {tokenizer.decode(ids): bias for ids, bias in config["sequence_bias"]}
+    assert list(named) == [f". {name}: yes" for code, name in CLASS_NAMES.items() if code != "NORM"]
+    assert all(0.3 < bias < 2 for bias in named.values())
