@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"))
     folder = parser.parse_args().outputs
     tower = json.loads((folder / "ecg_tower" / "pretraining.json").read_text())["log"]
-    language = json.loads((folder / "tiny_sft" / "training_log.json").read_text())
+    parts = [json.loads((folder / name / "training_log.json").read_text()) for name in ("tiny_first", "tiny_sft")]
+    before = parts[0][-1]["step"]
+    language = parts[0] + [row | {"step": before + row["step"]} for row in parts[1]]
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     epochs = [row for row in tower if "eval_auc_superclasses" in row]
@@ -36,6 +38,7 @@ def main() -> None:
     loss = [float(row["loss"]) for row in steps]
     right.plot([row["step"] for row in steps], loss, color="#1f5f8b", alpha=0.25)
     right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
+    right.axvline(before, color="0.6", linestyle=":")
     right.set(
         title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"
     )

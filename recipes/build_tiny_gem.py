@@ -6,11 +6,13 @@
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
         --data outputs/tiny_data --soft outputs/soft_statements.json --output outputs/tiny_start
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
+    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_labels --text-only
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
+    python -m recipes.sft_cached --config recipes/configs/sft_tiny_labels.yaml
     python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
     gem eval grounding PTBXL --model outputs/tiny_sft -o outputs/grounding
-    python -m recipes.build_tiny_gem finish --trained outputs/tiny_sft --scores outputs/scores.json --grounding outputs/grounding \\
-        --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
+    python -m recipes.build_tiny_gem finish --first outputs/tiny_first --trained outputs/tiny_sft --scores outputs/scores.json \\
+        --grounding outputs/grounding --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
 
 `recipes/reproduce_tiny.py` runs all of it, the training of the towers included.
 """
@@ -245,7 +247,14 @@ def assemble(
 
 
 def finish(
-    trained: Path, scores: Path, grounding: Path, ecg_tower: Path, vision_tower: Path, data: Path, output: Path
+    first: Path,
+    trained: Path,
+    scores: Path,
+    grounding: Path,
+    ecg_tower: Path,
+    vision_tower: Path,
+    data: Path,
+    output: Path,
 ) -> None:
     """The trained model in bfloat16 with its processor and a card filled from the measured scores."""
     model = GemForConditionalGeneration.from_pretrained(trained, dtype=torch.bfloat16)
@@ -256,7 +265,7 @@ def finish(
     soft = (
         " and what other networks find likely in them (`recipes/soft_statements.py`)" if towers[0].get("soft") else ""
     )
-    log = json.loads((trained / "training_log.json").read_text())
+    steps = [json.loads((part / "training_log.json").read_text())[-1]["step"] for part in (first, trained)]
     ids = set(load_from_disk(str(data))["train"]["id"])
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
@@ -266,8 +275,10 @@ def finish(
         f"signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
-        f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {log[-1]['step']} steps on projectors and language model, batches of "
-        "both inputs or one of them.",
+        f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {steps[0]} steps on projectors and language model, every record as "
+        "labelled and as networks read it that never saw it (`recipes/second_reading.py`), batches of both inputs or one of "
+        f"them; then {steps[1]} steps on the labels alone.",
+        "`sequence_bias` of the generation config: from which likelihood on a superclass is stated, chosen on folds 1-8.",
         "`python -m recipes.reproduce_tiny` does all of it.",
     ]
     card = model_card(
@@ -320,7 +331,7 @@ def main() -> None:
     start.add_argument("--soft", type=Path, required=True, help="what recipes/soft_statements.py wrote")
     start.add_argument("--vocab-size", type=int, default=2048)
     last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
-    for name in ("--trained", "--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
+    for name in ("--first", "--trained", "--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
         last.add_argument(name, type=Path, required=True)
     last.add_argument("--output", type=Path, default=default_checkpoint())
     for verb in (data, start, states):
@@ -329,6 +340,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.verb == "finish":
         finish(
+            arguments.first,
             arguments.trained,
             arguments.scores,
             arguments.grounding,

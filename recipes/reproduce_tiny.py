@@ -9,18 +9,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
+CONFIGS = Path(__file__).parent / "configs"
 
 
 def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     """What each step leaves behind when it is complete, and the module and arguments that make it."""
     towers = ["--ecg-tower", f"{output}/ecg_tower", "--vision-tower", f"{output}/vision_tower"]
-    source, data = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data"
+    source, data, labels = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data", f"{output}/tiny_labels"
     pretrain = ["recipes.pretrain_ecg", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.build_tiny_gem"
-    trained, scores, soft = f"{output}/tiny_sft", f"{output}/scores.json", f"{output}/soft_statements.json"
-    cached = ["--model_name_or_path", f"{output}/tiny_start", "--dataset", data]
-    cached += ["--states", f"{output}/tiny_states", "--output_dir", trained]
+    first, trained = f"{output}/tiny_first", f"{output}/tiny_sft"
+    scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
+    cached = ["--states", f"{output}/tiny_states", "--model_name_or_path"]
+    learn = ["recipes.sft_cached", "--config", f"{CONFIGS}/sft_tiny.yaml", *cached, f"{output}/tiny_start"]
+    go_on = ["recipes.sft_cached", "--config", f"{CONFIGS}/sft_tiny_labels.yaml", *cached, first]
     grounding = f"{output}/grounding"
     finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
     ecg = ["--epochs", "18", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
@@ -35,6 +37,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             output / "tiny_data" / "dataset_dict.json",
             [tiny, "data", *source, "--output", data, "--text-only", "--soft", soft],
         ),
+        (output / "tiny_labels" / "dataset_dict.json", [tiny, "data", *source, "--output", labels, "--text-only"]),
         (
             output / "tiny_start" / "processor_config.json",
             [tiny, "assemble", *towers, "--data", data, "--soft", soft, "--output", f"{output}/tiny_start"],
@@ -43,7 +46,8 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             output / "tiny_states" / "ids.json",
             [tiny, "states", *source, "--model", f"{output}/tiny_start", "--output", f"{output}/tiny_states"],
         ),
-        (output / "tiny_sft" / "training_log.json", ["recipes.sft_cached", "--config", str(CONFIG), *cached]),
+        (output / "tiny_first" / "training_log.json", [*learn, "--dataset", data, "--output_dir", first]),
+        (output / "tiny_sft" / "training_log.json", [*go_on, "--dataset", labels, "--output_dir", trained]),
         (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
         (
             output / "grounding" / "report.json",
@@ -51,7 +55,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
         ),
         (
             output / "gem-ecg-tiny" / "README.md",
-            [tiny, "finish", "--trained", trained, "--scores", scores, *towers, *finished],
+            [tiny, "finish", "--first", first, "--trained", trained, "--scores", scores, *towers, *finished],
         ),
     ]
 

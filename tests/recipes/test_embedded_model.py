@@ -210,5 +210,5 @@ def test_reproduction_names_every_step_that_is_left(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     lines = result.stdout.splitlines()
-    assert lines[1].startswith("done: ") and len(lines) == 10
-    assert "--tower vision" in lines[2] and "recipes.sft_cached" in result.stdout
+    assert lines[1].startswith("done: ") and len(lines) == 12
+    assert "--tower vision" in lines[2] and result.stdout.count("recipes.sft_cached") == 2
