@@ -3,9 +3,8 @@
 What other networks would state of a PTB-XL record that they never saw (`recipes/soft_statements.py`), yes or no.
 
 A model that writes the likeliest answer says "yes" where it believes so by more than one half; for rare findings that is
-seldom, while F1 and balanced accuracy ask for a lower limit. Shown the record's labels once and this reading once, it says
-"yes" just where the networks pass their limit: a label's likelihood p < 1/2 lies between the halves of both readings, p/2 and
-(p + 1)/2. Its own likelihoods still rise with p.
+seldom, while F1 and balanced accuracy ask for a lower limit. `best_limits` finds them on the training records, which every
+network judged without having seen them; docs/training.md tells what they are worth.
 """
 
 import dataclasses

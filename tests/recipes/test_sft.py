@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 from transformers.quantizers.quantizers_utils import should_convert_module
-from trl import ModelConfig
+from trl import ModelConfig, SFTConfig, TrlParser
 from typer.testing import CliRunner
 
 from processing.errors_gem import CheckpointError, GemError, TrainingError
 from recipes import sft
 from recipes.cli import app
 from recipes.merge import merge_adapter
+from recipes.sft_cached import CachedArguments
 from recipes.training_gem import GemDataCollator
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 from tests.recipes.test_training_checks import FEATURES, row
@@ -136,9 +137,17 @@ def test_resuming_from_the_last_checkpoint_or_from_none(folder, tmp_path):
     assert (tmp_path / "checkpoint-2").is_dir() and (tmp_path / "processor_config.json").is_file()
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(CONFIGS.glob("sft_*.yaml")) - {CONFIGS / "sft_tiny.yaml"}), ids=lambda path: path.stem
-)
+CACHED = set(CONFIGS.glob("sft_tiny*.yaml"))
+
+
+@pytest.mark.parametrize("path", sorted(CACHED), ids=lambda path: path.stem)
+def test_configs_for_kept_states_name_settings_that_exist(path):
+    script, training = TrlParser((CachedArguments, SFTConfig)).parse_args_and_config(["--config", str(path)])
+    settings = yaml.safe_load(path.read_text())
+    assert (script.dataset, training.max_steps) == (settings["dataset"], settings["max_steps"])
+
+
+@pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("sft_*.yaml")) - CACHED), ids=lambda path: path.stem)
 def test_configs_name_settings_that_exist(path, tmp_path):
     off = ["--bf16", "false", "--tf32", "false", "--use_cpu", "true", "--output_dir", str(tmp_path)]
     _, training, model = sft.parse(["--config", str(path), *off])
