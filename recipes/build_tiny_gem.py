@@ -8,7 +8,8 @@
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
     python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_labels --text-only
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
-    python -m recipes.sft_cached --config recipes/configs/sft_tiny_labels.yaml
+    python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml --model_name_or_path outputs/tiny_first \\
+        --dataset outputs/tiny_labels --output_dir outputs/tiny_sft --whiten false --learning_rate 5e-4 --max_steps 700
     python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
     gem eval grounding PTBXL --model outputs/tiny_sft -o outputs/grounding
     python -m recipes.build_tiny_gem finish --first outputs/tiny_first --trained outputs/tiny_sft --scores outputs/scores.json \\

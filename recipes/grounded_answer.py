@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
 
-from .ptbxl import RHYTHMS, STATEMENTS, superclasses_of
+from .ptbxl import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
 
 # AHA/ACCF/HRS 2009, part VI: an elevation counts from 0.1 mV on, in V2 and V3 (normally raised) from 0.2 mV on.
 ST_LIMIT_MV = 0.1
@@ -124,7 +124,7 @@ def classes_text(stated: Collection[str]) -> str:
 
 
 def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:
-    stated = [code for code in STATEMENTS if code in codes and (codes[code] >= 50 or STATEMENTS[code][0] is None)]
+    stated = [code for code in STATEMENTS if code in codes and (codes[code] >= 50 or superclass_of(code) is None)]
     if stated != ["NORM"] and "NORM" in stated:
         stated.remove("NORM")
     findings = [f"{STATEMENTS[code][1]}{_evidence(code, features)}" for code in stated]
@@ -144,9 +144,9 @@ def _evidence(code: str, features: EcgFeatures) -> str:
         found = f"Sokolow-Lyon {features.sokolow_lyon:.1f} mV"
     elif code == "LNGQT" and not math.isnan(features.qtc_bazett):
         found = f"QTc {milliseconds(features.qtc_bazett)}"
-    elif STATEMENTS[code][0] == "MI":
+    elif superclass_of(code) == "MI":
         found = _listed("Q in", (lead for lead in _leads_of(code) if lead in features.pathological_q))
-    elif STATEMENTS[code][0] == "STTC":
+    elif superclass_of(code) == "STTC":
         found = _listed("T inverted in", (lead for lead in _leads_of(code) if lead in _inverted(features)))
     return f" ({found})" if found else ""
 

@@ -81,9 +81,14 @@ RHYTHMS = {
 }
 
 
+def superclass_of(code: str) -> str | None:
+    """None for rhythms, forms, and statements that no interpretation names."""
+    return STATEMENTS.get(code, (None, ""))[0]
+
+
 def superclasses_of(codes: Mapping[str, float]) -> set[str]:
     """Superclasses of all diagnostic statements with a likelihood above 0, as in PTB-XL's own benchmark."""
-    stated = (STATEMENTS[code][0] for code, likelihood in codes.items() if code in STATEMENTS and likelihood > 0)
+    stated = (superclass_of(code) for code, likelihood in codes.items() if likelihood > 0)
     return {superclass for superclass in stated if superclass}
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONFIGS = Path(__file__).parent / "configs"
+CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
+# The second part of the training, on labels alone, where it differs from the first.
+GOING_ON = ["--whiten", "false", "--learning_rate", "5e-4", "--max_steps", "700"]
 
 
 def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
@@ -20,9 +22,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     tiny = "recipes.build_tiny_gem"
     first, trained = f"{output}/tiny_first", f"{output}/tiny_sft"
     scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
-    cached = ["--states", f"{output}/tiny_states", "--model_name_or_path"]
-    learn = ["recipes.sft_cached", "--config", f"{CONFIGS}/sft_tiny.yaml", *cached, f"{output}/tiny_start"]
-    go_on = ["recipes.sft_cached", "--config", f"{CONFIGS}/sft_tiny_labels.yaml", *cached, first]
+    learn = ["recipes.sft_cached", "--config", str(CONFIG), "--states", f"{output}/tiny_states"]
     grounding = f"{output}/grounding"
     finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
     ecg = ["--epochs", "18", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
@@ -46,8 +46,14 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             output / "tiny_states" / "ids.json",
             [tiny, "states", *source, "--model", f"{output}/tiny_start", "--output", f"{output}/tiny_states"],
         ),
-        (output / "tiny_first" / "training_log.json", [*learn, "--dataset", data, "--output_dir", first]),
-        (output / "tiny_sft" / "training_log.json", [*go_on, "--dataset", labels, "--output_dir", trained]),
+        (
+            output / "tiny_first" / "training_log.json",
+            [*learn, "--model_name_or_path", f"{output}/tiny_start", "--dataset", data, "--output_dir", first],
+        ),
+        (
+            output / "tiny_sft" / "training_log.json",
+            [*learn, *GOING_ON, "--model_name_or_path", first, "--dataset", labels, "--output_dir", trained],
+        ),
         (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
         (
             output / "grounding" / "report.json",

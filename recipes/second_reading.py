@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from .pretrain_ecg import STATEMENT_NAMES
-from .ptbxl import STATEMENTS, SUPERCLASSES, PtbxlItem
+from .ptbxl import SUPERCLASSES, PtbxlItem, superclass_of
 
 COLUMNS = (*SUPERCLASSES, *STATEMENT_NAMES)
 LIMITS = np.arange(0.05, 0.8, 0.01)
@@ -64,16 +64,14 @@ class SecondReader:
         if row is None:
             return None
         likely = dict(zip(COLUMNS, row, strict=True))
-        kept = {
-            code: likelihood for code, likelihood in item.codes.items() if STATEMENTS.get(code, (None, ""))[0] is None
-        }
+        kept = {code: likelihood for code, likelihood in item.codes.items() if superclass_of(code) is None}
         return dataclasses.replace(item, codes=self._stated(likely) | kept)
 
     def _stated(self, likely: Mapping[str, float]) -> dict[str, float]:
         stated: dict[str, float] = {}
         for name in SUPERCLASSES:
             if likely[name] >= self.limits[name]:
-                members = [code for code in STATEMENT_NAMES if STATEMENTS.get(code, (None, ""))[0] == name]
+                members = [code for code in STATEMENT_NAMES if superclass_of(code) == name]
                 enough = SHARE_OF_LIKELIEST * max(likely[code] for code in members)
                 stated |= {code: 100.0 for code in members if likely[code] >= enough}
         return stated
