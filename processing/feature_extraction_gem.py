@@ -173,6 +173,8 @@ def load_ecgs(
 
     A list of numbers is taken as an array; Arrow and JSON give signals like that.
     """
+    if getattr(ecgs, "dtype", None) == object:  # ECGs of different length, or paths
+        ecgs = list(ecgs)
     if is_one_ecg(ecgs):
         ecgs = np.asarray(ecgs, dtype=np.float32) if isinstance(ecgs, (list, tuple)) else ecgs
         return [load_ecg(ecgs, sampling_rate=sampling_rate, leads=leads, unit=unit)]

@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -28,6 +27,7 @@ from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
+from .answer_files import write_atomically
 from .grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 from .label_likelihood import label_log_likelihoods
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
@@ -210,9 +210,7 @@ def main() -> None:
         results.setdefault("answers", {})[modality] = answers
         print(modality, json.dumps(scores, indent=2))
     results["references"] = references
-    temporary = arguments.output.with_suffix(".part")
-    temporary.write_text(json.dumps(results, indent=1) + "\n")
-    os.replace(temporary, arguments.output)
+    write_atomically(arguments.output, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

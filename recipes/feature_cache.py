@@ -32,10 +32,22 @@ class TowerStates:
     def __post_init__(self) -> None:
         self.rows = {record_id: row for row, record_id in enumerate(self.ids)}
 
+    def row(self, record_id: str) -> int:
+        """
+        Raises:
+            GemError: No state of this record is kept.
+        """
+        if record_id not in self.rows:
+            raise GemError(
+                f"No tower states of {record_id!r} are kept: build them from the same records and seed as the data."
+            )
+        return self.rows[record_id]
+
     def save(self, folder: str | Path) -> None:
         """Writes `ecg.npy`, `image.npy` and, last, `ids.json`: without it the folder is not complete."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ids.json").unlink(missing_ok=True)
         for name in MODALITIES:
             np.save(folder / f"{name}.npy", getattr(self, name))
         temporary = folder / "ids.json.part"
@@ -146,7 +158,7 @@ class CachedCollator:
         kept = names[int(torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1))]
         shown = [name for name in MODALITIES if kept in ("both", {"ecg": "signal", "image": "image"}[name])]
         batch = self._text(examples, shown)
-        rows = [self.states.rows[example["id"]] for example in examples]
+        rows = [self.states.row(example["id"]) for example in examples]
         for name, argument in (("ecg", "ecg_values"), ("image", "pixel_values")):
             if name in shown:
                 batch[argument] = torch.from_numpy(getattr(self.states, name)[rows]).float()

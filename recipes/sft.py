@@ -15,8 +15,13 @@ from typing import Any
 import datasets
 import torch
 from accelerate import PartialState
-from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig, PreTrainedModel
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
@@ -24,7 +29,14 @@ from processing.errors_gem import MissingDependencyError, TrainingError
 
 from .dataset_schema import is_built, with_transform
 from .training_checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
-from .training_gem import MODALITIES, GemDataCollator, GemSFTTrainer, freeze_towers
+from .training_gem import (
+    MODALITIES,
+    GemDataCollator,
+    GemSFTTrainer,
+    freeze_towers,
+    keep_trained_in_float32,
+    last_checkpoint,
+)
 from .training_samples import SampleWriter
 
 PROJECTORS = ["multi_modal_projector", "ecg_projector"]
@@ -44,7 +56,7 @@ class GemScriptArguments:
     both: float = field(default=1.0, metadata={"help": "Weight of samples that keep signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of samples that keep the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of samples that keep the picture only."})
-    image_only: bool = field(default=False, metadata={"help": "Allow data without ECGs."})
+    image_only: bool = field(default=False, metadata={"help": "Allow samples without an ECG."})
     train_towers: bool = field(default=False, metadata={"help": "Train the towers too (the paper freezes them)."})
     global_batch_size: int | None = field(
         default=None,
@@ -65,11 +77,17 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
     """
     parser = TrlParser((GemScriptArguments, SFTConfig, ModelConfig))
     # TRL's 1024 would be shorter than two pictures; only who asks for a limit gets one.
-    parser.set_defaults(max_length=None)
+    parser.set_defaults(max_length=None, assistant_only_loss=None)
     try:
         script, training, model_config = parser.parse_args_and_config(arguments)
     except (OSError, ValueError) as error:
         raise TrainingError(f"The training settings cannot be used: {error}") from error
+    if training.assistant_only_loss is False:
+        raise TrainingError(
+            "`assistant_only_loss: false` is not to be had: GEM learns from answers alone. Leave it out."
+        )
+    # The collator masks the questions; TRL need not.
+    training.assistant_only_loss = False
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     if training.ddp_find_unused_parameters is None:
         # Absent modalities run on zeros, so that nothing is unused but what trained towers hold beyond the used layer.
@@ -97,6 +115,8 @@ def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, Any]:
         loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(script.dataset)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{script.dataset}: no data set there ({error}).") from error
+    if isinstance(loaded, datasets.Dataset):
+        loaded = {script.train_split: loaded}
     splits = {}
     for name in names:
         if name not in loaded:
@@ -153,6 +173,26 @@ def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> Pr
     )
 
 
+def load_processor(training: SFTConfig, model_config: ModelConfig) -> ProcessorMixin:
+    """
+    That of the model, with the chat template of `chat_template_path` if there is one.
+
+    Raises:
+        TrainingError: A template that is no Jinja file.
+    """
+    processor = AutoProcessor.from_pretrained(
+        model_config.model_name_or_path,
+        revision=model_config.model_revision,
+        trust_remote_code=training.trust_remote_code,
+    )
+    template = training.chat_template_path
+    if template is not None:
+        if Path(template).suffix not in (".jinja", ".j2") or not Path(template).is_file():
+            raise TrainingError(f"`chat_template_path` must be a Jinja file (.jinja, .j2), got {template}.")
+        processor.chat_template = Path(template).read_text(encoding="utf-8")
+    return processor
+
+
 def adapter_config(model: PreTrainedModel, model_config: ModelConfig) -> Any:
     """LoRA on every linear layer of the language model unless told otherwise, projectors trained whole."""
     if not model_config.use_peft:
@@ -182,9 +222,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     if any(is_built(split) for split in splits.values()):
         # A Trainer drops columns before the transform could make `ecg` of them.
         training.remove_unused_columns = False
-    processor = AutoProcessor.from_pretrained(
-        model_config.model_name_or_path, trust_remote_code=training.trust_remote_code
-    )
+    processor = load_processor(training, model_config)
     mix = {name: weight for name in MODALITIES if (weight := getattr(script, name))}
     collator = GemDataCollator(
         processor,
@@ -218,20 +256,40 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         peft_config=adapter_config(model, model_config),
         data_collator=collator,
     )
+    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
+        keep_trained_in_float32(trainer.model)
     if evaluates and script.generated_samples:
         writer = SampleWriter(trainer, splits[script.eval_split], script.generated_samples, script.generated_tokens)
         trainer.add_callback(writer)
     return trainer
 
 
+def checkpoint_to_resume(training: SFTConfig) -> str | None:
+    """
+    The folder that `resume_from_checkpoint` names; with true the newest complete one, or none: nothing to resume from is a
+    first start, so that a job that is queued again keeps one command.
+
+    Raises:
+        TrainingError: It names no checkpoint.
+    """
+    asked = str(training.resume_from_checkpoint).lower()
+    if asked in ("none", "false", ""):
+        return None
+    if asked in ("true", "last"):
+        return last_checkpoint(training.output_dir)
+    if not (Path(training.resume_from_checkpoint) / "trainer_state.json").is_file():
+        raise TrainingError(
+            f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there (trainer_state.json is "
+            "missing). Say true for the newest complete one of OUTPUT_DIR, or false to start anew."
+        )
+    return training.resume_from_checkpoint
+
+
 def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
-    resume = training.resume_from_checkpoint
-    if str(resume).lower() in ("true", "last"):
-        # Nothing to resume from is a first start: a job that is queued again keeps one command.
-        resume = get_last_checkpoint(training.output_dir) if Path(training.output_dir).is_dir() else None
+    resume = checkpoint_to_resume(training)
     trainer.train(resume_from_checkpoint=resume)
     trainer.save_model(training.output_dir)
     if trainer.is_world_process_zero():

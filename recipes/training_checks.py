@@ -9,17 +9,19 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
 from processing.processing_gem import GemProcessor
 
 from .dataset_schema import is_built
-from .training_gem import DATA_COLUMNS, GemDataCollator, name_of
+from .training_gem import DATA_COLUMNS, RECORD_ERRORS, GemDataCollator, name_of
 
 PEEK = 2
 # Stands for an ECG where only their number matters.
 STAND_IN = EcgRecord(np.zeros((12, 1), np.float32), STANDARD_LEADS, 500.0)
+logger = logging.get_logger(__name__)
 
 
 def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
@@ -43,6 +45,12 @@ def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
         raise TrainingError(
             f"{name}: a data set without signals: {state}. Name the column `ecg`, or train on pictures alone with "
             "`image_only: true`."
+        )
+    without = _null_count(dataset, "ecg") if has_ecg and not image_only else 0
+    if without:
+        raise TrainingError(
+            f"{name}: {without} of {len(dataset)} rows have no ECG. Drop them (`dataset.filter`), or let them be trained on with "
+            "their picture alone by `image_only: true`."
         )
 
 
@@ -70,6 +78,8 @@ def check_messages(dataset: Any, name: str, processor: GemProcessor) -> None:
                 collator.prepare(dataset[index])
             except PlaceholderError as error:
                 raise PlaceholderError(f"{name}, row {index}: {error}") from error
+            except RECORD_ERRORS as error:
+                logger.warning(f"{where} will be left out of its batch: {error}")
 
 
 def check_first_batch(dataset: Any, collator: GemDataCollator) -> None:
@@ -171,16 +181,15 @@ def _token_length(example: dict[str, Any], sizes: list[tuple[int, int]], process
 
 
 def _undecoded(feature: Any) -> Any:
-    return (
-        datasets.Image(decode=False)
-        if isinstance(feature, datasets.Image)
-        else datasets.List(_undecoded(feature.feature))
-    )
+    if isinstance(feature, datasets.Image):
+        return datasets.Image(decode=False)
+    return datasets.List(_undecoded(feature.feature)) if isinstance(feature, datasets.List) else feature
 
 
-def _size(picture: dict[str, Any]) -> tuple[int, int]:
+def _size(picture: dict[str, Any] | str) -> tuple[int, int]:
     """Height and width from the file's header."""
-    with Image.open(io.BytesIO(picture["bytes"]) if picture.get("bytes") else picture["path"]) as opened:
+    stored: dict[str, Any] = {"path": picture} if isinstance(picture, str) else picture
+    with Image.open(io.BytesIO(stored["bytes"]) if stored.get("bytes") else stored["path"]) as opened:
         return opened.height, opened.width
 
 
@@ -201,12 +210,16 @@ def _has_placeholders(messages: list[dict[str, Any]], processor: GemProcessor) -
 
 
 def _all_null(dataset: Any, column: str) -> bool:
-    """By Arrow's own count; a data set that streams is taken at its first example."""
+    """A data set that streams is taken at its first example."""
     if isinstance(dataset, datasets.Dataset):
-        stored = dataset.data.column(column)
-        return stored.null_count == len(stored)
+        return _null_count(dataset, column) == len(dataset)
     first: dict[str, Any] = next(iter(dataset), {})
     return first.get(column) is None
+
+
+def _null_count(dataset: Any, column: str) -> int:
+    """By Arrow's own count; none are known of a data set that streams."""
+    return dataset.data.column(column).null_count if isinstance(dataset, datasets.Dataset) else 0
 
 
 __all__ = ["check_columns", "check_first_batch", "check_messages", "check_vocabulary", "with_lengths"]

@@ -6,12 +6,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
+from PIL import Image
 from transformers import TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.image_utils import load_image
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
@@ -39,7 +42,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
     Examples with `messages` (string or structured content), `ecg` (one ECG or a list, in any form `load_ecg` takes),
     `image`/`images` and perhaps `id` -> a training batch. A modality without placeholders in the messages gets them in
     front of the first user turn, ECGs before pictures. A record that cannot be read is reported and left out of its
-    batch.
+    batch; where nothing else is in it, an example that was read before stands there without a label.
 
     Args:
         modality_mix: Share of samples that keep `"both"`, only the `"signal"` or only the `"image"` (modality dropout).
@@ -68,26 +71,33 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
         self.length_limit, self.max_length = self.max_length, None
         # Shared, so that persistent workers hear of a new epoch.
         self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
+        self.stand_in: dict[str, Any] | None = None
         unknown = set(self.modality_mix) - set(MODALITIES)
         if unknown or sum(self.modality_mix.values()) <= 0 or min(self.modality_mix.values()) < 0:
             raise GemError(f"`modality_mix` weighs 'both', 'signal' and 'image', got {self.modality_mix}.")
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         try:
-            return self._collate(examples)
+            batch = self._collate(examples)
         except RECORD_ERRORS:
-            readable = [example for example in examples if self._is_readable(example)]
-            if not readable or len(readable) == len(examples):
+            examples = [example for example in examples if self.is_readable(example)]
+            if examples:
+                batch = self._collate(examples)
+            elif self.stand_in is not None:
+                batch = self._collate([self.stand_in])
+                batch["labels"].fill_(-100)
+            else:
                 raise
-            return self._collate(readable)
+        self.stand_in = self.stand_in or examples[0]
+        return batch
 
     def _collate(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         batch = super().torch_call([self.prepare(example) for example in examples])
         self._shorten(batch, examples)
         if "ecg_values" not in batch and "image" not in self.modality_mix and not self.image_only:
             raise PlaceholderError(
-                f"No example of the batch holds an ECG (columns: {sorted(examples[0])}). Name the column `ecg`, or train on "
-                "pictures alone with `image_only=True`."
+                f"No example of the batch holds an ECG ({name_of(examples[0])} has the columns {sorted(examples[0])}). Name the "
+                "column `ecg`, or allow examples with a picture alone by `image_only=True`."
             )
         masked = (batch["labels"][:, 1:] != -100).sum(dim=1).eq(0)
         if masked.any():
@@ -116,7 +126,8 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             messages = _filled(messages, records, len(images))
         except PlaceholderError as error:
             raise PlaceholderError(f"{name_of(example)}: {error}") from error
-        kept = self._sample_modality(example, records[0]) if records and images else "both"
+        shown = {block["type"] for message in messages for block in message["content"]}
+        kept = self._sample_modality(example, records) if {"ecg", "image"} <= shown else "both"
         dropped = {"signal": "image", "image": "ecg"}.get(kept)
         for message in messages:
             message["content"] = [block for block in message["content"] if block["type"] != dropped]
@@ -139,12 +150,13 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             structured += [{"type": "text", "text": text}] if text else []
         return {**message, "content": structured}
 
-    def _sample_modality(self, example: dict[str, Any], record: EcgRecord) -> str:
+    def _sample_modality(self, example: dict[str, Any], records: list[EcgRecord]) -> str:
         words = json.dumps(
             [self.mix_seed, int(self.epoch), example.get("id"), example["messages"]],
             default=lambda value: type(value).__name__,
         )
-        digest = hashlib.blake2b(words.encode() + record.signal[:, :50].tobytes(), digest_size=4).digest()
+        signal = records[0].signal[:, :50].tobytes() if records else b""
+        digest = hashlib.blake2b(words.encode() + signal, digest_size=4).digest()
         share = int.from_bytes(digest, "big") / 2**32 * sum(self.modality_mix.values())
         for modality, weight in self.modality_mix.items():
             share -= weight
@@ -169,7 +181,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             if key in batch:
                 batch[key] = batch[key][:, :limit]
 
-    def _is_readable(self, example: dict[str, Any]) -> bool:
+    def is_readable(self, example: dict[str, Any]) -> bool:
         try:
             for block in (b for message in self.prepare(example)["messages"] for b in message["content"]):
                 if block["type"] == "ecg":
@@ -181,7 +193,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
 
 def _filled(messages: list[dict[str, Any]], records: list[Any], num_images: int) -> list[dict[str, Any]]:
-    """Puts records into ECG blocks that hold none, in order; as many as there are blocks."""
+    """Puts records into ECG blocks that hold none, in order, as many as there are blocks; reads pictures of blocks' own."""
     pending = list(records)
     empty_images = 0
     for message in messages:
@@ -191,7 +203,9 @@ def _filled(messages: list[dict[str, Any]], records: list[Any], num_images: int)
                 if not pending:
                     raise PlaceholderError(f"The messages hold more ECG blocks than the {len(records)} ECG(s) given.")
                 block = {"type": "ecg", "ecg": pending.pop(0)}
-            elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
+            elif block["type"] == "image" and (source := {"url", "path", "base64"} & set(block)):
+                block = {"type": "image", "image": _read_picture(block[source.pop()])}
+            elif block["type"] == "image" and "image" not in block:
                 empty_images += 1
             content.append(block)
         message["content"] = content
@@ -200,6 +214,13 @@ def _filled(messages: list[dict[str, Any]], records: list[Any], num_images: int)
     if empty_images != num_images:
         raise PlaceholderError(f"The messages hold {empty_images} picture block(s), but {num_images} picture(s) came.")
     return messages
+
+
+def _read_picture(source: str) -> Image.Image:
+    try:
+        return load_image(source)
+    except (OSError, ValueError) as error:
+        raise EcgFormatError(f"{str(source)[:80]}: a picture that cannot be read ({error}).") from error
 
 
 def name_of(example: dict[str, Any]) -> str:
@@ -211,30 +232,56 @@ def name_of(example: dict[str, Any]) -> str:
     return f"The sample that begins with {text[:60]!r}"
 
 
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint that is complete: a `Trainer` writes its state last, and may be stopped before."""
+    found = [state.parent for state in Path(folder).glob("checkpoint-*/trainer_state.json")]
+    return str(max(found, key=lambda path: int(path.name.rpartition("-")[2]))) if found else None
+
+
 def _as_stored(dataset: Any) -> Any:
     """Samplers look at lengths alone; behind a transform each of them would decode a signal and draw a page."""
     return dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
 
 
+class EpochLengthGroups(LengthGroupedSampler):
+    """In the same epoch the same order, also where training goes on in its middle (the stock one asks the global generator)."""
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths)
+        self.seed = seed
+        self.epoch = 0
+
+    def __iter__(self) -> Any:
+        self.generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        return super().__iter__()
+
+
 class GemSFTTrainer(SFTTrainer):
     """
-    `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), and that stops at a loss or
-    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away).
+    `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), that stops at a loss or
+    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away), and that
+    resumes exactly with `group_by_length` too.
     """
 
     _signature_columns: list[str] | None
     data_collator: Any
+    length_groups: EpochLengthGroups | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.add_callback(_EpochOfCollator(self))
+        self.add_callback(_TellEpoch(self))
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             self._signature_columns = [*DATA_COLUMNS, self.args.length_column_name]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return super()._get_train_sampler(_as_stored(self.train_dataset if train_dataset is None else train_dataset))
+        dataset = _as_stored(self.train_dataset if train_dataset is None else train_dataset)
+        sampler = super()._get_train_sampler(dataset)
+        if isinstance(sampler, LengthGroupedSampler):
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            sampler = self.length_groups = EpochLengthGroups(sampler.batch_size, sampler.lengths, seed)
+        return sampler
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return super()._get_eval_sampler(_as_stored(eval_dataset))
@@ -266,7 +313,7 @@ class GemSFTTrainer(SFTTrainer):
     def _check_finite(self, value: Any, what: str) -> None:
         if bool(torch.isfinite(torch.as_tensor(value)).all()):
             return
-        last = get_last_checkpoint(self.args.output_dir)
+        last = last_checkpoint(self.args.output_dir)
         raise TrainingError(
             f"The {what} at step {self.state.global_step + 1} is {float(value)}. Lower `learning_rate`, raise "
             "`warmup_steps`, or look at the data of this step. "
@@ -274,15 +321,21 @@ class GemSFTTrainer(SFTTrainer):
         )
 
 
-class _EpochOfCollator(TrainerCallback):
-    """Tells the collator which pass over the data it is, for other modalities of a sample in each."""
+class _TellEpoch(TrainerCallback):
+    """
+    Tells collator and sampler which pass over the data it is: other modalities of a sample in each, and the same order again
+    where training is resumed.
+    """
 
     def __init__(self, trainer: GemSFTTrainer) -> None:
         self.trainer = trainer
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        epoch = int((state.epoch or 0) + 1e-6)
         if isinstance(self.trainer.data_collator, GemDataCollator):
-            self.trainer.data_collator.epoch.fill_(int((state.epoch or 0) + 1e-6))
+            self.trainer.data_collator.epoch.fill_(epoch)
+        if self.trainer.length_groups is not None:
+            self.trainer.length_groups.epoch = epoch
 
 
 def freeze_towers(model: torch.nn.Module) -> None:
@@ -291,4 +344,20 @@ def freeze_towers(model: torch.nn.Module) -> None:
         getattr(model.model, name).requires_grad_(False)
 
 
-__all__ = ["DATA_COLUMNS", "GemDataCollator", "GemSFTTrainer", "freeze_towers", "name_of"]
+def keep_trained_in_float32(model: torch.nn.Module) -> None:
+    """What is trained in float32, what is frozen as it is: at 2e-5 most updates of a bfloat16 weight would round to nothing."""
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.is_floating_point():
+            parameter.data = parameter.data.float()
+
+
+__all__ = [
+    "DATA_COLUMNS",
+    "RECORD_ERRORS",
+    "GemDataCollator",
+    "GemSFTTrainer",
+    "freeze_towers",
+    "keep_trained_in_float32",
+    "last_checkpoint",
+    "name_of",
+]

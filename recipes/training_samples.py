@@ -2,6 +2,7 @@
 """What the model writes during training, beside the picture and the reference: a folder per evaluation, and trackers."""
 
 import importlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -31,7 +32,7 @@ class SampleWriter(TrainerCallback):
     Args:
         trainer: Whose model, processor and trackers are used.
         dataset: Rows as for `GemDataCollator`.
-        count: How many of them.
+        count: How many of them; records that cannot be read are passed over.
         max_new_tokens: Longest answer.
     """
 
@@ -39,7 +40,7 @@ class SampleWriter(TrainerCallback):
         self.trainer = trainer
         self.processor: GemProcessor = trainer.processing_class
         self.collator = GemDataCollator(self.processor, assistant_only_loss=True)
-        self.examples = [example for _, example in zip(range(count), dataset, strict=False)]
+        self.examples = list(itertools.islice(filter(self.collator.is_readable, dataset), count))
         self.max_new_tokens = max_new_tokens
 
     def on_evaluate(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
@@ -68,7 +69,8 @@ class SampleWriter(TrainerCallback):
         ).to(model.device)
         was_training = model.training
         model.eval()
-        ids = model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
+        with self.trainer.accelerator.autocast():
+            ids = model.generate(**inputs, max_new_tokens=self.max_new_tokens, do_sample=False)
         model.train(was_training)
         row = {
             "id": example.get("id"),

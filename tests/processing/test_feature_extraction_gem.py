@@ -8,6 +8,7 @@ from scipy.signal import resample_poly
 from modeling_gem import EcgRecord, GemFeatureExtractor
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError, GemError
+from processing.feature_extraction_gem import load_ecgs
 
 MIMIC_ORDER = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -153,3 +154,12 @@ def test_settings_round_trip(tmp_path):
     assert (again.num_samples, again.missing_leads, again.nan_policy) == (1000, "mask", "zero")
     with pytest.raises(ValueError, match="nan_policy"):
         GemFeatureExtractor(nan_policy="guess")
+
+
+def test_numpy_lists_of_ecgs_are_lists():
+    short, long = np.full((12, 500), 0.1), np.full((12, 900), 0.2)
+    ecgs = np.empty(2, dtype=object)
+    ecgs[:] = [short, long]
+    assert [record.num_samples for record in load_ecgs(ecgs, sampling_rate=500)] == [500, 900]
+    paths = np.array(["processing/samples/normal.hea"] * 2, dtype=object)
+    assert len(load_ecgs(paths)) == 2

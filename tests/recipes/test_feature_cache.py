@@ -64,12 +64,16 @@ def test_towers_come_back(tmp_path):
     assert set(model.state_dict()) == before
 
 
-def test_saved_states_are_read_back_and_half_written_ones_refused(tmp_path):
+def test_saved_states_are_read_back_and_half_written_ones_refused(tmp_path, monkeypatch):
     states = TowerStates(IDS, np.ones((2, 3, 4), np.float16), np.zeros((2, 5, 4), np.float16))
     states.save(tmp_path)
     loaded = TowerStates.load(tmp_path)
     assert loaded.rows == {"first": 0, "second": 1} and np.array_equal(loaded.ecg, states.ecg)
-    (tmp_path / "ids.json").unlink()
+    with pytest.raises(GemError, match="'third'"):
+        loaded.row("third")
+    monkeypatch.setattr(np, "save", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        states.save(tmp_path)
     with pytest.raises(GemError, match="complete"):
         TowerStates.load(tmp_path)
 

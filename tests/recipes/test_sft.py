@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,7 +22,7 @@ from recipes import sft
 from recipes.cli import app
 from recipes.merge import merge_adapter
 from recipes.sft_cached import CachedArguments
-from recipes.training_gem import GemDataCollator
+from recipes.training_gem import GemDataCollator, GemSFTTrainer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 from tests.recipes.test_training_checks import FEATURES, row
 
@@ -120,21 +121,85 @@ def test_tensorboard_gets_losses_and_samples(adapter):
     assert any(tag.startswith("samples/0") for tag in tags["tensors"])
 
 
-def test_resuming_from_the_last_checkpoint_or_from_none(folder, tmp_path):
-    more = [
-        "--save_steps",
-        "1",
-        "--resume_from_checkpoint",
-        "true",
-        "--warmup_steps",
-        "0",
-        "--lr_scheduler_type",
-        "constant",
-    ]
-    sft.main(arguments(folder, tmp_path, *more, "--max_steps", "1"))
-    trainer = sft.main(arguments(folder, tmp_path, *more, "--max_steps", "2"))
-    assert [entry["step"] for entry in trainer.state.log_history if "loss" in entry] == [1, 2]
+RESUMABLE = ["--save_steps", "1", "--warmup_steps", "0", "--lr_scheduler_type", "constant"]
+
+
+def losses(trainer: GemSFTTrainer) -> list[tuple[int, float]]:
+    return [(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+
+
+def test_resuming_from_the_newest_complete_checkpoint_or_from_none(folder, tmp_path):
+    more = [*RESUMABLE, "--resume_from_checkpoint", "true"]
+    first = sft.main(arguments(folder, tmp_path, *more, "--max_steps", "1"))
+    (tmp_path / "checkpoint-9").mkdir()  # cut off while it was written
+    # Another seed would begin with other samples: the first step is that of the first run.
+    trainer = sft.main(arguments(folder, tmp_path, *more, "--max_steps", "2", "--seed", "5"))
+    assert losses(trainer)[:1] == losses(first) and len(losses(trainer)) == 2
     assert (tmp_path / "checkpoint-2").is_dir() and (tmp_path / "processor_config.json").is_file()
+
+
+def test_what_resume_from_checkpoint_may_say(folder, tmp_path):
+    def resumed(value: str) -> str | None:
+        return sft.checkpoint_to_resume(sft.parse(arguments(folder, tmp_path, "--resume_from_checkpoint", value))[1])
+
+    assert resumed("true") is resumed("false") is None
+    (tmp_path / "checkpoint-3").mkdir()
+    (tmp_path / "checkpoint-3" / "trainer_state.json").write_text("{}")
+    assert resumed("true") == resumed(str(tmp_path / "checkpoint-3")) == str(tmp_path / "checkpoint-3")
+    with pytest.raises(TrainingError, match="no complete checkpoint there"):
+        resumed(str(tmp_path / "checkpoint-4"))
+
+
+@pytest.mark.parametrize("strategy", ["random", "group_by_length"])
+def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path, strategy):
+    more = [*RESUMABLE, "--save_steps", "3", "--max_steps", "6", "--train_sampling_strategy", strategy]
+    whole = sft.main(arguments(folder, tmp_path / "a", *more))
+    checkpoint = str(tmp_path / "a" / "checkpoint-3")  # two steps are an epoch
+    resumed = sft.main(arguments(folder, tmp_path / "b", *more, "--resume_from_checkpoint", checkpoint))
+    assert losses(resumed) == losses(whole) and len(losses(whole)) == 6
+
+
+@pytest.mark.parametrize("adapters", [[], LORA], ids=["full", "lora"])
+def test_a_small_learning_rate_moves_bfloat16_checkpoints(folder, tmp_path, adapters):
+    more = [*adapters, "--bf16", "true", "--dtype", "bfloat16", "--learning_rate", "2e-5", "--max_steps", "3"]
+    more += ["--eval_strategy", "steps", "--eval_steps", "3", "--generated_samples", "1", "--generated_tokens", "3"]
+    trainer = sft.main(arguments(folder, tmp_path, *more))
+    dtypes = {(p.requires_grad, p.dtype) for p in trainer.model.parameters()}
+    assert dtypes == {(True, torch.float32), (False, torch.bfloat16)}
+    start = load_file(folder / "start" / "model.safetensors")["model.multi_modal_projector.linear_2.weight"]
+    name = next(n for n, p in trainer.model.named_parameters() if n.endswith("linear_2.weight") and p.requires_grad)
+    trained = trainer.model.get_parameter(name).detach()
+    assert (trained != start.bfloat16().float()).float().mean() > 0.9
+
+
+def test_records_that_cannot_be_read_stop_neither_evaluation_nor_samples(folder, tmp_path, caplog):
+    good, flat = row(0), row(1, ecg=np.full((12, 500), np.nan, dtype=np.float32))
+    splits = {"train": [good, flat], "validation": [flat, row(2)]}
+    data = DatasetDict({name: Dataset.from_list(rows, features=FEATURES) for name, rows in splits.items()})
+    data.save_to_disk(tmp_path / "data")
+    more = ["--dataset", str(tmp_path / "data"), "--max_steps", "2", "--per_device_train_batch_size", "1"]
+    more += ["--eval_strategy", "steps", "--eval_steps", "1", "--generated_samples", "1", "--generated_tokens", "3"]
+    trainer = sft.main(arguments(folder, tmp_path / "out", *more))
+    assert [loss for _, loss in losses(trainer)].count(0) == 1
+    samples = (tmp_path / "out" / "samples" / "step-00000002" / "samples.jsonl").read_text()
+    assert json.loads(samples)["id"] == "rec2"
+
+
+def test_a_data_set_of_one_split_is_the_one_to_train_on(folder, tmp_path):
+    Dataset.from_list([row(0), row(1)], features=FEATURES).save_to_disk(tmp_path / "data")
+    script, *_ = sft.parse(arguments(folder, tmp_path, "--dataset", str(tmp_path / "data")))
+    assert len(sft.load_splits(script, ["train"])["train"]) == 2
+    with pytest.raises(TrainingError, match=r"no split 'validation', there are \['train'\]"):
+        sft.load_splits(script, ["train", "validation"])
+
+
+def test_the_chat_template_of_a_file_is_trained_with_and_saved(folder, tmp_path):
+    template = tmp_path / "other.jinja"
+    template.write_text(tiny_processor().chat_template + "{# other #}")
+    more = ["--chat_template_path", str(template), "--max_steps", "1"]
+    trainer = sft.build_trainer(*sft.parse(arguments(folder, tmp_path, *more)))
+    for processor in (trainer.data_collator.processor, trainer.processing_class):
+        assert processor.chat_template == template.read_text()
 
 
 CACHED = set(CONFIGS.glob("sft_tiny*.yaml"))
@@ -185,6 +250,8 @@ def test_global_batch_size(folder, tmp_path):
         (["--load_in_4bit", "true"], "Quantised weights cannot be trained"),
         (["--max_length", "12"], "Sample 'rec0': the ECG or picture reaches beyond"),
         (["--both", "0"], "modality_mix"),
+        (["--assistant_only_loss", "false"], "learns from answers alone"),
+        (["--chat_template_path", "some/model"], "must be a Jinja file"),
     ],
 )
 def test_what_stops_before_the_first_step(folder, tmp_path, more, message, monkeypatch):

@@ -45,6 +45,7 @@ def test_good_data_passes():
     [
         (dataset(row()).remove_columns("ecg"), "without signals: no column `ecg`.*'image'"),
         (dataset(row(ecg=None), row(ecg=None)), "without signals: the column `ecg` is empty"),
+        (dataset(row(), row(ecg=None)), "1 of 2 rows have no ECG.*image_only"),
         (dataset(row()).rename_column("messages", "conversations"), "no column `messages`.*'conversations'"),
     ],
 )
@@ -55,6 +56,7 @@ def test_data_sets_of_another_shape(data, message):
 
 def test_pictures_alone_and_signals_inside_the_messages():
     check_columns(dataset(row()).remove_columns("ecg"), "data", image_only=True)
+    check_columns(dataset(row(), row(ecg=None)), "data", image_only=True)
     block = {"role": "user", "content": [{"type": "ecg", "path": "rec.hea"}]}
     check_columns(Dataset.from_list([{"messages": [block]}]), "data")
 
@@ -77,6 +79,14 @@ def test_pictures_alone_and_signals_inside_the_messages():
 def test_samples_that_cannot_be_learned_from(bad, error, message):
     with pytest.raises(error, match=message):
         check_messages(dataset(row(), bad), "data[train]", tiny_processor())
+
+
+def test_written_placeholders_of_a_record_that_cannot_be_read_are_left_to_training(caplog):
+    absent = row(7, question="<ecg><image> Read.", ecg="no_such_record.hea")
+    data = Dataset.from_list([absent], features=Features(FEATURES | {"ecg": Value("string")}))
+    with caplog.at_level("WARNING", logger="recipes.training_checks"):
+        check_messages(data, "data", tiny_processor())
+    assert "data, row 0: Sample 'rec7'" in caplog.text and "no_such_record" in caplog.text
 
 
 def test_a_template_without_generation_marks_masks_everything():
@@ -142,3 +152,11 @@ def test_lengths_with_tiles():
     assert batch["pixel_values"].dim() == 5
     assert data["length"][0] == batch["input_ids"].shape[1]
     assert np.ndim(data[0]["ecg"]) == 2
+
+
+def test_lengths_of_pictures_that_are_paths(tmp_path):
+    picture(0).save(tmp_path / "page.png")
+    rows = [{k: v for k, v in row(0).items() if k != "image"} | {"images": [str(tmp_path / "page.png")]}]
+    features = Features({k: v for k, v in FEATURES.items() if k != "image"} | {"images": List(Value("string"))})
+    lengths = with_lengths(Dataset.from_list(rows, features=features), tiny_processor())["length"][:]
+    assert lengths == with_lengths(dataset(row(0)), tiny_processor())["length"][:]

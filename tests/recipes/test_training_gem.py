@@ -75,6 +75,20 @@ def test_modality_mix(mix, ecgs, pictures):
     assert len(batch.get("ecg_values", ())) == ecgs and len(batch.get("pixel_values", ())) == pictures
 
 
+@pytest.mark.parametrize(("mix", "shown"), [("signal", (1, 0)), ("image", (0, 1)), ("both", (1, 1))])
+def test_modality_mix_of_blocks_that_bring_their_own(mix, shown, tmp_path):
+    picture(0).save(tmp_path / "page.png")
+    blocks = [{"type": "ecg", "ecg": signal(0), "sampling_rate": 500.0}]
+    blocks += [{"type": "image", "path": str(tmp_path / "page.png")}, {"type": "text", "text": "Rhythm?"}]
+    messages = [{"role": "user", "content": blocks}, {"role": "assistant", "content": "Sinus rhythm."}]
+    batch = collator(modality_mix={mix: 1.0})([{"messages": messages}])
+    assert (len(batch.get("ecg_values", ())), len(batch.get("pixel_values", ()))) == shown
+    given = collator(modality_mix={mix: 1.0})(
+        [example(0) | {"messages": [{"role": "user", "content": "Rhythm?"}, messages[1]]}]
+    )
+    assert torch.equal(batch["input_ids"], given["input_ids"])
+
+
 def test_mixed_batches_keep_every_sample():
     torch.manual_seed(0)
     batch = collator(modality_mix={"both": 1, "signal": 1, "image": 1})([example(i) for i in range(12)])
@@ -237,8 +251,12 @@ def test_unreadable_records_are_reported_and_left_out(caplog):
     assert len(batch["input_ids"]) == len(batch["ecg_values"]) == 2
     assert torch.equal(batch["ecg_values"], collator()([named(0), named(1)])["ecg_values"])
     assert "'rec7' is left out of its batch" in caplog.text
+    collate = collator()
     with pytest.raises(GemError):
-        collator()([flat])
+        collate([flat])
+    collate([named(0)])
+    alone = collate([flat])
+    assert (alone["labels"] == -100).all() and len(alone["ecg_values"]) == 1
 
 
 def test_modality_draws_depend_on_sample_and_epoch_alone():
