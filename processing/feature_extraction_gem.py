@@ -173,7 +173,7 @@ def load_ecgs(
 
     A list of numbers is taken as an array; Arrow and JSON give signals like that.
     """
-    if getattr(ecgs, "dtype", None) == object:  # ECGs of different length, or paths
+    if isinstance(ecgs, np.ndarray) and ecgs.dtype.hasobject:  # ECGs of different length, or paths
         ecgs = list(ecgs)
     if is_one_ecg(ecgs):
         ecgs = np.asarray(ecgs, dtype=np.float32) if isinstance(ecgs, (list, tuple)) else ecgs
