@@ -50,7 +50,7 @@ class SampleWriter(TrainerCallback):
             row, picture = self._answer(model, example)
             rows.append({"step": state.global_step, "picture": f"{number:02d}.png" if picture else None, **row})
             pictures.append(picture)
-        if state.is_world_process_zero:
+        if state.is_world_process_zero and rows:
             write_samples(Path(args.output_dir) / "samples" / f"step-{state.global_step:08d}", rows, pictures)
             self._track(args.report_to, state.global_step, rows, pictures)
 
