@@ -21,6 +21,7 @@
 import argparse
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -124,7 +125,10 @@ def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only:
         )
         for name in ("train", "validation")
     }
-    DatasetDict(data).save_to_disk(output)
+    part = output.with_name(f".{output.name}.part")
+    DatasetDict(data).save_to_disk(part)
+    shutil.rmtree(output, ignore_errors=True)
+    part.rename(output)
 
 
 class TowerInputs(IterableDataset):

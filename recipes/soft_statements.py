@@ -68,12 +68,15 @@ class ResidualTower(nn.Module):
         return BaseModelOutput(last_hidden_state=features.transpose(1, 2))
 
 
-def out_of_fold(train: Recordings, folds: np.ndarray, validation: Recordings, epochs: float, output: Path) -> dict:
+def out_of_fold(
+    train: Recordings, folds: np.ndarray, validation: Recordings, epochs: float, output: Path, seed: int = 0
+) -> dict:
     """Logits of all of `train`, each by the network that did not see it, and those of `validation`, the mean of all."""
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
     logits, unseen = np.zeros_like(train.columns["labels"]), 0.0
     for group in range(GROUPS):
         left_out = folds % GROUPS == group
+        torch.manual_seed(seed + group)
         trainer = Trainer(
             model=TowerWithHeads(ResidualTower(), shapes["labels"][0], shapes["measured"][0], has_summary=False),
             args=TrainingArguments(
@@ -91,6 +94,7 @@ def out_of_fold(train: Recordings, folds: np.ndarray, validation: Recordings, ep
                 use_cpu=not torch.cuda.is_available(),
                 remove_unused_columns=False,
                 label_names=["labels", "measured"],
+                seed=seed + group,
             ),
             train_dataset=Subset(train, np.flatnonzero(~left_out).tolist()),
             data_collator=SignalAugmentation(training=True),
@@ -112,12 +116,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
-    torch.manual_seed(arguments.seed)
     items = list(read_ptbxl(arguments.data, TRAIN_FOLDS))
     train = Recordings(items, "ecg")
     validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), "ecg")
     folds = np.array([item.fold for item in items])
-    logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output)
+    logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output, arguments.seed)
     likelihoods, truth = expit(logits["train"]), train.columns["labels"]
     scores = {
         "superclass AUC, training records by the network that left them out": superclass_auc(logits["train"], truth),

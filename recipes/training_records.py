@@ -58,10 +58,11 @@ def read_round(signal: np.ndarray, samples: int, start: int, pace: float) -> np.
     return signal[:, before] * (1 - share) + signal[:, (before + 1) % length] * share
 
 
-def recorded_again(item: PtbxlItem, beats: np.ndarray, version: int, rng: np.random.Generator) -> PtbxlItem:
+def recorded_again(item: PtbxlItem, beats: np.ndarray, version: str, rng: np.random.Generator) -> PtbxlItem:
     """
     The item as another recording of its `whole_beats` could look: from another moment on, a little faster or slower, with other
-    contact, muscle noise, baseline wander and at times a lost electrode. What is measured of it must be measured anew.
+    contact, muscle noise, baseline wander and at times a lost electrode. What is measured of it must be measured anew;
+    `version` is added to the record's name.
     """
     record, samples = item.record, item.record.num_samples
     pace = np.exp(rng.uniform(-LARGEST_PACE_CHANGE, LARGEST_PACE_CHANGE))
@@ -98,17 +99,20 @@ def simulated_items(count: int, seed: int) -> Iterator[PtbxlItem]:
         codes = dict(ecg.labels)
         if codes.keys() & set(BLOCKS):
             codes["SR"] = 100.0
-        yield PtbxlItem(dataclasses.replace(ecg.record, record_id=f"simulated/{number:05d}"), codes, fold=0)
+        yield PtbxlItem(dataclasses.replace(ecg.record, record_id=f"simulated/{seed}-{number:05d}"), codes, fold=0)
 
 
 def training_items(ptbxl: Path, seed: int) -> Iterator[PtbxlItem]:
-    """PTB-XL's training folds in `VERSIONS` versions and `SIMULATED` simulated ECGs: the same ones for the same seed."""
+    """
+    PTB-XL's training folds in `VERSIONS` versions and `SIMULATED` simulated ECGs: the same ones for the same seed, and under
+    other names for another, so that answers never meet the states of other ECGs.
+    """
     for number, item in enumerate(read_ptbxl(ptbxl, TRAIN_FOLDS)):
         rng = np.random.default_rng((seed, number))
         beats = whole_beats(item.record)
         yield item
         for version in range(1, VERSIONS):
-            yield recorded_again(item, beats, version, rng)
+            yield recorded_again(item, beats, f"{seed}-{version}", rng)
     yield from simulated_items(SIMULATED, seed + 1)
 
 

@@ -75,7 +75,7 @@ def test_a_record_recorded_again_is_the_same_heart_at_another_pace():
     item = PtbxlItem(simulate_ecg(heart_rate=70, qrs_duration=90, seed=5).record, {"SR": 0.0, "NORM": 100.0}, fold=1)
     before = extract_features(item.record)
     for version in range(1, 4):
-        again = recorded_again(item, whole_beats(item.record), version, np.random.default_rng(version))
+        again = recorded_again(item, whole_beats(item.record), str(version), np.random.default_rng(version))
         assert again.codes == item.codes and again.record.record_id.endswith(f"#{version}")
         pace = float(re.search(r"at ([\d.]+) times", again.record.history[-1]).group(1))
         after = extract_features(again.record)
@@ -91,6 +91,8 @@ def test_simulated_items_are_the_same_again_and_have_words_for_their_rhythm():
         )
         assert one.rhythm or one.codes.keys() & STATEMENTS.keys()
     assert len({tuple(item.codes) for item in first}) > 15
+    names, others = ({item.record.record_id for item in simulated_items(40, seed=seed)} for seed in (2, 3))
+    assert not names & others
 
 
 def test_tokens_grow_across_words_but_not_across_leads_digits_and_verdicts(features):
@@ -176,16 +178,18 @@ def test_every_record_is_judged_by_the_network_that_did_not_see_it(tmp_path, mon
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     train = Recordings(simulated_items(8, seed=0), "ecg")
     folds = np.arange(8)
-    seen = []
+    seen, seeds = [], []
     predict = Trainer.predict
 
     def remember(trainer, dataset, *arguments, **named):
         if isinstance(dataset, Subset):
             seen.append((set(trainer.train_dataset.indices), set(dataset.indices)))
+            seeds.append(trainer.args.seed)
         return predict(trainer, dataset, *arguments, **named)
 
     monkeypatch.setattr(Trainer, "predict", remember)
-    logits = out_of_fold(train, folds, train, 1, tmp_path / "soft.json")
+    logits = out_of_fold(train, folds, train, 1, tmp_path / "soft.json", seed=10)
+    assert seeds == [10, 11, 12, 13]
     assert [unseen for _, unseen in seen] == [{0, 4}, {1, 5}, {2, 6}, {3, 7}]
     assert all(not learned & unseen and len(learned) == 6 for learned, unseen in seen)
     assert (logits["train"] != 0).all() and logits["validation"].shape == logits["train"].shape
