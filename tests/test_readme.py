@@ -1,12 +1,9 @@
 """What the README and the pages of docs/ show works as shown: their Python blocks run, their `gem` commands succeed."""
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from recipes.cli import app
+from tests.helpers.page_blocks import run_block
 from tests.helpers.readers_files import write_readers_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,14 +52,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def run(arguments: list[str], folder: Path) -> None:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        arguments, capture_output=True, text=True, cwd=folder, env=environment, timeout=300, check=False
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-
-
 def test_there_is_something_to_run():
     assert len(PYTHON) >= 4 and sum(map(len, COMMANDS.values())) >= 5
     assert "make demo" in README and "make test" in README
@@ -76,7 +66,13 @@ def gem(command: str, text: str | None = None) -> str:
 
 @pytest.mark.parametrize("name", PYTHON)
 def test_python_blocks(name, folder):
-    run([sys.executable, "-W", "ignore", "-c", PYTHON[name]], folder)
+    assert run_block(PYTHON[name], folder) == ""
+
+
+def test_a_block_that_forgets_an_import_fails(folder):
+    code = "from transformers import AutoConfig\nprint(AutoConfig.for_model('gem'))"
+    assert "gem" in run_block(code, folder)
+    assert run_block(f"import modeling_gem\n{code}", folder) == ""
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeling_gem import default_checkpoint
-from recipes.cli import NOT_A_DEVICE, app
+from recipes.cli import NOT_A_DEVICE, app, main
 from tests.helpers.shared_data import shared_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,15 +83,23 @@ def test_interpret_a_photographed_page():
         ("eight.npy", np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32), "lead"),
     ],
 )
-def test_bad_input_ends_in_one_clear_line(tmp_path, name, content, message):
+def test_bad_input_ends_in_one_clear_line(tmp_path, monkeypatch, capsys, name, content, message):
     path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         np.save(path, content)
-    result = gem("interpret", path, "--sampling-rate", 500)
+    monkeypatch.setattr(sys, "argv", ["gem", "interpret", str(path), "--sampling-rate", "500"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.startswith("error:") and message in error.replace("\n", " ")
+
+
+def test_bad_input_to_the_program_itself():
+    result = gem("interpret", "absent.hea")
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert result.stderr.startswith("error:") and message in result.stderr
+    assert result.stderr.startswith("error:") and "absent.hea" in result.stderr
 
 
 def test_info_names_every_part():
