@@ -2,11 +2,10 @@
 """Prepares the embedded model: instruction data from PTB-XL, a tokenizer, and a GEM assembled from trained towers.
 
     python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_data --text-only \\
-        --soft outputs/soft_statements.json
+        --soft outputs/soft_statements.json --labels outputs/tiny_labels
     python -m recipes.build_tiny_gem assemble --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower \\
         --data outputs/tiny_data --soft outputs/soft_statements.json --output outputs/tiny_start
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
-    python -m recipes.build_tiny_gem data --ptbxl PTBXL --output outputs/tiny_labels --text-only
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml --model_name_or_path outputs/tiny_first \\
         --dataset outputs/tiny_labels --output_dir outputs/tiny_sft --whiten false --learning_rate 5e-4 --max_steps 700
@@ -22,7 +21,7 @@ import argparse
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration, GemProcessor, default_checkpoint
 from modeling_gem.chat_templates import PLAIN
 from modeling_gem.convert_gem import build_processor
-from processing.ecg_features import extract_features
+from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.feature_extraction_gem import GemFeatureExtractor
 
@@ -68,29 +67,45 @@ SHORT_QUESTION_SHARE = 0.5
 PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| yes\b| no\b|\d|\n"
 
 
-def rows(
-    folder: Path, image_size: int, seed: int, text_only: bool, soft: Path | None, training: bool
-) -> Iterator[dict[str, Any]]:
-    """Per record and reading a full interpretation and at times a short question, each its own sample."""
+def rows(folder: Path, image_size: int, seed: int, training: bool) -> Iterator[dict[str, Any]]:
+    """The samples of every record with its signal and page."""
     rng = np.random.default_rng(seed)
-    short = [kind for kind in QUESTIONS if kind != "full_text"]
-    if training and text_only:
-        items = training_items(folder, seed)
-    else:
-        items = read_ptbxl(folder, TRAIN_FOLDS if training else (VALIDATION_FOLD,))
-    second_reader = SecondReader.load(soft) if soft and training else None
+    for item in read_ptbxl(folder, TRAIN_FOLDS if training else (VALIDATION_FOLD,)):
+        shown = readings(item, None, rng) if training else [item]
+        yield from samples(item, extract_features(item.record), shown, rng, media_columns(item, image_size))
+
+
+def text_rows(
+    items: Iterable[PtbxlItem], second_readers: Sequence[SecondReader | None], seed: int, training: bool
+) -> tuple[list[dict[str, Any]], ...]:
+    """Samples without signals and pages for each of `second_readers` (None: as labelled alone); all is measured once."""
+    found: tuple[list[dict[str, Any]], ...] = tuple([] for _ in second_readers)
+    rngs = [np.random.default_rng(seed) for _ in second_readers]
     for item in items:
         features = extract_features(item.record)
-        media = {} if text_only else media_columns(item, image_size)
-        for reading in readings(item, second_reader, rng) if training else [item]:
-            answer = grounded_answer(features, reading.codes)
-            kinds = ["full_text"] + ([str(rng.choice(short))] if rng.random() < SHORT_QUESTION_SHARE else [])
-            for kind in kinds:
-                questions = QUESTIONS[kind]
-                # Half of the interpretations answer the default question.
-                first = kind == "full_text" and rng.random() < 0.5
-                question = questions[0] if first else questions[int(rng.integers(len(questions)))]
-                yield sample(item, question, answer_to(kind, answer), media)
+        for into, reader, rng in zip(found, second_readers, rngs, strict=True):
+            into.extend(samples(item, features, readings(item, reader, rng) if training else [item], rng))
+    return found
+
+
+def samples(
+    item: PtbxlItem,
+    features: EcgFeatures,
+    shown: Sequence[PtbxlItem],
+    rng: np.random.Generator,
+    media: dict[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Per reading a full interpretation and at times a short question, each its own sample."""
+    short = [kind for kind in QUESTIONS if kind != "full_text"]
+    for reading in shown:
+        answer = grounded_answer(features, reading.codes)
+        kinds = ["full_text"] + ([str(rng.choice(short))] if rng.random() < SHORT_QUESTION_SHARE else [])
+        for kind in kinds:
+            questions = QUESTIONS[kind]
+            # Half of the interpretations answer the default question.
+            first = kind == "full_text" and rng.random() < 0.5
+            question = questions[0] if first else questions[int(rng.integers(len(questions)))]
+            yield sample(item, question, answer_to(kind, answer), media or {})
 
 
 def readings(item: PtbxlItem, second_reader: SecondReader | None, rng: np.random.Generator) -> list[PtbxlItem]:
@@ -115,18 +130,31 @@ def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
     }
 
 
-def build_data(ptbxl: Path, output: Path, image_size: int, seed: int, text_only: bool, soft: Path | None) -> None:
-    settings = {"folder": ptbxl, "image_size": image_size, "seed": seed, "text_only": text_only, "soft": soft}
-    data = {
-        name: Dataset.from_generator(
-            rows,
-            features=TEXT_FEATURES if text_only else FEATURES,
-            gen_kwargs={**settings, "training": name == "train"},
-        )
-        for name in ("train", "validation")
-    }
+def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
+    settings = {"folder": ptbxl, "image_size": image_size, "seed": seed}
+    save_splits(
+        {
+            name: Dataset.from_generator(rows, features=FEATURES, gen_kwargs=settings | {"training": name == "train"})
+            for name in ("train", "validation")
+        },
+        output,
+    )
+
+
+def build_texts(ptbxl: Path, output: Path, seed: int, soft: Path | None, labels: Path | None) -> None:
+    """Texts for kept tower states: with `soft` every record also as other networks read it, to `labels` without that."""
+    outputs = {output: SecondReader.load(soft) if soft else None} | ({labels: None} if labels else {})
+    items = {"train": training_items(ptbxl, seed), "validation": read_ptbxl(ptbxl, (VALIDATION_FOLD,))}
+    readers = list(outputs.values())
+    splits = {name: text_rows(of_split, readers, seed, name == "train") for name, of_split in items.items()}
+    for number, folder in enumerate(outputs):
+        texts = {name: Dataset.from_list(found[number], features=TEXT_FEATURES) for name, found in splits.items()}
+        save_splits(texts, folder)
+
+
+def save_splits(splits: dict[str, Dataset], output: Path) -> None:
     part = output.with_name(f".{output.name}.part")
-    DatasetDict(data).save_to_disk(part)
+    DatasetDict(splits).save_to_disk(part)
     shutil.rmtree(output, ignore_errors=True)
     part.rename(output)
 
@@ -326,6 +354,7 @@ def main() -> None:
         type=Path,
         help="what recipes/soft_statements.py wrote: every record a second time, as other networks read it",
     )
+    data.add_argument("--labels", type=Path, help="with --text-only: folder for the same as labelled alone")
     states = verbs.add_parser("states", help="run the towers once over the training records")
     states.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL, as for data")
     states.add_argument("--model", type=Path, required=True, help="folder that assemble wrote")
@@ -355,14 +384,12 @@ def main() -> None:
             arguments.output,
         )
     elif arguments.verb == "data":
-        build_data(
-            arguments.ptbxl,
-            arguments.output,
-            arguments.image_size,
-            arguments.seed,
-            arguments.text_only,
-            arguments.soft,
-        )
+        if arguments.text_only:
+            build_texts(arguments.ptbxl, arguments.output, arguments.seed, arguments.soft, arguments.labels)
+        elif arguments.soft or arguments.labels:
+            parser.error("--soft and --labels go with --text-only")
+        else:
+            build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed)
     elif arguments.verb == "states":
         build_states(arguments.ptbxl, arguments.model, arguments.output, arguments.seed)
     else:

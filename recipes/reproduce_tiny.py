@@ -34,10 +34,9 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             [*pretrain, "vision", "--epochs", "14", "--output", f"{output}/vision_tower"],
         ),
         (
-            output / "tiny_data" / "dataset_dict.json",
-            [tiny, "data", *source, "--output", data, "--text-only", "--soft", soft],
+            output / "tiny_labels" / "dataset_dict.json",
+            [tiny, "data", *source, "--output", data, "--text-only", "--soft", soft, "--labels", labels],
         ),
-        (output / "tiny_labels" / "dataset_dict.json", [tiny, "data", *source, "--output", labels, "--text-only"]),
         (
             output / "tiny_start" / "processor_config.json",
             [tiny, "assemble", *towers, "--data", data, "--soft", soft, "--output", f"{output}/tiny_start"],

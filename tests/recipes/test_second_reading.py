@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from datasets import load_from_disk
 from transformers import AutoProcessor, SequenceBiasLogitsProcessor
 
 import modeling_gem
@@ -52,16 +53,19 @@ def test_a_record_that_was_not_read_has_no_second_reading(item):
 
 def test_instructions_show_both_readings_with_the_same_measurements(item, tmp_path, monkeypatch):
     monkeypatch.setattr(build_tiny_gem, "training_items", lambda folder, seed: [item])
+    monkeypatch.setattr(build_tiny_gem, "read_ptbxl", lambda folder, folds: [item])
     soft = tmp_path / "soft.json"
     soft.write_text(json.dumps({"limits": LIMITS, "likelihoods": {"ptbxl/00007": likelihoods(HYP=0.9, LVH=0.8)}}))
+    folders = tmp_path / "both", tmp_path / "labels"
+    build_tiny_gem.build_texts(tmp_path, folders[0], seed=0, soft=soft, labels=folders[1])
 
-    def answers(soft):
-        samples = build_tiny_gem.rows(tmp_path, 336, seed=0, text_only=True, soft=soft, training=True)
-        texts = [sample["messages"][1]["content"] for sample in samples]
+    def answers(folder, split):
+        texts = [messages[1]["content"] for messages in load_from_disk(folder)[split]["messages"]]
         return [text for text in texts if "Impression: " in text and "Rhythm: " in text]
 
-    own, other = answers(soft)
-    assert answers(None) == [own]
+    own, other = answers(folders[0], "train")
+    for folder, split in ((folders[1], "train"), (folders[0], "validation"), (folders[1], "validation")):
+        assert answers(folder, split) == [own]
     assert "Normal: yes" in own and "Normal: no" in other and "Hypertrophy: yes" in other
     assert own.partition(" Normal:")[0] == other.partition(" Normal:")[0]
     assert "left ventricular hypertrophy" in other and "normal ECG" not in other
