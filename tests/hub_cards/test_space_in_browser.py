@@ -230,9 +230,8 @@ def test_bad_uploads_end_in_a_message_and_the_next_one_works(browser, server, tm
         assert shown_claims(page)
 
 
-def test_five_browsers_at_once_each_see_their_own_ecg(browser, server):
-    """Ten users without browsers are in test_space.py, ten with theirs in benchmarks/bench_space.py."""
-    names = (sample_names() * 2)[:5]
+def test_ten_users_at_once_each_see_their_own_ecg(browser, server):
+    names = (sample_names() * 3)[:10]
     contexts = [browser.new_context(**DESKTOP) for _ in names]
     pages = [context.new_page() for context in contexts]
     for page, name in zip(pages, names, strict=True):
