@@ -13,13 +13,17 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from transformers.trainer_utils import get_last_checkpoint
+
+from recipes.training_gem import last_checkpoint
 
 SMOOTHING = 3
 
 
 def main() -> None:
-    state = Path(get_last_checkpoint(sys.argv[1]) or "") / "trainer_state.json"
+    checkpoint = last_checkpoint(sys.argv[1])
+    if checkpoint is None:
+        sys.exit(f"{sys.argv[1]}: no complete checkpoint-N there")
+    state = Path(checkpoint) / "trainer_state.json"
     entries = [entry for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
     steps, losses = (np.array([entry[key] for entry in entries]) for key in ("step", "loss"))
     smooth = np.convolve(losses, np.ones(SMOOTHING) / SMOOTHING, mode="valid")

@@ -71,7 +71,7 @@ def rows(folder: Path, image_size: int, seed: int, training: bool) -> Iterator[d
     """The samples of every record with its signal and page."""
     rng = np.random.default_rng(seed)
     for item in read_ptbxl(folder, TRAIN_FOLDS if training else (VALIDATION_FOLD,)):
-        shown = readings(item, None, rng) if training else [item]
+        shown = readings(item, None, rng, training)
         yield from samples(item, extract_features(item.record), shown, rng, media_columns(item, image_size))
 
 
@@ -84,7 +84,7 @@ def text_rows(
     for item in items:
         features = extract_features(item.record)
         for into, reader, rng in zip(found, second_readers, rngs, strict=True):
-            into.extend(samples(item, features, readings(item, reader, rng) if training else [item], rng))
+            into.extend(samples(item, features, readings(item, reader, rng, training), rng))
     return found
 
 
@@ -108,8 +108,15 @@ def samples(
             yield sample(item, question, answer_to(kind, answer), media or {})
 
 
-def readings(item: PtbxlItem, second_reader: SecondReader | None, rng: np.random.Generator) -> list[PtbxlItem]:
-    """As labelled and as the second reader has it; without one, as labelled, and again where there is a rare finding."""
+def readings(
+    item: PtbxlItem, second_reader: SecondReader | None, rng: np.random.Generator, training: bool
+) -> list[PtbxlItem]:
+    """
+    As labelled, once to validate with. To train with also as the second reader has it; without one, again as labelled where
+    there is a rare finding.
+    """
+    if not training:
+        return [item]
     if second_reader is not None:
         second = second_reader(item)
         return [item] if second is None else [item, second]

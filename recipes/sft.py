@@ -33,9 +33,9 @@ from .training_gem import (
     MODALITIES,
     GemDataCollator,
     GemSFTTrainer,
+    checkpoint_to_resume,
     freeze_towers,
     keep_trained_in_float32,
-    last_checkpoint,
 )
 from .training_samples import SampleWriter
 
@@ -262,27 +262,6 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         writer = SampleWriter(trainer, splits[script.eval_split], script.generated_samples, script.generated_tokens)
         trainer.add_callback(writer)
     return trainer
-
-
-def checkpoint_to_resume(training: SFTConfig) -> str | None:
-    """
-    The folder that `resume_from_checkpoint` names; with true the newest complete one, or none: nothing to resume from is a
-    first start, so that a job that is queued again keeps one command.
-
-    Raises:
-        TrainingError: It names no checkpoint.
-    """
-    asked = str(training.resume_from_checkpoint).lower()
-    if asked in ("none", "false", ""):
-        return None
-    if asked in ("true", "last"):
-        return last_checkpoint(training.output_dir)
-    if not (Path(training.resume_from_checkpoint) / "trainer_state.json").is_file():
-        raise TrainingError(
-            f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there (trainer_state.json is "
-            "missing). Say true for the newest complete one of OUTPUT_DIR, or false to start anew."
-        )
-    return training.resume_from_checkpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:

@@ -5,6 +5,7 @@ python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from trl import SFTConfig, SFTTrainer, TrlParser
 import modeling_gem  # noqa: F401 (registers GEM)
 
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
-from .training_gem import freeze_towers
+from .training_gem import checkpoint_to_resume, freeze_towers
 
 
 @dataclass
@@ -32,8 +33,9 @@ class CachedArguments:
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
 
 
-def main() -> None:
-    script, training = TrlParser((CachedArguments, SFTConfig)).parse_args_and_config()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    script, training = TrlParser((CachedArguments, SFTConfig)).parse_args_and_config(arguments)
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     training.max_length = None
     training.remove_unused_columns = False
@@ -55,7 +57,7 @@ def main() -> None:
             processing_class=processor,
             data_collator=collator,
         )
-        trainer.train(resume_from_checkpoint=training.resume_from_checkpoint)
+        trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
     model.save_pretrained(training.output_dir)
     processor.save_pretrained(training.output_dir)
     log = Path(training.output_dir) / "training_log.json"

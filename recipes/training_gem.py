@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 import torch
 from PIL import Image
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 from transformers.image_utils import load_image
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
@@ -238,6 +238,27 @@ def last_checkpoint(folder: str | Path) -> str | None:
     return str(max(found, key=lambda path: int(path.name.rpartition("-")[2]))) if found else None
 
 
+def checkpoint_to_resume(training: TrainingArguments) -> str | None:
+    """
+    The folder that `resume_from_checkpoint` names; with true the newest complete one, or none: nothing to resume from is a
+    first start, so that a job that is queued again keeps one command.
+
+    Raises:
+        TrainingError: It names no checkpoint.
+    """
+    asked = str(training.resume_from_checkpoint).lower()
+    if asked in ("none", "false", ""):
+        return None
+    if asked in ("true", "last"):
+        return last_checkpoint(training.output_dir)
+    if not (Path(training.resume_from_checkpoint) / "trainer_state.json").is_file():
+        raise TrainingError(
+            f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there (trainer_state.json is "
+            "missing). Say true for the newest complete one of OUTPUT_DIR, or false to start anew."
+        )
+    return training.resume_from_checkpoint
+
+
 def _as_stored(dataset: Any) -> Any:
     """Samplers look at lengths alone; behind a transform each of them would decode a signal and draw a page."""
     return dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
@@ -356,6 +377,7 @@ __all__ = [
     "RECORD_ERRORS",
     "GemDataCollator",
     "GemSFTTrainer",
+    "checkpoint_to_resume",
     "freeze_towers",
     "keep_trained_in_float32",
     "last_checkpoint",
