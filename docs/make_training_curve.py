@@ -11,6 +11,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from recipes.reproduce_tiny import PARTS
+
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:
     """Geometric mean of `window` values around each, fewer at both ends."""
@@ -24,9 +26,11 @@ def main() -> None:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"))
     folder = parser.parse_args().outputs
     tower = json.loads((folder / "ecg_tower" / "pretraining.json").read_text())["log"]
-    parts = [json.loads((folder / name / "training_log.json").read_text()) for name in ("tiny_first", "tiny_sft")]
-    before = parts[0][-1]["step"]
-    language = parts[0] + [row | {"step": before + row["step"]} for row in parts[1]]
+    language, starts = [], [0]
+    for number in range(1, len(PARTS) + 1):
+        log = json.loads((folder / f"tiny_sft_{number}" / "training_log.json").read_text())
+        language += [row | {"step": starts[-1] + row["step"]} for row in log]
+        starts.append(language[-1]["step"])
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     epochs = [row for row in tower if "eval_auc_superclasses" in row]
@@ -38,7 +42,8 @@ def main() -> None:
     loss = [float(row["loss"]) for row in steps]
     right.plot([row["step"] for row in steps], loss, color="#1f5f8b", alpha=0.25)
     right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
-    right.axvline(before, color="0.6", linestyle=":")
+    for start in starts[1:-1]:
+        right.axvline(start, color="0.6", linestyle=":")
     right.set(
         title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"
     )

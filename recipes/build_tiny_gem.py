@@ -7,14 +7,12 @@
         --data outputs/tiny_data --soft outputs/soft_statements.json --output outputs/tiny_start
     python -m recipes.build_tiny_gem states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
     python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
-    python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml --model_name_or_path outputs/tiny_first \\
-        --dataset outputs/tiny_labels --output_dir outputs/tiny_sft --whiten false --learning_rate 5e-4 --max_steps 700
-    python -m recipes.evaluate_ptbxl --ptbxl PTBXL --model outputs/tiny_sft --output outputs/scores.json
-    gem eval grounding PTBXL --model outputs/tiny_sft -o outputs/grounding
-    python -m recipes.build_tiny_gem finish --first outputs/tiny_first --trained outputs/tiny_sft --scores outputs/scores.json \\
+    ...
+    python -m recipes.build_tiny_gem finish --parts outputs/tiny_sft_1 ... --scores outputs/scores.json \\
         --grounding outputs/grounding --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
 
-`recipes/reproduce_tiny.py` runs all of it, the training of the towers included.
+`recipes/reproduce_tiny.py` runs all of it, the training of towers and language model included; with `--dry-run` it prints every
+command.
 """
 
 import argparse
@@ -46,6 +44,7 @@ from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from .reproduce_tiny import FINDING_WEIGHT, PARTS
 from .second_reading import SecondReader
 from .training_records import training_items
 
@@ -287,8 +286,7 @@ def assemble(
 
 
 def finish(
-    first: Path,
-    trained: Path,
+    parts: Sequence[Path],
     scores: Path,
     grounding: Path,
     ecg_tower: Path,
@@ -296,16 +294,17 @@ def finish(
     data: Path,
     output: Path,
 ) -> None:
-    """The trained model in bfloat16 with its processor and a card filled from the measured scores."""
-    model = GemForConditionalGeneration.from_pretrained(trained, dtype=torch.bfloat16)
+    """The model of the last part in bfloat16 with its processor and a card filled from the measured scores."""
+    model = GemForConditionalGeneration.from_pretrained(parts[-1], dtype=torch.bfloat16)
     model.save_pretrained(output)
-    GemProcessor.from_pretrained(trained).save_pretrained(output)
+    GemProcessor.from_pretrained(parts[-1]).save_pretrained(output)
     towers = [json.loads((path / "pretraining.json").read_text()) for path in (ecg_tower, vision_tower)]
     aucs = [tower["scores"]["eval_auc_superclasses"] for tower in towers]
     soft = (
         " and what other networks find likely in them (`recipes/soft_statements.py`)" if towers[0].get("soft") else ""
     )
-    steps = [json.loads((part / "training_log.json").read_text())[-1]["step"] for part in (first, trained)]
+    first, *labelled = (json.loads((part / "training_log.json").read_text())[-1]["step"] for part in parts)
+    weighted = sum(steps for steps, (_, more) in zip(labelled, PARTS[1:], strict=True) if "--finding_weight" in more)
     ids = set(load_from_disk(str(data))["train"]["id"])
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
@@ -315,9 +314,10 @@ def finish(
         f"signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
-        f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {steps[0]} steps on projectors and language model, every record as "
+        f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {first} steps on projectors and language model, every record as "
         "labelled and as networks read it that never saw it (`recipes/second_reading.py`), batches of both inputs or one of "
-        f"them; then {steps[1]} steps on the labels alone.",
+        f"them; then {sum(labelled)} steps on the labels alone, in the last {weighted} of them with every yes and no as "
+        f"heavy as {FINDING_WEIGHT} words.",
         "`sequence_bias` of the generation config: from which likelihood on a superclass is stated, chosen on folds 1-8.",
         "`python -m recipes.reproduce_tiny` does all of it.",
     ]
@@ -372,7 +372,8 @@ def main() -> None:
     start.add_argument("--soft", type=Path, required=True, help="what recipes/soft_statements.py wrote")
     start.add_argument("--vocab-size", type=int, default=2048)
     last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
-    for name in ("--first", "--trained", "--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
+    last.add_argument("--parts", type=Path, nargs="+", required=True, help="folders of the training's parts, in order")
+    for name in ("--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
         last.add_argument(name, type=Path, required=True)
     last.add_argument("--output", type=Path, default=default_checkpoint())
     for verb in (data, start, states):
@@ -381,8 +382,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.verb == "finish":
         finish(
-            arguments.first,
-            arguments.trained,
+            arguments.parts,
             arguments.scores,
             arguments.grounding,
             arguments.ecg_tower,

@@ -10,8 +10,16 @@ import sys
 from pathlib import Path
 
 CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
-# The second part of the training, on labels alone, where it differs from the first.
-GOING_ON = ["--whiten", "false", "--learning_rate", "5e-4", "--max_steps", "700"]
+GOING_ON = ["--whiten", "false", "--learning_rate", "5e-4", "--max_steps"]
+FINDING_WEIGHT = 6
+FINDINGS = ["--finding_weight", str(FINDING_WEIGHT)]
+# The parts of the training, each on the model of the one before: its data, and where it differs from the configuration.
+PARTS: list[tuple[str, list[str]]] = [
+    ("tiny_data", []),
+    ("tiny_labels", [*GOING_ON, "1000"]),
+    ("tiny_labels", [*GOING_ON, "400", *FINDINGS]),
+    ("tiny_labels", [*GOING_ON, "400", *FINDINGS, "--seed", "1"]),
+]
 
 
 def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
@@ -20,12 +28,11 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     source, data, labels = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data", f"{output}/tiny_labels"
     pretrain = ["recipes.pretrain_ecg", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.build_tiny_gem"
-    first, trained = f"{output}/tiny_first", f"{output}/tiny_sft"
+    parts = [f"{output}/tiny_sft_{number}" for number in range(1, len(PARTS) + 1)]
     scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
-    learn = ["recipes.sft_cached", "--config", str(CONFIG), "--states", f"{output}/tiny_states"]
     grounding = f"{output}/grounding"
     finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
-    ecg = ["--epochs", "18", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
+    ecg = ["--epochs", "24", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
     return [
         (output / "soft_statements.json", ["recipes.soft_statements", "--data", str(ptbxl), "--output", soft]),
         (output / "ecg_tower" / "pretraining.json", [*pretrain, "ecg", *ecg]),
@@ -45,24 +52,29 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
             output / "tiny_states" / "ids.json",
             [tiny, "states", *source, "--model", f"{output}/tiny_start", "--output", f"{output}/tiny_states"],
         ),
-        (
-            output / "tiny_first" / "training_log.json",
-            [*learn, "--model_name_or_path", f"{output}/tiny_start", "--dataset", data, "--output_dir", first],
-        ),
-        (
-            output / "tiny_sft" / "training_log.json",
-            [*learn, *GOING_ON, "--model_name_or_path", first, "--dataset", labels, "--output_dir", trained],
-        ),
-        (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", trained, "--output", scores]),
+        *lessons(output),
+        (output / "scores.json", ["recipes.evaluate_ptbxl", *source, "--model", parts[-1], "--output", scores]),
         (
             output / "grounding" / "report.json",
-            ["recipes.cli", "eval", "grounding", str(ptbxl), "--model", trained, "-o", grounding],
+            ["recipes.cli", "eval", "grounding", str(ptbxl), "--model", parts[-1], "-o", grounding],
         ),
         (
             output / "gem-ecg-tiny" / "README.md",
-            [tiny, "finish", "--first", first, "--trained", trained, "--scores", scores, *towers, *finished],
+            [tiny, "finish", "--parts", *parts, "--scores", scores, *towers, *finished],
         ),
     ]
+
+
+def lessons(output: Path) -> list[tuple[Path, list[str]]]:
+    """Those of `steps` in which the language model learns."""
+    found, before = [], f"{output}/tiny_start"
+    for number, (data, more) in enumerate(PARTS, start=1):
+        after = f"{output}/tiny_sft_{number}"
+        learn = ["recipes.sft_cached", "--config", str(CONFIG), "--states", f"{output}/tiny_states", *more]
+        places = ["--model_name_or_path", before, "--dataset", f"{output}/{data}", "--output_dir", after]
+        found.append((Path(after) / "training_log.json", [*learn, *places]))
+        before = after
+    return found
 
 
 def main() -> None:

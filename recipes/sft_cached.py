@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -15,6 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl import SFTConfig, SFTTrainer, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
+from processing.errors_gem import TrainingError
 
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .training_gem import checkpoint_to_resume, freeze_towers
@@ -31,6 +33,45 @@ class CachedArguments:
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
+    finding_weight: float = field(default=1.0, metadata={"help": "Weight of a yes or no in the loss; a word has 1."})
+
+
+class FindingTrainer(SFTTrainer):
+    """
+    `SFTTrainer` whose loss is a weighted mean: five of some fifty tokens of an interpretation are a yes or no, and beside
+    digits that cannot be known exactly they hardly count.
+
+    Args:
+        finding_weight: Of the tokens " yes" and " no"; that of all others is 1.
+
+    Raises:
+        TrainingError: In this vocabulary they are no tokens of their own.
+    """
+
+    def __init__(self, *arguments: Any, finding_weight: float, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        encode = self.processing_class.tokenizer.encode
+        ids = [encode(word, add_special_tokens=False) for word in (" yes", " no")] if finding_weight != 1 else []
+        if any(len(tokens) != 1 for tokens in ids):
+            raise TrainingError('`finding_weight`: " yes" or " no" is no token of its own in this vocabulary.')
+        self.finding_ids = torch.tensor(ids).flatten()
+        self.finding_weight = finding_weight
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        outputs = model(**inputs, fused_lm_head=True)
+        labels = inputs["labels"][:, 1:]
+        findings = torch.isin(labels, self.finding_ids.to(labels.device))
+        weights = torch.where(findings, self.finding_weight, 1.0) * (labels != -100)
+        loss = -(outputs.log_probs * weights).sum() / weights.sum().clamp(min=1)
+        if num_items_in_batch is not None:  # then the trainer leaves the mean over accumulated batches to the loss
+            loss = loss / self.current_gradient_accumulation_steps
+        return (loss, outputs) if return_outputs else loss
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,8 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         whiten_projectors(model, states)
     collator = CachedCollator(processor, states, {name: weight for name, weight in mix.items() if weight})
     with cached_towers(model):
-        trainer = SFTTrainer(
+        trainer = FindingTrainer(
             model=model,
+            finding_weight=script.finding_weight,
             args=training,
             train_dataset=datasets.load_from_disk(script.dataset)["train"],
             processing_class=processor,

@@ -7,11 +7,20 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
+from trl import SFTConfig
 
+from processing.errors_gem import TrainingError
 from recipes import sft_cached
 from recipes.feature_cache import TowerStates, run_towers
 from recipes.training_gem import GemDataCollator
-from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
+from tests.helpers.tiny_gem import (
+    picture,
+    signal,
+    tiny_config,
+    tiny_model,
+    tiny_processor,
+    tiny_text_config,
+)
 
 NAMES = [f"rec{i}" for i in range(8)]
 ANSWERS = 2 * ["Sinus rhythm.", "QRS duration.", "Sinus rhythm, PR interval.", "PR interval, QRS duration."]
@@ -84,3 +93,48 @@ def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
     assert resumed == whole and len(whole) == 6
     for a, b in zip(*(load_file(tmp_path / run / "model.safetensors").values() for run in "ab"), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_a_yes_or_no_weighs_as_much_as_is_said(tmp_path):
+    processor = tiny_processor()
+    processor.tokenizer.add_tokens([" yes", " no"])
+    finding_ids = processor.tokenizer.convert_tokens_to_ids([" yes", " no"])
+    model = tiny_model(tiny_config(tiny_text_config(vocab_size=304)))
+    answers = ["Sinus rhythm: yes", "PR interval: no. Sinus rhythm: yes"]
+    examples = [
+        {
+            "ecg": signal(i),
+            "sampling_rate": 500.0,
+            "messages": [{"role": "user", "content": "Interpret."}, {"role": "assistant", "content": answer}],
+        }
+        for i, answer in enumerate(answers)
+    ]
+    batch = GemDataCollator(processor, assistant_only_loss=True)(examples)
+
+    def loss(weight: float) -> torch.Tensor:
+        arguments = SFTConfig(str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=None)
+        arguments.dataset_kwargs = {"skip_prepare_dataset": True}
+        trainer = sft_cached.FindingTrainer(
+            model,
+            arguments,
+            train_dataset=Dataset.from_list([{"a": 1}]),
+            processing_class=processor,
+            data_collator=lambda rows: batch,
+            finding_weight=weight,
+        )
+        return trainer.compute_loss(model, dict(batch))
+
+    labels = batch["labels"][:, 1:]
+    with torch.no_grad():
+        plain = model(**batch)
+    surprise = torch.nn.functional.cross_entropy(plain.logits[:, :-1].transpose(1, 2), labels, reduction="none")
+    findings = sum(labels == token for token in finding_ids) > 0
+    assert findings.sum() == 3
+    expected = (surprise.sum() + 5 * surprise[findings].sum()) / ((labels != -100).sum() + 5 * 3)
+    torch.testing.assert_close(loss(1.0).detach(), plain.loss)
+    torch.testing.assert_close(loss(6.0).detach(), expected)
+
+
+def test_a_vocabulary_without_yes_and_no_is_refused(folder, tmp_path):
+    with pytest.raises(TrainingError, match="no token of its own"):
+        train(folder, tmp_path, "--finding_weight", "6")
