@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recipes.reproduce_tiny import PARTS
+from recipes.reproduce_tiny import FINDING_WEIGHT, FINDINGS, PARTS
 
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:
@@ -44,6 +44,9 @@ def main() -> None:
     right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
     for start in starts[1:-1]:
         right.axvline(start, color="0.6", linestyle=":")
+    weighted = starts[[set(FINDINGS) <= set(more) for _, more in PARTS].index(True)]
+    right.axvspan(weighted, starts[-1], color="0.92", label=f"yes and no as heavy as {FINDING_WEIGHT} words")
+    right.legend(frameon=False)
     right.set(
         title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"
     )
