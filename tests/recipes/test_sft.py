@@ -275,3 +275,15 @@ def test_adapters_go_where_they_should():
     pattern = sft.adapter_config(model, ModelConfig(use_peft=True)).target_modules
     hits = {name for name, _ in model.named_modules() if re.fullmatch(pattern, name)}
     assert len(hits) == 14 and all(name.startswith("model.language_model.layers.") for name in hits)
+
+
+def test_model_and_processor_are_of_the_same_revision(tmp_path, monkeypatch):
+    asked = []
+    for loader in (AutoModelForImageTextToText, AutoProcessor):
+        monkeypatch.setattr(
+            loader, "from_pretrained", lambda name, **settings: asked.append((name, settings["revision"]))
+        )
+    config = ModelConfig(model_name_or_path="my/gem", model_revision="v2")
+    sft.load_model(config)
+    sft.load_processor(SFTConfig(str(tmp_path), bf16=False, use_cpu=True), config)
+    assert asked == [("my/gem", "v2")] * 2
