@@ -18,6 +18,7 @@ from trl import SFTConfig, SFTTrainer, TrlParser
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 
+from .answer_files import write_atomically
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .training_gem import checkpoint_to_resume, freeze_towers
 
@@ -45,11 +46,13 @@ class FindingTrainer(SFTTrainer):
         finding_weight: Of the tokens " yes" and " no"; that of all others is 1.
 
     Raises:
-        TrainingError: In this vocabulary they are no tokens of their own.
+        TrainingError: A weight that is not positive, or a vocabulary in which they are no tokens of their own.
     """
 
     def __init__(self, *arguments: Any, finding_weight: float, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        if finding_weight <= 0:
+            raise TrainingError(f"`finding_weight` must be positive, got {finding_weight}.")
         encode = self.processing_class.tokenizer.encode
         ids = [encode(word, add_special_tokens=False) for word in (" yes", " no")] if finding_weight != 1 else []
         if any(len(tokens) != 1 for tokens in ids):
@@ -102,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
     model.save_pretrained(training.output_dir)
     processor.save_pretrained(training.output_dir)
-    log = Path(training.output_dir) / "training_log.json"
-    log.write_text(json.dumps(trainer.state.log_history, indent=1) + "\n")
+    log = json.dumps(trainer.state.log_history, indent=1) + "\n"
+    write_atomically(Path(training.output_dir) / "training_log.json", log)
 
 
 if __name__ == "__main__":
