@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recipes.reproduce_tiny import FINDING_WEIGHT, FINDINGS, PARTS
+from recipes.reproduce_tiny import PARTS, part_folders
 
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:
@@ -27,8 +27,8 @@ def main() -> None:
     folder = parser.parse_args().outputs
     tower = json.loads((folder / "ecg_tower" / "pretraining.json").read_text())["log"]
     language, starts = [], [0]
-    for number in range(1, len(PARTS) + 1):
-        log = json.loads((folder / f"tiny_sft_{number}" / "training_log.json").read_text())
+    for part in part_folders(folder):
+        log = json.loads((part / "training_log.json").read_text())
         language += [row | {"step": starts[-1] + row["step"]} for row in log]
         starts.append(language[-1]["step"])
 
@@ -44,8 +44,9 @@ def main() -> None:
     right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
     for start in starts[1:-1]:
         right.axvline(start, color="0.6", linestyle=":")
-    weighted = starts[[set(FINDINGS) <= set(more) for _, more in PARTS].index(True)]
-    right.axvspan(weighted, starts[-1], color="0.92", label=f"yes and no as heavy as {FINDING_WEIGHT} words")
+    weights = [part.finding_weight for part in PARTS]
+    heavy = starts[weights.index(weights[-1])]
+    right.axvspan(heavy, starts[-1], color="0.92", label=f"yes and no as heavy as {weights[-1]} words")
     right.legend(frameon=False)
     right.set(
         title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"

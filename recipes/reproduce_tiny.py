@@ -8,18 +8,36 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
-GOING_ON = ["--whiten", "false", "--learning_rate", "5e-4", "--max_steps"]
-FINDING_WEIGHT = 6
-FINDINGS = ["--finding_weight", str(FINDING_WEIGHT)]
-# The parts of the training, each on the model of the one before: its data, and where it differs from the configuration.
-PARTS: list[tuple[str, list[str]]] = [
-    ("tiny_data", []),
-    ("tiny_labels", [*GOING_ON, "1000"]),
-    ("tiny_labels", [*GOING_ON, "400", *FINDINGS]),
-    ("tiny_labels", [*GOING_ON, "400", *FINDINGS, "--seed", "1"]),
+
+
+class Part(NamedTuple):
+    """A part of the language model's training: its data, and where it differs from the configuration."""
+
+    data: str
+    finding_weight: float = 1
+    more: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> list[str]:
+        return [*self.more, *(["--finding_weight", f"{self.finding_weight:g}"] if self.finding_weight != 1 else [])]
+
+
+GOING_ON = ("--whiten", "false", "--learning_rate", "5e-4", "--max_steps")
+# Each goes on with the model of the one before.
+PARTS = [
+    Part("tiny_data"),
+    Part("tiny_labels", more=(*GOING_ON, "1000")),
+    Part("tiny_labels", 6, (*GOING_ON, "400")),
+    Part("tiny_labels", 6, (*GOING_ON, "400", "--seed", "1")),
 ]
+
+
+def part_folders(output: Path) -> list[Path]:
+    """Where the model of each of `PARTS` is."""
+    return [output / f"tiny_sft_{number}" for number in range(1, len(PARTS) + 1)]
 
 
 def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
@@ -28,7 +46,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     source, data, labels = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data", f"{output}/tiny_labels"
     pretrain = ["recipes.pretrain_ecg", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.build_tiny_gem"
-    parts = [f"{output}/tiny_sft_{number}" for number in range(1, len(PARTS) + 1)]
+    parts = [str(folder) for folder in part_folders(output)]
     scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
     grounding = f"{output}/grounding"
     finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
@@ -67,12 +85,18 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
 
 def lessons(output: Path) -> list[tuple[Path, list[str]]]:
     """Those of `steps` in which the language model learns."""
-    found, before = [], f"{output}/tiny_start"
-    for number, (data, more) in enumerate(PARTS, start=1):
-        after = f"{output}/tiny_sft_{number}"
-        learn = ["recipes.sft_cached", "--config", str(CONFIG), "--states", f"{output}/tiny_states", *more]
-        places = ["--model_name_or_path", before, "--dataset", f"{output}/{data}", "--output_dir", after]
-        found.append((Path(after) / "training_log.json", [*learn, *places]))
+    found, before = [], output / "tiny_start"
+    for part, after in zip(PARTS, part_folders(output), strict=True):
+        learn = ["recipes.sft_cached", "--config", str(CONFIG), "--states", f"{output}/tiny_states", *part.arguments]
+        places = [
+            "--model_name_or_path",
+            f"{before}",
+            "--dataset",
+            f"{output}/{part.data}",
+            "--output_dir",
+            f"{after}",
+        ]
+        found.append((after / "training_log.json", [*learn, *places]))
         before = after
     return found
 
