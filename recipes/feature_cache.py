@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
-from processing.errors_gem import GemError
+from processing.errors_gem import GemError, TrainingError
 
 MODALITIES = ("ecg", "image")
 
@@ -120,10 +120,18 @@ def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400,
         states: Of its towers.
         records: How many of them to look at.
         floor: Standard deviation below which a direction counts as noise and is not raised any further.
+
+    Raises:
+        TrainingError: Fewer states than a tower is wide: they vary in no more directions than they are many.
     """
     transforms = {}
     for name in MODALITIES:
         tokens = torch.from_numpy(np.asarray(getattr(states, name)[:records], dtype=np.float32)).flatten(0, 1)
+        if len(tokens) < tokens.shape[1]:
+            raise TrainingError(
+                f"`whiten`: {len(tokens)} {name} states of width {tokens.shape[1]} are too few to tell how they vary. Keep the "
+                "states of more records, or say `whiten: false`."
+            )
         mean = tokens.mean(dim=0)
         _, spread, directions = torch.linalg.svd((tokens - mean) / len(tokens) ** 0.5, full_matrices=False)
         transforms[name] = (mean, directions / spread.clamp(min=floor)[:, None])

@@ -13,14 +13,14 @@ from typing import Any
 import datasets
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from trl import SFTConfig, SFTTrainer, TrlParser
+from trl import SFTConfig, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 
 from .answer_files import write_atomically
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
-from .training_gem import checkpoint_to_resume, freeze_towers
+from .training_gem import GemSFTTrainer, checkpoint_to_resume, freeze_towers
 
 
 @dataclass
@@ -37,9 +37,9 @@ class CachedArguments:
     finding_weight: float = field(default=1.0, metadata={"help": "Weight of a yes or no in the loss; a word has 1."})
 
 
-class FindingTrainer(SFTTrainer):
+class FindingTrainer(GemSFTTrainer):
     """
-    `SFTTrainer` whose loss is a weighted mean: five of some fifty tokens of an interpretation are a yes or no, and beside
+    `GemSFTTrainer` whose loss is a weighted mean: five of some fifty tokens of an interpretation are a yes or no, and beside
     digits that cannot be known exactly they hardly count.
 
     Args:

@@ -2,9 +2,11 @@
 """What TRL needs to know about ECGs: a collator that carries them, a trainer that does not drop their column."""
 
 import copy
+import functools
 import hashlib
 import json
 import re
+import types
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ from typing import Any
 import datasets
 import torch
 from PIL import Image
-from transformers import TrainerCallback, TrainingArguments
+from torch import nn
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.image_utils import load_image
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+from trl.trainer.utils import FusedCausalLMOutput
 
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import (
@@ -280,8 +284,8 @@ class EpochLengthGroups(LengthGroupedSampler):
 class GemSFTTrainer(SFTTrainer):
     """
     `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), that stops at a loss or
-    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away), and that
-    resumes exactly with `group_by_length` too.
+    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away), that
+    resumes exactly with `group_by_length` too, and that on CPUs computes no more logits than it needs.
     """
 
     _signature_columns: list[str] | None
@@ -291,6 +295,9 @@ class GemSFTTrainer(SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.add_callback(_TellEpoch(self))
+        if self.args.device.type == "cpu":
+            model: Any = self.model
+            score_answers_only(model.get_base_model() if hasattr(model, "get_base_model") else model)
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
@@ -357,6 +364,32 @@ class _TellEpoch(TrainerCallback):
             self.trainer.data_collator.epoch.fill_(epoch)
         if self.trainer.length_groups is not None:
             self.trainer.length_groups.epoch = epoch
+
+
+def score_answers_only(model: PreTrainedModel) -> None:
+    """
+    Of a model with TRL's fused head (`add_fused_lm_head`): it computes the vocabulary's logits for answers alone. TRL's own
+    does so with Triton only; elsewhere it scores every position of ECG, picture and question too, twice.
+    """
+    fused = model.forward
+
+    @functools.wraps(type(model).forward)
+    def forward(self: nn.Module, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
+        if not fused_lm_head or labels is None:
+            return fused(*args, fused_lm_head=fused_lm_head, labels=labels, **kwargs)
+        mask = labels[:, 1:] != -100
+        kwargs = {**kwargs, "use_cache": False, "logits_to_keep": nn.functional.pad(mask, (0, 1))}
+        total = kwargs.pop("num_items_in_batch", None)
+        scores = fused(*args, **kwargs).logits.float().log_softmax(dim=-1)
+        tokens = labels[:, 1:][mask]
+        log_probs = scores.gather(1, tokens[:, None])[:, 0]
+        known = scores.detach()
+        per_token = log_probs, -(known.exp() * known).sum(dim=-1), known.argmax(dim=-1) == tokens
+        spread = [values.new_zeros(mask.shape).masked_scatter(mask, values) for values in per_token]
+        loss = -log_probs.sum() / (mask.sum().clamp(min=1) if total is None else total)
+        return FusedCausalLMOutput(loss, *spread[:2], is_top1=spread[2], label_mask=mask)
+
+    model.forward = types.MethodType(forward, model)
 
 
 def freeze_towers(model: torch.nn.Module) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from processing.errors_gem import GemError
+from processing.errors_gem import GemError, TrainingError
 from recipes.feature_cache import CachedCollator, TowerStates, cached_towers, run_towers, whiten_projectors
 from recipes.training_gem import GemDataCollator
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
@@ -98,3 +98,13 @@ def test_whitened_projectors_see_both_towers_alike():
     assert covariances["image"].diagonal().max() < 5
     if widths["ecg"] >= widths["image"]:
         torch.testing.assert_close(covariances["ecg"], covariances["image"], rtol=0.01, atol=0.01)
+
+
+def test_too_few_states_to_whiten_are_refused():
+    model = tiny_model().float()
+    ecg, image = (
+        np.zeros((1, 8, config.hidden_size), np.float32)
+        for config in (model.config.ecg_config, model.config.vision_config)
+    )
+    with pytest.raises(TrainingError, match="8 ecg states of width .* are too few"):
+        whiten_projectors(model, TowerStates(["0"], ecg, image))

@@ -11,9 +11,10 @@ import torch
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value
 from transformers import AutoModelForImageTextToText
 from trl import SFTConfig
+from trl.trainer.utils import add_fused_lm_head
 
 from processing.errors_gem import GemError, PlaceholderError, TrainingError
-from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
+from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers, score_answers_only
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
 
 FEATURES = Features(
@@ -343,3 +344,40 @@ def test_gradient_checkpointing_changes_no_gradient():
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_scoring_the_answers_alone_changes_neither_losses_nor_gradients():
+    batch = collator()([example(0), example(1, "QRS duration, PR interval.")])
+    found = []
+    for answers_only in (False, True):
+        model = tiny_model().float()
+        add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+        scored = []
+        model.lm_head.register_forward_hook(
+            lambda head, shown, logits, into=scored: into.append(logits.shape[:-1].numel())
+        )
+        if answers_only:
+            score_answers_only(model)
+        outputs = model(**batch, fused_lm_head=True)
+        outputs.loss.backward()
+        gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+        found.append((outputs, gradients, model(**batch).loss))
+    (trl, trl_gradients, plain), (ours, gradients, still_plain) = found
+    assert scored == [(batch["labels"] != -100).sum(), batch["labels"].numel()]
+    for name in ("loss", "log_probs", "entropy", "is_top1", "label_mask"):
+        torch.testing.assert_close(getattr(ours, name), getattr(trl, name), msg=name)
+    assert ours.log_probs.count_nonzero() and gradients.keys() == trl_gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, trl_gradients[name], msg=name)
+    torch.testing.assert_close(plain, still_plain)
+
+
+def test_a_batch_without_an_answer_scores_nothing():
+    batch = collator()([example()])
+    batch["labels"].fill_(-100)
+    model = tiny_model().float()
+    add_fused_lm_head(model)
+    score_answers_only(model)
+    loss = model(**batch, fused_lm_head=True).loss
+    loss.backward()
+    assert loss == 0
