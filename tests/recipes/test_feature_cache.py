@@ -106,5 +106,5 @@ def test_too_few_states_to_whiten_are_refused():
         np.zeros((1, 8, config.hidden_size), np.float32)
         for config in (model.config.ecg_config, model.config.vision_config)
     )
-    with pytest.raises(TrainingError, match="8 ecg states of width .* are too few"):
+    with pytest.raises(TrainingError, match="8 ecg states of width"):
         whiten_projectors(model, TowerStates(["0"], ecg, image))
