@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,9 @@ LEAD_TARGETS = {
 # constant in which a small tower finds the traces only slowly.
 PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
 # What every token of a signal tower tells: seconds to the nearest P onset, QRS onset, QRS offset and T offset, and the RR
-# interval around it; scaled to about 1, unknown beyond half a second.
-BEAT_TARGETS = 5
+# interval around it; and the lowest and highest sample of each of twelve leads. Scaled to about 1, unknown beyond half a second.
+TOKEN_TARGETS = {"beats": 5, "extremes": 24}
+EXTREME_SCALE_MV = 0.3
 MOST_BEATS, RECORD_S = 48, 10.0
 FARTHEST_S, DISTANCE_SCALE_S = 0.6, 0.2
 RR_MEAN_S, RR_SD_S = 0.8, 0.2
@@ -129,12 +131,20 @@ def beat_targets(
     return torch.cat([nearest, ((around - RR_MEAN_S) / RR_SD_S)[..., None]], dim=-1).clamp(-5, 5)
 
 
+def lead_extremes(signal: torch.Tensor, tokens: int = 100) -> torch.Tensor:
+    """mV `(batch, leads, samples)` -> lowest and highest sample of every lead under each token, `(batch, tokens, 2 * leads)`, scaled."""
+    pieces = signal.unflatten(2, (tokens, -1))
+    extremes = torch.cat([pieces.amin(dim=-1), pieces.amax(dim=-1)], dim=1)
+    return (extremes.transpose(1, 2) / EXTREME_SCALE_MV).clamp(-10, 10)
+
+
 class TowerWithHeads(nn.Module):
     """
     A tower and two linear heads, on the mean of its tokens (what the mean says, the tokens must hold) and, if that is a
     summary, on the first token: there a language model finds in one place what it would have to gather. A third head makes
-    the tokens tell where they are: a signal's by the waves around them (`beat_targets`), a picture's by the traces, each
-    column of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with.
+    the tokens tell where they are and what they see: a signal's by the waves around them (`beat_targets`) and the voltages under
+    them (`lead_extremes`), a picture's by the traces, each column of patches its own stretch of time. A picture of thin lines
+    teaches a small tower nothing else to begin with.
     """
 
     def __init__(
@@ -143,7 +153,7 @@ class TowerWithHeads(nn.Module):
         num_statements: int,
         num_measurements: int,
         trace_shape: tuple[int, ...] = (),
-        num_beat_targets: int = 0,
+        token_targets: Mapping[str, int] = MappingProxyType({}),
         has_summary: bool = True,
     ):
         super().__init__()
@@ -153,7 +163,7 @@ class TowerWithHeads(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.statements = nn.Linear(width, num_statements)
         self.measurements = nn.Linear(width, num_measurements)
-        self.beats = nn.Linear(width, num_beat_targets) if num_beat_targets else None
+        self.per_token = nn.ModuleDict({name: nn.Linear(width, count) for name, count in token_targets.items()})
         self.trace_shape = trace_shape
         if trace_shape:
             columns, *per_column = trace_shape
@@ -166,6 +176,7 @@ class TowerWithHeads(nn.Module):
         measured: torch.Tensor | None = None,
         traces: torch.Tensor | None = None,
         beats: torch.Tensor | None = None,
+        extremes: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         tokens = self.tower(values).last_hidden_state
         readings = [tokens.mean(dim=1), tokens[:, 0]] if self.has_summary else [tokens.mean(dim=1)]
@@ -180,8 +191,9 @@ class TowerWithHeads(nn.Module):
             loss = loss + known_error(measurements[..., of_record:], measured[..., of_record:])
             if traces is not None:
                 loss = loss + 4 * known_error(self._read_traces(tokens), traces)
-            if beats is not None and self.beats is not None:
-                loss = loss + 2 * known_error(self.beats(self.norm(tokens[:, 1:])), beats)
+            for name, target in (("beats", beats), ("extremes", extremes)):
+                if target is not None and name in self.per_token:
+                    loss = loss + 2 * known_error(self.per_token[name](self.norm(tokens[:, 1:])), target)
             outputs["loss"] = loss
         return outputs
 
@@ -273,8 +285,11 @@ class SignalAugmentation:
         if self.training:
             start = torch.randint(0, samples, (count,)).float()
             pace = torch.exp(LARGEST_PACE_CHANGE * (2 * torch.rand(count) - 1))
-            batch["values"] = self.disturb(read_round(batch["values"], start, pace))
+            batch["values"] = read_round(batch["values"], start, pace)
             batch["measured"] = measured_at(batch["measured"], pace)
+        batch["extremes"] = lead_extremes(batch["values"])
+        if self.training:  # what is disturbed or missing is to be seen through
+            batch["values"] = self.disturb(batch["values"])
         marks, rr = batch.pop("marks"), batch.pop("rr")
         batch["beats"] = beat_targets(marks, rr, start * RECORD_S / samples, pace, RECORD_S)
         return batch
@@ -395,7 +410,7 @@ def main() -> None:
         shapes["labels"][0],
         shapes["measured"][0],
         shapes.get("traces", ()),
-        BEAT_TARGETS if arguments.tower == "ecg" else 0,
+        TOKEN_TARGETS if arguments.tower == "ecg" else {},
     )
     collate = SignalAugmentation if arguments.tower == "ecg" else PageAugmentation
     trainer = TowerTrainer(
