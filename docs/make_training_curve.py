@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recipes.reproduce_tiny import part_folders
+from recipes.reproduce_tiny import PARTS, part_folders
 
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:
@@ -44,6 +44,10 @@ def main() -> None:
     right.plot([row["step"] for row in steps], smoothed(loss), color="#1f5f8b")
     for start in starts[1:-1]:
         right.axvline(start, color="0.6", linestyle=":")
+    weights = [part.finding_weight for part in PARTS]
+    heavy = starts[weights.index(weights[-1])]
+    right.axvspan(heavy, starts[-1], color="0.92", label=f"yes and no as heavy as {weights[-1]} words")
+    right.legend(frameon=False)
     right.set(
         title="Language model and projectors: training loss", xlabel="step", ylabel="nats per token", yscale="log"
     )

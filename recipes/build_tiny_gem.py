@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
@@ -45,7 +44,7 @@ from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
-from .reproduce_tiny import CONFIG
+from .reproduce_tiny import PARTS
 from .second_reading import SecondReader
 from .training_records import training_items
 
@@ -305,7 +304,8 @@ def finish(
         " and what other networks find likely in them (`recipes/soft_statements.py`)" if towers[0].get("soft") else ""
     )
     first, *labelled = (json.loads((part / "training_log.json").read_text())[-1]["step"] for part in parts)
-    weight = yaml.safe_load(CONFIG.read_text())["finding_weight"]
+    weights = [part.finding_weight for part in PARTS[1:]]
+    heavy = sum(steps for steps, weight in zip(labelled, weights, strict=True) if weight != 1)
     ids = set(load_from_disk(str(data))["train"]["id"])
     simulated = sum(name.startswith("simulated/") for name in ids)
     records = len({name.partition("#")[0] for name in ids}) - simulated
@@ -317,7 +317,8 @@ def finish(
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
         f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {first} steps on projectors and language model, every record as "
         "labelled and as networks read it that never saw it (`recipes/second_reading.py`), batches of both inputs or one of "
-        f"them; then {sum(labelled)} steps on the labels alone; every yes and no weighs as much as {weight} words.",
+        f"them; then {sum(labelled)} steps on the labels alone, in the last {heavy} of them with every yes and no as "
+        f"heavy as {weights[-1]} words.",
         "`sequence_bias` of the generation config: from which likelihood on a superclass is stated, chosen on folds 1-8.",
         "`python -m recipes.reproduce_tiny` does all of it.",
     ]

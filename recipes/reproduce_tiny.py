@@ -18,13 +18,21 @@ class Part(NamedTuple):
     """A part of the language model's training: its data, and where it differs from the configuration."""
 
     data: str
-    arguments: tuple[str, ...] = ()
+    finding_weight: float = 1
+    more: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> list[str]:
+        return [*self.more, *(["--finding_weight", f"{self.finding_weight:g}"] if self.finding_weight != 1 else [])]
 
 
-# The second goes on with the model of the first.
+GOING_ON = ("--whiten", "false", "--learning_rate", "5e-4", "--max_steps")
+# Each goes on with the model of the one before.
 PARTS = [
     Part("tiny_data"),
-    Part("tiny_labels", ("--whiten", "false", "--learning_rate", "5e-4", "--max_steps", "800", "--seed", "1")),
+    Part("tiny_labels", more=(*GOING_ON, "1000")),
+    Part("tiny_labels", 6, (*GOING_ON, "400")),
+    Part("tiny_labels", 6, (*GOING_ON, "400", "--seed", "1")),
 ]
 
 

@@ -230,5 +230,5 @@ def test_reproduction_names_every_step_that_is_left(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     lines = result.stdout.splitlines()
-    assert lines[1].startswith("done: ") and len(lines) == 11
-    assert "--tower vision" in lines[2] and result.stdout.count("recipes.sft_cached") == 2
+    assert lines[1].startswith("done: ") and len(lines) == 13
+    assert "--tower vision" in lines[2] and result.stdout.count("recipes.sft_cached") == 4
