@@ -311,8 +311,8 @@ def finish(
     records = len({name.partition("#")[0] for name in ids}) - simulated
     stages = [
         f"`recipes/pretrain_ecg.py`: each tower learns SCP statements and measurements of {records} PTB-XL records "
-        f"(folds 1-8), the signal tower also where the waves are{soft}, and from simulated ECGs; superclass AUC on fold 9: "
-        f"signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
+        f"(folds 1-8), the signal tower also where the waves are and which voltages{soft}, and from simulated ECGs; superclass "
+        f"AUC on fold 9: signal {aucs[0]:.3f}, picture {aucs[1]:.3f}.",
         f"`recipes/build_tiny_gem.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
         f"`recipes/sft_cached.py`, TRL's `SFTTrainer`: {first} steps on projectors and language model, every record as "

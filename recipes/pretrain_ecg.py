@@ -141,7 +141,7 @@ def lead_extremes(signal: torch.Tensor, tokens: int = 100) -> torch.Tensor:
 class TowerWithHeads(nn.Module):
     """
     A tower and two linear heads, on the mean of its tokens (what the mean says, the tokens must hold) and, if that is a
-    summary, on the first token: there a language model finds in one place what it would have to gather. A third head makes
+    summary, on the first token: there a language model finds in one place what it would have to gather. Further heads make
     the tokens tell where they are and what they see: a signal's by the waves around them (`beat_targets`) and the voltages under
     them (`lead_extremes`), a picture's by the traces, each column of patches its own stretch of time. A picture of thin lines
     teaches a small tower nothing else to begin with.
@@ -191,9 +191,10 @@ class TowerWithHeads(nn.Module):
             loss = loss + known_error(measurements[..., of_record:], measured[..., of_record:])
             if traces is not None:
                 loss = loss + 4 * known_error(self._read_traces(tokens), traces)
-            for name, target in (("beats", beats), ("extremes", extremes)):
-                if target is not None and name in self.per_token:
-                    loss = loss + 2 * known_error(self.per_token[name](self.norm(tokens[:, 1:])), target)
+            targets = {"beats": beats, "extremes": extremes}
+            for name, head in self.per_token.items():
+                if (target := targets[name]) is not None:
+                    loss = loss + 2 * known_error(head(self.norm(tokens[:, 1:])), target)
             outputs["loss"] = loss
         return outputs
 
@@ -280,16 +281,16 @@ class SignalAugmentation:
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
         batch = default_collate(examples)
-        count, _, samples = batch["values"].shape
+        signal = batch["values"]
+        count, _, samples = signal.shape
         start, pace = torch.zeros(count), torch.ones(count)
         if self.training:
             start = torch.randint(0, samples, (count,)).float()
             pace = torch.exp(LARGEST_PACE_CHANGE * (2 * torch.rand(count) - 1))
-            batch["values"] = read_round(batch["values"], start, pace)
+            signal = read_round(signal, start, pace)
+            batch["values"] = self.disturb(signal)
             batch["measured"] = measured_at(batch["measured"], pace)
-        batch["extremes"] = lead_extremes(batch["values"])
-        if self.training:  # what is disturbed or missing is to be seen through
-            batch["values"] = self.disturb(batch["values"])
+        batch["extremes"] = lead_extremes(signal)  # what is disturbed or missing is to be seen through
         marks, rr = batch.pop("marks"), batch.pop("rr")
         batch["beats"] = beat_targets(marks, rr, start * RECORD_S / samples, pace, RECORD_S)
         return batch
