@@ -19,6 +19,8 @@ import modeling_gem
 from modeling_gem.convert_gem import ConversionReport, assemble_gem
 from processing.errors_gem import MissingDependencyError
 
+from .console import run_script
+
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -72,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -40,6 +40,7 @@ from processing.ecg_page import render_ecg
 from processing.feature_extraction_gem import GemFeatureExtractor
 
 from .cards import Training, evaluation_tables, model_card, ptbxl_scores
+from .console import run_script
 from .feature_cache import MODALITIES, TowerStates, run_towers
 from .grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
@@ -413,4 +414,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

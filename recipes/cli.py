@@ -3,15 +3,14 @@
 
 import json
 import os
-import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from recipes import (
     cli_build_dataset,
@@ -25,6 +24,7 @@ from recipes import (
     cli_train,
 )
 from recipes.cli_records import for_each_record
+from recipes.console import console, run_script
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -36,8 +36,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
 NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
 RecordArgument = Annotated[
@@ -101,14 +99,14 @@ def interpret(
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
     if ecg is not None:
-        console.print(_measured_line(ecg), soft_wrap=True, highlight=False)
+        console.print(_measured_line(ecg))
     for change in ecg.history if ecg is not None else ():
-        console.print(f"[dim]{record}: {change}[/dim]", soft_wrap=True, highlight=False)
+        console.print(f"{record}: {change}", style="dim")
     if checked is not None:
         counts = ", ".join(f"{number} {verdict}" for verdict, number in cli_evidence.counts(checked).items())
-        console.print(f"{len(checked.claims)} claims: {counts} -> {evidence}", soft_wrap=True, highlight=False)
-    console.print(f"[dim]{time.perf_counter() - started:.1f} s[/dim]")
-    console.print(f"[yellow]{NOT_A_DEVICE}[/yellow]", soft_wrap=True)
+        console.print(f"{len(checked.claims)} claims: {counts} -> {evidence}")
+    console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
+    console.print(NOT_A_DEVICE, style="yellow")
 
 
 @app.command()
@@ -141,7 +139,7 @@ def info(
         table.add_row(
             name, kind, f"{sum(p.numel() for p in parameters):,}", str(parameters[0].dtype).removeprefix("torch.")
         )
-    console.print(table)
+    console.print(table, soft_wrap=False)
     ecg, extractor = config.ecg_config, processor.feature_extractor
     console.print(
         f"ECG: {ecg.num_leads} leads x {ecg.seq_length} samples at {extractor.sampling_rate:g} Hz -> {ecg.num_tokens} tokens; "
@@ -293,12 +291,12 @@ def _print_summary(summary: dict[str, Any]) -> None:
                 table.add_column(column)
             for name, row in value.items():
                 table.add_row(str(name), *(_short(row.get(column)) for column in columns))
-            console.print(table)
+            console.print(table, soft_wrap=False)
         elif isinstance(value, (list, tuple)) and key == "history":
             for change in value:
-                console.print(f"  - {change}", highlight=False)
+                console.print(f"  - {change}")
         else:
-            console.print(f"[bold]{key}[/bold]: {_short(value)}", highlight=False)
+            console.print(Text.assemble((key, "bold"), f": {_short(value)}"))
 
 
 def _short(value: Any) -> str:
@@ -329,13 +327,7 @@ app.add_typer(cli_eval.app, name="eval")
 
 def main() -> None:
     """Runs the command; errors a user can cause end in one red line instead of a traceback."""
-    from processing.errors_gem import GemError
-
-    try:
-        app()
-    except (GemError, OSError) as error:
-        errors.print(f"[red]error:[/red] {error}", highlight=False)
-        sys.exit(2)
+    run_script(app)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .console import errors
+
 
 def build_dataset(
     config: Annotated[Path, typer.Argument(help="YAML file; examples are in recipes/configs/build_*.yaml.")],
@@ -41,8 +43,6 @@ def build_dataset(
     be read or answered are left out and listed in rejects.jsonl and report.md. The folder opens with
     datasets.load_dataset(FOLDER) and can be uploaded as it is.
     """
-    from rich.console import Console
-
     from processing.errors_gem import BuildError
 
     from .build_dataset import build_dataset as build
@@ -54,25 +54,24 @@ def build_dataset(
     settings = read_settings(config, output=output, workers=workers)
     if with_images:
         settings = settings.with_images()
-    errors = Console(stderr=True)
     if export_batch is not None or import_batch is not None:
-        _batch(settings, export_batch, import_batch, errors)
+        _batch(settings, export_batch, import_batch)
         return
     made = RayEngine(address, teachers, teacher_gpus) if engine == "ray" else None
-    with _Bars(errors) as show:
+    with _Bars() as show:
         result = build(settings, engine=made, fresh=fresh, progress=show)
     print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
     resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
-    errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md", highlight=False)
+    errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md")
     if result.unanswered:
         errors.print(
             f"{result.unanswered:,} records got no answer at all: run the same command to ask for them again."
         )
     spent = ", ".join(f"{name} {amount:,.1f}" for name, amount in result.spent.items())
-    errors.print(f"CPU seconds, tokens, cost: {spent}", highlight=False)
+    errors.print(f"CPU seconds, tokens, cost: {spent}")
 
 
-def _batch(settings: Any, requests: Path | None, replies: Path | None, errors: Any) -> None:
+def _batch(settings: Any, requests: Path | None, replies: Path | None) -> None:
     """Replies in first, so that what is then written are the questions that are left."""
     from .build_batch import export_requests, import_replies
 
@@ -80,9 +79,9 @@ def _batch(settings: Any, requests: Path | None, replies: Path | None, errors: A
         stored = import_replies(settings, replies)
         print(f"{stored.stored:,} replies stored, {len(stored.failed):,} requests without one")
         for key, reason in list(stored.failed.items())[:5]:
-            errors.print(f"{key}: {reason}", highlight=False)
+            errors.print(f"{key}: {reason}")
     if requests is not None:
-        with _Bars(errors) as show:
+        with _Bars() as show:
             export = export_requests(settings, requests, show)
         cost = "" if export.usd_at_most is None else f", at most ${export.usd_at_most:.2f}"
         print(f"{export.requests:,} requests{cost} -> {', '.join(map(str, export.files)) or 'no file'}")
@@ -91,11 +90,11 @@ def _batch(settings: Any, requests: Path | None, replies: Path | None, errors: A
 class _Bars:
     """A progress bar per thing that is counted."""
 
-    def __init__(self, console: Any) -> None:
+    def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
         )
         self.tasks: dict[str, Any] = {}
 

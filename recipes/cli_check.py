@@ -54,24 +54,23 @@ def _read(text: Path) -> str:
 
 
 def _print_report(report: Any) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    from recipes.console import console
 
     table = Table()
     for column in ("verdict", "claim", "words", "what is measured"):
         table.add_column(column, overflow="fold")
     for checked in report.claims:
-        color = COLORS[checked.verdict]
-        verdict = f"[{color}]{checked.verdict.replace('_', ' ')}[/{color}]"
+        verdict = Text(checked.verdict.replace("_", " "), style=COLORS[checked.verdict])
         words = " ".join(checked.claim.quote.split())
-        table.add_row(verdict, checked.claim.kind.replace("_", " "), escape(words), escape(checked.explanation))
-    console = Console()
-    console.print(table)
+        table.add_row(verdict, checked.claim.kind.replace("_", " "), words, checked.explanation)
+    console.print(table, soft_wrap=False)
     if not report.claims:
         console.print("The text makes no claim that could be checked.")
     for name in ("precision", "recall", "contradiction_rate", "hallucinated_lead_rate"):
         value = getattr(report, name)
-        console.print(f"{name.replace('_', ' ')}: {'-' if math.isnan(value) else f'{value:.2f}'}", highlight=False)
+        console.print(f"{name.replace('_', ' ')}: {'-' if math.isnan(value) else f'{value:.2f}'}")
     if report.missing:
-        console.print(f"not mentioned: {'; '.join(finding.name for finding in report.missing)}", highlight=False)
+        console.print(f"not mentioned: {'; '.join(finding.name for finding in report.missing)}")

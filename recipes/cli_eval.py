@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
+from rich.text import Text
+
+from recipes.console import console, errors, say_failed
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Evaluate a model. Each run writes report.json, report.md, plots and card_metrics.yml; nothing is skipped in silence.",
 )
-console = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
 
 OutputOption = Annotated[
     Path, typer.Option("--output", "-o", help="Folder for answers, verdicts and report; runs resume in it.")
@@ -231,10 +230,7 @@ def review_export(
     items, problems = read_test_set(data, files=_files(files), fold=fold)
     folder, left_out = export_review(items[:limit], systems, output, seed)
     _name_problems(problems + left_out)
-    console.print(
-        f"-> {folder / 'review.html'}, {folder / 'review.xlsx'}; who wrote what: {folder / 'key.json'}",
-        highlight=False,
-    )
+    console.print(f"-> {folder / 'review.html'}, {folder / 'review.xlsx'}; who wrote what: {folder / 'key.json'}")
 
 
 @app.command("review-import")
@@ -254,8 +250,8 @@ def review_import(
     reviews = import_reviews(folder, sheets)
     write_atomically(folder / "review.json", json.dumps(review_json(reviews), indent=1, ensure_ascii=False) + "\n")
     write_atomically(folder / "review.md", review_markdown(reviews))
-    console.print(review_markdown(reviews).partition("## Problems")[0], highlight=False, markup=False)
-    console.print(f"-> {folder / 'review.md'}", highlight=False)
+    console.print(review_markdown(reviews).partition("## Problems")[0])
+    console.print(f"-> {folder / 'review.md'}")
     if reviews.problems:
         _name_problems(reviews.problems)
         raise typer.Exit(1)
@@ -353,21 +349,21 @@ def _finish(report: Any, output: Path) -> None:
 
     path = write_report(output, report)
     for table in report.tables:
-        console.print(f"[bold]{table.title}[/bold] ({table.records} records)")
+        console.print(Text.assemble((table.title, "bold"), f" ({table.records} records)"))
         for row in table.rows:
             values = ", ".join(f"{column} {row.shown(column)}" for column in table.columns if row.shown(column))
-            console.print(f"  {row.label}: {values}", highlight=False)
+            console.print(f"  {row.label}: {values}")
     _name_problems(report.problems)
-    console.print(f"-> {path}", highlight=False)
+    console.print(f"-> {path}")
     if report.problems:
         raise typer.Exit(1)
 
 
 def _name_problems(problems: list[str], shown: int = 20) -> None:
     for problem in problems[:shown]:
-        errors.print(f"[red]problem:[/red] {escape(problem)}", highlight=False)
+        say_failed("problem:", problem)
     if len(problems) > shown:
-        errors.print(f"[red]... and {len(problems) - shown} more[/red]", highlight=False)
+        errors.print(f"... and {len(problems) - shown} more", style="red")
 
 
 __all__ = ["app"]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from recipes.cli_records import errors, for_each_record
+from recipes.cli_records import for_each_record
+from recipes.console import errors, say_failed
 
 
 def features(
@@ -75,8 +76,8 @@ def _measure_all(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
             load_kwargs={"sampling_rate": sampling_rate} if sampling_rate else None,
         )
-    errors.print(f"{report} -> {output}", highlight=False)
+    errors.print(f"{report} -> {output}")
     for record, reason in report.failed.items():
-        errors.print(f"[red]failed[/red] {record}: {reason}", highlight=False)
+        say_failed("failed", f"{record}: {reason}")
     if report.failed:
         raise typer.Exit(1)

@@ -9,16 +9,15 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
+
+from recipes.console import console, errors
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Publish a model, a data set or a Space on the Hub. Log in first: `hf auth login`, or HF_TOKEN.",
 )
-console = Console(soft_wrap=True)
-errors = Console(stderr=True)
 
 RepoArgument = Annotated[str, typer.Argument(help="`name/repository`; created if it does not exist.")]
 PrivateOption = Annotated[bool, typer.Option("--private", help="Create the repository as a private one.")]
@@ -157,11 +156,11 @@ def _show(plan: Any, repo: str, revision: str | None) -> None:
     for name, size in plan.sizes.items():
         table.add_row(name, f"{size:,}")
     table.add_row(f"{len(plan.files)} files", f"{sum(plan.sizes.values()):,}")
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if plan.left_out:
-        console.print(f"left out: {', '.join(plan.left_out)}", highlight=False)
+        console.print(f"left out: {', '.join(plan.left_out)}")
     console.print("metadata of the card:")
-    console.print(yaml.safe_dump(plan.metadata, sort_keys=False, allow_unicode=True), highlight=False, markup=False)
+    console.print(yaml.safe_dump(plan.metadata, sort_keys=False, allow_unicode=True))
     console.print("nothing was sent (--dry-run)")
 
 

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
-errors = Console(stderr=True)
+from recipes.console import errors, say_failed
 
 
 def for_each_record(source: Path, work: Callable[[Path], None], quiet: bool = False) -> None:
@@ -28,6 +27,6 @@ def for_each_record(source: Path, work: Callable[[Path], None], quiet: bool = Fa
             failures.append(error)
     errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
     for failure in failures:
-        errors.print(f"[red]failed[/red] {failure}", highlight=False)
+        say_failed("failed", failure)
     if failures:
         raise typer.Exit(1)

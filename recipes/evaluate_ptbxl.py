@@ -28,6 +28,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
 from .answer_files import write_atomically
+from .console import run_script
 from .grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 from .label_likelihood import label_log_likelihoods
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
@@ -214,4 +215,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,6 +21,8 @@ from processing.ecg_features import EcgFeatures
 from processing.errors_gem import EcgFormatError, MissingDependencyError
 from processing.grounding_check import DEFAULT_TOLERANCES, Tolerances, check_grounding
 
+from .console import run_script
+
 
 @dataclass(frozen=True)
 class ConsistencyScore:
@@ -248,4 +250,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(lambda: typer.run(main))

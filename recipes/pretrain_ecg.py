@@ -27,6 +27,7 @@ from processing.ecg_page import EcgPage, render_ecg
 from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
 
+from .console import run_script
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from .training_records import LARGEST_PACE_CHANGE, simulated_items
 
@@ -464,4 +465,4 @@ class TowerTrainer(Trainer):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from .console import run_script
+
 CONFIG = Path(__file__).parent / "configs" / "sft_tiny.yaml"
 
 
@@ -115,9 +117,11 @@ def main() -> None:
         print(f"python -m {module} {' '.join(rest)}", flush=True)
         if not arguments.dry_run:
             start = time.monotonic()
-            subprocess.run([sys.executable, "-m", module, *rest], check=True)
+            made = subprocess.run([sys.executable, "-m", module, *rest])
+            if made.returncode:
+                sys.exit(f"stopped: {result} was not made; the same command goes on from there.")
             print(f"made in {(time.monotonic() - start) / 60:.0f} min: {result}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

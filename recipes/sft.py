@@ -27,6 +27,7 @@ from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantiza
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import MissingDependencyError, TrainingError
 
+from .console import run_script
 from .dataset_schema import is_built, with_transform
 from .training_checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .training_gem import (
@@ -277,4 +278,4 @@ def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

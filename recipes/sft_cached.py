@@ -19,6 +19,7 @@ import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 
 from .answer_files import write_atomically
+from .console import run_script
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .training_gem import GemSFTTrainer, checkpoint_to_resume, freeze_towers
 
@@ -110,4 +111,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

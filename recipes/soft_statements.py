@@ -22,6 +22,7 @@ from transformers import Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutput
 
 from .answer_files import write_atomically
+from .console import run_script
 from .pretrain_ecg import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
 from .ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
 from .second_reading import best_limits
@@ -134,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

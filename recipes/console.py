@@ -1,0 +1,31 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+What the programs here print to, and how they end.
+
+No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files are printed as they are, on one line.
+"""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.text import Text
+
+from processing.errors_gem import GemError
+
+console = Console(markup=False, highlight=False, soft_wrap=True)
+errors = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
+
+
+def say_failed(word: str, what: object) -> None:
+    """One line on stderr that begins with a red `word`."""
+    errors.print(Text.assemble((word, "red"), f" {what}"))
+
+
+def run_script(main: Callable[[], object]) -> None:
+    """Runs `main`; errors that a user can cause (`GemError`, `OSError`) end in one red line, not a traceback, with exit code 2."""
+    try:
+        main()
+    except (GemError, OSError) as error:
+        say_failed("error:", error)
+        sys.exit(2)
