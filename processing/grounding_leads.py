@@ -77,7 +77,7 @@ def leadwise_number(
         holds = all(verdicts.values()) or (
             len(values) > 1 and (agrees(claim, middle, tolerance) or agrees(claim, extreme, tolerance))
         )
-    listed = ", ".join(f"{lead} {value:+.2f} mV" for lead, value in list(values.items())[:6])
+    listed = ", ".join(f"{lead} {value:+z.2f} mV" for lead, value in list(values.items())[:6])
     judgement = decided(
         holds != (claim.polarity == "negated"),
         {k: round(v, 3) for k, v in values.items()},
@@ -140,7 +140,7 @@ def lead_finding(
 
 def _listed(leads: Any, values: dict[str, float], unit: str) -> str:
     sign = "+" if unit == "mV" else ""
-    return ", ".join(f"{lead} {values[lead]:{sign}.{2 if unit == 'mV' else 0}f} {unit}" for lead in list(leads)[:8])
+    return ", ".join(f"{lead} {values[lead]:{sign}z.{2 if unit == 'mV' else 0}f} {unit}" for lead in list(leads)[:8])
 
 
 def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

@@ -288,7 +288,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
             table = Table(title=key, title_justify="left")
             columns = list(next(iter(value.values())))
             for column in ("lead", *columns):
-                table.add_column(column)
+                table.add_column(column.replace("_", " "), overflow="fold")
             for name, row in value.items():
                 table.add_row(str(name), *(_short(row.get(column)) for column in columns))
             console.print(table, soft_wrap=False)
@@ -302,7 +302,9 @@ def _print_summary(summary: dict[str, Any]) -> None:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def _save_picture(picture: Any, path: Path) -> None:
