@@ -297,6 +297,8 @@ def finish(
 ) -> None:
     """The model of the last part in bfloat16 with its processor and a card filled from the measured scores."""
     model = GemForConditionalGeneration.from_pretrained(parts[-1], dtype=torch.bfloat16)
+    for tower in (model.config.ecg_config, model.config.vision_config):
+        tower.name_or_path = ""  # folders of the machine it was trained on
     model.save_pretrained(output)
     GemProcessor.from_pretrained(parts[-1]).save_pretrained(output)
     towers = [json.loads((path / "pretraining.json").read_text()) for path in (ecg_tower, vision_tower)]
