@@ -99,7 +99,7 @@ def interpret(
         print(json.dumps(result, indent=2, ensure_ascii=False))
         return
     if ecg is not None:
-        console.print(_measured_line(ecg))
+        console.print(_measured_line(ecg), style="dim")
     for change in ecg.history if ecg is not None else ():
         console.print(f"{record}: {change}", style="dim")
     if checked is not None:
@@ -246,9 +246,9 @@ def _measured_line(ecg: Any) -> str:
 
     measured = extract_features(ecg)
     return (
-        f"[dim]measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
+        f"measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
         f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "
-        f"QTc {milliseconds(measured.qtc_bazett)}, axis {number(measured.qrs_axis)} degrees[/dim]"
+        f"QTc {milliseconds(measured.qtc_bazett)}, axis {number(measured.qrs_axis)} degrees"
     )
 
 

@@ -47,6 +47,7 @@ def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
     result = gem("interpret", SAMPLES / "normal.hea", "--save-page", tmp_path / "page.png")
     assert result.returncode == 0, result.stderr
     assert "Rhythm: " in result.stdout and "Impression: " in result.stdout
+    assert "\nmeasured: 68 bpm, " in result.stdout and "[/" not in result.stdout
     assert result.stdout.strip().endswith(NOT_A_DEVICE)
     assert Image.open(tmp_path / "page.png").size == (336, 336)
 
