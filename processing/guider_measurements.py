@@ -96,7 +96,7 @@ def _lead_medians(features: EcgFeatures, row: int) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+z.2f}"
+    return f"{round(value, 2) + 0.0:+.2f}"  # no -0.00
 
 
 def _sequence(features: EcgFeatures, name: str, row: int, written: Callable[[Sequence[Cell], str], str]) -> str:
