@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What GEM costs beside its parts: forward time, memory of loading and converting, batched generation.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_model.py

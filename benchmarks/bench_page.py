@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """How long a page takes and how much memory: `OMP_NUM_THREADS=1 python benchmarks/bench_page.py`.
 
 CPU milliseconds (minimum of N runs, single-threaded) from an `EcgRecord` to the uint8 array, with the grid cached as

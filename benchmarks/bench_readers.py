@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """CPU time of `load_ecg` and `inspect_record` beside the libraries that users call today, in one run.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_readers.py

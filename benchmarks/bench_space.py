@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The Space in a real Chromium: time to the first words and to the complete page, ten users at once, what axe finds.
 
 `python -m benchmarks.bench_space [--model FOLDER] [--visits 10] [--rounds 3]` starts `gem demo` as a process of its own on

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What training a GEM costs beside its parts: a step against its towers and language model run bare, the loader against
 the step, memory with and without gradient checkpointing, and a table of memory and throughput by formula.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Libraries that delineate an ECG, each as `MarkedEcg -> marks of every lead`; none is needed by gem-ecg itself.
 
 neurokit2 (MIT), wfdb (MIT; beats only) and openecg (Apache-2.0; trained on LUDB's training part, QTDB and ISP) work lead by

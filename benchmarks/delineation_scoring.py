@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Scores P/QRS/T marks against LUDB's cardiologist marks: per lead, and per beat over all leads."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Simulated ECGs with exact marks, one group per scenario, in the layout of the LUDB scoring."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/architecture.png`, the way from a file to a checked interpretation: `python docs/make_architecture.py`."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/features.png`: simulated ECGs, the waves that were found and the simulator's truth.
 
 Run it from the project's folder: `python -m docs.make_features`.

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/interpretation.png`, an ECG with what the embedded model says about it: `python docs/make_interpretation.py`."""
 
 import textwrap

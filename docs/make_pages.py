@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/pages.png`, one picture of every page layout, from a simulated ECG: `python docs/make_pages.py`."""
 
 import argparse

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/space.png`, the Space after an interpretation, with a Chromium of this machine: `python -m docs.make_space`."""
 
 import io

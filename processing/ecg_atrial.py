@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """P waves that no QRS follows, and the train of P waves they belong to.
 
 The size of a P-like bump is measured everywhere: the projection of every lead on a raised cosine as long as a P wave,

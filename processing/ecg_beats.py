@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Heartbeats from all leads of an ECG together."""
 
 from itertools import pairwise

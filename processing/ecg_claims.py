@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Claims of an ECG interpretation: every number, finding, lead and beat it states, with the characters that say so."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """One clause of an ECG text: which findings and numbers it states. Polarity and leads are decided by siblings."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The words of ECG texts as tokens: waves and intervals, qualities, diagnoses, negations, hedges, comparisons.
 
 Every entry is (value, pattern). `VOCABULARY` lists them in the order in which they are tried at every word: phrases before

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What words mean together: a quality of a wave, a number with a unit, as kind, value and polarity of a claim."""
 
 from typing import Any, NamedTuple

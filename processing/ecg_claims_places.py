@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """In which leads and beats a finding is stated."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What a clause denies, doubts or says of ECGs in general."""
 
 from collections.abc import Sequence

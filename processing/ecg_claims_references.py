@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Numbers of a clause that tell what is normal, not what was measured."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECG texts as tokens: vocabulary, leads and territories, numbers with units, beats, times, punctuation.
 
 The text is first brought to plain characters without changing its length, so that every token's position is its

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Finds the vocabulary's words in a text: at a character only the patterns are tried that can begin with it."""
 
 import re

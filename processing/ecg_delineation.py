@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Delineation of an ECG: every P wave, QRS complex and T wave of every lead, from all leads in one vectorised pass.
 
 Beats come from all leads together; the QRS limits from the spatial velocity and each lead's own slope; P and T waves

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Electrodes that seem exchanged: limb cables by the polarity of whole leads, chest cables by the order of shapes."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Grounding features: what a cardiologist would measure in an ECG, per lead and beat and for the whole record."""
 
 import math

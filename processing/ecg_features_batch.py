@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Features of many ECGs: folders, lists or `datasets`, in several processes, resumable; failures are reported."""
 
 import io

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """FeatureDB's definitions of the 14 sequences, for those who must reproduce measurements made with it.
 
 FeatureDB (github.com/PKUDigitalHealth/FeatureDB, no licence; re-implemented from its behaviour) differs from the

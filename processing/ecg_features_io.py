@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgFeatures` as plain dictionaries (JSON) and as a table, and back."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A picture of the measurements: every lead with its P, QRS and T in colour and the values beside it."""
 
 import math

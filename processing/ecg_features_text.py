@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgFeatures` as compact text for prompts: the record first, then lead after lead, within a token budget."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Conditioning of an ECG for delineation: gaps, pacing spikes, the 500 Hz grid and a zero-phase filter bank."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Atrial flutter: waves at 230-340/min on a line that never rests, of which one passes for the P wave of each beat.
 
 What stands before the QRS stood there one flutter cycle earlier too. Subtracted there, it leaves nothing (where the

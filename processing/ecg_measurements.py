@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the marks of a delineation measure: amplitudes, durations, intervals and ST levels of every lead and beat."""
 
 from dataclasses import dataclass

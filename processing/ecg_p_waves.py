@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """P waves: where all leads together see one, then its peak, onset and offset in every lead."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws an `EcgRecord` as a page of ECG paper: `render_ecg(record).save("page.png")`."""
 
 import math

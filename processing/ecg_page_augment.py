@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Makes a clean ECG page look printed, folded, written on and photographed, for training."""
 
 import io

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Marks stretches of leads on a drawn page, for showing which part of an ECG a statement rests on."""
 
 import warnings

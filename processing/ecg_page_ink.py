@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Puts grid, lines and text onto an array of pixels; x runs right, y runs down, pixel edges lie at whole numbers."""
 
 from functools import lru_cache

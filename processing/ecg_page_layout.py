@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Where everything stands on an ECG page: panels, pulses and texts in mm from the top left corner of the paper."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgPage`: a drawn page with the way from (lead, s, mV) to its pixels and back, and what a model sees of it."""
 
 import io

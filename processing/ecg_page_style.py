@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """How an ECG page looks: colours and line widths."""
 
 from dataclasses import dataclass, replace

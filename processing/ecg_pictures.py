@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Photographed or scanned ECG pages: accepted as pictures, bounded in size, upright. They are not digitised."""
 
 import io

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Onset, peak and offset of every QRS complex: one for the heart, one per lead."""
 
 from dataclasses import dataclass

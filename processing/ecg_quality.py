@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`inspect_record`: what an ECG holds and what looks wrong with it, in numbers and in words."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What every ECG reader shares: the parts of a file before they are checked, units, limits and the final assembly."""
 
 import re

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Binary formats of devices and archives: EDF/BDF, DICOM waveforms, SCP-ECG, Philips Sierra -> `RawEcg`."""
 
 import io

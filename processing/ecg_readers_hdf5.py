@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """HDF5 files (CODE-15, SPH, MATLAB 7.3 and whatever users save) -> `RawEcg`."""
 
 import io

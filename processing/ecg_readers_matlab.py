@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """MATLAB files of versions 4 to 7 (CinC `val`, CODE-15 `feats`, `signal`/`fs`/`leads` of users) -> `RawEcg`.
 
 Read here and not by `scipy.io.loadmat`, because that one crashes the whole process on some damaged files and inflates

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Arrays in files without a medical format: CSV, TSV, NPY, NPZ -> `RawEcg`."""
 
 import csv

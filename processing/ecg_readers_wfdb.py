@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """WFDB records (PhysioNet: PTB-XL, MIMIC-IV-ECG, CinC challenges, LUDB ...) -> `RawEcg`.
 
 The header is checked by us before the `wfdb` package opens anything, because a header names the files to read: names

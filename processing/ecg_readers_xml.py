@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """GE MUSE, HL7 aECG and Schiller XML -> `RawEcg`; Philips Sierra XML goes on to its own reader.
 
 Every document is parsed by `defusedxml`: entity declarations (entity bombs, external entities) are refused.

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgRecord`: a signal in mV with its leads, its sampling rate and every change that was made to it."""
 
 import re

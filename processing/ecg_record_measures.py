@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Measures of a whole ECG: intervals, axes, voltages, ST levels, patterns and signal quality."""
 
 import math

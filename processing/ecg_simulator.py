@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """12-lead ECGs with exact truth: a dipole in the heart, seen through Dower's matrix, with waves that begin and end."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The simulator's heart: what it conducts and how every wave is drawn, with its exact limits."""
 
 import math

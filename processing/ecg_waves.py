@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """T waves, and what finding P and T waves has in common: settings, limits, fusion of the leads."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The one exception family of gem-ecg: every message says what, where, what was expected and how to fix it."""
 
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Checks what a text says about an ECG against what the waveform measures: no judge, no network, the same every time."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Findings and amplitudes that a claim states for leads, against the measurements in those leads."""
 
 import math

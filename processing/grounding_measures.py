@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Rate, intervals, axis and voltage sums of a claim against the measurements, of the record, of leads and of beats."""
 
 import math

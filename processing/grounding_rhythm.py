@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the measurements say about rhythm, conduction, voltage and diagnoses."""
 
 import math

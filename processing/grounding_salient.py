@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The salient findings of an ECG by its measurements: what an interpretation ought to mention."""
 
 import math

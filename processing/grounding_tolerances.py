@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """How far a stated value may be from the measured one, and the limits that words such as `prolonged` stand for."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Verdicts about claims: how a stated number or word is held against a measured value."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
 A Hub for tests: the HTTP API that huggingface_hub, transformers and datasets speak, on 127.0.0.1.
 

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Every internal link of the README, the pages of docs/ and the cards leads to a file, and to a heading where it names one."""
 
 import re

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """docs/publishing.md, line by line, against the local Hub: also what `tests/test_readme.py` cannot run without one."""
 
 import json

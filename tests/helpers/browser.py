@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A real, headless Chromium: Debian's or any other that is installed; none is ever downloaded."""
 
 import os

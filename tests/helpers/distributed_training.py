@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Trains the tiny GEM on 1 or 2 processes in each way; run by tests/recipes/test_distributed.py through torchrun.
 
 python -m tests.helpers.distributed_training OUTPUT

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Writes small ECG files of every format from the formats' own definitions, without using the readers under test."""
 
 import base64

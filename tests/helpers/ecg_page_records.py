@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Synthetic records whose every sample is known, for tests of the page."""
 
 import numpy as np

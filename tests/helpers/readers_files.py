@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The files that README and docs/ call `my_...`, as a reader might have them."""
 
 import shutil

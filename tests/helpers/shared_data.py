@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Finds the shared folder of real ECGs and golden fixtures, which is not part of the package."""
 
 import os

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Writes small folders in the layout in which ECG data sets are published, with signals that are known."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A GEM with random weights and its processor, small enough for every test to build its own."""
 
 from functools import cache

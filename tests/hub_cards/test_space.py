@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The Space over HTTP, as browsers speak to it: samples, uploads, questions, evidence; hostile input; many users at once."""
 
 import concurrent.futures

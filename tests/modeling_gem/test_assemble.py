@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A GEM assembled from parts holds exactly these parts, and parts that cannot be used are refused by name."""
 
 import json

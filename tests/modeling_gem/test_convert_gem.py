@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """An original checkpoint, converted, computes what the authors' own code computed (golden values)."""
 
 import json

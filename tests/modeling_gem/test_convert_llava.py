@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A LLaVA or PULSE checkpoint, which has no ECG tower, becomes a GEM to be trained with an ECG tower from elsewhere."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
 Picture layouts against other people's code: transformers' CLIP, LLaVA and LLaVA-NeXT with the same weights, and
 LLaVA-1.6's own definition of `anyres`, written down here a second time with Pillow and loops.

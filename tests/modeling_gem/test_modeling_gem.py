@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The model by itself: what goes in, what comes out, and that no modality or weight gets lost on the way."""
 
 import copy

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Both pipelines: ours for records of any kind, and the stock one with ECGs in the chat."""
 
 import numpy as np

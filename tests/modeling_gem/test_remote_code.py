@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A published folder works for someone who has Transformers and not this package."""
 
 import json

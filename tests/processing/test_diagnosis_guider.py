@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The diagnosis guider: what its chats hold, what they never hold, and that budgets are kept by stated rules."""
 
 import re

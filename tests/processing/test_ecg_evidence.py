@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The evidence picture and page: every claim where it belongs, in its verdict's colour, and nothing of a text as markup."""
 
 from html.parser import HTMLParser

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Marks and beats against the cardiologists of LUDB, with room above the measured figures (see benchmarks)."""
 
 import pytest

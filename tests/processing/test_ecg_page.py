@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Drawing: pixels against matplotlib and the signal, the way to pixels and back, what a tower sees, bad input."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Scan-like distortions: seeded, each of them does something, none of them touches what it was given."""
 
 import hashlib

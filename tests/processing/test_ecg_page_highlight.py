@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Marks on a page: where they are, what they leave alone, and what they say about spans that are not there."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`load_ecg` on real files of many publishers, each against the file's own bytes read another way."""
 
 import base64

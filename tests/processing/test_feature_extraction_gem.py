@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Any record -> `ecg_values`: by lead name, in mV, at 500 Hz, and never silently."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Prompts, ECGs and pictures -> model inputs: every placeholder has its input, every input its placeholder."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A real HTTP server that speaks the chat completion protocol from a script, for tests of what asks it."""
 
 import json

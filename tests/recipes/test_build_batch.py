@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A build through the batch API: questions out, replies in, second attempts out, and rows without a single request."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Builds: killed and resumed, two at once, changed settings, full disk, broken records; the same bytes every time."""
 
 import dataclasses

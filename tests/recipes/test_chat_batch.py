@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Batch files: what is exported is what the endpoint gets, what is imported is not asked again."""
 
 import json

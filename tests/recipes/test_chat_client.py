@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The chat client against a real HTTP server: failures by name, retries, limits, budget, cache."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The `gem` command on real and broken input, as a user types it."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`gem eval` as it is typed: reports, problems with exit code 1, wrong use in one red line."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the programs print of errors and names: all of it, as it is."""
 
 import os

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The stored signal and the data set's rows: exact, readable without gem-ecg, fast with it, ready for the trainer."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECG-Bench in compat mode equals the original code on every shared case; where that one raises, so do we."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Kept tower states train the same model as the towers themselves."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Answers come in batches, survive interruption at every byte and are the same from any number of processes."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Published formulas equal the notebooks on every shared case; the strict ones are bounded and name what is missing."""
 
 import json

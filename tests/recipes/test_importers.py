@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Importers on real records and on trees in the layouts in which the data sets are published."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The judge path against a real HTTP server: schema, cache, time limits, broken JSON, refusals, budget, resuming; and a local one."""
 
 import json

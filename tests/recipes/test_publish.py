@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What is published on a Hub is loaded from it by strangers; what breaks on the way breaks in words."""
 
 import errno

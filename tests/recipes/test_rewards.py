@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECG-R1's rewards equal the original's on every shared case, and on the branches that its code has besides."""
 
 import json

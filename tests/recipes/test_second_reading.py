@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What other networks would state of a record, beside what PTB-XL states."""
 
 import json

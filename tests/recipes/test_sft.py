@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The recipe: settings, LoRA and merging, resuming, samples and trackers during training, errors before the first step."""
 
 import json

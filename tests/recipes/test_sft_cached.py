@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The recipe that trains on kept tower states, from the command line's arguments to the saved model."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Each kind of teacher: over real HTTP, a real model in this process, and without any model."""
 
 import json

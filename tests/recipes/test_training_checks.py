@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What is wrong is said before the first step, and which sample it is."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """TRL trains a GEM: with its ECGs, on the answers alone, and not on the towers."""
 
 import os
