@@ -1,8 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What makes a folder of Parquet a published data set: README with its YAML, Croissant JSON-LD, SHA-256 of every file."""
+"""What makes a folder of Parquet a published data set: README with its YAML, and the SHA-256 of every file."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,19 @@ from datasets.info import DatasetInfosDict
 
 from .build_report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
 from .build_settings import BuildSettings
-from .croissant import croissant
 from .dataset_schema import SPLITS, columns, schema
 from .importers import PUBLISHERS
 from .shard_files import atomic_file
 
-README, CROISSANT, CHECKSUMS = "README.md", "croissant.json", "SHA256SUMS"
-OWN_FILES = (README, CROISSANT, CHECKSUMS, REPORT_JSON, REPORT_MARKDOWN, REJECTS)
+README, CHECKSUMS = "README.md", "SHA256SUMS"
+OWN_FILES = (README, CHECKSUMS, REPORT_JSON, REPORT_MARKDOWN, REJECTS)
 # The configuration of all sources together, where there are several.
 ALL = "all"
 
 
 def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any], settings: BuildSettings) -> None:
     """
-    Writes `README.md`, `croissant.json` and, last, `SHA256SUMS`: a folder that can be uploaded as it is.
+    Writes `README.md` and, last, `SHA256SUMS`: a folder that can be uploaded as it is.
 
     Args:
         notes: of the shards that have rows.
@@ -54,11 +52,6 @@ def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any]
     _infos(configs, schema(settings.page.embed, settings.several_ecgs)).to_dataset_card_data(card.data)
     with atomic_file(folder / README) as file:
         file.write(f"{card.content.rstrip()}\n\n{_plots()}".encode())
-    described = croissant(
-        settings.card.title, _summary(statistics), card.data.to_dict().get("license"), configs, notes, meant
-    )
-    with atomic_file(folder / CROISSANT) as file:
-        file.write(json.dumps(described, indent=2, ensure_ascii=False).encode())
     _write_checksums(folder, notes)
 
 
@@ -182,4 +175,4 @@ def _write_checksums(folder: Path, notes: Sequence[Mapping[str, Any]]) -> None:
         file.write("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode())
 
 
-__all__ = ["CHECKSUMS", "CROISSANT", "OWN_FILES", "README", "write_card"]
+__all__ = ["CHECKSUMS", "OWN_FILES", "README", "write_card"]

@@ -102,7 +102,7 @@ def test_a_folder_to_upload_as_it_is(source, reference):
         digest, name = line.split("  ")
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
     assert {name.name for name in folder.iterdir()} == {
-        ".build", "README.md", "SHA256SUMS", "croissant.json", "data", "plots", "rejects.jsonl", "report.json", "report.md",
+        ".build", "README.md", "SHA256SUMS", "data", "plots", "rejects.jsonl", "report.json", "report.md",
     }  # fmt: skip
     rejects = [json.loads(line) for line in (folder / "rejects.jsonl").read_text().splitlines()]
     assert [(r["id"], r["stage"]) for r in rejects] == [("ptb-xl/00004", "import"), ("ptb-xl/00006", "import")]
@@ -115,16 +115,6 @@ def test_a_folder_to_upload_as_it_is(source, reference):
     assert str(source) not in (folder / "README.md").read_text() + (folder / "report.json").read_text()
     row = load_dataset(str(folder), split="train")[0]
     assert row["teacher"]["name"] == "template" and len(row["messages"][1]["content"].split()) > 70
-
-
-def test_croissant_is_valid_and_reads_the_files(reference):
-    croissant = pytest.importorskip("mlcroissant")
-    described = croissant.Dataset(str(reference[0].folder / "croissant.json"))
-    assert not described.metadata.ctx.issues.errors
-    records = {record["ptb-xl/id"]: record for record in described.records("ptb-xl")}
-    first = records[b"ptb-xl/00001"]
-    assert len(records) == 8 and len(first["ptb-xl/leads"]) == 12 and len(first["ptb-xl/signal"][11]) == 5000
-    assert [turn["ptb-xl/messages/role"] for turn in first["ptb-xl/messages"]] == [b"user", b"assistant"]
 
 
 def test_killed_and_resumed_ends_in_the_same_bytes(source, reference, tmp_path):
