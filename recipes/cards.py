@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData, parse_local_safetensors_file_metadata
 
 from .card_terms import BASE_TERMS, DATA_TERMS, TAGS, TASK, TEMPLATES, citations, dataset_id, terms_of
 from .dataset_cards import dataset_card
-from .publish_plan import weight_sizes
 
 # The measures' identifiers on the Hub, by the word in a row of `evaluate_ptbxl`.
 METRIC_TYPES = {"MAE": "mae", "F1": "f1", "accuracy": "accuracy", "AUC": "roc_auc"}
@@ -227,15 +226,12 @@ def model_card(
 
 
 def parameters(folder: Path) -> dict[str, int]:
-    """Parameters of each part, counted in the headers of the weight files; all stored weights have one type."""
-    widths = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I8": 1, "U8": 1}
+    """Parameters of each part, counted in the headers of the weight files."""
     parts: dict[str, int] = {}
     for file in folder.glob("*.safetensors"):
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        for key, size in weight_sizes(file).items():
+        for key, weight in parse_local_safetensors_file_metadata(file).tensors.items():
             part = next((part for part in PARTS if key.startswith(f"model.{part}")), "language_model")
-            parts[part] = parts.get(part, 0) + size // widths.get(header[key]["dtype"], 1)
+            parts[part] = parts.get(part, 0) + weight.parameter_count
     return parts
 
 

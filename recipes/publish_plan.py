@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import RepoCard, split_state_dict_into_shards_factory
+from huggingface_hub import (
+    RepoCard,
+    parse_local_safetensors_file_metadata,
+    split_state_dict_into_shards_factory,
+)
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -162,8 +166,8 @@ def _shard_large_files(stage: Path, max_shard_size: str) -> None:
     if not single.is_file():
         return
     split = split_state_dict_into_shards_factory(
-        weight_sizes(single),
-        get_storage_size=lambda size: size,
+        parse_local_safetensors_file_metadata(single).tensors,
+        get_storage_size=lambda weight: weight.data_offsets[1] - weight.data_offsets[0],
         filename_pattern="model{suffix}.safetensors",
         max_shard_size=max_shard_size,
     )
@@ -181,14 +185,6 @@ def _shard_large_files(stage: Path, max_shard_size: str) -> None:
     single.unlink()
     index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
     (stage / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
-
-
-def weight_sizes(file: Path) -> dict[str, int]:
-    """Bytes of each weight, from the header of a safetensors file (8 bytes of length, then JSON)."""
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    header.pop("__metadata__", None)
-    return {name: entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items()}
 
 
 def link_files(files: dict[str, Path], stage: Path) -> None:
@@ -217,5 +213,4 @@ __all__ = [
     "plan_space",
     "stale_files",
     "take_card",
-    "weight_sizes",
 ]
