@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.delineation_rivals import FAILURES, Marks, Method, installed_rivals
-from benchmarks.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
 from benchmarks.simulated_scenarios import scenarios, simulated_record, simulated_records
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch
 from processing.ecg_filters import WORKING_RATE
 from processing.ecg_simulator import simulate_ecg
+from tests.helpers.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 AXIS_LABELS = ("MID", "LAD", "ALAD", "RAD", "ARAD")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.delineation_scoring import WAVES, MarkedEcg
+from tests.helpers.delineation_scoring import WAVES, MarkedEcg
 
 Marks = list[dict[str, np.ndarray]]
 Method = Callable[[MarkedEcg], Marks]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.delineation_scoring import WAVES, MarkedEcg
 from processing.ecg_simulator import simulate_ecg
 from processing.ecg_simulator_patterns import CONDUCTION, ISCHEMIA, REPOLARIZATION
 from processing.ecg_simulator_rhythms import RHYTHMS
+from tests.helpers.delineation_scoring import WAVES, MarkedEcg
 
 MARGIN_S = 0.5  # waves at the edges are cut: they do not count
 FLUTTER_RATES = {"2:1": 150, "3:1": 100, "4:1": 75}

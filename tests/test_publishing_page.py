@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from recipes.cli import app
 from recipes.evaluate_ptbxl import score
+from tests.helpers.hub_server import WRITE_TOKEN, HubServer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
-from tests.hub_server import WRITE_TOKEN, HubServer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "publishing.md").read_text()
@@ -48,7 +48,7 @@ def readers_files(tmp_path, monkeypatch):
 
 
 def test_every_command_and_the_code_that_loads_the_model(readers_files, tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.hub_server.USER", "me")
+    monkeypatch.setattr("tests.helpers.hub_server.USER", "me")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
     lines = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from benchmarks import grounding_wordings
 from processing.ecg_claims import extract_claims
 from processing.ecg_claims_lexicon import VOCABULARY
 from processing.ecg_claims_vocabulary import match_word
+from tests.helpers import grounding_wordings
 
 
 def brief(text):

@@ -3,8 +3,8 @@
 
 import pytest
 
-from benchmarks.delineation_scoring import DelineationScore, marks_of, read_ludb
 from processing.ecg_delineation import delineate
+from tests.helpers.delineation_scoring import DelineationScore, marks_of, read_ludb
 from tests.helpers.shared_data import shared_path
 
 

@@ -8,13 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.bench_grounding_check import score_falsified, score_handwritten, score_statements
-from benchmarks.grounding_sentences import reading_offsets, truths
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import highlight, render_ecg
 from processing.ecg_simulator import simulate_ecg
 from processing.grounding_check import DEFAULT_TOLERANCES, check_grounding, extract_claims
 from recipes.grounded_answer import grounded_answer
+from tests.helpers.grounding_scores import score_falsified, score_handwritten, score_statements
+from tests.helpers.grounding_sentences import reading_offsets, truths
 
 
 @pytest.fixture(scope="module")

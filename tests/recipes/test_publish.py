@@ -29,8 +29,8 @@ from recipes import cards, cli_publish
 from recipes.publish_dataset import plan_dataset
 from recipes.publish_plan import plan_model, plan_space
 from recipes.publish_upload import upload
+from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
-from tests.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "processing" / "samples" / "normal.hea"

@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.grounding_wordings import (
+from processing.ecg_claims_tokens import TERRITORIES
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_record import STANDARD_LEADS
+from processing.ecg_simulator import SimulatedEcg, simulate_ecg
+from tests.helpers.grounding_wordings import (
     CLOSINGS,
     FIRST_HELD_BACK,
     FREE,
@@ -22,10 +26,6 @@ from benchmarks.grounding_wordings import (
     TEMPLATES,
     THIRD_HELD_BACK,
 )
-from processing.ecg_claims_tokens import TERRITORIES
-from processing.ecg_features import EcgFeatures, extract_features
-from processing.ecg_record import STANDARD_LEADS
-from processing.ecg_simulator import SimulatedEcg, simulate_ecg
 
 WORDINGS = {
     "templated": TEMPLATES,

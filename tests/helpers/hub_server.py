@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.hub_xet import XetStore
+from tests.helpers.hub_xet import XetStore
 
 WRITE_TOKEN, READ_TOKEN = "hf_write", "hf_read"
 USER = "tester"
