@@ -14,7 +14,25 @@ import numpy as np
 
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
-STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
+CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
+STANDARD_LEADS = LIMB_LEADS + CHEST_LEADS
+
+# The leads that look at each wall of the left ventricle: AHA/ACCF/HRS 2009, part VI (Wagner et al.), and the fourth
+# universal definition of myocardial infarction, 2018. The posterior wall is seen by its mirror image.
+WALLS = {
+    "inferior": ("II", "III", "aVF"),
+    "high lateral": ("I", "aVL"),
+    "lateral": ("I", "aVL", "V5", "V6"),
+    "anterior": ("V1", "V2", "V3", "V4"),
+    "septal": ("V1", "V2"),
+    "anteroseptal": ("V1", "V2", "V3", "V4"),
+    "anterolateral": ("I", "aVL", "V3", "V4", "V5", "V6"),
+    "inferolateral": ("II", "III", "aVF", "I", "aVL", "V5", "V6"),
+    "posterior": ("V1", "V2", "V3"),
+}
+# Between them they hold every lead but aVR.
+MAIN_WALLS = ("inferior", "anterior", "lateral")
 
 # Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II).
 LIMB_LEADS_FROM_I_II = {
@@ -314,9 +332,13 @@ def interpolate_gaps(signal: np.ndarray) -> np.ndarray:
 
 
 __all__ = [
+    "CHEST_LEADS",
+    "LIMB_LEADS",
     "LIMB_LEADS_FROM_I_II",
+    "MAIN_WALLS",
     "MAX_PLAUSIBLE_MV",
     "STANDARD_LEADS",
+    "WALLS",
     "EcgRecord",
     "canonical_lead",
     "interpolate_gaps",

@@ -1,0 +1,201 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Every clinical limit of adult ECG reading, once, with its unit and its source, and the margins derived from it.
+
+A limit that depends on the sex or the age has a function. Where they are not known, the choice is the limit that nobody
+falls short of or exceeds normally, stated beside each. `ecg_rules` decides findings by these limits; words, criteria
+for teachers and tables of the documentation are made from them.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Sex = Literal["F", "M"]
+
+PART_3: Final = "AHA/ACCF/HRS 2009, part III (Surawicz et al.)"
+PART_4: Final = "AHA/ACCF/HRS 2009, part IV (Rautaharju et al.)"
+PART_5: Final = "AHA/ACCF/HRS 2009, part V (Hancock et al.)"
+PART_6: Final = "AHA/ACCF/HRS 2009, part VI (Wagner et al.)"
+BRADYCARDIA: Final = "ACC/AHA/HRS 2018, bradycardia and conduction delay (Kusumoto et al.)"
+TACHYCARDIA: Final = "ACC/AHA/HRS 2015, supraventricular tachycardia (Page et al.)"
+FIBRILLATION: Final = "ESC 2020, atrial fibrillation (Hindricks et al.)"
+ARRHYTHMIA: Final = "ESC 2022, ventricular arrhythmias and sudden death (Zeppenfeld et al.)"
+INFARCTION: Final = "fourth universal definition of myocardial infarction, 2018 (Thygesen et al.)"
+MINNESOTA: Final = "Minnesota Code (Prineas, Crow and Blackburn)"
+SOKOLOW: Final = "Sokolow and Lyon 1949"
+CASALE: Final = "Casale et al. 1985"
+ZEMA: Final = "Zema et al. 1982"
+CUSTOM: Final = "customary in textbooks; no guideline sets it"
+OWN: Final = "own choice, see its comment"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The normal range of a measure: `low` and `high` in `unit`, infinite where that side is open."""
+
+    low: float
+    high: float
+    unit: str
+    source: str
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` is within the range, both ends counted."""
+        return self.low <= value <= self.high
+
+
+def _up_to(high: float, unit: str, source: str) -> Limit:
+    return Limit(-math.inf, high, unit, source)
+
+
+# Rate and rhythm ------------------------------------------------------------------------------------------------------
+
+HEART_RATE: Final = Limit(60.0, 100.0, "bpm", CUSTOM)
+# The 2018 guideline calls sinus bradycardia only what is below 50 bpm; words are held against the older 60 bpm.
+BRADYCARDIA_2018_BPM: Final = 50.0
+# A rhythm is regular where every RR interval is within this share of the median one, mostly regular where 70 % are.
+REGULAR_RR_SHARE: Final = 0.10
+MOSTLY_REGULAR_SHARE: Final = 0.7
+# SD of the RR intervals over their mean: on PTB-XL atrial fibrillation is above, what else is not regular mostly below.
+FIBRILLATION_RR_VARIABILITY: Final = 0.06
+SINUS_ARRHYTHMIA_RR_VARIABILITY: Final = 0.035
+# A beat is premature where its RR interval is below this share of the usual one.
+PREMATURE_RR_SHARE: Final = 0.86
+# A premature beat is wide from 20 ms above the usual QRS on, and not below 108 ms.
+WIDE_PREMATURE_MORE_MS: Final = 20.0
+WIDE_PREMATURE_MS: Final = 108.0
+# A pause of a 10 s record: own choice, as the 3 s of the 2018 guideline concern treatment, not words.
+PAUSE_S: Final = 1.5
+PAUSE_RR_SHARE: Final = 1.4
+# Flutter with 2:1 conduction (atria at 240 to 360 per minute, ESC 2020) beats at this rate.
+FLUTTER_TWO_TO_ONE: Final = Limit(120.0, 180.0, "bpm", FIBRILLATION)
+# Junctional rhythm is slower than this, beyond it is a tachycardia.
+JUNCTIONAL_HIGHEST_BPM: Final = 110.0
+
+# Intervals ------------------------------------------------------------------------------------------------------------
+
+PR: Final = Limit(120.0, 200.0, "ms", f"{BRADYCARDIA}; {PART_3}")  # longer: AV block; shorter: pre-excitation
+PR_CODE_6_3_MS: Final = 220.0  # Minnesota Code
+# Abnormal from 120 ms on (part V); the shortest is customary.
+P_DURATION: Final = Limit(60.0, 120.0, "ms", PART_5)
+WIDE_QRS_MS: Final = 120.0  # complete block from 120 ms on, part III
+INCOMPLETE_BLOCK_MS: Final = 110.0  # incomplete block from 110 ms on, part III
+STRICT_LBBB_MS: Final = (
+    140.0  # Strauss, Selvester and Wagner 2011: from here on a notch in V1 does not speak against it
+)
+QT: Final = Limit(330.0, 450.0, "ms", CUSTOM)  # uncorrected: depends on the rate
+# Prolonged from 450 ms (men) or 460 ms (women) on, short up to 390 ms: part IV.
+QTC_BY_SEX: Final = {"M": Limit(390.0, 450.0, "ms", PART_4), "F": Limit(390.0, 460.0, "ms", PART_4)}
+# Of unknown sex: prolonged is what is prolonged in everybody (from 460 ms on), between 450 and 460 ms is borderline; short is
+# what the short QT syndrome asks for (up to 360 ms, ESC 2022), between 360 and 390 ms is borderline.
+QTC: Final = Limit(360.0, 460.0, "ms", f"{PART_4}; short: {ARRHYTHMIA}")
+QTC_BORDERLINE: Final = Limit(390.0, 450.0, "ms", PART_4)
+
+
+def qtc_limit(sex: Sex | None = None) -> Limit:
+    """The range of a normal QTc; without the sex the one outside of which it is abnormal in everybody."""
+    return QTC if sex is None else QTC_BY_SEX[sex]
+
+
+# Axis -----------------------------------------------------------------------------------------------------------------
+
+AXIS: Final = Limit(-30.0, 90.0, "degrees", PART_3)
+LEFT_AXIS: Final = Limit(-90.0, -30.0, "degrees", PART_3)
+RIGHT_AXIS: Final = Limit(90.0, 180.0, "degrees", PART_3)
+MARKED_LEFT_AXIS_DEG: Final = -45.0
+MARKED_RIGHT_AXIS_DEG: Final = 120.0
+LEFT_ANTERIOR_AXIS: Final = Limit(-90.0, -45.0, "degrees", PART_3)
+LEFT_POSTERIOR_AXIS: Final = Limit(90.0, 180.0, "degrees", PART_3)
+
+# P waves --------------------------------------------------------------------------------------------------------------
+
+P_HEIGHT_MV: Final = 0.25  # in II, part V
+P_HEIGHT_V1_MV: Final = 0.15  # part V
+P_INVERTED_MV: Final = -0.03  # own choice: what our delineation measures reliably
+
+# Q waves --------------------------------------------------------------------------------------------------------------
+
+# Fourth universal definition: 20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS, elsewhere. It gives no depth for V2 and V3;
+# 0.03 mV is what noise does not reach.
+Q_RIGHT_CHEST_LEADS: Final = ("V2", "V3")
+Q_DURATION_MS: Final = 30.0
+Q_DEPTH_MV: Final = 0.1
+Q_DURATION_V2_V3_MS: Final = 20.0
+Q_DEPTH_V2_V3_MV: Final = 0.03
+Q_NORMAL_LEADS: Final = ("aVR", "V1")  # may show a QS in healthy adults
+
+
+def q_limits(lead: str) -> tuple[float, float]:
+    """Duration (ms) and depth (mV) from which a Q wave of `lead` is pathological."""
+    if lead in Q_RIGHT_CHEST_LEADS:
+        return Q_DURATION_V2_V3_MS, Q_DEPTH_V2_V3_MV
+    return Q_DURATION_MS, Q_DEPTH_MV
+
+
+# Voltage --------------------------------------------------------------------------------------------------------------
+
+LOW_VOLTAGE_LIMB_MV: Final = 0.5  # no QRS of a limb lead reaches it: part V
+LOW_VOLTAGE_CHEST_MV: Final = 1.0  # no QRS of a chest lead reaches it: part V
+SOKOLOW_LYON_MV: Final = 3.5  # Sokolow and Lyon 1949; part V
+CORNELL_BY_SEX_MV: Final = {"F": 2.0, "M": 2.8}  # Casale 1985; part V
+CORNELL_MV: Final = sum(CORNELL_BY_SEX_MV.values()) / 2  # of unknown sex: the mean, it errs the same way for both
+R_AVL_MV: Final = 1.1  # part V
+R_I_S_III_MV: Final = 2.5  # part V
+R_V5_V6_MV: Final = 2.6  # part V; Minnesota Code 3-1
+R_LIMB_CODE_3_1_MV: Final = 2.0  # I, II, III, aVF: Minnesota Code
+R_AVL_CODE_3_1_MV: Final = 1.2  # Minnesota Code
+POOR_R_V3_MV: Final = 0.3  # Zema 1982
+
+# ST and T -------------------------------------------------------------------------------------------------------------
+
+ST_ELEVATION_MV: Final = 0.1  # fourth universal definition, at the J point; in V2 and V3 more:
+ST_V2_V3_WOMEN_MV: Final = 0.15
+ST_V2_V3_MEN_MV: Final = 0.2
+ST_V2_V3_YOUNG_MEN_MV: Final = 0.25
+YOUNG_MEN_BELOW_YEARS: Final = 40
+# Part VI: -0.1 mV, and -0.05 mV in V2 and V3; the fourth universal definition: -0.05 mV, horizontal or falling, in two
+# neighbouring leads. Words about a lead are held against -0.1 mV: the form is not asked for, and 0.04 mV are noise.
+ST_DEPRESSION_MV: Final = 0.1
+ST_DEPRESSION_TWO_LEADS_MV: Final = 0.05
+ST_HORIZONTAL_MV: Final = 0.05  # less change from J to J+80 ms is horizontal
+T_INVERTED_MV: Final = -0.1  # part IV
+T_DEEP_MV: Final = -0.5  # part IV
+T_GIANT_MV: Final = -1.0  # part IV
+T_FLAT_MV: Final = 0.1  # part IV
+T_LOW_R_SHARE: Final = 0.1  # part IV
+T_TALL_LIMB_MV: Final = 0.5  # customary
+T_TALL_CHEST_MV: Final = 1.0  # customary
+T_NORMALLY_INVERTED: Final = ("aVR", "V1")  # part IV
+
+
+def st_elevation_limit(lead: str, sex: Sex | None = None, age: float | None = None) -> float:
+    """mV from which the ST segment of `lead` is elevated (fourth universal definition).
+
+    V2 and V3: 0.15 mV in women, 0.25 mV in men below 40 years, else 0.2 mV; without the sex 0.2 mV, the limit of most
+    patients with an infarction.
+    """
+    if lead not in ("V2", "V3"):
+        return ST_ELEVATION_MV
+    if sex == "F":
+        return ST_V2_V3_WOMEN_MV
+    young = age is not None and age < YOUNG_MEN_BELOW_YEARS
+    return ST_V2_V3_YOUNG_MEN_MV if sex == "M" and young else ST_V2_V3_MEN_MV
+
+
+# What a recording may hold --------------------------------------------------------------------------------------------
+
+MAX_PLAUSIBLE_MV: Final = 20.0  # an ECG stays below, at the skin
+MIN_DURATION_S: Final = 1.0  # a shorter record may hold no beat
+
+# Margins: what is beyond a limit by so much is so for every reader -----------------------------------------------------
+
+CLEARLY_LONG_PR_MS: Final = PR.high + 10.0
+CLEARLY_WIDE_QRS_MS: Final = WIDE_QRS_MS + 5.0
+CLEARLY_LONG_QTC_MS: Final = QTC.high + 10.0
+CLEARLY_LEFT_AXIS_DEG: Final = AXIS.low - 10.0
+CLEARLY_RIGHT_AXIS_DEG: Final = AXIS.high + 10.0
+CLEARLY_HIGH_SOKOLOW_LYON_MV: Final = SOKOLOW_LYON_MV + 0.3
+CLEAR_ST_MARGIN_MV: Final = 0.02
+# A normal ST may be raised by more than the limit of an infarct's (young men, V1 to V4).
+NORMAL_ST_FACTOR: Final = 1.75
+CLEARLY_SLOW_BPM: Final = HEART_RATE.low - 15.0
+CLEARLY_FAST_BPM: Final = HEART_RATE.high + 10.0

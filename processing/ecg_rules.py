@@ -1,0 +1,348 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Functions that decide a finding from the features by the limits of `ecg_limits`.
+
+Every finding is decided here and nowhere else: sentences, verdicts, the template teacher and the teacher's prompt call
+these. A finding of leads gives the leads that show it, in the record's order; a finding of the record gives `True` or
+`False`. A value that was not measured (NaN) is no finding.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from .ecg_limits import (
+    AXIS,
+    CORNELL_BY_SEX_MV,
+    CORNELL_MV,
+    FIBRILLATION_RR_VARIABILITY,
+    HEART_RATE,
+    INCOMPLETE_BLOCK_MS,
+    LEFT_ANTERIOR_AXIS,
+    LEFT_AXIS,
+    LEFT_POSTERIOR_AXIS,
+    LOW_VOLTAGE_CHEST_MV,
+    LOW_VOLTAGE_LIMB_MV,
+    MOSTLY_REGULAR_SHARE,
+    P_DURATION,
+    P_HEIGHT_MV,
+    PAUSE_RR_SHARE,
+    PAUSE_S,
+    POOR_R_V3_MV,
+    PR,
+    PREMATURE_RR_SHARE,
+    Q_NORMAL_LEADS,
+    R_AVL_MV,
+    R_I_S_III_MV,
+    R_V5_V6_MV,
+    REGULAR_RR_SHARE,
+    SINUS_ARRHYTHMIA_RR_VARIABILITY,
+    SOKOLOW_LYON_MV,
+    ST_DEPRESSION_MV,
+    STRICT_LBBB_MS,
+    T_INVERTED_MV,
+    T_NORMALLY_INVERTED,
+    WIDE_PREMATURE_MORE_MS,
+    WIDE_PREMATURE_MS,
+    WIDE_QRS_MS,
+    Sex,
+    q_limits,
+    qtc_limit,
+    st_elevation_limit,
+)
+
+if TYPE_CHECKING:
+    from .ecg_features import EcgFeatures
+
+AxisSector = Literal["normal", "left", "right", "extreme"]
+
+# Leads ----------------------------------------------------------------------------------------------------------------
+
+
+def st_levels(features: "EcgFeatures") -> dict[str, float]:
+    """Lead -> ST level in mV at J + 60 ms, without aVR, whose ST mirrors the others', and without leads that have none."""
+    levels = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
+    return {lead: level for lead, level in levels.items() if lead != "aVR" and math.isfinite(level)}
+
+
+def st_elevated_leads(
+    features: "EcgFeatures",
+    sex: Sex | None = None,
+    age: float | None = None,
+    *,
+    factor: float = 1.0,
+    margin: float = 0.0,
+) -> tuple[str, ...]:
+    """Leads (aVR apart) whose ST level reaches the limit of `st_elevation_limit` times `factor` plus `margin` mV."""
+    return tuple(
+        lead
+        for lead, level in st_levels(features).items()
+        if level >= factor * st_elevation_limit(lead, sex, age) + margin
+    )
+
+
+def st_depressed_leads(features: "EcgFeatures", *, factor: float = 1.0, margin: float = 0.0) -> tuple[str, ...]:
+    """Leads (aVR apart) whose ST level is 0.1 mV times `factor` plus `margin` mV or more below the PR segment."""
+    return tuple(lead for lead, level in st_levels(features).items() if level <= -(factor * ST_DEPRESSION_MV + margin))
+
+
+def inverted_t_waves(leads: Sequence[str], t_amplitude: np.ndarray) -> tuple[str, ...]:
+    """Leads (aVR apart) with a T wave of -0.1 mV or lower; `t_amplitude` is `(leads,)` mV."""
+    return tuple(lead for i, lead in enumerate(leads) if t_amplitude[i] <= T_INVERTED_MV and lead != "aVR")
+
+
+def abnormal_t_inversion_leads(features: "EcgFeatures") -> tuple[str, ...]:
+    """Leads with an inverted T wave where it should be upright: all but aVR and V1."""
+    return tuple(lead for lead in features.t_inversion if lead not in T_NORMALLY_INVERTED)
+
+
+def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_duration: np.ndarray) -> tuple[str, ...]:
+    """Leads (V1 and aVR apart) with a pathological Q wave; `q_amplitude` (mV, negative) and `q_duration` (ms) `(leads,)`.
+
+    Fourth universal definition of myocardial infarction, per lead: 20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS,
+    elsewhere. The definition asks for two neighbouring leads and no left bundle branch block: that is for the reader to
+    weigh.
+    """
+    found = []
+    for i, lead in enumerate(leads):
+        duration, depth = q_limits(lead)
+        if lead not in Q_NORMAL_LEADS and q_duration[i] >= duration and -q_amplitude[i] >= depth:
+            found.append(lead)
+    return tuple(found)
+
+
+def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
+    """Leads with a pathological Q wave, as `pathological_q_waves` found them when the record was measured."""
+    return features.pathological_q
+
+
+# Rate and rhythm ------------------------------------------------------------------------------------------------------
+
+
+def is_bradycardia(features: "EcgFeatures") -> bool:
+    return features.heart_rate < HEART_RATE.low
+
+
+def is_tachycardia(features: "EcgFeatures") -> bool:
+    return features.heart_rate > HEART_RATE.high
+
+
+def regularity(rr: np.ndarray) -> str | None:
+    """`regular`, `mostly regular` or `irregular`, `None` below two intervals; `rr` in ms without NaN."""
+    if len(rr) < 2:
+        return None
+    share = np.mean(np.abs(rr / np.median(rr) - 1) <= REGULAR_RR_SHARE)
+    return "regular" if share == 1 else "mostly regular" if share >= MOSTLY_REGULAR_SHARE else "irregular"
+
+
+def is_irregular(features: "EcgFeatures") -> bool:
+    """Irregular, or mostly regular with RR intervals that vary as in atrial fibrillation."""
+    return features.rhythm_regularity == "irregular" or (
+        features.rhythm_regularity == "mostly regular" and features.rr_variability > FIBRILLATION_RR_VARIABILITY
+    )
+
+
+def has_sinus_p_waves(features: "EcgFeatures") -> bool:
+    """P waves lead the beats, or more than three stand alone: those that no QRS follows are the sinus node's as well."""
+    return features.p_present or len(features.lone_p_waves) > 3
+
+
+def is_sinus_arrhythmia(features: "EcgFeatures") -> bool:
+    uneven = is_irregular(features) or features.rr_variability > SINUS_ARRHYTHMIA_RR_VARIABILITY
+    return has_sinus_p_waves(features) and uneven
+
+
+def is_atrial_fibrillation(features: "EcgFeatures") -> bool:
+    """Irregular without P waves and without pacing (ESC 2020)."""
+    return not features.p_present and is_irregular(features) and not len(features.pacing_spikes)
+
+
+def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
+    """How many premature beats have a wide and a usual QRS."""
+    rr = features.rr_intervals / 1000
+    if len(rr) < 3:
+        return 0, 0
+    widths = (features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]) * 1000
+    usual, typical = float(np.nanmedian(widths)), float(np.median(rr))
+    early = np.flatnonzero(rr < PREMATURE_RR_SHARE * typical) + 1
+    short = rr < PREMATURE_RR_SHARE * float(np.mean(rr))
+    if len(early) >= 0.4 * len(rr) or np.mean(short[1:] != short[:-1]) > 0.8:
+        # In bigeminy the median RR is no reference.
+        early = np.flatnonzero(short) + 1
+        usual = float(np.nanmin(widths))
+    wide = int(np.sum((widths[early] > usual + WIDE_PREMATURE_MORE_MS) & (widths[early] > WIDE_PREMATURE_MS)))
+    return wide, len(early) - wide
+
+
+def has_pause(features: "EcgFeatures") -> bool:
+    """The longest RR interval exceeds 1.5 s and 1.4 times the median one."""
+    rr = features.rr_intervals / 1000
+    return len(rr) >= 2 and bool(rr.max() > max(PAUSE_S, PAUSE_RR_SHARE * float(np.median(rr))))
+
+
+# Intervals and conduction ---------------------------------------------------------------------------------------------
+
+
+def is_long_pr(features: "EcgFeatures") -> bool:
+    """First degree AV block, as far as an interval tells."""
+    return features.pr_interval > PR.high
+
+
+def is_short_pr(features: "EcgFeatures") -> bool:
+    return features.pr_interval < PR.low
+
+
+def is_wide_qrs(features: "EcgFeatures") -> bool:
+    return features.qrs_duration >= WIDE_QRS_MS
+
+
+def is_long_qtc(features: "EcgFeatures", sex: Sex | None = None) -> bool:
+    """QTc by Bazett's formula at or above the limit; without the sex the limit that holds for everybody."""
+    return features.qtc_bazett >= qtc_limit(sex).high
+
+
+def is_short_qtc(features: "EcgFeatures", sex: Sex | None = None) -> bool:
+    return features.qtc_bazett <= qtc_limit(sex).low
+
+
+def axis_sector(degrees: float) -> AxisSector | None:
+    """Where an axis of -180 to 180 degrees points; `None` for NaN."""
+    if not math.isfinite(degrees):
+        return None
+    if AXIS.contains(degrees):
+        return "normal"
+    if LEFT_AXIS.contains(degrees):
+        return "left"
+    return "right" if degrees > AXIS.high else "extreme"
+
+
+def is_left_anterior_block(features: "EcgFeatures") -> bool:
+    """By the axis alone; qR in aVL and the width of the QRS are for the reader to weigh."""
+    return LEFT_ANTERIOR_AXIS.contains(features.qrs_axis)
+
+
+def is_left_posterior_block(features: "EcgFeatures") -> bool:
+    """By the axis alone."""
+    return LEFT_POSTERIOR_AXIS.contains(features.qrs_axis)
+
+
+def qrs_area(features: "EcgFeatures", lead: str) -> float:
+    """Net area of the QRS in mV ms, NaN where the lead is absent."""
+    return features.lead_value("qrs_area", lead) if lead in features.leads else math.nan
+
+
+def has_right_block_shape(features: "EcgFeatures") -> bool:
+    """A second R in V1, or a V1 that is upright as a whole."""
+    return "r'" in features.qrs_patterns.get("V1", "").lower() or qrs_area(features, "V1") > 0
+
+
+def has_left_block_shape(features: "EcgFeatures") -> bool:
+    """V1 negative without a second R (from 140 ms on a notch is no objection), I or V6 upright, no q waves there.
+
+    AHA/ACCF/HRS 2009 part III: no q in I, V5 and V6; a small one in one of them is tolerated.
+    """
+    sizes = [area for lead in ("I", "V6") if math.isfinite(area := qrs_area(features, lead))]
+    lateral_q = sum(features.qrs_patterns.get(lead, "").startswith("q") for lead in ("I", "V5", "V6"))
+    notched = "r'" in features.qrs_patterns.get("V1", "").lower()
+    return (
+        qrs_area(features, "V1") < 0
+        and not max(sizes, default=math.nan) < 0
+        and lateral_q < 2
+        and (features.qrs_duration > STRICT_LBBB_MS or not notched)
+    )
+
+
+def has_incomplete_left_block_shape(features: "EcgFeatures") -> bool:
+    """V1 negative without a second R."""
+    return qrs_area(features, "V1") < 0 and "r'" not in features.qrs_patterns.get("V1", "").lower()
+
+
+def is_right_bundle_branch_block(features: "EcgFeatures") -> bool:
+    return is_wide_qrs(features) and has_right_block_shape(features)
+
+
+def is_left_bundle_branch_block(features: "EcgFeatures") -> bool:
+    return is_wide_qrs(features) and has_left_block_shape(features)
+
+
+def is_incomplete_block(features: "EcgFeatures") -> bool:
+    """A QRS as long as an incomplete bundle branch block makes it, whatever its shape."""
+    return INCOMPLETE_BLOCK_MS <= features.qrs_duration < WIDE_QRS_MS
+
+
+# P waves --------------------------------------------------------------------------------------------------------------
+
+
+def has_tall_p(features: "EcgFeatures") -> bool:
+    """A P wave in II of 0.25 mV or more: right atrial abnormality (part V)."""
+    return features.p_present and "II" in features.leads and features.lead_value("p_amplitude", "II") >= P_HEIGHT_MV
+
+
+def has_long_p(features: "EcgFeatures") -> bool:
+    """A P wave of 120 ms or more: left atrial abnormality (part V)."""
+    return features.p_present and features.p_duration >= P_DURATION.high
+
+
+# Voltage --------------------------------------------------------------------------------------------------------------
+
+
+def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> float:
+    """The largest QRS as a share of its limit, limb or chest leads, whichever is the smaller; NaN without a QRS.
+
+    `qrs_amplitude`: `(leads,)` mV. Below 1 the voltage is low (AHA/ACCF/HRS 2009 part V).
+    """
+    sizes = {lead: size for lead, size in zip(leads, qrs_amplitude, strict=True) if math.isfinite(size)}
+    limb = max((size for lead, size in sizes.items() if not lead.startswith("V")), default=math.inf)
+    chest = max((size for lead, size in sizes.items() if lead.startswith("V")), default=math.inf)
+    share = min(limb / LOW_VOLTAGE_LIMB_MV, chest / LOW_VOLTAGE_CHEST_MV)
+    return share if math.isfinite(share) else math.nan
+
+
+def is_low_voltage(features: "EcgFeatures") -> bool:
+    return features.low_voltage
+
+
+def is_poor_r_progression(r_v3: float) -> bool:
+    """`r_v3`: R in V3, mV (Zema 1982)."""
+    return r_v3 <= POOR_R_V3_MV
+
+
+def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str, float]:
+    """Voltage criteria of left ventricular hypertrophy as shares of their limits; any one that is met counts.
+
+    Hancock 2009 (AHA/ACCF/HRS part V) lists them.
+    """
+
+    def wave(name: str, lead: str) -> float:
+        return abs(features.lead_value(name, lead)) if lead in features.leads else math.nan
+
+    values = {
+        "Sokolow-Lyon": features.sokolow_lyon / SOKOLOW_LYON_MV,
+        "Cornell": features.cornell / (CORNELL_MV if sex is None else CORNELL_BY_SEX_MV[sex]),
+        "R in aVL": wave("r_amplitude", "aVL") / R_AVL_MV,
+        "R in I + S in III": (wave("r_amplitude", "I") + wave("s_amplitude", "III")) / R_I_S_III_MV,
+        "R in V5": wave("r_amplitude", "V5") / R_V5_V6_MV,
+        "R in V6": wave("r_amplitude", "V6") / R_V5_V6_MV,
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def is_left_hypertrophy(features: "EcgFeatures", sex: Sex | None = None) -> bool:
+    """One of the voltage criteria is met."""
+    return max(voltage_ratios(features, sex).values(), default=0.0) >= 1.0
+
+
+def is_right_hypertrophy(features: "EcgFeatures") -> bool:
+    """V1 upright as a whole, or an axis right of 90 degrees: what of it is measured."""
+    return qrs_area(features, "V1") > 0 or features.qrs_axis > AXIS.high
+
+
+# Walls ----------------------------------------------------------------------------------------------------------------
+
+
+def walls_of(leads: Iterable[str], walls: Mapping[str, Sequence[str]], least: int = 2) -> dict[str, tuple[str, ...]]:
+    """Wall -> its leads among `leads`, for the walls that have at least `least` of them."""
+    found = set(leads)
+    shared = {wall: tuple(lead for lead in members if lead in found) for wall, members in walls.items()}
+    return {wall: members for wall, members in shared.items() if len(members) >= least}
