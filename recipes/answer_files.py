@@ -31,12 +31,11 @@ class Answer:
 
 @dataclass
 class AnswerFile:
-    """What a file holds, in its order; `problems` in words, with line numbers. `half_written`: a run stopped in its last line."""
+    """What a file holds, in its order; `problems` in words, with line numbers."""
 
     path: Path
     answers: list[Answer] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    half_written: bool = False
 
     def by_id(self) -> dict[str, Answer]:
         """The last answer of each id that has a text; without any, the last."""
@@ -102,12 +101,39 @@ def read_answers(path: str | Path) -> AnswerFile:
     if not path.is_file():
         raise EvaluationError(f"{path}: there is no such file of answers.")
     file = AnswerFile(path)
-    lines = _decoded_lines(path.read_bytes(), file.problems)
-    for number, row in _rows(lines, file):
+    for number, row in read_rows(path, file.problems):
         _add(row, number, file)
     if not file.answers:
         raise EvaluationError(f"{path}: not one answer in it. {' '.join(file.problems[:3])}")
     return file
+
+
+def read_rows(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
+    """
+    The rows of JSON Lines, or of one JSON list, with their line numbers (places in the list). Lines that are not UTF-8 or no JSON
+    are named in `problems`; the latter are left out.
+
+    Raises:
+        EvaluationError: the JSON list is broken.
+    """
+    lines = _decoded_lines(path.read_bytes(), problems)
+    text = "".join(lines)
+    if text.lstrip().startswith("["):
+        try:
+            return list(enumerate(json.loads(text), 1))
+        except json.JSONDecodeError as error:
+            raise EvaluationError(f"{path}: the JSON list is broken ({error}); copy it again.") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append((number, json.loads(line)))
+        except json.JSONDecodeError as error:
+            half_written = number == len(lines) and not line.endswith("\n")
+            what = "is half written: the run that wrote it was stopped" if half_written else f"is no JSON ({error})"
+            problems.append(f"line {number} {what}")
+    return rows
 
 
 def _decoded_lines(content: bytes, problems: list[str]) -> list[str]:
@@ -124,28 +150,6 @@ def _decoded_lines(content: bytes, problems: list[str]) -> list[str]:
             )
             lines.append(raw.decode("cp1252", errors="replace"))
     return lines
-
-
-def _rows(lines: list[str], file: AnswerFile) -> Iterable[tuple[int, Any]]:
-    text = "".join(lines)
-    if text.lstrip().startswith("["):
-        try:
-            return enumerate(json.loads(text), 1)
-        except json.JSONDecodeError as error:
-            raise EvaluationError(f"{file.path}: the JSON list is broken ({error}); copy it again.") from error
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append((number, json.loads(line)))
-        except json.JSONDecodeError as error:
-            file.half_written = number == len(lines) and not line.endswith("\n")
-            what = (
-                "is half written: the run that wrote it was stopped" if file.half_written else f"is no JSON ({error})"
-            )
-            file.problems.append(f"line {number} {what}")
-    return rows
 
 
 def _add(row: Any, number: int, file: AnswerFile) -> None:
@@ -181,7 +185,7 @@ def _add_one(name: str, row: Mapping[str, Any], number: int, file: AnswerFile) -
 class AnswerLog:
     """
     Answers are appended as they come and are on the disk when `append` returns; a run that was stopped goes on where it was.
-    A half-written last line is cut off, with its problem named in `recovered`.
+    `rows` holds the last row of each id. A half-written last line is cut off, with its problem named in `recovered`.
 
     Args:
         path: the JSON Lines file.
@@ -197,7 +201,7 @@ class AnswerLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.recovered: list[str] = []
         self._check_settings(dict(settings), settings_file or settings_beside(self.path))
-        self.done = self._recover()
+        self.rows = self._recover()
         self._file = self.path.open("a", encoding="utf-8")
 
     def __enter__(self) -> "AnswerLog":
@@ -209,7 +213,7 @@ class AnswerLog:
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            self.done.add(str(row["id"]))
+            self.rows[str(row["id"])] = row
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -226,16 +230,17 @@ class AnswerLog:
             )
         write_atomically(beside, wanted)
 
-    def _recover(self) -> set[str]:
-        """Ids that have been dealt with: answered, or found unreadable."""
+    def _recover(self) -> dict[str, Mapping[str, Any]]:
         if not self.path.exists() or not self.path.stat().st_size:
-            return set()
+            return {}
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        done, kept = set(), []
+        rows: dict[str, Mapping[str, Any]] = {}
+        kept = []
         for number, line in enumerate(whole.splitlines(keepends=True), 1):
             try:
-                done.add(str(json.loads(line)["id"]))
+                row = json.loads(line)
+                rows[str(row["id"])] = row
                 kept.append(line)
             except (ValueError, KeyError, TypeError):
                 self.recovered.append(f"{self.path}: line {number} is damaged and was removed")
@@ -243,7 +248,7 @@ class AnswerLog:
             self.recovered.append(f"{self.path}: its last line was half written and was removed")
         if self.recovered:
             write_atomically(self.path, b"".join(kept))
-        return done
+        return rows
 
 
 def settings_beside(path: Path) -> Path:
@@ -258,4 +263,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     os.replace(part, path)
 
 
-__all__ = ["Answer", "AnswerFile", "AnswerLog", "full_names", "read_answers", "settings_beside", "write_atomically"]
+__all__ = [
+    "Answer",
+    "AnswerFile",
+    "AnswerLog",
+    "full_names",
+    "read_answers",
+    "read_rows",
+    "settings_beside",
+    "write_atomically",
+]

@@ -16,6 +16,8 @@ from sklearn.metrics import f1_score, hamming_loss, recall_score, roc_auc_score
 
 from processing.errors_gem import EvaluationError
 
+from .judge_replies import read_score
+
 # Set -> label -> how an answer may say it besides the label itself. The names are the ones of the published questions.
 LABEL_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "ptb-test": {
@@ -275,13 +277,8 @@ def score_judged(judged: Mapping[str, Mapping[str, Any] | None], criteria: Mappi
 
 
 def _score(answer: Mapping[str, Any] | None, key: str, highest: float) -> float | None:
-    value = (answer or {}).get(key)
-    value = value.get("Score") if isinstance(value, Mapping) else value
-    try:
-        score = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return 100 * min(max(score, 0.0), highest) / highest if np.isfinite(score) else None
+    score = read_score((answer or {}).get(key))
+    return None if score is None else 100 * min(max(score, 0.0), highest) / highest
 
 
 __all__ = [

@@ -21,8 +21,9 @@ from .answer_files import AnswerFile, AnswerLog, read_answers
 from .cards import ScoreRow, ScoreTable
 from .evaluation_items import EvalItem
 from .evaluation_report import Bars, Curves, EvaluationReport, describe_data, describe_model
+from .judge_replies import read_object
 from .judge_tasks import ARENA, REPORT, arena_text
-from .judges import Judge, json_objects, judge_answers
+from .judges import Judge, judge_answers
 
 MULTI_LABEL = tuple(strict.LABEL_NAMES)
 CHOICE = tuple(compat.CHOICE_SETS)
@@ -216,11 +217,12 @@ def _score_judged(
     task = JUDGED[run.task]
     found = judge_answers(judge, task, _pairs(run.task, items, texts), folder / "judged.jsonl", progress)
     run.problems += [*found.recovered, *(f"{name}: not judged: {why}" for name, why in found.failures.items())]
-    scores = strict.score_judged(json_objects(found.texts), task.criteria)
+    parsed = {name: read_object(text)[0] for name, text in found.texts.items()}
+    scores = strict.score_judged(parsed, task.criteria)
     missing = scores.pop("missing")
     run.problems += [f"judge of {name}: no score for {', '.join(criteria)}" for name, criteria in missing.items()]
     run.strict, run.details["judged"] = scores, len(found.texts)
-    _published(run, lambda: _compat_judged(run.task, found.texts))
+    _published(run, lambda: _compat_judged(run.task, found.texts, parsed))
 
 
 def _pairs(task: str, items: Sequence[EvalItem], texts: Sequence[str | None]) -> dict[str, tuple[str, str]]:
@@ -237,10 +239,11 @@ def _pairs(task: str, items: Sequence[EvalItem], texts: Sequence[str | None]) ->
     return pairs
 
 
-def _compat_judged(task: str, texts: Mapping[str, str]) -> dict[str, float | None]:
+def _compat_judged(
+    task: str, texts: Mapping[str, str], parsed: Mapping[str, dict[str, Any] | None]
+) -> dict[str, float | None]:
     if task == REPORTS:
         return {k: v for k, v in compat.score_reports(texts).items() if k != "Records"}
-    parsed = json_objects(texts)
     if broken := [name for name, value in parsed.items() if value is None]:
         raise EvaluationError(f"{broken[0]}: the judge's text is no JSON.")
     return dict(compat.score_arena(parsed))  # type: ignore[arg-type]
@@ -269,7 +272,7 @@ def label_scores(
     labels = list(strict.LABEL_NAMES[task])
     problems: list[str] = []
     with AnswerLog(output, {"model": model, "modality": modality, "task": task, "labels": labels}) as log:
-        todo = [item for item in items if item.id not in log.done]
+        todo = [item for item in items if item.id not in log.rows]
         if todo:
             device = "cuda" if torch.cuda.is_available() else "cpu"
             dtype: Any = "auto" if device == "cuda" else torch.float32
@@ -289,8 +292,7 @@ def label_scores(
             if progress is not None:
                 progress(min(start + batch_size, len(todo)), len(todo))
         problems += log.recovered
-    rows = {answer.id: answer.row["scores"] for answer in read_answers(output).answers}
-    return rows, problems
+    return {name: row["scores"] for name, row in log.rows.items()}, problems
 
 
 def bench_report(

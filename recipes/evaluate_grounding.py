@@ -22,7 +22,7 @@ from .cards import ScoreRow, ScoreTable
 from .evaluation_items import EvalItem
 from .evaluation_report import Bars, EvaluationReport, describe_data, describe_model
 from .grounding_scores import VERSIONS, GroundingScores, confidence_interval, score_grounding
-from .judge_replies import CRITERIA, JUDGE_TO_OLD_NAMES
+from .judge_replies import ALIASES, CRITERIA, JUDGE_TO_OLD_NAMES
 from .judge_tasks import GROUNDING
 from .judges import Judge, judge_answers, read_judged
 
@@ -69,12 +69,11 @@ def check_answers(
     problems = [f"{item.id}: no signal to check the answer against" for item in items if item.ecg is None]
     rows: dict[str, dict[str, Any]] = {}
     with AnswerLog(output, {"task": "check against measurements"}) as log:
-        known = {answer.id: answer.row for answer in read_answers(output).answers} if log.done else {}
         for number, item in enumerate(todo):
             # Of the first record: the last one's.
             text, other = answers[item.id], answers[todo[number - 1].id]
             digest = sha256(f"{text}\0{other}".encode()).hexdigest()[:16]
-            row: Any = known.get(item.id)
+            row: Any = log.rows.get(item.id)
             if row is None or row["answers_sha"] != digest:
                 try:
                     row = {"id": item.id, "text": "", "answers_sha": digest, **_check(item, text, other)}
@@ -269,7 +268,9 @@ def _measured(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
 
 def _judged_table(run: GroundingRun, dataset: str, split: str) -> ScoreTable:
     names = [*CRITERIA, "LeadEvidenceValidity", "Average"]
-    columns = {version: {_same_name(k): v for k, v in scores.means.items()} for version, scores in run.scores.items()}
+    columns = {
+        version: {ALIASES.get(k, k): v for k, v in scores.means.items()} for version, scores in run.scores.items()
+    }
     rows = [
         ScoreRow(
             name, name, {version: round(values[name], 4) for version, values in columns.items() if name in values}
@@ -278,12 +279,6 @@ def _judged_table(run: GroundingRun, dataset: str, split: str) -> ScoreTable:
     ]
     rows = [row for row in rows if row.values]
     return ScoreTable("Scores by the judge", dataset, split, len(run.judged), list(columns), rows)
-
-
-def _same_name(key: str) -> str:
-    from .judge_replies import ALIASES
-
-    return ALIASES.get(key, key)
 
 
 def _details(scores: GroundingScores) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 """A model's answers to a test set: batched, resumable record by record, split over the processes of `accelerate launch`."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from processing.errors_gem import GemError
 
-from .answer_files import AnswerLog, settings_beside, write_atomically
+from .answer_files import AnswerLog, read_rows, settings_beside, write_atomically
 from .evaluation_items import EvalItem
 
 Progress = Callable[[int, int], None]
@@ -52,7 +52,7 @@ def generate_answers(
     with state.main_process_first():
         log = AnswerLog(part, settings, settings_beside(output))
     with log:
-        known = set().union(*(_ids(path) for path in _parts(output)))
+        known = set(_rows_of_parts(output))
         todo = [i for i in list(items)[state.process_index :: state.num_processes] if i.id not in known]
         if todo:
             interpret = _pipeline(model, state.device, trust_remote_code)
@@ -69,17 +69,9 @@ def _parts(output: Path) -> list[Path]:
     return [path for path in (output, *sorted(output.parent.glob(f"{output.name}.*-of-*"))) if path.exists()]
 
 
-def _ids(path: Path) -> set[str]:
-    return {str(row["id"]) for row in _whole_rows(path)}
-
-
-def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # the half-written end of an interrupted part; its record is answered again
-        yield row
+def _rows_of_parts(output: Path) -> dict[str, Any]:
+    """Id -> row. The half-written end of an interrupted part is passed over: its record is answered again."""
+    return {str(row["id"]): row for path in _parts(output) for _, row in read_rows(path, [])}
 
 
 def _pipeline(model: str, device: Any, trust_remote_code: bool) -> Any:
@@ -136,7 +128,7 @@ def _reference(item: EvalItem, record: Any) -> str | None:
 
 def _join(output: Path, ids: Sequence[str]) -> None:
     """One file, in the order of the test set; what it held beyond that stays at its end."""
-    rows = {str(row["id"]): row for path in _parts(output) for row in _whole_rows(path)}
+    rows = _rows_of_parts(output)
     ordered = [*(name for name in ids if name in rows), *(name for name in rows if name not in set(ids))]
     write_atomically(output, "".join(json.dumps(rows[name], ensure_ascii=False) + "\n" for name in ordered))
     for path in _parts(output)[1:]:

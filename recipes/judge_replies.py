@@ -79,8 +79,10 @@ def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
     numbers in strings count; scores that are none, or lie outside of the criterion's scale, are named and left out or clipped.
     """
     answer = JudgedAnswer()
-    parsed = _parsed(text, answer) if isinstance(text, str) else text
-    for name, value in parsed.items() if isinstance(parsed, Mapping) else ():
+    parsed, problem = read_object(text) if isinstance(text, str) else (text, None)
+    if problem:
+        answer.problems.append(problem)
+    for name, value in (parsed or {}).items():
         key = ALIASES.get(name, name)
         if key not in CRITERIA:
             answer.problems.append(f"unknown criterion {name}")
@@ -94,22 +96,33 @@ def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
     return answer
 
 
-def _parsed(text: str, answer: JudgedAnswer) -> Any:
+def read_object(text: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The first JSON object of a judge's text, whatever stands around it, repaired where it is broken; and what was wrong with it."""
     body = text.strip().removesuffix("```")
     start = body.find("{")
     if start < 0:
-        answer.problems.append(f"no JSON object: {text[:60]!r}")
-        return None
+        return None, f"no JSON object: {text[:60]!r}"
     try:
-        return json.JSONDecoder().raw_decode(body, start)[0]
+        # `json_repair` alone would take what stands behind a whole object for a part of it.
+        return json.JSONDecoder().raw_decode(body, start)[0], None
     except json.JSONDecodeError as error:
-        answer.problems.append(f"repaired JSON ({error})")
-        return json_repair.loads(body[start:])
+        repaired = json_repair.loads(body[start:])
+        return repaired if isinstance(repaired, dict) else None, f"repaired JSON ({error})"
+
+
+def read_score(entry: Any) -> float | None:
+    """The finite number of an entry, `{"Score": 2, ...}` with its name in any case, or 2 or "2"; `None` where it has none."""
+    return _number(_fields(entry).get("score"))
+
+
+def _fields(entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, Mapping):
+        return {"score": entry}
+    return {str(name).strip().lower(): value for name, value in entry.items()}
 
 
 def _entry(key: str, number: int, entry: Any, answer: JudgedAnswer) -> Entry | None:
-    fields = {str(name).strip().lower(): value for name, value in entry.items()} if isinstance(entry, Mapping) else {}
-    score = _number(fields.get("score") if fields else entry)
+    score = read_score(entry)
     if score is None:
         answer.problems.append(f"{key}: entry {number} holds no score")
         return None
@@ -117,7 +130,7 @@ def _entry(key: str, number: int, entry: Any, answer: JudgedAnswer) -> Entry | N
     if not 0 <= score <= highest:
         answer.problems.append(f"{key}: score {score:g} outside of 0-{highest:g}")
         score = min(max(score, 0.0), highest)
-    lead = str(fields.get("lead", "")).strip().lower().removeprefix("lead ")
+    lead = str(_fields(entry).get("lead", "")).strip().lower().removeprefix("lead ")
     return Entry(score, LEAD_NAMES.get(lead))
 
 
@@ -126,7 +139,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         score = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return score if math.isfinite(score) else None
 
@@ -268,5 +281,7 @@ __all__ = [
     "Entry",
     "JudgedAnswer",
     "read_as_notebook",
+    "read_object",
+    "read_score",
     "read_strictly",
 ]

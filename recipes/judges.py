@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from processing.errors_gem import EvaluationError
 
-from .answer_files import AnswerLog
+from .answer_files import AnswerLog, read_rows
 from .chat_client import ChatClient, ChatFailure
 from .judge_tasks import JudgeTask, Message
 
@@ -112,9 +112,8 @@ def judge_answers(
     settings = {"judge": dict(judge.description), "task": task.name, "prompt": _digest(task)}
     with AnswerLog(output, settings) as log:
         judged = Judged(recovered=log.recovered)
-        earlier = {row["id"]: row for row in _lines(Path(output))}
-        todo = {n: p for n, p in pairs.items() if earlier.get(n, {}).get("pair") != _pair_digest(p)}
-        judged.texts = {n: earlier[n]["results"] for n in pairs if n not in todo}
+        todo = {n: p for n, p in pairs.items() if log.rows.get(n, {}).get("pair") != _pair_digest(p)}
+        judged.texts = {n: log.rows[n]["results"] for n in pairs if n not in todo}
         requests = ((name, task.messages(*pair)) for name, pair in todo.items())
         for done, (name, reply) in enumerate(judge.replies(requests, task.schema), 1):
             if isinstance(reply, Exception):
@@ -148,23 +147,7 @@ def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
     path = Path(path)
     problems: list[str] = []
     texts: dict[str, str] = {}
-    if path.is_dir():
-        rows: Iterable[Any] = (_file_json(file, problems) for file in sorted(path.rglob("*.json")))
-    elif path.suffix == ".json":
-        content = _file_json(path, problems)
-        named = isinstance(content, dict) and "results" not in content
-        rows = (
-            [{"id": k, "results": v} for k, v in content.items()]
-            if named
-            else content
-            if isinstance(content, list)
-            else [content]
-        )
-    else:
-        rows = _lines(path, problems) if path.is_file() else ()
-    for row in rows:
-        if row is None:
-            continue
+    for row in _judged_rows(path, problems):
         name, text = _judged_row(row)
         if name is None or not isinstance(text, str):
             problems.append(f"{path}: a row without id or judge text: {str(row)[:80]}")
@@ -185,6 +168,31 @@ def earlier_judgement(path: str | Path) -> dict[str, Any]:
     return {"kind": "earlier judgement", "file": path.resolve().name, "sha256": digest.hexdigest()}
 
 
+def _judged_rows(path: Path, problems: list[str]) -> Iterator[Any]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            yield from _file_json(file, problems)
+    elif path.suffix == ".json":
+        for content in _file_json(path, problems):
+            if isinstance(content, dict) and "results" not in content:
+                yield from ({"id": name, "results": text} for name, text in content.items())
+            else:
+                yield from content if isinstance(content, list) else [content]
+    elif path.is_file():
+        broken: list[str] = []
+        yield from (row for _, row in read_rows(path, broken))
+        problems += [f"{path}: {problem}" for problem in broken]
+
+
+def _file_json(path: Path, problems: list[str]) -> list[Any]:
+    """What a file holds as one value, if it can be read."""
+    try:
+        return [json.loads(path.read_text(encoding="utf-8-sig"))]
+    except (OSError, ValueError) as error:
+        problems.append(f"{path}: cannot be read ({error})")
+        return []
+
+
 def _judged_row(row: Any) -> tuple[str | None, Any]:
     if not isinstance(row, dict):
         return None, None
@@ -194,31 +202,6 @@ def _judged_row(row: Any) -> tuple[str | None, Any]:
     except (KeyError, IndexError, TypeError):
         text = None
     return (None if name is None else str(name)), text
-
-
-def _file_json(path: Path, problems: list[str]) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        problems.append(f"{path}: cannot be read ({error})")
-        return None
-
-
-def _lines(path: Path, problems: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            if problems is not None:
-                problems.append(f"{path}: line {number} is no JSON ({error})")
-
-
-def json_objects(texts: Mapping[str, str]) -> dict[str, dict[str, Any] | None]:
-    """Judge texts of the simple tasks as objects; `None` where there is none."""
-    import json_repair
-
-    found = {name: json_repair.loads(text[text.find("{") :]) if "{" in text else None for name, text in texts.items()}
-    return {name: value if isinstance(value, dict) else None for name, value in found.items()}
 
 
 def description(judge: Judge | None, client: ChatClient | None = None) -> dict[str, Any] | None:
@@ -236,7 +219,6 @@ __all__ = [
     "LocalJudge",
     "description",
     "earlier_judgement",
-    "json_objects",
     "judge_answers",
     "read_judged",
 ]

@@ -58,7 +58,6 @@ def test_everything_wrong_is_named(tmp_path):
     file = read_answers(written(tmp_path, content))
     answers = file.texts_for(["a", "b", "c", "d", "e", "g", "h"])
     assert answers == ["1", "3", None, None, None, "grün", None]
-    assert file.half_written
     problems = "\n".join(file.problems)
     for expected in (
         "line 11 is not UTF-8 (byte 0xfc",
@@ -101,7 +100,7 @@ def test_a_log_goes_on_where_it_was_cut_off(tmp_path):
         log.append([{"id": "a", "text": "1"}, {"id": "b", "text": "2"}])
     path.write_bytes(path.read_bytes() + b'{"id": "c", "text": "hal')
     with AnswerLog(path, {"model": "m"}) as log:
-        assert log.done == {"a", "b"} and "half written" in log.recovered[0]
+        assert set(log.rows) == {"a", "b"} and "half written" in log.recovered[0]
         log.append([{"id": "c", "text": "3"}])
     file = read_answers(path)
     assert [answer.id for answer in file.answers] == ["a", "b", "c"] and not file.problems
@@ -110,7 +109,17 @@ def test_a_log_goes_on_where_it_was_cut_off(tmp_path):
 def test_a_damaged_line_is_removed_and_named(tmp_path):
     path = written(tmp_path, '{"id": "a", "text": "1"}\n{"id": "b\n{"id": "c", "text": "3"}\n', "log.jsonl")
     with AnswerLog(path, {}) as log:
-        assert log.done == {"a", "c"} and "line 2 is damaged" in log.recovered[0]
+        assert set(log.rows) == {"a", "c"} and "line 2 is damaged" in log.recovered[0]
+
+
+def test_a_line_separator_within_an_answer_ends_no_line(tmp_path):
+    """JSON leaves U+2028 and U+0085 as they are, and `str.splitlines` would break the row there."""
+    path, text = tmp_path / "log.jsonl", "one\u2028two\u0085three"
+    with AnswerLog(path, {}) as log:
+        log.append([{"id": "a", "text": text}])
+    with AnswerLog(path, {}) as log:
+        assert log.rows["a"]["text"] == text and not log.recovered
+    assert [answer.text for answer in read_answers(path).answers] == [text]
 
 
 def test_a_log_of_other_settings_is_refused(tmp_path):

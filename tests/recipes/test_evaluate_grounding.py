@@ -114,7 +114,7 @@ def test_everything_wrong_is_a_problem_of_the_report(items, tmp_path):
         "2 of 4 ids have no answer",
         "1 ids are not in the test set: ecg-grounding/somebody_else",
         "ecg-grounding/atrial_fibrillation: the answer is empty",
-        "line 2 is no JSON",
+        "judged.jsonl: line 2 is half written",
         "judge of ecg-grounding/normal: missing criterion ECGFeatureGrounding",
         "gem-v2 cannot be computed",
     ):

@@ -10,9 +10,9 @@ import pytest
 from processing.errors_gem import EvaluationError, TeacherError
 from recipes.chat_client import ChatClient, ChatSettings
 from recipes.grounding_scores import score_grounding
-from recipes.judge_replies import CRITERIA, read_strictly
+from recipes.judge_replies import CRITERIA, read_object, read_strictly
 from recipes.judge_tasks import ARENA, GROUNDING, REPORT, arena_text
-from recipes.judges import ChatJudge, LocalJudge, json_objects, judge_answers, read_judged
+from recipes.judges import ChatJudge, LocalJudge, judge_answers, read_judged
 from tests.recipes.chat_server import Answer, ChatServer, Status
 
 PAIRS = {name: (f"reference {name}", f"generated {name}") for name in "abcdef"}
@@ -120,6 +120,17 @@ def test_the_budget_stops_the_run_and_keeps_what_was_judged(tmp_path):
         assert server.count == len(PAIRS) and set(found.texts) == set(PAIRS)
 
 
+def test_a_line_separator_in_a_judges_text_is_not_judged_again(tmp_path):
+    output = tmp_path / "judged.jsonl"
+    text = json.dumps(verdict()) + " one\u2028two"
+    with ChatServer([Answer(text)]) as server:
+        asked = judge(server, tmp_path, cache_dir=None)
+        first = judge_answers(asked, GROUNDING, {"a": PAIRS["a"]}, output)
+        again = judge_answers(asked, GROUNDING, {"a": PAIRS["a"]}, output)
+        assert server.count == 1
+    assert first.texts == again.texts == read_judged(output)[0] == {"a": text}
+
+
 def test_a_half_written_file_goes_on(tmp_path):
     output = tmp_path / "judged.jsonl"
     with ChatServer([Answer(json.dumps(verdict()))]) as server:
@@ -171,7 +182,21 @@ def test_simple_tasks():
         jsonschema.validate(one, task.schema)
         assert all(name in task.messages("r", "g")[1]["content"] for name in task.criteria)
     assert arena_text(["q1", "q2"], ["a1", "a2"]).count("Answer: a") == 2
-    assert json_objects({"a": 'Sure: {"x": 1', "b": "no", "c": "[1]"}) == {"a": {"x": 1}, "b": None, "c": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "problem"),
+    [
+        ('Sure: {"x": 1', {"x": 1}, "repaired JSON"),
+        ('```json\n{"x": [1, 2}\n```', {"x": [1, 2]}, "repaired JSON"),
+        ('{"x": 1} and {that is all}', {"x": 1}, None),
+        ("no", None, "no JSON object: 'no'"),
+        ("[1]", None, "no JSON object"),
+    ],
+)
+def test_the_object_in_a_judges_text(text, found, problem):
+    value, said = read_object(text)
+    assert value == found and (said is None if problem is None else said.startswith(problem))
 
 
 def test_a_local_model_judges(tmp_path):
