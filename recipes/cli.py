@@ -176,19 +176,21 @@ def convert(
     gem convert cpt_wfep_epoch_20.pt OUT                              ECG-CoCa: its signal tower
     gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
     """
-    from modeling_gem import convert_gem
+    from modeling_gem.convert_assemble import assemble_gem
+    from modeling_gem.convert_ecg_tower import convert_ecg_coca
+    from modeling_gem.convert_original import convert_original_checkpoint
     from recipes.publish import add_remote_code
 
     if language_model is not None:
         if vision_tower is None:
             raise typer.BadParameter("a fresh GEM needs an image tower", param_hint="--vision-tower")
-        report = convert_gem.assemble_gem(
+        report = assemble_gem(
             checkpoint, vision_tower, language_model, output, ecg_projector_type, max_shard_size=max_shard_size
         )
     elif checkpoint.is_dir():
-        report = convert_gem.convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size, ecg_encoder)
+        report = convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size, ecg_encoder)
     else:
-        report = convert_gem.convert_ecg_coca(checkpoint, output)
+        report = convert_ecg_coca(checkpoint, output)
     if remote_code:
         add_remote_code(output)
     for part, source in report.sources.items():
