@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from processing.errors_gem import CheckpointError
 
 from .chat_templates import multimodal_chat_template
+from .checkpoint_files import ConversionReport, save_model
 from .configuration_gem import GemConfig
-from .convert_ecg_tower import read_ecg_coca
 from .convert_parts import image_statistics, load_part, plain_vision_config, vision_weights
 from .convert_processor import add_placeholders, build_processor
-from .convert_save import ConversionReport, save_model
+from .gem_parts import read_ecg_coca
 from .modeling_gem import GemForConditionalGeneration, GemProjector
 
 

@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 
 from processing.errors_gem import CheckpointError
 
+from .checkpoint_files import ConversionReport
 from .convert_read import read_weights
-from .convert_save import ConversionReport
 
 # Weights of image models that no image tower needs, so that it does not matter whether a folder holds them.
 UNUSED_PARTS = re.compile(r"(^|\.)(head|classifier|pooler|visual_projection|text_projection|text_model|logit_scale)\b")

@@ -16,8 +16,8 @@ from pathlib import Path
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer, GgufConfig
 
 import modeling_gem
+from modeling_gem.checkpoint_files import ConversionReport
 from modeling_gem.convert_assemble import assemble_gem
-from modeling_gem.convert_save import ConversionReport
 from processing.errors_gem import MissingDependencyError
 
 from .console import run_script

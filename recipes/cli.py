@@ -177,8 +177,8 @@ def convert(
     gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
     """
     from modeling_gem.convert_assemble import assemble_gem
-    from modeling_gem.convert_ecg_tower import convert_ecg_coca
-    from modeling_gem.convert_original import convert_original_checkpoint
+    from modeling_gem.convert_gem import convert_original_checkpoint
+    from modeling_gem.gem_parts import convert_ecg_coca
     from recipes.publish import add_remote_code
 
     if language_model is not None:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
-from modeling_gem.convert_original import convert_original_checkpoint
+from modeling_gem.convert_gem import convert_original_checkpoint
 from processing.errors_gem import CheckpointError
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "original_f1"

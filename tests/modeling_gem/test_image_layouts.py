@@ -39,7 +39,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
 from modeling_gem import GemImageProcessor
-from modeling_gem.convert_original import convert_original_checkpoint
+from modeling_gem.convert_gem import convert_original_checkpoint
 from modeling_gem.modeling_gem import letterbox
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
-from modeling_gem.convert_original import convert_original_checkpoint
+from modeling_gem.convert_gem import convert_original_checkpoint
 from recipes.training_gem import GemDataCollator
 from tests.helpers.shared_data import shared_path
 from tests.modeling_gem.test_convert_gem import collapsed

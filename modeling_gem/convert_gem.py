@@ -14,13 +14,13 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from processing.errors_gem import CheckpointError
 
 from .chat_templates import LLAVA_V1
+from .checkpoint_files import ConversionReport, save_model
 from .configuration_gem import GemConfig, GemEcgConfig
 from .convert_assemble import new_projector
-from .convert_ecg_tower import convert_ecg_tower_weights, ecg_config_from_weights, read_ecg_coca, rename
 from .convert_parts import plain_vision_config, vision_weights
 from .convert_processor import add_placeholders, build_processor
 from .convert_read import read_weights
-from .convert_save import ConversionReport, save_model
+from .gem_parts import convert_ecg_tower_weights, ecg_config_from_weights, read_ecg_coca, rename
 from .modeling_gem import GemForConditionalGeneration
 
 # Original names outside of the towers -> ours.

@@ -8,9 +8,9 @@ import torch
 
 from processing.errors_gem import CheckpointError
 
+from .checkpoint_files import ConversionReport, save_model
 from .configuration_gem import GemEcgConfig
 from .convert_read import read_weights
-from .convert_save import ConversionReport, save_model
 from .modeling_gem import GemEcgModel
 
 ECG_HEAD_WIDTH = 64  # open_clip's default, which ECG-CoCa keeps: one head per 64 channels
