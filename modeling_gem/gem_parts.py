@@ -1,18 +1,24 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-CoCa's signal tower under our names, out of its own checkpoint or out of an original GEM."""
+"""The parts of a GEM under our names, checked for completeness: signal tower, image tower, language model, processor."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from processing.errors_gem import CheckpointError
+from processing.feature_extraction_gem import GemFeatureExtractor
+from processing.image_processing_gem import GemImageProcessor
+from processing.processing_gem import GemProcessor
 
-from .checkpoint_files import ConversionReport, save_model
-from .configuration_gem import GemEcgConfig
-from .convert_read import read_weights
-from .modeling_gem import GemEcgModel
+from .checkpoint_files import ConversionReport, read_weights
+from .configuration_gem import GemConfig, GemEcgConfig
 
+# Weights of image models that no image tower needs, so that it does not matter whether a folder holds them.
+UNUSED_PARTS = re.compile(r"(^|\.)(head|classifier|pooler|visual_projection|text_projection|text_model|logit_scale)\b")
 ECG_HEAD_WIDTH = 64  # open_clip's default, which ECG-CoCa keeps: one head per 64 channels
 # Original names inside the signal tower -> ours; `attn.in_proj_*` is split into three.
 ECG_TOWER_NAMES = (
@@ -107,16 +113,103 @@ def read_ecg_coca(path: str | Path, report: ConversionReport) -> tuple[GemEcgCon
     return ecg_config_from_weights(weights, str(path)), weights
 
 
-def convert_ecg_coca(checkpoint: str | Path, output: str | Path) -> ConversionReport:
-    """An ECG-CoCa `.pt` -> a saved `GemEcgModel`.
+def load_part(auto_class: Any, folder: Path) -> PreTrainedModel:
+    """A saved model whose files hold all of its weights: Transformers would make missing ones up, with a warning only."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder}: no config.json; give the folder of a saved Transformers model.")
+    for _ in read_weights(folder):  # names an absent or damaged file
+        pass
+    try:
+        model, info = auto_class.from_pretrained(folder, dtype="auto", output_loading_info=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{folder}: Transformers cannot load this model ({error}).") from error
+    missing = sorted(key for key in info["missing_keys"] if not UNUSED_PARTS.search(key))
+    leftover = sorted(key for key in info["unexpected_keys"] if not UNUSED_PARTS.search(key))
+    if missing or leftover:
+        raise CheckpointError(
+            f"{folder}: the weights do not add up. Missing: {missing or 'none'}. Leftover: {leftover or 'none'}."
+        )
+    return model
 
-    Raises:
-        CheckpointError: A leftover or missing weight.
-    """
-    report = ConversionReport(str(output))
-    config, weights = read_ecg_coca(checkpoint, report)
-    save_model(GemEcgModel, config, weights, report)
-    return report
+
+def plain_vision_config(folder: Path) -> PreTrainedConfig:
+    config = AutoConfig.from_pretrained(folder)
+    config = getattr(config, "vision_config", config)
+    if hasattr(config, "vision_use_head"):
+        config.vision_use_head = False
+    return config
 
 
-__all__ = ["convert_ecg_coca", "convert_ecg_tower_weights", "ecg_config_from_weights", "read_ecg_coca", "rename"]
+def vision_weights(folder: Path, report: ConversionReport) -> dict[str, torch.Tensor]:
+    """The image tower's weights without any head, of a tower or of a two-tower model."""
+    model = load_part(AutoModel, folder)
+    tower = getattr(model, "vision_model", model)
+    weights = {key: tensor for key, tensor in tower.state_dict().items() if not key.startswith("head.")}
+    used = {id(tensor) for tensor in tower.state_dict(keep_vars=True).values()}
+    others = [key for key, tensor in model.state_dict(keep_vars=True).items() if id(tensor) not in used]
+    report.drop("weights beside the image tower, which GEM does not use", others)
+    return weights
+
+
+def image_statistics(folder: Path) -> dict[str, Any]:
+    file = folder / "preprocessor_config.json"
+    settings = json.loads(file.read_text()) if file.is_file() else {}
+    return {key: settings[key] for key in ("image_mean", "image_std") if key in settings}
+
+
+def build_processor(
+    config: GemConfig,
+    tokenizer: Any,
+    chat_template: str,
+    image_aspect_ratio: str = "ori",
+    compat: str | None = None,
+    **image_kwargs: Any,
+) -> GemProcessor:
+    """The processor that fits `config`."""
+    vision, ecg = config.vision_config, config.ecg_config
+    side = vision.image_size
+    if config.image_grid_pinpoints:
+        image_kwargs["image_grid_pinpoints"] = config.image_grid_pinpoints
+    image_processor = GemImageProcessor(
+        image_aspect_ratio=image_aspect_ratio,
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        **image_kwargs,
+    )
+    class_tokens = config.num_class_tokens if config.vision_feature_select_strategy == "full" else 0
+    return GemProcessor(
+        image_processor,
+        GemFeatureExtractor(num_samples=ecg.seq_length, compat=compat),
+        tokenizer,
+        chat_template=chat_template,
+        num_ecg_tokens=ecg.num_tokens,
+        num_image_tokens=(side // vision.patch_size) ** 2 + class_tokens,
+        image_merge_type=config.image_merge_type,
+        page_layout="gem_12x1" if compat == "gem" else "square_12x1",
+        page_size=None if compat == "gem" else [side, side],
+        compat=compat,
+    )
+
+
+def add_placeholders(tokenizer: Any) -> tuple[int, int]:
+    """Gives `tokenizer` the two placeholders, left padding, and returns the ids of `<ecg>` and `<image>`."""
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<ecg>", "<image>"]}, replace_extra_special_tokens=False
+    )
+    tokenizer.padding_side = "left"
+    tokenizer.init_kwargs["padding_side"] = "left"  # else it is saved only where the source's file names it
+    return tokenizer.convert_tokens_to_ids("<ecg>"), tokenizer.convert_tokens_to_ids("<image>")
+
+
+__all__ = [
+    "add_placeholders",
+    "build_processor",
+    "convert_ecg_tower_weights",
+    "ecg_config_from_weights",
+    "image_statistics",
+    "load_part",
+    "plain_vision_config",
+    "read_ecg_coca",
+    "rename",
+    "vision_weights",
+]

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Auto
 
 import modeling_gem
 from modeling_gem.checkpoint_files import ConversionReport
-from modeling_gem.convert_assemble import assemble_gem
+from modeling_gem.convert_gem import assemble_gem
 from processing.errors_gem import MissingDependencyError
 
 from .console import run_script

@@ -34,7 +34,7 @@ from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration, GemProcessor, default_checkpoint
 from modeling_gem.chat_templates import PLAIN
-from modeling_gem.convert_processor import build_processor
+from modeling_gem.gem_parts import build_processor
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.feature_extraction_gem import GemFeatureExtractor

@@ -176,9 +176,7 @@ def convert(
     gem convert cpt_wfep_epoch_20.pt OUT                              ECG-CoCa: its signal tower
     gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
     """
-    from modeling_gem.convert_assemble import assemble_gem
-    from modeling_gem.convert_gem import convert_original_checkpoint
-    from modeling_gem.gem_parts import convert_ecg_coca
+    from modeling_gem.convert_gem import assemble_gem, convert_ecg_coca, convert_original_checkpoint
     from recipes.publish import add_remote_code
 
     if language_model is not None:

@@ -11,7 +11,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, PretrainedConfig, PreTra
 
 from modeling_gem import GemConfig, GemEcgConfig, GemForConditionalGeneration, GemProcessor
 from modeling_gem.chat_templates import PLAIN
-from modeling_gem.convert_processor import build_processor
+from modeling_gem.gem_parts import build_processor
 
 
 @cache

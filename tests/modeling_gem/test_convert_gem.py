@@ -11,8 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
 from modeling_gem import GemEcgModel
-from modeling_gem.convert_gem import convert_original_checkpoint
-from modeling_gem.gem_parts import convert_ecg_coca
+from modeling_gem.convert_gem import convert_ecg_coca, convert_original_checkpoint
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
 

@@ -32,9 +32,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from modeling_gem import GemEcgModel
-from modeling_gem.convert_assemble import assemble_gem
-from modeling_gem.convert_gem import convert_original_checkpoint
-from modeling_gem.gem_parts import convert_ecg_coca
+from modeling_gem.convert_gem import assemble_gem, convert_ecg_coca, convert_original_checkpoint
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
 from tests.helpers.tiny_gem import picture, signal, tiny_tokenizer
