@@ -538,11 +538,14 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
 
         >>> model = AutoModelForMultimodalLM.from_pretrained(modeling_gem.default_checkpoint())
         >>> processor = AutoProcessor.from_pretrained(modeling_gem.default_checkpoint())
-        >>> chat = [{"role": "user", "content": [{"type": "ecg", "path": "record_100.hea"},
+        >>> chat = [{"role": "user", "content": [{"type": "ecg", "path": "processing/samples/normal.hea"},
         ...                                      {"type": "text", "text": "Interpret this ECG."}]}]
         >>> inputs = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True,
         ...                                        return_tensors="pt")
-        >>> answer = model.generate(**inputs, max_new_tokens=200)
+        >>> answer = model.generate(**inputs, max_new_tokens=20)
+        >>> processor.decode(answer[0, inputs["input_ids"].shape[1] :])[:7]
+        'Rhythm:'
+
         ```"""
         outputs = self.model(
             input_ids=input_ids,

@@ -23,9 +23,13 @@ class GemPipeline(Pipeline):
     >>> from transformers import pipeline
 
     >>> interpret = pipeline("ecg-text-to-text", model=str(modeling_gem.default_checkpoint()))
-    >>> interpret("records500/00000/00001_hr")["generated_text"]
-    >>> interpret(signal, sampling_rate=500, question="What is the heart rate?", return_measurements=True)
-    >>> interpret(["a.hea", "b.dcm", "page.jpg"], batch_size=8)
+    >>> result = interpret("processing/samples/normal.hea", question="What is the rhythm?", return_measurements=True)
+    >>> sorted(result)
+    ['generated_text', 'measurements']
+    >>> records = ["processing/samples/normal.hea", "processing/samples/atrial_fibrillation.hea"]
+    >>> len(interpret(records, batch_size=2, modality="signal", max_new_tokens=8))
+    2
+
     ```"""
 
     _load_processor = True

@@ -39,9 +39,10 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
     Example:
         ```python
         >>> import numpy as np
-        >>> summary = inspect_record(EcgRecord(np.zeros((1, 500)), ("II",), 500))
+        >>> summary = inspect_record(EcgRecord(np.zeros((1, 5000)), ("II",), 500))
         >>> summary["lead_quality"]["II"]["flat_share"], summary["suspicions"]
         (1.0, ['lead II is flat: electrode off, or not recorded'])
+
         ```
     """
     filled = interpolate_gaps(record.signal)

@@ -94,6 +94,7 @@ def load_ecg(
         >>> record = load_ecg(np.zeros((12, 5000), dtype=np.float32), sampling_rate=500)
         >>> record.leads[:3], record.duration
         (('I', 'II', 'III'), 10.0)
+
         ```
     """
     options = ReadOptions(

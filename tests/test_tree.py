@@ -1,8 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What holds for every source file of the checkout."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 LICENCE = "# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0."
@@ -22,3 +27,14 @@ def test_no_test_imports_the_benchmarks():
         path.name for path in (ROOT / "tests").rglob("*.py") if IMPORTS_BENCHMARKS.search(path.read_text("utf-8"))
     ]
     assert not importing, f"what both use lies in tests/helpers: {importing}"
+
+
+@pytest.mark.parametrize(
+    ("ci", "code", "said"), [("", 0, "NOT RUN: 15 test(s) skipped"), ("true", 1, "FAILED, the data are there: 15")]
+)
+def test_skipped_tests_are_named_and_fail_in_ci_where_the_data_are(ci, code, said, tmp_path):
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "tests/processing/test_ecg_features_ludb.py"]
+    environment = {**os.environ, "CI": ci, "GEM_SHARED": str(tmp_path)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == code, run.stdout + run.stderr
+    assert said in run.stdout and "15 x data/ludb/data is not here" in run.stdout
