@@ -1,0 +1,145 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Records: the names of leads in every standard, derived limb leads, resampling around gaps, and what can be an ECG."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead, interpolate_gaps
+from processing.errors_gem import EcgLeadError, EcgQualityError
+
+# EN 1064:2005 (SCP-ECG), table of lead identification; ISO 11073-10101 gives the same numbers in partition 2 (MDC).
+LEAD_NUMBERS = {
+    "I": 1, "II": 2, "V1": 3, "V2": 4, "V3": 5, "V4": 6, "V5": 7, "V6": 8, "III": 61, "aVR": 62, "aVL": 63, "aVF": 64,
+}  # fmt: skip
+MDC_PARTITION = 2 * 65536
+# What else publishers write: PTB-XL, CODE-15, Brazilian and French devices, IEC chest leads, DICOM code meanings.
+OTHER_NAMES = {
+    "I": ("i", "DI", "D1", "L1", "1", "Lead I (Einthoven)", "ECG I", "EKG I", "Einthoven I"),
+    "II": ("ii", "DII", "D2", "L2", "2", "Lead II", "ECG Lead II"),
+    "III": ("iii", "DIII", "D3", "L3", "3", "lead_III"),
+    "aVR": ("avr", "AVR", "aVR, augmented voltage, right", "Lead aVR"),
+    "aVL": ("avl", "AVL", "aVL, augmented voltage, left", "a-VL"),
+    "aVF": ("avf", "AVF", "aVF, augmented voltage, foot", "aVF+"),
+    **{f"V{number}": (f"v{number}", f"C{number}", f"Lead V{number}", f"ECG V{number}") for number in range(1, 7)},
+}
+
+
+def test_the_twelve_are_the_standard_ones_in_their_order():
+    assert STANDARD_LEADS == ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+    assert set(LEAD_NUMBERS) == set(OTHER_NAMES) == set(STANDARD_LEADS)
+
+
+@pytest.mark.parametrize("lead", STANDARD_LEADS)
+def test_codes_and_names_of_every_standard(lead):
+    number = LEAD_NUMBERS[lead]
+    codes = (
+        f"2:{number}", f"5.6.3-9-{number}", f"MDC:{number}", str(MDC_PARTITION + number), str(MDC_PARTITION + 256 + number),
+        f"MDC_ECG_LEAD_{lead.upper()}", f"MDC_ECG_ELEC_POTL_{lead.upper()}",
+    )  # fmt: skip
+    found = {name: canonical_lead(name) for name in (lead, lead.upper(), *codes, *OTHER_NAMES[lead])}
+    assert found == dict.fromkeys(found, lead)
+
+
+@pytest.mark.parametrize(
+    "name", ["V7", "V3R", "X", "MLII", "-aVR", "2:10", "131072", "5.6.3-9-99", "resp", "C7", "D4"]
+)
+def test_what_is_none_of_the_twelve_keeps_its_name(name):
+    assert canonical_lead(name) == name
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.floats(-5, 5, width=32), st.floats(-5, 5, width=32)), min_size=1, max_size=20))
+def test_derived_limb_leads_obey_einthoven_and_goldberger(samples):
+    one, two = np.array(samples, dtype=np.float32).T
+    record = EcgRecord(np.stack([one, two]), ("I", "II"), 500).select_leads(STANDARD_LEADS[:6])
+    lead = {name: record.lead(name).astype(float) for name in record.leads}
+    # Einthoven 1913: I + III = II. Goldberger 1942: each augmented lead against the mean of the other two electrodes.
+    np.testing.assert_allclose(lead["I"] + lead["III"], lead["II"], atol=1e-5)
+    np.testing.assert_allclose(lead["aVR"], -(lead["I"] + lead["II"]) / 2, atol=1e-5)
+    np.testing.assert_allclose(lead["aVL"], (lead["I"] - lead["III"]) / 2, atol=1e-5)
+    np.testing.assert_allclose(lead["aVF"], (lead["II"] + lead["III"]) / 2, atol=1e-5)
+    assert record.history[-1].startswith("derived III, aVR, aVL, aVF")
+
+
+def test_chest_leads_are_never_derived():
+    with pytest.raises(EcgLeadError, match="V1"):
+        EcgRecord(np.ones((2, 500)), ("I", "II"), 500).select_leads(["I", "V1"])
+    with pytest.raises(EcgLeadError, match="aVF"):
+        EcgRecord(np.ones((2, 500)), ("I", "III"), 500).select_leads(["aVF"])
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rates=st.tuples(st.sampled_from([100, 250, 400, 500, 1000]), st.sampled_from([100, 250, 400, 500, 1000])),
+    gap=st.tuples(st.floats(0.2, 1.2), st.floats(0.1, 0.6)),
+)
+def test_gaps_stay_where_they_are_when_resampled(rates, gap):
+    (old, new), (start, length) = rates, gap
+    time = np.arange(2 * old) / old
+    signal = np.sin(2 * np.pi * 3 * time)[None].repeat(2, axis=0).astype(np.float32)
+    signal[0, (time >= start) & (time < start + length)] = np.nan
+    record = EcgRecord(signal, ("I", "II"), old).resample(new)
+    times = np.arange(record.num_samples) / new
+    missing = np.isnan(record.lead("I"))
+    slack = 2 / min(old, new)
+    assert missing[(times > start + slack) & (times < start + length - slack)].all()
+    assert not missing[(times < start - slack) | (times > start + length + slack)].any()
+    assert not np.isnan(record.lead("II")).any() and record.sampling_rate == new
+    # A slow sine keeps its height and its phase, away from both ends.
+    inner = (times > 0.2) & (times < 1.8)
+    np.testing.assert_allclose(record.lead("II")[inner], np.sin(2 * np.pi * 3 * times)[inner], atol=0.03)
+
+
+def test_gaps_are_bridged_on_a_straight_line():
+    signal = np.array([[0.0, np.nan, np.nan, 3.0, 4.0], [np.nan, 1.0, np.nan, 2.0, np.nan], [np.nan] * 5])
+    expected = [[0, 1, 2, 3, 4], [1, 1, 1.5, 2, 2], [0] * 5]
+    np.testing.assert_allclose(interpolate_gaps(signal), expected)
+
+
+def record_of(signal, rate=100):
+    return EcgRecord(np.asarray(signal, dtype=np.float32), STANDARD_LEADS[: len(signal)], rate)
+
+
+def wave(samples, height=1.0, leads=4):
+    return height * np.sin(np.arange(samples) / 5)[None].repeat(leads, axis=0)
+
+
+def test_a_record_lasts_a_second_at_least():
+    assert record_of(wave(100)).check_quality().duration == 1.0
+    with pytest.raises(EcgQualityError, match="shorter than 1 s"):
+        record_of(wave(99)).check_quality()
+
+
+@pytest.mark.parametrize(
+    ("leads", "samples", "height", "accepted"),
+    [
+        (1, 250, 20.1, True),  # a quarter of one lead
+        (1, 251, 20.1, False),
+        (1, 1000, 19.9, True),
+        (1, 1000, 20.0, True),
+        (4, 10, 20.1, True),  # one per cent of every lead
+        (4, 11, 20.1, False),
+        (4, 11, -20.1, False),
+        (1, 251, -20.1, False),
+    ],
+)
+def test_only_a_lead_or_a_record_beyond_20_mv_is_refused(leads, samples, height, accepted):
+    signal = wave(1000)
+    signal[:leads, :samples] = height
+    if accepted:
+        assert record_of(signal).check_quality()
+    else:
+        with pytest.raises(EcgQualityError, match="microvolts"):
+            record_of(signal).check_quality()
+
+
+def test_flat_and_empty_records_are_refused():
+    with pytest.raises(EcgQualityError, match="flat in every lead"):
+        record_of(np.ones((3, 500))).check_quality()
+    with pytest.raises(EcgQualityError, match="finite"):
+        record_of(np.full((3, 500), np.nan)).check_quality()
+    one_alive = np.ones((3, 500))
+    one_alive[2, 7] = 1.1
+    assert record_of(one_alive).check_quality()
