@@ -3,7 +3,6 @@
 
 import math
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def plot_features(
     for edge in ("top", "right", "left"):
         axes.spines[edge].set_visible(False)
     if path is not None:
-        _save(figure, Path(path))
+        figure.savefig(path, dpi=110, format=Path(path).suffix.removeprefix(".") or "png")
     return figure
 
 
@@ -111,17 +110,6 @@ def _title(features: EcgFeatures) -> str:
         f"PR {features.pr_interval:.0f}, QRS {features.qrs_duration:.0f}, QT {features.qt_interval:.0f}, "
         f"QTc {features.qtc_bazett:.0f} ms, axis {features.qrs_axis:.0f} deg"
     )
-
-
-def _save(figure: Any, path: Path) -> None:
-    handle, name = tempfile.mkstemp(suffix=path.suffix or ".png", dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(name, dpi=110)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 __all__ = ["plot_features"]

@@ -3,7 +3,6 @@
 
 import io
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,7 +110,7 @@ class EcgPage:
         return Image.fromarray(self.pixels)
 
     def save(self, path: str | os.PathLike, **options: Any) -> Path:
-        """Writes a PNG or JPEG that carries the resolution, atomically.
+        """Writes a PNG or JPEG that carries the resolution.
 
         Args:
             path: ends in `.png`, `.jpg` or `.jpeg`.
@@ -128,14 +127,7 @@ class EcgPage:
             options = {"quality": 95, "subsampling": 0} | options
         encoded = io.BytesIO()
         self.to_pil().save(encoded, image_format, dpi=(self.dpi, self.dpi), **options)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(encoded.getbuffer())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        path.write_bytes(encoded.getbuffer())
         return path
 
     def mm_to_px(self, x: Any, y: Any) -> tuple[Any, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from processing.errors_gem import EvaluationError
 
+from .files import atomic_write, json_lines
+
 ID_KEYS = ("id", "question_id", "No", "custom_id")
 # GEM and PULSE write `text`, ECG-R1 and the baselines `response`, GEM's merged files the last two.
 ANSWER_KEYS = ("text", "response", "answer", "generated_text", "Model_generated", "GEM_generated")
@@ -212,7 +214,7 @@ class AnswerLog:
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._file.write(json_lines([row]))
             self.rows[str(row["id"])] = row
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -228,7 +230,7 @@ class AnswerLog:
             raise EvaluationError(
                 f"{self.path} was begun with other settings ({', '.join(changed)} differ). Give another output, or remove it."
             )
-        write_atomically(beside, wanted)
+        atomic_write(beside, wanted)
 
     def _recover(self) -> dict[str, Mapping[str, Any]]:
         if not self.path.exists() or not self.path.stat().st_size:
@@ -247,20 +249,12 @@ class AnswerLog:
         if len(whole) < len(content):
             self.recovered.append(f"{self.path}: its last line was half written and was removed")
         if self.recovered:
-            write_atomically(self.path, b"".join(kept))
+            atomic_write(self.path, b"".join(kept))
         return rows
 
 
 def settings_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.settings.json")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """`content` under the name of `path`, all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(part, path)
 
 
 __all__ = [
@@ -271,5 +265,4 @@ __all__ = [
     "read_answers",
     "read_rows",
     "settings_beside",
-    "write_atomically",
 ]

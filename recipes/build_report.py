@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from .build_plan import BuildPlan
 from .build_settings import BuildSettings
+from .files import json_lines
 from .shard_files import atomic_file
 
 REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jsonl"
@@ -32,7 +33,7 @@ def write_report(plan: BuildPlan, notes: Sequence[Mapping[str, Any]], settings: 
     with atomic_file(settings.folder / REPORT_JSON) as file:
         file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())
     with atomic_file(settings.folder / REJECTS) as file:
-        file.write("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rejections).encode())
+        file.write(json_lines(rejections).encode())
     with atomic_file(settings.folder / REPORT_MARKDOWN) as file:
         file.write(markdown(statistics, rejections).encode())
     _plot(collected, statistics, settings.folder / "plots")

@@ -18,7 +18,6 @@ command.
 import argparse
 import json
 import math
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -42,6 +41,7 @@ from processing.feature_extraction_gem import GemFeatureExtractor
 from .cards import Training, evaluation_tables, model_card, ptbxl_scores
 from .console import run_script
 from .feature_cache import MODALITIES, TowerStates, run_towers
+from .files import atomic_folder
 from .grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 from .pretrain_ecg import PAGE_MEAN, PAGE_STD, PageAugmentation
 from .ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
@@ -160,10 +160,8 @@ def build_texts(ptbxl: Path, output: Path, seed: int, soft: Path | None, labels:
 
 
 def save_splits(splits: dict[str, Dataset], output: Path) -> None:
-    part = output.with_name(f".{output.name}.part")
-    DatasetDict(splits).save_to_disk(part)
-    shutil.rmtree(output, ignore_errors=True)
-    part.rename(output)
+    with atomic_folder(output) as part:
+        DatasetDict(splits).save_to_disk(part)
 
 
 class TowerInputs(IterableDataset):

@@ -25,6 +25,7 @@ from recipes import (
 )
 from recipes.cli_records import for_each_record
 from recipes.console import console, run_script
+from recipes.files import atomic_path
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -310,10 +311,8 @@ def _short(value: Any) -> str:
 def _save_picture(picture: Any, path: Path) -> None:
     if picture is None:
         raise typer.BadParameter("the model saw no picture (signal only)", param_hint="--save-page")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    picture.save(temporary, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
-    os.replace(temporary, path)
+    with atomic_path(path) as part:
+        picture.save(part, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
 
 
 # Verbs with a file of their own.

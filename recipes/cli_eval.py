@@ -242,14 +242,12 @@ def review_import(
 
     Example: gem eval review-import outputs/review my_review-ab.json my_review-cd.xlsx
     """
-    import json
-
-    from recipes.answer_files import write_atomically
+    from recipes.files import atomic_write, write_json
     from recipes.review_import import import_reviews, review_json, review_markdown
 
     reviews = import_reviews(folder, sheets)
-    write_atomically(folder / "review.json", json.dumps(review_json(reviews), indent=1, ensure_ascii=False) + "\n")
-    write_atomically(folder / "review.md", review_markdown(reviews))
+    write_json(folder / "review.json", review_json(reviews), indent=1, ensure_ascii=False)
+    atomic_write(folder / "review.md", review_markdown(reviews))
     console.print(review_markdown(reviews).partition("## Problems")[0])
     console.print(f"-> {folder / 'review.md'}")
     if reviews.problems:

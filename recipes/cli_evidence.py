@@ -1,11 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`gem interpret --evidence`: the model's claims checked against the waveform and shown on the page."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from recipes.files import atomic_path
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 PAGES = (".html", ".htm")
@@ -41,13 +42,11 @@ def write_evidence(record: Any, text: str, target: Path) -> Any:
         raise typer.BadParameter("a picture has no signal to check claims against", param_hint="--evidence")
     features = extract_features(record)
     report = check_grounding(text, features)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    if target.suffix.lower() in PAGES:
-        temporary.write_text(evidence_html(record, features, report), encoding="utf-8")
-    else:
-        evidence_picture(record, features, report).save(temporary, format=PICTURES[target.suffix.lower()])
-    os.replace(temporary, target)
+    with atomic_path(target) as part:
+        if target.suffix.lower() in PAGES:
+            part.write_text(evidence_html(record, features, report), encoding="utf-8")
+        else:
+            evidence_picture(record, features, report).save(part, format=PICTURES[target.suffix.lower()])
     return report
 
 

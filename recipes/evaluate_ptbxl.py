@@ -27,8 +27,8 @@ from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 
-from .answer_files import write_atomically
 from .console import run_script
+from .files import write_json
 from .grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 from .label_likelihood import label_log_likelihoods
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
@@ -211,7 +211,7 @@ def main() -> None:
         results.setdefault("answers", {})[modality] = answers
         print(modality, json.dumps(scores, indent=2))
     results["references"] = references
-    write_atomically(arguments.output, json.dumps(results, indent=1) + "\n")
+    write_json(arguments.output, results, indent=1)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
-from .answer_files import write_atomically
 from .cards import ScoreTable
+from .files import atomic_write, write_json
 
 PACKAGES = ("gem-ecg", "torch", "transformers", "scikit-learn", "numpy")
 
@@ -88,12 +88,10 @@ def write_report(folder: str | Path, report: EvaluationReport, command: Sequence
         "details": report.details,
     }
     for name, plot in report.plots.items():
-        write_atomically(folder / f"{name}.png", _png(plot))
-    write_atomically(
-        folder / "report.json", json.dumps(_plain(facts), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
-    write_atomically(folder / "card_metrics.yml", card_metrics(report) + "\n")
-    write_atomically(folder / "report.md", _markdown(report, run))
+        atomic_write(folder / f"{name}.png", _png(plot))
+    write_json(folder / "report.json", _plain(facts), indent=1, ensure_ascii=False, allow_nan=False)
+    atomic_write(folder / "card_metrics.yml", card_metrics(report) + "\n")
+    atomic_write(folder / "report.md", _markdown(report, run))
     return folder / "report.md"
 
 

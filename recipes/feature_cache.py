@@ -2,7 +2,6 @@
 """Frozen towers run once per record: their states are kept, and training reads these instead of signals and pictures."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from processing.errors_gem import GemError, TrainingError
+
+from .files import write_json
 
 MODALITIES = ("ecg", "image")
 
@@ -50,9 +51,7 @@ class TowerStates:
         (folder / "ids.json").unlink(missing_ok=True)
         for name in MODALITIES:
             np.save(folder / f"{name}.npy", getattr(self, name))
-        temporary = folder / "ids.json.part"
-        temporary.write_text(json.dumps(self.ids))
-        os.replace(temporary, folder / "ids.json")
+        write_json(folder / "ids.json", self.ids)
 
     @classmethod
     def load(cls, folder: str | Path) -> "TowerStates":

@@ -1,7 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A model's answers to a test set: batched, resumable record by record, split over the processes of `accelerate launch`."""
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -10,8 +9,9 @@ from typing import Any
 
 from processing.errors_gem import GemError
 
-from .answer_files import AnswerLog, read_rows, settings_beside, write_atomically
+from .answer_files import AnswerLog, read_rows, settings_beside
 from .evaluation_items import EvalItem
+from .files import atomic_write, json_lines
 
 Progress = Callable[[int, int], None]
 
@@ -130,7 +130,7 @@ def _join(output: Path, ids: Sequence[str]) -> None:
     """One file, in the order of the test set; what it held beyond that stays at its end."""
     rows = _rows_of_parts(output)
     ordered = [*(name for name in ids if name in rows), *(name for name in rows if name not in set(ids))]
-    write_atomically(output, "".join(json.dumps(rows[name], ensure_ascii=False) + "\n" for name in ordered))
+    atomic_write(output, json_lines(rows[name] for name in ordered))
     for path in _parts(output)[1:]:
         path.unlink()
 

@@ -1,8 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A trained LoRA adapter and its base model -> one GEM folder that needs no peft."""
 
-import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -11,6 +9,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import CheckpointError
+
+from .files import atomic_folder
 
 
 def merge_adapter(
@@ -50,13 +50,9 @@ def merge_adapter(
         raise CheckpointError(f"{adapter}: the adapter does not fit {source} ({error}).") from error
     processor = AutoProcessor.from_pretrained(adapter if (adapter / "processor_config.json").is_file() else source)
 
-    temporary = output.with_name(f".{output.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    merged.save_pretrained(temporary)
-    processor.save_pretrained(temporary)
-    if output.exists():
-        output.rmdir()
-    os.replace(temporary, output)
+    with atomic_folder(output) as part:
+        merged.save_pretrained(part)
+        processor.save_pretrained(part)
     return sum(parameter.numel() for parameter in merged.parameters())
 
 

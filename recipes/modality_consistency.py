@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -22,6 +22,7 @@ from processing.errors_gem import EcgFormatError, MissingDependencyError
 from processing.grounding_check import DEFAULT_TOLERANCES, Tolerances, check_grounding
 
 from .console import run_script
+from .files import read_json_lines
 
 
 @dataclass(frozen=True)
@@ -217,15 +218,18 @@ def read_answer_pairs(path: str | Path) -> dict[str, tuple[str, str]]:
         EcgFormatError: a line is no JSON object, lacks a key, holds no text, or repeats an id; the message names it.
     """
     pairs: dict[str, tuple[str, str]] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+
+    def refuse(number: int, error: Exception) -> NoReturn:
+        raise EcgFormatError(
+            f"{path}, line {number}: expected an object with id, signal and image ({error})."
+        ) from error
+
+    for number, row in read_json_lines(path, refuse):
         where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
             name, signal, image = str(row["id"]), row["signal"], row["image"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise EcgFormatError(f"{where}: expected an object with id, signal and image ({error}).") from error
+        except (KeyError, TypeError) as error:
+            refuse(number, error)
         if not isinstance(signal, str) or not isinstance(image, str):
             raise EcgFormatError(f"{where}: the answers of {name} must be texts.")
         if name in pairs:

@@ -28,6 +28,7 @@ from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
 
 from .console import run_script
+from .files import write_json
 from .ptbxl import RHYTHMS, STATEMENTS, SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from .training_records import LARGEST_PACE_CHANGE, simulated_items
 
@@ -446,7 +447,7 @@ def main() -> None:
     model.tower.save_pretrained(arguments.output)
     scores = trainer.evaluate()
     history = {"scores": scores, "soft": soft is not None, "log": trainer.state.log_history}
-    (arguments.output / "pretraining.json").write_text(json.dumps(history, indent=2) + "\n")
+    write_json(arguments.output / "pretraining.json", history, indent=2)
     print(json.dumps(scores, indent=2))
 
 

@@ -2,7 +2,6 @@
 """Makes a saved GEM self-contained: its code beside its weights, for `trust_remote_code=True` without gem-ecg."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import modeling_gem
 import processing
 from modeling_gem import GEM_TASK
 from processing.errors_gem import CheckpointError
+
+from .files import write_json
 
 # What loads the folder is the code in the folder, so every Auto class must be named.
 CONFIG_AUTO_MAP = {
@@ -64,9 +65,7 @@ def _with_processor_classes(config: dict[str, Any]) -> None:
 def _edit_json(path: Path, change: Any) -> None:
     content = json.loads(path.read_text())
     change(content)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+    write_json(path, content, indent=2)
 
 
 __all__ = ["add_remote_code"]

@@ -13,8 +13,9 @@ from typing import Any
 
 from processing.errors_gem import EvaluationError, GemError
 
-from .answer_files import read_answers, write_atomically
+from .answer_files import read_answers
 from .evaluation_items import EvalItem
+from .files import atomic_write, write_json
 
 # The seven scales of the paper's clinical evaluation (arXiv 2503.06073 v2), 1 to 5, in words of ours.
 SCALES = {
@@ -129,9 +130,9 @@ def export_review(
         "seed": seed,
         "cases": {case.id: {"item": case.item, "system": case.system, "text": case.text} for case in cases},
     }
-    write_atomically(folder / "review.html", html(cases, review))
-    write_atomically(folder / "review.xlsx", workbook(cases, review))
-    write_atomically(folder / KEY_FILE, json.dumps(key, indent=1, ensure_ascii=False) + "\n")
+    atomic_write(folder / "review.html", html(cases, review))
+    atomic_write(folder / "review.xlsx", workbook(cases, review))
+    write_json(folder / KEY_FILE, key, indent=1, ensure_ascii=False)
     return folder, problems
 
 

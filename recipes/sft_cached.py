@@ -4,7 +4,6 @@
 python -m recipes.sft_cached --config recipes/configs/sft_tiny.yaml
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +17,9 @@ from trl import SFTConfig, TrlParser
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 
-from .answer_files import write_atomically
 from .console import run_script
 from .feature_cache import CachedCollator, TowerStates, cached_towers, whiten_projectors
+from .files import write_json
 from .training_gem import GemSFTTrainer, checkpoint_to_resume, freeze_towers
 
 
@@ -106,8 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
     model.save_pretrained(training.output_dir)
     processor.save_pretrained(training.output_dir)
-    log = json.dumps(trainer.state.log_history, indent=1) + "\n"
-    write_atomically(Path(training.output_dir) / "training_log.json", log)
+    write_json(Path(training.output_dir) / "training_log.json", trainer.state.log_history, indent=1)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@
 import errno
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from .build_plan import Shard
 from .build_settings import BuildSettings
 from .build_stages import Batch, Draft
 from .dataset_schema import schema
+from .files import atomic_path
 from .importers.statements import in_words
 from .patient_split import patient_hash
 from .signal_counts import to_counts
@@ -89,23 +89,17 @@ def finished_note(shard: Shard, settings: BuildSettings) -> dict[str, Any] | Non
 
 
 @contextmanager
-def atomic_file(path: Path) -> Any:
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """
-    A file that appears under its name only when it is complete and on the disk.
+    `atomic_path`, opened, whose errors say how a build goes on.
 
     Raises:
         BuildError: no space, or not writable.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with atomic_path(path) as part, part.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
         cure = "free some space" if full else "make the folder writable"

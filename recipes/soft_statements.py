@@ -21,8 +21,8 @@ from torch.utils.data import Subset
 from transformers import Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutput
 
-from .answer_files import write_atomically
 from .console import run_script
+from .files import write_json
 from .pretrain_ecg import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
 from .ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
 from .second_reading import best_limits
@@ -129,8 +129,7 @@ def main() -> None:
     }
     by_record = {item.record.record_id: row.round(4).tolist() for item, row in zip(items, likelihoods, strict=True)}
     limits = best_limits(likelihoods[:, : len(SUPERCLASSES)], truth[:, : len(SUPERCLASSES)])
-    result = {"scores": scores, "limits": limits, "likelihoods": by_record}
-    write_atomically(arguments.output, json.dumps(result) + "\n")
+    write_json(arguments.output, {"scores": scores, "limits": limits, "likelihoods": by_record})
     print(json.dumps(scores, indent=2))
 
 

@@ -3,8 +3,6 @@
 
 import importlib
 import itertools
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from trl.data_utils import prepare_multimodal_messages
 
 from processing.processing_gem import GemProcessor
 
+from .files import atomic_write, json_lines
 from .training_gem import GemDataCollator, GemSFTTrainer
 
 Pictures = list[Image.Image | None]
@@ -109,9 +108,7 @@ def write_samples(folder: Path, rows: list[dict[str, Any]], pictures: Pictures) 
     for row, picture in zip(rows, pictures, strict=True):
         if picture is not None:
             picture.save(folder / row["picture"])
-    temporary = folder / ".samples.jsonl.part"
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    os.replace(temporary, folder / "samples.jsonl")
+    atomic_write(folder / "samples.jsonl", json_lines(rows))
 
 
 def text_of(message: dict[str, Any]) -> str:

@@ -1,0 +1,89 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Files and folders that are complete or absent, and JSON Lines of which a killed run may have left a piece."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """
+    A file to write in the place of `path`, in the same folder, which is made if need be. It becomes `path` when the block
+    ends, flushed to the disk; after an error it is gone, and what stood at `path` is as it was.
+
+    Raises:
+        OSError: no space, or not writable.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """As `atomic_path`, for a folder; it takes the place of the one that stands at `path`."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(part, path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def atomic_write(path: str | os.PathLike, content: str | bytes) -> None:
+    """`content` (text as UTF-8) under the name of `path`, all of it or nothing; see `atomic_path`."""
+    with atomic_path(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: str | os.PathLike, value: Any, **options: Any) -> None:
+    """`value` as a JSON file with a newline at its end; `options` are those of `json.dumps`."""
+    atomic_write(path, json.dumps(value, **options) + "\n")
+
+
+def json_lines(rows: Iterable[Any]) -> str:
+    """`rows` as JSON Lines, characters beyond ASCII as they are."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read_json_lines(
+    path: str | os.PathLike, damaged: Callable[[int, ValueError], object]
+) -> Iterator[tuple[int, Any]]:
+    """
+    Line numbers, from 1, and values of a JSON Lines file; empty lines are passed over.
+
+    Args:
+        damaged: told the number of each line that is no JSON, such as the half-written last one of a run that was killed,
+            and what is wrong. Where it does not raise, the line is passed over.
+    """
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                damaged(number, error)
+                continue
+            yield number, value
+
+
+__all__ = ["atomic_folder", "atomic_path", "atomic_write", "json_lines", "read_json_lines", "write_json"]
