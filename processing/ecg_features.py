@@ -298,7 +298,7 @@ def _as_record(array: Any, sampling_rate: float | None, leads: Sequence[str] | N
                 "(an array is (leads, samples); is yours transposed?)."
             )
         leads = STANDARD_LEADS
-    return EcgRecord(signal=signal, leads=tuple(leads), sampling_rate=sampling_rate)
+    return EcgRecord(signal=signal, leads=tuple(leads), sampling_rate=sampling_rate).with_limb_leads()
 
 
 def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatures:

@@ -28,6 +28,8 @@ _QRS_BAND_HZ = (1.0, 30.0)
 def inspect_record(record: EcgRecord) -> dict[str, Any]:
     """A summary of `record` that can be written as JSON; every suspicion is a sentence in `suspicions`.
 
+    Leads that were derived from others are listed, not judged: what is wrong with them is wrong with their sources.
+
     Per lead: share of missing, flat and saturated samples, peak-to-peak amplitude, high-frequency noise (robust
     standard deviation above 40 Hz) and baseline wander (standard deviation below 0.5 Hz), both in mV.
 
@@ -45,6 +47,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
 
         ```
     """
+    read, record = record, record.recorded_leads_only()
     filled = interpolate_gaps(record.signal)
     rows = zip(record.leads, record.signal, strict=True)
     quality = {lead: _lead_quality(row, record.sampling_rate) for lead, row in rows}
@@ -59,7 +62,8 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         "record_id": record.record_id,
         "source": record.source,
         "leads": list(record.leads),
-        "missing_standard_leads": [lead for lead in STANDARD_LEADS if lead not in record.leads],
+        "derived_leads": list(read.derived_leads),
+        "missing_standard_leads": [lead for lead in STANDARD_LEADS if lead not in read.leads],
         "sampling_rate_hz": record.sampling_rate,
         "samples": record.num_samples,
         "duration_s": round(record.duration, 4),
@@ -67,7 +71,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         "lead_quality": quality,
         "einthoven_error": einthoven,
         "suspicions": suspicions,
-        "history": list(record.history),
+        "history": list(read.history),
         "metadata": _plain(record.metadata),
         "labels": dict(record.labels),
         "has_report": record.report is not None,

@@ -59,7 +59,8 @@ def load_ecg(
     """Reads an ECG of any kind into an [`EcgRecord`]: float32 mV, standard lead names, NaN for missing samples.
 
     Nothing is reordered, resampled or filtered here (the feature extractor does that, by lead name); what has to be
-    changed on the way in (units, names, transposition, dropped channels) is written into `history`.
+    changed on the way in (units, names, transposition, dropped channels) is written into `history`. Limb leads that the
+    source lacks are derived where it has two of the six (`EcgRecord.with_limb_leads`); `derived_leads` names them.
 
     Args:
         source: one of
@@ -71,7 +72,7 @@ def load_ecg(
               12 or 15 (or the number of `leads`) and the first far longer.
             - a dict such as a row of `datasets`: `signal`, `array` or `signal_uv` with `sampling_rate`, `leads`/
               `lead_names`, `gain` or `unit`, `report`, `labels`, `id`; or `path`/`bytes`.
-            - an `EcgRecord`, which comes back as it is.
+            - an `EcgRecord`, which comes back as it is, but for limb leads that it lacks.
         sampling_rate: Hz, where the source states none; overrides it (noted) where it does.
         leads: one name per row, likewise.
         unit: `"mV"`, `"uV"`, `"V"` or `"nV"`, likewise.
@@ -110,7 +111,8 @@ def load_ecg(
     if dataset is not None and dataset.lower() not in KNOWN_DATASETS:
         raise EcgFormatError(f"dataset {dataset!r} is unknown; known are {list(KNOWN_DATASETS)}, or leave it out.")
     if is_ecg_record(source):
-        return source if record_id is None else source.changed((), record_id=record_id)
+        record = source.with_limb_leads()
+        return record if record_id is None else record.changed((), record_id=record_id)
     if isinstance(source, (str, Path)):
         return _load_path(Path(source), options)
     if isinstance(source, (bytes, bytearray, memoryview)):

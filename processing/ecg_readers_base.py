@@ -176,7 +176,7 @@ def same_rate(signals: Sequence[np.ndarray], rates: Sequence[float], leads: Sequ
 def to_record(
     raw: RawEcg, options: ReadOptions, name: str, source: str | None, record_id: str | None = None
 ) -> EcgRecord:
-    """Names, units, rate and limits checked, every change written down: the record that `load_ecg` returns."""
+    """Names, units, rate and limits checked, limb leads completed, every change written down: what `load_ecg` returns."""
     notes = list(raw.notes)
     signal = _two_dimensional(np.asarray(raw.signal), options, name, notes)
     check_size(signal.shape, name)
@@ -184,7 +184,7 @@ def to_record(
     rate = _stated_rate(raw, options, name, notes)
     signal, leads = _in_mv(signal, leads, raw, options, name, notes)
     leads = _canonical_leads(leads, notes)
-    signal = _finite_or_nan(signal, leads, notes)
+    exact, signal = signal, _finite_or_nan(signal, leads, notes)
     metadata = _patient_free(raw, options, notes)
     duplicates = sorted({lead for lead in leads if leads.count(lead) > 1})
     if duplicates:
@@ -203,7 +203,7 @@ def to_record(
         report=raw.report or None,
         labels=raw.labels,
         history=tuple(notes),
-    )
+    ).with_limb_leads(exact)
 
 
 def _two_dimensional(signal: np.ndarray, options: ReadOptions, name: str, notes: list[str]) -> np.ndarray:

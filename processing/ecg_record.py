@@ -34,8 +34,10 @@ WALLS = {
 # Between them they hold every lead but aVR.
 MAIN_WALLS = ("inferior", "anterior", "lateral")
 
-# Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II).
+# Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II). Any two give the others.
 LIMB_LEADS_FROM_I_II = {
+    "I": (1.0, 0.0),
+    "II": (0.0, 1.0),
     "III": (-1.0, 1.0),
     "aVR": (-0.5, -0.5),
     "aVL": (1.0, -0.5),
@@ -123,6 +125,8 @@ class EcgRecord:
         report: the report that came with the record.
         labels: diagnosis codes with the source's likelihood or 1.0, e.g. `{"NORM": 100.0}`.
         history: every change made between the file and `signal`, in words, in order.
+        derived_leads: those of `leads` that were computed from others, see `with_limb_leads`; names that are not among
+            `leads` are left out.
 
     Raises:
         EcgFormatError: `signal` is not two-dimensional, has no samples, or the rate is not a positive number.
@@ -139,6 +143,7 @@ class EcgRecord:
     report: str | None = None
     labels: Mapping[str, float] = field(default_factory=dict)
     history: tuple[str, ...] = ()
+    derived_leads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         signal = np.array(self.signal, dtype=np.float32, order="C")
@@ -170,6 +175,7 @@ class EcgRecord:
             ("metadata", MappingProxyType(dict(self.metadata))),
             ("labels", MappingProxyType(dict(self.labels))),
             ("history", tuple(self.history)),
+            ("derived_leads", tuple(lead for lead in leads if lead in self.derived_leads)),
         ):
             object.__setattr__(self, name, value)
 
@@ -214,8 +220,45 @@ class EcgRecord:
         notes = (note,) if isinstance(note, str) else tuple(note)
         return replace(self, **fields, history=self.history + notes)
 
+    def with_limb_leads(self, exact: np.ndarray | None = None) -> "EcgRecord":
+        """The record with the limb leads that it lacks, where it has two of the six: they follow from any two others.
+
+        Recorded leads stay as they are and in their order; the derived ones stand behind the last recorded limb lead.
+        A sample that one of the two sources lacks is missing (NaN) in the derived lead too. `load_ecg` does this with
+        every record, so that a file of eight leads (I, II, V1 to V6) gives what its twelve-lead twin gives.
+
+        Args:
+            exact: `signal` before it was rounded to float32, in mV; derived from it a lead equals a recorded one to the bit.
+        """
+        absent = tuple(lead for lead in LIMB_LEADS if lead not in self.leads)
+        sources = self._limb_sources()
+        if not absent or sources is None:
+            return self
+        place = 1 + max(self.leads.index(lead) for lead in LIMB_LEADS if lead in self.leads)
+        pair = [self.lead(lead) for lead in sources]
+        if exact is not None:
+            pair = [np.where(np.isnan(self.lead(lead)), np.nan, exact[self.leads.index(lead)]) for lead in sources]
+        rows = np.stack([_limb_lead(lead, sources, *pair) for lead in absent]).astype(np.float32)
+        return self.changed(
+            _derivation(absent, sources),
+            signal=np.concatenate([self.signal[:place], rows, self.signal[place:]]),
+            leads=self.leads[:place] + absent + self.leads[place:],
+            derived_leads=self.derived_leads + absent,
+        )
+
+    def recorded_leads_only(self) -> "EcgRecord":
+        """The record without its derived leads: its rows as they were recorded, in their order."""
+        if not self.derived_leads:
+            return self
+        return self.select_leads(lead for lead in self.leads if lead not in self.derived_leads)
+
+    def _limb_sources(self) -> tuple[str, str] | None:
+        """The two limb leads that the others are derived from: the first two recorded ones in standard order."""
+        recorded = [lead for lead in LIMB_LEADS if lead in self.leads and lead not in self.derived_leads]
+        return (recorded[0], recorded[1]) if len(recorded) > 1 else None
+
     def select_leads(self, leads: Iterable[str]) -> "EcgRecord":
-        """The named leads in the order given; III, aVR, aVL, aVF are derived from I and II where they are absent.
+        """The named leads in the order given; limb leads that are absent are derived from two that are there.
 
         Raises:
             EcgLeadError: a lead is neither there nor derivable; the message lists the absent ones.
@@ -224,12 +267,12 @@ class EcgRecord:
         if wanted == self.leads:
             return self
         rows, derived, absent = [], [], []
+        sources = self._limb_sources()
         for lead in wanted:
             if lead in self.leads:
                 rows.append(self.signal[self.leads.index(lead)])
-            elif lead in LIMB_LEADS_FROM_I_II and {"I", "II"} <= set(self.leads):
-                weight_i, weight_ii = LIMB_LEADS_FROM_I_II[lead]
-                rows.append(weight_i * self.lead("I") + weight_ii * self.lead("II"))
+            elif lead in LIMB_LEADS and sources is not None:
+                rows.append(_limb_lead(lead, sources, *map(self.lead, sources)))
                 derived.append(lead)
             else:
                 absent.append(lead)
@@ -239,15 +282,20 @@ class EcgRecord:
                 "Record them, rename the rows that hold them, or allow missing leads (they are then masked)."
             )
         notes = []
-        if derived:
-            notes.append(f"derived {', '.join(derived)} from I and II")
+        if sources is not None and derived:
+            notes.append(_derivation(derived, sources))
         dropped = [lead for lead in self.leads if lead not in wanted]
         if dropped:
             notes.append(f"dropped {', '.join(dropped)}")
         kept = [lead for lead in self.leads if lead in wanted]
         if [lead for lead in wanted if lead in kept] != kept:
             notes.append(f"reordered leads {', '.join(kept)} to {', '.join(wanted)}")
-        return self.changed(notes or "selected leads", signal=np.stack(rows), leads=wanted)
+        return self.changed(
+            notes or "selected leads",
+            signal=np.stack(rows),
+            leads=wanted,
+            derived_leads=(*self.derived_leads, *derived),
+        )
 
     def resample(self, sampling_rate: float) -> "EcgRecord":
         """Polyphase resampling (`scipy.signal.resample_poly`, anti-aliased); gaps (NaN) stay gaps."""
@@ -308,6 +356,17 @@ class EcgRecord:
                 "Are these microvolts or raw ADC counts? Pass `unit='uV'`, or the gain in counts per mV."
             )
         return self
+
+
+def _limb_lead(lead: str, sources: tuple[str, str], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """A limb lead in mV from two others: their weights of I and II solved for it (Cramer's rule)."""
+    (a, b), (c, d), (x, y) = (LIMB_LEADS_FROM_I_II[name] for name in (*sources, lead))
+    area = a * d - b * c  # not zero: no two limb leads point the same way
+    return (x * d - y * c) / area * first + (a * y - b * x) / area * second
+
+
+def _derivation(leads: Iterable[str], sources: tuple[str, str]) -> str:
+    return f"derived {', '.join(leads)} from {sources[0]} and {sources[1]}"
 
 
 def _rebuild(state: dict[str, Any]) -> EcgRecord:

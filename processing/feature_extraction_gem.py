@@ -9,14 +9,14 @@ from transformers import BatchFeature
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from .ecg_readers import load_ecg
-from .ecg_record import LIMB_LEADS_FROM_I_II, MAX_PLAUSIBLE_MV, STANDARD_LEADS, EcgRecord, interpolate_gaps
+from .ecg_record import MAX_PLAUSIBLE_MV, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .errors_gem import EcgLeadError, EcgQualityError, GemError
 
 
 class GemFeatureExtractor(FeatureExtractionMixin):
     r"""
     Brings records into the shape `(leads, num_samples)` in mV that the tower was trained on: leads found by name and put
-    into the standard order (derived from I and II where they can be), resampled, gaps bridged, cropped or zero-padded.
+    into the standard order (limb leads derived where two are there), resampled, gaps bridged, cropped or zero-padded.
     Nothing happens silently: `return_records=True` gives back records whose `history` tells every step.
 
     Args:
@@ -142,8 +142,8 @@ class GemFeatureExtractor(FeatureExtractionMixin):
     def _with_leads(self, record: EcgRecord) -> EcgRecord:
         if self.missing_leads == "raise":
             return record.select_leads(self.leads)
-        have = set(record.leads) | (set(LIMB_LEADS_FROM_I_II) if {"I", "II"} <= set(record.leads) else set())
-        absent = [lead for lead in self.leads if lead not in have]
+        record = record.with_limb_leads()
+        absent = [lead for lead in self.leads if lead not in record.leads]
         if len(absent) == len(self.leads):
             raise EcgLeadError(f"{record.name}: none of the leads {self.leads} is among {list(record.leads)}.")
         if absent:
@@ -156,6 +156,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         return record.select_leads(self.leads)
 
     def _prepare_as_original(self, record: EcgRecord) -> EcgRecord:
+        record = record.recorded_leads_only()
         if len(record.leads) != len(self.leads):
             raise EcgLeadError(
                 f"{record.name}: the original preprocessing takes exactly {len(self.leads)} leads in file order, the "

@@ -61,7 +61,9 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_format_gives_the_written_amplitudes(name: str) -> None:
     data, leads, truth = FILES[name]
-    record = load_ecg(data)
+    read = load_ecg(data)
+    assert set(STANDARD_LEADS) <= set(read.leads)
+    record = read.recorded_leads_only()
     assert record.leads == tuple(leads)
     assert record.sampling_rate == 500
     assert record.signal.dtype == np.float32
@@ -100,7 +102,9 @@ def test_damaged_copies_give_an_ecg_or_a_gem_error(name: str) -> None:
 
 
 def test_scp_leads_recorded_one_after_another_keep_their_time() -> None:
-    record = load_ecg(scp_bytes(EIGHT[:, :1000], starts=[0, 0, 1000, 1000, 1000, 2000, 2000, 2000]))
+    record = load_ecg(
+        scp_bytes(EIGHT[:, :1000], starts=[0, 0, 1000, 1000, 1000, 2000, 2000, 2000])
+    ).recorded_leads_only()
     assert record.num_samples == 3000
     for row, start in zip(range(8), [0, 0, 1000, 1000, 1000, 2000, 2000, 2000], strict=True):
         np.testing.assert_allclose(record.signal[row, start : start + 1000], EIGHT[row, :1000] / 1000, atol=1e-6)
@@ -120,18 +124,19 @@ def test_array_of_twelve_rows_gets_the_standard_names_and_says_so() -> None:
 
 
 def test_array_of_eight_rows_is_the_independent_leads() -> None:
-    assert load_ecg(MV[:8], sampling_rate=500, unit="mV").leads == INDEPENDENT
+    record = load_ecg(MV[:8], sampling_rate=500, unit="mV")
+    assert record.leads == STANDARD_LEADS and record.recorded_leads_only().leads == INDEPENDENT
 
 
 @pytest.mark.parametrize("rows", [8, 12])
 def test_samples_by_leads_is_transposed_and_noted(rows: int) -> None:
-    record = load_ecg(MV[:rows].T, sampling_rate=500)
+    record = load_ecg(MV[:rows].T, sampling_rate=500).recorded_leads_only()
     np.testing.assert_array_equal(record.signal, MV[:rows])
     assert any("transposed" in note for note in record.history)
 
 
 def test_named_columns_are_transposed_for_any_number_of_leads() -> None:
-    record = load_ecg(MV[:3].T, sampling_rate=500, leads=["I", "II", "III"])
+    record = load_ecg(MV[:3].T, sampling_rate=500, leads=["I", "II", "III"]).recorded_leads_only()
     np.testing.assert_array_equal(record.signal, MV[:3])
 
 
@@ -451,8 +456,8 @@ def test_wfdb_storage_formats(fmt: str, tmp_path: Path) -> None:
     else:
         write_wfdb(tmp_path, "r", counts, LEADS[:3], fmt=[fmt] * 3)
     record = load_ecg(tmp_path / "r")
-    np.testing.assert_allclose(record.signal, counts / 1000, atol=1e-6)
-    assert not record.history
+    np.testing.assert_allclose(record.recorded_leads_only().signal, counts / 1000, atol=1e-6)
+    assert record.history == ("derived aVR, aVL, aVF from I and II",)
 
 
 @pytest.mark.parametrize("suffix", ["", ".hea", ".dat"])
@@ -474,7 +479,7 @@ def test_wfdb_gain_baseline_and_unit_of_each_lead(tmp_path: Path) -> None:
         units=["mV", "uV", "mV"],
         fmt=["16"] * 3,
     )
-    record = load_ecg(tmp_path / "r")
+    record = load_ecg(tmp_path / "r").recorded_leads_only()
     truth = [(COUNTS[0] - 100.0) / 200, COUNTS[1] / 0.5 / 1000, (COUNTS[2] + 50.0) / 1000]
     np.testing.assert_allclose(record.signal, truth, rtol=1e-6, atol=1e-6)
 
@@ -497,7 +502,8 @@ def test_wfdb_signals_in_two_files_without_a_length(tmp_path: Path) -> None:
     (tmp_path / "a.dat").write_bytes(COUNTS[:2].T.astype("<i2").tobytes())
     (tmp_path / "b.dat").write_bytes(COUNTS[6].astype("<i2").tobytes())
     (tmp_path / "r.hea").write_text("r 3 500\na.dat 16 1000 16 0 0\na.dat 16 1000\nb.dat 16 1000\n")
-    np.testing.assert_allclose(load_ecg(tmp_path / "r", leads=["I", "II", "V1"]).signal, MV[[0, 1, 6]], atol=1e-6)
+    record = load_ecg(tmp_path / "r", leads=["I", "II", "V1"]).recorded_leads_only()
+    np.testing.assert_allclose(record.signal, MV[[0, 1, 6]], atol=1e-6)
 
 
 def test_wfdb_gain_zero_is_reported_and_can_be_given(tmp_path: Path) -> None:
@@ -534,8 +540,9 @@ def test_wfdb_segments_and_gaps(tmp_path: Path) -> None:
     (tmp_path / "m_0.hea").write_text("m_0 2 500 0\n~ 0 1000.0(0)/mV 16 0 0 0 0 I\n~ 0 1000.0(0)/mV 16 0 0 0 0 II\n")
     (tmp_path / "fixed.hea").write_text("fixed/2 2 500 2500\nm_1 1000\nm_2 1500\n")
     (tmp_path / "loose.hea").write_text("loose/4 2 500 3000\nm_0 0\nm_1 1000\n~ 500\nm_2 1500\n")
-    np.testing.assert_allclose(load_ecg(tmp_path / "fixed").signal, MV[:2, :2500], atol=1e-6)
-    loose = load_ecg(tmp_path / "loose")
+    fixed = load_ecg(tmp_path / "fixed").recorded_leads_only()
+    np.testing.assert_allclose(fixed.signal, MV[:2, :2500], atol=1e-6)
+    loose = load_ecg(tmp_path / "loose").recorded_leads_only()
     assert np.isnan(loose.signal[:, 1000:1500]).all()
     np.testing.assert_allclose(np.delete(loose.signal, np.s_[1000:1500], axis=1), MV[:2, :2500], atol=1e-6)
     assert [path.name for path in list_ecg_files(tmp_path)] == ["fixed.hea", "loose.hea"]
