@@ -1,57 +1,40 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A picture of an ECG as HTML that can be magnified and scrolled, without any script (`sheet_html`)."""
+"""HTML from templates in which every text is escaped, and a picture of an ECG that can be magnified without any script."""
 
 import base64
 import io
 from html import escape
+from typing import Any
 
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 ZOOMS = (1, 2, 4)
 PHOTO_COLORS = 16_384  # a drawn page has some 2,000
 _OF_TEMPLATES = str.maketrans({sign: f"&#{ord(sign)};" for sign in "${}`"})
-SHEET_STYLE = """
-.gem-sheet{font-family:system-ui,sans-serif;color:#111;background:#fff;border:1px solid #888;border-radius:.4rem;overflow:hidden}
-.gem-sheet .zoom{display:flex;align-items:center;gap:.2rem;margin:0;padding:.25rem .6rem;border:0;background:#f4f4f4;font-size:.9rem}
-.gem-sheet .zoom legend{float:left;padding:0;margin:0 .4rem 0 0}
-.gem-sheet .zoom label{position:relative;display:flex;align-items:center;min-height:1.8rem;padding:0 .7rem;border-radius:.3rem;cursor:pointer}
-.gem-sheet .zoom input{position:absolute;inset:0;opacity:0;margin:0;width:100%;height:100%;cursor:pointer}
-.gem-sheet .zoom label:has(:checked){background:#333;color:#fff}
-.gem-sheet .zoom label:has(:focus-visible){outline:3px solid #06c;outline-offset:1px}
-.gem-sheet .paper{overflow:auto;max-height:88vh}
-.gem-sheet .paper:focus-visible{outline:3px solid #06c;outline-offset:-3px}
-.gem-sheet .page{position:relative}
-.gem-sheet .page img{display:block;width:100%;height:auto;margin:0;max-width:none}
-@media print{.gem-sheet .zoom{display:none}.gem-sheet .paper{overflow:visible;max-height:none}}
-""" + "".join(f".gem-sheet:has(.zoom-{zoom}:checked) .page{{width:{100 * zoom}%}}" for zoom in ZOOMS)
 
 
-def sheet_html(picture: Image.Image, name: str, description: str, overlay: str = "") -> str:
-    """A picture under a choice of magnifications; it needs `SHEET_STYLE` on the same page.
-
-    Args:
-        picture: the page or photo.
-        name: a name that no other sheet on the same page has.
-        description: what the picture shows, for those who do not see it; any text.
-        overlay: HTML on top of the picture, its places in percent of it.
+def html_text(text: object) -> Markup:
     """
-    zooms = "".join(
-        f'<label><input type="radio" name="zoom {html_text(name)}" class="zoom-{zoom}"{" checked" if zoom == ZOOMS[0] else ""}>'
-        f"{'Fit' if zoom == ZOOMS[0] else f'{zoom}×'}</label>"
-        for zoom in ZOOMS
-    )
-    text = html_text(description)
-    return (
-        f'<div class="gem-sheet"><fieldset class="zoom"><legend>Zoom</legend>{zooms}</fieldset>'
-        f'<div class="paper" tabindex="0" role="region" aria-label="{text}; scrolls when magnified"><div class="page">'
-        f'<img src="{data_uri(picture)}" width="{picture.width}" height="{picture.height}" alt="{text}">'
-        f"{overlay}</div></div></div>"
-    )
+    Any text as text of HTML or of an attribute, also inside template engines of the browser, which give braces and dollars a
+    meaning. HTML that a template has made (`Markup`) stays as it is.
+    """
+    return text if isinstance(text, Markup) else Markup(escape(str(text), quote=True).translate(_OF_TEMPLATES))
 
 
-def html_text(text: object) -> str:
-    """Any text as text of HTML or of an attribute, also inside template engines, which give braces and dollars a meaning."""
-    return escape(str(text), quote=True).translate(_OF_TEMPLATES)
+def html_environment(loader: BaseLoader) -> Environment:
+    """Templates whose every expression passes `html_text`, and that do not pass over a name that is missing."""
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        finalize=html_text,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    return environment
 
 
 def data_uri(picture: Image.Image) -> str:
@@ -67,4 +50,26 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-__all__ = ["SHEET_STYLE", "data_uri", "html_text", "sheet_html"]
+_TEMPLATES = html_environment(PackageLoader("processing", "evidence/templates"))
+
+
+def render_html(template: str, **shown: Any) -> str:
+    """One of the templates for pages and evidence, with `shown` in it."""
+    return _TEMPLATES.get_template(template).render(zooms=ZOOMS, **shown)
+
+
+SHEET_STYLE = render_html("sheet.css.j2")
+
+
+def sheet_html(picture: Image.Image, name: str, description: str) -> str:
+    """A picture under a choice of magnifications; it needs `SHEET_STYLE` on the same page.
+
+    Args:
+        picture: the page or photo.
+        name: a name that no other sheet on the same page has.
+        description: what the picture shows, for those who do not see it; any text.
+    """
+    return render_html("sheet.html.j2", picture=picture, name=name, description=description, overlay="")
+
+
+__all__ = ["SHEET_STYLE", "data_uri", "html_environment", "html_text", "render_html", "sheet_html"]

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hub_cards.space.gem_space import session, uploads, views
 from processing.errors_gem import GemError
+from tests.helpers.html_tags import Tags
 
 gradio = pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
 from gradio_client import Client, handle_file  # noqa: E402
@@ -190,9 +192,48 @@ def test_questions_cannot_speak_the_prompts_own_language(gem):
         gem.plain("x" * 501)
 
 
-def test_user_text_is_shown_as_text():
-    shown = views.message("<img src=x onerror=alert(1)> ${alert(1)} {{value}}.csv")
-    assert "<img" not in shown and "${" not in shown and "{{" not in shown
+HOSTILE = '<script>alert(1)</script> & "<img src=x onerror=alert(1)>" ${alert(1)} {{value}} `x`'
+
+
+def harmless(html):
+    """The page, after a check that no text became a tag, and that a template engine of the browser finds nothing to run."""
+    page = Tags(html)
+    assert not page.named("script") and not any("onerror" in tag for tag in page.named("img"))
+    assert not any(sign in html for sign in ("${", "{{", "`"))
+    return page
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+def test_a_message_is_shown_as_text(is_error):
+    page = harmless(views.message(HOSTILE, is_error))
+    assert page.text.strip() == HOSTILE and page.named("p")[0]["role"] == ("alert" if is_error else "status")
+
+
+def test_a_chat_is_shown_as_text():
+    (shown,) = views.conversation([{"role": "user", "content": HOSTILE}])
+    assert shown["role"] == "user" and harmless(shown["content"]).text == HOSTILE and type(shown["content"]) is str
+
+
+def test_the_name_of_a_record_or_picture_is_shown_as_text():
+    record = uploads.read_sample("normal").record
+    for upload, lead, said in (
+        (uploads.Upload(HOSTILE, record), views.ALL_LEADS, f"ECG 1: {HOSTILE}, all leads"),
+        (uploads.Upload(HOSTILE, record), "V2", f"ECG 1: {HOSTILE}, lead V2"),
+        (uploads.Upload(HOSTILE, picture=Image.new("RGB", (9, 9))), views.ALL_LEADS, f"ECG 1: picture {HOSTILE}"),
+    ):
+        page = harmless(views.page_view(upload, "ECG 1", lead))
+        assert [image["alt"] for image in page.named("img")] == [said]
+        assert {tag["aria-label"] for _, tag in page.tags if "aria-label" in tag} == {
+            f"{said}; scrolls when magnified"
+        }
+
+
+def test_what_a_user_asks_comes_back_as_text(server):
+    user = client(server)
+    user.predict("normal", api_name="/open_sample")
+    user.predict(SIGNAL, api_name="/interpret")
+    chat, *_ = user.predict("Is <script>V1</script> & V2 flat?", SIGNAL, api_name="/ask")
+    assert "Is &lt;script&gt;V1&lt;/script&gt; &amp; V2 flat?" in str(chat[-2]["content"])
 
 
 def test_publishing_sends_the_app_and_the_packages_that_it_needs(tmp_path):
@@ -201,4 +242,5 @@ def test_publishing_sends_the_app_and_the_packages_that_it_needs(tmp_path):
     plan = plan_space(Path(uploads.__file__).parents[1], tmp_path)
     names = set(plan.files)
     assert {"app.py", "requirements.txt", "gem_space/interface.py", "processing/ecg_readers.py"} <= names
+    assert {"gem_space/templates/views.html.j2", "processing/evidence/templates/sheet.html.j2"} <= names
     assert "hub_cards/space/app.py" not in names

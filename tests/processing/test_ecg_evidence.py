@@ -1,8 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The evidence picture and page: every claim where it belongs, in its verdict's colour, and nothing of a text as markup."""
 
-from html.parser import HTMLParser
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from processing.ecg_page import render_ecg
 from processing.ecg_record import EcgRecord
 from processing.ecg_simulator import simulate_ecg
 from processing.grounding_check import check_grounding
+from tests.helpers.html_tags import Tags
 
 TEXT = "Sinus rhythm, 72 bpm. ST elevation in V2. Q waves in III and aVF."
 
@@ -25,24 +24,6 @@ def record():
 @pytest.fixture(scope="module")
 def features(record):
     return extract_features(record)
-
-
-class Tags(HTMLParser):
-    """All tags with their attributes, and all text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def named(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def test_boxes_lie_on_the_beats_of_the_claims_leads(record, features):
@@ -133,3 +114,13 @@ def test_html_runs_nothing_and_loads_nothing_whatever_the_text_says(record, feat
     assert "${" not in html and "{{" not in html  # what template engines would run
     assert all(not name.startswith("on") for _, tag in page.tags for name in tag)
     assert [tag["src"].partition(",")[0] for tag in page.named("img")] == ["data:image/png;base64"]
+
+
+def test_html_shows_a_claim_as_it_was_written(record, features):
+    report = check_grounding('ST elevation in <script>alert(1)</script> & "the" lead V2.', features)
+    quote = report.claims[0].claim.quote
+    assert "<script>alert(1)</script> & " in quote
+    page = Tags(evidence_html(record, features, report))
+    assert f"“{quote}”" in page.text
+    titles = {tag["title"] for tag in page.named("label") if "title" in tag}
+    assert titles == {f"1 contradicted: {quote}"}

@@ -3,21 +3,23 @@
 
 import base64
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import FileSystemLoader
 
 from processing.ecg_features import SEQUENCES, EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.ecg_sheet_html import html_text, sheet_html
+from processing.ecg_sheet_html import html_environment, html_text, sheet_html
 
 from .uploads import Upload
 
-NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
-HEADER = (
-    '<div class="gem-head"><h1>GEM ECG</h1><p>An interpretation of a 12-lead ECG, every claim checked against the waveform.</p>'
-    f'<p class="gem-notice" role="note"><strong>{NOTICE}</strong> Uploads are deleted once read.</p></div>'
+_PARTS: Any = (
+    html_environment(FileSystemLoader(Path(__file__).parent / "templates")).get_template("views.html.j2").module
 )
+NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
+HEADER = str(_PARTS.header(NOTICE))
 ALL_LEADS = "All leads"
 MAX_SHOWN_TEXT = 500
 LEAD = "Lead"
@@ -42,12 +44,12 @@ def title(sample: str) -> str:
 
 
 def message(text: object, is_error: bool = False) -> str:
-    return f'<p role="{"alert" if is_error else "status"}" class="gem-message">{html_text(str(text)[:MAX_SHOWN_TEXT])}</p>'
+    return str(_PARTS.message(str(text)[:MAX_SHOWN_TEXT], is_error))
 
 
 def conversation(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     """Messages for a chatbot, which takes what is between angle brackets for HTML even where it renders no Markdown."""
-    return [{**turn, "content": html_text(turn["content"])} for turn in messages]
+    return [{**turn, "content": str(html_text(turn["content"]))} for turn in messages]
 
 
 def page_view(upload: Upload, sheet: str, lead: str = ALL_LEADS) -> str:
@@ -90,10 +92,7 @@ def csv_link(features: EcgFeatures) -> str:
     digits = {name: digits for name, digits in SEQUENCES.items() if digits is not None}
     table = features.to_pandas().round({"time": 3, **digits})
     encoded = base64.b64encode(table.to_csv(index=False).encode()).decode()
-    return (
-        f'<a class="gem-csv" download="measurements.csv" href="data:text/csv;base64,{encoded}">'
-        "Download every beat as CSV</a>"
-    )
+    return str(_PARTS.csv_link(encoded))
 
 
 def comparison(first: EcgFeatures, second: EcgFeatures) -> pd.DataFrame:
