@@ -2,13 +2,14 @@
 """Verdicts about claims: how a stated number or word is held against a measured value."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecg_claims import Claim
 from .grounding_tolerances import Tolerances
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
+OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
 
 
 @dataclass
@@ -65,9 +66,10 @@ def compare(claim: Claim, measured: float, tolerance: float, tol: Tolerances, na
     if not math.isfinite(measured):
         return unmeasurable(f"{name} cannot be measured in this ECG")
     tolerance *= slack(claim, tol)
-    holds = agrees(claim, measured, tolerance)
-    if claim.polarity == "negated":
-        holds = not holds
+    denied = claim.polarity == "negated"
+    if denied and claim.comparator in OPPOSITE:  # the tolerance favours the sentence: "no PR above 200 ms" at 205 ms
+        claim, denied = replace(claim, comparator=OPPOSITE[claim.comparator]), False
+    holds = agrees(claim, measured, tolerance) != denied
     return decided(
         holds,
         round(measured, 3),
