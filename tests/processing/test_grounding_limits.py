@@ -1,0 +1,350 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Both sides of every limit and tolerance of `check_grounding`: the last value that bears a sentence out, the first that does not."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from processing.ecg_features import extract_features
+from processing.ecg_simulator import simulate_ecg
+from processing.grounding_check import check_grounding
+
+SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
+
+
+@pytest.fixture(scope="module")
+def normal():
+    return extract_features(simulate_ecg(heart_rate=70, pr_interval=160, axis=45, seed=11).record)
+
+
+def with_values(features, **changes):
+    """The features with other fields; `V5__t_amplitude=-0.2` sets a value of a lead."""
+    fields, lead_values = {}, {name: np.array(values) for name, values in features.lead_values.items()}
+    for name, value in changes.items():
+        lead, _, measure = name.partition("__")
+        if measure:
+            lead_values[measure][features.leads.index(lead)] = value
+        else:
+            fields[name] = value
+    return dataclasses.replace(features, lead_values=lead_values, **fields)
+
+
+def verdict(text, features):
+    (checked,) = check_grounding(text, features).claims
+    return checked.verdict
+
+
+# Stated numbers: sentence, what is measured, values that fit, values that do not ----------------------------------------
+
+NUMBERS = [
+    # 20 ms for PR, QRS and P, half a square of the paper; 30 ms for QT and QTc.
+    ("PR 160 ms.", "pr_interval", (140, 160, 180), (139, 181)),
+    ("QRS 100 ms.", "qrs_duration", (80, 120), (79, 121)),
+    ("P wave duration 100 ms.", "p_duration", (80, 120), (79, 121)),
+    ("QT 400 ms.", "qt_interval", (370, 430), (369, 431)),
+    ("QTcB 420 ms.", "qtc_bazett", (390, 450), (389, 451)),
+    ("QTcF 420 ms.", "qtc_fridericia", (390, 450), (389, 451)),
+    # 5 bpm or 5 % of a regular rate.
+    ("Heart rate 70 bpm.", "heart_rate", (65, 75), (64.9, 75.1)),
+    ("Heart rate 190 bpm.", "heart_rate", (181, 199), (180, 201)),
+    # 15 degrees, round the circle.
+    ("QRS axis 45 degrees.", "qrs_axis", (30, 60), (29, 61)),
+    ("QRS axis -170 degrees.", "qrs_axis", (-155, 176, 180), (174, -154)),
+    ("P axis 45 degrees.", "p_axis", (30, 60), (29, 61)),
+    ("T axis 45 degrees.", "t_axis", (30, 60), (29, 61)),
+    # 0.3 mV or 10 % of a sum of waves; 1 mm is 0.1 mV.
+    ("Sokolow-Lyon 2.5 mV.", "sokolow_lyon", (2.21, 2.79), (2.19, 2.81)),
+    ("Sokolow-Lyon 42 mm.", "sokolow_lyon", (3.9, 4.6), (3.8, 4.7)),
+    ("Cornell 2.0 mV.", "cornell", (1.71, 2.29), (1.69, 2.31)),
+    # 5 % of a regular RR interval.
+    ("RR interval 800 ms.", "rr_interval", (762, 842), (761, 843)),
+    # 0.1 mV or a fifth of an amplitude; 0.05 mV or a quarter of an ST level.
+    ("R amplitude in V5 is 0.4 mV.", "V5__r_amplitude", (0.31, 0.49), (0.29, 0.51)),
+    ("R amplitude in V5 is 2.0 mV.", "V5__r_amplitude", (1.7, 2.4), (1.6, 2.6)),
+    ("S amplitude in V1 is 1.0 mV.", "V1__s_amplitude", (-0.85, -1.2), (-0.8, -1.3)),
+    ("T amplitude in V5 is -0.3 mV.", "V5__t_amplitude", (-0.21, -0.39), (-0.19, -0.41, 0.3)),
+    ("ST level in V2 is 0.12 mV.", "V2__st_j60", (0.07, 0.165), (0.065, 0.175, -0.12)),
+    # Estimates may be half as much again beside it.
+    ("PR about 160 ms.", "pr_interval", (130, 190), (129, 191)),
+    ("Heart rate about 70 bpm.", "heart_rate", (62.5, 77.5), (62.4, 77.6)),
+    # Ranges and comparisons.
+    ("PR 150-170 ms.", "pr_interval", (130, 190), (129, 191)),
+    ("PR > 200 ms.", "pr_interval", (180, 300), (179,)),
+    ("PR < 200 ms.", "pr_interval", (100, 220), (221,)),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), NUMBERS, ids=[text for text, *_ in NUMBERS])
+def test_stated_numbers(text, field, fitting, wrong, normal):
+    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *wrong)}
+    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+
+
+DENIED = [
+    ("The PR interval is not above 200 ms.", "pr_interval", (100, 220), (221,)),
+    ("There is no PR interval above 200 ms.", "pr_interval", (100, 220), (221,)),
+    ("The QTcB does not exceed 450 ms.", "qtc_bazett", (400, 480), (481,)),
+    ("The heart rate is not below 60 bpm.", "heart_rate", (80, 55), (54.9,)),
+    ("No ST elevation of 0.2 mV in V5.", "V5__st_j60", (0.0, 0.235), (0.245,)),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), DENIED, ids=[text for text, *_ in DENIED])
+def test_denied_numbers(text, field, fitting, wrong, normal):
+    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *wrong)}
+    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+
+
+def test_rates_of_irregular_rhythms_have_a_tenth(normal):
+    uneven = dataclasses.replace(normal, rhythm_regularity="irregular")
+    for rate, expected in ((91, SUPPORTED), (111, SUPPORTED), (90, CONTRADICTED), (112, CONTRADICTED)):
+        assert verdict("Heart rate 100 bpm.", with_values(uneven, heart_rate=rate)) == expected
+
+
+def test_a_qtc_without_a_formula_may_be_either(normal):
+    features = with_values(normal, qtc_bazett=500, qtc_fridericia=430)
+    for stated, expected in ((500, SUPPORTED), (430, SUPPORTED), (399, CONTRADICTED), (465, CONTRADICTED)):
+        assert verdict(f"QTc {stated} ms.", features) == expected
+    assert verdict("QTcF 500 ms.", features) == CONTRADICTED == verdict("QTcB 430 ms.", features)
+
+
+def test_times_of_beats_within_15_hundredths_of_a_second(normal):
+    at = float(normal.beat_times[3])
+    for off, expected in ((0.14, SUPPORTED), (-0.14, SUPPORTED), (0.17, CONTRADICTED), (-0.17, CONTRADICTED)):
+        assert verdict(f"Beat 4 at {at + off:.3f} s.", normal) == expected
+
+
+# Words: the value that decides, what of it bears the word out, and what does not. Near a limit both are right. ----------
+
+WORDS = [
+    ("Bradycardia.", "heart_rate", (40, 59, 63), (63.1, 80)),
+    ("No bradycardia.", "heart_rate", (80, 60, 57), (56.9, 40)),
+    ("Tachycardia.", "heart_rate", (97, 101, 150), (96.9, 80)),
+    ("No tachycardia.", "heart_rate", (80, 103), (103.1, 150)),
+    ("Normal heart rate.", "heart_rate", (57, 60, 100, 103), (56.9, 103.1)),
+    ("The PR interval is prolonged.", "pr_interval", (190, 201, 260), (189.9, 150)),
+    ("The PR interval is short.", "pr_interval", (100, 119, 130), (130.1, 160)),
+    ("The PR interval is normal.", "pr_interval", (110, 120, 200, 210), (109.9, 210.1)),
+    ("First degree AV block.", "pr_interval", (190, 201, 260), (189.9, 150)),
+    ("No first degree AV block.", "pr_interval", (160, 210), (210.1, 260)),
+    ("The QRS is wide.", "qrs_duration", (110, 121, 160), (109.9, 90)),
+    ("The QRS is narrow.", "qrs_duration", (90, 130), (130.1, 160)),
+    ("The P wave is wide.", "p_duration", (110, 121), (109, 90)),
+    ("The QTc is prolonged.", "qtc", (480,), (430,)),
+    ("The QTc is short.", "qtc", (330,), (400,)),
+    ("Normal axis.", "qrs_axis", (-40, -30, 0, 90, 100), (-41, 101, 150, -120)),
+    ("Left axis deviation.", "qrs_axis", (-20, -31, -60, -90, -100), (-19, 0, 60, 120, -101, -150)),
+    ("Right axis deviation.", "qrs_axis", (80, 91, 150, 180), (79, 0, -60)),
+    ("Extreme axis deviation.", "qrs_axis", (-91, -120, -170), (-79, -45, 0, 90, 150)),
+    ("Axis deviation.", "qrs_axis", (-60, -21, 81, 120), (-19, 30, 79)),
+    ("Left anterior fascicular block.", "qrs_axis", (-45, -60, -80), (-25, 0, 90)),
+    ("Left posterior fascicular block.", "qrs_axis", (85, 110, 150), (60, 0, -60)),
+    ("Low voltage.", "qrs_sizes", (0.3, 0.49, 0.55), (0.61, 1.0)),
+    ("No low voltage.", "qrs_sizes", (1.0, 0.5, 0.41), (0.39, 0.2)),
+    ("Poor R wave progression.", "V3__r_amplitude", (0.1, 0.3, 0.44), (0.46, 1.0)),
+    ("Normal R wave progression.", "V3__r_amplitude", (1.0, 0.31, 0.21), (0.19, 0.1)),
+    ("Right atrial enlargement.", "II__p_amplitude", (0.2, 0.26, 0.4), (0.18, 0.1)),
+    ("Tall P wave in II.", "II__p_amplitude", (0.22, 0.26), (0.2, 0.1)),
+    ("ST elevation in V5.", "V5__st_j60", (0.3, 0.11, 0.065), (0.055, 0.0, -0.2)),
+    ("No ST elevation in V5.", "V5__st_j60", (0.0, 0.09, 0.135, -0.3), (0.145, 0.3)),
+    ("No ST elevation in V2.", "V2__st_j60", (0.0, 0.19, 0.235), (0.245, 0.3)),
+    ("ST depression in V5.", "V5__st_j60", (-0.3, -0.11, -0.065), (-0.055, 0.0, 0.2)),
+    ("No ST depression in V5.", "V5__st_j60", (0.0, -0.09, -0.135, 0.3), (-0.145, -0.3)),
+    ("T wave inversion in V5.", "V5__t_amplitude", (-0.3, -0.11, -0.045), (-0.035, 0.0, 0.3)),
+    ("No T wave inversion in V5.", "V5__t_amplitude", (0.3, -0.09, -0.155), (-0.165, -0.4)),
+    ("Flat T wave in V5.", "V5__t_amplitude", (0.0, 0.09, -0.09, 0.135), (0.145, 0.4, -0.4)),
+    ("Tall T wave in V4.", "V4__t_amplitude", (1.2, 0.66), (0.64, 0.3)),
+    ("Tall T wave in II.", "II__t_amplitude", (0.7, 0.36), (0.34, 0.1)),
+]  # fmt: skip
+
+
+def measured(features, field, value):
+    if field == "qtc":
+        return with_values(features, qtc_bazett=value, qtc_fridericia=value)
+    if field == "qrs_sizes":  # limb leads; chest leads are twice as large, as their limit is
+        sizes = [value * (2 if lead.startswith("V") else 1) for lead in features.leads]
+        values = {**features.lead_values, "qrs_amplitude": np.array(sizes)}
+        return dataclasses.replace(features, lead_values=values, low_voltage=value < 0.5)
+    return with_values(features, **{field: value})
+
+
+@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), WORDS, ids=[text for text, *_ in WORDS])
+def test_words(text, field, fitting, wrong, normal):
+    found = {value: verdict(text, measured(normal, field, value)) for value in (*fitting, *wrong)}
+    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+
+
+@pytest.mark.parametrize(
+    ("lead", "duration", "depth", "expected"),
+    [
+        # 30 ms and 0.1 mV, in V2 and V3 20 ms and 0.03 mV; 10 ms and 40 % beside it are near.
+        ("III", 45, 0.2, SUPPORTED),
+        ("III", 20, 0.2, SUPPORTED),
+        ("III", 19, 0.2, CONTRADICTED),
+        ("III", 45, 0.065, SUPPORTED),
+        ("III", 45, 0.055, CONTRADICTED),
+        ("V2", 25, 0.05, SUPPORTED),
+        ("V2", 10, 0.05, SUPPORTED),
+        ("V2", 9, 0.05, CONTRADICTED),
+        ("V2", 25, 0.017, CONTRADICTED),
+    ],
+)
+def test_pathological_q_waves(lead, duration, depth, expected, normal):
+    features = with_values(normal, **{f"{lead}__q_duration": duration, f"{lead}__q_amplitude": -depth})
+    assert verdict(f"Pathological Q wave in {lead}.", features) == expected
+
+
+CERTAIN_Q = [("III", 41, 0.15), ("V2", 31, 0.045)]
+
+
+@pytest.mark.parametrize(("lead", "duration", "depth"), CERTAIN_Q)
+def test_who_denies_a_certain_q_wave_is_wrong(lead, duration, depth, normal):
+    text = f"No pathological Q wave in {lead}."
+    plain = {f"{lead}__q_duration": duration, f"{lead}__q_amplitude": -depth}
+    assert verdict(text, with_values(normal, **plain)) == CONTRADICTED
+    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_duration": duration - 2})) == SUPPORTED
+    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_amplitude": -depth * 0.9})) == SUPPORTED
+
+
+# Left ventricular hypertrophy: Hancock 2009 (AHA/ACCF/HRS part V); 10 % beside the limit are near. Cornell without the sex: 2.4.
+LVH = [
+    ({"sokolow_lyon": 3.5}, 3.5),
+    ({"cornell": 2.4}, 2.4),
+    ({"aVL__r_amplitude": 1.1}, 1.1),
+    ({"V5__r_amplitude": 2.6}, 2.6),
+    ({"V6__r_amplitude": 2.6}, 2.6),
+    ({"I__r_amplitude": 1.25, "III__s_amplitude": -1.25}, 2.5),
+]
+
+
+@pytest.mark.parametrize(("criterion", "limit"), LVH, ids=["+".join(criterion) for criterion, _ in LVH])
+@pytest.mark.parametrize(("share", "expected"), [(1.5, SUPPORTED), (0.91, SUPPORTED), (0.89, CONTRADICTED)])
+def test_each_voltage_criterion_alone_makes_lvh(criterion, limit, share, expected, normal):
+    none = {
+        "sokolow_lyon": 1.0, "cornell": 0.5, "aVL__r_amplitude": 0.3, "V5__r_amplitude": 0.8, "V6__r_amplitude": 0.8,
+        "I__r_amplitude": 0.4, "III__s_amplitude": -0.2,
+    }  # fmt: skip
+    assert verdict("Left ventricular hypertrophy.", with_values(normal, **none)) == CONTRADICTED
+    changed = none | {name: value * share for name, value in criterion.items()}
+    assert verdict("Left ventricular hypertrophy.", with_values(normal, **changed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("leads", "text", "expected"),
+    [
+        (("II", "aVF"), "Inferior ST elevation.", SUPPORTED),
+        (("II",), "Inferior ST elevation.", CONTRADICTED),
+        (("II", "III", "aVF"), "ST elevation in II, III and aVF.", SUPPORTED),
+        (("II", "III"), "ST elevation in II, III and aVF.", CONTRADICTED),
+        (("V2", "V3"), "Anterior ST elevation.", SUPPORTED),
+        (("V2", "V3"), "Inferior ST elevation.", CONTRADICTED),
+        (("I", "aVL"), "Lateral ST elevation.", SUPPORTED),
+        ((), "ST elevation.", CONTRADICTED),
+        (("V5",), "ST elevation.", SUPPORTED),
+        (("V5",), "No ST elevation.", SUPPORTED),  # one lead may be an artefact
+        (("V4", "V5"), "No ST elevation.", CONTRADICTED),
+        (("aVR",), "ST elevation.", CONTRADICTED),  # aVR mirrors the other leads
+    ],
+)
+def test_named_leads_must_all_show_it_and_two_of_a_wall(leads, text, expected, normal):
+    levels = {f"{lead}__st_j60": 0.3 if lead in leads else 0.0 for lead in normal.leads}
+    assert verdict(text, with_values(normal, **levels)) == expected
+
+
+def test_rhythms_by_p_waves_and_regularity(normal):
+    no_p = {"p_present": False, "pr_interval": math.nan, "p_duration": math.nan}
+    uneven = {"rhythm_regularity": "irregular", "rr_variability": 0.2}
+    spikes = {"pacing_spikes": np.arange(5.0)}
+    cases = [
+        ("Atrial fibrillation.", no_p | uneven, SUPPORTED),
+        ("Atrial fibrillation.", uneven, CONTRADICTED),
+        ("Atrial fibrillation.", no_p, CONTRADICTED),
+        ("Atrial fibrillation.", no_p | uneven | spikes, CONTRADICTED),
+        ("Atrial fibrillation.", no_p | {"rhythm_regularity": "mostly regular", "rr_variability": 0.07}, SUPPORTED),
+        ("Atrial fibrillation.", no_p | {"rhythm_regularity": "mostly regular", "rr_variability": 0.05}, CONTRADICTED),
+        ("Sinus rhythm.", no_p, CONTRADICTED),
+        ("Sinus rhythm.", no_p | {"lone_p_waves": np.ones((4, 3))}, SUPPORTED),
+        ("Sinus rhythm.", no_p | {"lone_p_waves": np.ones((3, 3))}, CONTRADICTED),
+        ("Sinus bradycardia.", {"heart_rate": 62.9}, SUPPORTED),
+        ("Sinus bradycardia.", {"heart_rate": 63.1}, CONTRADICTED),
+        ("Sinus tachycardia.", {"heart_rate": 97.1}, SUPPORTED),
+        ("Sinus tachycardia.", {"heart_rate": 96.9}, CONTRADICTED),
+        ("Sinus arrhythmia.", {"rr_variability": 0.036}, SUPPORTED),
+        ("Sinus arrhythmia.", {"rr_variability": 0.034}, CONTRADICTED),
+        ("Paced rhythm.", spikes, SUPPORTED),
+        ("Paced rhythm.", {"qrs_duration": 100.0}, CONTRADICTED),
+        ("Paced rhythm.", {"qrs_duration": 130.0}, NOT_MEASURABLE),
+        ("Junctional rhythm.", no_p | {"heart_rate": 109.0}, SUPPORTED),
+        ("Junctional rhythm.", no_p | {"heart_rate": 111.0}, NOT_MEASURABLE),
+        ("Ventricular tachycardia.", {"heart_rate": 150.0, "qrs_duration": 111.0}, SUPPORTED),
+        ("Ventricular tachycardia.", {"heart_rate": 150.0, "qrs_duration": 109.0}, CONTRADICTED),
+        ("Second degree AV block.", {"lone_p_waves": np.ones((1, 3))}, SUPPORTED),
+        ("Second degree AV block.", {}, CONTRADICTED),
+        ("Third degree AV block.", no_p | {"lone_p_waves": np.ones((1, 3))}, SUPPORTED),
+        ("Third degree AV block.", {"lone_p_waves": np.ones((1, 3))}, CONTRADICTED),
+    ]  # fmt: skip
+    found = [verdict(text, with_values(normal, **changes)) for text, changes, _ in cases]
+    wrong = [
+        (text, list(changes), got) for (text, changes, want), got in zip(cases, found, strict=True) if got != want
+    ]
+    assert not wrong
+
+
+SALIENT = [
+    ("prolonged PR", "pr_interval", 209, 211),
+    ("wide QRS", "qrs_duration", 124, 126),
+    ("axis deviation", "qrs_axis", -39, -41),
+    ("axis deviation", "qrs_axis", 99, 101),
+    ("high voltage", "sokolow_lyon", 3.79, 3.81),
+    ("low voltage", "low_voltage", False, True),
+    ("P waves without QRS", "lone_p_waves", np.ones((1, 3)), np.ones((2, 3))),
+    ("pacing", "pacing_spikes", np.ones(2), np.ones(3)),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "usual", "abnormal"), SALIENT)
+def test_what_an_interpretation_ought_to_mention(name, field, usual, abnormal, normal):
+    def named(value):
+        return name in [finding.name for finding in check_grounding("", with_values(normal, **{field: value})).salient]
+
+    assert named(abnormal) and not named(usual)
+
+
+@pytest.mark.parametrize(
+    ("leads", "measure", "usual", "abnormal", "name"),
+    [
+        (("II", "III"), "st_j60", 0.115, 0.125, "ST elevation in II, III"),
+        (("V2", "V3"), "st_j60", 0.215, 0.225, "ST elevation in V2, V3"),
+        (("V4", "V5"), "st_j60", -0.115, -0.125, "ST depression in V5"),
+    ],
+)
+def test_walls_ought_to_be_mentioned_from_a_margin_beyond_the_limit_on(leads, measure, usual, abnormal, name, normal):
+    def names(value):
+        features = with_values(normal, **{f"{lead}__{measure}": value for lead in normal.leads if lead in leads})
+        return [finding.name for finding in check_grounding("", features).salient]
+
+    kind = name.rpartition(" in ")[0]
+    assert not any(found.startswith(kind) for found in names(usual))
+    if name != "ST depression in V5":
+        assert name in names(abnormal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, SUPPORTED),
+        ({"heart_rate": 45}, SUPPORTED),
+        ({"heart_rate": 44}, CONTRADICTED),
+        ({"heart_rate": 110}, SUPPORTED),
+        ({"heart_rate": 111}, CONTRADICTED),
+        ({"p_present": False}, CONTRADICTED),
+        ({"pr_interval": 211}, CONTRADICTED),
+        ({"pr_interval": 209}, SUPPORTED),
+        ({"II__st_j60": 0.18, "III__st_j60": 0.18}, SUPPORTED),  # up to 1.75 times the limit in the healthy
+        ({"II__st_j60": 0.2, "III__st_j60": 0.2}, CONTRADICTED),
+    ],
+)
+def test_a_normal_ecg_shows_nothing_that_is_clearly_abnormal(changes, expected, normal):
+    assert verdict("Normal ECG.", with_values(normal, **changes)) == expected
