@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import load_dataset
 
-from processing.diagnosis_guider import DiagnosisGuider
-from recipes.build_dataset import build_dataset
-from recipes.build_plan import make_plan
-from recipes.build_settings import BuildSettings, settings_from
-from recipes.build_stages import Batch, measure, teach
-from recipes.dataset_schema import decode, schema, stream, with_transform
-from recipes.importers.statements import in_words
-from recipes.shard_files import to_row, to_table, write_parquet
-from recipes.signal_counts import to_counts
+from processing.guider.guider import DiagnosisGuider
+from recipes.dataset.build import build_dataset
+from recipes.dataset.plan import make_plan
+from recipes.dataset.schema import decode, schema, stream, with_transform
+from recipes.dataset.settings import BuildSettings, settings_from
+from recipes.dataset.shards import to_row, to_table, write_parquet
+from recipes.dataset.signal_counts import to_counts
+from recipes.dataset.stages import Batch, measure, teach
+from recipes.sources.statements import in_words
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 RECORDS_OF_MIMIC = 800_035

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from processing.ecg_record import STANDARD_LEADS
-from recipes.ecgbench_compat import score_multilabel
-from recipes.ecgbench_strict import LABEL_NAMES, score_labels
-from recipes.grounding_scores import VERSIONS, score_grounding
-from recipes.judge_replies import CRITERIA, JUDGE_TO_OLD_NAMES
-from recipes.judge_tasks import GROUNDING
-from recipes.judges import judge_answers, read_judged
+from recipes.evaluation.ecgbench_compat import score_multilabel
+from recipes.evaluation.ecgbench_strict import LABEL_NAMES, score_labels
+from recipes.evaluation.grounding_scores import VERSIONS, score_grounding
+from recipes.evaluation.judge_replies import CRITERIA, JUDGE_TO_OLD_NAMES
+from recipes.evaluation.judge_tasks import GROUNDING
+from recipes.evaluation.judges import judge_answers, read_judged
 
 SAMPLES = 2381  # the paper's MIMIC-IV-ECG test set
 PTBXL_ROWS = 2082  # about as many rows as the largest multi-label set of ECG-Bench has

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from processing.ecg_features import extract_features
-from processing.grounding_check import check_grounding
+from processing.grounding.check import check_grounding
 from tests.helpers.grounding_scores import score_falsified, score_handwritten, score_statements
 from tests.helpers.grounding_sentences import WORDINGS, Truth, falsified_texts, reading_offsets, truths
 
@@ -28,8 +28,8 @@ PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed")
 
 
 def ptbxl_reports(count: int) -> None:
-    from recipes.grounded_answer import grounded_answer
-    from recipes.ptbxl import read_ptbxl
+    from recipes.sources.ptbxl_records import read_ptbxl
+    from recipes.teachers.grounded_answer import grounded_answer
 
     verdicts: Counter = Counter()
     kinds: Counter = Counter()

@@ -41,7 +41,7 @@ from modeling_gem import GemConfig, GemEcgConfig, GemForConditionalGeneration, d
 from modeling_gem.chat_templates import PLAIN
 from modeling_gem.convert_gem import convert_original_checkpoint
 from modeling_gem.gem_parts import build_processor
-from processing.ecg_simulator import simulate_ecg
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.tiny_gem import tiny_model, tiny_tokenizer
 
 PARTS = ("forward", "memory", "batch")

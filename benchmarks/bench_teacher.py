@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from processing.diagnosis_guider import VARIANTS, DiagnosisGuider
 from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
-from processing.guider_measurements import measurements_to_text
+from processing.guider.guider import VARIANTS, DiagnosisGuider
+from processing.guider.measurements import measurements_to_text
 from recipes.chat_client import ChatClient, ChatSettings
 from recipes.chat_replies import ChatUsage, RawReply
 from recipes.chat_store import request_key
-from recipes.ptbxl import read_ptbxl
-from recipes.teacher_checks import CheckSettings, problems, teach
-from recipes.teacher_requests import TeacherJob, TeacherRequest
-from recipes.teachers import RemoteTeacher
-from recipes.template_teacher import TemplateTeacher
+from recipes.sources.ptbxl_records import read_ptbxl
+from recipes.teachers.checks import CheckSettings, problems, teach
+from recipes.teachers.language_models import RemoteTeacher
+from recipes.teachers.teacher import TeacherJob, TeacherRequest
+from recipes.teachers.template import TemplateTeacher
 
 SAMPLES = {"normal": "NORM", "atrial_fibrillation": "AFIB", "left_bundle_branch_block": "CLBBB"}
 

@@ -28,8 +28,8 @@ from trl import SFTConfig
 
 from modeling_gem import default_checkpoint
 from processing.ecg_page import render_ecg
-from processing.ecg_simulator import simulate_ecg
-from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
+from processing.simulator.simulator import simulate_ecg
+from recipes.training.trainer import GemDataCollator, GemSFTTrainer, freeze_towers
 
 PARTS = ("step", "loader", "memory", "table")
 ANSWER = (

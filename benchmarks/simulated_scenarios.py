@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from processing.ecg_simulator import simulate_ecg
-from processing.ecg_simulator_patterns import CONDUCTION, ISCHEMIA, REPOLARIZATION
-from processing.ecg_simulator_rhythms import RHYTHMS
+from processing.simulator.patterns import CONDUCTION, ISCHEMIA, REPOLARIZATION
+from processing.simulator.rhythms import RHYTHMS
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import WAVES, MarkedEcg
 
 MARGIN_S = 0.5  # waves at the edges are cut: they do not count

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from processing.ecg_features import extract_features
 from processing.ecg_features_plot import COLOURS
-from processing.ecg_simulator import SimulatedEcg, simulate_ecg
+from processing.simulator.simulator import SimulatedEcg, simulate_ecg
 
 LEADS = ("II", "V2")
 START, STOP = 1.0, 5.0

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from processing.ecg_page import EcgPage, highlight, render_ecg
-from processing.ecg_page_augment import ScanStyle, augment_page
 from processing.ecg_record import EcgRecord
-from processing.ecg_simulator import SimulatedEcg, simulate_ecg
+from processing.simulator.simulator import SimulatedEcg, simulate_ecg
+from recipes.embedded.page_augment import ScanStyle, augment_page
 
 CELL = 640
 CAPTION = 30

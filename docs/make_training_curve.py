@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recipes.reproduce_tiny import PARTS, part_folders
+from recipes.embedded.reproduce import PARTS, part_folders
 
 
 def smoothed(values: list[float], window: int = 15) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
-from .ecg_waves import WaveMarks, WaveSettings
+from .ecg_t_waves import WaveMarks, WaveSettings
 
 STEP = 4  # samples at 500 Hz per value: 8 ms
 BUMP_S, KERNEL_S = 0.110, 0.200

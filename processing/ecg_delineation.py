@@ -16,7 +16,7 @@ from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_flutter import is_flutter
 from .ecg_p_waves import find_p_waves
 from .ecg_qrs import QrsSettings, dominant_peaks, global_limits, lead_limits
-from .ecg_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
+from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
 SHORTEST_S = 0.4  # less holds no heartbeat with its surroundings

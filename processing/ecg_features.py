@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_beat_measures import BeatMeasures, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
 from .ecg_features_featuredb import featuredb_sequences
 from .ecg_filters import WORKING_RATE
-from .ecg_measurements import BeatMeasures, measure_beats, st_form
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
@@ -239,7 +239,7 @@ def extract_features(
         EcgLeadError: the rows have no names, or not one each.
 
     Example:
-        >>> from processing.ecg_simulator import simulate_ecg
+        >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)
         >>> round(features.heart_rate), features.rhythm_regularity
         (72, 'regular')

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_beat_measures import HORIZONTAL_ST_MV, MS, BeatMeasures, bazett, wave_windows
 from .ecg_delineation import Delineation
-from .ecg_measurements import HORIZONTAL_ST_MV, MS, BeatMeasures, bazett, wave_windows
 
 BIPHASIC_SHARE = 0.25  # a wave has two lobes where the smaller has this share of the larger
 LONGEST_P_S, LONGEST_JT_S = 0.2, 0.6

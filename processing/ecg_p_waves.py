@@ -7,7 +7,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
-from .ecg_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
+from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
 SEARCH_S = 0.36  # length of the window that ends with the PR segment
 ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventricular: no P wave belongs to it

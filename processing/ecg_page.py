@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_page_highlight import Span, highlight
+from processing.evidence.highlight import Span, highlight
+
 from .ecg_page_ink import POINTS_PER_MM, InkCanvas, draw_text, grid_background, text_box
 from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_leads
 from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel, panel_samples

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .ecg_pictures import is_picture, is_picture_data, load_page_picture
-from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
+from .ecg_photo import is_picture, is_picture_data, load_page_picture
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
 from .ecg_readers_devices import is_dicom, is_edf, is_scp, read_dicom, read_edf, read_scp
 from .ecg_readers_hdf5 import is_hdf5, read_hdf5
 from .ecg_readers_matlab import is_mat, read_mat

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import (
+from .ecg_raw import (
     RawEcg,
     ReadOptions,
     check_size,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import MAX_FILE_BYTES, RawEcg, ReadOptions, require, to_record, wrapped
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, require, to_record, wrapped
 from .ecg_readers_matlab import state_code15_unit
 from .ecg_readers_tables import raw_from_arrays
 from .ecg_record import EcgRecord

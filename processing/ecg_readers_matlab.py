@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ecg_readers_base import MAX_VALUES, RawEcg, ReadOptions, check_size
+from .ecg_raw import MAX_VALUES, RawEcg, ReadOptions, check_size
 from .ecg_readers_tables import raw_from_arrays
 from .errors_gem import EcgFormatError
 

@@ -10,15 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import (
-    LEAD_AXIS_SIZES,
-    RawEcg,
-    ReadOptions,
-    check_size,
-    chosen_record,
-    mv_per_unit,
-    wrapped,
-)
+from .ecg_raw import LEAD_AXIS_SIZES, RawEcg, ReadOptions, check_size, chosen_record, mv_per_unit, wrapped
 from .ecg_record import canonical_lead
 from .errors_gem import EcgFormatError
 

@@ -13,15 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .ecg_readers_base import (
-    RawEcg,
-    ReadOptions,
-    check_size,
-    parsed_age,
-    parsed_sex,
-    same_rate,
-    wrapped,
-)
+from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_age, parsed_sex, same_rate, wrapped
 from .ecg_record import canonical_lead
 from .errors_gem import EcgFormatError
 

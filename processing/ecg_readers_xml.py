@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_readers_base import RawEcg, ReadOptions, check_size, parsed_age, parsed_sex, split_signatures, wrapped
+from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_age, parsed_sex, split_signatures, wrapped
 from .ecg_readers_devices import read_sierra
 from .errors_gem import EcgFormatError
 

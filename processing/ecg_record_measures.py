@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_beat_measures import MS, BeatMeasures, bazett, fridericia
 from .ecg_delineation import Delineation
 from .ecg_electrodes import CHEST_LEADS, LIMB_LEADS
 from .ecg_filters import WORKING_RATE
-from .ecg_measurements import MS, BeatMeasures, bazett, fridericia
 from .ecg_p_waves import ECTOPIC_QRS_S
 from .ecg_qrs import windows
 

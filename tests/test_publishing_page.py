@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from recipes.cli import app
-from recipes.evaluate_ptbxl import score
+from recipes.embedded.scores import score
 from tests.helpers.hub_server import WRITE_TOKEN, HubServer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 

@@ -130,7 +130,7 @@ def test_modules_that_need_data_or_machines_have_these_options(line):
     source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
     for word in shlex.split(arguments):
         if word.startswith("--"):
-            assert f'"{word}"' in source or (module == "recipes.sft" and word == "--config")  # TRL's own
+            assert f'"{word}"' in source or (module == "recipes.training.sft" and word == "--config")  # TRL's own
         elif word.startswith("recipes/"):
             assert (ROOT / word).is_file()
 

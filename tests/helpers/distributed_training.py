@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Trains the tiny GEM on 1 or 2 processes in each way; run by tests/recipes/test_distributed.py through torchrun.
+"""Trains the tiny GEM on 1 or 2 processes in each way; run by tests/recipes/training/test_distributed.py through torchrun.
 
 python -m tests.helpers.distributed_training OUTPUT
 """
@@ -15,8 +15,8 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from trl import SFTConfig
 
-from recipes.sft import PROJECTORS, language_model_linears
-from recipes.training_gem import GemDataCollator, GemSFTTrainer, freeze_towers
+from recipes.training.sft import PROJECTORS, language_model_linears
+from recipes.training.trainer import GemDataCollator, GemSFTTrainer, freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
 
 STEPS = 4

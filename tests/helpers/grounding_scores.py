@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from processing.ecg_features import EcgFeatures, extract_features
-from processing.ecg_simulator import simulate_ecg
-from processing.grounding_check import GroundingReport, check_grounding
+from processing.grounding.check import GroundingReport, check_grounding
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.grounding_sentences import Truth, falsified_texts, statements
 
 SENTENCES = Path(__file__).resolve().parents[1] / "fixtures/grounding_sentences.json"

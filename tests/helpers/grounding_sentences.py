@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from processing.ecg_claims_tokens import TERRITORIES
+from processing.claims.tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS
-from processing.ecg_simulator import SimulatedEcg, simulate_ecg
+from processing.simulator.simulator import SimulatedEcg, simulate_ecg
 from tests.helpers.grounding_wordings import (
     CLOSINGS,
     FIRST_HELD_BACK,

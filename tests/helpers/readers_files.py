@@ -8,9 +8,8 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from modeling_gem import default_checkpoint
-
-from .ecg_files import LEADS, dicom_bytes, write_wfdb
-from .source_trees import ptbxl_tree, simulated_microvolts
+from tests.helpers.ecg_files import LEADS, dicom_bytes, write_wfdb
+from tests.helpers.source_trees import ptbxl_tree, simulated_microvolts
 
 SOURCES = """\
 output: my_dataset

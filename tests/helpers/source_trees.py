@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from processing.ecg_record import STANDARD_LEADS
-from processing.ecg_simulator import simulate_ecg
-
-from .ecg_files import LEADS, microvolts, write_wfdb
+from processing.simulator.simulator import simulate_ecg
+from tests.helpers.ecg_files import LEADS, microvolts, write_wfdb
 
 MIMIC_ORDER = ("I", "II", "III", "aVR", "aVF", "aVL", "V1", "V2", "V3", "V4", "V5", "V6")
 

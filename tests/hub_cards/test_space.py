@@ -237,7 +237,7 @@ def test_what_a_user_asks_comes_back_as_text(server):
 
 
 def test_publishing_sends_the_app_and_the_packages_that_it_needs(tmp_path):
-    from recipes.publish_plan import plan_space
+    from recipes.publishing.plan import plan_space
 
     plan = plan_space(Path(uploads.__file__).parents[1], tmp_path)
     names = set(plan.files)

@@ -11,10 +11,10 @@ from PIL import Image
 
 from hub_cards.space.gem_space.uploads import MAX_UPLOAD_BYTES, sample_names
 from hub_cards.space.gem_space.views import title
-from processing.ecg_evidence_html import evidence_html
 from processing.ecg_features import SEQUENCES, extract_features
 from processing.ecg_readers import load_ecg
-from processing.grounding_check import check_grounding
+from processing.evidence.html import evidence_html
+from processing.grounding.check import check_grounding
 from tests.helpers.browser import DESKTOP, PHONE, headless_chromium
 
 SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from processing.errors_gem import CheckpointError
-from recipes.publish import add_remote_code
+from recipes.publishing.remote_code import add_remote_code
 from tests.helpers.tiny_gem import signal, tiny_config, tiny_model, tiny_processor
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 from modeling_gem import default_checkpoint
 from processing.ecg_features import SEQUENCES, EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.ecg_simulator import simulate_ecg
 from processing.errors_gem import EcgFormatError, EcgLeadError
+from processing.simulator.simulator import simulate_ecg
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 
 from processing.ecg_features import extract_features
 from processing.ecg_features_batch import extract_features_batch, read_features
-from processing.ecg_simulator import simulate_ecg
 from processing.errors_gem import EcgFormatError
+from processing.simulator.simulator import simulate_ecg
 
 
 @pytest.fixture(scope="module")

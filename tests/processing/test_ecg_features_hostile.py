@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processing.ecg_features import extract_features
 from processing.ecg_record import STANDARD_LEADS
-from processing.ecg_simulator import simulate_ecg
+from processing.simulator.simulator import simulate_ecg
 
 ARRAYS = int(os.environ.get("GEM_HOSTILE_ARRAYS", "300"))
 ECGS = [simulate_ecg(seed=seed, duration=5).record.signal for seed in range(3)]

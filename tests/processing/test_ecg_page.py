@@ -172,7 +172,7 @@ def test_page_is_the_same_in_another_process():
 
 
 def test_import_is_light():
-    code = "import sys, processing.ecg_page, processing.ecg_page_augment; print('matplotlib' in sys.modules)"
+    code = "import sys, processing.ecg_page, recipes.embedded.page_augment; print('matplotlib' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert answer.stdout.strip() == "False", answer.stderr
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processing.ecg_features import extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.ecg_simulator import simulate_ecg
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.drawn_ecg import RATE, drawn_ecg, drawn_lead
 
 CHEST = STANDARD_LEADS[6:]

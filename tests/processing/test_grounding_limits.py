@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from processing.ecg_features import extract_features
-from processing.ecg_simulator import simulate_ecg
-from processing.grounding_check import check_grounding
+from processing.grounding.check import check_grounding
+from processing.simulator.simulator import simulate_ecg
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 

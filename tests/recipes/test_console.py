@@ -31,7 +31,7 @@ def test_other_errors_are_ours_and_keep_their_traceback():
 
 def test_a_recipe_ends_in_one_line(tmp_path):
     missing = tmp_path / "no[data]"
-    command = ["recipes.sft_cached", "--output_dir", tmp_path, "--model_name_or_path", missing]
+    command = ["recipes.embedded.sft_cached", "--output_dir", tmp_path, "--model_name_or_path", missing]
     command += ["--dataset", missing, "--states", missing, "--bf16", "false", "--use_cpu", "true"]
     done = subprocess.run(
         [sys.executable, "-m", *map(str, command)],

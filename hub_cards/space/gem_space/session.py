@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from processing.ecg_evidence_html import evidence_fragment
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
-from processing.grounding_check import check_grounding
+from processing.evidence.html import evidence_fragment
+from processing.grounding.check import check_grounding
 
 from .interpreter import Interpreter
 from .uploads import Upload, read_sample, read_upload

@@ -1,0 +1,349 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Claims of an ECG interpretation: every number, finding, lead and beat it states, with the characters that say so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from processing.ecg_record import STANDARD_LEADS
+
+from .clause import JOINTS, Found, read_clause
+from .meaning import LEAD_FINDINGS
+from .places import LeadGroup, attach_beats, attach_leads, group_leads
+from .polarity import decide_polarity
+from .tables import without_reference_columns
+from .tokens import Quantity, plain, tokenize
+from .vocabulary import Token
+
+HEADING_WORDS = 3
+_INVERSE = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a text about an ECG.
+
+    Attributes:
+        kind: what it is about (`heart_rate`, `pr_interval`, `st_elevation`, `rhythm` ...); `processing.grounding.check.RULES` has
+            those that can be measured.
+        value: a number in `unit`, or a word (`normal`, `prolonged`, `sinus rhythm`), or `None` for a finding that is
+            simply there.
+        unit: `ms`, `mV`, `bpm`, `deg`, `s` or `None`.
+        leads: the leads it is stated for; empty where it is about the whole record.
+        beats: numbers of the beats, from 1. time_s: s from the start of the record.
+        polarity: `affirmed`, `negated` or `hedged`.
+        quote: the words; `start`, `end`: where they stand in the text.
+        comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `~` or `None`.
+        territory: the wall by which the leads are named (`inferior`), if they are.
+        high: upper end of a range whose lower end is `value`.
+        formula: `bazett` or `fridericia`, where a QTc says so.
+    """
+
+    kind: str
+    value: Any
+    unit: str | None
+    leads: tuple[str, ...]
+    beats: tuple[int, ...] | None
+    time_s: float | None
+    polarity: str
+    quote: str
+    start: int
+    end: int
+    comparator: str | None = None
+    territory: str | None = None
+    high: float | None = None
+    formula: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"leads": list(self.leads), "beats": None if self.beats is None else list(self.beats)}
+
+
+@dataclass
+class _Context:
+    """What a line inherits from headings above it and labels at its start."""
+
+    subject: str | None = None
+    heading_subject: str | None = None
+    leads: Token | None = None
+    heading_leads: Token | None = None
+
+
+def extract_claims(text: str) -> list[Claim]:
+    """Every quantitative and categorical claim of an interpretation, in the order of the text.
+
+    Understands free wording, Markdown and lists: units (ms/s, mV/mm/uV, bpm), ranges, comparisons, approximations,
+    negation and hedging, lead ranges and territories, beats and times; what is said of normal values, of other
+    recordings or under a condition is no claim.
+
+    Example:
+        >>> [(c.kind, c.value, c.leads, c.polarity) for c in extract_claims("HR 75 bpm. No ST elevation in V1-V2.")]
+        [('heart_rate', 75.0, (), 'affirmed'), ('st_elevation', None, ('V1', 'V2'), 'negated')]
+    """
+    flat = plain(without_reference_columns(text))
+    claims: list[Claim] = []
+    context = _Context()
+    for line in _lines(group_leads(tokenize(flat))):
+        claims += _line_claims(line, flat, text, context)
+    return _unique(_resolve_others(claims))
+
+
+def _lines(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    line: list[Token] = []
+    for token in tokens:
+        if token.tag == "line":
+            yield line
+            line = []
+        else:
+            line.append(token)
+    yield line
+
+
+def _clauses(line: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
+    """Clauses of a line, and whether each begins a sentence."""
+    clause: list[Token] = []
+    begins = True
+    for i, token in enumerate(line):
+        # "not upright but inverted in V2" is one statement.
+        within = token.tag == "break" and 0 < i < len(line) - 1 and line[i - 1].tag == line[i + 1].tag == "qual"
+        if token.tag in ("end", "break") and not within:
+            if clause:
+                yield clause, begins
+            clause, begins = [], token.tag == "end" and token.value is None
+        else:
+            clause.append(token)
+    if clause:
+        yield clause, begins
+
+
+def _line_claims(line: list[Token], flat: str, text: str, context: _Context) -> list[Claim]:
+    if not line:
+        context.heading_subject = context.heading_leads = None
+        return []
+    if _is_heading(line):
+        context.heading_subject = next((token.value for token in line if token.tag == "subj"), None)
+        context.heading_leads = next((token for token in line if token.tag == "leads"), None)
+        return []
+    context.subject, context.leads = context.heading_subject, context.heading_leads
+    label = _label(line)
+    if label is not None:
+        context.leads = label
+    claims: list[Claim] = []
+    for clause, begins in _clauses(line):
+        claims += _clause_claims(clause, flat, text, context, begins) or _denied_elsewhere(clause, claims, text)
+    return claims
+
+
+def _denied_elsewhere(clause: list[Token], before: Sequence[Claim], text: str) -> list[Claim]:
+    """`T inversion in V1-V4, but not in the lateral leads`: the finding before, denied for the leads of the clause."""
+    places = [token for token in clause if token.tag == "leads"]
+    if not before or clause[0].tag != "neg" or len(places) != 1 or before[-1].kind not in LEAD_FINDINGS:
+        return []
+    if any(token.tag not in ("neg", "in", "word", "leads", "end", *JOINTS) for token in clause):
+        return []
+    group, last = places[0].value, before[-1]
+    start, end = clause[0].start, places[0].end
+    walls = group.territories if not group.named else ()
+    return [
+        replace(
+            last,
+            value=None,
+            unit=None,
+            high=None,
+            comparator=None,
+            beats=None,
+            leads=group.leads,
+            polarity=_INVERSE[last.polarity],
+            territory=walls[0] if walls else None,
+            quote=text[start:end],
+            start=start,
+            end=end,
+        )
+    ]
+
+
+def _is_heading(line: list[Token]) -> bool:
+    """A line that only names a wave or leads, as LLMs put above lists: `**ST segments:**`, `### Lead V1`."""
+    kinds = [token.tag for token in line]
+    meaningful = [tag for tag in kinds if tag not in ("word", "colon", "and", "comma", "open", "close", "slash")]
+    if not meaningful or any(tag not in ("subj", "leads") for tag in meaningful):
+        return False
+    return kinds[-1] == "colon" or kinds.count("word") + len(meaningful) <= HEADING_WORDS
+
+
+def _label(line: list[Token]) -> Token | None:
+    """The leads at the start of a line such as `- Lead II: ST elevated`."""
+    for i, token in enumerate(line):
+        if token.tag == "leads":
+            return (
+                token if i + 1 < len(line) and line[i + 1].tag in ("colon", "open") and _colon_near(line, i) else None
+            )
+        if token.tag not in ("word", "in", "open"):
+            return None
+    return None
+
+
+def _colon_near(line: list[Token], i: int) -> bool:
+    return any(token.tag == "colon" for token in line[i + 1 : i + 6])
+
+
+def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context, begins: bool) -> list[Claim]:
+    refers_back = clause[0].tag == "it" or (clause[0].tag == "word" and clause[0].value == "its")
+    carried = context.subject if not begins or refers_back or context.heading_subject or context.leads else None
+    found = read_clause(clause, flat, carried)
+    decide_polarity(found, clause, flat)
+    attach_leads(found, clause)
+    found += attach_beats(found, clause)
+    subjects = [token.value for token in clause if token.tag == "subj"]
+    if subjects:
+        context.subject = subjects[-1] if len(set(subjects)) > 1 else subjects[0]
+    claims: list[Claim] = []
+    for item in sorted(found, key=lambda item: item.first):
+        if not item.dropped:
+            claims += _claims_of(item, clause, text, context.leads)
+    return claims
+
+
+def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token | None) -> list[Claim]:
+    """A finding becomes one claim, or one per lead group where each has its own number."""
+    if item.kind == "intervals":
+        return [
+            claim
+            for kind in ("pr_interval", "qrs_duration", "qtc_interval")
+            for claim in _claims_of(_replaced(item, kind), clause, text, inherited)
+        ]
+    if item.denied_at is not None and item.groups and min(item.groups) < item.denied_at < max(item.groups):
+        # "the ST elevation in III is not present in V5"
+        before = [place for place in item.groups if place < item.denied_at]
+        after = [place for place in item.groups if place > item.denied_at]
+        there = replace(item, groups=before, polarity=_INVERSE[item.polarity], extra=[], denied_at=None)
+        return [
+            *_claims_of(there, clause, text, inherited),
+            *_claims_of(replace(item, groups=after, denied_at=None), clause, text, inherited),
+        ]
+    groups = [clause[place].value for place in item.groups]
+    if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
+        groups = [inherited.value]
+    if item.kind == "r_transition" or (item.kind == "r_progression" and item.value is None):
+        return []
+    if len(item.ahead) > 1 and len(item.groups) >= len(item.ahead):
+        return _paired_ahead(item, clause, text)
+    if item.pairs and len(item.groups) > 1:
+        return _paired(item, clause, text)
+    if item.kind == "p_inversion" and item.inherent_negation and not groups:
+        item = replace(item, kind="p_waves", value="present", polarity=_INVERSE[item.polarity])
+    if item.kind == "abnormal_ecg":
+        item = replace(item, kind="normal_ecg", polarity=_INVERSE[item.polarity])
+    if item.kind in ("qtc_bazett", "qtc_fridericia"):
+        item = replace(item, kind="qtc_interval", formula=item.kind.removeprefix("qtc_"))
+    quantity, comparator = item.quantity, item.comparator
+    if item.pairs and quantity is None:
+        _, quantity, comparator = item.pairs[0]
+    return [_claim(item, groups, quantity, comparator, clause, text)]
+
+
+def _replaced(item: Found, kind: str) -> Found:
+    return Found(kind, item.value, item.first, item.last, item.anchor, polarity=item.polarity)
+
+
+def _paired_ahead(item: Found, clause: Sequence[Token], text: str) -> list[Claim]:
+    """`ST elevation of 0.1 mV in II and 0.2 mV in III`: every number belongs to the leads up to the next one."""
+    starts = [i for i, *_ in item.ahead]
+    claims = []
+    for (i, quantity, comparator), stop in zip(item.ahead, [*starts[1:], len(clause)], strict=True):
+        groups = [clause[place].value for place in item.groups if i < place < stop]
+        claims += [_claim(item, groups, quantity, comparator, clause, text)] if groups else []
+    return claims
+
+
+def _paired(item: Found, clause: Sequence[Token], text: str) -> list[Claim]:
+    """`ST elevation in II (0.1 mV), III (0.2 mV)`: every number belongs to the leads just before it."""
+    claims = []
+    waiting: list[LeadGroup] = []
+    numbers = {i: (quantity, comparator) for i, quantity, comparator in item.pairs}
+    for i in sorted([*item.groups, *numbers]):
+        if i not in numbers:
+            waiting.append(clause[i].value)
+            continue
+        if waiting[:-1]:
+            claims.append(_claim(item, waiting[:-1], item.quantity, item.comparator, clause, text))
+        if waiting:
+            claims.append(_claim(item, waiting[-1:], *numbers[i], clause, text))
+        waiting = []
+    if waiting:
+        claims.append(_claim(item, waiting, item.quantity, item.comparator, clause, text))
+    return claims
+
+
+def _claim(
+    item: Found,
+    groups: Sequence[LeadGroup],
+    quantity: Quantity | None,
+    comparator: str | None,
+    clause: Sequence[Token],
+    text: str,
+) -> Claim:
+    spots = [item.first, item.last, *item.groups, *item.extra]
+    start, end = clause[min(spots)].start, clause[max(spots)].end
+    quote = text[start:end]
+    if text[end : end + 1] == ")" and quote.count("(") > quote.count(")"):
+        end += 1
+    leads = tuple(dict.fromkeys(lead for group in groups for lead in group.leads))
+    territories = [name for group in groups for name in group.territories if not group.named]
+    value, high = item.value, None
+    if quantity is not None:
+        value = quantity.low
+        if quantity.plus_minus is not None:
+            value, high = quantity.low - quantity.plus_minus, quantity.low + quantity.plus_minus
+        elif quantity.is_range:
+            high = quantity.high
+    if item.kind == "beat_time":
+        value = item.time_s
+    return Claim(
+        kind=item.kind,
+        value=value,
+        unit=item.unit,
+        leads=leads,
+        beats=item.beats,
+        time_s=item.time_s,
+        polarity=item.polarity,
+        quote=text[start:end],
+        start=start,
+        end=end,
+        comparator=None if comparator == "between" else comparator,
+        territory=territories[0] if territories else None,
+        high=high,
+        formula=item.formula,
+    )
+
+
+def _resolve_others(claims: list[Claim]) -> list[Claim]:
+    """`the other leads` are those that no affirmed finding before has named."""
+    resolved: list[Claim] = []
+    for claim in claims:
+        if claim.territory == "other":
+            named = {
+                lead
+                for earlier in resolved
+                if earlier.polarity != "negated" and earlier.territory not in ("all", "other")
+                for lead in earlier.leads
+            }
+            claim = replace(claim, leads=tuple(lead for lead in STANDARD_LEADS if lead not in named))
+        resolved.append(claim)
+    return resolved
+
+
+def _unique(claims: list[Claim]) -> list[Claim]:
+    """Without what overlapping words say twice (`raised above the baseline`)."""
+    kept: list[Claim] = []
+    for claim in claims:
+        said = _content(claim)
+        if not any(_content(other) == said and claim.start < other.end and other.start < claim.end for other in kept):
+            kept.append(claim)
+    return kept
+
+
+def _content(claim: Claim) -> tuple:
+    return claim.kind, claim.value, claim.high, claim.comparator, claim.leads, claim.polarity, claim.beats
+
+
+__all__ = ["Claim", "extract_claims"]

@@ -1,0 +1,169 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a clause denies, doubts or says of ECGs in general."""
+
+from collections.abc import Sequence
+
+from .clause import JOINTS, Found
+from .vocabulary import Token
+
+_FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
+
+
+def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> None:
+    """Marks what is negated, hedged, or no claim about this ECG at all."""
+    for item in found:
+        if item.inherent_negation:
+            item.polarity = "negated"
+    for i, token in enumerate(tokens):
+        if token.tag == "neg":
+            _apply_negation(found, tokens, i, text)
+        elif token.tag == "except" and text[token.start : token.start + 6].lower() == "exclud":
+            for item in _ahead(found, tokens, i):
+                _flip(item, i)
+        elif token.tag == "hedge":
+            for item in _ahead(found, tokens, i):
+                if item.polarity == "affirmed":
+                    item.polarity = "hedged"
+        elif token.tag == "general":
+            # "A PR above 200 ms would be ..." speaks of PR in general, "..., which would suggest" only of what follows.
+            whole = token.value == "clause" or (text[token.start] in "wW" and i > 0 and tokens[i - 1].tag != "it")
+            for item in found:
+                item.dropped = item.dropped or whole or item.anchor > i
+    for item in found:
+        if item.bare:
+            item.dropped = item.dropped or not _bare_is_claim(item, tokens)
+
+
+def _bare_is_claim(item: Found, tokens: Sequence[Token]) -> bool:
+    """A wave named without a quality is a claim where it is denied, said to be there, or given a place."""
+    if item.polarity == "negated":
+        return True
+    if item.kind == "p_waves":
+        before = tokens[max(item.first - 3, 0) : item.first]
+        after = tokens[item.first + 1 : item.first + 5]
+        shown = any(token.tag in ("verb", "present") or token.value in _FINDING_VERBS for token in before)
+        return shown or any(token.tag == "present" for token in after)
+    return any(token.tag in ("leads", "present", "verb") for token in tokens) or len(tokens) <= 3
+
+
+def _flip(item: Found, by: int) -> None:
+    """Turns a statement round because of the negation at `by`; a bare number (`not prolonged at 420 ms`) stays."""
+    if item.is_number and item.comparator is None:
+        return
+    item.polarity = "affirmed" if item.inherent_negation else "negated"
+    item.extra.append(by)
+
+
+def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
+    how = tokens[i].value
+    words = text[tokens[i].start : tokens[i].end].lower()
+    if how == "skip":
+        if any(word in words for word in ("exclude", "rule", "prior", "previous", "comparison")):
+            for item in found:
+                item.dropped = item.dropped or item.anchor > i
+    elif how == "hedge":
+        for item in _ahead(found, tokens, i) or _behind(found, tokens, i):
+            item.polarity = "hedged"
+    elif how == "unmeasured":
+        _unmeasurable(found, tokens, i)
+    elif (
+        how == "after"
+        or (i == len(tokens) - 1 and i > 0 and tokens[i - 1].tag in ("colon", "be"))
+        or (how == "absent" and not _adjacent_ahead(found, tokens, i))
+    ):
+        for item in _behind(found, tokens, i):
+            _flip(item, i)
+            item.denied_at = i
+    elif how == "absent":
+        _flip(_adjacent_ahead(found, tokens, i)[0], i)
+    else:
+        for item in _ahead(found, tokens, i):
+            _flip(item, i)
+
+
+def _unmeasurable(found: list[Found], tokens: Sequence[Token], i: int) -> None:
+    """`PR not measurable` is a claim of its own kind."""
+    for j in range(i - 1, max(i - 5, -1), -1):
+        if tokens[j].tag == "subj":
+            for item in found:
+                item.dropped = item.dropped or (item.first <= j <= item.last and not item.is_number)
+            if tokens[j].value.endswith("_interval") or tokens[j].value in (
+                "heart_rate",
+                "qrs_axis",
+                "sokolow_lyon",
+                "p_duration",
+            ):
+                found.append(Found(tokens[j].value, "not measurable", j, i, i))
+            return
+        if tokens[j].tag in ("comma", "num", "close"):
+            return
+
+
+def _adjacent_ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    j = i + 1
+    while j < len(tokens) and tokens[j].tag in ("word", "qual") and not any(item.anchor == j for item in found):
+        j += 1
+    return [item for item in found if item.first == j or item.anchor == j][:1]
+
+
+def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """What a negation or a hedge before it covers: to the end of its list, not beyond a new statement."""
+    covered: list[Found] = []
+    j = i + 1
+    while j < len(tokens):
+        tag = tokens[j].tag
+        if tag in ("with", "break", "except", "end") or (tag in ("neg", "it", "colon", "hedge", "verb") and covered):
+            break
+        if tag == "comma" and covered and not _list_goes_on(tokens, j):
+            break
+        if tag in ("and", "comma", "or") and covered and _new_statement(found, tokens, j):
+            break
+        here = [item for item in found if item.anchor == j and (item.first > i or not item.is_number)]
+        # "without Q waves are inverted T": a finding that ends a predicate about an earlier subject is negated too.
+        covered += [item for item in here if item.last > i]
+        j += 1
+    return covered
+
+
+def _list_goes_on(tokens: Sequence[Token], j: int) -> bool:
+    """Whether the comma at `j` stands in a list that ends in `or`/`nor`."""
+    for token in tokens[j + 1 :]:
+        if token.tag == "or" or (token.tag == "neg" and token.value == "before"):
+            return token.tag == "or"
+        if token.tag in ("be", "verb", "with", "break", "num", "it"):
+            return False
+    return False
+
+
+def _new_statement(found: list[Found], tokens: Sequence[Token], j: int) -> bool:
+    """Whether what follows the joint at `j` has a predicate of its own or says that something is normal."""
+    following = [item for item in found if item.first > j]
+    if not following:
+        return False
+    nearest = min(following, key=lambda item: item.first)
+    own_predicate = nearest.by_predicate and any(
+        token.tag in ("be", "verb") for token in tokens[nearest.first : nearest.last]
+    )
+    return (
+        own_predicate
+        or nearest.inherent_negation
+        or nearest.is_number
+        or (nearest.value in ("normal", "regular", "irregular", "present") and not nearest.bare)
+        or (nearest.kind == "rhythm" and tokens[j].tag != "or")
+    )
+
+
+def _behind(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """What `is not seen` denies: the nearest finding before it and those joined to it."""
+    before = sorted((item for item in found if item.anchor < i and not item.is_number), key=lambda item: -item.anchor)
+    covered: list[Found] = []
+    for item in before:
+        if covered:
+            between = tokens[item.last + 1 : covered[-1].first]
+            if not between or any(token.tag not in (*JOINTS, "word", "qual") for token in between):
+                break
+        covered.append(item)
+    return covered
+
+
+__all__ = ["decide_polarity"]

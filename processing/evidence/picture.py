@@ -1,0 +1,206 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""An interpretation's claims on the ECG they are about: one picture with a numbered legend (`evidence_picture`)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from processing.ecg_features import EcgFeatures
+from processing.ecg_page import render_ecg
+from processing.ecg_page_ink import draw_text, text_box
+from processing.ecg_page_picture import EcgPage
+from processing.ecg_page_style import Color
+from processing.ecg_record import EcgRecord
+from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, CheckedClaim, GroundingReport
+
+from .highlight import Box, Span, highlight, span_box
+
+# Every beat of every lead is on this page, so that no evidence falls off it.
+LAYOUT = "12x1"
+PICTURE_PX_PER_MM = 6.0
+LEGEND_MM = 3.2  # height of the legend's letters
+LINE_MM = 5.2
+MARGIN_MM = 6.0
+MAX_QUOTE = 300
+STRIP_S = 2.0  # evidence without a gap that is longer than any beat is about the rhythm
+SHARED = "Claims that share a lead take turns in it: each is marked on some of its beats."
+NOTICE = "Checked against the measured waveform by gem-ecg: research software, not a medical device."
+
+
+Stretch = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class VerdictLook:
+    """How a verdict is shown: never by colour alone. Okabe and Ito's colours, apart for colour-blind readers."""
+
+    word: str
+    mark: str
+    color: Color
+
+
+VERDICT_LOOKS = {
+    SUPPORTED: VerdictLook("supported", "✓", (0, 158, 115)),
+    CONTRADICTED: VerdictLook("contradicted", "✗", (213, 94, 0)),
+    NOT_MEASURABLE: VerdictLook("not measurable", "?", (0, 114, 178)),
+}
+
+
+@dataclass(frozen=True)
+class ClaimEvidence:
+    """A checked claim with its number (from 1) and the places of its evidence on a page, px (left, top, right, bottom)."""
+
+    number: int
+    checked: CheckedClaim
+    boxes: tuple[Box, ...]
+
+    @property
+    def look(self) -> VerdictLook:
+        return VERDICT_LOOKS[self.checked.verdict]
+
+    @property
+    def quote(self) -> str:
+        """The words of the text, on one line and of bounded length."""
+        words = " ".join(self.checked.claim.quote.split())
+        return words if len(words) <= MAX_QUOTE else f"{words[: MAX_QUOTE - 1]}…"
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(lead for lead, _, _ in self.checked.evidence))
+
+    @property
+    def where(self) -> str:
+        """`lead II, 13 places`, or that there is nothing to be shown."""
+        if not self.boxes:
+            return "no place on the page"
+        places = "1 place" if len(self.boxes) == 1 else f"{len(self.boxes)} places"
+        return f"{'lead' if len(self.leads) == 1 else 'leads'} {', '.join(self.leads)}; {places}"
+
+
+def evidence_page(record: EcgRecord, px_per_mm: float = PICTURE_PX_PER_MM) -> EcgPage:
+    """The page that evidence is shown on: all leads in full length.
+
+    Raises:
+        GemError: the record cannot be drawn.
+    """
+    # Leads that are no standard ones are shown too: a claim may rest on them.
+    return render_ecg(record, layout=LAYOUT, px_per_mm=px_per_mm)
+
+
+def locate_claims(page: EcgPage, report: GroundingReport) -> list[ClaimEvidence]:
+    """Where each claim of a report lies on a page."""
+    return [
+        ClaimEvidence(number, checked, tuple(_boxes(page, checked)))
+        for number, checked in enumerate(report.claims, start=1)
+    ]
+
+
+def _boxes(page: EcgPage, checked: CheckedClaim) -> Iterator[Box]:
+    for lead, start, end in checked.evidence:
+        if lead in page.layout.leads:
+            for panel in page.panels_of(lead):
+                if end >= panel.start and start <= panel.stop:
+                    yield span_box(page, panel, Span(lead, start, end))
+
+
+def evidence_picture(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> Image.Image:
+    """The ECG with the beats and leads of every claim marked, and the claims with verdict and measured value below.
+
+    Args:
+        record: what was interpreted.
+        features: what `extract_features` measured in it.
+        report: what `check_grounding` made of the interpretation and `features`.
+
+    Raises:
+        GemError: the record cannot be drawn.
+    """
+    page = evidence_page(record)
+    claims = locate_claims(page, report)
+    marked = highlight(page, _marks(page, claims))
+    legend = _legend(page, claims, _headline(features, report))
+    return Image.fromarray(np.concatenate([marked.pixels, legend]))
+
+
+def _marks(page: EcgPage, claims: Sequence[ClaimEvidence]) -> list[Span]:
+    """Bands that stay apart: claims of one verdict on the same stretches share bands; those on other stretches of a lead
+    take turns, its beats go round among them and a whole strip is divided in time. Numbers stand at the first band."""
+    groups: dict[str, dict[tuple[tuple[Stretch, ...], str], list[int]]] = {}
+    for claim in claims:
+        for lead in claim.leads:
+            stretches = tuple((start, end) for at, start, end in claim.checked.evidence if at == lead)
+            groups.setdefault(lead, {}).setdefault((stretches, claim.checked.verdict), []).append(claim.number)
+    marks = []
+    for lead, shared in groups.items():
+        if lead not in page.layout.leads:
+            continue
+        strips = {key: numbers for key, numbers in shared.items() if _is_strip(key[0])}
+        beats = {key: numbers for key, numbers in shared.items() if key not in strips}
+        for sharing, divide in ((strips, _share_of_strip), (beats, _share_of_beats)):
+            for turn, ((stretches, verdict), numbers) in enumerate(sharing.items()):
+                label = " ".join(map(str, numbers))
+                for start, end in divide(stretches, turn, len(sharing)):
+                    if any(start <= panel.stop and end >= panel.start for panel in page.panels_of(lead)):
+                        marks.append(Span(lead, start, end, label, VERDICT_LOOKS[verdict].color))
+                        label = ""
+    return marks
+
+
+def _is_strip(stretches: Sequence[Stretch]) -> bool:
+    return len(stretches) == 1 and stretches[0][1] - stretches[0][0] > STRIP_S
+
+
+def _share_of_strip(stretches: Sequence[Stretch], turn: int, turns: int) -> list[Stretch]:
+    ((start, end),) = stretches
+    share = (end - start) / turns
+    return [(start + turn * share, start + (turn + 1) * share)]
+
+
+def _share_of_beats(stretches: Sequence[Stretch], turn: int, turns: int) -> Sequence[Stretch]:
+    return stretches[turn::turns] or stretches[-1:]
+
+
+def _headline(features: EcgFeatures, report: GroundingReport) -> str:
+    counts = ", ".join(f"{report.count(verdict)} {look.word}" for verdict, look in VERDICT_LOOKS.items())
+    note = "" if len(features.beat_times) else f"; {features.note}"
+    return f"{len(report.claims)} claims: {counts}{note}" if report.claims else f"No checkable claim was made{note}."
+
+
+def _legend(page: EcgPage, claims: Sequence[ClaimEvidence], headline: str) -> np.ndarray:
+    """The list below the page, as wide as it, uint8 (height, width, 3)."""
+    width = page.pixels.shape[1]
+    size, line, margin = (round(mm * page.px_per_mm) for mm in (LEGEND_MM, LINE_MM, MARGIN_MM))
+    rows: list[tuple[str, Color, bool]] = [(headline, page.style.text, True)]
+    for claim in claims:
+        ink: Color = tuple(int(channel * 0.7) for channel in claim.look.color)  # type: ignore[assignment]
+        text = f"{claim.number} {claim.look.mark} {claim.look.word}: “{claim.quote}”. {claim.checked.explanation}"
+        rows += [(part, ink, False) for part in _wrapped(f"{text} ({claim.where})", size, width - 2 * margin)]
+    rows += [(text, page.style.text, False) for text in (SHARED, NOTICE)]
+    pixels = np.empty((line * len(rows) + 2 * margin, width, 3), np.uint8)
+    pixels[:] = page.style.paper
+    for index, (text, color, bold) in enumerate(rows):
+        draw_text(pixels, text, margin, margin + line * index + size, size, color, bold=bold)
+    return pixels
+
+
+def _wrapped(text: str, size: float, width: int) -> list[str]:
+    """`text` in lines of at most `width` px; what continues a claim is indented, a word too long for a line is cut."""
+    lines, current = [], ""
+    for word in text.split():
+        longer = f"{current} {word}".lstrip() if current.strip() else f"{current}{word}"
+        if _text_width(longer, size) > width and current.strip():
+            lines.append(current)
+            longer = f"      {word}"
+        while _text_width(longer, size) > width:
+            longer = longer[:-1]
+        current = longer
+    return [*lines, current]
+
+
+def _text_width(text: str, size: float) -> int:
+    left, _, right, _ = text_box(text, 0, 0, size)
+    return right - left
+
+
+__all__ = ["VERDICT_LOOKS", "ClaimEvidence", "evidence_page", "evidence_picture", "locate_claims"]

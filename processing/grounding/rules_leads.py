@@ -1,0 +1,299 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Findings and amplitudes that a claim states for leads, against the measurements in those leads."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from processing.claims.claims import Claim
+from processing.ecg_features import EcgFeatures
+
+from .rules_record import sequence_values
+from .tolerances import P_DURATION_MS, P_TALL_MV, ST_MV, T_FLAT_MV, T_INVERTED_MV, T_TALL_MV, Tolerances
+from .verdicts import (
+    CONTRADICTED,
+    SUPPORTED,
+    Judgement,
+    above,
+    agrees,
+    compare,
+    decided,
+    in_words,
+    is_number,
+    slack,
+    unmeasurable,
+)
+
+_AMPLITUDE_SEQUENCES = {"p_amplitude": "P Amplitude", "t_amplitude": "T Amplitude", "qrs_amplitude": "QRS Amplitude"}
+
+
+def lead_amplitudes(claim: Claim, features: EcgFeatures, name: str) -> dict[str, float]:
+    """Lead -> mV of a wave, in the claim's beats where the paper's sequences know them, else the median."""
+    result = {}
+    for lead in claim.leads or features.leads:
+        if lead not in features.leads:
+            continue
+        value = features.lead_value(name, lead)
+        if claim.beats and name in _AMPLITUDE_SEQUENCES:
+            values = sequence_values(features, _AMPLITUDE_SEQUENCES[name], lead, claim.beats)
+            value = float(np.median(values)) if len(values) else math.nan
+        result[lead] = value
+    return result
+
+
+def amplitude(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    if not is_number(claim):
+        return unmeasurable("no limit is set for this wave")
+    if not claim.leads:
+        return unmeasurable("an amplitude without a lead")
+    name = "st_j60" if claim.kind == "st_level" else claim.kind
+    values = {lead: v for lead, v in lead_amplitudes(claim, features, name).items() if math.isfinite(v)}
+    if not values:
+        return unmeasurable("the wave is not there or too small to measure")
+    floor, share = (tol.st_mv, tol.st_share) if claim.kind == "st_level" else (tol.amplitude_mv, tol.amplitude_share)
+    # A depth may be given without its sign, and the sign must not make -0.3 into 0.3 for waves of both signs.
+    signless = claim.kind in ("q_amplitude", "s_amplitude") and float(claim.value) > 0
+    return leadwise_number(claim, {k: -v if signless else v for k, v in values.items()}, floor, share, tol, claim.kind)
+
+
+def leadwise_number(
+    claim: Claim, values: dict[str, float], floor: float, share: float, tol: Tolerances, name: str
+) -> Judgement:
+    """A number stated for several leads: each must fit; `up to` must fit the largest; a range must hold them all."""
+    factor = slack(claim, tol)
+    stated = abs(float(claim.value))
+    extreme = max(values.values(), key=abs)
+    tolerance = factor * max(floor, share * max(stated, abs(extreme)))
+    if claim.comparator == "max":
+        verdicts: dict[str, bool | None] = {lead: abs(value) <= stated + tolerance for lead, value in values.items()}
+        holds = abs(abs(extreme) - stated) <= tolerance
+    else:
+        verdicts = {
+            lead: agrees(claim, value, factor * max(floor, share * abs(value))) for lead, value in values.items()
+        }
+        # One number for a group of leads is their middle or their largest.
+        middle = float(np.median(list(values.values())))
+        holds = all(verdicts.values()) or (
+            len(values) > 1 and (agrees(claim, middle, tolerance) or agrees(claim, extreme, tolerance))
+        )
+    listed = ", ".join(f"{lead} {value:+z.2f} mV" for lead, value in list(values.items())[:6])
+    judgement = decided(
+        holds != (claim.polarity == "negated"),
+        {k: round(v, 3) for k, v in values.items()},
+        f"{name.replace('_', ' ')}: {listed}",
+    )
+    judgement.by_lead = verdicts
+    return judgement
+
+
+# Findings in leads ----------------------------------------------------------------------------------------------------
+
+
+def lead_finding(
+    claim: Claim,
+    values: dict[str, float],
+    present: Callable[[str, float], tuple[bool, bool]],
+    name: str,
+    unit: str = "mV",
+) -> Judgement:
+    """A finding stated for leads, or for the record as a whole.
+
+    Named leads must all show it (values near the limit are tolerated); a territory counts as right when at least two
+    of its leads (or its only one) show it; without leads any two leads do, or one that is certain. Negated: no lead
+    may show it for certain (of the record as a whole: not two).
+
+    Args:
+        values: lead -> measured value, NaN where there is no such wave.
+        present: (lead, value) -> whether the finding is there, and whether that is certain.
+    """
+    known = {lead: value for lead, value in values.items() if math.isfinite(value)}
+    if not known:
+        return unmeasurable(f"{name}: no measurement in these leads")
+    shows = {lead: present(lead, value) for lead, value in known.items()}
+    there = [lead for lead, (yes, _) in shows.items() if yes]
+    maybe = [lead for lead, (yes, certain) in shows.items() if yes or not certain]
+    for_certain = [lead for lead, (yes, certain) in shows.items() if yes and certain]
+    measured = {lead: round(value, 3) for lead, value in known.items()}
+    general = not claim.leads or claim.territory in ("all", "other", "precordial", "limb")
+    if claim.polarity == "negated":
+        allowed = 1 if general else 0
+        holds = len(for_certain) <= allowed
+        by_lead: dict[str, bool | None] = {lead: lead not in for_certain for lead in known}
+        listed = _listed(for_certain or there, known, unit)
+    else:
+        by_lead = {lead: lead in maybe for lead in known}
+        listed = _listed(known if claim.leads and not claim.territory else there, known, unit)
+        if not claim.leads:
+            holds = bool(for_certain) or len(maybe) > 1
+        elif claim.territory is None:
+            holds = all(lead in maybe for lead in known)
+        elif claim.territory in ("all", "other"):
+            holds = len(maybe) >= 0.75 * len(known)
+        else:
+            holds = len(maybe) >= min(2, len(known)) and bool(there)
+    explanation = f"{name}: {listed}" if listed else f"{name} in none of {', '.join(list(known)[:12])}"
+    judgement = decided(holds, measured, explanation)
+    judgement.by_lead = by_lead
+    return judgement
+
+
+def _listed(leads: Any, values: dict[str, float], unit: str) -> str:
+    sign = "+" if unit == "mV" else ""
+    return ", ".join(f"{lead} {values[lead]:{sign}z.{2 if unit == 'mV' else 0}f} {unit}" for lead in list(leads)[:8])
+
+
+def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    sign = 1 if claim.kind == "st_elevation" else -1
+    values = _st_levels(claim, features)
+    band = tol.limit_mv * slack(claim, tol)
+    limit = ST_MV
+    if is_number(claim) and claim.polarity != "negated":
+        stated = _unsigned(claim)
+        sized = {lead: sign * value for lead, value in values.items() if math.isfinite(value)}
+        if not sized:
+            return unmeasurable("the ST level cannot be measured in these leads")
+        if not claim.leads:
+            extreme = max(sized.values())
+            return compare(stated, extreme, max(tol.st_mv, tol.st_share * abs(extreme)), tol, "largest ST deviation")
+        judgement = leadwise_number(stated, sized, tol.st_mv, tol.st_share, tol, claim.kind)
+        if judgement.verdict == SUPPORTED:
+            finding = lead_finding(
+                claim, sized, lambda _, v: above(v, min(limit, abs(float(claim.value)) / 2), band), claim.kind
+            )
+            return finding if finding.verdict == CONTRADICTED else judgement
+        return judgement
+    if is_number(claim):
+        limit = max(limit, abs(float(claim.value)))
+    return lead_finding(
+        claim,
+        values,
+        lambda lead, value: above(sign * value, _st_limit(lead, sign, limit, claim.polarity), band),
+        claim.kind.replace("_", " ").replace("st", "ST"),
+    )
+
+
+def _unsigned(claim: Claim) -> Claim:
+    """A claim's size without its sign; of `-0.3 to -0.5 mV` the range 0.3 to 0.5."""
+    bounds = sorted(abs(float(bound)) for bound in (claim.value, claim.high) if bound is not None)
+    return replace(claim, value=bounds[0], high=None if claim.high is None else bounds[1])
+
+
+def _st_limit(lead: str, sign: int, limit: float, polarity: str) -> float:
+    """Up to 0.2 mV is normal in V2 and V3 (AHA/ACCF/HRS 2009 part VI): to deny an elevation there is right."""
+    return 0.2 if polarity == "negated" and sign > 0 and lead in ("V2", "V3") else limit
+
+
+def _st_levels(claim: Claim, features: EcgFeatures) -> dict[str, float]:
+    """ST level at J+60 of the claim's leads; of the record as a whole without aVR, whose ST mirrors the others'."""
+    leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
+    if not claim.leads or claim.territory in ("all", "other", "limb"):
+        leads = [lead for lead in leads if lead != "aVR"]
+    return {lead: features.lead_value("st_j60", lead) for lead in leads}
+
+
+def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    band = tol.limit_mv * slack(claim, tol)
+
+    def present(lead: str, value: float) -> tuple[bool, bool]:
+        limit = _st_limit(lead, 1 if value > 0 else -1, ST_MV, claim.polarity)
+        return above(abs(value), limit, band)
+
+    return _unless_another_form(claim, lead_finding(claim, _st_levels(claim, features), present, "ST deviation"))
+
+
+def _unless_another_form(claim: Claim, judgement: Judgement) -> Judgement:
+    """`ST changes` and `T wave abnormalities` may lie in the slope or shape, which is not measured."""
+    other_form = claim.value == "abnormal" and claim.polarity != "negated" and not claim.leads
+    if other_form and judgement.verdict == CONTRADICTED:
+        return unmeasurable(f"{judgement.explanation}; slopes and shapes are not measured", judgement.measured)
+    return judgement
+
+
+def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    values = lead_amplitudes(claim, features, "t_amplitude")
+    band = tol.limit_mv * slack(claim, tol)
+    if claim.kind == "t_inversion" and is_number(claim) and claim.polarity != "negated":
+        depth = {lead: -value for lead, value in values.items() if math.isfinite(value)}
+        if not depth:
+            return unmeasurable("the T wave cannot be measured in these leads")
+        return leadwise_number(_unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth")
+    if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
+        # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
+        values = {lead: value for lead, value in values.items() if lead not in ("aVR", "V1")}
+    # A low T is abnormal to who says so; who says that all is normal denies inversions only.
+    abnormal = -T_INVERTED_MV if claim.polarity == "negated" else -T_FLAT_MV
+    rules: dict[str, Callable[[str, float], tuple[bool, bool]]] = {
+        "t_inversion": lambda _, value: above(-value, -T_INVERTED_MV, band + 0.02),
+        "t_flat": lambda _, value: above(-abs(value), -T_FLAT_MV, band),
+        "t_tall": lambda lead, value: above(value, T_TALL_MV if lead.startswith("V") else 0.5, 0.15),
+        "t_abnormality": lambda _, value: above(-value, abnormal, band),
+    }
+    if claim.kind == "t_flat":
+        # A T wave that is too small to be marked is flat.
+        values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
+    if claim.kind == "t_inversion" and claim.polarity != "negated":
+        values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
+    name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
+        claim.kind
+    ]
+    return _unless_another_form(claim, lead_finding(claim, values, rules[claim.kind], name))
+
+
+def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
+    if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
+        leads = [lead for lead in leads if lead not in ("aVR", "V1")]
+    durations = {lead: features.lead_value("q_duration", lead) for lead in leads}
+    depths = {lead: -features.lead_value("q_amplitude", lead) for lead in leads}
+
+    def present(lead: str, duration: float) -> tuple[bool, bool]:
+        enough = 20 if lead in ("V2", "V3") else 30
+        deep = 0.03 if lead in ("V2", "V3") else 0.1
+        depth = depths[lead]
+        yes = duration >= enough and depth >= deep
+        clearly_yes = duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
+        clearly_no = duration < enough - tol.q_duration_ms or depth < deep * 0.6
+        return yes, clearly_yes if yes else clearly_no
+
+    return lead_finding(claim, durations, present, "pathological Q", "ms")
+
+
+def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    if not features.p_present:
+        return unmeasurable("no P waves lead the beats")
+    if claim.kind == "p_wide":
+        return in_words(
+            claim,
+            *above(features.p_duration, P_DURATION_MS, tol.limit_ms),
+            round(features.p_duration),
+            f"P wave measures {features.p_duration:.0f} ms",
+        )
+    values = lead_amplitudes(claim, features, "p_amplitude")
+    if claim.kind == "p_tall":
+        return lead_finding(claim, values, lambda _, value: above(value, P_TALL_MV, tol.limit_mv), "P tall")
+    if not claim.leads:
+        values = {lead: value for lead, value in values.items() if lead == "II"}
+    return lead_finding(claim, values, lambda _, value: above(-value, 0.03, 0.03), "P inverted")
+
+
+def qrs_pattern(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    patterns = {lead: features.qrs_patterns[lead] for lead in claim.leads if lead in features.qrs_patterns}
+    if not patterns:
+        return unmeasurable("a QRS pattern without a lead", None)
+    stated, listed = str(claim.value).lower(), ", ".join(f"{lead} {pattern}" for lead, pattern in patterns.items())
+    same = all(pattern.lower() == stated for pattern in patterns.values())
+    prime = stated == "rsr'" and all("r'" in pattern.lower() for pattern in patterns.values())
+    if same or prime:
+        return decided(claim.polarity != "negated", patterns, f"QRS pattern: {listed}")
+    areas = [features.lead_value("qrs_area", lead) for lead in patterns]
+    upright = {"qs": -1, "rs": -1 if claim.value == "rS" else 1, "qr": 1, "qrs": 1}.get(stated)
+    opposite = upright is not None and all(area * upright < -5 for area in areas)
+    if opposite and claim.polarity != "negated":
+        return decided(False, patterns, f"QRS pattern: {listed}")
+    return unmeasurable(f"letters of the QRS are a matter of reading; measured: {listed}", patterns)
+
+
+__all__ = ["amplitude", "p_form", "pathological_q", "qrs_pattern", "st_change", "st_deviation", "t_wave"]

@@ -1,0 +1,254 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Rate, intervals, axis and voltage sums of a claim against the measurements, of the record, of leads and of beats."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from processing.claims.claims import Claim
+from processing.ecg_features import EcgFeatures
+
+from .tolerances import NORMAL_AXIS_DEG, P_DURATION_MS, PR_MS, QT_MS, QTC_MS, QTC_NORMAL_MS, WIDE_QRS_MS, Tolerances
+from .verdicts import (
+    CONTRADICTED,
+    SUPPORTED,
+    Judgement,
+    above,
+    agrees,
+    compare,
+    decided,
+    in_words,
+    is_number,
+    shown,
+    slack,
+    unmeasurable,
+)
+
+# Record-level values ----------------------------------------------------------------------------------------------
+
+
+def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    rate = features.heart_rate
+    if not math.isfinite(rate):
+        return unmeasurable("the heart rate cannot be measured: fewer than two beats")
+    if is_number(claim):
+        if claim.beats:
+            return _by_beat(claim, features, "Heart Rate", max(tol.heart_rate_bpm, tol.heart_rate_share * rate), tol)
+        share = tol.heart_rate_share if features.rhythm_regularity == "regular" else tol.irregular_share
+        if claim.high is not None and features.rhythm_regularity != "regular":
+            return _rate_range(claim, features, tol)
+        return compare(claim, rate, max(tol.heart_rate_bpm, share * rate), tol, "heart rate")
+    band, explanation = tol.limit_bpm * slack(claim, tol), f"heart rate measures {rate:.0f} bpm"
+    if claim.value == "bradycardia":
+        high, certain = above(rate, 60, band)
+        return in_words(claim, not high, certain, round(rate), explanation)
+    if claim.value == "tachycardia":
+        return in_words(claim, *above(rate, 100, band), round(rate), explanation)
+    certain = min(abs(rate - 60), abs(rate - 100)) > band
+    return in_words(claim, 60 <= rate <= 100, certain, round(rate), explanation)
+
+
+def _rate_range(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A range in an irregular rhythm may be that of the beats."""
+    rates = features.sequences["Heart Rate"]
+    finite = rates[np.isfinite(rates)]
+    low, high = float(finite.min()), float(finite.max())
+    mean_fits = agrees(claim, features.heart_rate, tol.irregular_share * features.heart_rate)
+    inside = low - 10 <= claim.value <= features.heart_rate <= (claim.high or 0) <= high + 10
+    holds = (mean_fits or inside) != (claim.polarity == "negated")
+    return decided(holds, [round(low), round(high)], f"heart rate ranges from {low:.0f} to {high:.0f} bpm")
+
+
+_INTERVALS: dict[str, tuple[str, str, str, str]] = {
+    # kind: attribute, sequence, name of its tolerance, name in words
+    "pr_interval": ("pr_interval", "PR Interval", "pr_ms", "PR"),
+    "qrs_duration": ("qrs_duration", "QRS Duration", "qrs_ms", "QRS"),
+    "qt_interval": ("qt_interval", "QT Interval", "qt_ms", "QT"),
+    "p_duration": ("p_duration", "P Duration", "p_duration_ms", "P wave"),
+    "qtc_bazett": ("qtc_bazett", "QTc Interval", "qtc_ms", "QTc (Bazett)"),
+    "qtc_fridericia": ("qtc_fridericia", "QTc Interval", "qtc_ms", "QTc (Fridericia)"),
+}
+
+
+def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    attribute, sequence, tolerance, name = _INTERVALS[claim.kind]
+    value = float(getattr(features, attribute))
+    if claim.value == "not measurable":
+        return decided(
+            not math.isfinite(value), None if math.isnan(value) else round(value), f"{name}: {shown(value, 'ms')}"
+        )
+    if is_number(claim):
+        if not math.isfinite(value) and claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
+            return decided(claim.polarity == "negated", None, f"{name} is stated, but no P waves lead the beats")
+        if claim.beats or claim.leads:
+            return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), tol, name)
+        return compare(claim, value, getattr(tol, tolerance), tol, name)
+    if not math.isfinite(value):
+        if claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
+            return decided(claim.polarity == "negated", None, f"{name} is judged, but no P waves lead the beats")
+        return unmeasurable(f"{name} cannot be measured in this ECG")
+    return _interval_words(claim, value, tol, name)
+
+
+def _interval_words(claim: Claim, value: float, tol: Tolerances, name: str) -> Judgement:
+    band, explanation = tol.limit_ms * slack(claim, tol), f"{name} measures {value:.0f} ms"
+    measured = round(value)
+    if claim.kind == "qrs_duration":
+        wide, certain = above(value, WIDE_QRS_MS, band)
+        return in_words(claim, wide == (claim.value == "wide"), certain, measured, explanation)
+    low, high = {"pr_interval": PR_MS, "qt_interval": QT_MS, "p_duration": (60.0, P_DURATION_MS)}.get(
+        claim.kind, QTC_MS
+    )
+    if claim.kind == "qt_interval":
+        band *= 3  # the normal QT depends on the rate
+    if claim.value == "prolonged":
+        return in_words(claim, *above(value, high, band), measured, explanation)
+    if claim.value == "short":
+        longer, certain = above(value, low, band)
+        return in_words(claim, not longer, certain, measured, explanation)
+    if claim.kind.startswith("qtc"):
+        low, high = QTC_NORMAL_MS
+    certain = min(abs(value - low), abs(value - high)) > band
+    return in_words(claim, low <= value <= high, certain, measured, explanation)
+
+
+def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """QTc without a formula may be Bazett's or Fridericia's: it is right if either bears it out."""
+    formulas = [claim.formula] if claim.formula else ["bazett", "fridericia"]
+    judged = [interval(replace(claim, kind=f"qtc_{formula}"), features, tol) for formula in formulas]
+    return next((judgement for judgement in judged if judgement.verdict == SUPPORTED), judged[0])
+
+
+def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    if not is_number(claim):
+        return unmeasurable("no limit is set for RR intervals")
+    value = features.rr_interval
+    share = tol.rr_share if features.rhythm_regularity == "regular" else tol.irregular_share
+    if claim.beats:
+        return _by_beat(claim, features, "RR Interval 1", share * value, tol)
+    if claim.high is not None and not agrees(claim, value, share * value):
+        rr = features.rr_intervals
+        return decided(
+            bool(len(rr)) and rr.min() - 60 <= claim.value and claim.high <= rr.max() + 60,
+            [round(rr.min()), round(rr.max())] if len(rr) else None,
+            "the range of the RR intervals",
+        )
+    return compare(claim, value, share * value, tol, "RR")
+
+
+def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    value = float(getattr(features, claim.kind))
+    if claim.value == "not measurable":
+        return decided(not math.isfinite(value), shown(value, "deg"), f"axis {shown(value, 'deg')}")
+    if not math.isfinite(value):
+        return unmeasurable("the axis cannot be measured: leads I and aVF are needed")
+    if is_number(claim):
+        # Angles go round: -170 and 190 degrees are the same.
+        middle = claim.value if claim.high is None else (claim.value + claim.high) / 2
+        turned = middle + (value - middle + 180) % 360 - 180 if claim.comparator in (None, "~") else value
+        return compare(claim, turned, tol.axis_deg, tol, "axis")
+    low, high = NORMAL_AXIS_DEG
+    band, measured, explanation = tol.limit_deg * slack(claim, tol), round(value), f"axis measures {value:.0f}°"
+    distance = min(abs(value - low), abs(value - high))
+    kind = (
+        "normal" if low <= value <= high else "left" if -90 <= value < low else "right" if value > high else "extreme"
+    )
+    if claim.value == "deviated":
+        return in_words(claim, kind != "normal", distance > band, measured, explanation)
+    near_edge = {
+        "normal": distance,
+        "left": min(abs(value - low), abs(value + 90)),
+        "right": min(abs(value - high), abs(value - 180), abs(value + 180)),
+        "extreme": min(abs(value + 90), abs(value - 180), abs(value + 180)),
+    }[claim.value]
+    # A right deviation may go beyond 180 degrees.
+    holds = kind == claim.value or (claim.value == "right" and kind == "extreme")
+    return in_words(claim, holds, near_edge > band, measured, explanation)
+
+
+def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    value = float(getattr(features, claim.kind))
+    if claim.value == "not measurable":
+        return decided(not math.isfinite(value), shown(value, "mV"), f"{claim.kind} {shown(value, 'mV')}")
+    name = {"sokolow_lyon": "Sokolow-Lyon", "cornell": "Cornell"}[claim.kind]
+    return compare(claim, value, max(tol.voltage_mv, tol.voltage_share * abs(value)), tol, name)
+
+
+# Values in leads and beats ------------------------------------------------------------------------------------------
+
+
+def _by_beat(claim: Claim, features: EcgFeatures, sequence: str, tolerance: float, tol: Tolerances) -> Judgement:
+    return _in_leads_and_beats(claim, features, sequence, tolerance, tol, sequence)
+
+
+def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
+    count = len(features.beat_times)
+    beyond = [beat for beat in claim.beats or () if not 1 <= beat <= count]
+    if beyond:
+        return Judgement(CONTRADICTED, count, f"beat {beyond[0]} is named, the ECG has {count} beats")
+    if claim.time_s is not None and claim.kind != "beat_time" and claim.time_s > features.duration + 0.1:
+        return Judgement(CONTRADICTED, round(features.duration, 2), f"{claim.time_s:g} s is after the end of the ECG")
+    return None
+
+
+def missing_leads(claim: Claim, features: EcgFeatures) -> Judgement | None:
+    absent = [lead for lead in claim.leads if lead not in features.leads]
+    if absent and claim.territory is None and len(absent) == len(claim.leads):
+        return Judgement(CONTRADICTED, None, f"lead {absent[0]} is not in this ECG", dict.fromkeys(absent, False))
+    return None
+
+
+def sequence_values(features: EcgFeatures, sequence: str, lead: str, beats: tuple[int, ...] | None) -> np.ndarray:
+    """One lead's values in the named beats (all without names), those that are there."""
+    values = np.asarray(features.sequence(sequence, lead), dtype=float)
+    if beats:
+        values = values[[beat - 1 for beat in beats if beat <= len(values)]]
+    return values[np.isfinite(values)]
+
+
+def _in_leads_and_beats(
+    claim: Claim, features: EcgFeatures, sequence: str, tolerance: float, tol: Tolerances, name: str
+) -> Judgement:
+    leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
+    medians: dict[str, float] = {}
+    for lead in leads:
+        values = sequence_values(features, sequence, lead, claim.beats)
+        if len(values):
+            medians[lead] = float(np.median(values))
+    if not medians:
+        return unmeasurable(f"{name} cannot be measured there")
+    values = np.array(list(medians.values()))
+    if not claim.leads:
+        return compare(claim, float(np.median(values)), tolerance, tol, name)
+    tolerance *= slack(claim, tol)
+    verdicts: dict[str, bool | None] = {lead: agrees(claim, value, tolerance) for lead, value in medians.items()}
+    whole = _global(features, sequence)
+    holds = all(verdicts.values()) or (len(leads) > 2 and agrees(claim, float(np.median(values)), tolerance))
+    # Intervals of single leads scatter; who names a lead where the whole heart's interval is seen is right as well.
+    holds = holds or (whole is not None and not claim.beats and agrees(claim, whole, tolerance))
+    listed = ", ".join(f"{lead} {shown(value, claim.unit)}" for lead, value in list(medians.items())[:6])
+    judgement = decided(
+        holds != (claim.polarity == "negated"), {k: round(v, 3) for k, v in medians.items()}, f"{name}: {listed}"
+    )
+    judgement.by_lead = verdicts
+    return judgement
+
+
+def _global(features: EcgFeatures, sequence: str) -> float | None:
+    attribute = {"PR Interval": "pr_interval", "QRS Duration": "qrs_duration", "QT Interval": "qt_interval", "QTc Interval": "qtc_bazett", "P Duration": "p_duration"}.get(sequence)  # fmt: skip
+    value = float(getattr(features, attribute)) if attribute else math.nan
+    return value if math.isfinite(value) else None
+
+
+__all__ = [
+    "axis",
+    "heart_rate",
+    "interval",
+    "missing_beats",
+    "missing_leads",
+    "qtc",
+    "rr_interval",
+    "sequence_values",
+    "voltage_sum",
+]

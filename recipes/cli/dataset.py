@@ -1,0 +1,113 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem build-dataset`: ECGs of any source -> instruction data that a plain `load_dataset` opens."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recipes.console import errors
+
+
+def build_dataset(
+    config: Annotated[Path, typer.Argument(help="YAML file; examples are in recipes/configs/build_*.yaml.")],
+    output: Annotated[str | None, typer.Option(help="Folder to write, instead of the config's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes, instead of the config's.")] = None,
+    with_images: Annotated[
+        bool,
+        typer.Option("--with-images", help="Embed the page pictures; otherwise they are drawn when rows are read."),
+    ] = False,
+    engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster).")] = "local",
+    address: Annotated[
+        str, typer.Option(help="Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
+    ] = "auto",
+    teachers: Annotated[int, typer.Option(help="With ray: teachers that work at the same time.")] = 1,
+    teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs of each teacher.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Build anew instead of going on.")] = False,
+    export_batch: Annotated[
+        Path | None,
+        typer.Option(help="Build nothing; write the requests that the endpoint was not asked yet, for its batch API."),
+    ] = None,
+    import_batch: Annotated[
+        Path | None, typer.Option(help="Build nothing; store the replies in an output file of the batch API.")
+    ] = None,
+) -> None:
+    """Build instruction data: import, measure, draw, teach, verify, write.
+
+    \b
+    gem build-dataset recipes/configs/build_samples.yaml
+    gem build-dataset my_sources.yaml --workers 8 --with-images
+    gem build-dataset my_sources.yaml --engine ray --address ray://head:10001
+
+    A build that was interrupted, even killed, goes on with the same command and ends in the same bytes. Records that cannot
+    be read or answered are left out and listed in rejects.jsonl and report.md. The folder opens with
+    datasets.load_dataset(FOLDER) and can be uploaded as it is.
+    """
+    from processing.errors_gem import BuildError
+    from recipes.dataset.build import build_dataset as build
+    from recipes.dataset.ray_engine import RayEngine
+    from recipes.dataset.settings import read_settings
+
+    if engine not in ("local", "ray"):
+        raise BuildError(f"--engine is local or ray, got {engine!r}.")
+    settings = read_settings(config, output=output, workers=workers)
+    if with_images:
+        settings = settings.with_images()
+    if export_batch is not None or import_batch is not None:
+        _batch(settings, export_batch, import_batch)
+        return
+    made = RayEngine(address, teachers, teacher_gpus) if engine == "ray" else None
+    with _Bars() as show:
+        result = build(settings, engine=made, fresh=fresh, progress=show)
+    print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
+    resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
+    errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md")
+    if result.unanswered:
+        errors.print(
+            f"{result.unanswered:,} records got no answer at all: run the same command to ask for them again."
+        )
+    spent = ", ".join(f"{name} {amount:,.1f}" for name, amount in result.spent.items())
+    errors.print(f"CPU seconds, tokens, cost: {spent}")
+
+
+def _batch(settings: Any, requests: Path | None, replies: Path | None) -> None:
+    """Replies in first, so that what is then written are the questions that are left."""
+    from recipes.dataset.teacher_batch import export_requests, import_replies
+
+    if replies is not None:
+        stored = import_replies(settings, replies)
+        print(f"{stored.stored:,} replies stored, {len(stored.failed):,} requests without one")
+        for key, reason in list(stored.failed.items())[:5]:
+            errors.print(f"{key}: {reason}")
+    if requests is not None:
+        with _Bars() as show:
+            export = export_requests(settings, requests, show)
+        cost = "" if export.usd_at_most is None else f", at most ${export.usd_at_most:.2f}"
+        print(f"{export.requests:,} requests{cost} -> {', '.join(map(str, export.files)) or 'no file'}")
+
+
+class _Bars:
+    """A progress bar per thing that is counted."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
+        )
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Any:
+        self.progress.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.progress.add_task(what)
+        self.progress.update(self.tasks[what], completed=done, total=total or None)
+
+
+__all__ = ["build_dataset"]

@@ -1,0 +1,367 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem eval`: benchmarks, grounding, PTB-XL, reviews by cardiologists; every run leaves a report."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.text import Text
+
+from recipes.console import console, errors, say_failed
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Evaluate a model. Each run writes report.json, report.md, plots and card_metrics.yml; nothing is skipped in silence.",
+)
+
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for answers, verdicts and report; runs resume in it.")
+]
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="Model folder or Hub id that answers; `tiny`: the embedded one.")
+]
+AnswersOption = Annotated[
+    Path | None,
+    typer.Option(help="Answers given elsewhere (JSON Lines of GEM, PULSE, ECG-R1 or ours) instead of a model."),
+]
+ModalityOption = Annotated[str, typer.Option(help="What the model sees: both, signal or image.")]
+FilesOption = Annotated[
+    list[str] | None, typer.Option("--files", help="Published ECG path prefix = folder here; repeatable.")
+]
+LimitOption = Annotated[int | None, typer.Option(help="Only the first records.")]
+BatchOption = Annotated[int, typer.Option(help="Records per forward pass.")]
+TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
+JudgeOption = Annotated[
+    str, typer.Option(help="Judge: the model's name at the endpoint, or with --judge-local its folder.")
+]
+JudgeUrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to and with /v1.")]
+JudgeSettingsOption = Annotated[
+    Path | None,
+    typer.Option(help="YAML with more of the judge's settings (budget_usd, prices, timeout, max_concurrency ...)."),
+]
+JudgeLocalOption = Annotated[bool, typer.Option("--judge-local", help="The judge runs here, with Transformers.")]
+
+
+@app.command()
+def ecgbench(
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="ptb-test, cpsc-test, code15-test, csn-test-no-cot, g12-test-no-cot, mmmu-ecg, ecgqa-test, ptb-test-report or arena."
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Argument(help="The set: PULSE's Parquet (file or folder) or a JSON of PULSE or ECG-Grounding.")
+    ],
+    output: OutputOption,
+    answers: AnswersOption = None,
+    model: ModelOption = "",
+    modality: ModalityOption = "both",
+    files: FilesOption = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the published pictures, if the rows do not embed them.")
+    ] = None,
+    likelihood: Annotated[
+        bool, typer.Option("--likelihood", help="Multi-label sets: also score each label's likelihood, for real AUCs.")
+    ] = False,
+    judge: JudgeOption = "",
+    judge_url: JudgeUrlOption = None,
+    judge_settings: JudgeSettingsOption = None,
+    judge_local: JudgeLocalOption = False,
+    batch_size: BatchOption = 8,
+    max_new_tokens: TokensOption = 256,
+    limit: LimitOption = None,
+) -> None:
+    """One set of ECG-Bench: the score as published (compat) beside the one to trust (strict).
+
+    \b
+    gem eval ecgbench ptb-test tests/fixtures/evaluation/ptb-test.json -o outputs/ptb --answers tests/fixtures/evaluation/ptb-answers.jsonl
+    gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --files mimic-iv=my_mimic
+    """
+    from recipes.evaluation.ecgbench import MULTI_LABEL, bench_report, check_task, evaluate_ecgbench, label_scores
+    from recipes.evaluation.items import read_bench
+    from recipes.evaluation.judges import description
+    from recipes.evaluation.report import main_process
+
+    check_task(task)
+    if likelihood and (task not in MULTI_LABEL or not model):
+        raise typer.BadParameter("needs a multi-label set and --model", param_hint="--likelihood")
+    items = read_bench(data, _files(files), images)[:limit]
+    problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    if not main_process():
+        return
+    grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
+    graded = None
+    if likelihood:
+        with _progress("likelihoods") as step:
+            graded, unread = label_scores(
+                task, items, _model(model), output / "likelihoods.jsonl", modality, batch_size, step
+            )
+        problems += unread
+    with _progress("judge") as step:
+        run = evaluate_ecgbench(task, items, path, output, grader, graded, step, limit is not None)
+    run.problems = problems + run.problems
+    _finish(bench_report(run, items, _model(model) if model else None, description(grader, client)), output)
+
+
+@app.command()
+def grounding(
+    data: Annotated[
+        Path, typer.Argument(help="PTB-XL (folder or Parquet), a data set of gem-ecg, or a JSON of ECG-Grounding.")
+    ],
+    output: OutputOption,
+    answers: AnswersOption = None,
+    model: ModelOption = "",
+    modality: ModalityOption = "both",
+    question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
+    fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    reference: Annotated[
+        str, typer.Option(help="For PTB-XL: grounded (measured features and labels in words) or report.")
+    ] = "grounded",
+    files: FilesOption = None,
+    judge: JudgeOption = "",
+    judge_url: JudgeUrlOption = None,
+    judge_settings: JudgeSettingsOption = None,
+    judge_local: JudgeLocalOption = False,
+    judged: Annotated[
+        Path | None, typer.Option(help="What a judge wrote earlier (file or folder, any published layout).")
+    ] = None,
+    batch_size: BatchOption = 8,
+    max_new_tokens: TokensOption = 1024,
+    limit: LimitOption = None,
+) -> None:
+    """Grounded ECG Understanding: claims checked against measurements, and the eight scores of a judge by every published formula.
+
+    \b
+    gem eval grounding my_ptbxl -o outputs/grounding --model tiny
+    gem eval grounding my_ptbxl -o outputs/grounding --model tiny --judge my-judge --judge-url http://localhost:8000/v1
+    accelerate launch -m recipes.cli eval grounding my_ptbxl -o outputs/grounding --model my_model     several GPUs
+    """
+    from recipes.evaluation.grounding import evaluate_grounding, grounding_report
+    from recipes.evaluation.items import read_test_set
+    from recipes.evaluation.judges import description, earlier_judgement
+    from recipes.evaluation.report import main_process
+
+    items, unread = read_test_set(data, question, _files(files), fold, reference)
+    items = items[:limit]
+    problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    if not main_process():
+        return
+    grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
+    with Progress(console=errors) as progress:
+        tasks: dict[str, Any] = {}
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total)
+            progress.update(tasks[name], completed=done)
+
+        run = evaluate_grounding(items, path, output, grader, judged, step, limit is not None)
+    run.problems = unread + problems + run.problems
+    name, split = _set_name(data, fold)
+    judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
+    made = grounding_report(run, items, name, split, _model(model) if model else None, judge_facts)
+    _finish(made, output)
+
+
+@app.command()
+def consistency(
+    data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
+    output: OutputOption,
+    model: ModelOption = "",
+    signal_answers: Annotated[
+        Path | None, typer.Option(help="Answers from the signal alone, given elsewhere, instead of a model.")
+    ] = None,
+    image_answers: Annotated[Path | None, typer.Option(help="Answers from the picture alone.")] = None,
+    question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
+    fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    files: FilesOption = None,
+    batch_size: BatchOption = 8,
+    max_new_tokens: TokensOption = 1024,
+    limit: LimitOption = None,
+) -> None:
+    """Does the model say the same from the signal alone as from the picture alone? BLEU-4, ROUGE-L, agreement of claims.
+
+    Example: gem eval consistency my_ptbxl -o outputs/consistency --model tiny
+    """
+    from recipes.evaluation.evaluate_consistency import consistency_report, evaluate_consistency
+    from recipes.evaluation.items import read_test_set
+    from recipes.evaluation.report import main_process
+
+    items, problems = read_test_set(data, question, _files(files), fold)
+    items = items[:limit]
+    paths = []
+    for modality, given in (("signal", signal_answers), ("image", image_answers)):
+        recovered, path = _answers(model, given, items, output / modality, modality, batch_size, max_new_tokens)
+        problems += recovered
+        paths.append(path)
+    if not main_process():
+        return
+    mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
+    name, split = _set_name(data, fold)
+    made = consistency_report(mean, scores, problems + found, items, name, split, _model(model) if model else None)
+    _finish(made, output)
+
+
+@app.command("review-export")
+def review_export(
+    data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for review.html, review.xlsx and key.json.")],
+    answers: Annotated[
+        list[str], typer.Option(help="NAME=FILE: answers of a system to be reviewed; repeatable, mixed and blinded.")
+    ],
+    files: FilesOption = None,
+    fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    limit: LimitOption = None,
+    seed: Annotated[int, typer.Option(help="Of the order of the cases.")] = 0,
+) -> None:
+    """Sheets for cardiologists: page, interpretation, two kinds of marks, seven scales. Send review.html or review.xlsx, keep key.json.
+
+    Example: gem eval review-export my_ptbxl -o outputs/review --answers gem=my_gem.jsonl --answers pulse=my_pulse.jsonl --limit 50
+    """
+    from recipes.evaluation.items import read_test_set
+    from recipes.evaluation.review import export_review
+
+    systems = _pairs(answers, "--answers", "NAME=FILE")
+    items, problems = read_test_set(data, files=_files(files), fold=fold)
+    folder, left_out = export_review(items[:limit], systems, output, seed)
+    _name_problems(problems + left_out)
+    console.print(f"-> {folder / 'review.html'}, {folder / 'review.xlsx'}; who wrote what: {folder / 'key.json'}")
+
+
+@app.command("review-import")
+def review_import(
+    folder: Annotated[Path, typer.Argument(help="Folder that `gem eval review-export` wrote.")],
+    sheets: Annotated[list[Path], typer.Argument(help="Filled sheets: JSON saved by review.html, or XLSX.")],
+) -> None:
+    """Filled sheets back: scores by system, weighted kappa, marked passages, in review.json and review.md beside the key.
+
+    Example: gem eval review-import outputs/review my_review-ab.json my_review-cd.xlsx
+    """
+    from recipes.evaluation.review_import import import_reviews, review_json, review_markdown
+    from recipes.files import atomic_write, write_json
+
+    reviews = import_reviews(folder, sheets)
+    write_json(folder / "review.json", review_json(reviews), indent=1, ensure_ascii=False)
+    atomic_write(folder / "review.md", review_markdown(reviews))
+    console.print(review_markdown(reviews).partition("## Problems")[0])
+    console.print(f"-> {folder / 'review.md'}")
+    if reviews.problems:
+        _name_problems(reviews.problems)
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def ptbxl(context: typer.Context) -> None:
+    """A model that answers in gem-ecg's form, on PTB-XL's validation fold; options are those of `python -m recipes.embedded.scores`.
+
+    Example: gem eval ptbxl --ptbxl PTBXL --output scores.json --limit 32
+    """
+    from recipes.embedded import scores
+
+    arguments, sys.argv = sys.argv, ["gem eval ptbxl", *context.args]
+    try:
+        scores.main()
+    finally:
+        sys.argv = arguments
+
+
+def _set_name(data: Path, fold: int) -> tuple[str, str]:
+    is_ptbxl = "ptb" in data.name.lower() and data.suffix not in (".json", ".jsonl")
+    return ("PTB-XL", f"fold {fold}") if is_ptbxl else (data.stem, "test")
+
+
+def _model(model: str) -> str:
+    import modeling_gem
+
+    return str(modeling_gem.default_checkpoint()) if model == "tiny" else model
+
+
+def _files(files: list[str] | None) -> dict[str, str]:
+    return _pairs(files or [], "--files", "PREFIX=FOLDER")
+
+
+def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if bad := [name for name, sign, value in pairs if not (sign and value)]:
+        raise typer.BadParameter(f"{bad[0]!r} is no {form}", param_hint=option)
+    return {name: value for name, _, value in pairs}
+
+
+def _answers(
+    model: str, answers: Path | None, items: Any, output: Path, modality: str, batch_size: int, max_new_tokens: int
+) -> tuple[list[str], Path]:
+    if (answers is None) == (not model):
+        raise typer.BadParameter("give either --model or --answers")
+    if answers is not None:
+        return [], answers
+    from recipes.evaluation.generate_answers import generate_answers
+
+    path = output / "answers.jsonl"
+    with _progress("answers") as step:
+        recovered = generate_answers(
+            _model(model),
+            items,
+            path,
+            modality=modality,
+            batch_size=batch_size,
+            max_new_tokens=max_new_tokens,
+            progress=step,
+        )
+    return recovered, path
+
+
+def _judge(judge: str, url: str | None, settings: Path | None, is_local: bool, output: Path) -> tuple[Any, Any]:
+    if not judge:
+        return None, None
+    from recipes.evaluation.judges import ChatJudge, LocalJudge
+
+    if is_local:
+        return LocalJudge(judge), None
+    import yaml
+
+    from recipes.chat_client import ChatClient, ChatSettings
+
+    chosen = yaml.safe_load(settings.read_text(encoding="utf-8")) or {} if settings is not None else {}
+    # Verdicts on twelve leads and their explanations are long.
+    defaults = {"cache_dir": str(output / "judge_cache"), "max_tokens": 8192}
+    given = {"model": judge, **({"base_url": url} if url else {})}
+    client = ChatClient(ChatSettings.from_mapping(defaults | chosen | given))
+    return ChatJudge(client), client
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    with Progress(console=errors) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _finish(report: Any, output: Path) -> None:
+    """Writes and prints the report; problems are named, and the exit code is then 1."""
+    from recipes.evaluation.report import write_report
+
+    path = write_report(output, report)
+    for table in report.tables:
+        console.print(Text.assemble((table.title, "bold"), f" ({table.records} records)"))
+        for row in table.rows:
+            values = ", ".join(f"{column} {row.shown(column)}" for column in table.columns if row.shown(column))
+            console.print(f"  {row.label}: {values}")
+    _name_problems(report.problems)
+    console.print(f"-> {path}")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _name_problems(problems: list[str], shown: int = 20) -> None:
+    for problem in problems[:shown]:
+        say_failed("problem:", problem)
+    if len(problems) > shown:
+        errors.print(f"... and {len(problems) - shown} more", style="red")
+
+
+__all__ = ["app"]

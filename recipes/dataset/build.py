@@ -1,0 +1,244 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Builds a data set from ECGs: plan, shards (resumable, in several processes or on Ray), then card, report, checksums."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from processing.errors_gem import BuildError
+
+from .card import OWN_FILES, write_card
+from .plan import BuildPlan, Shard, make_plan
+from .report import REJECTS, write_report
+from .settings import BuildSettings
+from .shards import atomic_file, finished_note, write_shard
+from .stages import Batch, measure, teach
+
+Progress = Callable[[str, int, int], None]
+Engine = Callable[[list[Shard], BuildSettings], Iterable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build came to.
+
+    Args:
+        rows, rejected: of the whole data set.
+        unanswered: of the rejected, those for which an endpoint gave no answer; another run asks for them again.
+        built, resumed: shards made by this run, and found complete.
+        spent: CPU seconds per stage, tokens and cost, of the whole data set.
+    """
+
+    folder: Path
+    rows: int
+    rejected: int
+    unanswered: int
+    built: int
+    resumed: int
+    spent: dict[str, float]
+
+
+def build_dataset(
+    settings: BuildSettings, *, engine: Engine | None = None, fresh: bool = False, progress: Progress | None = None
+) -> BuildResult:
+    """
+    Builds the data set of `settings` in `settings.output`, or goes on where an interrupted build stopped. The files are the
+    same bytes however often it was interrupted, and whatever `workers` or engine is used.
+
+    Args:
+        engine: makes the shards; by default in `settings.workers` processes of this machine. Or a `RayEngine`.
+        fresh: throw away what is there and build anew.
+        progress: called with (what, done, in all).
+
+    Raises:
+        BuildError: the folder is in use, belongs to other settings or sources, no row is left, or the disk is full.
+    """
+    report = progress or (lambda what, done, total: None)
+    with _locked(settings.folder):
+        if fresh:
+            _clear(settings.folder)
+        _check_same_settings(settings)
+        plan = make_plan(settings, lambda count: report("records listed", count, 0))
+        _check_same_sources(plan, settings)
+        found = {shard.name: finished_note(shard, settings) for shard in plan.shards}
+        notes = {name: note for name, note in found.items() if note is not None and not note["unanswered"]}
+        todo = [shard for shard in plan.shards if shard.name not in notes]
+        resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
+        report("records", done, plan.records)
+        by_file = {shard.file: shard for shard in todo}
+        for note in (engine or local_engine)(todo, settings):
+            shard = by_file[note["file"]]
+            notes[shard.name] = note
+            done += len(shard.records)
+            report("records", done, plan.records)
+        ordered = [notes[shard.name] for shard in plan.shards]
+        _remove_halves(settings.folder)
+        statistics = write_report(plan, ordered, settings)
+        written = [note for note in ordered if note["rows"]]
+        if not written:
+            raise _nothing_left(settings.folder, statistics["rejections"])
+        write_card(written, statistics, settings)
+    return BuildResult(
+        folder=settings.folder,
+        rows=statistics["rows"],
+        rejected=len(statistics["rejections"]),
+        unanswered=sum(note["unanswered"] for note in ordered),
+        built=len(todo),
+        resumed=resumed,
+        spent=spent_on(settings.folder),
+    )
+
+
+def _nothing_left(folder: Path, rejections: Sequence[Mapping[str, str]]) -> BuildError:
+    first = rejections[0]
+    return BuildError(
+        f"{folder}: no row is left, all {len(rejections):,} records fell out; {first['id']} for example, at {first['stage']}: "
+        f"{first['reason'][:300].rstrip('.')}. The others are in {REJECTS}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
+        "its cache."
+    )
+
+
+def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+    """All stages of one shard, in this process; its note."""
+    return write_shard(teach(measure(shard.records, settings), settings), shard, settings)
+
+
+def measure_shard(shard: Shard, settings: BuildSettings) -> Batch:
+    return measure(shard.records, settings)
+
+
+def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[str, Any]]:
+    """Shards in `settings.workers` processes; with 1, in this one.
+
+    A model or endpoint teaches in this process alone, so that its memory, rate limits and budget exist once; the others
+    measure meanwhile.
+    """
+    if settings.workers == 1 or len(shards) < 2:
+        for shard in shards:
+            yield build_shard(shard, settings)
+        return
+    apart = settings.teacher["kind"] not in ("template", "none")
+    for shard, made in _pooled(measure_shard if apart else build_shard, shards, settings):
+        yield write_shard(teach(made, settings), shard, settings) if apart else made
+
+
+def _pooled(
+    work: Callable[[Shard, BuildSettings], Any], shards: list[Shard], settings: BuildSettings
+) -> Iterator[tuple[Shard, Any]]:
+    """Shards and what `work` made of them, as they come; few at a time, for a measured shard is some 100 MB."""
+    waiting = iter(shards)
+    # Not fork: the parent may hold threads (progress bars, Arrow).
+    with ProcessPoolExecutor(settings.workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        running: dict[Future, Shard] = {}
+
+        def submit(count: int) -> None:
+            for shard in islice(waiting, count):
+                running[pool.submit(work, shard, settings)] = shard
+
+        submit(settings.workers + 1)
+        while running:
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                try:
+                    made = future.result()
+                except BrokenProcessPool as error:
+                    raise BuildError(
+                        f"A process died while it made {running[future].file} (out of memory?). All shards that were finished "
+                        "are complete; run the same command again with fewer `workers`, or build anew with a smaller `shard_size`."
+                    ) from error
+                yield running.pop(future), made
+                submit(1)
+
+
+def one_thread() -> None:
+    """The processes already take all cores."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def spent_on(folder: Path) -> dict[str, float]:
+    """What the shards took in all; kept apart from the data set's own files, which must not vary."""
+    total: dict[str, float] = {}
+    for path in sorted((folder / ".build" / "shards").glob("*.spent")):
+        for name, amount in json.loads(path.read_text()).items():
+            total[name] = total.get(name, 0.0) + amount
+    return total
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        (folder / ".build").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"{folder}: cannot be made ({error.strerror}); choose another `output`.") from error
+    lock = FileLock(folder / ".build" / "lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise BuildError(
+            f"{folder}: another build is writing here. Wait for it, or give this one its own `output`."
+        ) from error
+
+
+def _clear(folder: Path) -> None:
+    """Removes what builds made, and nothing else: a folder that no build began is left alone."""
+    if not (folder / ".build" / "settings.json").is_file():
+        return
+    for name in ("data", "plots", ".build/shards"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (*OWN_FILES, ".build/settings.json", ".build/sources"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_same_settings(settings: BuildSettings) -> None:
+    path = settings.folder / ".build" / "settings.json"
+    content = settings.content()
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(content))
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if changed:
+            raise BuildError(
+                f"{settings.folder}: begun with other settings; changed: {', '.join(sorted(changed))}. Finish it with the old "
+                "ones, choose another `output`, or build anew with --fresh."
+            )
+        return
+    if any((settings.folder / "data").glob("**/*.parquet")):
+        raise BuildError(
+            f"{settings.folder}: holds Parquet files of something else in data/; choose an empty `output`."
+        )
+    with atomic_file(path) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False).encode())
+
+
+def _check_same_sources(plan: BuildPlan, settings: BuildSettings) -> None:
+    path = settings.folder / ".build" / "sources"
+    if not path.is_file():
+        with atomic_file(path) as file:
+            file.write(plan.fingerprint().encode())
+    elif path.read_text() != plan.fingerprint():
+        raise BuildError(
+            f"{settings.folder}: the sources list other records than when this build began. Restore them, or build anew "
+            "with --fresh."
+        )
+
+
+def _remove_halves(folder: Path) -> None:
+    """Half-written files of builds that were killed."""
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "one_thread", "spent_on"]

@@ -1,0 +1,178 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a build came to: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
+
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from recipes.files import json_lines
+
+from .plan import BuildPlan
+from .settings import BuildSettings
+from .shards import atomic_file
+
+REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jsonl"
+PLOTS = ("records", "heart_rate", "intervals", "labels", "patients", "answers")
+_COLUMNS = ["source", "split", "patient", "sex", "age", "labels", "messages", "teacher", "features", "sampling_rate"]
+# Measures of the whole record whose distribution tells whether a build went wrong.
+_MEASURES = ("heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")
+
+
+def write_report(plan: BuildPlan, notes: Sequence[Mapping[str, Any]], settings: BuildSettings) -> dict[str, Any]:
+    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json` with the rejections."""
+    rejections = [vars_of(r) for r in plan.rejections] + [r for note in notes for r in note["rejections"]]
+    collected = _collect(settings.folder / note["file"] for note in notes if note["rows"])
+    statistics = _statistics(collected, rejections, plan, notes)
+    with atomic_file(settings.folder / REPORT_JSON) as file:
+        file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())
+    with atomic_file(settings.folder / REJECTS) as file:
+        file.write(json_lines(rejections).encode())
+    with atomic_file(settings.folder / REPORT_MARKDOWN) as file:
+        file.write(markdown(statistics, rejections).encode())
+    _plot(collected, statistics, settings.folder / "plots")
+    return statistics | {"rejections": rejections}
+
+
+def vars_of(rejection: Any) -> dict[str, str]:
+    return {name: getattr(rejection, name) for name in ("id", "source", "stage", "reason", "answer")}
+
+
+def _collect(files: Iterable[Path]) -> dict[str, list[Any]]:
+    """What the statistics need of every row, in little memory; signals and pictures are not read."""
+    collected: dict[str, list[Any]] = {}
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(columns=_COLUMNS, batch_size=256):
+            for row in batch.to_pylist():
+                for name, value in _facts(row).items():
+                    collected.setdefault(name, []).append(value)
+    return collected or {name: [] for name in _facts(dict.fromkeys(_COLUMNS))}
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = json.loads(row["features"])["record"] if row["features"] else {}
+    messages = row["messages"] or ()
+    answer = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), "")
+    return {
+        **{name: row[name] for name in ("source", "split", "patient", "sex", "age", "sampling_rate")},
+        **{name: record.get(name) for name in _MEASURES},
+        "beats": bool(record.get("beat_times")),
+        "labels": tuple(sorted({sys.intern(label["text"]) for label in row["labels"] or ()})),
+        "teacher": (row["teacher"] or {}).get("name") or "none",
+        "turns": len(messages),
+        "words": len(answer.split()) or None,
+        "answer": hashlib.sha256(answer.encode()).digest()[:8] if answer else None,
+    }
+
+
+def _statistics(
+    collected: Mapping[str, list[Any]],
+    rejections: Sequence[Mapping[str, str]],
+    plan: BuildPlan,
+    notes: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    rows = len(collected["source"])
+    return {
+        "rows": rows,
+        "bytes": sum(note["bytes"] for note in notes),
+        "bytes_per_row": round(sum(note["bytes"] for note in notes) / max(rows, 1)),
+        "rejected": len(rejections),
+        "rejected_by_stage": dict(sorted(Counter(r["stage"] for r in rejections).items())),
+        "rows_by_source": _counted(collected["source"]),
+        "rows_by_split": _counted(collected["split"]),
+        "rows_by_source_and_split": {
+            source: _counted(s for o, s in zip(collected["source"], collected["split"], strict=True) if o == source)
+            for source in sorted(set(collected["source"]))
+        },
+        "patients": len(set(collected["patient"])),
+        "patients_by_split": {
+            split: len({p for p, s in zip(collected["patient"], collected["split"], strict=True) if s == split})
+            for split in sorted(set(collected["split"]))
+        },
+        "patients_in_several_published_splits": plan.patients_in_several_splits,
+        "sex": _counted(sex or "not stated" for sex in collected["sex"]),
+        "age": _summary(collected["age"]),
+        "sampling_rates": _counted(f"{rate:g} Hz" for rate in collected["sampling_rate"]),
+        "labels": dict(Counter(text for texts in collected["labels"] for text in texts).most_common(100)),
+        "without_labels": sum(not labels for labels in collected["labels"]),
+        "teachers": _counted(collected["teacher"]),
+        "rows_without_conversation": sum(not turns for turns in collected["turns"]),
+        "rows_without_heartbeats": sum(not found for found in collected["beats"]),
+        "answer_words": _summary(collected["words"]),
+        "distinct_answers": len(set(filter(None, collected["answer"]))),
+        **{name: _summary(collected[name]) for name in _MEASURES},
+    }
+
+
+def _counted(values: Any) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))
+
+
+def _summary(values: Sequence[Any]) -> dict[str, float]:
+    """Count and percentiles; empty where nothing was stated."""
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if not len(known):
+        return {"count": 0}
+    points = np.percentile(known, [0, 5, 50, 95, 100])
+    names = ("minimum", "5 %", "median", "95 %", "maximum")
+    return {"count": len(known), **{name: round(float(p), 1) for name, p in zip(names, points, strict=True)}}
+
+
+def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, str]]) -> str:
+    """The report for people: counts, distributions, plots, and every reason for rejection with its first cases."""
+    lines = ["# Build report", "", f"{statistics['rows']:,} rows of {statistics['patients']:,} patients, "]
+    lines[-1] += f"{statistics['bytes'] / 1e6:.1f} MB ({statistics['bytes_per_row']:,} bytes per row); "
+    lines[-1] += f"{statistics['rejected']:,} records rejected."
+    lines += ["", "| source | train | validation | test |", "|---|---:|---:|---:|"]
+    for source, splits in statistics["rows_by_source_and_split"].items():
+        lines.append(
+            f"| {source} | " + " | ".join(f"{splits.get(s, 0):,}" for s in ("train", "validation", "test")) + " |"
+        )
+    lines += ["", "| | count | 5 % | median | 95 % |", "|---|---:|---:|---:|---:|"]
+    for name in ("age", *_MEASURES, "answer_words"):
+        found = statistics[name]
+        if found["count"]:
+            lines.append(
+                f"| {name.replace('_', ' ')} | {found['count']:,} | {found['5 %']:g} | {found['median']:g} | {found['95 %']:g} |"
+            )
+    lines += ["", "| label | rows |", "|---|---:|"]
+    lines += [f"| {label} | {count:,} |" for label, count in list(statistics["labels"].items())[:30]]
+    lines += ["", *(f"![{name.replace('_', ' ')}](plots/{name}.png)" for name in PLOTS)]
+    lines += ["", "## Rejected", ""]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for rejection in rejections:
+        reasons.setdefault((rejection["stage"], _kind_of(rejection)), []).append(rejection["id"])
+    for (stage, reason), ids in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = f" and {len(ids) - 3:,} more" if len(ids) > 3 else ""
+        lines.append(f"- {stage}, {len(ids):,}: {reason} ({', '.join(ids[:3])}{more})")
+    if not rejections:
+        lines.append("None.")
+    lines += ["", f"All of them, with the whole reason, are in {REJECTS}."]
+    return "\n".join(lines) + "\n"
+
+
+def _kind_of(rejection: Mapping[str, str]) -> str:
+    """The reason without what varies from record to record: its name, files and numbers, the words of an answer."""
+    if rejection["stage"] == "verify":
+        return rejection["reason"].rsplit("|| ", 1)[-1].split(":")[0]
+    reason = re.sub(r"\S*(?:/|\d)\S*", "...", rejection["reason"].removeprefix(f"{rejection['id']}: "))
+    return reason if len(reason) <= 160 else reason[:160] + " ..."
+
+
+def _plot(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any], folder: Path) -> None:
+    from .plots import draw_plots
+
+    for name, figure in draw_plots(collected, statistics).items():
+        with atomic_file(folder / f"{name}.png") as file:
+            # Without the date and library version that matplotlib writes, the same rows give the same bytes.
+            figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+
+
+__all__ = ["REJECTS", "REPORT_JSON", "REPORT_MARKDOWN", "markdown", "write_report"]

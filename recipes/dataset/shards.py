@@ -1,0 +1,208 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Shards as Parquet: drafts -> rows -> one file, written at once or not at all, the same bytes every time."""
+
+import errno
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from processing.errors_gem import BuildError
+from recipes.files import atomic_path
+from recipes.sources.statements import in_words
+
+from .patient_split import patient_hash
+from .plan import Shard
+from .schema import schema
+from .settings import BuildSettings
+from .signal_counts import to_counts
+from .stages import Batch, Draft
+
+# 64 records, about 3 MB: what a streaming reader fetches at least.
+ROW_GROUP = 64
+# Counts differ little from sample to sample: deltas halve what zstd alone makes of them (benchmarks/bench_dataset.py).
+DELTA_ENCODED = ("signal.list.element.list.element",)
+ZSTD_LEVEL = 3
+
+
+def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+    """
+    Writes the shard's file and, after it, the note that it is complete. Where every record fell out there is no file:
+    `datasets` cannot read Parquet without rows.
+
+    Returns:
+        The note: file, rows, bytes, SHA-256 (empty without a file) and rejections.
+
+    Raises:
+        BuildError: the disk is full or the folder cannot be written; complete shards stay as they are.
+    """
+    with batch.timed("write"):
+        content = _write_rows(batch.drafts, shard, settings)
+    note = {
+        "file": shard.file,
+        "rows": len(batch.drafts),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest() if content else "",
+        "unanswered": batch.unanswered,
+        "rejections": [asdict(rejection) for rejection in batch.rejections],
+    }
+    with atomic_file(note_path(shard, settings)) as file:
+        file.write(json.dumps(note, ensure_ascii=False).encode())
+    with atomic_file(note_path(shard, settings).with_suffix(".spent")) as file:
+        file.write(json.dumps(batch.spent).encode())
+    return note
+
+
+def _write_rows(drafts: Sequence[Draft], shard: Shard, settings: BuildSettings) -> bytes:
+    """What was written, empty where there is nothing to write."""
+    path = settings.folder / shard.file
+    if not drafts:
+        path.unlink(missing_ok=True)
+        return b""
+    table = to_table(
+        [to_row(draft, shard, settings) for draft in drafts], schema(settings.page.embed, settings.several_ecgs)
+    )
+    with atomic_file(path) as file:
+        write_parquet(table, file)
+    return path.read_bytes()
+
+
+def note_path(shard: Shard, settings: BuildSettings) -> Path:
+    return settings.folder / ".build" / "shards" / f"{shard.name}.json"
+
+
+def finished_note(shard: Shard, settings: BuildSettings) -> dict[str, Any] | None:
+    """The note of a shard that is complete, `None` for one to be built (again)."""
+    try:
+        note = json.loads(note_path(shard, settings).read_text(encoding="utf-8"))
+        complete = not note["rows"] or (settings.folder / shard.file).stat().st_size == note["bytes"]
+    except (OSError, json.JSONDecodeError):
+        return None
+    return note if complete else None
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """
+    `atomic_path`, opened, whose errors say how a build goes on.
+
+    Raises:
+        BuildError: no space, or not writable.
+    """
+    try:
+        with atomic_path(path) as part, part.open("wb") as file:
+            yield file
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
+        cure = "free some space" if full else "make the folder writable"
+        raise BuildError(
+            f"{path}: {what}. All shards that were finished are complete; {cure} and run the same command again: it goes on "
+            "there."
+        ) from error
+
+
+def to_table(rows: Sequence[dict[str, Any]], features: Any) -> pa.Table:
+    """Rows as an Arrow table of the schema; signals go in as arrays, not as Python numbers."""
+    target = features.arrow_schema
+    columns = []
+    for field in target:
+        values = [row[field.name] for row in rows]
+        if field.name == "signal":
+            columns.append(_signal_array(values))
+        elif isinstance(field.type, pa.JsonType):
+            columns.append(pa.array(values, pa.string()).cast(field.type))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=target)
+
+
+def _signal_array(signals: Sequence[np.ndarray]) -> pa.ListArray:
+    """int16 arrays `(leads, samples)` as list<list<int16>>."""
+    samples = np.concatenate([signal.ravel() for signal in signals]) if signals else np.zeros(0, np.int16)
+    lengths = [signal.shape[1] for signal in signals for _ in range(signal.shape[0])]
+    leads = pa.ListArray.from_arrays(_offsets(lengths), pa.array(samples, pa.int16()))
+    return pa.ListArray.from_arrays(_offsets([len(signal) for signal in signals]), leads)
+
+
+def _offsets(lengths: Iterable[int]) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(list(lengths), dtype=np.int64)]).astype(np.int32))
+
+
+def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
+    """One Parquet file; the same table always gives the same bytes."""
+    leaves = [pq_path for pq_path in _leaf_paths(table.schema) if pq_path not in DELTA_ENCODED]
+    pq.write_table(
+        table,
+        file,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        use_dictionary=leaves,
+        column_encoding=dict.fromkeys(DELTA_ENCODED, "DELTA_BINARY_PACKED"),
+        write_page_index=True,
+    )
+
+
+def _leaf_paths(arrow: pa.Schema) -> list[str]:
+    empty = pa.BufferOutputStream()
+    pq.write_table(arrow.empty_table(), empty)
+    parquet = pq.read_metadata(pa.BufferReader(empty.getvalue())).schema
+    return [parquet.column(number).path for number in range(len(parquet))]
+
+
+def to_row(draft: Draft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+    """A finished draft in the columns of `dataset_schema`; the signal stays an array."""
+    entry, record = draft.entry, draft.records[0]
+    row = _signal_columns(record) | {
+        "id": entry.id,
+        "source": entry.source,
+        "patient": patient_hash(entry, settings.split.salt),
+        "features": _json(draft.features.to_dict(full=True)) if draft.features is not None else None,
+        "report": entry.report,
+        "report_kind": entry.report_kind,
+        "labels": [
+            {"code": code, "text": in_words(code, entry.label_system), "likelihood": likelihood}
+            for code, likelihood in entry.labels.items()
+        ],
+        "label_system": entry.label_system,
+        "sex": entry.sex or record.metadata.get("sex"),
+        "age": entry.age if entry.age is not None else record.metadata.get("age"),
+        "messages": list(draft.messages),
+        "teacher": draft.teacher or None,
+        "structured": _json(draft.structured) if draft.structured is not None else None,
+        "split": shard.split,
+        "image": {"bytes": draft.image, "path": None} if draft.image is not None else None,
+        "other_ecgs": [_listed(_signal_columns(other)) for other in draft.records[1:]],
+    }
+    row["notes"] = [*record.history, *row["notes"]]
+    return row
+
+
+def _signal_columns(record: Any) -> dict[str, Any]:
+    counts, gains, exact = to_counts(record.signal)
+    return {
+        "signal": counts,
+        "gain": gains.tolist(),
+        "sampling_rate": record.sampling_rate,
+        "leads": list(record.leads),
+        "notes": [] if exact else [f"rounded to steps of {1000 / gains.min():.3g} microvolts or finer"],
+    }
+
+
+def _listed(columns: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in columns.items() if key != "notes"} | {"signal": columns["signal"].tolist()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+__all__ = ["atomic_file", "finished_note", "note_path", "to_row", "to_table", "write_parquet", "write_shard"]

@@ -1,0 +1,222 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The stages between a source's record and a row: import, features, page, teach (with its checks). No stage is fatal."""
+
+import atexit
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.errors_gem import GemError
+from recipes.sources import Rejection, SourceRecord
+from recipes.sources.source_record import Message
+from recipes.teachers.checks import CheckSettings
+from recipes.teachers.checks import teach as checked_answers
+from recipes.teachers.grounded_answer import QUESTIONS
+from recipes.teachers.language_models import build_teacher
+from recipes.teachers.teacher import Teacher, TeacherAnswer, TeacherRequest
+
+from .settings import TEACH_OPTIONS, BuildSettings, PageSettings
+
+
+@dataclass
+class Draft:
+    """A row in the making."""
+
+    entry: SourceRecord
+    records: list[EcgRecord]
+    features: EcgFeatures | None = None
+    image: bytes | None = None
+    messages: tuple[Message, ...] = ()
+    teacher: dict[str, Any] = field(default_factory=dict)
+    structured: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Batch:
+    """The drafts of a shard, what fell out of them, and what it took.
+
+    Args:
+        unanswered: rejected because an endpoint did not answer at all; another run may have more luck.
+        spent: CPU seconds per stage, tokens and cost.
+    """
+
+    drafts: list[Draft] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    unanswered: int = 0
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def count(self, answer: TeacherAnswer) -> None:
+        self.unanswered += not answer.answered
+        usage = answer.usage
+        for name, amount in (("tokens", usage.prompt_tokens + usage.completion_tokens), ("cost", usage.cost or 0.0)):
+            if amount:
+                self.spent[name] = self.spent.get(name, 0.0) + amount
+
+    def reject(self, entry: SourceRecord, stage: str, reason: str, answer: str = "") -> None:
+        self.rejections.append(Rejection(entry.id, entry.source, stage, reason, answer))
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.process_time()
+        yield
+        self.spent[stage] = self.spent.get(stage, 0.0) + time.process_time() - started
+
+    def keep(self, stage: str, work: Callable[[Draft], None]) -> None:
+        """`work` on every draft; one that raises is reported and left out."""
+        kept = []
+        with self.timed(stage):
+            for draft in self.drafts:
+                try:
+                    work(draft)
+                    kept.append(draft)
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    self.reject(draft.entry, stage, _reason(error))
+        self.drafts = kept
+
+
+def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
+    """Import, features and page: everything that needs only this machine."""
+    batch = Batch()
+    with batch.timed("import"):
+        for entry in entries:
+            try:
+                batch.drafts.append(Draft(entry, [_prepared(ecg.load(), settings) for ecg in entry.ecgs]))
+            except MemoryError:
+                raise
+            except Exception as error:
+                batch.reject(entry, "import", _without_folders(_reason(error), entry))
+    batch.keep("features", _measure)
+    if settings.page.embed:
+        batch.keep("page", lambda draft: _draw(draft, settings.page))
+    return batch
+
+
+def teach(batch: Batch, settings: BuildSettings) -> Batch:
+    """The answers, checked: published conversations stay, the others are written by the teacher of the settings.
+
+    Raises:
+        TeacherError: nobody can be taught (settings, key, budget, or data that may not leave this machine).
+    """
+    for draft in batch.drafts:
+        if draft.entry.messages:
+            draft.messages = draft.entry.messages
+            draft.teacher = {"name": draft.entry.provenance, "version": "", "prompt_hash": "", "attempts": 0}
+    waiting = {draft.entry.id: draft for draft in batch.drafts if not draft.messages}
+    if settings.teacher["kind"] == "none" or not waiting:
+        return batch
+    with batch.timed("teach"):
+        for answer in checked(waiting.values(), settings, teacher_of(settings)):
+            draft = waiting[answer.key]
+            batch.count(answer)
+            if answer.accepted:
+                _take(draft, answer)
+            else:
+                batch.reject(draft.entry, "verify", answer.rejected_reason or "", answer.text)
+    batch.drafts = [draft for draft in batch.drafts if draft.messages]
+    return batch
+
+
+def checked(drafts: Iterable[Draft], settings: BuildSettings, teacher: Teacher) -> Iterator[TeacherAnswer]:
+    """The teacher's answers to measured drafts, with the checks of the settings."""
+    requests = (
+        TeacherRequest(
+            key=draft.entry.id,
+            features=draft.features,
+            report=draft.entry.report if draft.entry.report_kind != "labels" else "",
+            labels=draft.entry.labels,
+            source=draft.entry.source,
+            label_system=draft.entry.label_system,
+        )
+        for draft in drafts
+        if draft.features is not None
+    )
+    own = settings.teacher
+    return checked_answers(
+        requests,
+        teacher,
+        settings=CheckSettings(**own.get("checks", {})),
+        attempts=own.get("attempts", 2),
+        allow_credentialed_remote=own.get("allow_credentialed_remote", False),
+    )
+
+
+def teacher_of(settings: BuildSettings) -> Teacher:
+    """The teacher of a process: loading a model or opening a cache is done once."""
+    own = {key: value for key, value in settings.teacher.items() if key not in TEACH_OPTIONS}
+    return _teacher_of(json.dumps(own, sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _teacher_of(settings: str) -> Teacher:
+    teacher = build_teacher(json.loads(settings))
+    atexit.register(teacher.close)
+    return teacher
+
+
+def _take(draft: Draft, answer: TeacherAnswer) -> None:
+    draft.messages = (
+        {"role": "user", "content": _question(draft.entry.id)},
+        {"role": "assistant", "content": answer.text},
+    )
+    draft.structured = answer.structured
+    draft.teacher = {
+        "name": answer.teacher,
+        "version": answer.version,
+        "prompt_hash": answer.prompt_hash,
+        "attempts": answer.attempts,
+    }
+
+
+def _reason(error: Exception) -> str:
+    """Ours as they are; what a library raised, with its kind: one broken record must not end a long build."""
+    return str(error) if isinstance(error, GemError) else f"{type(error).__name__}: {error}"
+
+
+def _without_folders(reason: str, entry: SourceRecord) -> str:
+    """Rejects are published, and equal wherever they are built: files by their names alone."""
+    for ecg in entry.ecgs:
+        reason = reason.replace(f"{Path(ecg.path).parent}{os.sep}", "")
+    return reason
+
+
+def _prepared(record: EcgRecord, settings: BuildSettings) -> EcgRecord:
+    """Standard lead order where all twelve are there, otherwise as recorded; resampled only if asked for."""
+    record.check_quality()
+    if set(STANDARD_LEADS) <= set(record.leads):
+        record = record.select_leads(STANDARD_LEADS)
+    return record if settings.sampling_rate is None else record.resample(settings.sampling_rate)
+
+
+def _measure(draft: Draft) -> None:
+    draft.features = extract_features(draft.records[0])
+
+
+def _draw(draft: Draft, page: PageSettings) -> None:
+    """The published picture where there is one, else ours."""
+    if draft.entry.image is not None:
+        draft.image = Path(draft.entry.image).read_bytes()
+        return
+    buffer = io.BytesIO()
+    page.style.draw(draft.records[0]).save(buffer, format="PNG")
+    draft.image = buffer.getvalue()
+
+
+def _question(record_id: str) -> str:
+    """One of the wordings, always the same for a record."""
+    wordings = QUESTIONS["full_text"]
+    return wordings[int.from_bytes(hashlib.sha256(record_id.encode()).digest()[:4], "big") % len(wordings)]
+
+
+__all__ = ["Batch", "Draft", "checked", "measure", "teach", "teacher_of"]

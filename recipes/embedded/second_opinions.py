@@ -1,0 +1,138 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""How likely every statement of a PTB-XL training record is, said by networks that never saw the record.
+
+python -m recipes.embedded.second_opinions --data PTBXL --output outputs/soft_statements.json
+
+A tower that learns labels alone knows its training records by heart before it knows hearts. Taught the mean of a label and
+what a network of another kind thinks of the record, trained on other patients, it goes on learning (distillation: Hinton
+et al. 2015, arXiv:1503.02531; PTB-XL's folds keep patients apart).
+"""
+
+import argparse
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import nn
+from torch.utils.data import Subset
+from transformers import Trainer, TrainingArguments
+from transformers.modeling_outputs import BaseModelOutput
+
+from recipes.console import run_script
+from recipes.files import write_json
+from recipes.sources.ptbxl_records import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
+
+from .second_reading import best_limits
+from .towers import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
+
+# Networks, each of which leaves out its share of the training folds.
+GROUPS = 4
+WIDTHS = (32, 64, 96, 160)
+
+
+class ResidualBlock(nn.Module):
+    """Halves the time; `inputs` -> `outputs` channels."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 7):
+        super().__init__()
+        padding = kernel // 2
+        self.body = nn.Sequential(
+            nn.Conv1d(inputs, outputs, kernel, stride=2, padding=padding, bias=False),
+            nn.BatchNorm1d(outputs),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Conv1d(outputs, outputs, kernel, padding=padding, bias=False),
+            nn.BatchNorm1d(outputs),
+        )
+        self.shortcut = nn.Conv1d(inputs, outputs, 1, stride=2, bias=False)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        return nn.functional.relu(self.body(signal) + self.shortcut(signal))
+
+
+class ResidualTower(nn.Module):
+    """A 1-D residual network at 100 Hz in the place of a tower: `(batch, 12, 5000)` mV -> tokens `(batch, 63, 160)`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(hidden_size=WIDTHS[-1])
+        self.stem = nn.Sequential(
+            nn.Conv1d(12, WIDTHS[0], 9, padding=4, bias=False), nn.BatchNorm1d(WIDTHS[0]), nn.ReLU()
+        )
+        pairs = zip((WIDTHS[0], *WIDTHS), WIDTHS, strict=False)
+        self.blocks = nn.Sequential(*(ResidualBlock(before, after) for before, after in pairs))
+
+    def forward(self, signal: torch.Tensor) -> BaseModelOutput:
+        features = self.blocks(self.stem(nn.functional.avg_pool1d(signal, 5)))
+        return BaseModelOutput(last_hidden_state=features.transpose(1, 2))
+
+
+def out_of_fold(
+    train: Recordings, folds: np.ndarray, validation: Recordings, epochs: float, output: Path, seed: int = 0
+) -> dict:
+    """Logits of all of `train`, each by the network that did not see it, and those of `validation`, the mean of all."""
+    shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
+    logits, unseen = np.zeros_like(train.columns["labels"]), 0.0
+    for group in range(GROUPS):
+        left_out = folds % GROUPS == group
+        torch.manual_seed(seed + group)
+        trainer = Trainer(
+            model=TowerWithHeads(ResidualTower(), shapes["labels"][0], shapes["measured"][0], has_summary=False),
+            args=TrainingArguments(
+                output_dir=str(output.parent / "soft_statements"),
+                num_train_epochs=epochs,
+                per_device_train_batch_size=32,
+                per_device_eval_batch_size=64,
+                learning_rate=3e-3,
+                lr_scheduler_type="cosine",
+                warmup_steps=0.1,
+                weight_decay=0.05,
+                save_strategy="no",
+                logging_steps=100,
+                report_to="none",
+                use_cpu=not torch.cuda.is_available(),
+                remove_unused_columns=False,
+                label_names=["labels", "measured"],
+                seed=seed + group,
+            ),
+            train_dataset=Subset(train, np.flatnonzero(~left_out).tolist()),
+            data_collator=SignalAugmentation(training=True),
+        )
+        trainer.train()
+        trainer.data_collator = SignalAugmentation(training=False)
+        logits[left_out] = trainer.predict(Subset(train, np.flatnonzero(left_out).tolist())).predictions[0]
+        unseen = unseen + trainer.predict(validation).predictions[0] / GROUPS
+    return {"train": logits, "validation": unseen}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="JSON: record id -> likelihoods, what they are worth, and limits"
+    )
+    parser.add_argument("--epochs", type=float, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+
+    items = list(read_ptbxl(arguments.data, TRAIN_FOLDS))
+    train = Recordings(items, "ecg")
+    validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), "ecg")
+    folds = np.array([item.fold for item in items])
+    logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output, arguments.seed)
+    likelihoods, truth = expit(logits["train"]), train.columns["labels"]
+    scores = {
+        "superclass AUC, training records by the network that left them out": superclass_auc(logits["train"], truth),
+        "superclass AUC, validation fold by all": superclass_auc(logits["validation"], validation.columns["labels"]),
+    }
+    by_record = {item.record.record_id: row.round(4).tolist() for item, row in zip(items, likelihoods, strict=True)}
+    limits = best_limits(likelihoods[:, : len(SUPERCLASSES)], truth[:, : len(SUPERCLASSES)])
+    write_json(arguments.output, {"scores": scores, "limits": limits, "likelihoods": by_record})
+    print(json.dumps(scores, indent=2))
+
+
+if __name__ == "__main__":
+    run_script(main)

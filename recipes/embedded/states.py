@@ -1,0 +1,208 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Frozen towers run once per record: their states are kept, and training reads these instead of signals and pictures."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
+
+from processing.errors_gem import GemError, TrainingError
+from recipes.files import write_json
+
+MODALITIES = ("ecg", "image")
+
+
+@dataclass
+class TowerStates:
+    """
+    Last states of both towers, `(records, tokens, width)` each, by record id.
+    """
+
+    ids: list[str]
+    ecg: np.ndarray
+    image: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.rows = {record_id: row for row, record_id in enumerate(self.ids)}
+
+    def row(self, record_id: str) -> int:
+        """
+        Raises:
+            GemError: No state of this record is kept.
+        """
+        if record_id not in self.rows:
+            raise GemError(
+                f"No tower states of {record_id!r} are kept: build them from the same records and seed as the data."
+            )
+        return self.rows[record_id]
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `ecg.npy`, `image.npy` and, last, `ids.json`: without it the folder is not complete."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ids.json").unlink(missing_ok=True)
+        for name in MODALITIES:
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        write_json(folder / "ids.json", self.ids)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TowerStates":
+        """
+        Raises:
+            GemError: the folder holds no complete cache.
+        """
+        folder = Path(folder)
+        if not (folder / "ids.json").is_file():
+            raise GemError(f"{folder}: no complete cache of tower states (ids.json is missing); build it again.")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in MODALITIES}
+        return cls(json.loads((folder / "ids.json").read_text()), **arrays)
+
+
+class CachedTower(nn.Module):
+    """Stands where a frozen tower stood and hands on the states that it is given as input."""
+
+    def __init__(self, dtype: torch.dtype, layer: int = -1):
+        super().__init__()
+        self.dtype = dtype
+        self.layer = layer
+
+    def forward(self, states: torch.Tensor, **kwargs: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=states, hidden_states={self.layer: states})
+
+
+@contextmanager
+def cached_towers(model: nn.Module) -> Iterator[None]:
+    """Within it `model` takes tower states as `ecg_values` and `pixel_values`; the towers are put back at the end."""
+    body = model.model
+    towers = {name: getattr(body, name) for name in ("ecg_tower", "vision_tower")}
+    layer = model.config.vision_feature_layer % (model.config.vision_config.num_hidden_layers + 1)
+    try:
+        for name, tower in towers.items():
+            setattr(body, name, CachedTower(tower.dtype, layer))
+        yield
+    finally:
+        for name, tower in towers.items():
+            setattr(body, name, tower)
+
+
+@torch.no_grad()
+def run_towers(model: nn.Module, batches: Iterable[dict[str, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
+    """Batches of `ecg_values` and `pixel_values` -> batches of `ecg` and `image` states."""
+    body = model.model
+    layer = model.config.vision_feature_layer % (model.config.vision_config.num_hidden_layers + 1)
+    for batch in batches:
+        pixels = batch["pixel_values"].to(body.vision_tower.dtype)
+        signal = batch["ecg_values"].to(body.ecg_tower.dtype)
+        yield {
+            "ecg": body.ecg_tower(signal).last_hidden_state,
+            "image": body.vision_tower(pixels, output_hidden_states=True).hidden_states[layer],
+        }
+
+
+@torch.no_grad()
+def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400, floor: float = 0.3) -> None:
+    """
+    Starts fresh projectors so that what is behind the shared projector's first layer sees both towers whitened: zero mean
+    and equal variance in every direction. Tower states vary a hundred times more in some directions than in others, and a
+    number may lie in a small one, where training would hardly ever find it.
+
+    Args:
+        model: GEM with a linear ECG projector.
+        states: Of its towers.
+        records: How many of them to look at.
+        floor: Standard deviation below which a direction counts as noise and is not raised any further.
+
+    Raises:
+        TrainingError: Fewer states than a tower is wide: they vary in no more directions than they are many.
+    """
+    transforms = {}
+    for name in MODALITIES:
+        tokens = torch.from_numpy(np.asarray(getattr(states, name)[:records], dtype=np.float32)).flatten(0, 1)
+        if len(tokens) < tokens.shape[1]:
+            raise TrainingError(
+                f"`whiten`: {len(tokens)} {name} states of width {tokens.shape[1]} are too few to tell how they vary. Keep the "
+                "states of more records, or say `whiten: false`."
+            )
+        mean = tokens.mean(dim=0)
+        _, spread, directions = torch.linalg.svd((tokens - mean) / len(tokens) ** 0.5, full_matrices=False)
+        transforms[name] = (mean, directions / spread.clamp(min=floor)[:, None])
+    (ecg_mean, ecg_whiten), (image_mean, image_whiten) = transforms["ecg"], transforms["image"]
+    shared, ecg = model.model.multi_modal_projector.linear_1, model.model.ecg_projector.linear_1
+    mixing = torch.randn(shared.out_features, shared.in_features) / shared.in_features**0.5
+    shared.weight.copy_(mixing @ image_whiten)
+    shared.bias.copy_(-shared.weight @ image_mean)
+    common = min(len(ecg_whiten), len(image_whiten))  # towers of different widths share the largest directions
+    ecg.weight.copy_(torch.linalg.inv(image_whiten)[:, :common] @ ecg_whiten[:common])
+    ecg.bias.copy_(image_mean - ecg.weight @ ecg_mean)
+
+
+@dataclass
+class CachedCollator:
+    """
+    Examples with `id` and `messages` (one user turn, one answer) -> batches for a model within `cached_towers`. All
+    examples of a batch show the same modality, so that no padding is computed.
+
+    Args:
+        processor: Gives tokenizer, chat template and the number of tokens per ECG and picture.
+        states: What the towers said about the records.
+        modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
+    """
+
+    processor: Any
+    states: TowerStates
+    modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        names = list(self.modality_mix)
+        kept = names[int(torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1))]
+        shown = [name for name in MODALITIES if kept in ("both", {"ecg": "signal", "image": "image"}[name])]
+        batch = self._text(examples, shown)
+        rows = [self.states.row(example["id"]) for example in examples]
+        for name, argument in (("ecg", "ecg_values"), ("image", "pixel_values")):
+            if name in shown:
+                batch[argument] = torch.from_numpy(getattr(self.states, name)[rows]).float()
+        return batch
+
+    def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
+        tokenizer = self.processor.tokenizer
+        encoded = tokenizer.apply_chat_template(
+            [self._conversation(example["messages"], shown) for example in examples],
+            chat_template=self.processor.chat_template,
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        ids, labels = [], []
+        for row, answer in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True):
+            tokens = torch.tensor(row)
+            repeats = torch.ones_like(tokens)
+            repeats[tokens == self.processor.ecg_token_id] = self.processor.num_ecg_tokens
+            repeats[tokens == self.processor.image_token_id] = self.processor.num_image_tokens
+            ids.append(tokens.repeat_interleave(repeats))
+            labels.append(torch.where(torch.tensor(answer).bool(), tokens, -100).repeat_interleave(repeats))
+        pad = nn.utils.rnn.pad_sequence
+        return {
+            "input_ids": pad(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
+            "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
+            "labels": pad(labels, batch_first=True, padding_value=-100),
+        }
+
+    @staticmethod
+    def _conversation(messages: list[dict[str, str]], shown: list[str]) -> list[dict[str, Any]]:
+        first, *others = messages
+        media = [{"type": name} for name in shown]
+        content = [*media, {"type": "text", "text": first["content"]}]
+        return [
+            {"role": first["role"], "content": content},
+            *({"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in others),
+        ]
+
+
+__all__ = ["CachedCollator", "CachedTower", "TowerStates", "cached_towers", "run_towers", "whiten_projectors"]

@@ -1,0 +1,267 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Files of model answers, ours and the published kinds: everything that is wrong with one has a name, nothing is passed over."""
+
+import codecs
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from processing.errors_gem import EvaluationError
+from recipes.files import atomic_write, json_lines
+
+ID_KEYS = ("id", "question_id", "No", "custom_id")
+# GEM and PULSE write `text`, ECG-R1 and the baselines `response`, GEM's merged files the last two.
+ANSWER_KEYS = ("text", "response", "answer", "generated_text", "Model_generated", "GEM_generated")
+TURN_KEYS = ("predict_convs", "response")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer. `text` is `None` where the file holds none; `key`: the name it stood under; `row`: everything else."""
+
+    id: str
+    text: str | None
+    key: str
+    line: int
+    row: Mapping[str, Any]
+
+
+@dataclass
+class AnswerFile:
+    """What a file holds, in its order; `problems` in words, with line numbers."""
+
+    path: Path
+    answers: list[Answer] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def by_id(self) -> dict[str, Answer]:
+        """The last answer of each id that has a text; without any, the last."""
+        found: dict[str, Answer] = {}
+        for answer in self.answers:
+            if answer.text is not None or answer.id not in found:
+                found[answer.id] = answer
+        return found
+
+    def texts_for(self, ids: Iterable[str], of_more: bool = False) -> list[str | None]:
+        """The answers to `ids`, in their order. Missing and repeated ids are added to `problems`, and surplus ones unless the ids are
+        `of_more`: a part of the test set on purpose."""
+        wanted = list(ids)
+        names = full_names((answer.id for answer in self.answers), wanted)
+        self.answers = [replace(answer, id=names[answer.id]) for answer in self.answers]
+        known = self.by_id()
+        if not set(wanted) & set(known):
+            raise EvaluationError(
+                f"{self.path}: not one of its {len(known)} ids is in the test set (file: {_some(known)}; test set: "
+                f"{_some(wanted)}). Do the two belong together?"
+            )
+        self._name_repeated()
+        missing, surplus = [i for i in wanted if i not in known], sorted(set(known) - set(wanted))
+        if missing:
+            self.problems.append(f"{len(missing)} of {len(wanted)} ids have no answer: {_some(missing)}")
+        if surplus and not of_more:
+            self.problems.append(f"{len(surplus)} ids are not in the test set: {_some(surplus)}")
+        return [known[i].text if i in known else None for i in wanted]
+
+    def _name_repeated(self) -> None:
+        lines: dict[str, list[Answer]] = {}
+        for answer in self.answers:
+            lines.setdefault(answer.id, []).append(answer)
+        for name, answers in lines.items():
+            if len(answers) > 1:
+                differ = len({answer.text for answer in answers}) > 1
+                where = ", ".join(str(answer.line) for answer in answers)
+                said = "with different answers, the last one counts" if differ else "with the same answer"
+                self.problems.append(f"id {name} stands {len(answers)} times (lines {where}) {said}")
+
+
+def full_names(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
+    """Name in a file -> id of the test set: published files leave out the data set's name (`40689238` for `mimic-iv/40689238`)."""
+    known = set(ids)
+    short = {name.partition("/")[2]: name for name in known if "/" in name}
+    return {name: name if name in known else short.get(name, name) for name in names}
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:5]) + (" ..." if len(listed) > 5 else "")
+
+
+def read_answers(path: str | Path) -> AnswerFile:
+    """
+    JSON Lines, or one JSON list, of rows with an id and an answer under any published name; a row of ECG Arena gives one answer
+    per turn (`id#1`, `id#2`).
+
+    Raises:
+        EvaluationError: the file does not exist or holds not one answer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise EvaluationError(f"{path}: there is no such file of answers.")
+    file = AnswerFile(path)
+    for number, row in read_rows(path, file.problems):
+        _add(row, number, file)
+    if not file.answers:
+        raise EvaluationError(f"{path}: not one answer in it. {' '.join(file.problems[:3])}")
+    return file
+
+
+def read_rows(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
+    """
+    The rows of JSON Lines, or of one JSON list, with their line numbers (places in the list). Lines that are not UTF-8 or no JSON
+    are named in `problems`; the latter are left out.
+
+    Raises:
+        EvaluationError: the JSON list is broken.
+    """
+    lines = _decoded_lines(path.read_bytes(), problems)
+    text = "".join(lines)
+    if text.lstrip().startswith("["):
+        try:
+            return list(enumerate(json.loads(text), 1))
+        except json.JSONDecodeError as error:
+            raise EvaluationError(f"{path}: the JSON list is broken ({error}); copy it again.") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append((number, json.loads(line)))
+        except json.JSONDecodeError as error:
+            half_written = number == len(lines) and not line.endswith("\n")
+            what = "is half written: the run that wrote it was stopped" if half_written else f"is no JSON ({error})"
+            problems.append(f"line {number} {what}")
+    return rows
+
+
+def _decoded_lines(content: bytes, problems: list[str]) -> list[str]:
+    if content.startswith(UTF16):
+        problems.append("the file is UTF-16, expected UTF-8; it was read all the same")
+        return content.decode("utf-16", errors="replace").splitlines(keepends=True)
+    lines = []
+    for number, raw in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True), 1):
+        try:
+            lines.append(raw.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            problems.append(
+                f"line {number} is not UTF-8 (byte 0x{raw[error.start]:02x} at {error.start}); it was read as Windows-1252"
+            )
+            lines.append(raw.decode("cp1252", errors="replace"))
+    return lines
+
+
+def _add(row: Any, number: int, file: AnswerFile) -> None:
+    name = (
+        next((row[key] for key in ID_KEYS if row.get(key) not in (None, "")), None) if isinstance(row, dict) else None
+    )
+    if name is None:
+        file.problems.append(f"line {number} has no id ({' or '.join(ID_KEYS)})")
+        return
+    turns = next((row[key] for key in TURN_KEYS if isinstance(row.get(key), list)), None)
+    if turns is not None:
+        for turn, part in enumerate(turns, 1):
+            _add_one(f"{name}#{turn}", part if isinstance(part, dict) else {"answer": part}, number, file)
+        return
+    _add_one(str(name), row, number, file)
+
+
+def _add_one(name: str, row: Mapping[str, Any], number: int, file: AnswerFile) -> None:
+    key = next((key for key in ANSWER_KEYS if key in row), "")
+    text = row.get(key)
+    if row.get("error"):
+        file.problems.append(f"id {name} (line {number}): {row['error']}")
+        text = None
+    elif not isinstance(text, str):
+        said = (
+            f"the answer is {type(text).__name__}, expected text" if key else f"no answer ({' or '.join(ANSWER_KEYS)})"
+        )
+        file.problems.append(f"id {name} (line {number}): {said}; it counts as unanswered")
+        text = None
+    file.answers.append(Answer(name, text, key, number, row))
+
+
+class AnswerLog:
+    """
+    Answers are appended as they come and are on the disk when `append` returns; a run that was stopped goes on where it was.
+    `rows` holds the last row of each id. A half-written last line is cut off, with its problem named in `recovered`.
+
+    Args:
+        path: the JSON Lines file.
+        settings: what shaped the answers; kept in `settings_file`, so that a run with others does not mix in.
+        settings_file: beside the file if not given.
+
+    Raises:
+        EvaluationError: the file was begun with other settings.
+    """
+
+    def __init__(self, path: str | Path, settings: Mapping[str, Any], settings_file: Path | None = None) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.recovered: list[str] = []
+        self._check_settings(dict(settings), settings_file or settings_beside(self.path))
+        self.rows = self._recover()
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> "AnswerLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            self._file.write(json_lines([row]))
+            self.rows[str(row["id"])] = row
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _check_settings(self, settings: dict[str, Any], beside: Path) -> None:
+        wanted = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        written = beside.read_text(encoding="utf-8") if beside.exists() else None
+        if written == wanted:
+            return
+        if written is not None and self.path.exists():
+            old = json.loads(written)
+            changed = sorted(key for key in old.keys() | settings.keys() if old.get(key) != settings.get(key))
+            raise EvaluationError(
+                f"{self.path} was begun with other settings ({', '.join(changed)} differ). Give another output, or remove it."
+            )
+        atomic_write(beside, wanted)
+
+    def _recover(self) -> dict[str, Mapping[str, Any]]:
+        if not self.path.exists() or not self.path.stat().st_size:
+            return {}
+        content = self.path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        rows: dict[str, Mapping[str, Any]] = {}
+        kept = []
+        for number, line in enumerate(whole.splitlines(keepends=True), 1):
+            try:
+                row = json.loads(line)
+                rows[str(row["id"])] = row
+                kept.append(line)
+            except (ValueError, KeyError, TypeError):
+                self.recovered.append(f"{self.path}: line {number} is damaged and was removed")
+        if len(whole) < len(content):
+            self.recovered.append(f"{self.path}: its last line was half written and was removed")
+        if self.recovered:
+            atomic_write(self.path, b"".join(kept))
+        return rows
+
+
+def settings_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.settings.json")
+
+
+__all__ = [
+    "Answer",
+    "AnswerFile",
+    "AnswerLog",
+    "full_names",
+    "read_answers",
+    "read_rows",
+    "settings_beside",
+]

@@ -1,0 +1,224 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Judges: an OpenAI-compatible endpoint or a local Transformers model; what they wrote goes to a file and is never asked twice."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from processing.errors_gem import EvaluationError
+from recipes.chat_client import ChatClient, ChatFailure
+
+from .answers import AnswerLog, read_rows
+from .judge_tasks import JudgeTask, Message
+
+Request = tuple[str, list[Message]]
+
+
+class Judge(Protocol):
+    """Answers requests in any order. A request without an answer gives the failure instead of a text."""
+
+    description: Mapping[str, Any]
+
+    def replies(
+        self, requests: Iterable[Request], schema: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str | Exception]]: ...
+
+
+class ChatJudge:
+    """A judge behind `ChatClient`: cached on disk, retried, within its budget, temperature 0, held to the schema."""
+
+    def __init__(self, client: ChatClient) -> None:
+        self.client = client
+        settings = client.settings
+        self.description = {
+            "kind": "endpoint",
+            "model": settings.model,
+            "url": settings.url,
+            "temperature": settings.temperature,
+        }
+
+    def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
+        for name, result in self.client.complete_all(requests, schema):
+            if isinstance(result, ChatFailure) and not (result.kind == "invalid_json" and result.text):
+                yield name, result
+            else:
+                # Broken JSON is what the strict reading repairs and names.
+                yield name, result.text
+
+
+class LocalJudge:
+    """A causal language model in this process, greedy. The schema is told in words."""
+
+    def __init__(self, model: str, batch_size: int = 1, max_new_tokens: int = 3072) -> None:
+        import torch
+        from transformers import pipeline
+
+        self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
+        self.description = {"kind": "local", "model": model, "temperature": 0.0}
+        self.generate = pipeline(
+            "text-generation", model=model, dtype="auto" if torch.cuda.is_available() else torch.float32
+        )
+
+    def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
+        demand = f"\n\nThe JSON object must be valid against this schema:\n{json.dumps(schema)}"
+        source = iter(requests)
+        while batch := list(islice(source, self.batch_size)):
+            chats = [
+                [{**m, "content": m["content"] + demand} if m["role"] == "system" else m for m in messages]
+                for _, messages in batch
+            ]
+            outputs = self.generate(
+                chats,
+                max_new_tokens=self.max_new_tokens,
+                do_sample=False,
+                return_full_text=False,
+                batch_size=len(batch),
+            )
+            for (name, _), output in zip(batch, outputs, strict=True):
+                yield name, output[0]["generated_text"]
+
+
+@dataclass
+class Judged:
+    """`texts`: id -> what the judge wrote. `failures`: id -> why there is nothing; `recovered`: of an interrupted run."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    recovered: list[str] = field(default_factory=list)
+
+
+def judge_answers(
+    judge: Judge,
+    task: JudgeTask,
+    pairs: Mapping[str, tuple[str, str]],
+    output: str | Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Judged:
+    """
+    Has every pair judged that `output` does not hold yet. Failures are not written: the next run asks again.
+
+    Args:
+        pairs: id -> (reference, generated).
+        output: JSON Lines with `id` and `results`, as GEM's evaluation writes them.
+
+    Raises:
+        EvaluationError: `output` was begun with another judge or task.
+        TeacherError: no request can succeed (budget, key, unknown model); what was judged before is kept.
+    """
+    settings = {"judge": dict(judge.description), "task": task.name, "prompt": _digest(task)}
+    with AnswerLog(output, settings) as log:
+        judged = Judged(recovered=log.recovered)
+        todo = {n: p for n, p in pairs.items() if log.rows.get(n, {}).get("pair") != _pair_digest(p)}
+        judged.texts = {n: log.rows[n]["results"] for n in pairs if n not in todo}
+        requests = ((name, task.messages(*pair)) for name, pair in todo.items())
+        for done, (name, reply) in enumerate(judge.replies(requests, task.schema), 1):
+            if isinstance(reply, Exception):
+                judged.failures[name] = str(reply)
+            else:
+                judged.texts[name] = reply
+                log.append([{"id": name, "results": reply, "pair": _pair_digest(pairs[name])}])
+            if progress is not None:
+                progress(done, len(todo))
+    judged.texts = {name: judged.texts[name] for name in pairs if name in judged.texts}
+    return judged
+
+
+def _digest(task: JudgeTask) -> str:
+    return sha256(json.dumps([task.messages("", ""), task.schema], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _pair_digest(pair: tuple[str, str]) -> str:
+    """A changed answer or reference is judged again."""
+    return sha256(json.dumps(pair).encode()).hexdigest()[:16]
+
+
+def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
+    """
+    What judges wrote, and what could not be read: our JSON Lines, GEM's folder of `{id, results}` files, its joined JSON
+    (id -> text), or ECG-R1's batch results.
+
+    Raises:
+        EvaluationError: there is nothing.
+    """
+    path = Path(path)
+    problems: list[str] = []
+    texts: dict[str, str] = {}
+    for row in _judged_rows(path, problems):
+        name, text = _judged_row(row)
+        if name is None or not isinstance(text, str):
+            problems.append(f"{path}: a row without id or judge text: {str(row)[:80]}")
+            continue
+        if texts.get(name, text) != text:
+            problems.append(f"{path}: id {name} stands twice with different texts, the last one counts")
+        texts[name] = text
+    if not texts:
+        raise EvaluationError(f"{path}: no judged answers in it. {' '.join(problems[:3])}")
+    return texts, problems
+
+
+def earlier_judgement(path: str | Path) -> dict[str, Any]:
+    """For reports: the file or folder of what a judge wrote earlier, by name and SHA-256; who it was is not in it."""
+    path, digest = Path(path), sha256()
+    for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        digest.update(file.read_bytes())
+    return {"kind": "earlier judgement", "file": path.resolve().name, "sha256": digest.hexdigest()}
+
+
+def _judged_rows(path: Path, problems: list[str]) -> Iterator[Any]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            yield from _file_json(file, problems)
+    elif path.suffix == ".json":
+        for content in _file_json(path, problems):
+            if isinstance(content, dict) and "results" not in content:
+                yield from ({"id": name, "results": text} for name, text in content.items())
+            else:
+                yield from content if isinstance(content, list) else [content]
+    elif path.is_file():
+        broken: list[str] = []
+        yield from (row for _, row in read_rows(path, broken))
+        problems += [f"{path}: {problem}" for problem in broken]
+
+
+def _file_json(path: Path, problems: list[str]) -> list[Any]:
+    """What a file holds as one value, if it can be read."""
+    try:
+        return [json.loads(path.read_text(encoding="utf-8-sig"))]
+    except (OSError, ValueError) as error:
+        problems.append(f"{path}: cannot be read ({error})")
+        return []
+
+
+def _judged_row(row: Any) -> tuple[str | None, Any]:
+    if not isinstance(row, dict):
+        return None, None
+    name = row.get("id", row.get("custom_id"))
+    try:
+        text = row["results"] if "results" in row else row["response"]["body"]["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        text = None
+    return (None if name is None else str(name)), text
+
+
+def description(judge: Judge | None, client: ChatClient | None = None) -> dict[str, Any] | None:
+    """For reports: the judge, and what a client has spent."""
+    if judge is None:
+        return None
+    totals = {} if client is None else {"totals": asdict(client.totals)}
+    return {**judge.description, **totals}
+
+
+__all__ = [
+    "ChatJudge",
+    "Judge",
+    "Judged",
+    "LocalJudge",
+    "description",
+    "earlier_judgement",
+    "judge_answers",
+    "read_judged",
+]

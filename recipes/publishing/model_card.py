@@ -1,0 +1,285 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+Model and data set cards from what was measured: `model_card(folder, ...)`, `dataset_card(folder, ...)`.
+
+What is not given is not in the card: no scores, no table; no hours and watts, no energy.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData, parse_local_safetensors_file_metadata
+
+from .dataset_card import dataset_card
+from .terms import BASE_TERMS, DATA_TERMS, TAGS, TASK, TEMPLATES, citations, dataset_id, terms_of
+
+# The measures' identifiers on the Hub, by the word in a row of `evaluate_ptbxl`.
+METRIC_TYPES = {"MAE": "mae", "F1": "f1", "accuracy": "accuracy", "AUC": "roc_auc"}
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One measured quantity: its values by column. `metric` is the Hub's name of the measure."""
+
+    label: str
+    metric: str
+    values: Mapping[str, float | None]
+
+    def value(self, column: str) -> float | None:
+        """None where nothing was measured (a mean over no records is NaN)."""
+        value = self.values.get(column)
+        return None if value is None or math.isnan(value) else float(value)
+
+    def shown(self, column: str) -> str:
+        value = self.value(column)
+        return "" if value is None else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One evaluation. Columns named in `baselines` are shown, but are no results of this model."""
+
+    title: str
+    dataset: str
+    split: str
+    records: int
+    columns: list[str]
+    rows: list[ScoreRow]
+    note: str = ""
+    command: str = ""
+    baselines: tuple[str, ...] = ("blind", "zeroed", "answers of other records")
+
+    def eval_results(self) -> list[EvalResult]:
+        """The model's values for the card's metadata; the Hub shows them beside the card."""
+        return [
+            EvalResult(
+                task_type=TASK,
+                dataset_type=self.dataset.lower().replace(" ", "-"),
+                dataset_name=self.dataset,
+                dataset_split=self.split,
+                metric_type=row.metric,
+                metric_name=f"{row.label} ({column})",
+                metric_value=round(value, 4),
+            )
+            for row in self.rows
+            for column in self.columns
+            if column not in self.baselines and (value := row.value(column)) is not None
+        ]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Measured hours times the stated power of what ran; `grams_per_kwh` is the grid's, if known."""
+
+    hours: float
+    watts: float
+    hardware: str = ""
+    grams_per_kwh: float | None = None
+
+    @property
+    def kwh(self) -> float:
+        return self.hours * self.watts / 1000
+
+    def __str__(self) -> str:
+        text = f"{self.hours:.3g} h measured x {self.watts:g} W stated = {self.kwh:.3g} kWh"
+        text += f" on {self.hardware}" if self.hardware else ""
+        if self.grams_per_kwh is not None:
+            text += f"; at {self.grams_per_kwh:g} g CO2 per kWh {self.kwh * self.grams_per_kwh / 1000:.3g} kg CO2"
+        return text + "."
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the model came about: one sentence per stage, and what it took."""
+
+    stages: list[str]
+    energy: Energy | None = None
+
+
+def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
+    """The table of what `python -m recipes.embedded.scores` wrote: errors and shares by modality, and the blind baseline."""
+    modalities = list(report["scores"])
+    rows = []
+    for name, reference in report["scores"][modalities[0]].items():
+        kind = next((kind for kind in ("MAE", "score") if isinstance(reference, dict) and kind in reference), None)
+        if kind is None:
+            continue
+        values = {modality: report["scores"][modality][name][kind] for modality in modalities}
+        if "blind" in reference:
+            values["blind"] = reference["blind"]
+        label = f"{name}, MAE" if kind == "MAE" else name
+        metric = next((identifier for word, identifier in METRIC_TYPES.items() if word in label), kind)
+        rows.append(ScoreRow(label, metric, values))
+    return ScoreTable(
+        "interpretations against measurements and labels",
+        "PTB-XL",
+        f"fold {report['fold']}",
+        report["records"],
+        [*modalities, "blind"],
+        rows,
+        note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
+        "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
+        "writes when its signal is a flat line. A row that is not "
+        "clearly better than blind is a thing that the model does not see.",
+        command="python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json",
+    )
+
+
+def evaluation_tables(report: Mapping[str, Any], command: str | None = None) -> list[ScoreTable]:
+    """The tables of a `report.json` that `gem eval` wrote, with its notes under the last one, and its command if none is given."""
+    tables = []
+    for number, table in enumerate(report["tables"], start=1):
+        rows = [ScoreRow(row["label"], row["metric"], row) for row in table["rows"]]
+        columns = [name for name in table["rows"][0] if name not in ("label", "metric")] if rows else []
+        note = " ".join(report["notes"]) if number == len(report["tables"]) else ""
+        place = table["dataset"], table["split"], table["records"]
+        tables.append(ScoreTable(table["title"].lower(), *place, columns, rows, note, command or report["command"]))
+    return tables
+
+
+def trainer_stages(folder: str | Path) -> tuple[list[str], float | None]:
+    """The training run in `folder` in a sentence, from the Trainer's own `trainer_state.json`, and its hours."""
+    states = sorted(Path(folder).glob("**/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    if not states:
+        return [], None
+    state = json.loads(states[-1].read_text())
+    seconds = next((row["train_runtime"] for row in reversed(state["log_history"]) if "train_runtime" in row), None)
+    losses = [row["loss"] for row in state["log_history"] if "loss" in row]
+    text = f"Supervised fine-tuning with TRL: {state['global_step']} steps, {state['epoch']:.2g} passes over the data"
+    if losses:
+        text += f", loss {losses[0]:.3g} to {losses[-1]:.3g}"
+    return [text + "."], None if seconds is None else seconds / 3600
+
+
+def model_card(
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    repo: str = "",
+    summary: str = "",
+    base_models: Iterable[str] = (),
+    datasets: Iterable[str] = (),
+    licence: str | None = None,
+    tables: Iterable[ScoreTable] = (),
+    training: Training | None = None,
+    writes: str = "",
+    limits: Iterable[str] = (),
+    out_of_scope: Iterable[str] = (),
+    language: Iterable[str] = ("en",),
+) -> ModelCard:
+    """
+    The card of a saved GEM. Architecture, size and inputs are read off the folder; the rest is what the caller knows.
+
+    Args:
+        folder: Saved model and processor.
+        name: Title; the folder's name if not given.
+        repo: Hub id, for the example.
+        summary: One or two sentences on what is special about this model.
+        base_models: Hub ids or names of models that it descends from; their terms go into the card.
+        datasets: Names of the data it was trained on; their agreements and known biases go into the card.
+        licence: The Hub's identifier. If not given, what the base models impose, else Apache-2.0.
+        tables: Evaluations. None, no section.
+        training: Stages and energy. None, no section.
+        writes: What its answers contain.
+        limits, out_of_scope: More items for these lists.
+        language: Of its answers, ISO 639-1.
+    """
+    folder, tables = Path(folder), list(tables)
+    base_models, datasets = list(base_models), list(datasets)
+    config = json.loads((folder / "config.json").read_text())
+    processor = json.loads((folder / "processor_config.json").read_text())
+    bases, data = terms_of(base_models, BASE_TERMS), terms_of(datasets, DATA_TERMS)
+    metadata = ModelCardData(
+        model_name=name or folder.name,
+        license=licence or next((terms.licence for terms in bases if terms.licence), "apache-2.0"),
+        base_model=base_models or None,
+        datasets=[dataset_id(dataset) for dataset in datasets] or None,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=TAGS,
+        language=list(language),
+        metrics=sorted({row.metric for table in tables for row in table.rows}) or None,
+        eval_results=[result for table in tables for result in table.eval_results()] or None,
+    )
+    return ModelCard.from_template(
+        metadata,
+        template_path=str(TEMPLATES / "model_card.md"),
+        name=name or folder.name,
+        repo=repo,
+        summary=summary,
+        architecture=architecture(config, parameters(folder)),
+        reads=reads(config, processor),
+        seconds=config["ecg_config"]["seq_length"] / processor["feature_extractor"]["sampling_rate"],
+        writes=writes,
+        limits=list(limits),
+        out_of_scope=list(out_of_scope),
+        bias=[terms.bias for terms in data if terms.bias],
+        tables=tables,
+        training=training,
+        agreements=[terms.agreement for terms in (*bases, *data)],
+        citation=citations(data),
+    )
+
+
+def parameters(folder: Path) -> dict[str, int]:
+    """Parameters of each part, counted in the headers of the weight files."""
+    parts: dict[str, int] = {}
+    for file in folder.glob("*.safetensors"):
+        for key, weight in parse_local_safetensors_file_metadata(file).tensors.items():
+            part = next((part for part in PARTS if key.startswith(f"model.{part}")), "language_model")
+            parts[part] = parts.get(part, 0) + weight.parameter_count
+    return parts
+
+
+PARTS = {
+    "ecg_tower": "signal tower",
+    "vision_tower": "image tower",
+    "ecg_projector": "ECG projector",
+    "multi_modal_projector": "shared projector",
+    "language_model": "language model",
+}
+
+
+def architecture(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, str]:
+    """Part -> what it is and how large."""
+    ecg, vision, text = config["ecg_config"], config["vision_config"], config["text_config"]
+    kinds = {
+        "ecg_tower": f"{_blocks(ecg)}, patches of {ecg['patch_size']} samples",
+        "vision_tower": f"{vision['model_type']}, {_blocks(vision)}, {vision['image_size']} px in patches of {vision['patch_size']}",
+        "ecg_projector": config["ecg_projector_type"],
+        "multi_modal_projector": config["projector_type"],
+        "language_model": f"{text['model_type']}, {_blocks(text)}, vocabulary of {text['vocab_size']:,}",
+    }
+    rows = {
+        PARTS[part]: kind + (f"; {sizes[part]:,} parameters" if part in sizes else "") for part, kind in kinds.items()
+    }
+    return rows | ({"in all": f"{sum(sizes.values()):,} parameters"} if sizes else {})
+
+
+def _blocks(config: Mapping[str, Any]) -> str:
+    return f"{config['num_hidden_layers']} blocks of width {config['hidden_size']}"
+
+
+def reads(config: Mapping[str, Any], processor: Mapping[str, Any]) -> str:
+    ecg, rate = config["ecg_config"], processor["feature_extractor"]["sampling_rate"]
+    seconds = ecg["seq_length"] / rate
+    return (
+        f"{ecg['num_leads']} leads of {seconds:g} s at {rate:g} Hz as a signal, as a picture (a photo, a scan, or the page "
+        f"that the processor draws in the layout `{processor['page_layout']}`), or both"
+    )
+
+
+__all__ = [
+    "Energy",
+    "ScoreRow",
+    "ScoreTable",
+    "Training",
+    "dataset_card",
+    "model_card",
+    "ptbxl_scores",
+    "trainer_stages",
+]

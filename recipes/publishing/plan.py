@@ -1,0 +1,216 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a repository will hold: the files, their sizes, the card. Prepared in a folder of its own; the source is not touched."""
+
+import fnmatch
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import (
+    RepoCard,
+    parse_local_safetensors_file_metadata,
+    split_state_dict_into_shards_factory,
+)
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from processing.errors_gem import CheckpointError, PublishError
+
+from .checks import check_no_pickles
+from .remote_code import add_remote_code
+
+# What training and conversion leave beside a model: of use here, not there, and some of it names local paths.
+LEFT_OUT = (
+    "training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "trainer_state.json",
+    "checkpoint-*/*", "runs/*", "global_step*/*", "conversion_report.json", "*.log", "*.tmp", "*.part", "*.lock",
+    "__pycache__/*", "*/__pycache__/*", "*.pyc", "*.egg-info/*",
+)  # fmt: skip
+# A file of these kinds that is in the repository and no longer in the folder would be read together with the new ones.
+REPLACED = ("*.safetensors", "*.safetensors.index.json", "*.parquet")
+README = "README.md"
+
+
+@dataclass
+class PublishPlan:
+    """Everything that will be in the commit."""
+
+    repo_type: str
+    files: dict[str, Path] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    card: RepoCard | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes by path in the repository."""
+        return {name: path.stat().st_size for name, path in self.files.items()}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The card's YAML block."""
+        return self.card.data.to_dict() if self.card is not None else {}
+
+
+def list_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Files of a folder to publish by their path in it, and those that stay: hidden ones and leftovers of training."""
+    kept, left_out = {}, []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in name.split("/")) and name != ".gitattributes"
+        if hidden or any(fnmatch.fnmatch(name, pattern) for pattern in LEFT_OUT):
+            left_out.append(name)
+        else:
+            kept[name] = path
+    return kept, left_out
+
+
+def plan_model(
+    folder: Path, stage: Path, make_card: Callable[[Path], RepoCard], max_shard_size: str = "5GB"
+) -> PublishPlan:
+    """
+    A saved GEM, its processor, the code that loads it without gem-ecg, and a card (the folder's own, or `make_card`'s).
+
+    Args:
+        folder: What `save_pretrained` of model and processor wrote.
+        stage: An empty folder; large weight files are written there anew as shards.
+        make_card: Writes a card for the folder if it has none.
+        max_shard_size: Largest weight file.
+
+    Raises:
+        PublishError: Not a complete model folder, or it holds pickles.
+    """
+    files, left_out = list_files(folder)
+    check_no_pickles(files.values())
+    if not any(name.endswith(".safetensors") for name in files):
+        raise PublishError(f"{folder}: no *.safetensors here; save the model with `save_pretrained` first.")
+    # The code comes from this version of gem-ecg; a link to older code would be written through.
+    link_files({name: path for name, path in files.items() if not name.endswith(".py")}, stage)
+    _check_shards(stage)
+    _shard_large_files(stage, max_shard_size)
+    try:
+        add_remote_code(stage)
+    except CheckpointError as error:
+        raise PublishError(str(error).replace(str(stage), str(folder))) from error
+    card = take_card(stage, lambda: make_card(stage))
+    return PublishPlan("model", list_files(stage)[0], left_out, card)
+
+
+def plan_space(folder: Path, stage: Path) -> PublishPlan:
+    """
+    A Space and, if its code imports ours, the packages of gem-ecg beside it: the Space then needs no release of gem-ecg.
+
+    Raises:
+        PublishError: No README.md with the Space's settings, or its app is not there.
+    """
+    files, left_out = list_files(folder)
+    check_no_pickles(files.values())
+    if README not in files:
+        raise PublishError(
+            f"{folder}: a Space needs a README.md with a YAML block of title, sdk, sdk_version and app_file."
+        )
+    card = RepoCard.load(files[README])
+    if not card.data.get("sdk"):
+        raise PublishError(f"{folder / README}: the YAML block lacks `sdk` (gradio, docker or static).")
+    app_file = card.data.get("app_file", "app.py")
+    if card.data["sdk"] == "gradio" and app_file not in files:
+        raise PublishError(f"{folder}: `app_file: {app_file}` of the README is not here.")
+    files |= _own_packages(files)
+    link_files(files, stage)
+    return PublishPlan("space", list_files(stage)[0], left_out, card)
+
+
+def _own_packages(files: dict[str, Path]) -> dict[str, Path]:
+    """The packages of gem-ecg as files of the Space, if any of its modules imports one of them."""
+    root = Path(__file__).resolve().parents[2]
+    packages = ("modeling_gem", "processing", "recipes", "hub_cards")
+    code = [path.read_text(encoding="utf-8") for name, path in files.items() if name.endswith(".py")]
+    if not any(f"import {package}" in text or f"from {package}" in text for text in code for package in packages):
+        return {}
+    own = {}
+    for package in packages:
+        for name, path in list_files(root / package)[0].items():
+            if not (package == "hub_cards" and name.startswith("space/")):
+                own[f"{package}/{name}"] = path
+    return own
+
+
+def take_card(stage: Path, make: Callable[[], RepoCard]) -> RepoCard:
+    """The folder's own card, checked, or a new one, written there."""
+    path = stage / README
+    try:
+        card = RepoCard.load(path) if path.is_file() else make()
+    except ValueError as error:
+        raise PublishError(f"{README}: its YAML block cannot be read ({error}).") from error
+    if not card.data.get("license"):
+        raise PublishError(f"{README}: its YAML block names no `license`; nobody could use what is published.")
+    if not path.is_file():
+        card.save(path)
+    return card
+
+
+def _check_shards(stage: Path) -> None:
+    for index in stage.glob("*.safetensors.index.json"):
+        named = set(json.loads(index.read_text())["weight_map"].values())
+        if absent := sorted(name for name in named if not (stage / name).is_file()):
+            raise PublishError(f"{index.name} names weight files that are not here: {', '.join(absent)}.")
+
+
+def _shard_large_files(stage: Path, max_shard_size: str) -> None:
+    """Writes a weight file larger than `max_shard_size` as shards with an index; tensors pass one shard at a time."""
+    single = stage / "model.safetensors"
+    if not single.is_file():
+        return
+    split = split_state_dict_into_shards_factory(
+        parse_local_safetensors_file_metadata(single).tensors,
+        get_storage_size=lambda weight: weight.data_offsets[1] - weight.data_offsets[0],
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=max_shard_size,
+    )
+    if not split.is_sharded:
+        return
+    needed, free = single.stat().st_size, shutil.disk_usage(stage).free
+    if free < needed:
+        raise PublishError(
+            f"{stage}: {needed / 1e9:.1f} GB are needed to write the weights as shards, {free / 1e9:.1f} GB are free. Make "
+            "room, set TMPDIR to a larger disk, or save the model with a smaller `max_shard_size`."
+        )
+    with safe_open(single, framework="pt") as weights:
+        for file_name, keys in split.filename_to_tensors.items():
+            save_file({key: weights.get_tensor(key) for key in keys}, stage / file_name, metadata={"format": "pt"})
+    single.unlink()
+    index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+    (stage / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def link_files(files: dict[str, Path], stage: Path) -> None:
+    """Lays files into the stage without copying them."""
+    for name, source in files.items():
+        target = stage / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(source.resolve(), target)
+
+
+def stale_files(remote: Iterator[str] | list[str], plan: PublishPlan) -> list[str]:
+    """Weight and table files in the repository that the new version does not have."""
+    return sorted(
+        name
+        for name in remote
+        if name not in plan.files and any(fnmatch.fnmatch(name, pattern) for pattern in REPLACED)
+    )
+
+
+__all__ = [
+    "README",
+    "PublishPlan",
+    "link_files",
+    "list_files",
+    "plan_model",
+    "plan_space",
+    "stale_files",
+    "take_card",
+]

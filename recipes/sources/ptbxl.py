@@ -1,0 +1,112 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6): its folder as published, or Parquet with its columns."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.errors_gem import EcgFormatError
+
+from .ptbxl_records import TRAIN_FOLDS, VALIDATION_FOLD
+from .source_record import EcgFile, EcgSource, SourceRecord, stated_age, table_rows
+
+SOURCE = "ptb-xl"
+SEXES = {0: "M", 1: "F"}  # PTB-XL's own coding
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSignal:
+    """Row `row` of a Parquet file with a column `signal_uv`: int16 microvolts, lead after lead, 500 Hz."""
+
+    path: str
+    row: int
+    record_id: str
+
+    def load(self) -> EcgRecord:
+        signals = _signals(self.path)
+        if self.row >= len(signals):
+            raise EcgFormatError(f"{self.path}: no row {self.row}; the file has changed since it was listed.")
+        microvolts = np.asarray(signals[self.row].values, dtype=np.int16)
+        if microvolts.size == 0 or microvolts.size % len(STANDARD_LEADS):
+            raise EcgFormatError(
+                f"{self.record_id}: {microvolts.size} values in `signal_uv` are not 12 leads of equal length."
+            )
+        signal = microvolts.reshape(len(STANDARD_LEADS), -1) / np.float32(1000)
+        return EcgRecord(signal, STANDARD_LEADS, 500.0, record_id=self.record_id, source=self.path)
+
+    def exists(self) -> bool:
+        return Path(self.path).is_file()
+
+
+@lru_cache(maxsize=2)
+def _signals(path: str) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=["signal_uv"], use_threads=False)["signal_uv"].combine_chunks()
+
+
+def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original") -> Iterator[SourceRecord]:
+    """
+    Args:
+        path: folder with `ptbxl_database.csv` and `records500/`, or with Parquet files.
+        resolution: 500 or 100 Hz (the published folder has both).
+        reports: `original` (mostly German) or `english` (column `report_en`, a machine translation, where it exists).
+
+    Raises:
+        EcgFormatError: the folder is neither, or an option is unknown.
+    """
+    folder = Path(path)
+    parquets = sorted(folder.glob("*.parquet"))
+    table = folder / "ptbxl_database.csv"
+    if not parquets and not table.is_file():
+        raise EcgFormatError(f"{folder}: neither ptbxl_database.csv nor Parquet files; give PTB-XL's folder.")
+    if resolution not in (100, 500) or reports not in ("original", "english"):
+        raise EcgFormatError(
+            f"ptbxl: resolution is 500 or 100, reports is original or english; got {resolution}, {reports}."
+        )
+    if not parquets:
+        column = "filename_hr" if resolution == 500 else "filename_lr"
+        for row in table_rows(table):
+            name = f"{SOURCE}/{int(row['ecg_id']):05d}"
+            yield _record(row, EcgFile(str(folder / row[column]), {"record_id": name}), reports)
+        return
+    import pyarrow.parquet as pq
+
+    for file in parquets:
+        columns = [name for name in pq.read_schema(file).names if name != "signal_uv"]
+        for number, row in enumerate(pq.read_table(file, columns=columns).to_pylist()):
+            name = f"{SOURCE}/{int(row['ecg_id']):05d}"
+            yield _record(row, ParquetSignal(str(file), number, name), reports)
+
+
+def _record(row: dict[str, Any], ecg: EcgSource, reports: str) -> SourceRecord:
+    report = row.get("report_en") if reports == "english" and isinstance(row.get("report_en"), str) else row["report"]
+    patient = row["patient_id"]
+    return SourceRecord(
+        id=f"{SOURCE}/{int(row['ecg_id']):05d}",
+        source=SOURCE,
+        ecgs=(ecg,),
+        patient_id=None if pd.isna(patient) else str(int(patient)),
+        report=" ".join(str(report).split()) if isinstance(report, str) else "",
+        report_kind="physician" if row.get("validated_by_human") else "machine",
+        labels={code: float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()},
+        label_system="scp",
+        split=_split(int(row["strat_fold"])),
+        sex=SEXES.get(row["sex"]),
+        age=stated_age(row["age"]),
+    )
+
+
+def _split(fold: int) -> str:
+    """The publishers' recommendation: folds 1-8 train, 9 validation, 10 test; no patient is in two folds."""
+    return "train" if fold in TRAIN_FOLDS else "validation" if fold == VALIDATION_FOLD else "test"
+
+
+__all__ = ["ParquetSignal", "import_ptbxl"]

@@ -1,0 +1,113 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What every importer yields: a record of a source, its ECGs not yet read, and what the source says about it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from processing.ecg_raw import MAX_STATED_AGE
+from processing.ecg_readers import load_ecg
+from processing.ecg_record import EcgRecord
+
+Message = dict[str, str]
+
+
+class EcgSource(Protocol):
+    """Where an ECG lies; small and picklable, so that it can be read in another process or on another machine."""
+
+    @property
+    def path(self) -> str: ...
+
+    def load(self) -> EcgRecord: ...
+
+    def exists(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EcgFile:
+    """A file that `load_ecg` reads.
+
+    Args:
+        path: WFDB record with or without suffix, or any other ECG file.
+        options: keyword arguments of `load_ecg`.
+    """
+
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> EcgRecord:
+        return load_ecg(self.path, **self.options)
+
+    def exists(self) -> bool:
+        path = Path(self.path)
+        return path.is_file() or path.with_name(path.name + ".hea").is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record before anything was read but the source's tables.
+
+    Args:
+        id: unique in the data set to be built, `source/name`.
+        source: the data base that the ECG comes from, e.g. `ptb-xl`; a conversation set names the ECGs' data base.
+        ecgs: one ECG, or several for questions that compare them.
+        patient_id: the data base's own number of the patient; `None` where it publishes none (each record is then a
+            patient of its own).
+        report: what a physician or a machine wrote, or the labels in words.
+        report_kind: `physician`, `machine`, `labels` (made from the labels) or `none`.
+        labels: code of the source -> likelihood in percent.
+        label_system: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
+        split: the split that the source's publishers put the record into, if they did.
+        messages: a published conversation.
+        provenance: who wrote `messages`.
+        image: file of the published page picture.
+    """
+
+    id: str
+    source: str
+    ecgs: tuple[EcgSource, ...]
+    patient_id: str | None = None
+    report: str = ""
+    report_kind: str = "none"
+    labels: Mapping[str, float] = field(default_factory=dict)
+    label_system: str = ""
+    split: str | None = None
+    sex: str | None = None
+    age: int | None = None
+    messages: tuple[Message, ...] = ()
+    provenance: str = ""
+    image: str | None = None
+    other_patients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that did not make it: where it fell, and why. `answer` is what a teacher wrote that was not kept."""
+
+    id: str
+    source: str
+    stage: str
+    reason: str
+    answer: str = ""
+
+
+def stated_age(age: Any) -> int | None:
+    """Whole years, at most 90: higher ages identify a person (HIPAA safe harbor); PTB-XL writes those as 300."""
+    try:
+        years = int(float(age))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if years < 0 else min(years, MAX_STATED_AGE + 1)
+
+
+def table_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV table as dictionaries; `options` are those of `pandas.read_csv`."""
+    for chunk in pd.read_csv(path, chunksize=50_000, **options):
+        for row in chunk.to_dict("records"):
+            yield {str(key): value for key, value in row.items()}
+
+
+__all__ = ["EcgFile", "EcgSource", "Message", "Rejection", "SourceRecord", "stated_age", "table_rows"]

@@ -1,0 +1,281 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Supervised fine-tuning with TRL, towers frozen, on any data set with `messages`, `ecg` and optionally `image`.
+
+gem train recipes/configs/sft_lora.yaml
+python -m recipes.training.sft --config recipes/configs/sft_lora.yaml
+torchrun --nproc_per_node 2 -m recipes.training.sft --config recipes/configs/sft_lora.yaml
+accelerate launch --config_file recipes/configs/accelerate/fsdp2.yaml -m recipes.training.sft --config recipes/configs/sft_full.yaml
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from accelerate import PartialState
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
+
+import modeling_gem  # noqa: F401 (registers GEM)
+from processing.errors_gem import MissingDependencyError, TrainingError
+from recipes.console import run_script
+from recipes.dataset.schema import is_built, with_transform
+
+from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
+from .samples import SampleWriter
+from .trainer import (
+    MODALITIES,
+    GemDataCollator,
+    GemSFTTrainer,
+    checkpoint_to_resume,
+    freeze_towers,
+    keep_trained_in_float32,
+)
+
+PROJECTORS = ["multi_modal_projector", "ecg_projector"]
+# Only the language model is quantised: the rest is small, and the projectors are trained.
+NOT_QUANTISED = ["model.vision_tower", "model.ecg_tower", *(f"model.{name}" for name in PROJECTORS), "lm_head"]
+
+
+@dataclass
+class GemScriptArguments:
+    """Arguments besides those of `SFTConfig` and `ModelConfig`."""
+
+    dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, or a data set for `load_dataset`."})
+    train_split: str = field(default="train", metadata={"help": "Split to train on."})
+    eval_split: str = field(
+        default="validation", metadata={"help": "Split to evaluate on, if evaluation is asked for."}
+    )
+    both: float = field(default=1.0, metadata={"help": "Weight of samples that keep signal and picture."})
+    signal: float = field(default=0.0, metadata={"help": "Weight of samples that keep the signal only."})
+    image: float = field(default=0.0, metadata={"help": "Weight of samples that keep the picture only."})
+    image_only: bool = field(default=False, metadata={"help": "Allow samples without an ECG."})
+    train_towers: bool = field(default=False, metadata={"help": "Train the towers too (the paper freezes them)."})
+    global_batch_size: int | None = field(
+        default=None,
+        metadata={"help": "Samples per step on all devices together; sets the accumulation steps that this takes."},
+    )
+    generated_samples: int = field(
+        default=0, metadata={"help": "Samples to answer after each evaluation, see OUTPUT_DIR/samples."}
+    )
+    generated_tokens: int = field(default=256, metadata={"help": "Longest generated sample."})
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, SFTConfig, ModelConfig]:
+    """
+    Command line (that of the process if `None`) and `--config FILE`; the line wins.
+
+    Raises:
+        TrainingError: A setting that does not exist or does not fit the others.
+    """
+    parser = TrlParser((GemScriptArguments, SFTConfig, ModelConfig))
+    # TRL's 1024 would be shorter than two pictures; only who asks for a limit gets one.
+    parser.set_defaults(max_length=None, assistant_only_loss=None)
+    try:
+        script, training, model_config = parser.parse_args_and_config(arguments)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"The training settings cannot be used: {error}") from error
+    if training.assistant_only_loss is False:
+        raise TrainingError(
+            "`assistant_only_loss: false` is not to be had: GEM learns from answers alone. Leave it out."
+        )
+    # The collator masks the questions; TRL need not.
+    training.assistant_only_loss = False
+    training.dataset_kwargs = {"skip_prepare_dataset": True}
+    if training.ddp_find_unused_parameters is None:
+        # Absent modalities run on zeros, so that nothing is unused but what trained towers hold beyond the used layer.
+        training.ddp_find_unused_parameters = script.train_towers
+    if script.global_batch_size is not None:
+        per_pass = training.per_device_train_batch_size * max(training.world_size, 1)
+        if script.global_batch_size % per_pass:
+            raise TrainingError(
+                f"`global_batch_size` {script.global_batch_size} is no multiple of {per_pass}, what one pass takes "
+                f"({training.world_size} device(s) x `per_device_train_batch_size` {training.per_device_train_batch_size})."
+            )
+        training.gradient_accumulation_steps = script.global_batch_size // per_pass
+    return script, training, model_config
+
+
+def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, Any]:
+    """The named splits, signals as arrays; those of `gem build-dataset` with pages drawn as they are needed.
+
+    Raises:
+        TrainingError: An absent data set, split or column.
+    """
+    source = Path(script.dataset)
+    try:
+        saved = any((source / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(script.dataset)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{script.dataset}: no data set there ({error}).") from error
+    if isinstance(loaded, datasets.Dataset):
+        loaded = {script.train_split: loaded}
+    splits = {}
+    for name in names:
+        if name not in loaded:
+            raise TrainingError(f"{script.dataset}: no split {name!r}, there are {sorted(loaded)}.")
+        if is_built(loaded[name]):
+            splits[name] = with_transform(loaded[name])
+            continue
+        check_columns(loaded[name], f"{script.dataset}[{name}]", script.image_only)
+        has_ecg = "ecg" in loaded[name].column_names
+        splits[name] = (
+            loaded[name].with_format("numpy", columns=["ecg"], output_all_columns=True) if has_ecg else loaded[name]
+        )
+    return splits
+
+
+def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
+    """
+    Of QLoRA: the language model in 4 (or 8) bit, all else as it is.
+
+    Raises:
+        TrainingError: No adapter to train on top of quantised weights, or no GPU.
+        MissingDependencyError: bitsandbytes is absent.
+    """
+    config = get_quantization_config(model_config)
+    if config is None:
+        return None
+    if not model_config.use_peft:
+        raise TrainingError(
+            "Quantised weights cannot be trained: set `use_peft: true` (QLoRA), or drop `load_in_4bit`."
+        )
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            "QLoRA (`load_in_4bit`, `load_in_8bit`) needs a CUDA device and none is visible. Use LoRA on this machine: "
+            "recipes/configs/sft_lora.yaml."
+        )
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError("QLoRA needs bitsandbytes: pip install bitsandbytes") from error
+    config.llm_int8_skip_modules = NOT_QUANTISED
+    return config
+
+
+def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> PreTrainedModel:
+    quantization = quantization_config(model_config)
+    return AutoModelForImageTextToText.from_pretrained(
+        model_config.model_name_or_path,
+        revision=model_config.model_revision,
+        dtype=model_config.dtype or "float32",
+        attn_implementation=model_config.attn_implementation,
+        trust_remote_code=trust_remote_code,
+        quantization_config=quantization,
+        device_map={"": PartialState().local_process_index} if quantization else None,
+    )
+
+
+def load_processor(training: SFTConfig, model_config: ModelConfig) -> ProcessorMixin:
+    """
+    That of the model, with the chat template of `chat_template_path` if there is one.
+
+    Raises:
+        TrainingError: A template that is no Jinja file.
+    """
+    processor = AutoProcessor.from_pretrained(
+        model_config.model_name_or_path,
+        revision=model_config.model_revision,
+        trust_remote_code=training.trust_remote_code,
+    )
+    template = training.chat_template_path
+    if template is not None:
+        if Path(template).suffix not in (".jinja", ".j2") or not Path(template).is_file():
+            raise TrainingError(f"`chat_template_path` must be a Jinja file (.jinja, .j2), got {template}.")
+        processor.chat_template = Path(template).read_text(encoding="utf-8")
+    return processor
+
+
+def adapter_config(model: PreTrainedModel, model_config: ModelConfig) -> Any:
+    """LoRA on every linear layer of the language model unless told otherwise, projectors trained whole."""
+    if not model_config.use_peft:
+        return None
+    if not model_config.lora_target_modules:
+        model_config.lora_target_modules = language_model_linears(model)
+    model_config.lora_modules_to_save = model_config.lora_modules_to_save or PROJECTORS
+    return get_peft_config(model_config)
+
+
+def language_model_linears(model: PreTrainedModel) -> str:
+    """A pattern, since bare names such as `q_proj` are layers of both towers too."""
+    modules = model.model.language_model.named_modules()
+    names = {name.rsplit(".", 1)[-1] for name, module in modules if isinstance(module, torch.nn.Linear)}
+    return rf"model\.language_model\..*\.({'|'.join(sorted(names))})"
+
+
+def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config: ModelConfig) -> GemSFTTrainer:
+    """
+    Everything up to the first step, with all that can be checked before it.
+
+    Raises:
+        GemError: What is wrong with the data, the checkpoint or the settings.
+    """
+    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
+    if any(is_built(split) for split in splits.values()):
+        # A Trainer drops columns before the transform could make `ecg` of them.
+        training.remove_unused_columns = False
+    processor = load_processor(training, model_config)
+    mix = {name: weight for name in MODALITIES if (weight := getattr(script, name))}
+    collator = GemDataCollator(
+        processor,
+        assistant_only_loss=True,
+        modality_mix=mix,
+        image_only=script.image_only,
+        max_length=training.max_length,
+        pad_to_multiple_of=training.pad_to_multiple_of,
+        mix_seed=training.seed,
+    )
+    for name, split in splits.items():
+        check_messages(split, f"{script.dataset}[{name}]", processor)
+        check_first_batch(split, collator)
+    if training.train_sampling_strategy in ("group_by_length", "batch_rebalance"):
+        column, workers = training.length_column_name, training.dataset_num_proc
+        for name, split in splits.items():
+            if column not in split.column_names:
+                splits[name] = with_lengths(split, processor, column, workers)
+
+    torch.manual_seed(training.seed)
+    model = load_model(model_config, training.trust_remote_code)
+    check_vocabulary(model, processor)
+    if not script.train_towers:
+        freeze_towers(model)
+    trainer = GemSFTTrainer(
+        model=model,
+        args=training,
+        train_dataset=splits[script.train_split],
+        eval_dataset=splits.get(script.eval_split) if evaluates else None,
+        processing_class=processor,
+        peft_config=adapter_config(model, model_config),
+        data_collator=collator,
+    )
+    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
+        keep_trained_in_float32(trainer.model)
+    if evaluates and script.generated_samples:
+        writer = SampleWriter(trainer, splits[script.eval_split], script.generated_samples, script.generated_tokens)
+        trainer.add_callback(writer)
+    return trainer
+
+
+def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
+    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    script, training, model_config = parse(arguments)
+    trainer = build_trainer(script, training, model_config)
+    resume = checkpoint_to_resume(training)
+    trainer.train(resume_from_checkpoint=resume)
+    trainer.save_model(training.output_dir)
+    if trainer.is_world_process_zero():
+        trainer.processing_class.save_pretrained(training.output_dir)
+    return trainer
+
+
+if __name__ == "__main__":
+    run_script(main)

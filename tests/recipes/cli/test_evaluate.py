@@ -1,0 +1,148 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem eval` as it is typed: reports, problems with exit code 1, wrong use in one red line."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from processing.errors_gem import EvaluationError
+from recipes.cli import app
+from tests.recipes.chat_server import Answer, ChatServer
+from tests.recipes.evaluation.test_grounding import TEXTS
+from tests.recipes.evaluation.test_judges import verdict
+
+run = CliRunner()
+SET = ["tests/fixtures/evaluation/grounding.json", "--files", "samples=processing/samples"]
+BENCH = ["eval", "ecgbench", "ptb-test", "tests/fixtures/evaluation/ptb-test.json"]
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(request, monkeypatch):
+    monkeypatch.chdir(request.config.rootpath)
+
+
+def answers(path, texts=TEXTS):
+    path.write_text("".join(json.dumps({"id": f"ecg-grounding/{n}", "text": t}) + "\n" for n, t in texts.items()))
+    return str(path)
+
+
+def test_every_verb_teaches_with_an_example():
+    assert run.invoke(app, ["eval", "--help"]).exit_code == 0
+    for verb in ("ecgbench", "grounding", "ptbxl", "consistency", "review-export", "review-import"):
+        shown = run.invoke(app, ["eval", verb, "--help"])
+        assert shown.exit_code == 0 and f"gem eval {verb}" in shown.output, verb
+
+
+def test_ecgbench(tmp_path):
+    given = ["--answers", "tests/fixtures/evaluation/ptb-answers.jsonl", "-o", str(tmp_path)]
+    result = run.invoke(app, [*BENCH, *given])
+    assert result.exit_code == 0, result.output
+    assert "F1: strict 62.7, compat 68" in result.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["tables"][0]["rows"][1]["label"] == "F1" and (tmp_path / "class_f1.png").exists()
+
+
+def test_grounding_with_a_judge_and_its_settings(tmp_path):
+    settings = tmp_path / "judge.yaml"
+    settings.write_text(
+        "timeout: 5\nmax_concurrency: 2\nbudget_usd: 1\nprice_per_million_input: 0\nprice_per_million_output: 1\n"
+    )
+    with ChatServer([Answer(json.dumps(verdict()))]) as server:
+        given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out")]
+        given += ["--judge", "my-judge", "--judge-url", server.url, "--judge-settings", str(settings)]
+        result = run.invoke(app, ["eval", "grounding", *SET, *given])
+        assert result.exit_code == 0, result.output
+        assert server.count == 4 and server.requests[0]["model"] == "my-judge"
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["judge"]["model"] == "my-judge" and report["judge"]["totals"]["replies"] == 4
+    assert set(report["details"]["judge"]) == {"gem-v1", "gem-v2", "ecg-r1", "strict"}
+    assert {"check.png", "judge.png", "card_metrics.yml"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_an_earlier_judgement_is_named_in_the_report(tmp_path):
+    judged = Path("tests/fixtures/evaluation/judged.jsonl")
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "--judged", str(judged), "-o", str(tmp_path / "out")]
+    result = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "out" / "report.json").read_text())["judge"]
+    digest = sha256(judged.read_bytes()).hexdigest()
+    assert facts == {"kind": "earlier judgement", "file": "judged.jsonl", "sha256": digest}
+
+
+def test_problems_end_in_exit_code_1(tmp_path):
+    given = ["--answers", answers(tmp_path / "a.jsonl", {"normal": TEXTS["normal"]}), "-o", str(tmp_path / "out")]
+    result = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert result.exit_code == 1 and "3 of 4 ids have no answer" in result.output
+    assert "3 of 4 ids have no answer" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_part_on_purpose_is_no_problem(tmp_path):
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2"]
+    result = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert result.exit_code == 0 and "(2 records)" in result.output
+    given = ["--answers", "tests/fixtures/evaluation/ptb-answers.jsonl", "-o", str(tmp_path), "--limit", "5"]
+    result = run.invoke(app, [*BENCH, *given])
+    assert result.exit_code == 0 and "compat" in result.output
+
+
+def test_the_embedded_model_from_records_to_consistency(tmp_path):
+    given = [*SET, "--model", "tiny", "--max-new-tokens", "12", "--limit", "2", "-o", str(tmp_path)]
+    result = run.invoke(app, ["eval", "consistency", *given])
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "signal" / "answers.jsonl").read_text().splitlines()) == 2
+    assert "rouge l" in result.output
+
+
+def test_review_there_and_back(tmp_path):
+    given = ["--answers", f"first={answers(tmp_path / 'a.jsonl')}", "-o", str(tmp_path / "review")]
+    result = run.invoke(app, ["eval", "review-export", *SET, *given])
+    assert result.exit_code == 0, result.output
+    key = json.loads((tmp_path / "review" / "key.json").read_text())
+    scores = dict.fromkeys(
+        ("relevance", "accuracy", "completeness", "reasoning", "novelty", "value", "satisfaction"), 4
+    )
+    filled = tmp_path / "ab.json"
+    filled.write_text(
+        json.dumps({"review": key["review"], "reviewer": "AB", "cases": {c: {"scores": scores} for c in key["cases"]}})
+    )
+    result = run.invoke(app, ["eval", "review-import", str(tmp_path / "review"), str(filled)])
+    assert result.exit_code == 0 and "| accuracy | 4.00" in result.output
+    filled.write_text(
+        json.dumps(
+            {"review": key["review"], "reviewer": "AB", "cases": {"case-001": {"scores": scores | {"value": 9}}}}
+        )
+    )
+    result = run.invoke(app, ["eval", "review-import", str(tmp_path / "review"), str(filled)])
+    assert result.exit_code == 1 and "value is 9" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([*BENCH, "-o", "x"], "either --model or --answers"),
+        ([*BENCH, "-o", "x", "--answers", "a", "--likelihood"], "--likelihood"),
+        ([*BENCH, "-o", "x", "--answers", "a", "--files", "nothing"], "PREFIX=FOLDER"),
+    ],
+)
+def test_wrong_use_is_told(arguments, message):
+    result = run.invoke(app, arguments)
+    assert result.exit_code == 2 and message in result.output
+
+
+def test_an_unknown_set_is_named():
+    result = run.invoke(app, ["eval", "ecgbench", "ptb", "x.json", "-o", "x"])
+    assert isinstance(result.exception, EvaluationError) and "known are ptb-test" in str(result.exception)
+
+
+def test_ptbxl_hands_its_options_on(monkeypatch):
+    import sys
+
+    from recipes.embedded import scores
+
+    seen = []
+    monkeypatch.setattr(scores, "main", lambda: seen.append(sys.argv[1:]))
+    assert run.invoke(app, ["eval", "ptbxl", "--ptbxl", "folder", "--limit", "3"]).exit_code == 0
+    assert seen == [["--ptbxl", "folder", "--limit", "3"]]

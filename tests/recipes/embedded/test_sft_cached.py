@@ -1,0 +1,142 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The recipe that trains on kept tower states, from the command line's arguments to the saved model."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from safetensors.torch import load_file
+from trl import SFTConfig
+
+from processing.errors_gem import TrainingError
+from recipes.embedded import sft_cached
+from recipes.embedded.states import TowerStates, run_towers
+from recipes.training.trainer import GemDataCollator
+from tests.helpers.tiny_gem import (
+    picture,
+    signal,
+    tiny_config,
+    tiny_model,
+    tiny_processor,
+    tiny_text_config,
+)
+
+NAMES = [f"rec{i}" for i in range(8)]
+ANSWERS = 2 * ["Sinus rhythm.", "QRS duration.", "Sinus rhythm, PR interval.", "PR interval, QRS duration."]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model, the states that its towers have for eight records, and their samples."""
+    folder = tmp_path_factory.mktemp("cached")
+    model, processor = tiny_model().float(), tiny_processor()
+    model.save_pretrained(folder / "start")
+    processor.save_pretrained(folder / "start")
+    rows = [
+        {
+            "id": name,
+            "messages": [{"role": "user", "content": "Interpret this ECG."}, {"role": "assistant", "content": answer}],
+            "length": len(answer),
+        }
+        for name, answer in zip(NAMES, ANSWERS, strict=True)
+    ]
+    DatasetDict({"train": Dataset.from_list(rows)}).save_to_disk(folder / "data")
+    media = [{"ecg": signal(i), "sampling_rate": 500.0, "image": picture(i)} for i in range(len(rows))]
+    collate = GemDataCollator(processor, assistant_only_loss=True)
+    states = next(run_towers(model, [collate([row | shown for row, shown in zip(rows, media, strict=True)])]))
+    TowerStates(NAMES, *(states[name].numpy().astype(np.float16) for name in ("ecg", "image"))).save(folder / "states")
+    return folder
+
+
+def train(folder, output, *more):
+    settings = {
+        "model_name_or_path": folder / "start",
+        "dataset": folder / "data",
+        "states": folder / "states",
+        "output_dir": output,
+        "both": 0.4,
+        "signal": 0.3,
+        "image": 0.3,
+        "max_steps": 6,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-3,
+        "logging_steps": 1,
+        "save_steps": 3,
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": "none",
+    }
+    given = [str(part) for name, value in settings.items() for part in (f"--{name}", value)]
+    sft_cached.main([*given, *more])
+    log = json.loads((output / "training_log.json").read_text())
+    return [(entry["step"], entry["loss"]) for entry in log if "loss" in entry]
+
+
+def test_projectors_and_language_model_are_trained_and_towers_kept(folder, tmp_path):
+    losses = train(folder, tmp_path, "--whiten", "true", "--save_strategy", "no")
+    assert len(losses) == 6
+    before, after = (load_file(path / "model.safetensors") for path in (folder / "start", tmp_path))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and not any("tower" in name for name in changed)
+    assert any("ecg_projector" in name for name in changed) and any("language_model" in name for name in changed)
+    assert (tmp_path / "processor_config.json").is_file()
+
+
+def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
+    whole = train(folder, tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "checkpoint-3").rename(tmp_path / "b" / "checkpoint-3")  # two steps are an epoch
+    (tmp_path / "b" / "checkpoint-5").mkdir()  # cut off while it was written
+    resumed = train(folder, tmp_path / "b", "--resume_from_checkpoint", "true")
+    assert resumed == whole and len(whole) == 6
+    for a, b in zip(*(load_file(tmp_path / run / "model.safetensors").values() for run in "ab"), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_yes_or_no_weighs_as_much_as_is_said(tmp_path):
+    processor = tiny_processor()
+    processor.tokenizer.add_tokens([" yes", " no"])
+    finding_ids = processor.tokenizer.convert_tokens_to_ids([" yes", " no"])
+    model = tiny_model(tiny_config(tiny_text_config(vocab_size=304)))
+    answers = ["Sinus rhythm: yes", "PR interval: no. Sinus rhythm: yes"]
+    examples = [
+        {
+            "ecg": signal(i),
+            "sampling_rate": 500.0,
+            "messages": [{"role": "user", "content": "Interpret."}, {"role": "assistant", "content": answer}],
+        }
+        for i, answer in enumerate(answers)
+    ]
+    batch = GemDataCollator(processor, assistant_only_loss=True)(examples)
+
+    def loss(weight: float) -> torch.Tensor:
+        arguments = SFTConfig(str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=None)
+        arguments.dataset_kwargs = {"skip_prepare_dataset": True}
+        trainer = sft_cached.FindingTrainer(
+            model,
+            arguments,
+            train_dataset=Dataset.from_list([{"a": 1}]),
+            processing_class=processor,
+            data_collator=lambda rows: batch,
+            finding_weight=weight,
+        )
+        return trainer.compute_loss(model, dict(batch))
+
+    labels = batch["labels"][:, 1:]
+    with torch.no_grad():
+        plain = model(**batch)
+    surprise = torch.nn.functional.cross_entropy(plain.logits[:, :-1].transpose(1, 2), labels, reduction="none")
+    findings = sum(labels == token for token in finding_ids) > 0
+    assert findings.sum() == 3
+    expected = (surprise.sum() + 5 * surprise[findings].sum()) / ((labels != -100).sum() + 5 * 3)
+    torch.testing.assert_close(loss(1.0).detach(), plain.loss)
+    torch.testing.assert_close(loss(6.0).detach(), expected)
+
+
+@pytest.mark.parametrize(("weight", "said"), [("6", "no token of its own"), ("0", "positive")])
+def test_weights_that_cannot_be_used_are_refused(folder, tmp_path, weight, said):
+    with pytest.raises(TrainingError, match=said):
+        train(folder, tmp_path, "--finding_weight", weight)
