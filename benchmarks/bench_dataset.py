@@ -22,10 +22,9 @@ from datasets import load_dataset
 from processing.guider.guider import DiagnosisGuider
 from recipes.dataset.build import build_dataset
 from recipes.dataset.plan import make_plan
-from recipes.dataset.schema import decode, schema, stream, with_transform
+from recipes.dataset.schema import decode, schema, stream, to_counts, with_transform
 from recipes.dataset.settings import BuildSettings, settings_from
 from recipes.dataset.shards import to_row, to_table, write_parquet
-from recipes.dataset.signal_counts import to_counts
 from recipes.dataset.stages import Batch, measure, teach
 from recipes.sources.statements import in_words
 

@@ -19,8 +19,7 @@ from recipes.evaluation.ecgbench_compat import score_multilabel
 from recipes.evaluation.ecgbench_strict import LABEL_NAMES, score_labels
 from recipes.evaluation.grounding_scores import VERSIONS, score_grounding
 from recipes.evaluation.judge_replies import CRITERIA, JUDGE_TO_OLD_NAMES
-from recipes.evaluation.judge_tasks import GROUNDING
-from recipes.evaluation.judges import judge_answers, read_judged
+from recipes.evaluation.judges import GROUNDING, judge_answers, read_judged
 
 SAMPLES = 2381  # the paper's MIMIC-IV-ECG test set
 PTBXL_ROWS = 2082  # about as many rows as the largest multi-label set of ECG-Bench has

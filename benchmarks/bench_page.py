@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from processing.ecg_page import highlight, render_ecg
+from processing.ecg_page import render_ecg
 from processing.ecg_page_layout import LAYOUTS, page_layout
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.evidence.highlight import highlight
 from recipes.embedded.page_augment import augment_page
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))

@@ -26,8 +26,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from processing.ecg_page import EcgPage, PageStyle, render_ecg
-from processing.ecg_page_ink import POINTS_PER_MM
-from processing.ecg_page_style import STYLES
+from processing.ecg_page_ink import POINTS_PER_MM, STYLES
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))

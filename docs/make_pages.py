@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from processing.ecg_page import EcgPage, highlight, render_ecg
+from processing.ecg_page import EcgPage, render_ecg
 from processing.ecg_record import EcgRecord
+from processing.evidence.highlight import highlight
 from processing.simulator.simulator import SimulatedEcg, simulate_ecg
 from recipes.embedded.page_augment import ScanStyle, augment_page
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .ecg_atrial import find_lone_p_waves
-from .ecg_beats import detect_beats
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
-from .ecg_flutter import is_flutter
-from .ecg_p_waves import find_p_waves
-from .ecg_qrs import QrsSettings, dominant_peaks, global_limits, lead_limits
+from .ecg_p_waves import find_lone_p_waves, find_p_waves, is_flutter
+from .ecg_qrs import QrsSettings, detect_beats, dominant_peaks, global_limits, lead_limits
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS

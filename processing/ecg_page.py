@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from processing.evidence.highlight import Span, highlight
-
-from .ecg_page_ink import POINTS_PER_MM, InkCanvas, draw_text, grid_background, text_box
+from .ecg_page_ink import POINTS_PER_MM, STYLES, InkCanvas, PageStyle, draw_text, grid_background, text_box
 from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_leads
 from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel, panel_samples
-from .ecg_page_style import STYLES, PageStyle
 from .ecg_record import STANDARD_LEADS, EcgRecord
 from .errors_gem import EcgFormatError, GemError
 
@@ -307,7 +304,5 @@ __all__ = [
     "EcgPageWarning",
     "PageStyle",
     "PageVisibility",
-    "Span",
-    "highlight",
     "render_ecg",
 ]

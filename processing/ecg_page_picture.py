@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .ecg_page_ink import PageStyle
 from .ecg_page_layout import PageLayout, Panel
-from .ecg_page_style import PageStyle
 from .ecg_record import EcgRecord, canonical_lead
 from .errors_gem import EcgLeadError, GemError
 

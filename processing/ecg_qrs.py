@@ -1,7 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Onset, peak and offset of every QRS complex: one for the heart, one per lead."""
+"""QRS complexes: where the beats are, and onset, peak and offset of each for the heart and per lead."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -129,4 +130,101 @@ def dominant_peaks(ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray) -> n
     return start + np.where(inside, np.abs(window - window[..., :1]), -1).argmax(axis=2)
 
 
-__all__ = ["QrsSettings", "dominant_peaks", "global_limits", "lead_limits", "windows"]
+REFRACTORY_S = (
+    0.22  # two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s)
+)
+SMOOTHING_S = 0.07217
+THRESHOLD = 0.3  # of the local level of strong beats
+SEARCH_BACK_THRESHOLD = 0.16
+SEARCH_BACK_GAP = 1.6  # of the median RR interval; 1.66 in Pan and Tompkins 1985
+T_WAVE_WINDOW_S = 0.40  # a weak candidate this close to a strong one is its T wave
+LOCAL_LEVEL_S = 4.0
+DEAD_SLOPE_MV_S = 0.01  # a lead whose steep parts stay below this holds no ECG
+STEEP_PERCENTILE = 97.5
+
+
+def lead_weights(qrs_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much each lead tells about the beats, `(leads,)`, and the size of its steep parts in mV/s.
+
+    The weight is the peakiness of the slope (its 97.5 % percentile over its median, less one, at most 24); 0 for a
+    lead without signal.
+    """
+    steepness = np.abs(qrs_slope[:, ::3])
+    typical, steep = np.percentile(steepness, [50, STEEP_PERCENTILE], axis=1)
+    peakiness = np.clip(steep / np.maximum(typical, 1e-9), 1, 25) - 1
+    return np.where(steep > DEAD_SLOPE_MV_S, peakiness, 0.0), steep
+
+
+def detect_beats(ecg: FilteredEcg) -> tuple[np.ndarray, np.ndarray]:
+    """Sample numbers (500 Hz) of all heartbeats, and the weight `(leads,)` every lead had in finding them.
+
+    Peaks of the 10-30 Hz slope, scaled per lead and averaged over the leads by peakiness; a candidate counts by slope
+    and by size, against the strong beats of its surroundings; weak followers of strong beats (T waves) go, long gaps
+    are searched again at a lower threshold.
+    """
+    from scipy.signal import find_peaks
+
+    weights, steep = lead_weights(ecg.qrs_slope)
+    if weights.sum() == 0:
+        return np.zeros(0, dtype=int), weights
+    share = (weights / weights.sum()).astype(np.float32)
+    scaled = np.minimum(np.abs(ecg.qrs_slope) / np.maximum(steep, 1e-9)[:, None].astype(np.float32), 2.0)
+    energy = moving_average(share @ scaled, SMOOTHING_S)
+    peaks, found = find_peaks(energy, distance=int(REFRACTORY_S * WORKING_RATE), height=0.05 * energy.max())
+    if len(peaks) == 0:
+        return peaks, weights
+    height = found["peak_heights"] * _relative_size(ecg.band, peaks, found["peak_heights"], share)
+    level = _local_level(peaks, height, len(energy))
+    strong = height > THRESHOLD * level
+    beats = _without_t_waves(peaks[strong], height[strong])
+    return _search_back(beats, peaks, strong, height, level), weights
+
+
+def _relative_size(band: np.ndarray, peaks: np.ndarray, height: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Size of every candidate against the strong ones, 0.2 to 1.5: P and T waves are smaller than a QRS."""
+    scale = np.maximum(np.percentile(np.abs(band[:, ::3]), 99, axis=1), 1e-6).astype(np.float32)
+    size = moving_average(np.sqrt(share @ np.square(band / scale[:, None])), 0.06)
+    around = np.clip(peaks[:, None] + np.arange(-35, 36, 5), 0, len(size) - 1)
+    largest = size[around].max(axis=1)
+    return np.clip(largest / max(np.median(largest[height > 0.3 * height.max()]), 1e-9), 0.2, 1.5)
+
+
+def _local_level(peaks: np.ndarray, height: np.ndarray, samples: int) -> np.ndarray:
+    """Median of the strongest candidates around each one: as many as there are beats at 33/min or more."""
+    duration = samples / WORKING_RATE
+    count = max(2, int(0.55 * duration))
+    if duration <= 3 * LOCAL_LEVEL_S:
+        return np.full(len(peaks), np.median(np.sort(height)[-count:]))
+    count = max(2, int(0.55 * 2 * LOCAL_LEVEL_S))
+    near = np.abs(peaks[:, None] - peaks[None]) < LOCAL_LEVEL_S * WORKING_RATE
+    return np.array([np.median(np.sort(height[row])[-count:]) for row in near])
+
+
+def _without_t_waves(beats: np.ndarray, height: np.ndarray) -> np.ndarray:
+    kept: list[int] = []
+    for i, beat in enumerate(beats):
+        if kept and beat - beats[kept[-1]] < T_WAVE_WINDOW_S * WORKING_RATE:
+            if height[i] < 0.5 * height[kept[-1]]:
+                continue
+            if height[kept[-1]] < 0.5 * height[i]:
+                kept.pop()
+        kept.append(i)
+    return beats[kept]
+
+
+def _search_back(
+    beats: np.ndarray, peaks: np.ndarray, strong: np.ndarray, height: np.ndarray, level: np.ndarray
+) -> np.ndarray:
+    if len(beats) < 3:
+        return beats
+    typical, margin, added = np.median(np.diff(beats)), 0.35 * WORKING_RATE, []
+    for start, stop in pairwise(beats):
+        if stop - start > SEARCH_BACK_GAP * typical:
+            weak = (peaks > start + margin) & (peaks < stop - margin) & ~strong
+            weak &= height > SEARCH_BACK_THRESHOLD * level
+            if weak.any():
+                added.append(peaks[weak][np.argmax(height[weak])])
+    return np.sort(np.append(beats, added)).astype(int)
+
+
+__all__ = ["QrsSettings", "detect_beats", "dominant_peaks", "global_limits", "lead_limits", "lead_weights", "windows"]

@@ -59,7 +59,7 @@ def test_there_is_something_to_run():
 
 
 def gem(command: str, text: str | None = None) -> str:
-    """What `gem ...` prints, run in this process: `tests/recipes/test_cli.py` starts the program itself."""
+    """What `gem ...` prints, run in this process: `tests/recipes/cli/test_cli.py` starts the program itself."""
     result = CliRunner().invoke(app, shlex.split(command)[1:], input=text)
     assert result.exit_code == 0, (command, result.output[-2000:], result.exception)
     return result.stdout

@@ -8,7 +8,7 @@ from typing import Any
 from .meaning import DEFAULT_SUBJECT, INTERVALS, quality_of, quantity_of
 from .references import reference_numbers
 from .tokens import Quantity
-from .vocabulary import Token
+from .words import Token
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")

@@ -9,7 +9,7 @@ from processing.ecg_record import STANDARD_LEADS
 from .clause import JOINTS, Found
 from .meaning import AMPLITUDES, LEAD_FINDINGS
 from .tokens import TERRITORIES
-from .vocabulary import Token
+from .words import Token
 
 _PER_LEAD = (*LEAD_FINDINGS, *AMPLITUDES, "st_level", "q_duration")
 _REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from .clause import JOINTS, Found
-from .vocabulary import Token
+from .words import Token
 
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from .vocabulary import Token
+from .words import Token
 
 _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from processing.ecg_record import STANDARD_LEADS
 
-from .vocabulary import Token, match_calibration, match_word
+from .words import Token, match_calibration, match_word
 
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
 LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")

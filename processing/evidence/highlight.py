@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import ImageColor
 
-from processing.ecg_page_ink import POINTS_PER_MM, draw_text, text_box
+from processing.ecg_page_ink import POINTS_PER_MM, Color, draw_text, text_box
 from processing.ecg_page_layout import Panel
 from processing.ecg_page_picture import EcgPage, EcgPageWarning, PlacedLabel
-from processing.ecg_page_style import Color
 from processing.errors_gem import GemError
 
 # Okabe and Ito's colours that stay apart for colour-blind readers, without the reds that ECG paper is printed in.

@@ -9,9 +9,8 @@ from PIL import Image
 
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.ecg_page_ink import draw_text, text_box
+from processing.ecg_page_ink import Color, draw_text, text_box
 from processing.ecg_page_picture import EcgPage
-from processing.ecg_page_style import Color
 from processing.ecg_record import EcgRecord
 from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, CheckedClaim, GroundingReport
 

@@ -29,8 +29,16 @@ from .rules_rhythm import (
     rhythm,
 )
 from .salient import SalientFinding, abnormal_findings, by_wall, salient_findings
-from .tolerances import DEFAULT_TOLERANCES, Tolerances
-from .verdicts import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, Judgement, decided, unmeasurable
+from .verdicts import (
+    CONTRADICTED,
+    DEFAULT_TOLERANCES,
+    NOT_MEASURABLE,
+    SUPPORTED,
+    Judgement,
+    Tolerances,
+    decided,
+    unmeasurable,
+)
 
 Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
 

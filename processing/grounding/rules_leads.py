@@ -12,11 +12,17 @@ from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 
 from .rules_record import sequence_values
-from .tolerances import P_DURATION_MS, P_TALL_MV, ST_MV, T_FLAT_MV, T_INVERTED_MV, T_TALL_MV, Tolerances
 from .verdicts import (
     CONTRADICTED,
+    P_DURATION_MS,
+    P_TALL_MV,
+    ST_MV,
     SUPPORTED,
+    T_FLAT_MV,
+    T_INVERTED_MV,
+    T_TALL_MV,
     Judgement,
+    Tolerances,
     above,
     agrees,
     compare,

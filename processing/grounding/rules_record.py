@@ -9,11 +9,18 @@ import numpy as np
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 
-from .tolerances import NORMAL_AXIS_DEG, P_DURATION_MS, PR_MS, QT_MS, QTC_MS, QTC_NORMAL_MS, WIDE_QRS_MS, Tolerances
 from .verdicts import (
     CONTRADICTED,
+    NORMAL_AXIS_DEG,
+    P_DURATION_MS,
+    PR_MS,
+    QT_MS,
+    QTC_MS,
+    QTC_NORMAL_MS,
     SUPPORTED,
+    WIDE_QRS_MS,
     Judgement,
+    Tolerances,
     above,
     agrees,
     compare,

@@ -12,8 +12,20 @@ from processing.ecg_features import EcgFeatures
 
 from .rules_leads import pathological_q, st_change, t_wave
 from .salient import by_wall
-from .tolerances import CORNELL_MV, SOKOLOW_MV, WIDE_QRS_MS, Tolerances
-from .verdicts import CONTRADICTED, SUPPORTED, Judgement, above, decided, in_words, slack, unmeasurable
+from .verdicts import (
+    CONTRADICTED,
+    CORNELL_MV,
+    SOKOLOW_MV,
+    SUPPORTED,
+    WIDE_QRS_MS,
+    Judgement,
+    Tolerances,
+    above,
+    decided,
+    in_words,
+    slack,
+    unmeasurable,
+)
 
 Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
 AF_VARIABILITY = 0.06  # SD of the RR over their mean; atrial fibrillation is above, other regular rhythms below

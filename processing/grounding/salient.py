@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from processing.claims.tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures
 
-from .tolerances import PR_MS, QTC_MS, SOKOLOW_MV, ST_MV, WIDE_QRS_MS
+from .verdicts import PR_MS, QTC_MS, SOKOLOW_MV, ST_MV, WIDE_QRS_MS
 
 WALLS = ("inferior", "anterior", "lateral")
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Verdicts about claims: how a stated number or word is held against a measured value."""
+"""Verdicts about claims: tolerances, and how a stated number or word is held against a measured value."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,76 @@ from typing import Any
 
 from processing.claims.claims import Claim
 
-from .tolerances import Tolerances
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Absolute (`_ms`, `_mv`, `_bpm`, `_deg`) and relative (`_share`) tolerances; the larger of the two holds.
+
+    Sources: "LUDB" is the SD of our measurements against cardiologists' marks (global PR 10.8, QRS 14.0, QT 14.4 ms);
+    "half a square" is the reading precision on paper at 25 mm/s and 10 mm/mV (20 ms, 0.05 mV); AHA/ACCF/HRS 2007-2009
+    is the recommendations' rounding and limits.
+
+    Attributes:
+        heart_rate_bpm, heart_rate_share: 5 bpm or 5 %, a count of whole beats in 10 s is 6 bpm coarse.
+        irregular_share: of the rate where the rhythm is irregular, as it depends on which beats are counted: 10 %.
+        pr_ms, qrs_ms, p_duration_ms: 20 ms = half a square, 1.4 to 2 LUDB SDs.
+        qt_ms, qtc_ms: 30 ms = 2 LUDB SDs (readers differ by 20-30 ms about the end of T).
+        rr_share: 5 %. t_duration_ms: 40 ms (the onset of T has no agreed definition). q_duration_ms: 10 ms.
+        axis_deg: 15 degrees, as axes are read in steps of 15 and programs differ by about 10.
+        amplitude_mv, amplitude_share: 0.1 mV (one square) or 20 %, breathing alone changes R by 10 %.
+        st_mv, st_share: 0.05 mV (half a square) or 25 %.
+        voltage_mv, voltage_share: of sums of waves (Sokolow-Lyon, Cornell): 0.3 mV or 10 %.
+        time_s: of a beat's time: 0.15 s, less than half of the shortest RR interval.
+        limit_ms: of words about intervals (`prolonged`): 10 ms beyond the limit on the wrong side is tolerated.
+        limit_bpm: of `bradycardia` and `tachycardia`: 3 bpm. limit_deg: of axis words: 10 degrees.
+        limit_mv: of ST and T words: 0.04 mV, the noise of a measured level.
+        approximate: factor of all tolerances for `about`, `borderline` and other hedges.
+    """
+
+    heart_rate_bpm: float = 5.0
+    heart_rate_share: float = 0.05
+    irregular_share: float = 0.10
+    pr_ms: float = 20.0
+    qrs_ms: float = 20.0
+    p_duration_ms: float = 20.0
+    qt_ms: float = 30.0
+    qtc_ms: float = 30.0
+    rr_share: float = 0.05
+    t_duration_ms: float = 40.0
+    q_duration_ms: float = 10.0
+    axis_deg: float = 15.0
+    amplitude_mv: float = 0.1
+    amplitude_share: float = 0.20
+    st_mv: float = 0.05
+    st_share: float = 0.25
+    voltage_mv: float = 0.3
+    voltage_share: float = 0.10
+    time_s: float = 0.15
+    limit_ms: float = 10.0
+    limit_bpm: float = 3.0
+    limit_deg: float = 10.0
+    limit_mv: float = 0.04
+    approximate: float = 1.5
+
+
+DEFAULT_TOLERANCES = Tolerances()
+
+# Words -> limits. AHA/ACCF/HRS 2009 part III (QRS, axis) and part IV (QT); 60-100 bpm and 120-200 ms are the textbooks'.
+BRADYCARDIA_BPM, TACHYCARDIA_BPM = 60.0, 100.0
+PR_MS = (120.0, 200.0)
+WIDE_QRS_MS = 120.0
+QTC_MS = (360.0, 450.0)  # prolonged: 450 in men, 460 in women; the upper one counts for `normal`
+QTC_NORMAL_MS = (350.0, 460.0)
+QT_MS = (330.0, 450.0)
+P_DURATION_MS = 120.0
+NORMAL_AXIS_DEG = (-30.0, 90.0)
+ST_MV = 0.1  # AHA/ACCF/HRS 2009 part VI
+T_INVERTED_MV, T_FLAT_MV, T_TALL_MV = -0.1, 0.1, 0.8  # part IV; tall: 0.5 mV in limb, 1.0 in chest leads, between
+P_TALL_MV = 0.25
+SOKOLOW_MV = 3.5  # Sokolow and Lyon 1949
+CORNELL_MV = (2.0, 2.8)  # women, men (Casale 1985)
+LOW_VOLTAGE_MV = (0.5, 1.0)  # limb, chest leads (part V)
+
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
@@ -92,9 +161,11 @@ def above(value: float, limit: float, band: float) -> tuple[bool, bool]:
 
 __all__ = [
     "CONTRADICTED",
+    "DEFAULT_TOLERANCES",
     "NOT_MEASURABLE",
     "SUPPORTED",
     "Judgement",
+    "Tolerances",
     "above",
     "agrees",
     "compare",

@@ -188,7 +188,7 @@ def consistency(
 
     Example: gem eval consistency my_ptbxl -o outputs/consistency --model tiny
     """
-    from recipes.evaluation.evaluate_consistency import consistency_report, evaluate_consistency
+    from recipes.evaluation.consistency import consistency_report, evaluate_consistency
     from recipes.evaluation.items import read_test_set
     from recipes.evaluation.report import main_process
 
@@ -242,7 +242,7 @@ def review_import(
 
     Example: gem eval review-import outputs/review my_review-ab.json my_review-cd.xlsx
     """
-    from recipes.evaluation.review_import import import_reviews, review_json, review_markdown
+    from recipes.evaluation.review import import_reviews, review_json, review_markdown
     from recipes.files import atomic_write, write_json
 
     reviews = import_reviews(folder, sheets)
@@ -299,7 +299,7 @@ def _answers(
         raise typer.BadParameter("give either --model or --answers")
     if answers is not None:
         return [], answers
-    from recipes.evaluation.generate_answers import generate_answers
+    from recipes.evaluation.answers import generate_answers
 
     path = output / "answers.jsonl"
     with _progress("answers") as step:

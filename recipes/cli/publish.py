@@ -102,7 +102,7 @@ def dataset(
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run
     """
     from recipes.publishing import model_card
-    from recipes.publishing.publish_dataset import plan_dataset
+    from recipes.publishing.plan import plan_dataset
 
     def card(stage: Path) -> Any:
         return model_card.dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)

@@ -18,11 +18,9 @@ from processing.errors_gem import BuildError
 from recipes.files import atomic_path
 from recipes.sources.statements import in_words
 
-from .patient_split import patient_hash
-from .plan import Shard
-from .schema import schema
+from .plan import Shard, patient_hash
+from .schema import schema, to_counts
 from .settings import BuildSettings
-from .signal_counts import to_counts
 from .stages import Batch, Draft
 
 # 64 records, about 3 MB: what a streaming reader fetches at least.

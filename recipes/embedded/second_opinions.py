@@ -9,13 +9,16 @@ et al. 2015, arXiv:1503.02531; PTB-XL's folds keep patients apart).
 """
 
 import argparse
+import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from scipy.special import expit
+from sklearn.metrics import balanced_accuracy_score, f1_score
 from torch import nn
 from torch.utils.data import Subset
 from transformers import Trainer, TrainingArguments
@@ -23,10 +26,75 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from recipes.console import run_script
 from recipes.files import write_json
-from recipes.sources.ptbxl_records import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD, read_ptbxl
+from recipes.sources.ptbxl_records import (
+    SUPERCLASSES,
+    TRAIN_FOLDS,
+    VALIDATION_FOLD,
+    PtbxlItem,
+    read_ptbxl,
+    superclass_of,
+)
 
-from .second_reading import best_limits
-from .towers import Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
+from .towers import STATEMENT_NAMES, Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
+
+COLUMNS = (*SUPERCLASSES, *STATEMENT_NAMES)
+LIMITS = np.arange(0.05, 0.8, 0.01)
+# Statements of a superclass are read beside its likeliest one from this share of its likelihood on.
+SHARE_OF_LIKELIEST = 0.5
+
+
+def best_limits(likelihoods: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """
+    From which likelihood on a superclass is stated: where the mean of F1 and balanced accuracy is largest.
+
+    Args:
+        likelihoods: `(records, superclasses)`, of networks that did not see these records.
+        truth: `(records, superclasses)`, 0 or 1.
+    """
+
+    def worth(limit: float, column: int) -> float:
+        stated = likelihoods[:, column] >= limit
+        labels = truth[:, column] > 0
+        return f1_score(labels, stated, zero_division=0) + balanced_accuracy_score(labels, stated)
+
+    best = (max(LIMITS, key=lambda limit: worth(limit, column)) for column in range(len(SUPERCLASSES)))
+    return {name: round(float(limit), 2) for name, limit in zip(SUPERCLASSES, best, strict=True)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SecondReader:
+    """`likelihoods`: record id -> one per name in `COLUMNS`; `limits`: of `best_limits`."""
+
+    likelihoods: Mapping[str, list[float]]
+    limits: Mapping[str, float]
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SecondReader":
+        """Reads what `recipes/embedded/second_opinions.py` wrote."""
+        content = json.loads(Path(path).read_text())
+        return cls(content["likelihoods"], content["limits"])
+
+    def __call__(self, item: PtbxlItem) -> PtbxlItem | None:
+        """
+        The item with the networks' diagnostic statements in the place of its own; rhythm and extra beats stay. None where they
+        have not read the record (of one recorded again, they know the original).
+        """
+        row = self.likelihoods.get(str(item.record.record_id).partition("#")[0])
+        if row is None:
+            return None
+        likely = dict(zip(COLUMNS, row, strict=True))
+        kept = {code: likelihood for code, likelihood in item.codes.items() if superclass_of(code) is None}
+        return dataclasses.replace(item, codes=self._stated(likely) | kept)
+
+    def _stated(self, likely: Mapping[str, float]) -> dict[str, float]:
+        stated: dict[str, float] = {}
+        for name in SUPERCLASSES:
+            if likely[name] >= self.limits[name]:
+                members = [code for code in STATEMENT_NAMES if superclass_of(code) == name]
+                enough = SHARE_OF_LIKELIEST * max(likely[code] for code in members)
+                stated |= {code: 100.0 for code in members if likely[code] >= enough}
+        return stated
+
 
 # Networks, each of which leaves out its share of the training folds.
 GROUPS = 4
@@ -136,3 +204,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     run_script(main)
+
+
+__all__ = ["COLUMNS", "SecondReader", "best_limits"]

@@ -45,7 +45,7 @@ from recipes.teachers.grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, 
 
 from .records import training_items
 from .reproduce import PARTS
-from .second_reading import SecondReader
+from .second_opinions import SecondReader
 from .states import MODALITIES, TowerStates, run_towers
 from .towers import PAGE_MEAN, PAGE_STD, PageAugmentation
 
@@ -319,7 +319,7 @@ def finish(
         f"`recipes/embedded/tiny.py`: the same records as they are and recorded again, and {simulated} simulated ECGs; "
         "answers written from measured features and labels, a tokenizer, and what the frozen towers say about each.",
         f"`recipes/embedded/sft_cached.py`, TRL's `SFTTrainer`: {first} steps on projectors and language model, every record as "
-        "labelled and as networks read it that never saw it (`recipes/embedded/second_reading.py`), batches of both inputs or one of "
+        "labelled and as networks read it that never saw it (`recipes/embedded/second_opinions.py`), batches of both inputs or one of "
         f"them; then {sum(labelled)} steps on the labels alone, in the last {heavy} of them with every yes and no as "
         f"heavy as {weights[-1]} words.",
         "`sequence_bias` of the generation config: from which likelihood on a superclass is stated, chosen on folds 1-8.",

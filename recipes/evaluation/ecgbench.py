@@ -21,8 +21,7 @@ from . import ecgbench_strict as strict
 from .answers import AnswerFile, AnswerLog, read_answers
 from .items import EvalItem
 from .judge_replies import read_object
-from .judge_tasks import ARENA, REPORT, arena_text
-from .judges import Judge, judge_answers
+from .judges import ARENA, REPORT, Judge, arena_text, judge_answers
 from .report import Bars, Curves, EvaluationReport, describe_data, describe_model
 
 MULTI_LABEL = tuple(strict.LABEL_NAMES)

@@ -22,8 +22,7 @@ from .answers import AnswerFile, AnswerLog, full_names, read_answers
 from .grounding_scores import VERSIONS, GroundingScores, confidence_interval, score_grounding
 from .items import EvalItem
 from .judge_replies import ALIASES, CRITERIA, JUDGE_TO_OLD_NAMES
-from .judge_tasks import GROUNDING
-from .judges import Judge, judge_answers, read_judged
+from .judges import GROUNDING, Judge, judge_answers, read_judged
 from .report import Bars, EvaluationReport, describe_data, describe_model
 
 Progress = Callable[[str, int, int], None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from processing.ecg_readers_hdf5 import read_code15_exam
+from processing.ecg_readers_matlab import read_code15_exam
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from processing.ecg_page import EcgPageWarning, PageStyle, render_ecg
+from processing.ecg_page_ink import STYLES
 from processing.ecg_page_layout import LAYOUTS, page_layout
-from processing.ecg_page_style import STYLES
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError, GemError
 from tests.helpers.ecg_page_records import beating_record

@@ -3,7 +3,7 @@
 
 import gradio as gr
 
-from processing.evidence.sheet import SHEET_STYLE
+from processing.evidence.html import SHEET_STYLE
 
 CSS = (
     SHEET_STYLE

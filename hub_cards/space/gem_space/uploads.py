@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 import processing
-from processing.ecg_page_presence import shows_ecg_page
+from processing.ecg_photo import shows_ecg_page
 from processing.ecg_readers import is_picture, load_ecg, load_page_picture
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError

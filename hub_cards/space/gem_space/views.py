@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader
 
 from processing.ecg_features import SEQUENCES, EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.evidence.sheet import html_environment, html_text, sheet_html
+from processing.evidence.html import html_environment, html_text, sheet_html
 
 from .uploads import Upload
 

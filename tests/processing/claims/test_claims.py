@@ -6,8 +6,7 @@ import re
 import pytest
 
 from processing.claims.claims import extract_claims
-from processing.claims.vocabulary import match_word
-from processing.claims.words import VOCABULARY
+from processing.claims.words import VOCABULARY, match_word
 from tests.helpers import grounding_wordings
 
 

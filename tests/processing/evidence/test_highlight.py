@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from processing.ecg_page import EcgPageWarning, Span, highlight, render_ecg
+from processing.ecg_page import EcgPageWarning, render_ecg
 from processing.errors_gem import EcgLeadError, GemError
+from processing.evidence.highlight import Span, highlight
 from tests.helpers.ecg_page_records import beating_record
 
 

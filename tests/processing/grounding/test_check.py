@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from processing.ecg_features import EcgFeatures, extract_features
-from processing.ecg_page import highlight, render_ecg
+from processing.ecg_page import render_ecg
+from processing.evidence.highlight import highlight
 from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding, extract_claims
 from processing.simulator.simulator import simulate_ecg
 from recipes.teachers.grounded_answer import grounded_answer

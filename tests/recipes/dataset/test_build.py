@@ -22,8 +22,7 @@ from PIL import Image
 from processing.errors_gem import BuildError, MissingDependencyError, TeacherError
 from recipes.dataset import stages
 from recipes.dataset.build import _pooled, build_dataset
-from recipes.dataset.patient_split import hashed_split, patient_key, split_by_patient
-from recipes.dataset.plan import make_plan
+from recipes.dataset.plan import hashed_split, make_plan, patient_key, split_by_patient
 from recipes.dataset.ray_engine import RayEngine
 from recipes.dataset.settings import read_settings, settings_from
 from recipes.dataset.shards import finished_note

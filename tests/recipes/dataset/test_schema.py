@@ -14,9 +14,19 @@ from trl import SFTConfig
 
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from recipes.dataset.build import build_dataset
-from recipes.dataset.schema import PageStyleChoice, columns, decode, decode_table, schema, stream, with_transform
+from recipes.dataset.schema import (
+    GAP,
+    PageStyleChoice,
+    columns,
+    decode,
+    decode_table,
+    schema,
+    stream,
+    to_counts,
+    to_millivolts,
+    with_transform,
+)
 from recipes.dataset.settings import settings_from
-from recipes.dataset.signal_counts import GAP, to_counts, to_millivolts
 from recipes.training.checks import with_lengths
 from recipes.training.sft import GemScriptArguments, load_splits
 from recipes.training.trainer import GemDataCollator, GemSFTTrainer

@@ -12,7 +12,7 @@ from transformers import AutoProcessor, SequenceBiasLogitsProcessor
 import modeling_gem
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded import tiny
-from recipes.embedded.second_reading import COLUMNS, SecondReader, best_limits
+from recipes.embedded.second_opinions import COLUMNS, SecondReader, best_limits
 from recipes.sources.ptbxl_records import SUPERCLASSES, PtbxlItem
 from recipes.teachers.grounded_answer import CLASS_NAMES, classes_text
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from processing.errors_gem import EvaluationError
-from recipes.evaluation.answers import read_answers
-from recipes.evaluation.generate_answers import generate_answers
+from recipes.evaluation.answers import generate_answers, read_answers
 from recipes.evaluation.items import EvalItem
 from recipes.sources.source_record import EcgFile
 from tests.helpers.tiny_gem import signal, tiny_config, tiny_model, tiny_processor

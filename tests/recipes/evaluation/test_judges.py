@@ -11,8 +11,16 @@ from processing.errors_gem import EvaluationError, TeacherError
 from recipes.chat_client import ChatClient, ChatSettings
 from recipes.evaluation.grounding_scores import score_grounding
 from recipes.evaluation.judge_replies import CRITERIA, read_object, read_strictly
-from recipes.evaluation.judge_tasks import ARENA, GROUNDING, REPORT, arena_text
-from recipes.evaluation.judges import ChatJudge, LocalJudge, judge_answers, read_judged
+from recipes.evaluation.judges import (
+    ARENA,
+    GROUNDING,
+    REPORT,
+    ChatJudge,
+    LocalJudge,
+    arena_text,
+    judge_answers,
+    read_judged,
+)
 from tests.recipes.chat_server import Answer, ChatServer, Status
 
 PAIRS = {name: (f"reference {name}", f"generated {name}") for name in "abcdef"}

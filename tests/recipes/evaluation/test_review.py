@@ -16,8 +16,18 @@ from sklearn.metrics import cohen_kappa_score
 
 from processing.errors_gem import EvaluationError
 from recipes.evaluation.items import read_test_set
-from recipes.evaluation.review import CASE_ROW, SCALES, columns_of_sheet, export_review, make_cases
-from recipes.evaluation.review_import import agreement, import_reviews, review_json, review_markdown, summary
+from recipes.evaluation.review import (
+    CASE_ROW,
+    SCALES,
+    agreement,
+    columns_of_sheet,
+    export_review,
+    import_reviews,
+    make_cases,
+    review_json,
+    review_markdown,
+    summary,
+)
 
 SYSTEMS = {"gem": "Sinus rhythm & <b>no</b> ST deviation of {}.", "rival": "=SUM(1) Atrial fibrillation in {}."}
 

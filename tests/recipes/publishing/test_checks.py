@@ -14,7 +14,7 @@ import pytest
 from processing.errors_gem import PublishError
 from recipes.publishing import model_card
 from recipes.publishing.checks import check_no_pickles, check_table, check_text_file, is_identity
-from recipes.publishing.publish_dataset import plan_dataset
+from recipes.publishing.plan import plan_dataset
 from tests.helpers.ecg_files import INDEPENDENT, aecg_xml, microvolts, muse_xml, sierra_xml
 
 IDENTITIES = (

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from processing.ecg_page import render_ecg
-from processing.ecg_page_presence import shows_ecg_page
+from processing.ecg_photo import shows_ecg_page
 from processing.ecg_readers import load_ecg
 from recipes.embedded.page_augment import augment_page
 from tests.helpers.shared_data import shared_path

@@ -27,8 +27,7 @@ import modeling_gem
 from processing.errors_gem import PublishError
 from recipes.cli import publish
 from recipes.publishing import model_card
-from recipes.publishing.plan import plan_model, plan_space
-from recipes.publishing.publish_dataset import plan_dataset
+from recipes.publishing.plan import plan_dataset, plan_model, plan_space
 from recipes.publishing.upload import upload
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor

@@ -16,7 +16,7 @@ from modeling_gem import default_checkpoint
 from recipes.cli import NOT_A_DEVICE, app, main
 from tests.helpers.shared_data import shared_path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "processing" / "samples"
 
 

@@ -1,0 +1,292 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The verbs around a model: interpret, info, convert, train, merge, demo."""
+
+import json
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from recipes.console import console
+from recipes.files import atomic_path
+
+from .records import check_target, counts, write_evidence
+
+NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
+
+RecordArgument = Annotated[
+    Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML) or a picture of one.")
+]
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", "-m", help="Model folder or Hub id. Default: the small model that comes with gem-ecg."),
+]
+
+# What comes behind CONFIG is not typer's: any setting of the config may be overridden.
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def interpret(
+    record: RecordArgument,
+    image: Annotated[
+        Path | None, typer.Option(help="Picture that goes with the record; else a page is drawn.")
+    ] = None,
+    question: Annotated[str | None, typer.Option("--question", "-q", help="What to ask about the ECG.")] = None,
+    model: ModelOption = "",
+    modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
+    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
+    save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Check the claims; draw them on the page (PNG, JPEG or self-contained HTML).")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: text, measurements, what was done.")
+    ] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
+) -> None:
+    """Interpret an ECG: the answer streams as it is written.
+
+    Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
+    """
+    started = time.perf_counter()
+    if evidence is not None:
+        check_target(evidence, modality)
+    with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
+        processor, network = _load(model, trust_remote_code)
+    # Measured values and the model's text come from one loaded record.
+    kwargs = {"sampling_rate": sampling_rate} if sampling_rate else {}
+    chat = processor.build_conversation(record, question=question, image=image, modality=modality, **kwargs)
+    if save_page is not None:
+        _save_picture(processor.picture(chat), save_page)
+    text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)
+    ecg = processor.record(chat)
+    checked = write_evidence(ecg, text, evidence) if evidence is not None else None
+    if as_json:
+        result = {
+            "record": str(record),
+            "model": model or "gem-ecg-tiny",
+            "question": question or processor.default_question,
+            "interpretation": text,
+            "measurements": processor.measurements(chat),
+            **({"grounding": checked.to_dict()} if checked is not None else {}),
+            "history": list(ecg.history) if ecg is not None else [],
+            "seconds": round(time.perf_counter() - started, 2),
+            "notice": NOT_A_DEVICE,
+        }
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    if ecg is not None:
+        console.print(_measured_line(ecg), style="dim")
+    for change in ecg.history if ecg is not None else ():
+        console.print(f"{record}: {change}", style="dim")
+    if checked is not None:
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts(checked).items())
+        console.print(f"{len(checked.claims)} claims: {verdicts} -> {evidence}")
+    console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
+    console.print(NOT_A_DEVICE, style="yellow")
+
+
+def info(
+    model: Annotated[
+        str, typer.Argument(help="Model folder or Hub id. Default: the model that comes with gem-ecg.")
+    ] = "",
+    trust_remote_code: Annotated[bool, typer.Option(help="Let the model bring its own code.")] = False,
+) -> None:
+    """Show what a GEM is made of: towers, projectors, language model, inputs, size."""
+    from transformers import AutoConfig
+
+    import modeling_gem
+
+    source = model or str(modeling_gem.default_checkpoint())
+    config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+    processor, network = _load(model, trust_remote_code)
+    parts = {
+        "ECG tower": (network.model.ecg_tower, config.ecg_config.model_type),
+        "image tower": (network.model.vision_tower, config.vision_config.model_type),
+        "ECG projector": (network.model.ecg_projector, config.ecg_projector_type),
+        "shared projector": (network.model.multi_modal_projector, config.projector_type),
+        "language model": (network.model.language_model, config.text_config.model_type),
+    }
+    table = Table(title=source)
+    for name in ("part", "kind", "parameters", "type"):
+        table.add_column(name, justify="right" if name == "parameters" else "left")
+    for name, (module, kind) in parts.items():
+        parameters = list(module.parameters())
+        table.add_row(
+            name, kind, f"{sum(p.numel() for p in parameters):,}", str(parameters[0].dtype).removeprefix("torch.")
+        )
+    console.print(table, soft_wrap=False)
+    ecg, extractor = config.ecg_config, processor.feature_extractor
+    console.print(
+        f"ECG: {ecg.num_leads} leads x {ecg.seq_length} samples at {extractor.sampling_rate:g} Hz -> {ecg.num_tokens} tokens; "
+        f"picture: {config.vision_config.image_size} px, {processor.image_processor.image_aspect_ratio}, "
+        f"{processor.num_image_tokens} tokens a tile; page layout {processor.page_layout}"
+    )
+    console.print(
+        f"preprocessing: {'as the original GEM (compat)' if processor.compat else 'by lead name, resampled'}"
+    )
+
+
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Original GEM checkpoint folder, an ECG-CoCa .pt, or a saved ECG tower.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    vision_tower: Annotated[
+        Path | None, typer.Option(help="Folder of the image tower (CLIP, SigLIP, DINOv2 ...).")
+    ] = None,
+    language_model: Annotated[Path | None, typer.Option(help="Folder of a causal LM: assembles a fresh GEM.")] = None,
+    ecg_encoder: Annotated[
+        Path | None, typer.Option(help="ECG-CoCa .pt or saved ECG tower, for a checkpoint without one (PULSE, LLaVA).")
+    ] = None,
+    ecg_projector_type: Annotated[str, typer.Option(help="Of a fresh GEM: linear or mlp2x_gelu.")] = "linear",
+    max_shard_size: Annotated[str, typer.Option(help="Largest weight file to write.")] = "5GB",
+    remote_code: Annotated[bool, typer.Option(help="Add the code, so that the folder loads without gem-ecg.")] = False,
+) -> None:
+    """Convert an original checkpoint (GEM), extract an ECG-CoCa tower, or assemble a fresh GEM from parts.
+
+    \b
+    gem convert llava-gem OUT [--vision-tower CLIP]                   original GEM
+    gem convert PULSE-7B OUT --ecg-encoder cpt_wfep_epoch_20.pt       what the paper's training starts from
+    gem convert cpt_wfep_epoch_20.pt OUT                              ECG-CoCa: its signal tower
+    gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
+    """
+    from modeling_gem.convert_gem import assemble_gem, convert_ecg_coca, convert_original_checkpoint
+    from recipes.publishing.remote_code import add_remote_code
+
+    if language_model is not None:
+        if vision_tower is None:
+            raise typer.BadParameter("a fresh GEM needs an image tower", param_hint="--vision-tower")
+        report = assemble_gem(
+            checkpoint, vision_tower, language_model, output, ecg_projector_type, max_shard_size=max_shard_size
+        )
+    elif checkpoint.is_dir():
+        report = convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size, ecg_encoder)
+    else:
+        report = convert_ecg_coca(checkpoint, output)
+    if remote_code:
+        add_remote_code(output)
+    for part, source in report.sources.items():
+        console.print(f"{part}: {source}")
+    for reason, keys in report.dropped.items():
+        console.print(f"left out: {len(keys)} weights, {reason}")
+    for part in report.new:
+        console.print(f"new, to be trained: {part}")
+    console.print(f"{report.converted} weights, {report.num_parameters:,} parameters -> {output}")
+
+
+def train(
+    context: typer.Context,
+    config: Annotated[
+        Path, typer.Argument(help="YAML settings, see recipes/configs/sft_*.yaml and docs/training.md.")
+    ],
+) -> None:
+    """Train a GEM with TRL; any setting of CONFIG can be overridden behind it.
+
+    \b
+    gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT
+    gem train recipes/configs/sft_small.yaml --learning_rate 5e-4 --max_steps 100
+    gem train CONFIG --resume_from_checkpoint true          go on from the last checkpoint
+    Several devices:
+    accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.sft --config CONFIG
+    """
+    from recipes.training import sft
+
+    if not config.is_file():
+        raise typer.BadParameter(f"{config} does not exist", param_hint="CONFIG")
+    sft.main(["--config", str(config), *context.args])
+
+
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="Folder that `gem train` with LoRA or QLoRA wrote.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write: a GEM that needs no peft.")],
+    base: Annotated[Path | None, typer.Option(help="The base model, if it is no longer where it was.")] = None,
+    dtype: Annotated[
+        str, typer.Option(help="Of the written weights: auto (as the base), float32, bfloat16.")
+    ] = "auto",
+) -> None:
+    """Merge a LoRA adapter into its base model.
+
+    Example: gem merge outputs/sft_lora outputs/merged && gem interpret record.hea --model outputs/merged
+    """
+    from recipes.training.adapter import merge_adapter
+
+    parameters = merge_adapter(adapter, output, base, dtype)
+    typer.echo(f"{parameters:,} parameters -> {output}")
+
+
+def demo(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Model folder or Hub id. Default: the small model.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = 7860,
+    host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Show ECGs, interpretations and their evidence in a browser; needs the extra `demo`.
+
+    Example: gem demo --port 7861
+    """
+    from processing.errors_gem import MissingDependencyError
+
+    try:
+        from hub_cards.space.gem_space.interface import launch
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise MissingDependencyError("gem demo needs Gradio: pip install 'gem-ecg[demo]'.") from error
+    launch(model, host=host, port=port, inbrowser=open_browser)
+
+
+def _measured_line(ecg: Any) -> str:
+    """What the waveform itself says, beside what the model says."""
+    from processing.ecg_features import extract_features
+    from recipes.teachers.grounded_answer import milliseconds, number
+
+    measured = extract_features(ecg)
+    return (
+        f"measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
+        f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "
+        f"QTc {milliseconds(measured.qtc_bazett)}, axis {number(measured.qrs_axis)} degrees"
+    )
+
+
+def _load(model: str, trust_remote_code: bool) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils import logging
+
+    import modeling_gem
+
+    logging.disable_progress_bar()
+
+    source = model or str(modeling_gem.default_checkpoint())
+    processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
+    # Half precision has no fast path on most CPUs.
+    dtype = "auto" if torch.cuda.is_available() else torch.float32
+    network = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code)
+    return processor, network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _generate(processor: Any, network: Any, chat: list[dict], max_new_tokens: int, stream: bool) -> str:
+    import torch
+    from transformers import TextStreamer
+
+    inputs = processor.apply_chat_template(
+        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+    ).to(network.device)
+    streamer = TextStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True) if stream else None
+    with torch.inference_mode():
+        answer = network.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, streamer=streamer)
+    return processor.tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+
+def _save_picture(picture: Any, path: Path) -> None:
+    if picture is None:
+        raise typer.BadParameter("the model saw no picture (signal only)", param_hint="--save-page")
+    with atomic_path(path) as part:
+        picture.save(part, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
