@@ -13,7 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeling_gem import default_checkpoint
-from recipes.cli import NOT_A_DEVICE, app, main
+from recipes.cli import app, main
+from recipes.cli.models import NOT_A_DEVICE
 from tests.helpers.shared_data import shared_path
 
 ROOT = Path(__file__).resolve().parents[3]
