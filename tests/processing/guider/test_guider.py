@@ -185,8 +185,8 @@ def test_without_beats_there_is_still_a_chat():
     assert "no heartbeat found" in text_of(DiagnosisGuider()(features, "asystole"))
 
 
-def test_templates_travel_with_processing_alone():
-    assert TEMPLATES.parent == ROOT / "processing"
+def test_templates_lie_beside_the_guider():
+    assert TEMPLATES.parent == ROOT / "processing" / "guider"
     code = (
         "import sys; sys.path.insert(0, '.'); from processing.guider.guider import DiagnosisGuider; DiagnosisGuider();"
         "assert not any(m.split('.')[0] in ('recipes', 'modeling_gem', 'torch') for m in sys.modules), 'too much'"
