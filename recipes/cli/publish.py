@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
@@ -61,6 +60,7 @@ def model(
     from recipes.publishing import model_card
     from recipes.publishing.checks import check_credentials, credentialed_sources
     from recipes.publishing.plan import plan_model
+    from recipes.scores import ptbxl_scores
 
     def card(stage: Path) -> Any:
         stages, hours = model_card.trainer_stages(path)
@@ -72,7 +72,7 @@ def model(
             base_models=base_model or (),
             datasets=dataset or (),
             licence=licence,
-            tables=[model_card.ptbxl_scores(json.loads(scores.read_text()))] if scores is not None else (),
+            tables=[ptbxl_scores(json.loads(scores.read_text()))] if scores is not None else (),
             training=model_card.Training(stages, energy) if stages else None,
         )
 
@@ -101,11 +101,11 @@ def dataset(
     \b
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run
     """
-    from recipes.publishing import model_card
+    from recipes.publishing.dataset_card import dataset_card
     from recipes.publishing.plan import plan_dataset
 
     def card(stage: Path) -> Any:
-        return model_card.dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)
+        return dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
         plan = plan_dataset(_folder(path), Path(stage), card, allow_credentialed)
@@ -160,7 +160,7 @@ def _show(plan: Any, repo: str, revision: str | None) -> None:
     if plan.left_out:
         console.print(f"left out: {', '.join(plan.left_out)}")
     console.print("metadata of the card:")
-    console.print(yaml.safe_dump(plan.metadata, sort_keys=False, allow_unicode=True))
+    console.print(plan.card.data.to_yaml())
     console.print("nothing was sent (--dry-run)")
 
 

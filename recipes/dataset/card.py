@@ -9,6 +9,7 @@ from typing import Any
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 
+from recipes.publishing.dataset_card import dataset_card
 from recipes.sources import PUBLISHERS
 
 from .report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
@@ -30,9 +31,6 @@ def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any]
         notes: of the shards that have rows.
         statistics: what `write_report` found.
     """
-    # Brings torch with it, which the processes that make shards can do without.
-    from recipes.publishing.model_card import dataset_card
-
     folder = settings.folder
     meant = columns(settings.page.embed, settings.several_ecgs)
     card = dataset_card(

@@ -39,7 +39,8 @@ from processing.ecg_page import render_ecg
 from processing.feature_extraction_gem import GemFeatureExtractor
 from recipes.console import run_script
 from recipes.files import atomic_folder
-from recipes.publishing.model_card import Training, evaluation_tables, model_card, ptbxl_scores
+from recipes.publishing.model_card import Training, model_card
+from recipes.scores import evaluation_tables, ptbxl_scores
 from recipes.sources.ptbxl_records import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.teachers.grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 

@@ -22,7 +22,7 @@ from processing.errors_gem import EcgFormatError, EvaluationError, GemError, Mis
 from processing.grounding.check import DEFAULT_TOLERANCES, Tolerances, check_grounding
 from recipes.console import run_script
 from recipes.files import read_json_lines
-from recipes.publishing.model_card import ScoreRow, ScoreTable
+from recipes.scores import ScoreRow, ScoreTable
 
 from .answers import read_answers
 from .items import EvalItem

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
-from recipes.publishing.model_card import ScoreRow, ScoreTable
+from recipes.scores import ScoreRow, ScoreTable
 
 from . import ecgbench_compat as compat
 from . import ecgbench_strict as strict

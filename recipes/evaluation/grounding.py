@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
-from recipes.publishing.model_card import ScoreRow, ScoreTable
+from recipes.scores import ScoreRow, ScoreTable
 
 from .answers import AnswerFile, AnswerLog, full_names, read_answers
 from .grounding_scores import VERSIONS, GroundingScores, confidence_interval, score_grounding

@@ -18,7 +18,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from recipes.files import atomic_write, write_json
-from recipes.publishing.model_card import ScoreTable
+from recipes.scores import ScoreTable
 
 PACKAGES = ("gem-ecg", "torch", "transformers", "scikit-learn", "numpy")
 
@@ -82,7 +82,7 @@ def write_report(folder: str | Path, report: EvaluationReport, command: Sequence
         "model": report.model,
         "data": report.data,
         "judge": report.judge,
-        "tables": [_table_json(table) for table in report.tables],
+        "tables": [table.to_dict() for table in report.tables],
         "notes": report.notes,
         "problems": report.problems,
         "details": report.details,
@@ -165,17 +165,6 @@ def card_metrics(report: EvaluationReport) -> str:
     return ModelCardData(model_name=name, eval_results=results).to_yaml(line_break="\n")
 
 
-def _table_json(table: ScoreTable) -> dict[str, Any]:
-    rows = [{"label": row.label, "metric": row.metric, **dict(row.values)} for row in table.rows]
-    return {
-        "title": table.title,
-        "dataset": table.dataset,
-        "split": table.split,
-        "records": table.records,
-        "rows": rows,
-    }
-
-
 def _plain(value: Any) -> Any:
     """NaN and infinity have no JSON; NumPy's numbers are no Python ones."""
     if isinstance(value, Mapping):
@@ -191,12 +180,7 @@ def _markdown(report: EvaluationReport, run: Mapping[str, Any]) -> str:
     lines = [f"# {report.title}", ""]
     for table in report.tables:
         lines += [f"## {table.title}", "", f"{table.dataset}, {table.split}: {table.records} records.", ""]
-        lines += ["| | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
-        lines += [
-            f"| {row.label} | " + " | ".join(row.shown(column) for column in table.columns) + " |"
-            for row in table.rows
-        ]
-        lines += ["", *([table.note, ""] if table.note else [])]
+        lines += [table.markdown(), "", *([table.note, ""] if table.note else [])]
     lines += [f"![{plot.title}]({name}.png)\n" for name, plot in report.plots.items()]
     lines += [*(f"{note}\n" for note in report.notes)]
     lines += [

@@ -8,7 +8,9 @@ from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from .terms import DATA_TERMS, TAGS, TASK, TEMPLATES, Terms, citations, dataset_id, terms_of
+from recipes.scores import TASK
+
+from .terms import DATA_TERMS, TAGS, TEMPLATES, Terms, citations, dataset_id, terms_of
 
 
 def dataset_card(

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,19 @@ class PublishPlan:
     """Everything that will be in the commit."""
 
     repo_type: str
-    files: dict[str, Path] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    card: RepoCard | None = None
+    files: dict[str, Path]
+    left_out: list[str]
+    card: RepoCard
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The card's YAML block."""
+        return self.card.data.to_dict()
 
     @property
     def sizes(self) -> dict[str, int]:
         """Bytes by path in the repository."""
         return {name: path.stat().st_size for name, path in self.files.items()}
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The card's YAML block."""
-        return self.card.data.to_dict() if self.card is not None else {}
 
 
 def list_files(folder: Path) -> tuple[dict[str, Path], list[str]]:

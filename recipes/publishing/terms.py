@@ -9,7 +9,6 @@ from pathlib import Path
 import hub_cards
 
 TEMPLATES = Path(hub_cards.__file__).parent
-TASK = "image-text-to-text"
 TAGS = ["ecg", "electrocardiogram", "gem", "multimodal", "time-series", "medical"]
 
 
@@ -132,7 +131,6 @@ __all__ = [
     "DATA_TERMS",
     "GEM_BIBTEX",
     "TAGS",
-    "TASK",
     "TEMPLATES",
     "Terms",
     "citations",

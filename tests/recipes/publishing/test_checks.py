@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from processing.errors_gem import PublishError
-from recipes.publishing import model_card
 from recipes.publishing.checks import check_no_pickles, check_table, check_text_file, is_identity
+from recipes.publishing.dataset_card import dataset_card
 from recipes.publishing.plan import plan_dataset
 from tests.helpers.ecg_files import INDEPENDENT, aecg_xml, microvolts, muse_xml, sierra_xml
 
@@ -153,7 +153,7 @@ def test_plain_arrays_pass(tmp_path, name, content):
 def plan(folder, tmp_path, number, **kwargs):
     stage = tmp_path / f"stage{number}"
     stage.mkdir()
-    return plan_dataset(folder, stage, lambda path: model_card.dataset_card(path, licence="other"), **kwargs)
+    return plan_dataset(folder, stage, lambda path: dataset_card(path, licence="other"), **kwargs)
 
 
 def test_credentialed_sources_need_the_flag(tmp_path):

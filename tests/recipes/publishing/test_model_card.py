@@ -12,17 +12,9 @@ from huggingface_hub import DatasetCard, ModelCard
 
 import modeling_gem
 from recipes.embedded.scores import score
-from recipes.publishing.model_card import (
-    Energy,
-    ScoreRow,
-    ScoreTable,
-    Training,
-    dataset_card,
-    evaluation_tables,
-    model_card,
-    ptbxl_scores,
-    trainer_stages,
-)
+from recipes.publishing.dataset_card import dataset_card
+from recipes.publishing.model_card import Energy, Training, model_card, trainer_stages
+from recipes.scores import ScoreRow, ScoreTable, evaluation_tables, ptbxl_scores
 
 CHECKPOINT = modeling_gem.default_checkpoint()
 ANSWERS = (
@@ -61,6 +53,18 @@ def test_tables_of_an_evaluation_report_keep_its_words_and_leave_baselines_out_o
     assert [result.metric_value for result in found.eval_results()] == [0.8] and found.command.endswith("here")
     assert evaluation_tables(report, "gem eval grounding PTBXL")[0].command.endswith("PTBXL")
     assert evaluation_tables({**report, "tables": []}) == []
+
+
+def test_a_table_comes_back_from_a_report_with_all_its_columns():
+    rows = [ScoreRow("a", "mae", {"both": 1.25}), ScoreRow("b", "f1", {"both": 0.5, "signal": 0.25})]
+    table = ScoreTable("t", "D", "test", 3, ["both", "signal"], rows)
+    (found,) = evaluation_tables({"tables": [table.to_dict()], "notes": [], "command": "gem eval"})
+    assert (
+        found.markdown()
+        == table.markdown()
+        == "| | both | signal |\n|---|---|---|\n| a | 1.25 |  |\n| b | 0.5 | 0.25 |"
+    )
+    assert found.eval_results() == table.eval_results()
 
 
 def test_what_is_not_given_is_not_there():

@@ -27,6 +27,7 @@ import modeling_gem
 from processing.errors_gem import PublishError
 from recipes.cli import publish
 from recipes.publishing import model_card
+from recipes.publishing.dataset_card import dataset_card
 from recipes.publishing.plan import plan_dataset, plan_model, plan_space
 from recipes.publishing.upload import upload
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
@@ -106,7 +107,7 @@ def stage(tmp_path: Path, name: str) -> Path:
 
 
 def dataset_plan(folder: Path, tmp_path: Path, name: str = "data"):
-    return plan_dataset(folder, stage(tmp_path, name), lambda path: model_card.dataset_card(path, licence="cc-by-4.0"))
+    return plan_dataset(folder, stage(tmp_path, name), lambda path: dataset_card(path, licence="cc-by-4.0"))
 
 
 def client(hub: HubServer, token: str | None = WRITE_TOKEN) -> HfApi:

@@ -1,0 +1,122 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Scores as tables: what every evaluation hands to reports and cards, and what is read back from them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from huggingface_hub import EvalResult
+
+TASK = "image-text-to-text"  # the Hub's name of what a GEM does
+# The measures' identifiers on the Hub, by the word in a row of `recipes.embedded.scores`.
+METRIC_TYPES = {"MAE": "mae", "F1": "f1", "accuracy": "accuracy", "AUC": "roc_auc"}
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One measured quantity: its values by column. `metric` is the Hub's name of the measure."""
+
+    label: str
+    metric: str
+    values: Mapping[str, float | None]
+
+    def value(self, column: str) -> float | None:
+        """None where nothing was measured (a mean over no records is NaN)."""
+        value = self.values.get(column)
+        return None if value is None or math.isnan(value) else float(value)
+
+    def shown(self, column: str) -> str:
+        value = self.value(column)
+        return "" if value is None else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One evaluation. Columns named in `baselines` are shown, but are no results of this model."""
+
+    title: str
+    dataset: str
+    split: str
+    records: int
+    columns: list[str]
+    rows: list[ScoreRow]
+    note: str = ""
+    command: str = ""
+    baselines: tuple[str, ...] = ("blind", "zeroed", "answers of other records")
+
+    def markdown(self) -> str:
+        """The values as a table of Markdown, one row per measure."""
+        head = "| |" + "".join(f" {column} |" for column in self.columns)
+        rule = "|---" * (len(self.columns) + 1) + "|"
+        rows = (
+            f"| {row.label} |" + "".join(f" {row.shown(column)} |" for column in self.columns) for row in self.rows
+        )
+        return "\n".join([head, rule, *rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `report.json` holds it and `evaluation_tables` reads it."""
+        rows = [{"label": row.label, "metric": row.metric, **row.values} for row in self.rows]
+        place = {"title": self.title, "dataset": self.dataset, "split": self.split, "records": self.records}
+        return {**place, "rows": rows}
+
+    def eval_results(self) -> list[EvalResult]:
+        """The model's values for the card's metadata; the Hub shows them beside the card."""
+        return [
+            EvalResult(
+                task_type=TASK,
+                dataset_type=self.dataset.lower().replace(" ", "-"),
+                dataset_name=self.dataset,
+                dataset_split=self.split,
+                metric_type=row.metric,
+                metric_name=f"{row.label} ({column})",
+                metric_value=round(value, 4),
+            )
+            for row in self.rows
+            for column in self.columns
+            if column not in self.baselines and (value := row.value(column)) is not None
+        ]
+
+
+def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
+    """The table of what `python -m recipes.embedded.scores` wrote: errors and shares by modality, and the blind baseline."""
+    modalities = list(report["scores"])
+    rows = []
+    for name, reference in report["scores"][modalities[0]].items():
+        kind = next((kind for kind in ("MAE", "score") if isinstance(reference, dict) and kind in reference), None)
+        if kind is None:
+            continue
+        values = {modality: report["scores"][modality][name][kind] for modality in modalities}
+        if "blind" in reference:
+            values["blind"] = reference["blind"]
+        label = f"{name}, MAE" if kind == "MAE" else name
+        metric = next((identifier for word, identifier in METRIC_TYPES.items() if word in label), kind)
+        rows.append(ScoreRow(label, metric, values))
+    return ScoreTable(
+        "interpretations against measurements and labels",
+        "PTB-XL",
+        f"fold {report['fold']}",
+        report["records"],
+        [*modalities, "blind"],
+        rows,
+        note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
+        "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
+        "writes when its signal is a flat line. A row that is not "
+        "clearly better than blind is a thing that the model does not see.",
+        command="python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json",
+    )
+
+
+def evaluation_tables(report: Mapping[str, Any], command: str | None = None) -> list[ScoreTable]:
+    """The tables of a `report.json` that `gem eval` wrote, with its notes under the last one, and its command if none is given."""
+    tables = []
+    for number, table in enumerate(report["tables"], start=1):
+        rows = [ScoreRow(row["label"], row["metric"], row) for row in table["rows"]]
+        columns = list(dict.fromkeys(name for row in table["rows"] for name in row if name not in ("label", "metric")))
+        note = " ".join(report["notes"]) if number == len(report["tables"]) else ""
+        place = table["dataset"], table["split"], table["records"]
+        tables.append(ScoreTable(table["title"].lower(), *place, columns, rows, note, command or report["command"]))
+    return tables
+
+
+__all__ = ["TASK", "ScoreRow", "ScoreTable", "evaluation_tables", "ptbxl_scores"]
