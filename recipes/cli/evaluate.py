@@ -32,6 +32,10 @@ ModalityOption = Annotated[str, typer.Option(help="What the model sees: both, si
 FilesOption = Annotated[
     list[str] | None, typer.Option("--files", help="Published ECG path prefix = folder here; repeatable.")
 ]
+SetNameOption = Annotated[
+    str,
+    typer.Option("--set-name", help="What reports and cards call the set, instead of PTB-XL or its folder's name."),
+]
 LimitOption = Annotated[int | None, typer.Option(help="Only the first records.")]
 BatchOption = Annotated[int, typer.Option(help="Records per forward pass.")]
 TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
@@ -119,6 +123,7 @@ def grounding(
     modality: ModalityOption = "both",
     question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
     fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    called: SetNameOption = "",
     reference: Annotated[
         str, typer.Option(help="For PTB-XL: grounded (measured features and labels in words) or report.")
     ] = "grounded",
@@ -142,7 +147,7 @@ def grounding(
     accelerate launch -m recipes.cli eval grounding my_ptbxl -o outputs/grounding --model my_model     several GPUs
     """
     from recipes.evaluation.grounding import evaluate_grounding, grounding_report
-    from recipes.evaluation.items import read_test_set
+    from recipes.evaluation.items import read_test_set, set_name
     from recipes.evaluation.judges import description, earlier_judgement
     from recipes.evaluation.report import main_process
 
@@ -162,9 +167,9 @@ def grounding(
 
         run = evaluate_grounding(items, path, output, grader, judged, step, limit is not None)
     run.problems = unread + problems + run.problems
-    name, split = _set_name(data, fold)
+    name, split = set_name(data, fold)
     judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
-    made = grounding_report(run, items, name, split, _model(model) if model else None, judge_facts)
+    made = grounding_report(run, items, called or name, split, _model(model) if model else None, judge_facts)
     _finish(made, output)
 
 
@@ -179,6 +184,7 @@ def consistency(
     image_answers: Annotated[Path | None, typer.Option(help="Answers from the picture alone.")] = None,
     question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
     fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
+    called: SetNameOption = "",
     files: FilesOption = None,
     batch_size: BatchOption = 8,
     max_new_tokens: TokensOption = 1024,
@@ -189,7 +195,7 @@ def consistency(
     Example: gem eval consistency my_ptbxl -o outputs/consistency --model tiny
     """
     from recipes.evaluation.consistency import consistency_report, evaluate_consistency
-    from recipes.evaluation.items import read_test_set
+    from recipes.evaluation.items import read_test_set, set_name
     from recipes.evaluation.report import main_process
 
     items, problems = read_test_set(data, question, _files(files), fold)
@@ -202,8 +208,10 @@ def consistency(
     if not main_process():
         return
     mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
-    name, split = _set_name(data, fold)
-    made = consistency_report(mean, scores, problems + found, items, name, split, _model(model) if model else None)
+    name, split = set_name(data, fold)
+    made = consistency_report(
+        mean, scores, problems + found, items, called or name, split, _model(model) if model else None
+    )
     _finish(made, output)
 
 
@@ -268,11 +276,6 @@ def ptbxl(context: typer.Context) -> None:
         scores.main()
     finally:
         sys.argv = arguments
-
-
-def _set_name(data: Path, fold: int) -> tuple[str, str]:
-    is_ptbxl = "ptb" in data.name.lower() and data.suffix not in (".json", ".jsonl")
-    return ("PTB-XL", f"fold {fold}") if is_ptbxl else (data.stem, "test")
 
 
 def _model(model: str) -> str:

@@ -2,6 +2,7 @@
 """Test sets as items: a question about an ECG with what is right. ECG-Bench, ECG-Grounding, PTB-XL, data sets of ours."""
 
 import io
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -171,7 +172,7 @@ def read_test_set(
     path = Path(path)
     if path.suffix in (".json", ".jsonl"):
         items, problems = _grounding_items(path, question, files or {})
-    elif (path / "ptbxl_database.csv").is_file() or _parquet_has(path, "signal_uv"):
+    elif _is_ptbxl(path):
         items, problems = _ptbxl_items(path, question, fold, reference), []
     elif _parquet_has(path, "messages"):
         items, problems = _dataset_items(path, question), []
@@ -182,6 +183,22 @@ def read_test_set(
     if not items:
         raise EvaluationError(f"{path}: not one record to evaluate. {' '.join(problems[:3])}")
     return items, problems
+
+
+def set_name(path: str | Path, fold: int = 9) -> tuple[str, str]:
+    """
+    Name and split of what `read_test_set` reads, as reports and cards state them: PTB-XL and the fold only where the data are
+    PTB-XL's, whatever their folder is called; else the name of the file or folder, and "test".
+    """
+    path = Path(os.path.abspath(path))  # "." has a name, and a link keeps its own
+    if _is_ptbxl(path):
+        return "PTB-XL", f"fold {fold}"
+    return path.name if path.is_dir() else path.stem, "test"
+
+
+def _is_ptbxl(path: Path) -> bool:
+    """Its own table lies in the folder, or its signals in Parquet files."""
+    return (path / "ptbxl_database.csv").is_file() or _parquet_has(path, "signal_uv")
 
 
 def _parquets(path: Path) -> list[Path]:
@@ -288,4 +305,4 @@ def _dataset_items(path: Path, question: str) -> list[EvalItem]:
     return items
 
 
-__all__ = ["EvalItem", "read_bench", "read_test_set"]
+__all__ = ["EvalItem", "read_bench", "read_test_set", "set_name"]

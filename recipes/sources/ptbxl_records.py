@@ -2,6 +2,7 @@
 """PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6) as records with labels, from its WFDB layout or from Parquet."""
 
 import ast
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import pandas as pd
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
+
+logger = logging.getLogger(__name__)
 
 TRAIN_FOLDS, VALIDATION_FOLD = tuple(range(1, 9)), 9
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
@@ -112,8 +115,8 @@ class PtbxlItem:
 def read_ptbxl(folder: str | Path, folds: tuple[int, ...] = (*TRAIN_FOLDS, VALIDATION_FOLD)) -> Iterator[PtbxlItem]:
     """
     The records of the given folds. `folder` is PTB-XL as published (`ptbxl_database.csv`, `records500/`) or holds Parquet
-    files with its columns and `signal_uv` (int16 microvolts, lead after lead). A record that cannot be read is reported
-    and left out.
+    files with its columns and `signal_uv` (int16 microvolts, lead after lead). A record that cannot be read is logged as
+    a warning and left out.
 
     Raises:
         EcgFormatError: `folder` is neither.
@@ -128,7 +131,7 @@ def read_ptbxl(folder: str | Path, folds: tuple[int, ...] = (*TRAIN_FOLDS, VALID
             try:
                 yield PtbxlItem(_record(row, folder), ast.literal_eval(str(row.scp_codes)), int(str(row.strat_fold)))
             except (GemError, FileNotFoundError) as error:
-                print(f"left out: {error}")
+                logger.warning("left out: %s", error)
 
 
 def _record(row, folder: Path) -> EcgRecord:

@@ -6,10 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from processing.errors_gem import EvaluationError
 from recipes.cli import app
+from tests.helpers.source_trees import ptbxl_tree
 from tests.recipes.chat_server import Answer, ChatServer
 from tests.recipes.evaluation.test_grounding import TEXTS
 from tests.recipes.evaluation.test_judges import verdict
@@ -60,6 +62,22 @@ def test_grounding_with_a_judge_and_its_settings(tmp_path):
     assert report["judge"]["model"] == "my-judge" and report["judge"]["totals"]["replies"] == 4
     assert set(report["details"]["judge"]) == {"gem-v1", "gem-v2", "ecg-r1", "strict"}
     assert {"check.png", "judge.png", "card_metrics.yml"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "split"),
+    [([], "PTB-XL", "fold 3"), (["--set-name", "Clinic A"], "Clinic A", "fold 3")],
+)
+def test_the_cards_metrics_name_the_set_by_its_data(tmp_path, option, name, split):
+    ptbxl_tree(tmp_path / "cohort", records=2, folds=(3,))
+    rows = [{"id": f"ptb-xl/0000{n}", "text": f"Sinus rhythm, {60 + 5 * n} bpm."} for n in (1, 2)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ["--fold", "3", "--answers", str(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out"), *option]
+    result = run.invoke(app, ["eval", "grounding", str(tmp_path / "cohort"), *given])
+    assert result.exit_code == 0, result.output
+    (results,) = yaml.safe_load((tmp_path / "out" / "card_metrics.yml").read_text())["model-index"][0]["results"]
+    assert (results["dataset"]["name"], results["dataset"]["split"]) == (name, split)
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["data"]["name"] == name
 
 
 def test_an_earlier_judgement_is_named_in_the_report(tmp_path):

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from processing.errors_gem import EcgFormatError, EvaluationError
-from recipes.evaluation.items import EvalItem, read_bench, read_test_set
+from recipes.evaluation.items import EvalItem, read_bench, read_test_set, set_name
 from tests.helpers.shared_data import shared_path
+from tests.helpers.source_trees import ptbxl_tree
 from tests.helpers.tiny_gem import signal
 
 
@@ -108,6 +109,21 @@ def test_ptbxl_fold_with_both_references():
     assert isinstance(reports[0].reference, str) and reports[0].reference
     with pytest.raises(EvaluationError, match="'grounded' or 'report'"):
         read_test_set(folder, reference="none")
+
+
+def test_a_set_is_called_what_its_data_are(tmp_path, monkeypatch):
+    ptbxl_tree(tmp_path / "cohort", records=1, folds=(7,))
+    (tmp_path / "parquet").mkdir()
+    pq.write_table(
+        pa.table({"ecg_id": [1], "strat_fold": [7], "signal_uv": [b""]}), tmp_path / "parquet" / "a.parquet"
+    )
+    assert set_name(tmp_path / "cohort", 7) == set_name(tmp_path / "parquet", 7) == ("PTB-XL", "fold 7")
+    (tmp_path / "my_ptb-1.0.3").mkdir()
+    pq.write_table(pa.table({"id": ["a"], "messages": ["m"]}), tmp_path / "my_ptb-1.0.3" / "train.parquet")
+    assert set_name(tmp_path / "my_ptb-1.0.3") == ("my_ptb-1.0.3", "test")
+    assert set_name(tmp_path / "ptbxl.json") == ("ptbxl", "test")
+    monkeypatch.chdir(tmp_path / "my_ptb-1.0.3")
+    assert set_name(".") == ("my_ptb-1.0.3", "test")
 
 
 def test_ecg_grounding_rows_that_name_missing_files_are_reported(tmp_path):
