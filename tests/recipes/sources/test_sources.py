@@ -7,6 +7,7 @@ import pytest
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError
 from recipes.sources import IMPORTERS, EcgFile, Rejection, SourceRecord, import_source
+from recipes.sources.ptbxl_records import read_ptbxl
 from recipes.sources.statements import in_words, scp_statements
 from tests.helpers.ecg_files import microvolts, write_wfdb
 from tests.helpers.shared_data import shared_path
@@ -55,6 +56,15 @@ def test_ptbxl_folder_keeps_folds_patients_and_hides_high_ages(tmp_path):
     np.testing.assert_allclose(
         records[0].ecgs[0].load().signal, simulated_microvolts(1, 65) / 1000, rtol=1e-5, atol=1e-6
     )
+
+
+def test_a_ptbxl_record_that_cannot_be_read_is_logged_and_left_out(tmp_path, caplog, capsys):
+    ptbxl_tree(tmp_path, records=2, folds=(9,))
+    signal = tmp_path / "records500/00000/00001_hr.dat"
+    signal.write_bytes(signal.read_bytes()[:100])
+    (left,) = read_ptbxl(tmp_path, (9,))
+    assert left.record.record_id.endswith("00002") and capsys.readouterr().out == ""
+    assert "left out" in caplog.text and "00001" in caplog.text
 
 
 def test_ptbxl_parquet_is_the_same_record_as_its_wfdb_file():
