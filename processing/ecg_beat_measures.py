@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the marks of a delineation measure in every lead and beat, by our definitions and by FeatureDB's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, moving_average
+from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV, st_elevation_limit
 from .ecg_qrs import windows
 
 MS = 1000 / WORKING_RATE  # ms per sample
@@ -16,8 +18,6 @@ ISOELECTRIC_GAP_S = 0.004  # the isoelectric level is read just before the QRS o
 ISOELECTRIC_S = 0.012
 MIN_R_MV = 0.05  # below this there is no R wave: the complex is a QS
 Q_EDGE_MV = 0.02  # a Q wave lasts while the signal is below this
-HORIZONTAL_ST_MV = 0.05  # J to J+80: less change is horizontal
-ST_DEVIATION_MV = 0.1  # AHA/ACCF/HRS 2009 part VI: the usual threshold of ST elevation and depression
 
 
 @dataclass(frozen=True)
@@ -163,18 +163,19 @@ def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.where(known, value, np.nan) for name, value in values.items()}
 
 
-def st_form(st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndarray:
-    """ST segments in words, same shape, `None` where there is none.
+def st_form(leads: Sequence[str], st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndarray:
+    """ST segments in words, same shape as the levels, `(leads, beats)` mV; `None` where there is none.
 
     The direction from J to J+80 ms (`horizontal`, `upsloping`, `downsloping`; 0.05 mV decide), after `elevated` or
-    `depressed` where J+60 is beyond 0.1 mV.
+    `depressed` where J+60 reaches the limit of the lead (0.1 mV; elevated in V2 and V3: 0.2 mV).
     """
     change = st_j80 - st_j
     direction = np.where(change > 0, "upsloping", "downsloping").astype(object)
-    direction[np.abs(change) < HORIZONTAL_ST_MV] = "horizontal"
+    direction[np.abs(change) < ST_HORIZONTAL_MV] = "horizontal"
     deviation = np.full(st_j.shape, "", dtype=object)
-    deviation[st_j60 > ST_DEVIATION_MV] = "elevated "
-    deviation[st_j60 < -ST_DEVIATION_MV] = "depressed "
+    elevated = np.array([st_elevation_limit(lead) for lead in leads])[:, None]
+    deviation[st_j60 >= elevated] = "elevated "
+    deviation[st_j60 <= -ST_DEPRESSION_MV] = "depressed "
     words = deviation + direction
     words[~np.isfinite(change + st_j60)] = None
     return words
@@ -237,7 +238,7 @@ def _st_form(level: np.ndarray, marks: np.ndarray) -> np.ndarray:
     change = np.where(inside, window - window[..., :1], 0)
     up, down = change.max(axis=2), -change.min(axis=2)
     form = np.where(up >= down, "upslope", "declination").astype(object)
-    form[up + down < HORIZONTAL_ST_MV] = "horizontal"
+    form[up + down < ST_HORIZONTAL_MV] = "horizontal"
     form[~inside.any(axis=2)] = None
     return form
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from .ecg_beat_measures import BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
-from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
 from .ecg_filters import WORKING_RATE
+from .ecg_quality import chest_lead_swap, lead_quality, limb_lead_reversal
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
+    NOISE_LIKENESS,
     axes,
     beat_likeness,
     findings,
@@ -23,7 +24,6 @@ from .ecg_record_measures import (
     median_beat,
     qrs_patterns,
     rhythm,
-    signal_quality,
     voltages,
 )
 from .errors_gem import EcgFormatError, EcgLeadError
@@ -46,9 +46,6 @@ SEQUENCES = {
     "QTc Interval": 0,
 }
 WAVES = ("P", "QRS", "T")
-NOISE_LIKENESS = (
-    0.4  # white noise in one lead stays below, in twelve below 0.1; a single small lead of a real ECG reaches 0.46
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +60,7 @@ class EcgFeatures:
             the previous and the next beat), P/T Amplitude (signed mV at the wave's peak against the PR segment), QRS
             Amplitude (mV, highest minus lowest point), P/QRS/T Duration (ms, onset to offset), PR Interval (ms, P
             onset to QRS onset), ST Duration (ms, J point to T onset), ST Form (direction from J to J+80 ms, with
-            `elevated`/`depressed` beyond 0.1 mV at J+60), QT Interval (ms, QRS onset to T offset), QTc Interval (ms,
+            `elevated`/`depressed` from the lead's limit on at J+60), QT Interval (ms, QRS onset to T offset), QTc Interval (ms,
             Bazett 1920 with RR Interval 1).
         waves: `"P"`, `"QRS"`, `"T"` -> onset, peak, offset in s, `(leads, beats, 3)`.
         beat_waves: the same for the heart as a whole, `(beats, 3)`.
@@ -80,7 +77,8 @@ class EcgFeatures:
             `q_duration` (ms), `qrs_area` (mV ms).
         t_inversion, pathological_q: leads. qrs_patterns: lead -> letters such as `qRs`.
         limb_lead_reversal, chest_lead_swap: the electrodes that seem exchanged, or `None`.
-        quality: lead -> `missing`, `flat`, `clipped`, `noise`, `wander`, `verdict`.
+        quality: lead -> shares that are missing, flat or saturated, noise and wander in mV, and the `verdict`; see
+            `lead_quality`.
         lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
         pacing_spikes: times in s.
         note: why there are no beats, where there are none.
@@ -257,8 +255,6 @@ def extract_features(
         return _without_beats(record, signal, "noise: what looks like heartbeats has no shape in common")
     beats = measure_beats(delineation)
     values = lead_measures(beats)
-    record_intervals = intervals(delineation, beats)
-    quality = signal_quality(signal, delineation, beats.level)
     complexes, inside = median_beat(delineation, beats)
     return EcgFeatures(
         leads=record.leads,
@@ -266,21 +262,21 @@ def extract_features(
         duration=record.duration,
         record_id=record.record_id,
         beat_times=np.round(delineation.qrs.overall[:, 1] / WORKING_RATE, 4),
-        sequences=_sequences(beats) if compat is None else featuredb_sequences(delineation, beats),
+        sequences=_sequences(record.leads, beats) if compat is None else featuredb_sequences(delineation, beats),
         compat=compat,
         waves=dict(zip(WAVES, _times(delineation, "per_lead"), strict=True)),
         beat_waves=dict(zip(WAVES, _times(delineation, "overall"), strict=True)),
         lone_p_waves=delineation.lone_p.overall / WORKING_RATE,
         lead_values=values,
-        **record_intervals,
+        **intervals(delineation, beats),
         **rhythm(beats.rr_after[:-1]),
         **axes(record.leads, beats),
         **voltages(record.leads, values),
         **findings(record.leads, values),
         qrs_patterns=qrs_patterns(record.leads, complexes, inside),
         chest_lead_swap=chest_lead_swap(record.leads, complexes),
-        limb_lead_reversal=limb_lead_reversal(record.leads, values, record_intervals["qrs_duration"]),
-        quality=dict(zip(record.leads, quality, strict=True)),
+        limb_lead_reversal=limb_lead_reversal(record.leads, signal, record.sampling_rate, values),
+        quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
     )
 
@@ -313,12 +309,12 @@ def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatu
         waves={wave: np.zeros((lead_count, 0, 3)) for wave in WAVES},
         beat_waves={wave: np.zeros((0, 3)) for wave in WAVES},
         lead_values={name: np.full(lead_count, np.nan) for name in LEAD_MEASURES},
-        quality=dict(zip(record.leads, signal_quality(signal, None, None), strict=True)),
+        quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True)),
         note=note,
     )
 
 
-def _sequences(beats: BeatMeasures) -> dict[str, np.ndarray]:
+def _sequences(leads: Sequence[str], beats: BeatMeasures) -> dict[str, np.ndarray]:
     shape = beats.qrs_duration.shape
     measured = np.isfinite(beats.qrs_duration)
     before, after = (np.where(measured, rr, np.nan) for rr in (beats.rr_before, beats.rr_after))
@@ -334,7 +330,7 @@ def _sequences(beats: BeatMeasures) -> dict[str, np.ndarray]:
         beats.t_amplitude,
         beats.t_duration,
         beats.st_duration,
-        st_form(beats.st_j, beats.st_j60, beats.st_j80),
+        st_form(leads, beats.st_j, beats.st_j60, beats.st_j80),
         beats.qt_interval,
         beats.qtc_interval,
     )

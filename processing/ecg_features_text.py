@@ -2,11 +2,13 @@
 """`EcgFeatures` as compact text for prompts: the record first, then lead after lead, within a token budget."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .ecg_features import SEQUENCES, EcgFeatures
+from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
 LEFT_OUT = "({} further line(s) left out for length.)"
@@ -86,10 +88,10 @@ def _findings_line(features: EcgFeatures) -> str:
         f"R/S transition {features.r_transition or '-'}",
     ]
     for words, leads in (
-        ("ST elevated in", _st_leads(features, 1)),
-        ("ST depressed in", _st_leads(features, -1)),
+        ("ST elevated in", _with_levels(features, st_elevated_leads(features))),
+        ("ST depressed in", _with_levels(features, st_depressed_leads(features))),
         ("T inverted in", list(features.t_inversion)),
-        ("pathological Q in", list(features.pathological_q)),
+        ("pathological Q in", list(pathological_q_leads(features))),
     ):
         if leads:
             found.append(f"{words} {', '.join(leads)}")
@@ -106,11 +108,10 @@ def _findings_line(features: EcgFeatures) -> str:
     return "; ".join(found) + "."
 
 
-def _st_leads(features: EcgFeatures, sign: int) -> list[str]:
-    """Leads whose J+60 level is beyond 0.1 mV, the largest first, with the level in mV."""
-    levels = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
-    beyond = sorted((lead for lead in levels if sign * levels[lead] > 0.1), key=lambda lead: -sign * levels[lead])
-    return [f"{lead} ({levels[lead]:+.2f} mV)" for lead in beyond]
+def _with_levels(features: EcgFeatures, leads: Sequence[str]) -> list[str]:
+    """The leads with their ST level at J+60 in mV, the largest first."""
+    levels = {lead: features.lead_value("st_j60", lead) for lead in leads}
+    return [f"{lead} ({levels[lead]:+.2f} mV)" for lead in sorted(levels, key=lambda lead: -abs(levels[lead]))]
 
 
 def _times_line(features: EcgFeatures) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -78,9 +79,6 @@ SCP_LEAD_NUMBERS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"}
 _LEAD_CODE = re.compile(r"^(?:5\.6\.3-9-|2::?|MDC:)(\d+)$")
 # 32-bit MDC codes: partition 2 (2 * 65536) with the lead's number, or 256 + it for the electrode potential itself.
 _MDC_BASES = (131_072, 131_328)
-
-MAX_PLAUSIBLE_MV = 20.0
-MIN_DURATION_S = 1.0
 
 
 @lru_cache(maxsize=4096)
@@ -395,7 +393,6 @@ __all__ = [
     "LIMB_LEADS",
     "LIMB_LEADS_FROM_I_II",
     "MAIN_WALLS",
-    "MAX_PLAUSIBLE_MV",
     "STANDARD_LEADS",
     "WALLS",
     "EcgRecord",

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Measures of a whole ECG: intervals, axes, voltages, ST levels, patterns and signal quality."""
+"""Measures of a whole ECG: intervals, axes, voltages, ST levels and patterns."""
 
 import math
 from typing import Any
@@ -8,10 +8,11 @@ import numpy as np
 
 from .ecg_beat_measures import MS, BeatMeasures, bazett, fridericia
 from .ecg_delineation import Delineation
-from .ecg_electrodes import CHEST_LEADS, LIMB_LEADS
 from .ecg_filters import WORKING_RATE
 from .ecg_p_waves import ECTOPIC_QRS_S
 from .ecg_qrs import windows
+from .ecg_record import CHEST_LEADS
+from .ecg_rules import inverted_t_waves, is_poor_r_progression, low_voltage_share, pathological_q_waves, regularity
 
 LEAD_MEASURES = (
     "p_amplitude", "q_amplitude", "q_duration", "r_amplitude", "s_amplitude", "qrs_amplitude", "qrs_area",
@@ -19,12 +20,10 @@ LEAD_MEASURES = (
 )  # fmt: skip
 USUAL_SHARE = 0.4
 LIKE_SHARE = 1 / 3
-REGULAR_SHARE = 0.10  # of the median RR; more is sinus arrhythmia or worse
-MOSTLY_REGULAR = 0.7
-T_INVERSION_MV = -0.1  # AHA/ACCF/HRS 2009 part IV: inverted from -0.1 mV on
-LOW_VOLTAGE_LIMB_MV, LOW_VOLTAGE_CHEST_MV = 0.5, 1.0  # AHA/ACCF/HRS 2009 part V
 LARGE_DEFLECTION_MV = 0.5  # capital letters in the QRS pattern
 DEFLECTION_MV = 0.06
+# The likeness of noise: white noise in one lead stays below, in twelve below 0.1; a single small lead of a real ECG reaches 0.46.
+NOISE_LIKENESS = 0.4
 
 
 def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
@@ -77,11 +76,8 @@ def rhythm(rr: np.ndarray) -> dict[str, Any]:
     `regular`: all intervals within 10 % of their median; `mostly regular`: 70 % of them (ectopic or dropped beats);
     else `irregular`; `None` below three beats.
     """
-    if len(rr) < 2:
-        return {"rr_variability": math.nan, "rhythm_regularity": None}
-    share = np.mean(np.abs(rr / np.median(rr) - 1) <= REGULAR_SHARE)
-    words = "regular" if share == 1 else "mostly regular" if share >= MOSTLY_REGULAR else "irregular"
-    return {"rr_variability": float(np.std(rr) / np.mean(rr)), "rhythm_regularity": words}
+    variability = float(np.std(rr) / np.mean(rr)) if len(rr) > 1 else math.nan
+    return {"rr_variability": variability, "rhythm_regularity": regularity(rr)}
 
 
 def frontal_axis(areas: dict[str, float]) -> float:
@@ -109,38 +105,27 @@ def voltages(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str,
     """Voltage criteria in mV and the R-wave progression.
 
     Sokolow-Lyon: S in V1 + the larger R of V5 and V6 (Sokolow and Lyon 1949). Cornell: R in aVL + S in V3 (Casale
-    1985). Transition: first chest lead whose R exceeds its S. Poor progression: R in V3 at most 0.3 mV (Zema 1982).
+    1985). Transition: first chest lead whose R exceeds its S. Poor progression and low voltage: see `ecg_rules`.
     """
     r = dict(zip(leads, values["r_amplitude"].tolist(), strict=True))
     s = dict(zip(leads, (-values["s_amplitude"]).tolist(), strict=True))
-    size = dict(zip(leads, values["qrs_amplitude"].tolist(), strict=True))
     nan = math.nan
     lateral = [r[lead] for lead in ("V5", "V6") if math.isfinite(r.get(lead, nan))]
     transition = [lead for lead in CHEST_LEADS if r.get(lead, nan) > s.get(lead, nan)]
-    limb, chest = ([size.get(lead, nan) for lead in group] for group in (LIMB_LEADS, CHEST_LEADS))
     return {
         "sokolow_lyon": s.get("V1", nan) + max(lateral, default=nan),
         "cornell": r.get("aVL", nan) + s.get("V3", nan),
         "r_transition": transition[0] if transition else None,
-        "poor_r_progression": r.get("V3", nan) <= 0.3,
-        "low_voltage": max(limb) < LOW_VOLTAGE_LIMB_MV or max(chest) < LOW_VOLTAGE_CHEST_MV,
+        "poor_r_progression": is_poor_r_progression(r.get("V3", nan)),
+        "low_voltage": low_voltage_share(leads, values["qrs_amplitude"].tolist()) < 1,
     }
 
 
 def findings(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Leads with an inverted T wave or a pathological Q wave.
-
-    T: -0.1 mV or lower, aVR apart. Q: Fourth Universal Definition of Myocardial Infarction (Thygesen 2018), per lead:
-    20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS, elsewhere; V1 and aVR apart. The definition asks for two
-    contiguous leads and no left bundle branch block: that is for the reader to weigh.
-    """
-    t_inverted = values["t_amplitude"] <= T_INVERSION_MV
-    depth, duration = -values["q_amplitude"], values["q_duration"]
-    wide = {lead: duration[i] >= (20 if lead in ("V2", "V3") else 30) for i, lead in enumerate(leads)}
-    deep = {lead: depth[i] >= (0.03 if lead in ("V2", "V3") else 0.1) for i, lead in enumerate(leads)}
+    """Leads with an inverted T wave or a pathological Q wave, see `inverted_t_waves` and `pathological_q_waves`."""
     return {
-        "t_inversion": tuple(lead for i, lead in enumerate(leads) if t_inverted[i] and lead != "aVR"),
-        "pathological_q": tuple(lead for lead in leads if wide[lead] and deep[lead] and lead not in ("V1", "aVR")),
+        "t_inversion": inverted_t_waves(leads, values["t_amplitude"]),
+        "pathological_q": pathological_q_waves(leads, values["q_amplitude"], values["q_duration"]),
     }
 
 
@@ -211,53 +196,6 @@ def _pattern(complex_: np.ndarray) -> str:
     return letters
 
 
-def signal_quality(
-    signal: np.ndarray, delineation: Delineation | None, level: np.ndarray | None
-) -> list[dict[str, Any]]:
-    """Per lead: `missing` share, `flat`, `clipped` share, `noise` (mV, high-frequency), `wander` (mV) and a `verdict`.
-
-    The verdict is `missing`, `flat`, `poor` or `good`; noise is the median absolute second difference at 500 Hz (as
-    SD of white noise), wander the SD of the isoelectric line. Without beats both are NaN.
-    """
-    result = []
-    noises, wanders = _disturbances(delineation, level, len(signal))
-    for row, noise, wander in zip(signal, noises, wanders, strict=True):
-        finite = row[np.isfinite(row)]
-        missing = 1 - len(finite) / len(row)
-        spread = float(np.ptp(finite)) if len(finite) else 0.0
-        at_limit = (finite == finite.max()) | (finite == finite.min()) if len(finite) else np.zeros(1, dtype=bool)
-        quality = {
-            "missing": round(missing, 4),
-            "flat": spread < 0.02,
-            "clipped": round(float(at_limit.mean()), 4) if spread else 0.0,
-            "noise": noise,
-            "wander": wander,
-        }
-        result.append(quality | {"verdict": _verdict(quality)})
-    return result
-
-
-def _disturbances(
-    delineation: Delineation | None, level: np.ndarray | None, leads: int
-) -> tuple[list[float], list[float]]:
-    if delineation is None or level is None:
-        return [math.nan] * leads, [math.nan] * leads
-    conditioned = delineation.ecg.signal
-    bend = np.abs(np.diff(conditioned, 2)[:, ::3])
-    # The second difference of white noise has sqrt(6) times its SD; 0.6745 turns a median into an SD.
-    noise = np.median(bend, axis=1) / (0.6745 * math.sqrt(6))
-    return noise.tolist(), np.std((conditioned - level)[:, ::3], axis=1).tolist()
-
-
-def _verdict(quality: dict[str, Any]) -> str:
-    if quality["missing"] > 0.5:
-        return "missing"
-    if quality["flat"]:
-        return "flat"
-    poor = quality["noise"] > 0.05 or quality["wander"] > 0.5 or quality["clipped"] > 0.02 or quality["missing"] > 0.05
-    return "poor" if poor else "good"
-
-
 __all__ = [
     "axes",
     "beat_likeness",
@@ -268,6 +206,5 @@ __all__ = [
     "median_beat",
     "qrs_patterns",
     "rhythm",
-    "signal_quality",
     "voltages",
 ]

@@ -8,8 +8,9 @@ import numpy as np
 from transformers import BatchFeature
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
+from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_readers import load_ecg
-from .ecg_record import MAX_PLAUSIBLE_MV, STANDARD_LEADS, EcgRecord, interpolate_gaps
+from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .errors_gem import EcgLeadError, EcgQualityError, GemError
 
 

@@ -148,4 +148,4 @@ def test_inspect_says_which_leads_are_derived_and_judges_the_recorded_ones() -> 
     assert summary["leads"] == list(INDEPENDENT) and summary["derived_leads"] == list(DERIVED)
     assert summary["missing_standard_leads"] == [] and summary["einthoven_error"] is None
     assert list(summary["lead_quality"]) == list(INDEPENDENT)
-    assert [text for text in summary["suspicions"] if "noisy" in text] == ["lead I is noisy (0.133 mV above 40 Hz)"]
+    assert [text for text in summary["suspicions"] if "noisy" in text] == ["lead I is noisy (0.131 mV above 40 Hz)"]

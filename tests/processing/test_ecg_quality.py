@@ -26,7 +26,7 @@ def test_a_sound_record_has_no_suspicions_and_is_json() -> None:
     assert summary["missing_standard_leads"] == []
     assert json.loads(json.dumps(summary)) == summary
     assert set(summary["lead_quality"]["V1"]) == {
-        "missing_share", "flat_share", "saturated_share", "peak_to_peak_mv", "noise_mv", "wander_mv",
+        "missing_share", "flat_share", "saturated_share", "peak_to_peak_mv", "noise_mv", "wander_mv", "verdict",
     }  # fmt: skip
 
 
