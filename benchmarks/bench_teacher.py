@@ -18,12 +18,13 @@ from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from processing.guider.guider import VARIANTS, DiagnosisGuider
 from processing.guider.measurements import measurements_to_text
-from recipes.chat_client import ChatClient, ChatSettings
-from recipes.chat_replies import ChatUsage, RawReply
-from recipes.chat_store import request_key
+from recipes.chat.client import ChatClient
+from recipes.chat.replies import ChatReply, ChatUsage
+from recipes.chat.settings import ChatSettings
+from recipes.chat.store import request_key
 from recipes.sources.ptbxl_records import read_ptbxl
 from recipes.teachers.checks import CheckSettings, problems, teach
-from recipes.teachers.language_models import RemoteTeacher
+from recipes.teachers.language_models import LanguageModelTeacher
 from recipes.teachers.teacher import TeacherJob, TeacherRequest
 from recipes.teachers.template import TemplateTeacher
 
@@ -78,11 +79,11 @@ def prompts(guider: DiagnosisGuider, requests: list[TeacherRequest]) -> int:
 
 def cache_hits(count: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        settings = ChatSettings("m", base_url="http://localhost:9/v1", cache_dir=folder)
+        settings = ChatSettings(model="m", base_url="http://localhost:9/v1", cache_dir=folder)
         chats = [(n, [{"role": "user", "content": f"Question {n}. " * 200}]) for n in range(count)]
         with ChatClient(settings) as client:
             for _, messages in chats:
-                reply = RawReply("An answer. " * 100, None, "stop", ChatUsage(3000, 300))
+                reply = ChatReply("An answer. " * 100, ChatUsage(3000, 300))
                 client.store.put(request_key(settings, messages, None), "m", reply)
             return sum(reply.cached for _, reply in client.complete_all(chats))
 
@@ -102,14 +103,15 @@ def endpoint(arguments: argparse.Namespace) -> None:
         structured=arguments.structured,
     )
     settings = ChatSettings(
-        arguments.model,
+        model=arguments.model,
         base_url=arguments.endpoint,
         timeout=arguments.timeout,
         max_concurrency=arguments.concurrency,
         max_tokens=arguments.max_answer_tokens,
         cache_dir=arguments.cache_dir,
     )
-    teacher = RemoteTeacher(ChatClient(settings), guider)
+    client = ChatClient(settings)
+    teacher = LanguageModelTeacher(client, guider)
     start = time.perf_counter()
     answers = []
     for answer in teach(real_requests(arguments.ptbxl, arguments.records), teacher, settings=checks):
@@ -130,9 +132,7 @@ def endpoint(arguments: argparse.Namespace) -> None:
     print(
         f"{accepted} of {len(answers)} accepted ({arguments.model}, {guider.name}); reasons of the last attempts: {dict(final)}"
     )
-    print(
-        f"{tokens[0]} prompt and {tokens[1]} answer tokens, {time.perf_counter() - start:.0f} s; {teacher.client.totals}"
-    )
+    print(f"{tokens[0]} prompt and {tokens[1]} answer tokens, {time.perf_counter() - start:.0f} s; {client.totals}")
 
 
 def main() -> None:

@@ -327,7 +327,8 @@ def _judge(judge: str, url: str | None, settings: Path | None, is_local: bool, o
         return LocalJudge(judge), None
     import yaml
 
-    from recipes.chat_client import ChatClient, ChatSettings
+    from recipes.chat.client import ChatClient
+    from recipes.chat.settings import ChatSettings
 
     chosen = yaml.safe_load(settings.read_text(encoding="utf-8")) or {} if settings is not None else {}
     # Verdicts on twelve leads and their explanations are long.

@@ -4,14 +4,14 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from processing.errors_gem import BuildError, TeacherError
-from recipes.chat_batch import BatchExport, BatchImport, export_batch, import_batch
-from recipes.chat_client import Messages
-from recipes.chat_store import request_key
-from recipes.teachers.language_models import RemoteTeacher, messages_for
-from recipes.teachers.teacher import Draft, TeacherJob
+from processing.errors_gem import BuildError
+from processing.guider.guider import DiagnosisGuider
+from recipes.chat.batch import BatchExport, BatchImport, export_batch, import_batch
+from recipes.chat.client import ChatClient
+from recipes.chat.replies import ChatFailure, ChatReply, Key, Messages, Schema
+from recipes.chat.store import request_key
+from recipes.teachers.language_models import LanguageModelTeacher
 
 from .plan import make_plan
 from .settings import BuildSettings
@@ -33,8 +33,8 @@ def export_requests(
         BuildError: the teacher of the settings is no endpoint with a store on disk.
         TeacherError: the requests could cost more than the budget; or the data may not leave this machine.
     """
-    teacher = _remote(settings)
-    return export_batch(teacher.client, _unasked(settings, teacher, progress), path, teacher.guider.schema)
+    client, guider = _endpoint(settings)
+    return export_batch(client, _unasked(settings, client, guider, progress), path, guider.schema)
 
 
 def import_replies(settings: BuildSettings, path: str | Path) -> BatchImport:
@@ -45,60 +45,58 @@ def import_replies(settings: BuildSettings, path: str | Path) -> BatchImport:
         BuildError: the teacher of the settings is no endpoint with a store on disk.
         TeacherError: the file is no batch output.
     """
-    return import_batch(_remote(settings).client, path)
+    return import_batch(_endpoint(settings)[0], path)
 
 
-def _remote(settings: BuildSettings) -> RemoteTeacher:
+def _endpoint(settings: BuildSettings) -> tuple[ChatClient, DiagnosisGuider]:
     teacher = teacher_of(settings)
-    if not isinstance(teacher, RemoteTeacher) or teacher.client.settings.cache_dir is None:
-        raise BuildError(
-            "Batches need `teacher: {kind: remote, chat: {cache_dir: ...}}`: replies are kept in cache_dir."
-        )
-    return teacher
+    if isinstance(teacher, LanguageModelTeacher):
+        model, guider = teacher.model, teacher.guider
+        if isinstance(model, ChatClient) and model.settings.cache_dir is not None:
+            return model, guider
+    raise BuildError("Batches need `teacher: {kind: remote, chat: {cache_dir: ...}}`: replies are kept in cache_dir.")
 
 
 def _unasked(
-    settings: BuildSettings, teacher: RemoteTeacher, progress: Callable[[str, int, int], None] | None
-) -> Iterator[tuple[str, Messages]]:
+    settings: BuildSettings,
+    client: ChatClient,
+    guider: DiagnosisGuider,
+    progress: Callable[[str, int, int], None] | None,
+) -> Iterator[tuple[object, Messages]]:
     plan, done = make_plan(settings), 0
     without_pages = dataclasses.replace(settings, page=dataclasses.replace(settings.page, embed=False))
     for shard in plan.shards:
-        asking = _FromStore(teacher)
+        asked_before = _AskedBefore(client)
         drafts = [draft for draft in measure(shard.records, without_pages).drafts if not draft.entry.messages]
-        for _ in checked(drafts, settings, asking):
+        for _ in checked(drafts, settings, LanguageModelTeacher(asked_before, guider)):
             pass
-        yield from asking.unasked
+        yield from asked_before.unasked
         done += len(shard.records)
         if progress is not None:
             progress("records", done, plan.records)
 
 
-class _FromStore:
-    """A teacher that knows only what its endpoint has answered before; `unasked` gathers the rest."""
+class _AskedBefore:
+    """The endpoint as far as it has answered before; `unasked` gathers the rest."""
 
-    listens = True
+    def __init__(self, client: ChatClient) -> None:
+        self.client = client
+        self.name, self.is_local, self.description = client.name, client.is_local, client.description
+        self.unasked: list[tuple[object, Messages]] = []
 
-    def __init__(self, teacher: RemoteTeacher) -> None:
-        self.teacher = teacher
-        self.name, self.version, self.remote = teacher.name, teacher.version, teacher.remote
-        self.unasked: list[tuple[str, list[dict[str, Any]]]] = []
-
-    def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
-        client, guider = self.teacher.client, self.teacher.guider
-        for job in jobs:
-            try:
-                messages = messages_for(guider, job)
-            except TeacherError as error:
-                yield Draft(job, "", "", failure=f"prompt: {error}")
-                continue
-            if client.store.get(request_key(client.settings, messages, guider.schema)) is not None:
-                yield from self.teacher.write([job])
+    def complete_all(
+        self, requests: Iterable[tuple[Key, Messages]], schema: Schema | None = None
+    ) -> Iterator[tuple[Key, ChatReply | ChatFailure]]:
+        for key, messages in requests:
+            stored = self.client.store.get(request_key(self.client.settings, messages, schema))
+            if stored is None:
+                self.unasked.append((key, messages))
+                yield key, ChatFailure("connection", "not asked yet")
             else:
-                self.unasked.append((job.request.key, messages))
-                yield Draft(job, "", "", failure="not asked yet", answered=False)
+                yield key, stored.judged(schema, cached=True)
 
     def close(self) -> None:
-        """The teacher behind it stays open."""
+        """The endpoint stays open."""
 
 
 __all__ = ["export_requests", "import_replies"]

@@ -14,6 +14,7 @@ from typing import Any
 import json_repair
 
 from processing.ecg_record import STANDARD_LEADS
+from recipes.chat.replies import read_object
 
 # Criterion -> highest score of one entry. The names are the ones of the paper.
 CRITERIA: dict[str, float] = {
@@ -94,20 +95,6 @@ def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
         answer.scores[key] = [entry for entry in found if entry is not None]
     answer.problems += [f"missing criterion {key}" for key in answer.missing]
     return answer
-
-
-def read_object(text: str) -> tuple[dict[str, Any] | None, str | None]:
-    """The first JSON object of a judge's text, whatever stands around it, repaired where it is broken; and what was wrong with it."""
-    body = text.strip().removesuffix("```")
-    start = body.find("{")
-    if start < 0:
-        return None, f"no JSON object: {text[:60]!r}"
-    try:
-        # `json_repair` alone would take what stands behind a whole object for a part of it.
-        return json.JSONDecoder().raw_decode(body, start)[0], None
-    except json.JSONDecodeError as error:
-        repaired = json_repair.loads(body[start:])
-        return repaired if isinstance(repaired, dict) else None, f"repaired JSON ({error})"
 
 
 def read_score(entry: Any) -> float | None:

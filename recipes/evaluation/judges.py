@@ -5,13 +5,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EvaluationError
-from recipes.chat_client import ChatClient, ChatFailure
+from recipes.chat.client import ChatClient
+from recipes.chat.local import LocalModel
+from recipes.chat.replies import ChatFailure, ChatModel, Unusable
+from recipes.chat.settings import LocalSettings
 
 from .answers import AnswerLog, read_rows
 from .judge_replies import CRITERIA, LEAD_CRITERIA
@@ -169,57 +171,33 @@ class Judge(Protocol):
 
 
 class ChatJudge:
-    """A judge behind `ChatClient`: cached on disk, retried, within its budget, temperature 0, held to the schema."""
+    """A judge behind an endpoint: cached on disk, retried, within its budget, temperature 0, held to the schema."""
 
-    def __init__(self, client: ChatClient) -> None:
-        self.client = client
-        settings = client.settings
-        self.description = {
-            "kind": "endpoint",
-            "model": settings.model,
-            "url": settings.url,
-            "temperature": settings.temperature,
-        }
+    # Broken JSON is what the strict reading repairs and names.
+    kept: tuple[Unusable, ...] = ("invalid_json",)
+
+    def __init__(self, model: ChatModel) -> None:
+        self.model, self.description = model, model.description
 
     def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
-        for name, result in self.client.complete_all(requests, schema):
-            if isinstance(result, ChatFailure) and not (result.kind == "invalid_json" and result.text):
+        for name, result in self.model.complete_all(requests, schema):
+            if isinstance(result, ChatFailure) and result.kind not in self.kept:
                 yield name, result
             else:
-                # Broken JSON is what the strict reading repairs and names.
                 yield name, result.text
 
 
-class LocalJudge:
-    """A causal language model in this process, greedy. The schema is told in words."""
+class LocalJudge(ChatJudge):
+    """A causal language model in this process. It is greedy: asked again, it would be cut off at the same place."""
+
+    kept = ("invalid_json", "truncated", "empty")
 
     def __init__(self, model: str, batch_size: int = 1, max_new_tokens: int = 3072) -> None:
         import torch
-        from transformers import pipeline
 
-        self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
-        self.description = {"kind": "local", "model": model, "temperature": 0.0}
-        self.generate = pipeline(
-            "text-generation", model=model, dtype="auto" if torch.cuda.is_available() else torch.float32
-        )
-
-    def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
-        demand = f"\n\nThe JSON object must be valid against this schema:\n{json.dumps(schema)}"
-        source = iter(requests)
-        while batch := list(islice(source, self.batch_size)):
-            chats = [
-                [{**m, "content": m["content"] + demand} if m["role"] == "system" else m for m in messages]
-                for _, messages in batch
-            ]
-            outputs = self.generate(
-                chats,
-                max_new_tokens=self.max_new_tokens,
-                do_sample=False,
-                return_full_text=False,
-                batch_size=len(batch),
-            )
-            for (name, _), output in zip(batch, outputs, strict=True):
-                yield name, output[0]["generated_text"]
+        dtype = "auto" if torch.cuda.is_available() else "float32"
+        settings = LocalSettings(model=model, batch_size=batch_size, max_new_tokens=max_new_tokens, dtype=dtype)
+        super().__init__(LocalModel(settings))
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from processing.ecg_record import STANDARD_LEADS
 from processing.grounding.check import check_grounding
-from recipes.chat_replies import ChatUsage
+from recipes.chat.replies import ChatUsage
 
 from .diagnoses import diagnoses_in, infarct_walls, with_implied
 from .teacher import Draft, Teacher, TeacherAnswer, TeacherJob, TeacherRequest, check_may_leave
@@ -231,7 +231,6 @@ def _sum(one: ChatUsage, other: ChatUsage) -> ChatUsage:
         one.prompt_tokens + other.prompt_tokens,
         one.completion_tokens + other.completion_tokens,
         cost,
-        one.estimated or other.estimated,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import TeacherError
-from recipes.chat_replies import ChatUsage
+from recipes.chat.replies import ChatUsage
 from recipes.sources.statements import in_words
 
 # Sources under a data use agreement that forbids to hand records on: MIMIC's reports are linked to hospital tables.

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from processing.errors_gem import EvaluationError
 from recipes.cli import app
+from tests.helpers.chat_server import Answer, ChatServer
 from tests.helpers.source_trees import ptbxl_tree
-from tests.recipes.chat_server import Answer, ChatServer
 from tests.recipes.evaluation.test_grounding import TEXTS
 from tests.recipes.evaluation.test_judges import verdict
 

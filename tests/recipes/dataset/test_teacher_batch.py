@@ -14,7 +14,7 @@ from recipes.dataset.build import build_dataset
 from recipes.dataset.settings import BuildSettings, settings_from
 from recipes.dataset.teacher_batch import export_requests, import_replies
 from recipes.teachers.template_reading import long_reading
-from tests.recipes.chat_server import Answer, completion
+from tests.helpers.chat_server import Answer, completion
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing/samples"
 FINDINGS = {"normal": ("NORM", "normal ECG"), "atrial_fibrillation": ("AFIB", "atrial fibrillation")}

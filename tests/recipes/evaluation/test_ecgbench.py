@@ -12,8 +12,8 @@ from recipes.evaluation.ecgbench import SETS, bench_report, check_task, evaluate
 from recipes.evaluation.items import read_bench
 from recipes.evaluation.judges import ChatJudge
 from recipes.evaluation.report import write_report
+from tests.helpers.chat_server import Answer, ChatServer
 from tests.helpers.tiny_gem import signal
-from tests.recipes.chat_server import Answer, ChatServer
 from tests.recipes.evaluation.test_generate_answers import model  # noqa: F401  (fixture)
 
 FIXTURES = "tests/fixtures/evaluation"
@@ -112,7 +112,8 @@ def test_unknown_sets_and_missing_judges_are_refused(tmp_path):
 
 
 def test_reports_are_scored_by_a_judge(tmp_path):
-    from recipes.chat_client import ChatClient, ChatSettings
+    from recipes.chat.client import ChatClient
+    from recipes.chat.settings import ChatSettings
 
     items, path = bench(
         tmp_path,
@@ -127,14 +128,15 @@ def test_reports_are_scored_by_a_judge(tmp_path):
         )
 
     with ChatServer(script) as server:
-        judge = ChatJudge(ChatClient(ChatSettings("m", base_url=server.url)))
+        judge = ChatJudge(ChatClient(ChatSettings(model="m", base_url=server.url)))
         run = evaluate_ecgbench("ptb-test-report", items, path, tmp_path, judge)
     assert run.strict["Average"] == pytest.approx(200 / 3) == pytest.approx(run.compat["Average"])
     assert run.strict["Rhythm"] == pytest.approx(200 / 3) and not run.problems
 
 
 def test_arena_judges_both_turns_at_once(tmp_path):
-    from recipes.chat_client import ChatClient, ChatSettings
+    from recipes.chat.client import ChatClient
+    from recipes.chat.settings import ChatSettings
 
     rows = [{"id": "a", "conversations": [{"question": "Q1", "answer": "g1"}, {"question": "Q2", "answer": "g2"}]}]
     (tmp_path / "arena.json").write_text(json.dumps(rows))
@@ -144,7 +146,7 @@ def test_arena_judges_both_turns_at_once(tmp_path):
     verdict = {"Accuracy": 6, "Completeness": 5, "Instruction Adherence": 10}
     reply = Answer(json.dumps({k: {"Score": v, "Explanation": "."} for k, v in verdict.items()}))
     with ChatServer([reply]) as server:
-        judge = ChatJudge(ChatClient(ChatSettings("m", base_url=server.url)))
+        judge = ChatJudge(ChatClient(ChatSettings(model="m", base_url=server.url)))
         run = evaluate_ecgbench(
             "arena", read_bench(tmp_path / "arena.json"), tmp_path / "answers.jsonl", tmp_path, judge
         )

@@ -8,13 +8,14 @@ import pytest
 import yaml
 
 from processing.errors_gem import EvaluationError
-from recipes.chat_client import ChatClient, ChatSettings
+from recipes.chat.client import ChatClient
+from recipes.chat.settings import ChatSettings
 from recipes.evaluation.grounding import evaluate_grounding, grounding_report
 from recipes.evaluation.items import read_test_set
 from recipes.evaluation.judge_replies import CRITERIA
 from recipes.evaluation.judges import ChatJudge
 from recipes.evaluation.report import write_report
-from tests.recipes.chat_server import Answer, ChatServer
+from tests.helpers.chat_server import Answer, ChatServer
 from tests.recipes.evaluation.test_judges import verdict
 
 SET = "tests/fixtures/evaluation/grounding.json"
@@ -68,7 +69,7 @@ def test_checks_resume_and_a_changed_answer_is_checked_again(items, tmp_path):
 
 def test_a_judge_over_http_gives_every_formula(items, tmp_path):
     with ChatServer([Answer(json.dumps(verdict()))]) as server:
-        judge = ChatJudge(ChatClient(ChatSettings("m", base_url=server.url)))
+        judge = ChatJudge(ChatClient(ChatSettings(model="m", base_url=server.url)))
         run = evaluate_grounding(items, answers(tmp_path), tmp_path, judge)
         sent = [body["messages"][1]["content"] for body in server.requests]
     assert any("Impression: inferior myocardial infarction" in text and "300 bpm" in text for text in sent)

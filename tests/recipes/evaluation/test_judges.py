@@ -8,9 +8,11 @@ import jsonschema
 import pytest
 
 from processing.errors_gem import EvaluationError, TeacherError
-from recipes.chat_client import ChatClient, ChatSettings
+from recipes.chat.client import ChatClient
+from recipes.chat.replies import read_object
+from recipes.chat.settings import ChatSettings
 from recipes.evaluation.grounding_scores import score_grounding
-from recipes.evaluation.judge_replies import CRITERIA, read_object, read_strictly
+from recipes.evaluation.judge_replies import CRITERIA, read_strictly
 from recipes.evaluation.judges import (
     ARENA,
     GROUNDING,
@@ -21,7 +23,7 @@ from recipes.evaluation.judges import (
     judge_answers,
     read_judged,
 )
-from tests.recipes.chat_server import Answer, ChatServer, Status
+from tests.helpers.chat_server import Answer, ChatServer, Status
 
 PAIRS = {name: (f"reference {name}", f"generated {name}") for name in "abcdef"}
 
@@ -36,8 +38,8 @@ def verdict(grounding=80):
 
 
 def judge(server, tmp_path, **changes):
-    settings = {"timeout": 1.0, "max_retries": 2, "max_retry_wait": 0.05, "cache_dir": tmp_path / "cache"} | changes
-    return ChatJudge(ChatClient(ChatSettings("judge", base_url=server.url, **settings)))
+    settings = {"timeout": 1.0, "max_retries": 2, "cache_dir": tmp_path / "cache"} | changes
+    return ChatJudge(ChatClient(ChatSettings(model="judge", base_url=server.url, **settings)))
 
 
 def test_the_schema_asks_for_what_the_strict_reading_takes():
@@ -153,7 +155,7 @@ def test_another_judge_does_not_mix_in(tmp_path):
     output = tmp_path / "judged.jsonl"
     with ChatServer([Answer(json.dumps(verdict()))]) as server:
         judge_answers(judge(server, tmp_path), GROUNDING, PAIRS, output)
-        other = ChatJudge(ChatClient(ChatSettings("other", base_url=server.url)))
+        other = ChatJudge(ChatClient(ChatSettings(model="other", base_url=server.url)))
         with pytest.raises(EvaluationError, match="judge differ"):
             judge_answers(other, GROUNDING, PAIRS, output)
 

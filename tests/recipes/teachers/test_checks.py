@@ -7,7 +7,7 @@ import pytest
 
 from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
-from recipes.chat_replies import ChatUsage
+from recipes.chat.replies import ChatUsage
 from recipes.teachers.checks import CheckSettings, problems, teach
 from recipes.teachers.diagnoses import diagnoses_in, infarct_walls
 from recipes.teachers.teacher import Draft, TeacherRequest

@@ -14,14 +14,17 @@ from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from processing.grounding.check import check_grounding
 from processing.guider.guider import DiagnosisGuider
-from recipes.chat_client import ChatClient, ChatFailure, ChatSettings
+from recipes.chat.client import ChatClient
+from recipes.chat.local import LocalModel
+from recipes.chat.replies import ChatFailure
+from recipes.chat.settings import ChatSettings, LocalSettings
 from recipes.teachers.checks import CheckSettings, teach
-from recipes.teachers.language_models import LocalSettings, LocalTeacher, RemoteTeacher, build_teacher
+from recipes.teachers.language_models import LanguageModelTeacher, build_teacher
 from recipes.teachers.teacher import TeacherRequest
 from recipes.teachers.template import TemplateTeacher, impression_of
 from recipes.teachers.template_reading import beats_in_words, long_reading
+from tests.helpers.chat_server import Answer, ChatServer, Status
 from tests.helpers.shared_data import shared_path
-from tests.recipes.chat_server import Answer, ChatServer, Status
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = {"normal": "NORM", "atrial_fibrillation": "AFIB", "left_bundle_branch_block": "CLBBB"}
@@ -163,8 +166,10 @@ def structured(text: str) -> str:
     return json.dumps({"steps": [], "impression": ["normal ECG"], "text": text})
 
 
-def remote(server: ChatServer, guider: DiagnosisGuider | None = None, **settings) -> RemoteTeacher:
-    return RemoteTeacher(ChatClient(ChatSettings("judge-9", base_url=server.url, timeout=5, **settings)), guider)
+def remote(server: ChatServer, guider: DiagnosisGuider | None = None, **settings) -> LanguageModelTeacher:
+    return LanguageModelTeacher(
+        ChatClient(ChatSettings(model="judge-9", base_url=server.url, timeout=5, **settings)), guider
+    )
 
 
 def test_remote_with_schema_and_second_attempt(requests, tmp_path):
@@ -260,20 +265,24 @@ def tiny_llm(tmp_path_factory) -> Path:
     return folder
 
 
+def local_teacher(folder: Path, guider: DiagnosisGuider, **settings: int) -> LanguageModelTeacher:
+    return LanguageModelTeacher(LocalModel(LocalSettings(model=str(folder), **settings)), guider)
+
+
 def test_local_model(tiny_llm, requests):
     guider = DiagnosisGuider(max_tokens=3_000, structured=False)
-    teacher = LocalTeacher(LocalSettings(str(tiny_llm), batch_size=2, max_new_tokens=8), guider)
+    teacher = local_teacher(tiny_llm, guider, batch_size=2, max_new_tokens=8)
     answers = {answer.key: answer for answer in teach(requests, teacher)}
     assert set(answers) == set(SAMPLES) and teacher.name == "tiny-llm" and not teacher.remote
     for answer in answers.values():
         assert not answer.accepted and answer.attempts == 2 and answer.usage.prompt_tokens > 1_000
         assert "truncated: cut off after 8 tokens" in answer.rejected_reason or "length" in answer.rejected_reason
-    (alone,) = teach(requests[:1], LocalTeacher(LocalSettings(str(tiny_llm), batch_size=1, max_new_tokens=8), guider))
+    (alone,) = teach(requests[:1], local_teacher(tiny_llm, guider, batch_size=1, max_new_tokens=8))
     assert alone.text == answers["normal"].text, "a batch writes what a single prompt writes"
 
 
 def test_local_prompt_beyond_the_context(tiny_llm, requests):
-    teacher = LocalTeacher(LocalSettings(str(tiny_llm), max_new_tokens=15_000))
+    teacher = local_teacher(tiny_llm, DiagnosisGuider(structured=False), max_new_tokens=15_000)
     (answer,) = teach(requests[:1], teacher)
     assert "lower the guider's max_tokens" in answer.rejected_reason
 
@@ -293,7 +302,7 @@ def test_settings(tiny_llm):
         ({"kind": "template", "chat": {}}, "does not belong to kind template"),
         ({"kind": "remote"}, "'model' is missing"),
         ({"kind": "remote", "chat": {"model": "m", "modle": 1}}, "unknown modle"),
-        ({"kind": "local", "local": {}}, "needs 'model'"),
+        ({"kind": "local", "local": {}}, "'model' is missing"),
         ({"kind": "remote", "chat": {"model": "m"}, "guider": {"varient": 1}}, "varient"),
     ],
 )

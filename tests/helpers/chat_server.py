@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from recipes.chat.replies import ChatFailure, ChatModel, ChatReply, Messages, Schema
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -54,7 +56,7 @@ class ChatServer:
 
     Example:
         >>> with ChatServer([Status(429), Answer("hello")]) as server:
-        ...     ChatClient(ChatSettings("m", base_url=server.url)).complete_now([...]).text
+        ...     answer_of(ChatClient(ChatSettings(model="m", base_url=server.url)), [...]).text
     """
 
     def __init__(self, script: Sequence[Reply] | Callable[[dict[str, Any]], Reply] = (Answer(),)) -> None:
@@ -151,3 +153,11 @@ def completion(answer: Answer, model: str = "m") -> dict[str, Any]:
             "total_tokens": prompt + written,
         }
     return made
+
+
+def answer_of(client: ChatModel, messages: Messages, schema: Schema | None = None) -> ChatReply:
+    """The reply to one chat; a failure is raised."""
+    ((_, result),) = client.complete_all([(None, messages)], schema)
+    if isinstance(result, ChatFailure):
+        raise result
+    return result

@@ -1,0 +1,143 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""How a chat endpoint is reached, how fast it may be asked and what it may cost; and a model in this process."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+from urllib.parse import urlparse
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from processing.errors_gem import TeacherError
+
+OPENAI_URL = "https://api.openai.com/v1"
+_WORDS = {"extra_forbidden": "unknown {}", "missing": "{!r} is missing"}
+
+
+class Settings(BaseModel):
+    """A section of a settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    section: ClassVar[str]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Raises:
+            TeacherError: a key is unknown, `model` is missing, or a value is out of range.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            told = [
+                _WORDS.get(problem["type"], f"{{}}: {problem['msg']}").format(".".join(map(str, problem["loc"])))
+                for problem in error.errors()
+            ]
+            known = ", ".join(cls.model_fields)
+            raise TeacherError(f"{cls.section}: {'; '.join(told)}; known are {known}.") from error
+
+
+class AccessSettings(Settings):
+    """Who asks, where, how fast and for how much. Other values leave an answer as it is, but for the address."""
+
+    base_url: str | None = None  # up to and with /v1; without it OPENAI_BASE_URL, else OpenAI
+    azure_endpoint: str | None = None  # of an Azure resource, instead of `base_url`
+    api_key_env: str = "OPENAI_API_KEY"  # the variable that holds the key, which never stands in a settings file
+    max_concurrency: PositiveInt = 8  # requests under way at a time
+    requests_per_minute: PositiveFloat | None = None  # limits of the account
+    tokens_per_minute: PositiveFloat | None = None
+    timeout: PositiveFloat = 120.0  # seconds of one attempt
+    max_retries: NonNegativeInt = 6  # further attempts after 408, 409, 429, 5xx, time limits and lost connections
+    cache_dir: Path | None = None  # replies and spending, on a local disk; `None`: in memory only
+    price_per_million_input: NonNegativeFloat | None = None  # USD
+    price_per_million_output: NonNegativeFloat | None = None
+    budget_usd: NonNegativeFloat | None = None  # never exceeded, over all runs on `cache_dir`
+    batch_price_factor: NonNegativeFloat = 0.5  # of a batch against single requests: half at OpenAI and Azure
+
+
+class ChatSettings(AccessSettings):
+    """
+    Any OpenAI-compatible endpoint: OpenAI, Azure, vLLM, `transformers serve`, the Hugging Face router, llama.cpp.
+
+    The fields of this class are part of a reply's key: they can change the answer.
+    """
+
+    section: ClassVar[str] = "chat settings"
+    model: str  # as the endpoint knows it (Azure: name of the deployment)
+    temperature: float | None = 0.0  # `None` leaves it out, for models that accept none
+    seed: int | None = None
+    max_tokens: PositiveInt = 2048  # of one answer
+    max_tokens_field: str = "max_tokens"  # `max_completion_tokens` for models that want this name
+    azure_api_version: str = "2024-10-21"
+    extra_body: dict[str, Any] = {}  # further fields of the request, such as {"top_p": 1}
+
+    @model_validator(mode="after")
+    def _a_budget_has_prices(self) -> Self:
+        if self.budget_usd is not None and self.cost(0, 0) is None:
+            raise ValueError("budget_usd needs price_per_million_input and price_per_million_output (0 if free)")
+        return self
+
+    @property
+    def url(self) -> str:
+        """The address that is really asked."""
+        return self.azure_endpoint or self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+
+    @property
+    def shaping(self) -> dict[str, Any]:
+        """What can change an answer; with the address: another server may serve another model by the same name."""
+        return self.model_dump(exclude=set(AccessSettings.model_fields)) | {"url": self.url.rstrip("/")}
+
+    @property
+    def is_local(self) -> bool:
+        """The endpoint runs on this machine: what is sent to it does not leave."""
+        host = urlparse(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    def api_key(self) -> str:
+        """
+        Raises:
+            TeacherError: the environment holds no key, and the endpoint is not on this machine.
+        """
+        if key := os.environ.get(self.api_key_env) or ("none" if self.is_local else ""):
+            return key
+        raise TeacherError(f"{self.url}: no key; set the environment variable {self.api_key_env} (api_key_env) to it.")
+
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """USD, `None` without prices."""
+        if self.price_per_million_input is None or self.price_per_million_output is None:
+            return None
+        return (prompt_tokens * self.price_per_million_input + completion_tokens * self.price_per_million_output) / 1e6
+
+    def most_tokens(self, body: bytes) -> tuple[int, int]:
+        """Upper bounds of what a request is charged, prompt and answers: no tokenizer makes more of a text than it has bytes."""
+        limits = [self.extra_body.get(name, 0) for name in ("max_tokens", "max_completion_tokens")]
+        return len(body), max(self.max_tokens, *limits) * self.extra_body.get("n", 1)
+
+
+class LocalSettings(Settings):
+    """A causal language model in this process."""
+
+    section: ClassVar[str] = "local settings"
+    model: str  # folder or Hub id of one with a chat template
+    gguf_file: str | None = None  # of a GGUF folder
+    batch_size: PositiveInt = 4  # prompts at a time
+    max_new_tokens: PositiveInt = 1024  # of one answer
+    dtype: str = "auto"  # as in `from_pretrained`
+    device: str = "auto"  # a GPU where there is one
+
+
+__all__ = ["ChatSettings", "LocalSettings"]
