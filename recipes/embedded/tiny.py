@@ -240,7 +240,8 @@ def yes_bias(tokenizer: PreTrainedTokenizerFast, limits: Mapping[str, float]) ->
 
 def assemble(
     ecg_tower: Path, vision_tower: Path, data: Path, soft: Path, output: Path, vocab_size: int, seed: int
-) -> None:
+) -> GemForConditionalGeneration:
+    """A GEM around two towers and a new language model, saved in `output` with its processor."""
     torch.manual_seed(seed)
     messages = load_from_disk(str(data))["train"]["messages"]
     texts = [f"{message['content']}" for conversation in messages for message in conversation]
@@ -282,7 +283,7 @@ def assemble(
     build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(
         output
     )
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, vocabulary {len(tokenizer)}")
+    return model
 
 
 def finish(
@@ -405,7 +406,7 @@ def main() -> None:
     elif arguments.verb == "states":
         build_states(arguments.ptbxl, arguments.model, arguments.output, arguments.seed)
     else:
-        assemble(
+        model = assemble(
             arguments.ecg_tower,
             arguments.vision_tower,
             arguments.data,
@@ -414,6 +415,8 @@ def main() -> None:
             arguments.vocab_size,
             arguments.seed,
         )
+        size = sum(parameter.numel() for parameter in model.parameters())
+        print(f"{size / 1e6:.1f} M parameters, vocabulary {model.get_input_embeddings().num_embeddings}")
 
 
 if __name__ == "__main__":
