@@ -31,9 +31,9 @@ from benchmarks.delineation_rivals import FAILURES, Marks, Method, installed_riv
 from benchmarks.simulated_scenarios import scenarios, simulated_record, simulated_records
 from processing.ecg_delineation import delineate
 from processing.ecg_features import extract_features
-from processing.ecg_features_batch import extract_features_batch
 from processing.ecg_filters import WORKING_RATE
 from processing.simulator.simulator import simulate_ecg
+from recipes.dataset.feature_file import extract_features_batch
 from tests.helpers.delineation_scoring import LEADS, POINTS, WAVES, DelineationScore, MarkedEcg, marks_of, read_ludb
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))

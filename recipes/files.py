@@ -59,9 +59,9 @@ def write_json(path: str | os.PathLike, value: Any, **options: Any) -> None:
     atomic_write(path, json.dumps(value, **options) + "\n")
 
 
-def json_lines(rows: Iterable[Any]) -> str:
-    """`rows` as JSON Lines, characters beyond ASCII as they are."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def json_lines(rows: Iterable[Any], **options: Any) -> str:
+    """`rows` as JSON Lines, characters beyond ASCII as they are; `options` are those of `json.dumps`."""
+    return "".join(json.dumps(row, ensure_ascii=False, **options) + "\n" for row in rows)
 
 
 def read_json_lines(

@@ -127,7 +127,7 @@ def features(
 def _measure_all(
     source: Path, output: Path, sampling_rate: float | None, workers: int | None, compat: str | None
 ) -> None:
-    from processing.ecg_features_batch import extract_features_batch
+    from recipes.dataset.feature_file import extract_features_batch
 
     columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors) as progress:

@@ -2,15 +2,12 @@
 """Builds a data set from ECGs: plan, shards (resumable, in several processes or on Ray), then card, report, checksums."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from processing.errors_gem import BuildError
 
 from .card import OWN_FILES, write_card
 from .plan import BuildPlan, Shard, make_plan
+from .pool import in_processes
 from .report import REJECTS, write_report
 from .settings import BuildSettings
 from .shards import atomic_file, finished_note, write_shard
@@ -133,38 +131,16 @@ def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[
         yield write_shard(teach(made, settings), shard, settings) if apart else made
 
 
-def _pooled(
-    work: Callable[[Shard, BuildSettings], Any], shards: list[Shard], settings: BuildSettings
-) -> Iterator[tuple[Shard, Any]]:
-    """Shards and what `work` made of them, as they come; few at a time, for a measured shard is some 100 MB."""
-    waiting = iter(shards)
-    # Not fork: the parent may hold threads (progress bars, Arrow).
-    with ProcessPoolExecutor(settings.workers, mp_context=get_context("spawn"), initializer=one_thread) as pool:
-        running: dict[Future, Shard] = {}
-
-        def submit(count: int) -> None:
-            for shard in islice(waiting, count):
-                running[pool.submit(work, shard, settings)] = shard
-
-        submit(settings.workers + 1)
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                try:
-                    made = future.result()
-                except BrokenProcessPool as error:
-                    raise BuildError(
-                        f"A process died while it made {running[future].file} (out of memory?). All shards that were finished "
-                        "are complete; run the same command again with fewer `workers`, or build anew with a smaller `shard_size`."
-                    ) from error
-                yield running.pop(future), made
-                submit(1)
-
-
-def one_thread() -> None:
-    """The processes already take all cores."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+def _pooled(work: Callable[..., Any], shards: list[Shard], settings: BuildSettings) -> Iterator[tuple[Shard, Any]]:
+    """Shards and what `work` made of them; few at a time, for a measured shard is some 100 MB."""
+    made_by = partial(work, settings=settings)
+    for shard, made in in_processes(made_by, shards, settings.workers, ahead=settings.workers + 1):
+        if isinstance(made, BrokenProcessPool):
+            raise BuildError(
+                f"A process died while it made {shard.file} (out of memory?). All shards that were finished "
+                "are complete; run the same command again with fewer `workers`, or build anew with a smaller `shard_size`."
+            ) from made
+        yield shard, made
 
 
 def spent_on(folder: Path) -> dict[str, float]:
@@ -241,4 +217,4 @@ def _remove_halves(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "one_thread", "spent_on"]
+__all__ = ["BuildResult", "build_dataset", "build_shard", "local_engine", "spent_on"]

@@ -5,9 +5,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from processing.ecg_features import EcgFeatures
-from processing.ecg_features_batch import read_features
 from processing.ecg_readers import load_ecg
 from recipes.cli import app
+from recipes.dataset.feature_file import read_features
 from recipes.dataset.samples import SAMPLES
 
 

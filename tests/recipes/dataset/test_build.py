@@ -144,7 +144,7 @@ def test_processes_and_a_second_run_change_nothing(source, reference, tmp_path):
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
 
 
-def die(*_):
+def die(shard, settings):
     os._exit(1)
 
 

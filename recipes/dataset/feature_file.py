@@ -1,22 +1,23 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Features of many ECGs: folders, lists or `datasets`, in several processes, resumable; failures are reported."""
+"""Features of many ECGs in one JSON Lines file: folders, lists or `datasets`, resumable; failures are reported."""
 
 import io
 import json
-import multiprocessing.connection
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
-from .ecg_features import EcgFeatures, extract_features
-from .errors_gem import EcgFormatError, GemError
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.errors_gem import EcgFormatError, GemError
+
+from ..files import json_lines, read_json_lines
+from .pool import in_processes
 
 CHUNK = 16  # records per task: starting a task costs about as much as a tenth of a record
 AHEAD = 4  # chunks per process under way, so that no data set is held in memory
@@ -72,7 +73,8 @@ def extract_features_batch(
         source: a folder, or an iterable (also a `datasets` split) of anything that `load_ecg` reads: paths, rows,
             `EcgRecord`s. The id of a record is its path, the row's `id`/`record_id`, else its number.
         output: JSON Lines file; `features` is `EcgFeatures.to_dict(full=True)`.
-        workers: processes; 0 measures in this one; default: one per core.
+        workers: processes; 0 measures in this one; default: one per core. A script that starts some needs the usual
+            `if __name__ == "__main__":`.
         resume: keep what is already there; otherwise start anew.
         compat: see `extract_features`.
         progress: called with (records finished, records in all or `None`).
@@ -86,16 +88,18 @@ def extract_features_batch(
     output.parent.mkdir(parents=True, exist_ok=True)
     report = FeatureBatchReport()
     items, total = _items(source)
-    written = _resume_part(part, compat, report) if resume else _start_anew(part)
-    earlier = _whole_lines(output, compat) if resume and output.exists() else {}
+    if not resume:
+        part.unlink(missing_ok=True)
+    written = _resume_part(part, compat, report)
+    earlier = _finished(output, compat) if resume and output.exists() else {}
     todo = ((name, None if name in earlier else item) for name, item in _distinct(items) if name not in written)
     with part.open("ab") as file, output.open("rb") if earlier else io.BytesIO() as old:
-        for line in _lines_in_order(todo, (compat, dict(load_kwargs or {})), workers):
+        for line in _measured(todo, partial(_measure, compat=compat, load_kwargs=dict(load_kwargs or {})), workers):
             if line["id"] in earlier:
                 _copy_line(old, earlier.pop(line["id"]), file)
                 report.resumed += 1
             else:
-                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+                file.write(json_lines([line], allow_nan=False).encode())
                 report.count(line)
             file.flush()
             if progress is not None:
@@ -112,26 +116,19 @@ def read_features(path: str | os.PathLike) -> Iterator[tuple[str, EcgFeatures]]:
     Raises:
         EcgFormatError: a line is not JSON; the message has its number.
     """
-    for record_id, line in _lines(Path(path)):
-        if "features" in line:
-            yield record_id, EcgFeatures.from_dict(line["features"])
 
+    def refuse(number: int, error: Exception) -> NoReturn:
+        raise EcgFormatError(
+            f"{path}, line {number}: not a line of features ({error}). Remove it and run again."
+        ) from error
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                line = json.loads(text)
-                yield line["id"], line
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise EcgFormatError(
-                    f"{path}, line {number}: not a line of features ({error}). Remove it and run again."
-                ) from error
-
-
-def _start_anew(part: Path) -> set[str]:
-    part.unlink(missing_ok=True)
-    return set()
+    for number, line in read_json_lines(path, refuse):
+        try:
+            record_id, features = line["id"], line.get("features")
+        except (KeyError, TypeError) as error:
+            refuse(number, error)
+        if features is not None:
+            yield record_id, EcgFeatures.from_dict(features)
 
 
 def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> set[str]:
@@ -140,28 +137,27 @@ def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> 
     if not part.exists():
         return written
     with part.open("r+b") as file:
-        whole = 0
-        for text in file:
-            line = _parsed(text, compat)
+        for place, line in _lines(file, compat):
             if line is None:
+                file.truncate(place)
                 break
             written.add(line["id"])
             report.count(line, resumed=True)
-            whole += len(text)
-        file.truncate(whole)
     return written
 
 
-def _whole_lines(output: Path, compat: str | None) -> dict[str, int]:
+def _finished(output: Path, compat: str | None) -> dict[str, int]:
     """Where in a finished file every record's features stand, id -> byte."""
-    places, position = {}, 0
     with output.open("rb") as file:
-        for text in file:
-            line = _parsed(text, compat)
-            if line is not None and "features" in line:
-                places[line["id"]] = position
-            position += len(text)
-    return places
+        return {line["id"]: place for place, line in _lines(file, compat) if line is not None and "features" in line}
+
+
+def _lines(file: BinaryIO, compat: str | None) -> Iterator[tuple[int, Line | None]]:
+    """The byte at which each line begins, and the line; `None` for one that is cut off or of another kind of run."""
+    place = 0
+    for text in file:
+        yield place, _parsed(text, compat)
+        place += len(text)
 
 
 def _copy_line(source: BinaryIO, place: int, target: BinaryIO) -> None:
@@ -182,8 +178,6 @@ def _parsed(text: bytes, compat: str | None) -> Line | None:
 def _items(source: Any) -> tuple[Iterator[tuple[str, Any]], int | None]:
     """(id, item) pairs of a source, and how many there are, if that is known."""
     if isinstance(source, (str, os.PathLike)):
-        from .ecg_readers import list_ecg_files
-
         folder = Path(source)
         paths = list_ecg_files(folder)
         return ((path.relative_to(folder).as_posix(), path) for path in paths), len(paths)
@@ -210,15 +204,35 @@ def _distinct(items: Iterable[Item]) -> Iterator[Item]:
         yield record_id, item
 
 
-def _measure_chunk(chunk: Iterable[Item], options: tuple[str | None, dict[str, Any]]) -> list[Line]:
-    return [_measure(record_id, item, options) for record_id, item in chunk]
+def _measured(todo: Iterable[Item], measure: Callable[[Item], Line], workers: int | None) -> Iterator[Line]:
+    count = os.cpu_count() or 1 if workers is None else workers
+    if count < 1:
+        yield from map(measure, todo)
+        return
+    work = partial(_measure_all, measure=measure)
+    for chunk, lines in in_processes(work, _chunks(todo), count, AHEAD * count):
+        if not isinstance(lines, BrokenProcessPool):
+            yield from lines
+            continue
+        # One at a time in another process: only the record that kills it is lost.
+        for item, line in in_processes(measure, chunk, workers=1, ahead=1):
+            died = {"id": item[0], "error": "the process that measured this record died (out of memory?)"}
+            yield died if isinstance(line, BrokenProcessPool) else line
 
 
-def _measure(record_id: str, item: Any, options: tuple[str | None, dict[str, Any]]) -> Line:
-    """The line of one record; without features or error where there is nothing to measure (`item` is `None`)."""
-    from .ecg_readers import load_ecg
+def _chunks(todo: Iterable[Item]) -> Iterator[list[Item]]:
+    items = iter(todo)
+    while chunk := list(islice(items, CHUNK)):
+        yield chunk
 
-    compat, load_kwargs = options
+
+def _measure_all(chunk: Iterable[Item], measure: Callable[[Item], Line]) -> list[Line]:
+    return list(map(measure, chunk))
+
+
+def _measure(named: Item, compat: str | None, load_kwargs: Mapping[str, Any]) -> Line:
+    """The line of one record; without features or error where there is nothing to measure (no item, a name alone)."""
+    record_id, item = named
     if item is None:
         return {"id": record_id}
     try:
@@ -229,69 +243,6 @@ def _measure(record_id: str, item: Any, options: tuple[str | None, dict[str, Any
     except Exception as error:
         # One broken record must not end a batch of a million; what happened is in the report.
         return {"id": record_id, "error": f"{type(error).__name__}: {error}"}
-
-
-def _lines_in_order(
-    todo: Iterator[Item], options: tuple[str | None, dict[str, Any]], workers: int | None
-) -> Iterator[Line]:
-    count = os.cpu_count() or 1 if workers is None else workers
-    if count < 1:
-        for record_id, item in todo:
-            yield _measure(record_id, item, options)
-        return
-    chunks = _chunks(todo)
-    pending: deque[tuple[list[Item], Future]] = deque()
-    pool = _pool(count)
-    try:
-        while True:
-            for chunk in islice(chunks, AHEAD * count - len(pending)):
-                try:
-                    future = pool.submit(_measure_chunk, chunk, options)
-                except BrokenProcessPool:
-                    pool = _pool(count)
-                    future = pool.submit(_measure_chunk, chunk, options)
-                pending.append((chunk, future))
-            if not pending:
-                return
-            chunk, future = pending.popleft()
-            try:
-                yield from future.result()
-            except BrokenProcessPool:
-                yield from (_measure_alone(item, options) for item in chunk)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _chunks(todo: Iterator[Item]) -> Iterator[list[Item]]:
-    while chunk := list(islice(todo, CHUNK)):
-        yield chunk
-
-
-def _measure_alone(item: Item, options: tuple[str | None, dict[str, Any]]) -> Line:
-    """A record of a chunk whose process died, in a process of its own: only the one that kills it is lost."""
-    with _pool(1) as pool:
-        try:
-            return pool.submit(_measure_chunk, [item], options).result()[0]
-        except BrokenProcessPool:
-            return {"id": item[0], "error": "the process that measured this record died (out of memory?)"}
-
-
-def _pool(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, initializer=_start_worker)
-
-
-def _start_worker() -> None:
-    """One thread per process, as the processes already take all cores; and none of them outlives a killed parent."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 __all__ = ["FeatureBatchReport", "extract_features_batch", "read_features"]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from processing.ecg_features import extract_features
-from processing.ecg_features_batch import extract_features_batch, read_features
 from processing.errors_gem import EcgFormatError
 from processing.simulator.simulator import simulate_ecg
+from recipes.dataset.feature_file import extract_features_batch, read_features
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ def test_doubled_ids_and_absent_folders_are_refused(rows, tmp_path):
         list(read_features(tmp_path / "bad.jsonl"))
 
 
-ROOT = Path(__file__).resolve().parents[2]
-BATCH = "from processing.ecg_features_batch import extract_features_batch as f; f({}, {}, workers=2)"
+ROOT = Path(__file__).resolve().parents[3]
+BATCH = "from recipes.dataset.feature_file import extract_features_batch as f; f({}, {}, workers=2)"
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
