@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, NoReturn
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import list_ecg_files, load_ecg
 from processing.errors_gem import EcgFormatError, GemError
+from recipes.files import json_lines, read_json_lines
 
-from ..files import json_lines, read_json_lines
 from .pool import in_processes
 
 CHUNK = 16  # records per task: starting a task costs about as much as a tenth of a record

@@ -1,13 +1,14 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What `gem build-dataset` is told: a YAML file, checked key by key."""
 
-import dataclasses
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
 from processing.errors_gem import BuildError
+from recipes.settings import Settings
 from recipes.sources import IMPORTERS, SEVERAL_ECGS
 
 from .schema import SPLITS, PageStyleChoice
@@ -20,9 +21,12 @@ NOT_CONTENT = ("output", "workers")
 TEACH_OPTIONS = ("checks", "attempts", "allow_credentialed_remote")
 
 
-@dataclass(frozen=True)
-class SourceSettings:
-    """One source: `format` (a key of `IMPORTERS`), `path`, and the importer's own `options`.
+PathText = Annotated[str, BeforeValidator(lambda path: str(path) if isinstance(path, Path) else path)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class SourceSettings(Settings):
+    """One source: `format` (a key of `IMPORTERS`), `path`, and the importer's own `options`: every key of other names.
 
     Args:
         name: configuration of the data set; default: the format.
@@ -30,14 +34,29 @@ class SourceSettings:
     """
 
     format: str
-    path: str
+    path: PathText
     name: str
-    limit: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    limit: AtLeastOne | None = None
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sorted(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not {"format", "path"} <= set(values):
+            raise ValueError(f"needs `format` and `path`, got {values!r}")
+        own = {key: value for key, value in values.items() if key in ("format", "path", "name", "limit")}
+        others = {key: value for key, value in values.items() if key not in own}
+        return {"name": values["format"], **own, "options": others}
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in IMPORTERS:
+            raise ValueError(f"{name!r} is unknown; known are {', '.join(IMPORTERS)}")
+        return name
 
 
-@dataclass(frozen=True)
-class SplitSettings:
+class SplitSettings(Settings):
     """How patients are split.
 
     Args:
@@ -46,26 +65,33 @@ class SplitSettings:
         salt: other assignments.
     """
 
-    method: str = "official"
-    fractions: dict[str, float] = field(default_factory=lambda: {"train": 0.8, "validation": 0.1, "test": 0.1})
+    method: Literal["official", "hash"] = "official"
+    fractions: dict[str, NonNegativeFloat] = {"train": 0.8, "validation": 0.1, "test": 0.1}
     salt: str = "gem-ecg"
 
+    @field_validator("fractions")
+    @classmethod
+    def _whole(cls, fractions: dict[str, float]) -> dict[str, float]:
+        if not set(fractions) <= set(SPLITS):
+            raise ValueError(f"are of {list(SPLITS)}, got {list(fractions)}")
+        if abs(sum(fractions.values()) - 1) > 1e-9:
+            raise ValueError(f"must add up to 1, got {fractions}")
+        return fractions
 
-@dataclass(frozen=True)
-class PageSettings:
+
+class PageSettings(Settings):
     """Pictures: `embed` stores them as PNG; otherwise they are drawn when rows are read."""
 
     embed: bool = False
     layout: str = "square_12x1"
-    size: int = 336
+    size: AtLeastOne = 336
 
     @property
     def style(self) -> PageStyleChoice:
         return PageStyleChoice(self.layout, self.size)
 
 
-@dataclass(frozen=True)
-class CardSettings:
+class CardSettings(Settings):
     """Words for the data set's card; `repo`: the Hub id under which it will be published, for the card's example."""
 
     title: str = "ECG instruction data"
@@ -75,8 +101,7 @@ class CardSettings:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class BuildSettings:
+class BuildSettings(Settings):
     """Everything that decides what is built.
 
     Args:
@@ -90,15 +115,40 @@ class BuildSettings:
         workers: processes.
     """
 
-    output: str
+    output: PathText
     sources: tuple[SourceSettings, ...]
-    split: SplitSettings = field(default_factory=SplitSettings)
-    page: PageSettings = field(default_factory=PageSettings)
-    card: CardSettings = field(default_factory=CardSettings)
-    teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "template"})
-    sampling_rate: float | None = None
-    shard_size: int = 500
-    workers: int = 1
+    split: SplitSettings = SplitSettings()
+    page: PageSettings = PageSettings()
+    card: CardSettings = CardSettings()
+    teacher: dict[str, Any] = {"kind": "template"}
+    sampling_rate: PositiveFloat | None = None
+    shard_size: AtLeastOne = 500
+    workers: AtLeastOne = 1
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _some(cls, sources: Any) -> Any:
+        if not isinstance(sources, (list, tuple)) or not sources:
+            raise ValueError("must be a list of at least one source with `format` and `path`")
+        return sources
+
+    @field_validator("teacher")
+    @classmethod
+    def _of_a_kind(cls, teacher: dict[str, Any]) -> dict[str, Any]:
+        if "kind" not in teacher:
+            raise ValueError("needs a `kind`")
+        return teacher
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two sources have one name in {names}; give each its own `name`")
+        if "all" in names:
+            raise ValueError("no source may be named 'all': that is the configuration of all sources together")
+        if any(set(name) & set("/ *?[]") for name in names):
+            raise ValueError(f"names are parts of paths: no slash, space or wildcard in {names}")
+        return self
 
     @property
     def folder(self) -> Path:
@@ -108,16 +158,13 @@ class BuildSettings:
     def several_ecgs(self) -> bool:
         return any(source.format in SEVERAL_ECGS for source in self.sources)
 
-    def with_images(self) -> "BuildSettings":
-        """The same with pictures embedded."""
-        return dataclasses.replace(self, page=dataclasses.replace(self.page, embed=True))
+    def with_images(self, embed: bool = True) -> "BuildSettings":
+        """The same with pictures embedded, or without."""
+        return self.model_copy(update={"page": self.page.model_copy(update={"embed": embed})})
 
     def content(self) -> dict[str, Any]:
         """What decides the data set's bytes, as plain values."""
-        plain = dataclasses.asdict(self)
-        return {"format_version": FORMAT_VERSION, "gem_ecg": _version()} | {
-            k: v for k, v in plain.items() if k not in NOT_CONTENT
-        }
+        return {"format_version": FORMAT_VERSION, "gem_ecg": _version()} | self.model_dump(exclude=set(NOT_CONTENT))
 
 
 def _version() -> str:
@@ -151,61 +198,7 @@ def read_settings(path: str | Path, **changes: Any) -> BuildSettings:
 
 def settings_from(loaded: dict[str, Any], where: str = "settings") -> BuildSettings:
     """`BuildSettings` of plain values; see `read_settings`."""
-    values = dict(loaded)
-    sources = values.get("sources")
-    if not isinstance(sources, list) or not sources:
-        raise BuildError(f"{where}: `sources` must be a list of at least one source with `format` and `path`.")
-    values["sources"] = tuple(_source(source, f"{where}, sources") for source in sources)
-    for name, kind in (("split", SplitSettings), ("page", PageSettings), ("card", CardSettings)):
-        if name in values:
-            values[name] = _filled(kind, values[name], f"{where}, {name}")
-    settings = _filled(BuildSettings, values, where)
-    _check(settings, where)
-    return settings
-
-
-def _source(values: Any, where: str) -> SourceSettings:
-    if not isinstance(values, dict) or not {"format", "path"} <= set(values):
-        raise BuildError(f"{where}: each source needs `format` and `path`, got {values!r}.")
-    if values["format"] not in IMPORTERS:
-        raise BuildError(f"{where}: format {values['format']!r} is unknown; known are {', '.join(IMPORTERS)}.")
-    own = {key: value for key, value in values.items() if key in ("format", "path", "name", "limit")}
-    options = {key: value for key, value in values.items() if key not in own}
-    return SourceSettings(**{"name": values["format"]} | own | {"path": str(own["path"])}, options=options)
-
-
-def _filled(kind: Any, values: Any, where: str) -> Any:
-    known = [f.name for f in dataclasses.fields(kind)]
-    if not isinstance(values, dict):
-        raise BuildError(f"{where}: expected keys {known}, got {values!r}.")
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise BuildError(f"{where}: unknown key(s) {unknown}; known are {known}.")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except TypeError as error:
-        raise BuildError(f"{where}: {error}.") from error
-
-
-def _check(settings: BuildSettings, where: str) -> None:
-    names = [source.name for source in settings.sources]
-    fractions = settings.split.fractions
-    for wrong, message in (
-        (len(set(names)) < len(names), f"two sources have one name in {names}; give each its own `name`"),
-        ("all" in names, "no source may be named 'all': that is the configuration of all sources together"),
-        (
-            any(set(name) & set("/ *?[]") for name in names),
-            f"names are parts of paths: no slash, space or wildcard in {names}",
-        ),
-        (settings.split.method not in ("official", "hash"), "split.method is official or hash"),
-        (not set(fractions) <= set(SPLITS), f"split.fractions are of {list(SPLITS)}"),
-        (abs(sum(fractions.values()) - 1) > 1e-9 or min(fractions.values()) < 0, "split.fractions must add up to 1"),
-        (settings.shard_size < 1, "shard_size must be at least 1"),
-        (settings.workers < 1, "workers must be at least 1"),
-        ("kind" not in settings.teacher, "teacher needs a `kind`"),
-    ):
-        if wrong:
-            raise BuildError(f"{where}: {message}.")
+    return BuildSettings.read(loaded, where, BuildError)
 
 
 __all__ = ["BuildSettings", "PageSettings", "SourceSettings", "SplitSettings", "read_settings", "settings_from"]

@@ -1,7 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A build's questions for a batch endpoint: what its teacher would still have to ask, as files; the replies into its store."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def _unasked(
     progress: Callable[[str, int, int], None] | None,
 ) -> Iterator[tuple[object, Messages]]:
     plan, done = make_plan(settings), 0
-    without_pages = dataclasses.replace(settings, page=dataclasses.replace(settings.page, embed=False))
+    without_pages = settings.with_images(False)
     for shard in plan.shards:
         asked_before = _AskedBefore(client)
         drafts = [draft for draft in measure(shard.records, without_pages).drafts if not draft.entry.messages]

@@ -177,7 +177,7 @@ def test_ray_that_is_not_there(source, tmp_path, monkeypatch):
 
 def test_embedded_pages(source, tmp_path):
     chosen = settings(source, tmp_path / "out", page={"embed": True, "layout": "3x4+1", "size": 224})
-    limited = dataclasses.replace(chosen, sources=(dataclasses.replace(chosen.sources[0], limit=2),))
+    limited = chosen.model_copy(update={"sources": (chosen.sources[0].model_copy(update={"limit": 2}),)})
     build_dataset(limited)
     row = load_dataset(str(tmp_path / "out"), split="train")[0]
     assert row["image"].size == (224, 224)
@@ -291,6 +291,15 @@ def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path
         ({"sources": [{"format": "ludb", "path": "x"}] * 2}, "two sources have one name"),
         ({"sources": [{"format": "ludb", "path": "x", "name": "a/b"}]}, "parts of paths"),
         ({"workers": 0}, "workers must be at least 1"),
+        ({"workers": "many"}, r"config\.yaml: workers: expected a valid integer, .*, got 'many'\.$"),
+        ({"output": None}, "output: expected a valid string, got None"),
+        ({"sampling_rate": -250}, "sampling_rate: expected greater than 0, got -250"),
+        ({"split": {"fractions": {"dev": 1}}}, r"fractions are of \['train', 'validation', 'test'\], got \['dev'\]"),
+        ({"split": {"fractions": {"train": 1.5, "test": -0.5}}}, r"fractions\.test must be at least 0, got -0\.5"),
+        ({"card": "hello"}, r"card: expected keys \['title', .*\], got 'hello'"),
+        ({"teacher": {}}, "teacher needs a `kind`"),
+        ({"sources": [{"format": "ludb", "path": "x", "name": "all"}]}, "may be named 'all'"),
+        ({"workers": 0, "page": {"dpi": 3}}, r"workers must be .*; page: unknown key\(s\) \['dpi'\]; known are"),
     ],
 )
 def test_wrong_settings_name_the_key(tmp_path, changes, message):
