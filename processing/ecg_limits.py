@@ -66,6 +66,7 @@ WIDE_PREMATURE_MS: Final = 108.0
 # A pause of a 10 s record: own choice, as the 3 s of the 2018 guideline concern treatment, not words.
 PAUSE_S: Final = 1.5
 PAUSE_RR_SHARE: Final = 1.4
+BIGEMINY_SHARE: Final = 0.35  # of the beats are premature
 # Flutter with 2:1 conduction (atria at 240 to 360 per minute, ESC 2020) beats at this rate.
 FLUTTER_TWO_TO_ONE: Final = Limit(120.0, 180.0, "bpm", FIBRILLATION)
 # Junctional rhythm is slower than this, beyond it is a tachycardia.
@@ -165,6 +166,11 @@ T_LOW_R_SHARE: Final = 0.1  # part IV
 T_TALL_LIMB_MV: Final = 0.5  # customary
 T_TALL_CHEST_MV: Final = 1.0  # customary
 T_NORMALLY_INVERTED: Final = ("aVR", "V1")  # part IV
+
+
+def t_tall_limit(lead: str) -> float:
+    """mV from which a T wave of `lead` is tall."""
+    return T_TALL_CHEST_MV if lead.startswith("V") else T_TALL_LIMB_MV
 
 
 def st_elevation_limit(lead: str, sex: Sex | None = None, age: float | None = None) -> float:

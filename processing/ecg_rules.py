@@ -7,7 +7,7 @@ these. A finding of leads gives the leads that show it, in the record's order; a
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -51,6 +51,7 @@ from .ecg_limits import (
     qtc_limit,
     st_elevation_limit,
 )
+from .ecg_record import MAIN_WALLS, WALLS
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -341,8 +342,8 @@ def is_right_hypertrophy(features: "EcgFeatures") -> bool:
 # Walls ----------------------------------------------------------------------------------------------------------------
 
 
-def walls_of(leads: Iterable[str], walls: Mapping[str, Sequence[str]], least: int = 2) -> dict[str, tuple[str, ...]]:
-    """Wall -> its leads among `leads`, for the walls that have at least `least` of them."""
+def walls_of(leads: Iterable[str], least: int = 2) -> dict[str, tuple[str, ...]]:
+    """Wall -> its leads among `leads`, for the main walls that have at least `least` of them."""
     found = set(leads)
-    shared = {wall: tuple(lead for lead in members if lead in found) for wall, members in walls.items()}
+    shared = {wall: tuple(lead for lead in WALLS[wall] if lead in found) for wall in MAIN_WALLS}
     return {wall: members for wall, members in shared.items() if len(members) >= least}

@@ -8,6 +8,7 @@ from typing import Any
 
 from processing.claims.claims import Claim, extract_claims
 from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import CLEARLY_FAST_BPM, CLEARLY_SLOW_BPM, NORMAL_ST_FACTOR
 
 from .places_on_ecg import evidence
 from .rules_leads import amplitude, p_form, pathological_q, qrs_pattern, st_change, st_deviation, t_wave
@@ -224,11 +225,12 @@ def _beat(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgem
 
 def _normal_ecg(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
     """A normal ECG: nothing clearly abnormal is measured; that is not all of it, so an abnormal one is not proven."""
-    # A normal ST may be raised by more than the limit of an infarct's (young men, V1-V4).
-    abnormal = [finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=1.75))]
+    abnormal = [
+        finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=NORMAL_ST_FACTOR))
+    ]
     if not features.p_present:
         abnormal.append("no P waves")
-    if features.heart_rate < 45 or features.heart_rate > 110:
+    if features.heart_rate < CLEARLY_SLOW_BPM or features.heart_rate > CLEARLY_FAST_BPM:
         abnormal.append(f"{features.heart_rate:.0f} bpm")
     if abnormal:
         return decided(claim.polarity == "negated", None, "; ".join(abnormal))

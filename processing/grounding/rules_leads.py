@@ -10,17 +10,25 @@ import numpy as np
 
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import (
+    P_DURATION,
+    P_HEIGHT_MV,
+    P_INVERTED_MV,
+    Q_NORMAL_LEADS,
+    ST_DEPRESSION_MV,
+    ST_ELEVATION_MV,
+    T_FLAT_MV,
+    T_INVERTED_MV,
+    T_NORMALLY_INVERTED,
+    q_limits,
+    st_elevation_limit,
+    t_tall_limit,
+)
 
 from .rules_record import sequence_values
 from .verdicts import (
     CONTRADICTED,
-    P_DURATION_MS,
-    P_TALL_MV,
-    ST_MV,
     SUPPORTED,
-    T_FLAT_MV,
-    T_INVERTED_MV,
-    T_TALL_MV,
     Judgement,
     Tolerances,
     above,
@@ -33,6 +41,7 @@ from .verdicts import (
     unmeasurable,
 )
 
+TALL_T_BAND_SHARE = 0.3  # tall T waves have no agreed limit
 _AMPLITUDE_SEQUENCES = {"p_amplitude": "P Amplitude", "t_amplitude": "T Amplitude", "qrs_amplitude": "QRS Amplitude"}
 
 
@@ -155,7 +164,6 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     sign = 1 if claim.kind == "st_elevation" else -1
     values = _st_levels(claim, features)
     band = tol.limit_mv * slack(claim, tol)
-    limit = ST_MV
     if is_number(claim) and claim.polarity != "negated":
         stated = _unsigned(claim)
         sized = {lead: sign * value for lead, value in values.items() if math.isfinite(value)}
@@ -167,16 +175,18 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
         judgement = leadwise_number(stated, sized, tol.st_mv, tol.st_share, tol, claim.kind)
         if judgement.verdict == SUPPORTED:
             finding = lead_finding(
-                claim, sized, lambda _, v: above(v, min(limit, abs(float(claim.value)) / 2), band), claim.kind
+                claim,
+                sized,
+                lambda _, v: above(v, min(ST_ELEVATION_MV, abs(float(claim.value)) / 2), band),
+                claim.kind,
             )
             return finding if finding.verdict == CONTRADICTED else judgement
         return judgement
-    if is_number(claim):
-        limit = max(limit, abs(float(claim.value)))
+    least = abs(float(claim.value)) if is_number(claim) else 0.0
     return lead_finding(
         claim,
         values,
-        lambda lead, value: above(sign * value, _st_limit(lead, sign, limit, claim.polarity), band),
+        lambda lead, value: _st_beyond(lead, value, sign, band, least),
         claim.kind.replace("_", " ").replace("st", "ST"),
     )
 
@@ -187,9 +197,16 @@ def _unsigned(claim: Claim) -> Claim:
     return replace(claim, value=bounds[0], high=None if claim.high is None else bounds[1])
 
 
-def _st_limit(lead: str, sign: int, limit: float, polarity: str) -> float:
-    """Up to 0.2 mV is normal in V2 and V3 (AHA/ACCF/HRS 2009 part VI): to deny an elevation there is right."""
-    return 0.2 if polarity == "negated" and sign > 0 and lead in ("V2", "V3") else limit
+def _st_beyond(lead: str, level: float, sign: int, band: float, least: float = 0.0) -> tuple[bool, bool]:
+    """Whether an ST level (mV) is raised (`sign` 1) or lowered (-1) by the limit or by `least`, and whether that is certain.
+
+    The sex is not known: in V2 and V3 what is below the limit of women is certainly not raised, what is above that of
+    most men certainly is; between the two both sayings are tolerated.
+    """
+    if sign < 0:
+        return above(-level, max(ST_DEPRESSION_MV, least), band)
+    lowest, limit = max(st_elevation_limit(lead, "F"), least), max(st_elevation_limit(lead), least)
+    return level >= limit, level > limit + band or level < lowest - band
 
 
 def _st_levels(claim: Claim, features: EcgFeatures) -> dict[str, float]:
@@ -204,8 +221,7 @@ def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgem
     band = tol.limit_mv * slack(claim, tol)
 
     def present(lead: str, value: float) -> tuple[bool, bool]:
-        limit = _st_limit(lead, 1 if value > 0 else -1, ST_MV, claim.polarity)
-        return above(abs(value), limit, band)
+        return _st_beyond(lead, value, 1 if value > 0 else -1, band)
 
     return _unless_another_form(claim, lead_finding(claim, _st_levels(claim, features), present, "ST deviation"))
 
@@ -228,13 +244,13 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return leadwise_number(_unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth")
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
-        values = {lead: value for lead, value in values.items() if lead not in ("aVR", "V1")}
+        values = {lead: value for lead, value in values.items() if lead not in T_NORMALLY_INVERTED}
     # A low T is abnormal to who says so; who says that all is normal denies inversions only.
     abnormal = -T_INVERTED_MV if claim.polarity == "negated" else -T_FLAT_MV
     rules: dict[str, Callable[[str, float], tuple[bool, bool]]] = {
         "t_inversion": lambda _, value: above(-value, -T_INVERTED_MV, band + 0.02),
         "t_flat": lambda _, value: above(-abs(value), -T_FLAT_MV, band),
-        "t_tall": lambda lead, value: above(value, T_TALL_MV if lead.startswith("V") else 0.5, 0.15),
+        "t_tall": lambda lead, value: above(value, t_tall_limit(lead), TALL_T_BAND_SHARE * t_tall_limit(lead)),
         "t_abnormality": lambda _, value: above(-value, abnormal, band),
     }
     if claim.kind == "t_flat":
@@ -251,13 +267,12 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
-        leads = [lead for lead in leads if lead not in ("aVR", "V1")]
+        leads = [lead for lead in leads if lead not in Q_NORMAL_LEADS]
     durations = {lead: features.lead_value("q_duration", lead) for lead in leads}
     depths = {lead: -features.lead_value("q_amplitude", lead) for lead in leads}
 
     def present(lead: str, duration: float) -> tuple[bool, bool]:
-        enough = 20 if lead in ("V2", "V3") else 30
-        deep = 0.03 if lead in ("V2", "V3") else 0.1
+        enough, deep = q_limits(lead)
         depth = depths[lead]
         yes = duration >= enough and depth >= deep
         clearly_yes = duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
@@ -273,16 +288,16 @@ def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.kind == "p_wide":
         return in_words(
             claim,
-            *above(features.p_duration, P_DURATION_MS, tol.limit_ms),
+            *above(features.p_duration, P_DURATION.high, tol.limit_ms),
             round(features.p_duration),
             f"P wave measures {features.p_duration:.0f} ms",
         )
     values = lead_amplitudes(claim, features, "p_amplitude")
     if claim.kind == "p_tall":
-        return lead_finding(claim, values, lambda _, value: above(value, P_TALL_MV, tol.limit_mv), "P tall")
+        return lead_finding(claim, values, lambda _, value: above(value, P_HEIGHT_MV, tol.limit_mv), "P tall")
     if not claim.leads:
         values = {lead: value for lead, value in values.items() if lead == "II"}
-    return lead_finding(claim, values, lambda _, value: above(-value, 0.03, 0.03), "P inverted")
+    return lead_finding(claim, values, lambda _, value: above(-value, -P_INVERTED_MV, -P_INVERTED_MV), "P inverted")
 
 
 def qrs_pattern(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

@@ -8,17 +8,12 @@ import numpy as np
 
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import AXIS, HEART_RATE, P_DURATION, PR, QT, QTC, QTC_BORDERLINE, WIDE_QRS_MS
+from processing.ecg_rules import axis_sector
 
 from .verdicts import (
     CONTRADICTED,
-    NORMAL_AXIS_DEG,
-    P_DURATION_MS,
-    PR_MS,
-    QT_MS,
-    QTC_MS,
-    QTC_NORMAL_MS,
     SUPPORTED,
-    WIDE_QRS_MS,
     Judgement,
     Tolerances,
     above,
@@ -48,12 +43,12 @@ def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
         return compare(claim, rate, max(tol.heart_rate_bpm, share * rate), tol, "heart rate")
     band, explanation = tol.limit_bpm * slack(claim, tol), f"heart rate measures {rate:.0f} bpm"
     if claim.value == "bradycardia":
-        high, certain = above(rate, 60, band)
+        high, certain = above(rate, HEART_RATE.low, band)
         return in_words(claim, not high, certain, round(rate), explanation)
     if claim.value == "tachycardia":
-        return in_words(claim, *above(rate, 100, band), round(rate), explanation)
-    certain = min(abs(rate - 60), abs(rate - 100)) > band
-    return in_words(claim, 60 <= rate <= 100, certain, round(rate), explanation)
+        return in_words(claim, *above(rate, HEART_RATE.high, band), round(rate), explanation)
+    certain = min(abs(rate - HEART_RATE.low), abs(rate - HEART_RATE.high)) > band
+    return in_words(claim, HEART_RATE.contains(rate), certain, round(rate), explanation)
 
 
 def _rate_range(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -104,20 +99,17 @@ def _interval_words(claim: Claim, value: float, tol: Tolerances, name: str) -> J
     if claim.kind == "qrs_duration":
         wide, certain = above(value, WIDE_QRS_MS, band)
         return in_words(claim, wide == (claim.value == "wide"), certain, measured, explanation)
-    low, high = {"pr_interval": PR_MS, "qt_interval": QT_MS, "p_duration": (60.0, P_DURATION_MS)}.get(
-        claim.kind, QTC_MS
-    )
+    limit = {"pr_interval": PR, "qt_interval": QT, "p_duration": P_DURATION}.get(claim.kind, QTC)
+    borderline = QTC_BORDERLINE if limit is QTC else limit
     if claim.kind == "qt_interval":
         band *= 3  # the normal QT depends on the rate
+    near_low = limit.low - band <= value <= borderline.low + band
+    near_high = borderline.high - band <= value <= limit.high + band
     if claim.value == "prolonged":
-        return in_words(claim, *above(value, high, band), measured, explanation)
+        return in_words(claim, value >= limit.high, not near_high, measured, explanation)
     if claim.value == "short":
-        longer, certain = above(value, low, band)
-        return in_words(claim, not longer, certain, measured, explanation)
-    if claim.kind.startswith("qtc"):
-        low, high = QTC_NORMAL_MS
-    certain = min(abs(value - low), abs(value - high)) > band
-    return in_words(claim, low <= value <= high, certain, measured, explanation)
+        return in_words(claim, value <= limit.low, not near_low, measured, explanation)
+    return in_words(claim, limit.contains(value), not (near_low or near_high), measured, explanation)
 
 
 def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -155,12 +147,10 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         middle = claim.value if claim.high is None else (claim.value + claim.high) / 2
         turned = middle + (value - middle + 180) % 360 - 180 if claim.comparator in (None, "~") else value
         return compare(claim, turned, tol.axis_deg, tol, "axis")
-    low, high = NORMAL_AXIS_DEG
+    low, high = AXIS.low, AXIS.high
     band, measured, explanation = tol.limit_deg * slack(claim, tol), round(value), f"axis measures {value:.0f}°"
     distance = min(abs(value - low), abs(value - high))
-    kind = (
-        "normal" if low <= value <= high else "left" if -90 <= value < low else "right" if value > high else "extreme"
-    )
+    kind = axis_sector(value)
     if claim.value == "deviated":
         return in_words(claim, kind != "normal", distance > band, measured, explanation)
     near_edge = {

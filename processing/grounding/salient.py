@@ -4,12 +4,24 @@
 import math
 from dataclasses import dataclass
 
-from processing.claims.tokens import TERRITORIES
 from processing.ecg_features import EcgFeatures
-
-from .verdicts import PR_MS, QTC_MS, SOKOLOW_MV, ST_MV, WIDE_QRS_MS
-
-WALLS = ("inferior", "anterior", "lateral")
+from processing.ecg_limits import (
+    CLEAR_ST_MARGIN_MV,
+    CLEARLY_HIGH_SOKOLOW_LYON_MV,
+    CLEARLY_LEFT_AXIS_DEG,
+    CLEARLY_LONG_PR_MS,
+    CLEARLY_LONG_QTC_MS,
+    CLEARLY_RIGHT_AXIS_DEG,
+    CLEARLY_WIDE_QRS_MS,
+)
+from processing.ecg_rules import (
+    abnormal_t_inversion_leads,
+    is_low_voltage,
+    pathological_q_leads,
+    st_depressed_leads,
+    st_elevated_leads,
+    walls_of,
+)
 
 
 @dataclass(frozen=True)
@@ -49,19 +61,19 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
 def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
     """What is clearly abnormal in the record as a whole."""
     found = []
-    if features.p_present and features.pr_interval > PR_MS[1] + 10:
+    if features.p_present and features.pr_interval > CLEARLY_LONG_PR_MS:
         found.append(SalientFinding("prolonged PR", ("pr_interval", "av_block"), values=("prolonged",)))
-    if features.qrs_duration > WIDE_QRS_MS + 5:
+    if features.qrs_duration > CLEARLY_WIDE_QRS_MS:
         found.append(SalientFinding("wide QRS", ("qrs_duration", "rbbb", "lbbb", "bundle_branch_block", "ivcd")))
-    if min(features.qtc_bazett, features.qtc_fridericia) > QTC_MS[1] + 20:
+    if min(features.qtc_bazett, features.qtc_fridericia) > CLEARLY_LONG_QTC_MS:
         found.append(
             SalientFinding("prolonged QTc", ("qtc_interval", "qtc_bazett", "qtc_fridericia", "qt_interval", "long_qt"))
         )
-    if features.qrs_axis < -40 or features.qrs_axis > 100:
+    if features.qrs_axis < CLEARLY_LEFT_AXIS_DEG or features.qrs_axis > CLEARLY_RIGHT_AXIS_DEG:
         found.append(SalientFinding("axis deviation", ("qrs_axis", "lafb", "lpfb")))
-    if features.sokolow_lyon > SOKOLOW_MV + 0.3:
+    if features.sokolow_lyon > CLEARLY_HIGH_SOKOLOW_LYON_MV:
         found.append(SalientFinding("high voltage", ("lvh", "sokolow_lyon", "cornell")))
-    if features.low_voltage:
+    if is_low_voltage(features):
         found.append(SalientFinding("low voltage", ("low_voltage",), polarity="affirmed"))
     if len(features.lone_p_waves) > 1:
         found.append(SalientFinding("P waves without QRS", ("av_block",), polarity="affirmed"))
@@ -72,25 +84,23 @@ def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
 
 def by_wall(features: EcgFeatures, st_factor: float = 1.0) -> list[SalientFinding]:
     """ST, T and Q findings that two leads of a wall share; `st_factor` raises the limits of ST."""
-    st = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
-    raised = [
-        lead
-        for lead, level in st.items()
-        if level >= st_factor * (0.2 if lead in ("V2", "V3") else ST_MV) + 0.02 and lead != "aVR"
-    ]
-    lowered = [lead for lead, level in st.items() if level <= -st_factor * ST_MV - 0.02 and lead != "aVR"]
-    inverted = [lead for lead in features.t_inversion if lead not in ("aVR", "V1")]
     found = []
     for name, kinds, leads in (
-        ("ST elevation", ("st_elevation", "infarction"), raised),
-        ("ST depression", ("st_depression", "ischemia"), lowered),
-        ("T inversion", ("t_inversion", "t_abnormality"), inverted),
-        ("pathological Q", ("pathological_q", "infarction"), list(features.pathological_q)),
+        (
+            "ST elevation",
+            ("st_elevation", "infarction"),
+            st_elevated_leads(features, factor=st_factor, margin=CLEAR_ST_MARGIN_MV),
+        ),
+        (
+            "ST depression",
+            ("st_depression", "ischemia"),
+            st_depressed_leads(features, factor=st_factor, margin=CLEAR_ST_MARGIN_MV),
+        ),
+        ("T inversion", ("t_inversion", "t_abnormality"), abnormal_t_inversion_leads(features)),
+        ("pathological Q", ("pathological_q", "infarction"), pathological_q_leads(features)),
     ):
-        for wall in WALLS:
-            here = tuple(lead for lead in TERRITORIES[wall] if lead in leads)
-            if len(here) >= 2:
-                found.append(SalientFinding(f"{name} in {', '.join(here)}", kinds, here, "affirmed"))
+        for here in walls_of(leads).values():
+            found.append(SalientFinding(f"{name} in {', '.join(here)}", kinds, here, "affirmed"))
     return found
 
 

@@ -61,23 +61,6 @@ class Tolerances:
 
 DEFAULT_TOLERANCES = Tolerances()
 
-# Words -> limits. AHA/ACCF/HRS 2009 part III (QRS, axis) and part IV (QT); 60-100 bpm and 120-200 ms are the textbooks'.
-BRADYCARDIA_BPM, TACHYCARDIA_BPM = 60.0, 100.0
-PR_MS = (120.0, 200.0)
-WIDE_QRS_MS = 120.0
-QTC_MS = (360.0, 450.0)  # prolonged: 450 in men, 460 in women; the upper one counts for `normal`
-QTC_NORMAL_MS = (350.0, 460.0)
-QT_MS = (330.0, 450.0)
-P_DURATION_MS = 120.0
-NORMAL_AXIS_DEG = (-30.0, 90.0)
-ST_MV = 0.1  # AHA/ACCF/HRS 2009 part VI
-T_INVERTED_MV, T_FLAT_MV, T_TALL_MV = -0.1, 0.1, 0.8  # part IV; tall: 0.5 mV in limb, 1.0 in chest leads, between
-P_TALL_MV = 0.25
-SOKOLOW_MV = 3.5  # Sokolow and Lyon 1949
-CORNELL_MV = (2.0, 2.8)  # women, men (Casale 1985)
-LOW_VOLTAGE_MV = (0.5, 1.0)  # limb, chest leads (part V)
-
-
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
 

@@ -132,8 +132,11 @@ WORDS = [
     ("The QRS is wide.", "qrs_duration", (110, 121, 160), (109.9, 90)),
     ("The QRS is narrow.", "qrs_duration", (90, 130), (130.1, 160)),
     ("The P wave is wide.", "p_duration", (110, 121), (109, 90)),
-    ("The QTc is prolonged.", "qtc", (480,), (430,)),
-    ("The QTc is short.", "qtc", (330,), (400,)),
+    # Long for everybody from 460 ms on, short up to 360 ms; between 450 and 460 and between 360 and 390 both are right.
+    ("The QTc is prolonged.", "qtc", (480, 441), (439, 400)),
+    ("The QTc is not prolonged.", "qtc", (400, 469), (471, 500)),
+    ("The QTc is short.", "qtc", (330, 399), (401, 430)),
+    ("The QTc is normal.", "qtc", (420, 351, 469), (349, 471)),
     ("Normal axis.", "qrs_axis", (-40, -30, 0, 90, 100), (-41, 101, 150, -120)),
     ("Left axis deviation.", "qrs_axis", (-20, -31, -60, -90, -100), (-19, 0, 60, 120, -101, -150)),
     ("Right axis deviation.", "qrs_axis", (80, 91, 150, 180), (79, 0, -60)),
@@ -149,13 +152,15 @@ WORDS = [
     ("Tall P wave in II.", "II__p_amplitude", (0.22, 0.26), (0.2, 0.1)),
     ("ST elevation in V5.", "V5__st_j60", (0.3, 0.11, 0.065), (0.055, 0.0, -0.2)),
     ("No ST elevation in V5.", "V5__st_j60", (0.0, 0.09, 0.135, -0.3), (0.145, 0.3)),
+    # V2: between the limits of women (0.15 mV) and of most men (0.2 mV) both are right.
+    ("ST elevation in V2.", "V2__st_j60", (0.3, 0.115), (0.105, 0.0)),
     ("No ST elevation in V2.", "V2__st_j60", (0.0, 0.19, 0.235), (0.245, 0.3)),
     ("ST depression in V5.", "V5__st_j60", (-0.3, -0.11, -0.065), (-0.055, 0.0, 0.2)),
     ("No ST depression in V5.", "V5__st_j60", (0.0, -0.09, -0.135, 0.3), (-0.145, -0.3)),
     ("T wave inversion in V5.", "V5__t_amplitude", (-0.3, -0.11, -0.045), (-0.035, 0.0, 0.3)),
     ("No T wave inversion in V5.", "V5__t_amplitude", (0.3, -0.09, -0.155), (-0.165, -0.4)),
     ("Flat T wave in V5.", "V5__t_amplitude", (0.0, 0.09, -0.09, 0.135), (0.145, 0.4, -0.4)),
-    ("Tall T wave in V4.", "V4__t_amplitude", (1.2, 0.66), (0.64, 0.3)),
+    ("Tall T wave in V4.", "V4__t_amplitude", (1.2, 0.71), (0.69, 0.3)),
     ("Tall T wave in II.", "II__t_amplitude", (0.7, 0.36), (0.34, 0.1)),
 ]  # fmt: skip
 
