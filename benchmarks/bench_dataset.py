@@ -25,7 +25,7 @@ from recipes.dataset.plan import make_plan
 from recipes.dataset.schema import decode, schema, stream, to_counts, with_transform
 from recipes.dataset.settings import BuildSettings, settings_from
 from recipes.dataset.shards import to_row, to_table, write_parquet
-from recipes.dataset.stages import Batch, measure, teach
+from recipes.dataset.stages import Batch, answer, measure
 from recipes.sources.statements import in_words
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -80,7 +80,7 @@ def stages(settings: BuildSettings) -> tuple[dict[str, float], Batch]:
     print(f"{count} records of PTB-XL, CPU time\n")
     report("list (tables, splits, shards)", costs["list"])
     measure(records[:3], settings)
-    batch = teach(measure(records, settings), settings)
+    batch = answer(measure(records, settings), settings)
     for stage, label in (
         ("import", "import (read, check, lead order)"),
         ("features", "features"),

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from recipes.console import console, errors, say_failed
+from recipes.models import model_source
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,13 +104,13 @@ def ecgbench(
     if likelihood:
         with _progress("likelihoods") as step:
             graded, unread = label_scores(
-                task, items, _model(model), output / "likelihoods.jsonl", modality, batch_size, step
+                task, items, model_source(model), output / "likelihoods.jsonl", modality, batch_size, step
             )
         problems += unread
     with _progress("judge") as step:
         run = evaluate_ecgbench(task, items, path, output, grader, graded, step, limit is not None)
     run.problems = problems + run.problems
-    _finish(bench_report(run, items, _model(model) if model else None, description(grader, client)), output)
+    _finish(bench_report(run, items, model_source(model) if model else None, description(grader, client)), output)
 
 
 @app.command()
@@ -169,7 +170,7 @@ def grounding(
     run.problems = unread + problems + run.problems
     name, split = set_name(data, fold)
     judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
-    made = grounding_report(run, items, called or name, split, _model(model) if model else None, judge_facts)
+    made = grounding_report(run, items, called or name, split, model_source(model) if model else None, judge_facts)
     _finish(made, output)
 
 
@@ -210,7 +211,7 @@ def consistency(
     mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
     name, split = set_name(data, fold)
     made = consistency_report(
-        mean, scores, problems + found, items, called or name, split, _model(model) if model else None
+        mean, scores, problems + found, items, called or name, split, model_source(model) if model else None
     )
     _finish(made, output)
 
@@ -278,12 +279,6 @@ def ptbxl(context: typer.Context) -> None:
         sys.argv = arguments
 
 
-def _model(model: str) -> str:
-    import modeling_gem
-
-    return str(modeling_gem.default_checkpoint()) if model == "tiny" else model
-
-
 def _files(files: list[str] | None) -> dict[str, str]:
     return _pairs(files or [], "--files", "PREFIX=FOLDER")
 
@@ -307,7 +302,7 @@ def _answers(
     path = output / "answers.jsonl"
     with _progress("answers") as step:
         recovered = generate_answers(
-            _model(model),
+            model_source(model),
             items,
             path,
             modality=modality,

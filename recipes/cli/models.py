@@ -5,15 +5,21 @@ import json
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from recipes.console import console
 from recipes.files import atomic_path
+from recipes.models import load_gem, model_source
 
 from .records import check_target, counts, write_evidence
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from modeling_gem import EcgRecord, GemForConditionalGeneration, GemProcessor
 
 NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
@@ -56,7 +62,7 @@ def interpret(
     if evidence is not None:
         check_target(evidence, modality)
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
-        processor, network = _load(model, trust_remote_code)
+        network, processor = _load(model, trust_remote_code)
     # Measured values and the model's text come from one loaded record.
     kwargs = {"sampling_rate": sampling_rate} if sampling_rate else {}
     chat = processor.build_conversation(record, question=question, image=image, modality=modality, **kwargs)
@@ -97,21 +103,16 @@ def info(
     trust_remote_code: Annotated[bool, typer.Option(help="Let the model bring its own code.")] = False,
 ) -> None:
     """Show what a GEM is made of: towers, projectors, language model, inputs, size."""
-    from transformers import AutoConfig
-
-    import modeling_gem
-
-    source = model or str(modeling_gem.default_checkpoint())
-    config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
-    processor, network = _load(model, trust_remote_code)
+    network, processor = _load(model, trust_remote_code)
+    body = network.model
     parts = {
-        "ECG tower": (network.model.ecg_tower, config.ecg_config.model_type),
-        "image tower": (network.model.vision_tower, config.vision_config.model_type),
-        "ECG projector": (network.model.ecg_projector, config.ecg_projector_type),
-        "shared projector": (network.model.multi_modal_projector, config.projector_type),
-        "language model": (network.model.language_model, config.text_config.model_type),
+        "ECG tower": (body.ecg_tower, body.ecg_tower.config.model_type),
+        "image tower": (body.vision_tower, body.vision_tower.config.model_type),
+        "ECG projector": (body.ecg_projector, network.config.ecg_projector_type),
+        "shared projector": (body.multi_modal_projector, network.config.projector_type),
+        "language model": (body.language_model, body.language_model.config.model_type),
     }
-    table = Table(title=source)
+    table = Table(title=model_source(model))
     for name in ("part", "kind", "parameters", "type"):
         table.add_column(name, justify="right" if name == "parameters" else "left")
     for name, (module, kind) in parts.items():
@@ -120,10 +121,10 @@ def info(
             name, kind, f"{sum(p.numel() for p in parameters):,}", str(parameters[0].dtype).removeprefix("torch.")
         )
     console.print(table, soft_wrap=False)
-    ecg, extractor = config.ecg_config, processor.feature_extractor
+    ecg, extractor = body.ecg_tower.config, processor.feature_extractor
     console.print(
         f"ECG: {ecg.num_leads} leads x {ecg.seq_length} samples at {extractor.sampling_rate:g} Hz -> {ecg.num_tokens} tokens; "
-        f"picture: {config.vision_config.image_size} px, {processor.image_processor.image_aspect_ratio}, "
+        f"picture: {body.vision_tower.config.image_size} px, {processor.image_processor.image_aspect_ratio}, "
         f"{processor.num_image_tokens} tokens a tile; page layout {processor.page_layout}"
     )
     console.print(
@@ -242,7 +243,7 @@ def demo(
     launch(model, host=host, port=port, inbrowser=open_browser)
 
 
-def _measured_line(ecg: Any) -> str:
+def _measured_line(ecg: "EcgRecord") -> str:
     """What the waveform itself says, beside what the model says."""
     from processing.ecg_features import extract_features
     from recipes.teachers.grounded_answer import milliseconds, number
@@ -255,24 +256,21 @@ def _measured_line(ecg: Any) -> str:
     )
 
 
-def _load(model: str, trust_remote_code: bool) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+def _load(model: str, trust_remote_code: bool) -> tuple["GemForConditionalGeneration", "GemProcessor"]:
+    """`load_gem` without Transformers' bar of weights, which would stand between the answer's lines."""
     from transformers.utils import logging
 
-    import modeling_gem
-
     logging.disable_progress_bar()
-
-    source = model or str(modeling_gem.default_checkpoint())
-    processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
-    # Half precision has no fast path on most CPUs.
-    dtype = "auto" if torch.cuda.is_available() else torch.float32
-    network = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code)
-    return processor, network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return load_gem(model, trust_remote_code=trust_remote_code)
 
 
-def _generate(processor: Any, network: Any, chat: list[dict], max_new_tokens: int, stream: bool) -> str:
+def _generate(
+    processor: "GemProcessor",
+    network: "GemForConditionalGeneration",
+    chat: list[dict],
+    max_new_tokens: int,
+    stream: bool,
+) -> str:
     import torch
     from transformers import TextStreamer
 
@@ -285,7 +283,7 @@ def _generate(processor: Any, network: Any, chat: list[dict], max_new_tokens: in
     return processor.tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
 
 
-def _save_picture(picture: Any, path: Path) -> None:
+def _save_picture(picture: "Image.Image | None", path: Path) -> None:
     if picture is None:
         raise typer.BadParameter("the model saw no picture (signal only)", param_hint="--save-page")
     with atomic_path(path) as part:

@@ -21,7 +21,7 @@ from .pool import in_processes
 from .report import REJECTS, write_report
 from .settings import BuildSettings
 from .shards import atomic_file, finished_note, write_shard
-from .stages import Batch, measure, teach
+from .stages import Batch, answer, measure
 
 Progress = Callable[[str, int, int], None]
 Engine = Callable[[list[Shard], BuildSettings], Iterable[dict[str, Any]]]
@@ -109,7 +109,7 @@ def _nothing_left(folder: Path, rejections: Sequence[Mapping[str, str]]) -> Buil
 
 def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
     """All stages of one shard, in this process; its note."""
-    return write_shard(teach(measure(shard.records, settings), settings), shard, settings)
+    return write_shard(answer(measure(shard.records, settings), settings), shard, settings)
 
 
 def measure_shard(shard: Shard, settings: BuildSettings) -> Batch:
@@ -128,7 +128,7 @@ def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[
         return
     apart = settings.teacher["kind"] not in ("template", "none")
     for shard, made in _pooled(measure_shard if apart else build_shard, shards, settings):
-        yield write_shard(teach(made, settings), shard, settings) if apart else made
+        yield write_shard(answer(made, settings), shard, settings) if apart else made
 
 
 def _pooled(work: Callable[..., Any], shards: list[Shard], settings: BuildSettings) -> Iterator[tuple[Shard, Any]]:

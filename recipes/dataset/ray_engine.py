@@ -16,7 +16,7 @@ from processing.errors_gem import BuildError, GemError, MissingDependencyError
 from .plan import Shard
 from .settings import BuildSettings
 from .shards import write_shard
-from .stages import measure, teach
+from .stages import answer, measure
 
 
 class RayEngine:
@@ -109,7 +109,7 @@ class TeachRow:
         self.settings = settings
 
     def __call__(self, row: Row) -> Row:
-        return _stage(row, lambda _, batch: teach(batch, self.settings))
+        return _stage(row, lambda _, batch: answer(batch, self.settings))
 
 
 def write_row(row: Row, settings: BuildSettings) -> Row:

@@ -21,7 +21,7 @@ from recipes.sources.statements import in_words
 from .plan import Shard, patient_hash
 from .schema import schema, to_counts
 from .settings import BuildSettings
-from .stages import Batch, Draft
+from .stages import Batch, RowDraft
 
 # 64 records, about 3 MB: what a streaming reader fetches at least.
 ROW_GROUP = 64
@@ -58,7 +58,7 @@ def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str
     return note
 
 
-def _write_rows(drafts: Sequence[Draft], shard: Shard, settings: BuildSettings) -> bytes:
+def _write_rows(drafts: Sequence[RowDraft], shard: Shard, settings: BuildSettings) -> bytes:
     """What was written, empty where there is nothing to write."""
     path = settings.folder / shard.file
     if not drafts:
@@ -156,7 +156,7 @@ def _leaf_paths(arrow: pa.Schema) -> list[str]:
     return [parquet.column(number).path for number in range(len(parquet))]
 
 
-def to_row(draft: Draft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+def to_row(draft: RowDraft, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
     """A finished draft in the columns of `dataset_schema`; the signal stays an array."""
     entry, record = draft.entry, draft.records[0]
     row = _signal_columns(record) | {

@@ -19,8 +19,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import GemError
 from recipes.sources import Rejection, SourceRecord
 from recipes.sources.source_record import Message
-from recipes.teachers.checks import CheckSettings
-from recipes.teachers.checks import teach as checked_answers
+from recipes.teachers.checks import CheckSettings, teach
 from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.language_models import build_teacher
 from recipes.teachers.teacher import Teacher, TeacherAnswer, TeacherRequest
@@ -29,7 +28,7 @@ from .settings import TEACH_OPTIONS, BuildSettings, PageSettings
 
 
 @dataclass
-class Draft:
+class RowDraft:
     """A row in the making."""
 
     entry: SourceRecord
@@ -50,7 +49,7 @@ class Batch:
         spent: CPU seconds per stage, tokens and cost.
     """
 
-    drafts: list[Draft] = field(default_factory=list)
+    drafts: list[RowDraft] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     unanswered: int = 0
     spent: dict[str, float] = field(default_factory=dict)
@@ -71,7 +70,7 @@ class Batch:
         yield
         self.spent[stage] = self.spent.get(stage, 0.0) + time.process_time() - started
 
-    def keep(self, stage: str, work: Callable[[Draft], None]) -> None:
+    def keep(self, stage: str, work: Callable[[RowDraft], None]) -> None:
         """`work` on every draft; one that raises is reported and left out."""
         kept = []
         with self.timed(stage):
@@ -92,7 +91,7 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
     with batch.timed("import"):
         for entry in entries:
             try:
-                batch.drafts.append(Draft(entry, [_prepared(ecg.load(), settings) for ecg in entry.ecgs]))
+                batch.drafts.append(RowDraft(entry, [_prepared(ecg.load(), settings) for ecg in entry.ecgs]))
             except MemoryError:
                 raise
             except Exception as error:
@@ -103,7 +102,7 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
     return batch
 
 
-def teach(batch: Batch, settings: BuildSettings) -> Batch:
+def answer(batch: Batch, settings: BuildSettings) -> Batch:
     """The answers, checked: published conversations stay, the others are written by the teacher of the settings.
 
     Raises:
@@ -117,18 +116,18 @@ def teach(batch: Batch, settings: BuildSettings) -> Batch:
     if settings.teacher["kind"] == "none" or not waiting:
         return batch
     with batch.timed("teach"):
-        for answer in checked(waiting.values(), settings, teacher_of(settings)):
-            draft = waiting[answer.key]
-            batch.count(answer)
-            if answer.accepted:
-                _take(draft, answer)
+        for given in checked(waiting.values(), settings, teacher_of(settings)):
+            draft = waiting[given.key]
+            batch.count(given)
+            if given.accepted:
+                _take(draft, given)
             else:
-                batch.reject(draft.entry, "verify", answer.rejected_reason or "", answer.text)
+                batch.reject(draft.entry, "verify", given.rejected_reason or "", given.text)
     batch.drafts = [draft for draft in batch.drafts if draft.messages]
     return batch
 
 
-def checked(drafts: Iterable[Draft], settings: BuildSettings, teacher: Teacher) -> Iterator[TeacherAnswer]:
+def checked(drafts: Iterable[RowDraft], settings: BuildSettings, teacher: Teacher) -> Iterator[TeacherAnswer]:
     """The teacher's answers to measured drafts, with the checks of the settings."""
     requests = (
         TeacherRequest(
@@ -143,7 +142,7 @@ def checked(drafts: Iterable[Draft], settings: BuildSettings, teacher: Teacher) 
         if draft.features is not None
     )
     own = settings.teacher
-    return checked_answers(
+    return teach(
         requests,
         teacher,
         settings=CheckSettings(**own.get("checks", {})),
@@ -165,7 +164,7 @@ def _teacher_of(settings: str) -> Teacher:
     return teacher
 
 
-def _take(draft: Draft, answer: TeacherAnswer) -> None:
+def _take(draft: RowDraft, answer: TeacherAnswer) -> None:
     draft.messages = (
         {"role": "user", "content": _question(draft.entry.id)},
         {"role": "assistant", "content": answer.text},
@@ -199,11 +198,11 @@ def _prepared(record: EcgRecord, settings: BuildSettings) -> EcgRecord:
     return record if settings.sampling_rate is None else record.resample(settings.sampling_rate)
 
 
-def _measure(draft: Draft) -> None:
+def _measure(draft: RowDraft) -> None:
     draft.features = extract_features(draft.records[0])
 
 
-def _draw(draft: Draft, page: PageSettings) -> None:
+def _draw(draft: RowDraft, page: PageSettings) -> None:
     """The published picture where there is one, else ours."""
     if draft.entry.image is not None:
         draft.image = Path(draft.entry.image).read_bytes()
@@ -219,4 +218,4 @@ def _question(record_id: str) -> str:
     return wordings[int.from_bytes(hashlib.sha256(record_id.encode()).digest()[:4], "big") % len(wordings)]
 
 
-__all__ = ["Batch", "Draft", "checked", "measure", "teach", "teacher_of"]
+__all__ = ["Batch", "RowDraft", "checked", "measure", "teach", "teacher_of"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from processing.errors_gem import EvaluationError, GemError
 from recipes.files import atomic_write, json_lines
+from recipes.models import load_pipeline
 
 from .items import EvalItem
 
@@ -302,7 +303,7 @@ def generate_answers(
         known = set(_rows_of_parts(output))
         todo = [i for i in list(items)[state.process_index :: state.num_processes] if i.id not in known]
         if todo:
-            interpret = _pipeline(model, state.device, trust_remote_code)
+            interpret = load_pipeline(model, device=state.device, trust_remote_code=trust_remote_code)
             _answer(interpret, todo, log, modality, batch_size, max_new_tokens, progress)
     state.wait_for_everyone()
     if state.is_main_process:
@@ -319,16 +320,6 @@ def _parts(output: Path) -> list[Path]:
 def _rows_of_parts(output: Path) -> dict[str, Any]:
     """Id -> row. The half-written end of an interrupted part is passed over: its record is answered again."""
     return {str(row["id"]): row for path in _parts(output) for _, row in read_rows(path, [])}
-
-
-def _pipeline(model: str, device: Any, trust_remote_code: bool) -> Any:
-    import torch
-    from transformers import pipeline
-
-    from modeling_gem import GEM_TASK
-
-    dtype = "auto" if torch.cuda.is_available() else torch.float32
-    return pipeline(GEM_TASK, model=model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
 def _answer(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
+from recipes.models import load_gem
 from recipes.scores import ScoreRow, ScoreTable
 
 from . import ecgbench_compat as compat
@@ -261,11 +262,6 @@ def label_scores(
     How probable the model finds each label of a multi-label set as its answer (mean log probability per token): id -> score per
     label, and records that could not be read. Kept in `output` (JSON Lines) and resumed.
     """
-    import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    import modeling_gem  # noqa: F401  (registers GEM)
-
     from .likelihood import label_log_likelihoods
 
     labels = list(strict.LABEL_NAMES[task])
@@ -273,10 +269,7 @@ def label_scores(
     with AnswerLog(output, {"model": model, "modality": modality, "task": task, "labels": labels}) as log:
         todo = [item for item in items if item.id not in log.rows]
         if todo:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            dtype: Any = "auto" if device == "cuda" else torch.float32
-            network = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype).to(device).eval()
-            processor = AutoProcessor.from_pretrained(model)
+            network, processor = load_gem(model)
         for start in range(0, len(todo), batch_size):
             names, chats = [], []
             for item in todo[start : start + batch_size]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from processing.errors_gem import GemError
+from recipes.models import load_gem
 
 from .uploads import Upload
 
@@ -18,17 +19,7 @@ class Interpreter:
     """Answers questions about an ECG in pieces, as they are written."""
 
     def __init__(self, model: str = "") -> None:
-        import torch
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        import modeling_gem
-
-        source = model or str(modeling_gem.default_checkpoint())
-        self.processor = AutoProcessor.from_pretrained(source)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        # Half precision has no fast path on most CPUs.
-        dtype = "auto" if device == "cuda" else torch.float32
-        self.network = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype).to(device).eval()
+        self.network, self.processor = load_gem(model)
         tokenizer = self.processor.tokenizer
         self._special = sorted({*tokenizer.all_special_tokens, *self.processor.all_special_multimodal_tokens})
 
