@@ -28,7 +28,7 @@ PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed")
 
 
 def ptbxl_reports(count: int) -> None:
-    from recipes.sources.ptbxl_records import read_ptbxl
+    from recipes.sources.ptbxl import read_ptbxl
     from recipes.teachers.grounded_answer import grounded_answer
 
     verdicts: Counter = Counter()

@@ -22,7 +22,7 @@ from recipes.chat.client import ChatClient
 from recipes.chat.replies import ChatReply, ChatUsage
 from recipes.chat.settings import ChatSettings
 from recipes.chat.store import request_key
-from recipes.sources.ptbxl_records import read_ptbxl
+from recipes.sources.ptbxl import read_ptbxl
 from recipes.teachers.checks import CheckSettings, problems, teach
 from recipes.teachers.language_models import LanguageModelTeacher
 from recipes.teachers.teacher import TeacherJob, TeacherRequest

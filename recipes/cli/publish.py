@@ -23,7 +23,7 @@ PrivateOption = Annotated[bool, typer.Option("--private", help="Create the repos
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and metadata; send nothing.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch; created if it does not exist.")]
 CredentialedOption = Annotated[
-    bool, typer.Option("--allow-credentialed", help="You may pass on the MIMIC data in it: its agreement allows this.")
+    bool, typer.Option("--allow-credentialed", help="You may pass on the MIMIC or eICU data in it.")
 ]
 LicenceOption = Annotated[str | None, typer.Option("--license", help="The Hub's identifier, e.g. cc-by-4.0.")]
 
@@ -96,7 +96,7 @@ def dataset(
     """Parquet shards and a card in one commit, after a search for what must not be public.
 
     Refused: columns named like identities (patient_name, birth_date, mrn, ...), texts with headers of devices, device files,
-    pickles, and MIMIC data without --allow-credentialed.
+    pickles, and data of MIMIC or eICU without --allow-credentialed.
 
     \b
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run

@@ -13,7 +13,7 @@ from processing.ecg_record import EcgRecord
 from processing.simulator.patterns import CONDUCTION, HYPERTROPHY, ISCHEMIA, REPOLARIZATION
 from processing.simulator.rhythms import RHYTHMS
 from processing.simulator.simulator import simulate_ecg
-from recipes.sources.ptbxl_records import TRAIN_FOLDS, PtbxlItem, read_ptbxl
+from recipes.sources.ptbxl import TRAIN_FOLDS, PtbxlItem, read_ptbxl
 
 # Every record as it is and recorded again; about a fifth of all are simulated.
 VERSIONS, SIMULATED = 4, 2400

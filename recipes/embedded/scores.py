@@ -29,7 +29,8 @@ from processing.ecg_record import EcgRecord
 from recipes.console import run_script
 from recipes.evaluation.likelihood import label_log_likelihoods
 from recipes.files import write_json
-from recipes.sources.ptbxl_records import RHYTHMS, STATEMENTS, SUPERCLASSES, VALIDATION_FOLD, read_ptbxl
+from recipes.sources.ptbxl import VALIDATION_FOLD, read_ptbxl
+from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 
 NUMBERS = {

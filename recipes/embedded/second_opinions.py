@@ -26,14 +26,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from recipes.console import run_script
 from recipes.files import write_json
-from recipes.sources.ptbxl_records import (
-    SUPERCLASSES,
-    TRAIN_FOLDS,
-    VALIDATION_FOLD,
-    PtbxlItem,
-    read_ptbxl,
-    superclass_of,
-)
+from recipes.sources.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from recipes.sources.statements import SUPERCLASSES, superclass_of
 
 from .towers import STATEMENT_NAMES, Recordings, SignalAugmentation, TowerWithHeads, superclass_auc
 

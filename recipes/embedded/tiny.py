@@ -41,7 +41,7 @@ from recipes.console import run_script
 from recipes.files import atomic_folder
 from recipes.publishing.model_card import Training, model_card
 from recipes.scores import evaluation_tables, ptbxl_scores
-from recipes.sources.ptbxl_records import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from recipes.sources.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.teachers.grounded_answer import CLASS_NAMES, QUESTIONS, answer_to, grounded_answer
 
 from .records import training_items

@@ -28,15 +28,8 @@ from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
 from recipes.console import run_script
 from recipes.files import write_json
-from recipes.sources.ptbxl_records import (
-    RHYTHMS,
-    STATEMENTS,
-    SUPERCLASSES,
-    TRAIN_FOLDS,
-    VALIDATION_FOLD,
-    PtbxlItem,
-    read_ptbxl,
-)
+from recipes.sources.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
+from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
 
 from .records import LARGEST_PACE_CHANGE, simulated_items
 

@@ -231,7 +231,6 @@ def _ptbxl_items(path: Path, question: str, fold: int, reference: str) -> list[E
 
     if reference not in ("grounded", "report"):
         raise EvaluationError(f"reference is 'grounded' or 'report', got {reference!r}.")
-    folds = _ptbxl_folds(path)
     return [
         EvalItem(
             record.id,
@@ -240,20 +239,8 @@ def _ptbxl_items(path: Path, question: str, fold: int, reference: str) -> list[E
             reference=record.report if reference == "report" else partial(_in_words, codes=dict(record.labels)),
         )
         for record in import_ptbxl(str(path))
-        if folds[record.id] == fold
+        if record.fold == fold
     ]
-
-
-def _ptbxl_folds(path: Path) -> dict[str, int]:
-    import pandas as pd
-
-    table = path / "ptbxl_database.csv"
-    parquets = sorted(path.glob("*.parquet"))
-    columns = ["ecg_id", "strat_fold"]
-    frames = [pd.read_parquet(f, columns=columns) for f in parquets] or [pd.read_csv(table, usecols=columns)]
-    return {
-        f"ptb-xl/{int(e):05d}": int(f) for frame in frames for e, f in zip(frame.ecg_id, frame.strat_fold, strict=True)
-    }
 
 
 def _in_words(record: EcgRecord, codes: Mapping[str, float]) -> str:

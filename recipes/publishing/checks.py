@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from processing.errors_gem import PublishError
+from recipes.sources.source_record import is_credentialed
 
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 # Files of devices and archives carry the patient in their headers (or file names); what is published is Parquet.
@@ -48,11 +49,8 @@ PHI_IN_TEXT = (
     r"subjectDemographicPerson|<birthTime|<lastname|\(0010,00[1-3]0\)|"
     r'"(patient_?name|first_?name|last_?name|surname|birth_?date|date_of_birth|dob|mrn|patient_?id)"\s*:'
 )
-CREDENTIALED = re.compile(r"mimic", re.IGNORECASE)
-# MIMIC-IV-ECG's signals are open; its reports are too. What is under a data use agreement is everything linked to
-# MIMIC-IV's hospital tables and notes. A column cannot tell the two apart, so the person who publishes has to say.
 CREDENTIALED_HELP = (
-    "data of MIMIC may be under a PhysioNet data use agreement, which forbids to pass it on. If the agreement of this "
+    "data of MIMIC and eICU may be under a PhysioNet data use agreement, which forbids to pass it on. If the agreement of this "
     "data allows it (or the repository is private and shared with signatories only), repeat with --allow-credentialed."
 )
 
@@ -221,10 +219,10 @@ def credentialed_sources(files: Iterable[Path], metadata: dict[str, Any], card: 
     for file in files:
         if file.suffix == ".parquet" and "source" in pq.read_schema(file).names:
             values = pc.unique(pq.read_table(file, columns=["source"])["source"]).to_pylist()
-            found |= {f"source {value!r}" for value in values if CREDENTIALED.search(str(value))}
+            found |= {f"source {value!r}" for value in values if is_credentialed(str(value))}
     for key in ("datasets", "source_datasets"):
-        found |= {f"{key}: {value}" for value in _listed(metadata.get(key)) if CREDENTIALED.search(str(value))}
-    if CREDENTIALED.search(card):
+        found |= {f"{key}: {value}" for value in _listed(metadata.get(key)) if is_credentialed(str(value))}
+    if is_credentialed(card):
         found.add("the card's text")
     return sorted(found)
 

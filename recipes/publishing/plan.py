@@ -224,7 +224,7 @@ def plan_dataset(
         folder: Parquet files with or without a README.md, or what `save_to_disk` wrote.
         stage: An empty folder; Parquet shards are written there where the folder has none.
         make_card: Writes a card for the staged folder if it has none.
-        allow_credentialed: The user states that the agreement of MIMIC data allows this.
+        allow_credentialed: The user states that the agreement of the data (MIMIC, eICU) allows this.
 
     Raises:
         PublishError: Patients' identities, device files, pickles, credentialed data, or no data set.

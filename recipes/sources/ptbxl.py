@@ -2,6 +2,7 @@
 """PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6): its folder as published, or Parquet with its columns."""
 
 import ast
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +13,15 @@ import numpy as np
 import pandas as pd
 
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.errors_gem import EcgFormatError
+from processing.errors_gem import EcgFormatError, GemError
 
-from .ptbxl_records import TRAIN_FOLDS, VALIDATION_FOLD
 from .source_record import EcgFile, EcgSource, SourceRecord, stated_age, table_rows
+from .statements import rhythm_of, superclasses_of
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "ptb-xl"
+TRAIN_FOLDS, VALIDATION_FOLD = tuple(range(1, 9)), 9
 SEXES = {0: "M", 1: "F"}  # PTB-XL's own coding
 
 
@@ -99,6 +103,7 @@ def _record(row: dict[str, Any], ecg: EcgSource, reports: str) -> SourceRecord:
         labels={code: float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()},
         label_system="scp",
         split=_split(int(row["strat_fold"])),
+        fold=int(row["strat_fold"]),
         sex=SEXES.get(row["sex"]),
         age=stated_age(row["age"]),
     )
@@ -109,4 +114,36 @@ def _split(fold: int) -> str:
     return "train" if fold in TRAIN_FOLDS else "validation" if fold == VALIDATION_FOLD else "test"
 
 
-__all__ = ["ParquetSignal", "import_ptbxl"]
+@dataclass(frozen=True)
+class PtbxlItem:
+    """A record that was read, and what PTB-XL says about it. `codes`: SCP statement -> likelihood in percent (0: not stated)."""
+
+    record: EcgRecord
+    codes: dict[str, float]
+    fold: int
+
+    @property
+    def superclasses(self) -> set[str]:
+        return superclasses_of(self.codes)
+
+    @property
+    def rhythm(self) -> str | None:
+        return rhythm_of(self.codes)
+
+
+def read_ptbxl(folder: str | Path, folds: tuple[int, ...] = (*TRAIN_FOLDS, VALIDATION_FOLD)) -> Iterator[PtbxlItem]:
+    """
+    The records of the given folds, read. A record that cannot be read is logged as a warning and left out.
+
+    Raises:
+        EcgFormatError: `folder` is not PTB-XL, see `import_ptbxl`.
+    """
+    for listed in import_ptbxl(str(folder)):
+        if listed.fold in folds:
+            try:
+                yield PtbxlItem(listed.ecgs[0].load(), dict(listed.labels), listed.fold)
+            except (GemError, FileNotFoundError) as error:
+                logger.warning("left out: %s", error)
+
+
+__all__ = ["TRAIN_FOLDS", "VALIDATION_FOLD", "ParquetSignal", "PtbxlItem", "import_ptbxl", "read_ptbxl"]

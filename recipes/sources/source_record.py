@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What every importer yields: a record of a source, its ECGs not yet read, and what the source says about it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 
 Message = dict[str, str]
+
+# Data bases under a data use agreement of PhysioNet's credentialed access, which forbids to hand records on. MIMIC-IV-ECG's
+# signals and reports are open; what is linked to MIMIC-IV's hospital tables and notes is not, and a column cannot tell.
+_CREDENTIALED = re.compile(r"mimic|eicu", re.IGNORECASE)
 
 
 class EcgSource(Protocol):
@@ -61,6 +66,7 @@ class SourceRecord:
         labels: code of the source -> likelihood in percent.
         label_system: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
         split: the split that the source's publishers put the record into, if they did.
+        fold: the publishers' number of the part for cross-validation.
         messages: a published conversation.
         provenance: who wrote `messages`.
         image: file of the published page picture.
@@ -75,6 +81,7 @@ class SourceRecord:
     labels: Mapping[str, float] = field(default_factory=dict)
     label_system: str = ""
     split: str | None = None
+    fold: int | None = None
     sex: str | None = None
     age: int | None = None
     messages: tuple[Message, ...] = ()
@@ -94,6 +101,11 @@ class Rejection:
     answer: str = ""
 
 
+def is_credentialed(text: str) -> bool:
+    """Whether a source's name, or a text about data, names a data base that may be under a data use agreement."""
+    return _CREDENTIALED.search(text) is not None
+
+
 def stated_age(age: Any) -> int | None:
     """Whole years, at most 90: higher ages identify a person (HIPAA safe harbor); PTB-XL writes those as 300."""
     try:
@@ -110,4 +122,13 @@ def table_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
             yield {str(key): value for key, value in row.items()}
 
 
-__all__ = ["EcgFile", "EcgSource", "Message", "Rejection", "SourceRecord", "stated_age", "table_rows"]
+__all__ = [
+    "EcgFile",
+    "EcgSource",
+    "Message",
+    "Rejection",
+    "SourceRecord",
+    "is_credentialed",
+    "stated_age",
+    "table_rows",
+]

@@ -2,13 +2,78 @@
 """Diagnosis codes of the sources in words, and the SCP-ECG statement that means the same, where there is one.
 
 SNOMED CT codes: the PhysioNet/CinC Challenge 2021's lists of scored and unscored diagnoses. AHA codes: AHA/ACC/HRS
-recommendations 2007, part II (doi:10.1161/CIRCULATIONAHA.106.180200), tables of primary statements and modifiers.
+recommendations 2007, part II (doi:10.1161/CIRCULATIONAHA.106.180200), tables of primary statements and modifiers. SCP-ECG
+statements and their superclasses: PTB-XL's scp_statements.csv (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6).
 """
 
 import re
 from collections.abc import Iterable, Mapping
 
-from .ptbxl_records import RHYTHMS, STATEMENTS
+SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
+
+# SCP-ECG statement -> (superclass or None, how an interpretation says it).
+STATEMENTS: dict[str, tuple[str | None, str]] = {
+    "NORM": ("NORM", "normal ECG"),
+    "IMI": ("MI", "inferior myocardial infarction"),
+    "ASMI": ("MI", "anteroseptal myocardial infarction"),
+    "ILMI": ("MI", "inferolateral myocardial infarction"),
+    "AMI": ("MI", "anterior myocardial infarction"),
+    "ALMI": ("MI", "anterolateral myocardial infarction"),
+    "LMI": ("MI", "lateral myocardial infarction"),
+    "IPLMI": ("MI", "inferoposterolateral myocardial infarction"),
+    "IPMI": ("MI", "inferoposterior myocardial infarction"),
+    "PMI": ("MI", "posterior myocardial infarction"),
+    "INJAS": ("MI", "anteroseptal subendocardial injury"),
+    "INJAL": ("MI", "anterolateral subendocardial injury"),
+    "INJLA": ("MI", "lateral subendocardial injury"),
+    "INJIN": ("MI", "inferior subendocardial injury"),
+    "INJIL": ("MI", "inferolateral subendocardial injury"),
+    "NDT": ("STTC", "non-diagnostic T wave changes"),
+    "NST_": ("STTC", "non-specific ST changes"),
+    "DIG": ("STTC", "digitalis effect"),
+    "LNGQT": ("STTC", "long QT interval"),
+    "ISC_": ("STTC", "ischaemic ST-T changes"),
+    "ISCAL": ("STTC", "anterolateral ischaemia"),
+    "ISCIN": ("STTC", "inferior ischaemia"),
+    "ISCIL": ("STTC", "inferolateral ischaemia"),
+    "ISCAS": ("STTC", "anteroseptal ischaemia"),
+    "ISCLA": ("STTC", "lateral ischaemia"),
+    "ISCAN": ("STTC", "anterior ischaemia"),
+    "ANEUR": ("STTC", "ST-T changes of ventricular aneurysm"),
+    "EL": ("STTC", "electrolyte disturbance or drug effect"),
+    "LAFB": ("CD", "left anterior fascicular block"),
+    "LPFB": ("CD", "left posterior fascicular block"),
+    "IRBBB": ("CD", "incomplete right bundle branch block"),
+    "CRBBB": ("CD", "complete right bundle branch block"),
+    "CLBBB": ("CD", "complete left bundle branch block"),
+    "ILBBB": ("CD", "incomplete left bundle branch block"),
+    "IVCD": ("CD", "non-specific intraventricular conduction disturbance"),
+    "1AVB": ("CD", "first degree AV block"),
+    "2AVB": ("CD", "second degree AV block"),
+    "3AVB": ("CD", "third degree AV block"),
+    "WPW": ("CD", "Wolff-Parkinson-White pattern"),
+    "LVH": ("HYP", "left ventricular hypertrophy"),
+    "RVH": ("HYP", "right ventricular hypertrophy"),
+    "SEHYP": ("HYP", "septal hypertrophy"),
+    "LAO/LAE": ("HYP", "left atrial enlargement"),
+    "RAO/RAE": ("HYP", "right atrial enlargement"),
+    "PVC": (None, "ventricular premature complexes"),
+    "PAC": (None, "atrial premature complexes"),
+}
+RHYTHMS = {
+    "SR": "sinus rhythm",
+    "SARRH": "sinus arrhythmia",
+    "STACH": "sinus tachycardia",
+    "SBRAD": "sinus bradycardia",
+    "AFIB": "atrial fibrillation",
+    "AFLT": "atrial flutter",
+    "PACE": "paced rhythm",
+    "SVTAC": "supraventricular tachycardia",
+    "PSVT": "paroxysmal supraventricular tachycardia",
+    "SVARR": "supraventricular arrhythmia",
+    "BIGU": "bigeminy",
+    "TRIGU": "trigeminy",
+}
 
 # Code -> (words, SCP-ECG statement or None).
 Meaning = tuple[str, str | None]
@@ -283,4 +348,32 @@ def scp_statements(labels: Mapping[str, float], system: str) -> dict[str, float]
     return found
 
 
-__all__ = ["SYSTEMS", "in_words", "labels_report", "scp_statements"]
+def superclass_of(code: str) -> str | None:
+    """None for rhythms, forms, and statements that no interpretation names."""
+    return STATEMENTS.get(code, (None, ""))[0]
+
+
+def superclasses_of(codes: Mapping[str, float]) -> set[str]:
+    """Superclasses of all diagnostic statements with a likelihood above 0, as in PTB-XL's own benchmark."""
+    stated = (superclass_of(code) for code, likelihood in codes.items() if likelihood > 0)
+    return {superclass for superclass in stated if superclass}
+
+
+def rhythm_of(codes: Iterable[str]) -> str | None:
+    """The rhythm that SCP-ECG statements name, in words; where they name several, the one furthest down in `RHYTHMS`."""
+    stated = set(codes)
+    return next((words for code, words in reversed(RHYTHMS.items()) if code in stated), None)
+
+
+__all__ = [
+    "RHYTHMS",
+    "STATEMENTS",
+    "SUPERCLASSES",
+    "SYSTEMS",
+    "in_words",
+    "labels_report",
+    "rhythm_of",
+    "scp_statements",
+    "superclass_of",
+    "superclasses_of",
+]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
-from recipes.sources.ptbxl_records import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
+from recipes.sources.statements import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
 
 # AHA/ACCF/HRS 2009, part VI: an elevation counts from 0.1 mV on, in V2 and V3 (normally raised) from 0.2 mV on.
 ST_LIMIT_MV = 0.1

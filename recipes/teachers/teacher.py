@@ -9,10 +9,8 @@ from typing import Any, Protocol
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import TeacherError
 from recipes.chat.replies import ChatUsage
+from recipes.sources.source_record import is_credentialed
 from recipes.sources.statements import in_words
-
-# Sources under a data use agreement that forbids to hand records on: MIMIC's reports are linked to hospital tables.
-CREDENTIALED = re.compile(r"mimic|eicu", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def check_may_leave(source: str, teacher: Teacher, allow_credentialed_remote: bo
     Raises:
         TeacherError: data of a credentialed source would go to another machine, and nobody said that it may.
     """
-    if teacher.remote and CREDENTIALED.search(source) and not allow_credentialed_remote:
+    if teacher.remote and is_credentialed(source) and not allow_credentialed_remote:
         raise TeacherError(
             f"source {source!r} is under a data use agreement and the teacher {teacher.name} runs elsewhere. Use a local or "
             "template teacher, or an endpoint on this machine; only if your agreement allows this endpoint, set "
@@ -138,4 +136,4 @@ def check_may_leave(source: str, teacher: Teacher, allow_credentialed_remote: bo
         )
 
 
-__all__ = ["CREDENTIALED", "Draft", "Teacher", "TeacherAnswer", "TeacherJob", "TeacherRequest", "check_may_leave"]
+__all__ = ["Draft", "Teacher", "TeacherAnswer", "TeacherJob", "TeacherRequest", "check_may_leave"]

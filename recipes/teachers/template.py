@@ -4,8 +4,7 @@
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from recipes.sources.ptbxl_records import RHYTHMS, STATEMENTS
-from recipes.sources.statements import in_words, scp_statements
+from recipes.sources.statements import RHYTHMS, STATEMENTS, in_words, scp_statements
 
 from .diagnoses import diagnoses_in
 from .grounded_answer import grounded_answer

@@ -37,7 +37,8 @@ from recipes.embedded.towers import (
     rr_around,
     statement_targets,
 )
-from recipes.sources.ptbxl_records import STATEMENTS, PtbxlItem
+from recipes.sources.ptbxl import PtbxlItem
+from recipes.sources.statements import STATEMENTS
 from recipes.teachers.grounded_answer import CLASS_NAMES, grounded_answer
 
 

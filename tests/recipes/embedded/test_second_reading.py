@@ -13,7 +13,8 @@ import modeling_gem
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded import tiny
 from recipes.embedded.second_opinions import COLUMNS, SecondReader, best_limits
-from recipes.sources.ptbxl_records import SUPERCLASSES, PtbxlItem
+from recipes.sources.ptbxl import PtbxlItem
+from recipes.sources.statements import SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, classes_text
 
 LIMITS = dict.fromkeys(SUPERCLASSES, 0.3)
@@ -21,7 +22,7 @@ LIMITS = dict.fromkeys(SUPERCLASSES, 0.3)
 
 @pytest.fixture(scope="module")
 def item():
-    record = simulate_ecg(heart_rate=70, seed=1).record.changed("named", record_id="ptbxl/00007#2")
+    record = simulate_ecg(heart_rate=70, seed=1).record.changed("named", record_id="ptb-xl/00007#2")
     return PtbxlItem(record, {"NORM": 100.0, "AFIB": 0.0, "PVC": 100.0, "LOWT": 100.0}, fold=1)
 
 
@@ -42,21 +43,21 @@ def test_limits_are_lower_for_rare_findings():
 
 def test_statements_beyond_their_limit_take_the_place_of_the_diagnoses(item):
     row = likelihoods(NORM=0.29, MI=0.31, IMI=0.2, ILMI=0.1, ASMI=0.09, CD=0.3, LAFB=0.01)
-    second = SecondReader({"ptbxl/00007": row}, LIMITS)(item)
+    second = SecondReader({"ptb-xl/00007": row}, LIMITS)(item)
     assert second.codes == {"IMI": 100, "ILMI": 100, "LAFB": 100, "AFIB": 0, "PVC": 100, "LOWT": 100}
     assert second.superclasses == {"MI", "CD"} and second.rhythm == item.rhythm == "atrial fibrillation"
     assert item.codes["NORM"] == 100 and second.record is item.record
 
 
 def test_a_record_that_was_not_read_has_no_second_reading(item):
-    assert SecondReader({"ptbxl/00008": likelihoods(NORM=1.0)}, LIMITS)(item) is None
+    assert SecondReader({"ptb-xl/00008": likelihoods(NORM=1.0)}, LIMITS)(item) is None
 
 
 def test_instructions_show_both_readings_with_the_same_measurements(item, tmp_path, monkeypatch):
     monkeypatch.setattr(tiny, "training_items", lambda folder, seed: [item])
     monkeypatch.setattr(tiny, "read_ptbxl", lambda folder, folds: [item])
     soft = tmp_path / "soft.json"
-    soft.write_text(json.dumps({"limits": LIMITS, "likelihoods": {"ptbxl/00007": likelihoods(HYP=0.9, LVH=0.8)}}))
+    soft.write_text(json.dumps({"limits": LIMITS, "likelihoods": {"ptb-xl/00007": likelihoods(HYP=0.9, LVH=0.8)}}))
     folders = tmp_path / "both", tmp_path / "labels"
     tiny.build_texts(tmp_path, folders[0], seed=0, soft=soft, labels=folders[1])
 

@@ -7,7 +7,7 @@ import pytest
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError
 from recipes.sources import IMPORTERS, EcgFile, Rejection, SourceRecord, import_source
-from recipes.sources.ptbxl_records import read_ptbxl
+from recipes.sources.ptbxl import read_ptbxl
 from recipes.sources.statements import in_words, scp_statements
 from tests.helpers.ecg_files import microvolts, write_wfdb
 from tests.helpers.shared_data import shared_path
@@ -65,6 +65,17 @@ def test_a_ptbxl_record_that_cannot_be_read_is_logged_and_left_out(tmp_path, cap
     (left,) = read_ptbxl(tmp_path, (9,))
     assert left.record.record_id.endswith("00002") and capsys.readouterr().out == ""
     assert "left out" in caplog.text and "00001" in caplog.text
+
+
+def test_ptbxl_items_join_the_rows_of_a_data_set(tmp_path):
+    """What training and evaluation read has the ids, folds, labels and signals of what a data set is built from."""
+    ptbxl_tree(tmp_path, records=3, folds=(1, 9, 9))
+    listed = {record.id: record for record in import_source("ptb-xl", str(tmp_path)) if record.fold == 9}
+    items = {item.record.record_id: item for item in read_ptbxl(tmp_path, (9,))}
+    assert list(items) == list(listed) == ["ptb-xl/00002", "ptb-xl/00003"]
+    for name, item in items.items():
+        assert item.codes == listed[name].labels and item.fold == 9 and listed[name].split == "validation"
+        np.testing.assert_array_equal(item.record.signal, listed[name].ecgs[0].load().signal)
 
 
 def test_ptbxl_parquet_is_the_same_record_as_its_wfdb_file():

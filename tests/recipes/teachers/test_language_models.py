@@ -151,7 +151,7 @@ def test_beats_in_words():
 def test_the_template_on_real_records():
     from itertools import islice
 
-    from recipes.sources.ptbxl_records import read_ptbxl
+    from recipes.sources.ptbxl import read_ptbxl
 
     items = islice(read_ptbxl(shared_path("data/ptbxl"), (9,)), 40)
     made = (
