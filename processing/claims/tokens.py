@@ -8,28 +8,17 @@ position in the text as written.
 import re
 from dataclasses import dataclass
 
-from processing.ecg_record import STANDARD_LEADS
+from processing.ecg_record import CHEST_LEADS, LIMB_LEADS, STANDARD_LEADS, WALLS
 
 from .words import Token, match_calibration, match_word
 
-CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
-LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
-# Usual contiguous groups (Thygesen 2018; AHA/ACCF/HRS 2009 part VI). The posterior wall is seen by its mirror image.
-TERRITORIES: dict[str, tuple[str, ...]] = {
-    "inferior": ("II", "III", "aVF"),
-    "high lateral": ("I", "aVL"),
-    "lateral": ("I", "aVL", "V5", "V6"),
-    "anterior": ("V1", "V2", "V3", "V4"),
-    "septal": ("V1", "V2"),
-    "anteroseptal": ("V1", "V2", "V3", "V4"),
-    "anterolateral": ("I", "aVL", "V3", "V4", "V5", "V6"),
-    "inferolateral": ("II", "III", "aVF", "I", "aVL", "V5", "V6"),
-    "posterior": ("V1", "V2", "V3"),
+# Groups of leads that have a name: the walls, parts of the chest, and all.
+TERRITORIES: dict[str, tuple[str, ...]] = WALLS | {
     "right precordial": ("V1", "V2", "V3"),
     "mid precordial": ("V3", "V4"),
     "left precordial": ("V4", "V5", "V6"),
-    "precordial": CHEST,
-    "limb": LIMB,
+    "precordial": CHEST_LEADS,
+    "limb": LIMB_LEADS,
     "all": STANDARD_LEADS,
     "other": STANDARD_LEADS,
 }
@@ -331,4 +320,4 @@ def _unit_at(text: str, position: int) -> tuple[int, str | None]:
     return match.end(), _UNITS[int(str(match.lastgroup)[1:])][0]
 
 
-__all__ = ["CHEST", "LIMB", "TERRITORIES", "Quantity", "plain", "tokenize"]
+__all__ = ["TERRITORIES", "Quantity", "plain", "tokenize"]

@@ -6,18 +6,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import INCOMPLETE_BLOCK_MS, SOKOLOW_LYON_MV
+from processing.ecg_record import MAIN_WALLS, WALLS
+from processing.ecg_rules import (
+    abnormal_t_inversion_leads,
+    axis_sector,
+    is_long_pr,
+    is_low_voltage,
+    pathological_q_leads,
+    st_depressed_leads,
+    st_elevated_leads,
+    st_levels,
+)
 from recipes.sources.statements import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
 
-# AHA/ACCF/HRS 2009, part VI: an elevation counts from 0.1 mV on, in V2 and V3 (normally raised) from 0.2 mV on.
-ST_LIMIT_MV = 0.1
-ST_ELEVATION_LIMIT_MV = {"V2": 0.2, "V3": 0.2}
 RHYTHMS_WITHOUT_PR = ("AFIB", "AFLT", "PACE")
-TERRITORIES = {
-    "inferior": ("II", "III", "aVF"),
-    "anterior": ("V1", "V2", "V3", "V4"),
-    "lateral": ("I", "aVL", "V5", "V6"),
-}
-
 # How an interpretation names PTB-XL's superclasses, each with a yes or a no: a closed question has a probability.
 CLASS_NAMES = {
     "NORM": "Normal",
@@ -68,9 +71,11 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         ),
         axis=_axis(features.qrs_axis),
         st=_st(features),
-        t_wave=f"inverted in {', '.join(leads)}" if (leads := _inverted(features)) else "no inversion",
-        q_wave=f"pathological in {', '.join(features.pathological_q)}"
-        if features.pathological_q
+        t_wave=f"inverted in {', '.join(leads)}"
+        if (leads := abnormal_t_inversion_leads(features))
+        else "no inversion",
+        q_wave=f"pathological in {', '.join(pathological_q_leads(features))}"
+        if pathological_q_leads(features)
         else "not pathological",
         voltage=_voltage(features),
         classes=classes_text(superclasses_of(codes)),
@@ -88,17 +93,17 @@ def milliseconds(value: float) -> str:
 
 
 def _axis(axis: float) -> str:
-    if math.isnan(axis):
+    sector = axis_sector(axis)
+    if sector is None:
         return "not measurable"
-    # Normal axis: -30 to 90 degrees in adults (AHA/ACCF/HRS 2009, part III).
-    kind = "normal" if -30 <= axis <= 90 else "left deviation" if -90 <= axis < -30 else "right deviation"
+    kind = {"normal": "normal", "left": "left deviation"}.get(sector, "right deviation")
     return f"{5 * round(axis / 5)} degrees, {kind}"
 
 
 def _st(features: EcgFeatures) -> str:
-    levels = {lead: points["J+60"] for lead, points in features.st_level.items() if lead != "aVR"}
-    raised = {lead: level for lead, level in levels.items() if level >= ST_ELEVATION_LIMIT_MV.get(lead, ST_LIMIT_MV)}
-    lowered = {lead: level for lead, level in levels.items() if level <= -ST_LIMIT_MV}
+    levels = st_levels(features)
+    raised = {lead: levels[lead] for lead in st_elevated_leads(features)}
+    lowered = {lead: levels[lead] for lead in st_depressed_leads(features)}
     parts = []
     if raised:
         parts.append(f"elevated in {', '.join(raised)} (up to {max(raised.values()):.1f} mV)")
@@ -107,14 +112,9 @@ def _st(features: EcgFeatures) -> str:
     return "; ".join(parts) or "no deviation"
 
 
-def _inverted(features: EcgFeatures) -> list[str]:
-    """Inverted T waves where they should be upright: all leads but aVR and V1."""
-    return [lead for lead in features.t_inversion if lead not in ("aVR", "V1")]
-
-
 def _voltage(features: EcgFeatures) -> str:
     sokolow = "not measurable" if math.isnan(features.sokolow_lyon) else f"{features.sokolow_lyon:.1f} mV"
-    return f"Sokolow-Lyon {sokolow}{', low voltage' if features.low_voltage else ''}"
+    return f"Sokolow-Lyon {sokolow}{', low voltage' if is_low_voltage(features) else ''}"
 
 
 def classes_text(stated: Collection[str]) -> str:
@@ -133,20 +133,22 @@ def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:
 def _evidence(code: str, features: EcgFeatures) -> str:
     """What in the measurements speaks for a statement, in brackets; empty where nothing measured does."""
     found = ""
-    if code == "1AVB" and features.pr_interval > 200:
+    if code == "1AVB" and is_long_pr(features):
         found = f"PR {milliseconds(features.pr_interval)}"
-    elif code in ("CLBBB", "CRBBB", "IVCD", "IRBBB", "ILBBB") and features.qrs_duration >= 100:
+    elif code in ("CLBBB", "CRBBB", "IVCD", "IRBBB", "ILBBB") and features.qrs_duration >= INCOMPLETE_BLOCK_MS:
         found = f"QRS {milliseconds(features.qrs_duration)}"
     elif code in ("LAFB", "LPFB") and not math.isnan(features.qrs_axis):
         found = f"axis {5 * round(features.qrs_axis / 5)} degrees"
-    elif code == "LVH" and features.sokolow_lyon >= 3.5:  # Sokolow and Lyon 1949
+    elif code == "LVH" and features.sokolow_lyon >= SOKOLOW_LYON_MV:
         found = f"Sokolow-Lyon {features.sokolow_lyon:.1f} mV"
     elif code == "LNGQT" and not math.isnan(features.qtc_bazett):
         found = f"QTc {milliseconds(features.qtc_bazett)}"
     elif superclass_of(code) == "MI":
-        found = _listed("Q in", (lead for lead in _leads_of(code) if lead in features.pathological_q))
+        found = _listed("Q in", (lead for lead in _leads_of(code) if lead in pathological_q_leads(features)))
     elif superclass_of(code) == "STTC":
-        found = _listed("T inverted in", (lead for lead in _leads_of(code) if lead in _inverted(features)))
+        found = _listed(
+            "T inverted in", (lead for lead in _leads_of(code) if lead in abnormal_t_inversion_leads(features))
+        )
     return f" ({found})" if found else ""
 
 
@@ -157,8 +159,8 @@ def _listed(what: str, leads: Iterable[str]) -> str:
 
 def _leads_of(code: str) -> list[str]:
     name = STATEMENTS[code][1].replace("antero", "anterior ").replace("infero", "inferior ")
-    leads = [lead for territory, leads in TERRITORIES.items() if territory in name for lead in leads]
-    return leads or [lead for leads in TERRITORIES.values() for lead in leads]
+    leads = [lead for wall in MAIN_WALLS if wall in name for lead in WALLS[wall]]
+    return leads or [lead for wall in MAIN_WALLS for lead in WALLS[wall]]
 
 
 # Questions -> which part of the answer they get. The first question of "full_text" is the processor's default.

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from processing.ecg_limits import AXIS, HEART_RATE, INCOMPLETE_BLOCK_MS, LEFT_AXIS, PR, QTC_BORDERLINE, RIGHT_AXIS
+
 RATE_MARGIN_BPM = 5.0  # what a measured rate may miss a settled bradycardia or tachycardia by
+AXIS_MARGIN_DEG = 30.0  # a settled deviation of the axis
+MARGIN_MS = 10.0  # a settled long or short QT
 
 _RHYTHM = re.compile(r"rhythm|fibrillation|flutter|sinus|tachycardia|bradycardia|paced|pacing", re.IGNORECASE)
 _NO_P_WAVES = r"fibrillation|flutter|(?<!supra)ventricular tachycardia|idioventricular|ventricular escape|paced|pacing"
@@ -61,8 +65,8 @@ class Settled:
 
     def denies_rate(self, bpm: float) -> bool:
         slow, fast = self.names("bradycardia"), self.names("tachycardia")
-        return (slow and not fast and bpm > 60 + RATE_MARGIN_BPM) or (
-            fast and not slow and bpm < 100 - RATE_MARGIN_BPM
+        return (slow and not fast and bpm > HEART_RATE.low + RATE_MARGIN_BPM) or (
+            fast and not slow and bpm < HEART_RATE.high - RATE_MARGIN_BPM
         )
 
     def denies_regularity(self, regularity: str) -> bool:
@@ -70,15 +74,16 @@ class Settled:
 
     def denies_pr(self, milliseconds: float) -> bool:
         prolonged = self.names(r"(first|1st|\bI) degree|prolonged PR")
-        return (prolonged and milliseconds <= 200) or (self.names("short PR") and milliseconds >= 120)
+        return (prolonged and milliseconds <= PR.high) or (self.names("short PR") and milliseconds >= PR.low)
 
     def denies_axis(self, degrees: float) -> bool:
         left, right = (self.names(f"{side} axis") for side in ("left", "right"))
+        farthest_left, least_right = LEFT_AXIS.low - AXIS_MARGIN_DEG / 3, RIGHT_AXIS.low - AXIS_MARGIN_DEG
         return (
-            (left and not -100 <= degrees <= 0)
-            or (right and not (degrees >= 60 or degrees <= -120))
-            or (self.names("left anterior (fascic|hemi)") and not -100 <= degrees <= -30)
-            or (self.names("left posterior (fascic|hemi)") and -90 <= degrees <= 60)
+            (left and not farthest_left <= degrees <= LEFT_AXIS.high + AXIS_MARGIN_DEG)
+            or (right and not (degrees >= least_right or degrees <= LEFT_AXIS.low - AXIS_MARGIN_DEG))
+            or (self.names("left anterior (fascic|hemi)") and not farthest_left <= degrees <= AXIS.low)
+            or (self.names("left posterior (fascic|hemi)") and LEFT_AXIS.low <= degrees <= least_right)
         )
 
     @cached_property
@@ -88,11 +93,13 @@ class Settled:
 
     def denies_qrs(self, milliseconds: float) -> bool:
         complete = self.names(r"bundle branch block|\b[LR]BBB\b") and not self.names("incomplete")
-        return complete and milliseconds < 110
+        return complete and milliseconds < INCOMPLETE_BLOCK_MS
 
     def denies_qtc(self, milliseconds: float) -> bool:
         prolonged = self.names(r"(long|prolonged) QT")
-        return (prolonged and milliseconds < 440) or (self.names("short QT") and milliseconds > 400)
+        return (prolonged and milliseconds < QTC_BORDERLINE.high - MARGIN_MS) or (
+            self.names("short QT") and milliseconds > QTC_BORDERLINE.low + MARGIN_MS
+        )
 
     @cached_property
     def changed_repolarisation(self) -> bool:

@@ -10,19 +10,25 @@ from itertools import groupby
 import numpy as np
 
 from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import LOW_VOLTAGE_LIMB_MV, PR, PREMATURE_RR_SHARE, SOKOLOW_LYON_MV, WIDE_QRS_MS
+from processing.ecg_record import LIMB_LEADS
+from processing.ecg_rules import (
+    abnormal_t_inversion_leads,
+    axis_sector,
+    is_long_pr,
+    is_long_qtc,
+    is_low_voltage,
+    pathological_q_leads,
+    st_depressed_leads,
+    st_elevated_leads,
+    st_levels,
+)
 
 from .settled import Settled
 
 TEMPLATE_VERSION = "v2"
-EARLY = 0.85  # a beat is early when its RR is below this share of the median RR
 WIDER_MS = 40.0  # one small square of the paper more than the usual beat
 MOST_BEATS_NAMED = 3
-PR_LIMIT_MS = 200.0  # ACC/AHA/HRS 2018, bradycardia and conduction delay
-WIDE_QRS_MS = 120.0  # AHA/ACCF/HRS 2009, part III
-NORMAL_AXIS = (-30.0, 90.0)  # degrees, AHA/ACCF/HRS 2009, part III
-ST_LIMIT_MV, ST_LIMIT_V2_V3_MV = 0.1, 0.2  # elevation, fourth universal definition of myocardial infarction, 2018
-SOKOLOW_LIMIT_MV = 3.5  # Sokolow and Lyon 1949
-LONG_QTC_MS = 460.0  # of women, the higher limit; AHA/ACCF/HRS 2009, part IV
 # A Q wave counts with another in a neighbouring lead (fourth universal definition); aVL - I - II - aVF - III of the
 # frontal plane, and the chest.
 NEIGHBOURS = (
@@ -31,8 +37,6 @@ NEIGHBOURS = (
 )  # fmt: skip
 # T waves may point down here in healthy adults.
 T_DOWN_NORMALLY = ("III", "aVL", "V1", "V2")
-LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
-LOW_LIMB_MV = 0.5  # Minnesota Code 9-1
 
 
 def long_reading(features: EcgFeatures, impression: Sequence[str], seed: str = "") -> str:
@@ -128,7 +132,9 @@ class _Reading:
     def early_beats(self) -> list[str]:
         """The few beats that come early or are much wider than the others."""
         rr, lead = self._rr, self._rhythm_lead
-        early = np.flatnonzero(rr < EARLY * np.nanmedian(rr)) + 1 if len(rr) > 3 else np.zeros(0, dtype=int)
+        early = (
+            np.flatnonzero(rr < PREMATURE_RR_SHARE * np.nanmedian(rr)) + 1 if len(rr) > 3 else np.zeros(0, dtype=int)
+        )
         if self.features.rhythm_regularity == "irregular" or len(early) > MOST_BEATS_NAMED:
             early = np.zeros(0, dtype=int)
         sentences = [
@@ -197,11 +203,11 @@ class _Reading:
     def _long_pr(self) -> list[str]:
         lead = self._rhythm_lead
         values = self._sequence("PR Interval", lead)
-        long = np.flatnonzero(values > PR_LIMIT_MS) + 1
-        if not len(long) or not self.features.pr_interval > PR_LIMIT_MS or self.settled.normal:
+        long = np.flatnonzero(values > PR.high) + 1
+        if not len(long) or not is_long_pr(self.features) or self.settled.normal:
             return []
         every = "in all beats" if len(long) == len(values) else f"in {beats_in_words(long.tolist())}"
-        return [f"The PR interval is prolonged beyond 200 ms in lead {lead} {every}."]
+        return [f"The PR interval is prolonged beyond {PR.high:.0f} ms in lead {lead} {every}."]
 
     def axis(self) -> list[str]:
         axis = self.features.qrs_axis
@@ -209,8 +215,8 @@ class _Reading:
             return ["The QRS axis is not measurable."]
         if self.settled.denies_axis(axis):
             return []
-        low, high = NORMAL_AXIS
-        if low <= axis <= high:
+        side = axis_sector(axis)
+        if side == "normal":
             if self.settled.judges_axis and not self.settled.normal:
                 return [f"The QRS axis is {axis:.0f} degrees."]
             return [
@@ -220,7 +226,6 @@ class _Reading:
                     f"The QRS axis is {axis:.0f} degrees, which is normal.",
                 )
             ]
-        side = "left" if -90 <= axis < low else "right" if high < axis <= 180 else "extreme"
         if self.settled.normal or self.settled.names("(normal|horizontal|vertical).* axis"):
             return [f"The QRS axis is {axis:.0f} degrees."]
         return [f"The QRS axis is {axis:.0f} degrees, {side} axis deviation."]
@@ -237,7 +242,7 @@ class _Reading:
             return ["The QRS duration is not measurable."]
         if self.settled.denies_qrs(width):
             return [f"The QRS shows {listed(forms)}."] if forms else []
-        wide = ", wider than 120 ms" if width > WIDE_QRS_MS and not self.settled.normal else ""
+        wide = f", wider than {WIDE_QRS_MS:.0f} ms" if width > WIDE_QRS_MS and not self.settled.normal else ""
         if not forms:
             return [f"The QRS duration is {width:.0f} ms{wide}."]
         return [
@@ -252,7 +257,7 @@ class _Reading:
     def q_waves(self) -> list[str]:
         if not self.settled.judges_q_waves:
             return []
-        depths = {lead: abs(self._lead_value("q_amplitude", lead)) for lead in self.features.pathological_q}
+        depths = {lead: abs(self._lead_value("q_amplitude", lead)) for lead in pathological_q_leads(self.features)}
         depths = {lead: depth for lead, depth in depths.items() if math.isfinite(depth)}
         joined = {lead for pair in NEIGHBOURS if set(pair) <= set(depths) for lead in pair}
         group = [lead for lead in depths if lead in joined]
@@ -272,7 +277,9 @@ class _Reading:
         sentences = []
         value = self.features.sokolow_lyon
         if math.isfinite(value):
-            beyond = ", above 3.5 mV" if value >= SOKOLOW_LIMIT_MV and self.settled.high_voltage else ""
+            beyond = (
+                f", above {SOKOLOW_LYON_MV:g} mV" if value >= SOKOLOW_LYON_MV and self.settled.high_voltage else ""
+            )
             sentences.append(
                 self._worded(
                     "Sokolow",
@@ -282,7 +289,7 @@ class _Reading:
             )
         sizes = {lead: self._lead_value("qrs_amplitude", lead) for lead in LIMB_LEADS}
         largest = max(sizes, key=lambda lead: sizes[lead] if math.isfinite(sizes[lead]) else 0.0)
-        if self.features.low_voltage and sizes[largest] < LOW_LIMB_MV and not self.settled.normal:
+        if is_low_voltage(self.features) and sizes[largest] < LOW_VOLTAGE_LIMB_MV and not self.settled.normal:
             sentences.append(
                 f"There is low voltage in the limb leads; the QRS amplitude is {sizes[largest]:.2f} mV in lead {largest}."
             )
@@ -310,13 +317,11 @@ class _Reading:
         return [f"The R wave measures {ends[0]} and {ends[1]}{overtakes}."]
 
     def st(self) -> list[str]:
-        levels = {lead: self._lead_value("st_j60", lead) for lead in self.features.leads if lead != "aVR"}
-        levels = {lead: level for lead, level in levels.items() if math.isfinite(level)}
+        levels = st_levels(self.features)
         if not levels:
             return ["The ST segment is not measurable."]
-        limits = {lead: ST_LIMIT_V2_V3_MV if lead in ("V2", "V3") else ST_LIMIT_MV for lead in levels}
-        raised = {lead: level for lead, level in levels.items() if level >= limits[lead]}
-        lowered = {lead: level for lead, level in levels.items() if level <= -ST_LIMIT_MV}
+        raised = {lead: levels[lead] for lead in st_elevated_leads(self.features)}
+        lowered = {lead: levels[lead] for lead in st_depressed_leads(self.features)}
         largest = max(levels, key=lambda lead: abs(levels[lead]))
         level = f"ST level at J+60 is {_signed(levels[largest])} mV in lead {largest}"
         if self.settled.normal or (self.settled.changed_repolarisation and not raised and not lowered):
@@ -336,9 +341,7 @@ class _Reading:
         ]
 
     def t_waves(self) -> list[str]:
-        inverted = self._t_amplitudes(
-            [lead for lead in self.features.t_inversion if lead not in ("aVR", "V1")], lambda value: value < 0
-        )
+        inverted = self._t_amplitudes(abnormal_t_inversion_leads(self.features), lambda value: value < 0)
         if self.settled.normal:
             inverted = {lead: value for lead, value in inverted.items() if lead in T_DOWN_NORMALLY}
         upright = self._t_amplitudes(("II", "V5"), lambda value: value > 0.05)
@@ -358,7 +361,7 @@ class _Reading:
             return ["The QT interval is not measurable."]
         if math.isnan(qtc) or self.settled.denies_qtc(qtc):
             return [f"The QT interval is {qt:.0f} ms."]
-        prolonged = ", prolonged" if qtc > LONG_QTC_MS and self.settled.names("(long|prolonged) QT") else ""
+        prolonged = ", prolonged" if is_long_qtc(self.features) and self.settled.names("(long|prolonged) QT") else ""
         return [
             self._worded(
                 "QT",
