@@ -1,7 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""GEM for Transformers. Importing this package registers GEM with the AutoClasses and its pipeline task."""
+"""
+GEM for Transformers, and the one door to what a notebook needs: `import modeling_gem` registers GEM with the AutoClasses and its
+pipeline task; measuring, checking, showing and simulating ECGs load at their first use.
+"""
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from transformers import (
     AutoConfig,
@@ -15,6 +20,7 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from processing.ecg_page import render_ecg
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import GemError
@@ -25,6 +31,40 @@ from processing.processing_gem import GemProcessor
 from .configuration_gem import GemConfig, GemEcgConfig
 from .modeling_gem import GemEcgModel, GemForConditionalGeneration, GemModel, GemPreTrainedModel
 from .pipeline_gem import GEM_TASK, GemPipeline
+
+# Offered here, loaded at first use (PEP 562): module -> its names.
+LOADED_AT_FIRST_USE = {
+    "processing.claims.claims": ("extract_claims",),
+    "processing.ecg_features": ("EcgFeatures", "extract_features"),
+    "processing.evidence.highlight": ("highlight",),
+    "processing.evidence.html": ("evidence_html",),
+    "processing.evidence.picture": ("evidence_picture",),
+    "processing.grounding.check": ("DEFAULT_TOLERANCES", "check_grounding"),
+    "processing.guider.guider": ("DiagnosisGuider",),
+    "processing.simulator.simulator": ("simulate_ecg",),
+}
+
+if TYPE_CHECKING:  # the same names, for editors and type checkers
+    from processing.claims.claims import extract_claims
+    from processing.ecg_features import EcgFeatures, extract_features
+    from processing.evidence.highlight import highlight
+    from processing.evidence.html import evidence_html
+    from processing.evidence.picture import evidence_picture
+    from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding
+    from processing.guider.guider import DiagnosisGuider
+    from processing.simulator.simulator import simulate_ecg
+else:  # a type checker that sees `__getattr__` believes in any name
+
+    def __getattr__(name: str) -> Any:
+        for module, names in LOADED_AT_FIRST_USE.items():
+            if name in names:
+                globals()[name] = getattr(import_module(module), name)
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def default_checkpoint() -> Path:
@@ -51,7 +91,10 @@ def _register() -> None:
 _register()
 
 __all__ = [
+    "DEFAULT_TOLERANCES",
     "GEM_TASK",
+    "DiagnosisGuider",
+    "EcgFeatures",
     "EcgRecord",
     "GemConfig",
     "GemEcgConfig",
@@ -64,6 +107,14 @@ __all__ = [
     "GemPipeline",
     "GemPreTrainedModel",
     "GemProcessor",
+    "check_grounding",
     "default_checkpoint",
+    "evidence_html",
+    "evidence_picture",
+    "extract_claims",
+    "extract_features",
+    "highlight",
     "load_ecg",
+    "render_ecg",
+    "simulate_ecg",
 ]

@@ -1,0 +1,80 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`import modeling_gem` is the one door: cheap to open, complete, and each name behind it stands there once."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import modeling_gem
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("matplotlib", "pandas", "scipy.signal", "wfdb")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LAZY = [(module, name) for module, names in modeling_gem.LOADED_AT_FIRST_USE.items() for name in names]
+
+OPEN = """
+import json, sys
+import modeling_gem
+loaded = sorted(sys.modules)
+resolved = {name: getattr(modeling_gem, name).__class__.__name__ for name in modeling_gem.__all__}
+print(json.dumps([loaded, resolved, dir(modeling_gem)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def opened() -> tuple[set[str], dict[str, str], list[str]]:
+    """Of a fresh process: the modules that the door loads, what its names are, and what `dir` lists."""
+    run = subprocess.run([sys.executable, "-c", OPEN], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded, resolved, listed = json.loads(run.stdout)
+    return set(loaded), resolved, listed
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_heavy_libraries_wait_for_their_use(opened, module):
+    assert module not in opened[0]
+
+
+def test_what_is_promised_to_wait_does(opened):
+    assert not opened[0] & set(modeling_gem.LOADED_AT_FIRST_USE)
+
+
+def test_every_name_is_there_and_listed(opened):
+    _, resolved, listed = opened
+    assert resolved["load_ecg"] == "function" and resolved["EcgFeatures"] == "type"
+    assert set(resolved) == set(modeling_gem.__all__) <= set(listed)
+
+
+def test_no_name_stands_there_twice():
+    assert len(modeling_gem.__all__) == len(set(modeling_gem.__all__))
+    lazy = [name for _, name in LAZY]
+    assert len(lazy) == len(set(lazy)) and set(lazy) <= set(modeling_gem.__all__)
+
+
+@pytest.mark.parametrize(("module", "name"), LAZY)
+def test_a_name_is_the_one_that_its_module_exports(module, name):
+    __import__(module)
+    assert name in sys.modules[module].__all__
+    assert getattr(modeling_gem, name) is getattr(sys.modules[module], name)
+
+
+def test_editors_see_the_same_names():
+    tree = ast.parse(Path(modeling_gem.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    seen = [(node.module, alias.name) for node in block.body for alias in node.names]
+    assert sorted(seen) == sorted(LAZY)
+
+
+def test_other_names_are_refused():
+    with pytest.raises(AttributeError, match="'modeling_gem' has no attribute 'extract_feature'"):
+        modeling_gem.extract_feature  # noqa: B018
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_use_the_door(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        assert not re.findall(r"^(?:from|import) (processing\S*|modeling_gem\.\S+)", block, re.MULTILINE)
