@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from transformers.dynamic_module_utils import get_relative_import_files
+
 import modeling_gem
 import processing
 from modeling_gem import GEM_TASK
@@ -25,14 +27,25 @@ PROCESSOR_AUTO_MAPS: dict[str | None, dict[str, str]] = {
     "feature_extractor": {"AutoFeatureExtractor": "feature_extraction_gem.GemFeatureExtractor"},
     "image_processor": {"AutoImageProcessor": "image_processing_gem.GemImageProcessor"},
 }
-MODEL_CODE = ("configuration_gem.py", "modeling_gem.py", "pipeline_gem.py")
+# The files that Transformers is told to load, by package.
+ENTRY_FILES = {
+    modeling_gem: ("configuration_gem.py", "modeling_gem.py", "pipeline_gem.py"),
+    processing: ("processing_gem.py", "feature_extraction_gem.py", "image_processing_gem.py"),
+}
+
+
+def remote_code_files() -> list[Path]:
+    """The code that a published model carries: the files that Transformers loads, and all that they import relatively."""
+    entries = [Path(package.__path__[0]) / name for package, names in ENTRY_FILES.items() for name in names]
+    imported = [Path(file) for entry in entries for file in get_relative_import_files(entry)]
+    return sorted({*entries, *imported})
 
 
 def add_remote_code(folder: str | Path) -> None:
     """
-    Copies the modeling and processing files into a saved model's folder and writes `auto_map` and the pipeline into its
-    configs. An explicit step: `register_for_auto_class` keeps one class only, and a model saved under FSDP would name
-    torch's wrapper class instead of ours.
+    Copies the code that the model and its processor need into a saved model's folder and writes `auto_map` and the
+    pipeline into its configs. An explicit step: `register_for_auto_class` keeps one class only, and a model saved under
+    FSDP would name torch's wrapper class instead of ours.
 
     Raises:
         CheckpointError: The folder is not a saved GEM with its processor.
@@ -41,9 +54,7 @@ def add_remote_code(folder: str | Path) -> None:
     for name in ("config.json", "processor_config.json"):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: no {name}; save the model and its processor there first.")
-    model_code = [Path(modeling_gem.__file__).parent / name for name in MODEL_CODE]
-    processing_code = [path for path in Path(processing.__file__).parent.glob("*.py") if path.name != "__init__.py"]
-    for path in model_code + processing_code:
+    for path in remote_code_files():
         shutil.copyfile(path, folder / path.name)
     _edit_json(folder / "config.json", _with_auto_classes)
     _edit_json(folder / "processor_config.json", _with_processor_classes)
@@ -67,4 +78,4 @@ def _edit_json(path: Path, change: Any) -> None:
     write_json(path, content, indent=2)
 
 
-__all__ = ["add_remote_code"]
+__all__ = ["add_remote_code", "remote_code_files"]

@@ -99,6 +99,9 @@ def test_a_stranger_loads_everything(published, tmp_path):
     for auto in ("AutoModelForMultimodalLM", "AutoModelForImageTextToText"):
         np.testing.assert_allclose(answers[auto], expected, rtol=1e-4, atol=1e-5)
     assert answers["None"] == answers["ecg-text-to-text"]
+    # Transformers copied what it follows from the entry files: a model carries these files and no other.
+    followed = {path.name for path in (tmp_path / "modules").rglob("*.py")} - {"__init__.py"}
+    assert followed == {path.name for path in published.glob("*.py")}
 
 
 def test_saving_again_keeps_the_code_maps_out_of_ordinary_folders(published, tmp_path):
