@@ -289,6 +289,23 @@ def edited_checkpoint(folder: Path, **config_changes) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("changes", "name", "value"),
+    [
+        ({}, "vision_feature_layer", -2),
+        ({"mm_vision_select_layer": -1}, "vision_feature_layer", -1),
+        ({"mm_vision_select_layer": -3}, "vision_feature_layer", -3),
+        ({}, "vision_feature_select_strategy", "default"),
+        ({"mm_vision_select_feature": "cls_patch"}, "vision_feature_select_strategy", "full"),
+        ({}, "ecg_projector_type", "linear"),
+        ({}, "tie_word_embeddings", False),
+    ],
+)
+def test_settings_of_the_original_config_are_kept(tmp_path, changes, name, value):
+    convert_original_checkpoint(edited_checkpoint(tmp_path, **changes), tmp_path / "out", FIXTURE / "clip_vit_tiny")
+    assert json.loads((tmp_path / "out" / "config.json").read_text()).get(name, False) == value
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"unfreeze_mm_vision_tower": None}, "--vision-tower"),

@@ -159,6 +159,28 @@ def test_beams_keep_each_rows_ecgs_together(model):
         assert torch.equal(greedy(model, single, num_beams=3)[0], together[i])
 
 
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"num_beams": 2, "num_return_sequences": 2},
+        {"do_sample": True, "num_return_sequences": 3},
+        {"num_beams": 2, "do_sample": True, "num_return_sequences": 2},
+    ],
+)
+def test_every_beam_and_sample_of_a_row_sees_its_ecgs_in_their_order(model, search):
+    """The first scores of all copies of a row are those of the row itself: its ECGs are A, B, A, B and not A, A, B, B."""
+    batch = rows("eet", "et", "ete")
+    with torch.no_grad():
+        expected = model(**batch).logits[:, -1]
+        swapped = model(**batch | {"ecg_values": batch["ecg_values"][[1, 0, 2, 4, 3]]}).logits[:, -1]
+    assert (expected - swapped)[[0, 2]].abs().amax(dim=1).min() > 1e-3, "the order of the ECGs must matter"
+    settings = {"do_sample": False, **search}
+    output = model.generate(**batch, max_new_tokens=2, output_logits=True, return_dict_in_generate=True, **settings)
+    copies = len(output.logits[0]) // len(expected)
+    assert copies == search["num_return_sequences"] == len(output.sequences) // len(expected)
+    torch.testing.assert_close(output.logits[0], expected.repeat_interleave(copies, dim=0), rtol=1e-4, atol=1e-4)
+
+
 def test_processors_that_look_tokens_up_accept_placeholders_outside_of_the_table():
     config = tiny_config(tiny_text_config(vocab_size=299))
     outside = tiny_model(config)

@@ -125,9 +125,13 @@ def test_what_is_no_ecg_is_refused(extract, record, error, message):
 def test_artefacts_are_limited_not_refused(extract):
     signal = ecg().signal.copy()
     signal[0, :300] = 300.0
+    signal[7, 1000:1050] = -300.0
+    signal[8, 1000:1100] = (20.0, -20.0) * 50
     output = extract(EcgRecord(signal, STANDARD_LEADS, 500, record_id="spike"), return_records=True)
-    assert output["ecg_values"].max() == 20.0
-    assert any("limited 300 samples to 20 mV" in change for change in output["ecg_records"][0].history)
+    values = output["ecg_values"][0]
+    assert (values[0, :300] == 20.0).all() and (values[7, 1000:1050] == -20.0).all()
+    assert values.max() == 20.0 and values.min() == -20.0
+    assert any("limited 350 samples to 20 mV" in change for change in output["ecg_records"][0].history)
 
 
 def test_arrays_lists_and_batches(extract):

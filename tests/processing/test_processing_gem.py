@@ -39,6 +39,17 @@ def test_placeholders_expand_to_the_towers_tokens(processor):
     assert inputs["ecg_values"].shape == (1, 12, 500) and inputs["pixel_values"].shape == (1, 3, 28, 28)
 
 
+def test_types_of_tokens_are_text_picture_and_ecg(processor):
+    """0, 1 and 4: Transformers keeps 2 and 3 for video and audio."""
+    text = ["<ecg><image>\nWhat is this?", "<ecg>", "Hello."]
+    inputs = processor(text=text, ecgs=[record(1), record(2)], images=picture(), return_mm_token_type_ids=True)
+    assert [len(row) for row in inputs["mm_token_type_ids"]] == [len(row) for row in inputs["input_ids"]]
+    for ids, types in zip(inputs["input_ids"], inputs["mm_token_type_ids"], strict=True):
+        expected = {processor.ecg_token_id: 4, processor.image_token_id: 1}
+        assert types == [expected.get(token, 0) for token in ids]
+    assert [row.count(4) for row in inputs["mm_token_type_ids"]] == [11, 11, 0]
+
+
 def test_several_ecgs_and_pictures_stay_in_order(processor):
     text = ["<ecg><ecg>\nCompare.", "<image>\nRead.", "Hello."]
     inputs = processor(text=text, ecgs=[record(1), record(2)], images=picture(3), padding=True, return_tensors="pt")

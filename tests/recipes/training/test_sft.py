@@ -149,6 +149,66 @@ def test_what_resume_from_checkpoint_may_say(folder, tmp_path):
     assert resumed("true") == resumed(str(tmp_path / "checkpoint-3")) == str(tmp_path / "checkpoint-3")
     with pytest.raises(TrainingError, match="no complete checkpoint there"):
         resumed(str(tmp_path / "checkpoint-4"))
+    for step in (90, 100):  # by number, not by name
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert resumed("true") == str(tmp_path / "checkpoint-100")
+
+
+def built(folder, tmp_path, *more):
+    """The trainer as the command line makes it, and its first batch."""
+    trainer = sft.build_trainer(*sft.parse(arguments(folder, tmp_path, "--max_steps", "1", *more)))
+    return trainer, next(iter(trainer.get_train_dataloader()))
+
+
+def test_the_trainer_supervises_answers_alone(folder, tmp_path):
+    trainer, batch = built(folder, tmp_path)
+    tokenizer = trainer.processing_class.tokenizer
+    answers = {row["messages"][1]["content"] + "</s>" for row in trainer.train_dataset}
+    learned = [tokenizer.decode(labels[labels != -100]) for labels in batch["labels"]]
+    assert len(learned) == 4 and set(learned) <= answers and len(set(learned)) == 2
+    questions = [
+        tokenizer.decode(ids[labels == -100]) for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True)
+    ]
+    assert all("Interpret this ECG." in question and "<ecg>" in question for question in questions)
+
+
+@pytest.mark.parametrize(
+    ("more", "ecgs", "pictures"),
+    [((), 4, 4), (("--both", "0", "--signal", "1"), 4, 0), (("--both", "0", "--image", "1"), 0, 4)],
+)
+def test_the_trainer_shows_the_modalities_it_is_told_to(folder, tmp_path, more, ecgs, pictures):
+    _, batch = built(folder, tmp_path, *more)
+    assert (len(batch.get("ecg_values", ())), len(batch.get("pixel_values", ()))) == (ecgs, pictures)
+
+
+def test_the_trainer_takes_its_other_settings(folder, tmp_path):
+    trainer, batch = built(folder, tmp_path, "--max_length", "40", "--pad_to_multiple_of", "16", "--seed", "7")
+    assert batch["input_ids"].shape[1] == 40 and trainer.data_collator.mix_seed == 7 and trainer.eval_dataset is None
+    trainer, batch = built(folder, tmp_path, "--pad_to_multiple_of", "16", "--eval_strategy", "epoch")
+    assert batch["input_ids"].shape[1] % 16 == 0
+    assert [row["id"] for row in trainer.eval_dataset] == ["rec8", "rec9", "rec10", "rec11"]
+
+
+@pytest.mark.parametrize("train_towers", [False, True])
+def test_towers_are_frozen_unless_told_otherwise(folder, tmp_path, train_towers):
+    trainer, _ = built(folder, tmp_path, "--train_towers", str(train_towers))
+    trained = {name.split(".")[1] for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    towers = {"ecg_tower", "vision_tower"}
+    assert (towers <= trained) if train_towers else not (towers & trained)
+    assert {"ecg_projector", "multi_modal_projector", "language_model"} <= trained
+
+
+def test_accumulated_batches_train_as_whole_ones(folder, tmp_path):
+    """Answers differ in length: a mean of means would not be the mean over all tokens (`num_items_in_batch`)."""
+    more = ["--max_steps", "2", "--lr_scheduler_type", "constant", "--warmup_steps", "0"]
+    parts = ["--per_device_train_batch_size", "1", "--gradient_accumulation_steps", "4"]
+    whole = sft.main(arguments(folder, tmp_path / "whole", *more))
+    summed = sft.main(arguments(folder, tmp_path / "parts", *more, *parts))
+    assert [step for step, _ in losses(summed)] == [1, 2]
+    np.testing.assert_allclose(losses(summed), losses(whole), rtol=1e-4)
+    for name, weight in whole.model.named_parameters():
+        torch.testing.assert_close(summed.model.get_parameter(name), weight, rtol=1e-3, atol=2e-5, msg=name)
 
 
 @pytest.mark.parametrize("strategy", ["random", "group_by_length"])
