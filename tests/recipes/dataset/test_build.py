@@ -27,7 +27,7 @@ from recipes.dataset.ray_engine import RayEngine
 from recipes.dataset.settings import read_settings, settings_from
 from recipes.dataset.shards import finished_note
 from recipes.sources import SourceRecord
-from tests.helpers.source_trees import ptbxl_tree
+from tests.helpers.source_trees import ptbxl_tree, sph_tree
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDS = 10
@@ -276,6 +276,45 @@ def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path
     second = build_dataset(settings(source, tmp_path / "out"))
     assert (second.rows, second.unanswered, second.built) == (8, 0, 1)
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
+
+
+def test_labels_in_words_are_no_report_to_a_teacher(tmp_path, monkeypatch):
+    """SPH publishes codes alone: their words stand in the row, but a teacher is not told that a physician wrote them."""
+    sph_tree(tmp_path / "sph")
+    ptbxl_tree(tmp_path / "ptbxl", 1)
+    asked = {}
+    real = stages.checked_answers
+
+    def remember(requests, teacher, **options):
+        listed = list(requests)
+        asked.update({request.key: request for request in listed})
+        yield from real(listed, teacher, **options)
+
+    monkeypatch.setattr(stages, "checked_answers", remember)
+    sources = [
+        {"format": name, "path": str(tmp_path / folder)} for name, folder in (("sph", "sph"), ("ptb-xl", "ptbxl"))
+    ]
+    build_dataset(settings(tmp_path, tmp_path / "out", sources=sources))
+    assert asked["sph/A00001"].report == "" and asked["ptb-xl/00001"].report == "sinusrhythmus normales ekg"
+    assert asked["sph/A00001"].labels == {"22": 100.0, "23": 100.0} and asked["sph/A00001"].label_system == "aha"
+    assert asked["sph/A00001"].label_words == ["sinus bradycardia", "sinus arrhythmia"]
+
+
+@pytest.mark.parametrize(
+    ("published", "split"),
+    [
+        (("train", "test"), "test"),
+        (("test", "train"), "test"),
+        (("train", "validation"), "validation"),
+        (("validation", "test"), "test"),
+        (("train", "validation", "test"), "test"),
+    ],
+)
+def test_patients_of_several_splits_are_held_out(published, split):
+    records = [record(f"s/{number}", "7", name) for number, name in enumerate(published)]
+    others = [record("s/a", "8", "train"), record("s/b", "9", "test")]
+    splits, conflicts = split_by_patient([*records, *others], "official", {"train": 1.0}, "salt")
+    assert splits == [split] * len(published) + ["train", "test"] and conflicts == 1
 
 
 @pytest.mark.parametrize(

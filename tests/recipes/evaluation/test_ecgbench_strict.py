@@ -67,6 +67,16 @@ def test_graded_scores_give_a_real_auc():
         strict.score_labels("ptb-test", golds, golds, graded[:, :3])
 
 
+def test_classes_that_all_or_no_records_have_are_left_out_of_the_auc():
+    golds = ["NORM, MI", "NORM", "NORM, MI", "NORM"]  # all are NORM; nobody has STTC, CD or HYP
+    graded = np.array(
+        [[0.5, 0.9, 0.1, 0.2, 0.3], [0.1, 0.2, 0.4, 0.1, 0.2], [0.9, 0.3, 0.3, 0.9, 0.1], [0.2, 0.4, 0.1, 0.8, 0.3]]
+    )
+    scores = strict.score_labels("ptb-test", golds, golds, graded)
+    assert scores.class_auc == {"MI": 0.75} and scores.auc == 0.75
+    assert strict.score_labels("ptb-test", ["NORM"] * 4, golds, graded).auc is None
+
+
 QUESTION = "What is the rhythm?\nA. Sinus rhythm\nB. Atrial fibrillation\nC. Atrial flutter\nOnly answer the letter."
 
 

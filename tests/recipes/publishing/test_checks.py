@@ -20,18 +20,37 @@ from tests.helpers.ecg_files import INDEPENDENT, aecg_xml, microvolts, muse_xml,
 IDENTITIES = (
     "patient_name", "PatientName", "patientName", "Patient's Last-Name".replace("'s", ""), "birth_date", "BirthDate", "DOB",
     "date_of_birth", "MRN", "mrn_number", "ecg.PatientID", "patient_id", "email", "home_address", "ssn", "ReferringPhysician",
-    "zip_code", "phone", "surname",
+    "zip_code", "phone", "surname", "hash_of_patient_name", "hash_patient_id", "patient_name_hashed",
 )  # fmt: skip
 HARMLESS = (
     "id", "source", "signal", "gain", "lead_names", "sampling_rate", "patient_id_hash", "age", "sex", "report", "labels",
     "messages.role", "messages.content", "split", "teacher", "features.PR Interval", "dobutamine", "mrnaught", "model_name",
-    "file_name", "conversations",
+    "file_name", "conversations", "patient_name_hash", "patientNameHash", "hash", "splits", "dose", "addressed", "inpatient", "faxed",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
 def test_identities(name):
     assert is_identity(name)
+
+
+# The direct identifiers of the HIPAA safe harbor, 45 CFR 164.514(b)(2)(i), as columns are named after them.
+DIRECT_IDENTIFIERS = (
+    "patient name", "first name", "last name", "given name", "family name", "middle name", "maiden name", "full name", "surname",
+    "birth date", "date of birth", "birthday", "birth time", "dob", "mrn", "medical record number", "patient id", "insurance number",
+    "ssn", "social security", "address", "street", "phone", "telephone", "phone number", "fax", "email", "e mail", "zip code",
+    "postal code", "postcode", "physician name", "referring physician", "technician name", "operator name", "account number",
+    "passport",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", DIRECT_IDENTIFIERS)
+def test_every_direct_identifier_in_every_spelling(words):
+    parts = words.split()
+    snake, pascal = "_".join(parts), "".join(part.capitalize() for part in parts)
+    for name in (words, snake, snake.upper(), "-".join(parts), pascal, f"ecg.{snake}", f"{snake}_of_record"):
+        assert is_identity(name), name
+    assert not is_identity(f"{snake}_hash")
 
 
 @pytest.mark.parametrize("name", HARMLESS)

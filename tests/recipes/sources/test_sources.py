@@ -238,6 +238,27 @@ def test_own_folder_with_a_table(tmp_path):
         imported("folder", tmp_path, table=str(tmp_path / "about.csv"))
 
 
+# HIPAA safe harbor, 45 CFR 164.514(b)(2)(i)(C): ages above 89 are one category.
+AGES = [("0", 0), ("89", 89), ("90", 90), ("91", 90), ("104", 90), ("300", 90), ("-1", None), ("unknown", None)]
+
+
+@pytest.mark.parametrize(("stated", "told"), AGES)
+def test_ages_above_89_are_one_category_in_every_source(stated, told, tmp_path):
+    (tmp_path / "own").mkdir()
+    write_wfdb(tmp_path / "own", "one", microvolts(seconds=2))
+    (tmp_path / "own" / "about.csv").write_text(f"file,age\none.hea,{stated}\n")
+    records, _ = imported("folder", tmp_path / "own", table=str(tmp_path / "own" / "about.csv"))
+    assert records[0].age == told
+    challenge_tree(tmp_path / "g12ec", "E1", "164889003")
+    header = tmp_path / "g12ec" / "g1" / "E1.hea"
+    header.write_text(header.read_text().replace("Age: 74", f"Age: {stated}"))
+    assert imported("g12ec", tmp_path / "g12ec")[0][0].age == told
+    sph_tree(tmp_path / "sph")
+    table = tmp_path / "sph" / "metadata.csv"
+    table.write_text(table.read_text().replace("S00001,55", f"S00001,{stated}"))
+    assert imported("sph", tmp_path / "sph")[0][0].age == told
+
+
 def test_wrong_names_and_options_are_told(tmp_path):
     with pytest.raises(EcgFormatError, match="known are ptb-xl"):
         import_source("ptbxl9", str(tmp_path))

@@ -100,6 +100,35 @@ def test_length_and_grounding(infarction, reading):
     assert any(p.startswith("grounding:") for p in problems(empty, infarction))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (71, "length: 71 words, at least 80 are wanted"),  # a tenth less than is asked for is let pass
+        (72, None),
+        (330, None),  # and a tenth more
+        (331, "length: 331 words, at most 300 are wanted"),
+    ],
+)
+def test_lengths_just_within_and_just_beyond(infarction, words, said):
+    found = [problem for problem in problems("well " * words, infarction) if problem.startswith("length")]
+    assert found == ([said] if said else [])
+
+
+@pytest.mark.parametrize(("least", "missing"), [(2, False), (3, True)])
+def test_so_many_values_must_be_right(infarction, least, missing):
+    rate, qrs = round(infarction.features.heart_rate), round(infarction.features.qrs_duration)
+    found = problems(f"Rate {rate} bpm, QRS {qrs} ms.", infarction, CheckSettings(1, 1000, min_values=least))
+    assert (f"grounding: 2 correct value(s), at least {least} are wanted" in found) == missing
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, False), (0.3, False), (0.34, True)])
+def test_so_many_statements_may_be_wrong(infarction, share, kept):
+    rate, qrs = round(infarction.features.heart_rate), round(infarction.features.qrs_duration)
+    text = f"Rate {rate} bpm, QRS {qrs} ms, PR 400 ms."
+    found = problems(text, infarction, CheckSettings(1, 1000, min_values=0, max_contradicted=share))
+    assert (found == []) == kept and (kept or "400 ms" in found[0])
+
+
 def test_what_is_settled_is_not_judged_by_measurements(infarction):
     request = TeacherRequest("a", infarction.features, "left bundle branch block, sinus rhythm")
     assert problems("Left bundle branch block.", request, ANY_LENGTH) == []
