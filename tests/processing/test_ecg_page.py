@@ -261,6 +261,43 @@ def test_gain_is_halved_and_said_so():
     assert render_ecg(beating_record(), "12x1", px_per_mm=4).layout.gain == 10
 
 
+def spiked(height, samples, lead=3):
+    """A flat record of 5,000 samples whose fourth lead is at `height` mV for so many of them."""
+    signal = np.zeros((12, 5000), np.float32)
+    signal[lead, 1000 : 1000 + samples] = height
+    return EcgRecord(signal, STANDARD_LEADS, 500, record_id="spiked")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("pitches", "samples", "gain"),
+    [
+        (1.45, 5000, 10),  # a trace may reach one and a half rows away
+        (1.55, 5000, 5),
+        (1.55, 10, 10),  # and farther for 0.2 % of its time
+        (1.55, 11, 5),
+        (3.1, 5000, 2.5),
+        (9.0, 5000, 2.5),  # no smaller than this
+    ],
+)
+def test_the_gain_is_halved_where_a_trace_has_too_little_room(pitches, samples, gain, sign):
+    pitch = render_ecg(spiked(0.1, 1), "12x1", px_per_mm=1).layout.row_pitch
+    page = render_ecg(spiked(sign * pitches * pitch / 10, samples, lead=6), "12x1", px_per_mm=1)
+    assert page.layout.gain == gain
+    assert page.notes == (() if gain == 10 else ("gain reduced from 10 mm/mV to fit",))
+    assert render_ecg(spiked(sign * 9.0, 5000), "12x1", px_per_mm=1, auto_gain=False).layout.gain == 10
+
+
+@pytest.mark.parametrize(("speed", "gain"), [(25, 5), (25, 10), (25, 20), (50, 10)])
+def test_a_page_is_to_scale(speed, gain):
+    """A second is `speed` mm wide and a millivolt `gain` mm high, upwards."""
+    page = render_ecg(
+        beating_record(seconds=4, height=0.3), "12x1", speed=speed, gain=gain, px_per_mm=4, auto_gain=False
+    )
+    (x0, y0), (x1, y1) = (page.to_px("II", *point) for point in ((1.0, 0.0), (2.0, 1.0)))
+    assert (x1 - x0, y0 - y1) == pytest.approx((4 * speed, 4 * gain))
+
+
 def test_footer_says_which_part_is_shown():
     long = beating_record(seconds=30)
     assert render_ecg(long, "12x1", px_per_mm=2, start=12).notes == ("12 to 22 s of 30 s",)
