@@ -100,7 +100,17 @@ def test_ages_and_names_of_other_formats():
 
 @pytest.mark.parametrize(
     ("text", "years"),
-    [("056Y", 56), ("56 years", 56), ("18M", 1), ("103W", 1), ("400D", 1), ("56.7", 56), ("NaN", None), ("", None)],
+    [
+        ("056Y", 56),
+        ("56 years", 56),
+        ("23M", 1),
+        ("103W", 1),
+        ("104W", 2),
+        ("729D", 1),
+        ("56.7", 56),
+        ("NaN", None),
+        ("", None),
+    ],
 )
 def test_ages_in_years_months_weeks_and_days(text, years, tmp_path):
     record = load_ecg(write_wfdb(tmp_path, "r", COUNTS, comments=[f"Age: {text}"]))
