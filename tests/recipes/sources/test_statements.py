@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from recipes.diagnosis_lexicon import DIAGNOSES, diagnoses_in
-from recipes.importers.statements import SYSTEMS, in_words, labels_report, scp_statements
-from recipes.ptbxl import superclass_of, superclasses_of
+from recipes.sources.ptbxl_records import superclass_of, superclasses_of
+from recipes.sources.statements import SYSTEMS, in_words, labels_report, scp_statements
+from recipes.teachers.diagnoses import DIAGNOSES, diagnoses_in
 
-CODES = Path(__file__).parents[1] / "fixtures" / "codes"
+CODES = Path(__file__).parents[2] / "fixtures" / "codes"
 
 
 def table(name):
