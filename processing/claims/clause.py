@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .meaning import DEFAULT_SUBJECT, INTERVALS, quality_of, quantity_of
+from .meaning import DEFAULT_SUBJECT, INTERVALS, WITH_MAGNITUDE, quality_of, quantity_of
 from .references import reference_numbers
 from .tokens import Quantity
 from .words import Token
@@ -16,7 +16,6 @@ NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
 _UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
-WITH_MAGNITUDE = ("st_elevation", "st_depression", "t_inversion", "t_tall", "t_flat")
 
 
 @dataclass

@@ -3,6 +3,7 @@
 
 from typing import Any, NamedTuple
 
+from .findings import FINDINGS
 from .tokens import Quantity
 
 SMALL_SQUARE_MV = 0.1  # 1 mm at the usual gain of 10 mm/mV
@@ -15,12 +16,11 @@ INTERVALS = (
     "qtc_fridericia",
     "p_duration",
 )
-AMPLITUDES = ("p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude", "qrs_amplitude", "t_amplitude")
 # Findings that lie in leads; all other claims are about the whole record unless they name leads themselves.
-LEAD_FINDINGS = (
-    "st_elevation", "st_depression", "st_deviation", "t_inversion", "t_flat", "t_tall", "t_abnormality", "t_biphasic",
-    "pathological_q", "qrs_pattern", "p_inversion", "p_tall", "p_wide", "stt_changes", "infarction", "ischemia",
-)  # fmt: skip
+LEAD_FINDINGS = tuple(finding.kind for finding in FINDINGS if finding.scope != "record" and not finding.is_measure)
+LEAD_MEASURES = tuple(finding.kind for finding in FINDINGS if finding.scope != "record" and finding.is_measure)
+# Findings that may have a size: an elevation of 0.2 mV.
+WITH_MAGNITUDE = tuple(finding.kind for finding in FINDINGS if finding.unit is not None and not finding.is_measure)
 
 
 class Meaning(NamedTuple):
@@ -33,7 +33,6 @@ _INTERVAL = {
     "normal": "normal", "normal_range": "normal", "prolonged": "prolonged", "wide": "prolonged", "high": "prolonged", "slow": "prolonged",
     "short": "short", "narrow": "short", "low": "short",
 }  # fmt: skip
-_NORMAL = ("normal", "normal_range")
 
 
 def quality_of(subject: str, quality: str) -> Meaning | None:
@@ -54,71 +53,13 @@ def quality_of(subject: str, quality: str) -> Meaning | None:
 
 
 def _table() -> dict[tuple[str, str], Meaning]:
-    table = {
-        ("st", "elevated"): Meaning("st_elevation"),
-        ("st", "depressed"): Meaning("st_depression"),
-        ("st", "isoelectric"): Meaning("st_deviation", negated=True),
-        ("st", "flat"): Meaning("st_deviation", negated=True),
-        ("st", "deviation"): Meaning("st_deviation"),
-        ("st", "abnormal"): Meaning("st_deviation", "abnormal"),
-        ("t", "inverted"): Meaning("t_inversion"),
-        ("t", "flat"): Meaning("t_flat"),
-        ("t", "low"): Meaning("t_flat"),
-        ("t", "tall"): Meaning("t_tall"),
-        ("t", "high"): Meaning("t_tall"),
-        ("t", "upright"): Meaning("t_inversion", negated=True),
-        ("t", "biphasic"): Meaning("t_biphasic"),
-        ("t", "abnormal"): Meaning("t_abnormality", "abnormal"),
-        ("q", "pathological"): Meaning("pathological_q"),
-        ("q", "abnormal"): Meaning("pathological_q"),
-        ("q", "wide"): Meaning("pathological_q"),
-        ("q", "small"): Meaning("pathological_q", negated=True),
-        ("q", "low"): Meaning("pathological_q", negated=True),
-        ("q", "narrow"): Meaning("pathological_q", negated=True),
-        ("p", "inverted"): Meaning("p_inversion"),
-        ("p", "upright"): Meaning("p_inversion", negated=True),
-        ("p", "tall"): Meaning("p_tall"),
-        ("p", "wide"): Meaning("p_wide"),
-        ("p", "normal"): Meaning("p_waves", "present"),
-        ("p", "regular"): Meaning("p_waves", "present"),
-        ("qrs", "low"): Meaning("low_voltage"),
-        ("rhythm", "regular"): Meaning("regularity", "regular"),
-        ("rhythm", "irregular"): Meaning("regularity", "irregular"),
-        ("rhythm", "normal"): Meaning("rhythm", "sinus rhythm"),
-        ("intervals", "regular"): Meaning("regularity", "regular"),
-        ("intervals", "irregular"): Meaning("regularity", "irregular"),
-        ("rr_interval", "regular"): Meaning("regularity", "regular"),
-        ("rr_interval", "irregular"): Meaning("regularity", "irregular"),
-        ("heart_rate", "regular"): Meaning("regularity", "regular"),
-        ("heart_rate", "irregular"): Meaning("regularity", "irregular"),
-        ("heart_rate", "slow"): Meaning("heart_rate", "bradycardia"),
-        ("heart_rate", "low"): Meaning("heart_rate", "bradycardia"),
-        ("heart_rate", "fast"): Meaning("heart_rate", "tachycardia"),
-        ("heart_rate", "high"): Meaning("heart_rate", "tachycardia"),
-        ("heart_rate", "elevated"): Meaning("heart_rate", "tachycardia"),
-        ("qrs_axis", "deviation"): Meaning("qrs_axis", "deviated"),
-        ("qrs_axis", "abnormal"): Meaning("qrs_axis", "deviated"),
-        ("r_progression", "abnormal"): Meaning("poor_r_progression"),
-        ("r_progression", "poor"): Meaning("poor_r_progression"),
-        ("r_progression", "slow"): Meaning("poor_r_progression"),
-        ("r_progression", "prolonged"): Meaning("poor_r_progression"),
-        ("r_progression", "low"): Meaning("poor_r_progression"),
-    }
-    for quality in _NORMAL:
-        table |= {
-            ("st", quality): Meaning("st_deviation", negated=True),
-            ("t", quality): Meaning("t_abnormality", negated=True),
-            ("q", quality): Meaning("pathological_q", negated=True),
-            ("heart_rate", quality): Meaning("heart_rate", "normal"),
-            ("qrs_axis", quality): Meaning("qrs_axis", "normal"),
-            ("r_progression", quality): Meaning("r_progression", "normal"),
-            ("r_transition", quality): Meaning("r_progression", "normal"),
-            ("voltage", quality): Meaning("low_voltage", negated=True),
-            ("qrs_amplitude", quality): Meaning("low_voltage", negated=True),
-            ("intervals", quality): Meaning("intervals", "normal"),
-        }
-    for subject in ("voltage", "qrs_amplitude"):
-        table |= {(subject, "low"): Meaning("low_voltage"), (subject, "high"): Meaning("lvh", True)}
+    table = {("intervals", quality): Meaning("intervals", "normal") for quality in ("normal", "normal_range")}
+    for finding in FINDINGS:
+        meanings = {said: Meaning(finding.kind, value) for said, value in finding.said.items()}
+        meanings |= {denied: Meaning(finding.kind, negated=True) for denied in finding.denied}
+        for words, meaning in meanings.items():
+            subject, quality = words.split()
+            table[subject, quality] = meaning
     return table
 
 
@@ -137,13 +78,9 @@ _HEIGHTS = {wave: f"{wave}_amplitude" for wave in ("p", "q", "r", "s", "t", "qrs
 # "P amplitude 0.1 mV with a duration of 90 ms": what is measured of a wave, and what else may be.
 _TIMES |= {f"{wave}_amplitude": f"{wave}_duration" for wave in ("p", "q", "t", "qrs")}
 _HEIGHTS |= {f"{wave}_duration": f"{wave}_amplitude" for wave in ("p", "q", "t")}
-_OWN_HEIGHT = (*AMPLITUDES, "sokolow_lyon", "cornell")
-_OWN_TIME = (*INTERVALS, "rr_interval", "t_duration", "q_duration", "st_duration")
-_PLAUSIBLE = {
-    "heart_rate": (15, 350), "qrs_axis": (-360, 360), "p_axis": (-360, 360), "t_axis": (-360, 360),
-    "rr_interval": (150, 4000), "pr_interval": (40, 700), "qrs_duration": (20, 350), "qt_interval": (150, 900),
-    "p_duration": (20, 250), "t_duration": (40, 500), "q_duration": (5, 120), "st_duration": (5, 500),
-}  # fmt: skip
+_OWN_HEIGHT = tuple(finding.kind for finding in FINDINGS if finding.is_measure and finding.unit == "mV")
+_OWN_TIME = (*INTERVALS, *(finding.kind for finding in FINDINGS if finding.is_measure and finding.unit == "ms"))
+_PLAUSIBLE = {finding.kind: finding.plausible for finding in FINDINGS if finding.plausible is not None}
 
 
 def quantity_of(subject: str, quantity: Quantity) -> tuple[str, str, Quantity] | None:
@@ -185,4 +122,13 @@ def _scaled(quantity: Quantity, factor: float) -> Quantity:
     return Quantity(round(quantity.low * factor, 6), round(quantity.high * factor, 6), quantity.unit, spread)
 
 
-__all__ = ["AMPLITUDES", "DEFAULT_SUBJECT", "INTERVALS", "LEAD_FINDINGS", "Meaning", "quality_of", "quantity_of"]
+__all__ = [
+    "DEFAULT_SUBJECT",
+    "INTERVALS",
+    "LEAD_FINDINGS",
+    "LEAD_MEASURES",
+    "WITH_MAGNITUDE",
+    "Meaning",
+    "quality_of",
+    "quantity_of",
+]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from processing.ecg_record import STANDARD_LEADS
 
 from .clause import JOINTS, Found
-from .meaning import AMPLITUDES, LEAD_FINDINGS
+from .meaning import LEAD_FINDINGS, LEAD_MEASURES
 from .tokens import TERRITORIES
 from .words import Token
 
-_PER_LEAD = (*LEAD_FINDINGS, *AMPLITUDES, "st_level", "q_duration")
+_PER_LEAD = (*LEAD_FINDINGS, *LEAD_MEASURES)
 _REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip
 _LEAD_WORDS = (*_REGION_WORDS, "both", "the", "only", "electrodes")
 _BEFORE_VERBS = (*_LEAD_WORDS, "do", "does", "did", "also", "clearly", "each", "all", "then", "further")

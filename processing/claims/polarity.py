@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from .clause import JOINTS, Found
 from .words import Token
 
+# German reports come without punctuation: "keine p-welle erkannt" says nothing of the block that follows.
+_NEAR = 2  # tokens
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 
@@ -64,6 +66,10 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
     elif how == "hedge":
         for item in _ahead(found, tokens, i) or _behind(found, tokens, i):
             item.polarity = "hedged"
+    elif how == "near":
+        for item in found:
+            if i < item.first <= i + _NEAR:
+                _flip(item, i)
     elif how == "unmeasured":
         _unmeasurable(found, tokens, i)
     elif (

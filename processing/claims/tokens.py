@@ -23,18 +23,18 @@ TERRITORIES: dict[str, tuple[str, ...]] = WALLS | {
     "other": STANDARD_LEADS,
 }
 _TERRITORY_WORDS = (
-    ("inferolateral", r"infero-?\s?laterals?|infero-?lateral(?:ly)?"),
-    ("anterolateral", r"antero-?\s?lateral(?:ly)?"),
-    ("anteroseptal", r"antero-?\s?septal(?:ly)?"),
-    ("inferior", r"inferior(?:ly)?|infero-?\s?posterior"),
-    ("high lateral", r"high\s+lateral"),
+    ("inferolateral", r"infero-?\s?lateral(?:s|ly|er?)?"),
+    ("anterolateral", r"antero-?\s?lateral(?:ly|er?)?"),
+    ("anteroseptal", r"antero-?\s?septal(?:ly|er?)?"),
+    ("inferior", r"inferior(?:ly|er?)?|infero-?\s?posterior(?:er?)?"),
+    ("high lateral", r"high\s+lateral|hochlateral(?:er?)?"),
     ("left precordial", r"(?:left|lateral)\s+(?:precordial|chest)"),
     ("right precordial", r"(?:right|anterior|early)\s+(?:precordial|chest)"),
     ("mid precordial", r"mid-?\s?(?:precordial|chest)"),
-    ("lateral", r"lateral(?:ly)?"),
-    ("septal", r"septal(?:ly)?(?!\s+q)"),
-    ("anterior", r"anterior(?:ly)?"),
-    ("posterior", r"posterior(?:ly)?"),
+    ("lateral", r"lateral(?:ly|er?)?"),
+    ("septal", r"septal(?:ly|er?)?(?!\s+(?:q|hypertroph))"),
+    ("anterior", r"anterior(?:ly|er?)?"),
+    ("posterior", r"posterior(?:ly|er?)?"),
     ("precordial", r"(?:all\s+)?(?:the\s+)?(?:precordial|chest)(?:\s+leads?)?"),
     ("limb", r"(?:all\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
     ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|elsewhere"),
@@ -112,7 +112,7 @@ _PUNCTUATION = {
 }
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$|[\"')\]])")
 _NO_END_BEFORE = re.compile(r"(?:\b(?:e\.g|i\.e|vs|approx|ca|resp|incl|ref|Dr|Fig|cf)|\be\.g|\bi\.e)$", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’]*")
+_WORD = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’]*")
 _PLAIN = str.maketrans(
     {"–": "-", "—": "-", "‑": "-", "−": "-", "‐": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "μ": "µ", "*": " ", "_": " ", "`": " ", "#": " ", "|": ",", "º": "°", "⁄": "/", "“": " ", "”": " ", '"': " ", "•": " ", "➜": " ", "→": " "}
 )  # fmt: skip
@@ -161,7 +161,9 @@ def tokenize(text: str) -> list[Token]:
 def _token_at(text: str, position: int) -> Token | None:
     character = text[position]
     if character.isalnum() or character in "+-.<>≤≥~≈@±=&↑↓":
-        token = _special_at(text, position) or match_word(text, position)
+        # "1st degree AV block" is no number.
+        token = match_word(text, position) if character.isdigit() else None
+        token = token or _special_at(text, position) or match_word(text, position)
         if token is not None:
             return token
     if character in ".!?":

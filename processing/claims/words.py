@@ -6,137 +6,33 @@ the words they contain. Patterns ignore case but for those in capitals: `T`, `Q`
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-_WAVE = r"[\s-]?waves?"
-_RECORDING = (
-    r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
-)
-_BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
+from .findings import FINDINGS, RECORDING, WAVE
 
-# Diagnoses and findings that are complete in themselves: (kind, value).
-TERMS: tuple[tuple[tuple[str, Any], str], ...] = (
-    (("rhythm", "sinus bradycardia"), r"sinus\s+brady(?:cardia|cardic)?"),
-    (("rhythm", "sinus tachycardia"), r"sinus\s+tachy(?:cardia|cardic)?"),
-    (("rhythm", "sinus arrhythmia"), r"(?:respiratory\s+)?sinus\s+arrhythmia"),
-    (("pause", True), r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),
-    (("rhythm", "sinus rhythm"), r"(?:normal\s+)?sinus(?:\s*rhythm|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])"),
-    (("rhythm", "atrial fibrillation"), r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?"),
-    (("rhythm", "atrial flutter"), r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern"),
-    (("rhythm", "supraventricular tachycardia"), r"(?:paroxysmal\s+)?supraventricular\s+tachycardia|AV\s*N?RT\b|P?SVT\b"),
-    (("rhythm", "ventricular tachycardia"), r"ventricular\s+tachycardia"),
-    (("rhythm", "junctional rhythm"), r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)"),
-    (("rhythm", "paced rhythm"), r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker\s+spikes?"),
-    (("bigeminy", True), r"(?:ventricular\s+)?bigemin(?:y|us|al)"),
-    (("ventricular_ectopy", True), r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?)|PVCs?\b|VPCs?\b|VEBs?\b"),
-    (("atrial_ectopy", True), r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b"),
-    (("ectopy", True), r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?"),
-    (("pre_excitation", True), r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?"),
-    (("lafb", True), r"left\s+anterior\s+(?:fascicular|hemi)[\s-]*block|LAFB\b|LAHB\b"),
-    (("lpfb", True), r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b"),
-    (("incomplete_rbbb", True), r"(?:incomplete|partial)\s+(?:right" + _BUNDLE + r"|RBBB)\b|I-?RBBB\b"),
-    (("incomplete_lbbb", True), r"(?:incomplete|partial)\s+(?:left" + _BUNDLE + r"|LBBB)\b|I-?LBBB\b"),
-    (("rbbb", True), r"(?:complete\s+)?(?:right" + _BUNDLE + r"|RBBB)\b|CRBBB\b"),
-    (("lbbb", True), r"(?:complete\s+)?(?:left" + _BUNDLE + r"|LBBB)\b|CLBBB\b"),
-    (("bundle_branch_block", True), r"bundle[\s-]branch[\s-]blocks?|BBB\b"),
-    (("ivcd", True), r"(?:non-?\s?specific\s+)?intra-?ventricular\s+conduction\s+(?:delay|disturbance|defect|block)|IVCD\b"),
-    (("av_block", 1), r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])"),
-    (("av_block", 2), r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block"),
-    (("av_block", 3), r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block"),
-    (("av_block", None), r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block"),
-    (("rvh", True), r"right\s+ventricular\s+(?:hypertrophy|enlargement)|RVH\b"),
-    (("lvh", True), r"left\s+ventricular\s+(?:hypertrophy|enlargement)|LVH\b(?!\s+(?:index|score))|(?:high|increased|large)\s+(?:QRS\s+)?voltages?"),
-    (("biatrial", True), r"bi-?atrial\s+enlargement"),
-    (("lae", True), r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+mitrale|LAE\b"),
-    (("rae", True), r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p\s+pulmonale|RAE\b"),
-    (("low_voltage", True), r"(?:low|reduced|diminished|small)[\s-]+(?:(?:limb|chest|precordial)[\s-]+leads?[\s-]+)?(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
-    (("poor_r_progression", True), r"(?:poor|reduced|delayed|abnormal|absent|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),
-    (("r_progression", True), r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),
-    (("infarction", "st"), r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)"),
-    (("infarction", None), r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|myocardial\s+(?:damage|necrosis)|\bMI\b"),
-    (("ischemia", None), r"(?:myocardial\s+|subendocardial\s+)?isch(?:a?e)mi(?:a|c)(?:\s+changes)?|injury\s+(?:pattern|current)|subendocardial\s+injury|coronary\s+syndrome"),
-    (("pericarditis", True), r"pericarditis"),
-    (("electrolytes", True), r"hyper-?kal(?:a?e)mia|hypo-?kal(?:a?e)mia|hyper-?calc(?:a?e)mia|hypo-?calc(?:a?e)mia|electrolyte\s+\w+|digitalis\s+effect"),
-    (("early_repolarization", True), r"early\s+repolari[sz]ation"),
-    (("strain", True), r"strain(?:\s+pattern)?"),
-    (("long_qt", True), r"long\s+QT(?:\s+syndrome)?"),
-    (("stt_changes", True), r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),
-    (("u_wave", True), r"U" + _WAVE),
-    (("otherwise_normal_ecg", True), r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + _RECORDING + "|" + _RECORDING + r"\s+is\s+otherwise\s+(?:normal|unremarkable)"),
-    (("abnormal_ecg", True), r"abnormal\s+" + _RECORDING + "|" + _RECORDING + r"\s+is\s+(?:clearly\s+)?abnormal"),
-    (("borderline_ecg", True), r"borderline\s+" + _RECORDING),
-    (("normal_ecg", True), r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + _RECORDING + "|" + _RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?"),
-    (("qrs_duration", "narrow"), r"narrow[\s-]+complex(?!es)"),
-    (("qrs_duration", "wide"), r"(?:wide|broad)[\s-]+complex(?!es)"),
-    (("heart_rate", "bradycardia"), r"brady(?:cardia|cardic|arrhythmia)"),
-    (("heart_rate", "tachycardia"), r"tachy(?:cardia|cardic|arrhythmia)"),
-    (("qrs_axis", "extreme"), r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme"),
-    (("qrs_axis", "left"), r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis"),
-    (("qrs_axis", "right"), r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?"),
-    (("qrs_axis", "deviated"), r"axis\s+deviation"),
-)  # fmt: skip
+# Denies a normal ECG.
+ABNORMAL_ECG = rf"abnormal\s+{RECORDING}|{RECORDING}\s+is\s+(?:clearly\s+)?abnormal"
 
-TERMS_IN_CAPITALS: tuple[tuple[tuple[str, Any], str], ...] = (
-    (("rhythm", "atrial fibrillation"), r"AF(?:IB)?\b"),
-    (("rhythm", "atrial flutter"), r"AFL(?:T)?\b"),
-    (("rhythm", "atrial fibrillation"), r"f[\s-]?waves"),
-    (("rhythm", "atrial flutter"), r"F[\s-]?waves"),
-    (("rhythm", "sinus rhythm"), r"N?SR\b"),
-    (("rhythm", "ventricular tachycardia"), r"VT\b"),
-    (("qrs_axis", "left"), r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))"),
-    (("qrs_axis", "right"), r"RAD\b"),
-    (("t_inversion", True), r"TWIs?\b"),
-    (("st_elevation", True), r"STE\b"),
-    (("st_depression", True), r"STD\b"),
-    (("qrs_pattern", "rsR'"), r"(?:[rR][sS]|M-?shaped\s+[rR]?[sS]?)[rR]['’′](?!\w)"),
-    (("qrs_pattern", "QS"), r"QS\b"),
-    (("qrs_pattern", "rS"), r"rS\b"),
-    (("qrs_pattern", "qR"), r"qR\b"),
-    (("qrs_pattern", "qRs"), r"qRs\b"),
-    (("qrs_pattern", "Rs"), r"Rs\b"),
-)
-
-# What is measured.
-SUBJECTS: tuple[tuple[str, str], ...] = (
-    ("atrial_rate", r"atrial\s+rate"),
-    ("heart_rate", r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response"),
+# What has a quality or a size and is no finding by itself. Compounds are tried before the words they contain.
+COMPOUND_SUBJECTS: tuple[tuple[str, str], ...] = (
     ("axes", r"P-(?:R|QRS)-T\s+ax[ei]s"),
-    ("heart_rate", r"HR\b"),
-    ("p_axis", r"P(?:[\s-]?wave)?\s+axis"),
-    ("t_axis", r"T(?:[\s-]?wave)?\s+axis"),
-    ("qrs_axis", r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis|(?:(?:mean|frontal)\s+)*QRS\s+vector"),
-    ("rr_interval", r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?"),
     ("pr_segment", r"P-?R[\s-]*segments?"),
-    ("p_duration", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)"),
-    ("p_amplitude", r"P(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
-    ("pr_interval", r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|(?:AV|A-V|atrio-?ventricular)\s+conduction(?:\s+time)?"),
     ("qtc_fridericia", r"QT\s?-?cF\b(?:[\s-]*(?:intervals?))?"),
     ("qtc_bazett", r"QT\s?-?cB\b(?:[\s-]*(?:intervals?))?"),
-    ("qtc_interval", r"QT\s?-?c\b(?:[\s-]*(?:intervals?|durations?|values?))?|(?:rate[\s-]?)?corrected\s+QT(?:\s?-?c)?\b(?:[\s-]*intervals?)?|QT\s+corrected"),
-    ("qt_interval", r"QT\b(?:[\s-]*(?:intervals?|durations?|times?))?"),
-    ("qrs_amplitude", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?\s+(?:amplitude|voltage|height|size)s?"),
-    ("qrs_duration", r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?|intra-?ventricular\s+conduction"),
+)  # fmt: skip
+SUBJECTS: tuple[tuple[str, str], ...] = (
     ("conduction", r"conduction(?!\s+intervals)"),
     ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
-    ("r_progression", r"(?:precordial\s+)?R" + f"(?:{_WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),
     ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
-    ("sokolow_lyon", r"(?:the\s+)?(?:sum\s+of\s+)?S\s?-?(?:in\s+)?V1\s*(?:\+|and|plus)\s*R\s?-?(?:in\s+)?V[56]\b|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
-    ("cornell", r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*"),
-    ("t_amplitude", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
-    ("t_duration", r"T(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?"),
-    ("r_amplitude", r"R(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?"),
-    ("s_amplitude", r"S(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth|voltage)s?"),
-    ("q_duration", r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?"),
-    ("q_amplitude", r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth)s?"),
-    ("st_duration", r"ST(?:[\s-]segment)?\s+duration"),
     ("st", r"S\s?-?T\b(?:[\s-]*(?:segments?))?(?:\s+levels?)?(?!\s*-\s*T)|J[\s-]?points?"),
-    ("p", r"P" + _WAVE + r"|Ps\b|atrial\s+activity"),
-    ("q", r"Q" + _WAVE),
-    ("t", r"T" + _WAVE),
-    ("r", r"R" + _WAVE),
-    ("s", r"S" + _WAVE),
+    ("p", r"P" + WAVE + r"|Ps\b|atrial\s+activity"),
+    ("q", r"Q" + WAVE),
+    ("t", r"T" + WAVE),
+    ("r", r"R" + WAVE),
+    ("s", r"S" + WAVE),
     ("voltage", r"(?:QRS\s+)?voltages?"),
     ("rhythm", r"(?:cardiac\s+|heart\s+|ventricular\s+|underlying\s+)?rhythm|heartbeats?|R-?waves?\s+spacing"),
     ("intervals", r"(?:conduction\s+|basic\s+)?intervals"),
@@ -201,6 +97,7 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (
+    ("near", r"kein(?:e[mnrs]?)?|ohne|nicht"),
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
     ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
@@ -244,8 +141,17 @@ OTHER_WORDS: tuple[tuple[str, str], ...] = (
 FORMULAS = (("bazett", r"bazett(?:'s)?"), ("fridericia", r"fridericia(?:'s)?"))
 
 
-def _entries(tag: str, table: tuple, capitals: bool = False) -> list[tuple[str, Any, str]]:
+def _entries(tag: str, table: Iterable[tuple[Any, str]], capitals: bool = False) -> list[tuple[str, Any, str]]:
     return [(tag, value, pattern if capitals else f"(?i:{pattern})") for value, pattern in table]
+
+
+def _terms(exact: bool) -> list[tuple[Any, str]]:
+    return [
+        ((finding.kind, words.value), words.pattern)
+        for finding in FINDINGS
+        for words in finding.words
+        if words.exact == exact
+    ]
 
 
 # (tag, value, pattern)
@@ -257,9 +163,12 @@ VOCABULARY: list[tuple[str, Any, str]] = [
     *_entries("qual", QUALITY_PHRASES),
     *_entries("general", (("clause", GENERAL_CLAUSE), ("after", GENERAL_AFTER))),
     *_entries("ref", ((None, REFERENCE),)),
+    *_entries("term", ((("abnormal_ecg", True), ABNORMAL_ECG),)),
+    *_entries("term", _terms(exact=False)),
+    *_entries("term", _terms(exact=True), capitals=True),
     *_entries("neg", NEGATIONS),
-    *_entries("term", TERMS),
-    *_entries("term", TERMS_IN_CAPITALS, capitals=True),
+    *_entries("subj", COMPOUND_SUBJECTS),
+    *_entries("subj", ((finding.kind, finding.named) for finding in FINDINGS if finding.named)),
     *_entries("subj", SUBJECTS),
     *_entries("subj", SUBJECTS_IN_CAPITALS, capitals=True),
     *_entries("cmp", COMPARATORS),
@@ -298,18 +207,35 @@ def _first_letters(pattern: str) -> frozenset[str]:
     """The characters, in small letters, that a match can begin with; `""` where that is not a plain letter or sign."""
     letters: set[str] = set()
     for alternative in _split(pattern):
-        rest = alternative
-        while True:
-            group, quantifier, rest = _first_group(rest)
-            if group is None:
-                letters.add(rest[:1].lower() if rest[:1].isalnum() or rest[:1] in "<>~=&≤≥≈↑↓" else "")
-                if rest[1:2] in ("?", "*"):  # an optional letter: give up, and try the pattern everywhere
-                    letters.add("")
-                break
-            letters |= _first_letters(group)
-            if quantifier not in ("?", "*"):
-                break
+        rest: str | None = alternative
+        while rest is not None:
+            first, rest = _first_atom(rest)
+            letters |= first
     return frozenset(letters)
+
+
+_ASSERTION = re.compile(r"\\b|\(\?<[!=](?:\\.|[^()\\])*\)")
+_CLASS = re.compile(r"\[((?:\\.|[^\]\\])+)\]")
+
+
+def _first_atom(pattern: str) -> tuple[set[str] | frozenset[str], str | None]:
+    """What the first atom of a pattern can begin with, and the rest of the pattern where a match can go on to it."""
+    assertion = _ASSERTION.match(pattern)
+    if assertion is not None:
+        return set(), pattern[assertion.end() :]
+    group, quantifier, rest = _first_group(pattern)
+    if group is not None:
+        return _first_letters(group), rest if quantifier in ("?", "*") else None
+    members = _CLASS.match(pattern)
+    if members is not None:
+        # No word begins with a space; a hyphen at the end is one, elsewhere it makes a range.
+        characters = members[1].replace(r"\s", "")
+        letters = {""} if "\\" in characters or "-" in characters[:-1] else set(characters.lower())
+        end = members.end()
+    else:
+        letters = {pattern[:1].lower() if pattern[:1].isalnum() or pattern[:1] in "<>~=&≤≥≈≃↑↓" else ""}
+        end = 1
+    return letters, pattern[end + 1 :] if pattern[end : end + 1] in ("?", "*") else None
 
 
 def _split(pattern: str) -> list[str]:

@@ -3,33 +3,20 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from processing.claims.claims import Claim, extract_claims
+from processing.claims.finding import NOT_MEASURED, Finding, LeadRule
+from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
-from processing.ecg_limits import CLEARLY_FAST_BPM, CLEARLY_SLOW_BPM, NORMAL_ST_FACTOR
 
+from . import rules_leads, rules_record, rules_rhythm
 from .places_on_ecg import evidence
-from .rules_leads import amplitude, p_form, pathological_q, qrs_pattern, st_change, st_deviation, t_wave
-from .rules_record import axis, heart_rate, interval, missing_beats, missing_leads, qtc, rr_interval, voltage_sum
-from .rules_rhythm import (
-    atrium,
-    av_block,
-    bundle_branch,
-    ectopy,
-    fascicle,
-    hypertrophy,
-    infarction,
-    low_voltage,
-    p_waves,
-    pause,
-    pre_excitation,
-    r_progression,
-    regularity,
-    rhythm,
-)
-from .salient import SalientFinding, abnormal_findings, by_wall, salient_findings
+from .rules_leads import shown_in_leads
+from .rules_record import missing_beats, missing_leads
+from .salient import SalientFinding, salient_findings
 from .verdicts import (
     CONTRADICTED,
     DEFAULT_TOLERANCES,
@@ -37,7 +24,6 @@ from .verdicts import (
     SUPPORTED,
     Judgement,
     Tolerances,
-    decided,
     unmeasurable,
 )
 
@@ -210,39 +196,6 @@ def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DE
     )
 
 
-def _beat_time(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
-    beat = (claim.beats or (0,))[0]
-    time = float(features.beat_times[beat - 1])
-    onset, offset = (float(features.beat_waves["QRS"][beat - 1, i]) for i in (0, 2))
-    stated = float(claim.value)
-    near = abs(time - stated) <= tolerances.time_s or onset - 0.05 <= stated <= offset + 0.05
-    return decided(near, round(time, 2), f"beat {beat} is at {time:.2f} s")
-
-
-def _beat(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
-    return decided(True, len(features.beat_times), f"the ECG has {len(features.beat_times)} beats")
-
-
-def _normal_ecg(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
-    """A normal ECG: nothing clearly abnormal is measured; that is not all of it, so an abnormal one is not proven."""
-    abnormal = [
-        finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=NORMAL_ST_FACTOR))
-    ]
-    if not features.p_present:
-        abnormal.append("no P waves")
-    if features.heart_rate < CLEARLY_SLOW_BPM or features.heart_rate > CLEARLY_FAST_BPM:
-        abnormal.append(f"{features.heart_rate:.0f} bpm")
-    if abnormal:
-        return decided(claim.polarity == "negated", None, "; ".join(abnormal))
-    if claim.polarity == "negated":
-        return unmeasurable("nothing clearly abnormal is measured, which does not prove it normal")
-    return decided(True, None, "nothing clearly abnormal is measured")
-
-
-def _long_qt(claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
-    return qtc(replace(claim, kind="qtc_interval", value="prolonged"), features, tolerances)
-
-
 def _mentions(checked: Sequence[CheckedClaim], finding: SalientFinding) -> bool:
     for item in checked:
         claim = item.claim
@@ -258,46 +211,14 @@ def _mentions(checked: Sequence[CheckedClaim], finding: SalientFinding) -> bool:
     return False
 
 
-RULES: dict[str, Rule] = {
-    "heart_rate": heart_rate,
-    "rr_interval": rr_interval,
-    "qtc_interval": qtc,
-    "long_qt": _long_qt,
-    **dict.fromkeys(
-        ("pr_interval", "qrs_duration", "qt_interval", "p_duration", "qtc_bazett", "qtc_fridericia"), interval
-    ),
-    **dict.fromkeys(("qrs_axis", "p_axis", "t_axis"), axis),
-    **dict.fromkeys(("sokolow_lyon", "cornell"), voltage_sum),
-    **dict.fromkeys(
-        ("p_amplitude", "q_amplitude", "r_amplitude", "s_amplitude", "qrs_amplitude", "t_amplitude", "st_level"),
-        amplitude,
-    ),
-    **dict.fromkeys(("st_elevation", "st_depression"), st_change),
-    "st_deviation": st_deviation,
-    **dict.fromkeys(("t_inversion", "t_flat", "t_tall", "t_abnormality"), t_wave),
-    "pathological_q": pathological_q,
-    **dict.fromkeys(("p_inversion", "p_tall", "p_wide"), p_form),
-    "qrs_pattern": qrs_pattern,
-    "rhythm": rhythm,
-    "regularity": regularity,
-    "p_waves": p_waves,
-    **dict.fromkeys(("ectopy", "ventricular_ectopy", "atrial_ectopy", "bigeminy"), ectopy),
-    "pause": pause,
-    "av_block": av_block,
-    **dict.fromkeys(
-        ("rbbb", "lbbb", "incomplete_rbbb", "incomplete_lbbb", "bundle_branch_block", "ivcd"), bundle_branch
-    ),
-    **dict.fromkeys(("lafb", "lpfb"), fascicle),
-    "pre_excitation": pre_excitation,
-    **dict.fromkeys(("lvh", "rvh"), hypertrophy),
-    "low_voltage": low_voltage,
-    **dict.fromkeys(("r_progression", "poor_r_progression"), r_progression),
-    **dict.fromkeys(("lae", "rae"), atrium),
-    **dict.fromkeys(("infarction", "ischemia"), infarction),
-    "beat_time": _beat_time,
-    "beat": _beat,
-    "normal_ecg": _normal_ecg,
-}
+def _rule_of(finding: Finding) -> Rule:
+    if isinstance(finding.rule, LeadRule):
+        return partial(shown_in_leads, finding=finding, rule=finding.rule)
+    return _FUNCTIONS[finding.rule]
+
+
+_FUNCTIONS = {**vars(rules_record), **vars(rules_leads), **vars(rules_rhythm)}
+RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule != NOT_MEASURED}
 
 __all__ = [
     "CONTRADICTED",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from processing.claims.claims import Claim
+from processing.claims.finding import Wave
+from processing.claims.findings import BY_KIND
 from processing.ecg_features import EcgFeatures
 
 Span = tuple[str, float, float]
@@ -27,17 +29,17 @@ def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
     """
     if not len(features.beat_times):
         return []
-    bounds = _BOUNDS.get(claim.kind, _whole_beat)
+    finding = BY_KIND[claim.kind]
     count = len(features.beat_times)
     beats = [beat - 1 for beat in claim.beats if 1 <= beat <= count] if claim.beats else None
     if beats is None and claim.time_s is not None:
         beats = [int(np.abs(features.beat_times - claim.time_s).argmin())]
     spans: list[Span] = []
-    for lead in _leads(claim, features):
-        if claim.kind in _RHYTHM and beats is None:
+    for lead in _leads(claim.leads or finding.shown_in, features):
+        if finding.wave == "rhythm" and beats is None:
             spans.append((lead, float(features.beat_times[0]), float(features.beat_times[-1])))
             continue
-        starts, ends = bounds(features, features.leads.index(lead))
+        starts, ends = _BOUNDS[finding.wave](features, features.leads.index(lead))
         known = np.isfinite(starts) & np.isfinite(ends) & (ends > starts)
         starts = np.maximum(starts - MARGIN_S, 0.0).round(3).tolist()
         ends = np.minimum(ends + MARGIN_S, features.duration).round(3).tolist()
@@ -45,28 +47,8 @@ def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
     return spans
 
 
-_RHYTHM = ("heart_rate", "rhythm", "regularity", "rr_interval", "ectopy", "ventricular_ectopy", "atrial_ectopy", "bigeminy", "pause", "normal_ecg")  # fmt: skip
-_DEFAULT_LEADS: dict[str, tuple[str, ...]] = {
-    "qrs_axis": ("I", "aVF"),
-    "p_axis": ("I", "aVF"),
-    "t_axis": ("I", "aVF"),
-    "sokolow_lyon": ("V1", "V5", "V6"),
-    "cornell": ("aVL", "V3"),
-    "lvh": ("V1", "V5", "V6"),
-    "rvh": ("V1",),
-    "rbbb": ("V1", "V6"),
-    "lbbb": ("V1", "V6"),
-    "incomplete_rbbb": ("V1",),
-    "lafb": ("I", "aVF"),
-    "lpfb": ("I", "aVF"),
-    "r_progression": ("V1", "V2", "V3", "V4"),
-    "poor_r_progression": ("V1", "V2", "V3", "V4"),
-}
-
-
-def _leads(claim: Claim, features: EcgFeatures) -> list[str]:
-    wanted = claim.leads or _DEFAULT_LEADS.get(claim.kind) or ("II", *features.leads)[:1]
-    leads = [lead for lead in wanted if lead in features.leads]
+def _leads(wanted: tuple[str, ...], features: EcgFeatures) -> list[str]:
+    leads = [lead for lead in wanted or ("II",) if lead in features.leads]
     return leads or list(features.leads[:1])
 
 
@@ -113,29 +95,16 @@ def _whole_beat(features: EcgFeatures, row: int) -> tuple[np.ndarray, np.ndarray
     return start, np.where(np.isfinite(t[:, 2]), t[:, 2], qrs[:, 2] + 0.2)
 
 
-_BOUNDS: dict[str, Bounds] = {
-    "pr_interval": _from_onset("P", "QRS", False),
-    "av_block": _from_onset("P", "QRS", False),
-    "pre_excitation": _from_onset("P", "QRS", False),
-    "qt_interval": _from_onset("QRS", "T", True),
-    "qtc_interval": _from_onset("QRS", "T", True),
-    "qtc_bazett": _from_onset("QRS", "T", True),
-    "qtc_fridericia": _from_onset("QRS", "T", True),
-    "long_qt": _from_onset("QRS", "T", True),
-    "pathological_q": _q,
-    "q_duration": _q,
-    "q_amplitude": _q,
-    **dict.fromkeys(("st_elevation", "st_depression", "st_deviation", "st_level", "st_duration"), _st),
-    **dict.fromkeys(("p_waves", "p_duration", "p_amplitude", "p_inversion", "p_tall", "p_wide", "p_axis", "lae", "rae"), _wave("P")),
-    **dict.fromkeys(("t_inversion", "t_flat", "t_tall", "t_abnormality", "t_amplitude", "t_duration", "t_axis"), _wave("T")),
-    **dict.fromkeys(
-        (
-            "qrs_duration", "qrs_amplitude", "qrs_axis", "qrs_pattern", "r_amplitude", "s_amplitude", "sokolow_lyon",
-            "cornell", "lvh", "rvh", "low_voltage", "rbbb", "lbbb", "incomplete_rbbb", "incomplete_lbbb", "ivcd",
-            "bundle_branch_block", "lafb", "lpfb", "r_progression", "poor_r_progression",
-        ),
-        _wave("QRS"),
-    ),
-}  # fmt: skip
+_BOUNDS: dict[Wave, Bounds] = {
+    "P": _wave("P"),
+    "PR": _from_onset("P", "QRS", False),
+    "Q": _q,
+    "QRS": _wave("QRS"),
+    "ST": _st,
+    "QT": _from_onset("QRS", "T", True),
+    "T": _wave("T"),
+    "beat": _whole_beat,
+    "rhythm": _whole_beat,
+}
 
 __all__ = ["evidence"]

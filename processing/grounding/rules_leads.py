@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from processing.claims.claims import Claim
+from processing.claims.finding import Finding, LeadRule
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
     P_DURATION,
@@ -113,12 +114,13 @@ def lead_finding(
     present: Callable[[str, float], tuple[bool, bool]],
     name: str,
     unit: str = "mV",
+    least: int = 2,
 ) -> Judgement:
     """A finding stated for leads, or for the record as a whole.
 
     Named leads must all show it (values near the limit are tolerated); a territory counts as right when at least two
     of its leads (or its only one) show it; without leads any two leads do, or one that is certain. Negated: no lead
-    may show it for certain (of the record as a whole: not two).
+    may show it for certain (of the record as a whole: not two). `least`: the two of these sentences.
 
     Args:
         values: lead -> measured value, NaN where there is no such wave.
@@ -134,7 +136,7 @@ def lead_finding(
     measured = {lead: round(value, 3) for lead, value in known.items()}
     general = not claim.leads or claim.territory in ("all", "other", "precordial", "limb")
     if claim.polarity == "negated":
-        allowed = 1 if general else 0
+        allowed = least - 1 if general else 0
         holds = len(for_certain) <= allowed
         by_lead: dict[str, bool | None] = {lead: lead not in for_certain for lead in known}
         listed = _listed(for_certain or there, known, unit)
@@ -142,13 +144,13 @@ def lead_finding(
         by_lead = {lead: lead in maybe for lead in known}
         listed = _listed(known if claim.leads and not claim.territory else there, known, unit)
         if not claim.leads:
-            holds = bool(for_certain) or len(maybe) > 1
+            holds = bool(for_certain) or len(maybe) >= least
         elif claim.territory is None:
             holds = all(lead in maybe for lead in known)
         elif claim.territory in ("all", "other"):
             holds = len(maybe) >= 0.75 * len(known)
         else:
-            holds = len(maybe) >= min(2, len(known)) and bool(there)
+            holds = len(maybe) >= min(least, len(known)) and bool(there)
     explanation = f"{name}: {listed}" if listed else f"{name} in none of {', '.join(list(known)[:12])}"
     judgement = decided(holds, measured, explanation)
     judgement.by_lead = by_lead
@@ -158,6 +160,22 @@ def lead_finding(
 def _listed(leads: Any, values: dict[str, float], unit: str) -> str:
     sign = "+" if unit == "mV" else ""
     return ", ".join(f"{lead} {values[lead]:{sign}z.{2 if unit == 'mV' else 0}f} {unit}" for lead in list(leads)[:8])
+
+
+def shown_in_leads(
+    claim: Claim, features: EcgFeatures, tol: Tolerances, *, finding: Finding, rule: LeadRule
+) -> Judgement:
+    """The verdict of a finding that is all told by the leads that show it."""
+    stated = claim.leads or finding.shown_in or features.leads
+    there, certain, maybe = (
+        rule.leads(features, margin=margin * slack(claim, tol)) for margin in (0.0, tol.limit_mv, -tol.limit_mv)
+    )
+
+    def present(lead: str, _: float) -> tuple[bool, bool]:
+        return lead in there, lead in certain if lead in there else lead not in maybe
+
+    values = {lead: features.lead_value(rule.measure, lead) for lead in stated if lead in features.leads}
+    return lead_finding(claim, values, present, finding.kind.replace("_", " "), least=rule.least)
 
 
 def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -317,4 +335,13 @@ def qrs_pattern(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     return unmeasurable(f"letters of the QRS are a matter of reading; measured: {listed}", patterns)
 
 
-__all__ = ["amplitude", "p_form", "pathological_q", "qrs_pattern", "st_change", "st_deviation", "t_wave"]
+__all__ = [
+    "amplitude",
+    "p_form",
+    "pathological_q",
+    "qrs_pattern",
+    "shown_in_leads",
+    "st_change",
+    "st_deviation",
+    "t_wave",
+]

@@ -172,11 +172,28 @@ def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     return compare(claim, value, max(tol.voltage_mv, tol.voltage_share * abs(value)), tol, name)
 
 
+def long_qt(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    return qtc(replace(claim, kind="qtc_interval", value="prolonged"), features, tol)
+
+
 # Values in leads and beats ------------------------------------------------------------------------------------------
 
 
 def _by_beat(claim: Claim, features: EcgFeatures, sequence: str, tolerance: float, tol: Tolerances) -> Judgement:
     return _in_leads_and_beats(claim, features, sequence, tolerance, tol, sequence)
+
+
+def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    return decided(True, len(features.beat_times), f"the ECG has {len(features.beat_times)} beats")
+
+
+def beat_time(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    number = (claim.beats or (0,))[0]
+    time = float(features.beat_times[number - 1])
+    onset, offset = (float(features.beat_waves["QRS"][number - 1, i]) for i in (0, 2))
+    stated = float(claim.value)
+    near = abs(time - stated) <= tol.time_s or onset - 0.05 <= stated <= offset + 0.05
+    return decided(near, round(time, 2), f"beat {number} is at {time:.2f} s")
 
 
 def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
@@ -240,8 +257,11 @@ def _global(features: EcgFeatures, sequence: str) -> float | None:
 
 __all__ = [
     "axis",
+    "beat",
+    "beat_time",
     "heart_rate",
     "interval",
+    "long_qt",
     "missing_beats",
     "missing_leads",
     "qtc",

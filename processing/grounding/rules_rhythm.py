@@ -9,7 +9,9 @@ from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
     BIGEMINY_SHARE,
+    CLEARLY_FAST_BPM,
     CLEARLY_LEFT_AXIS_DEG,
+    CLEARLY_SLOW_BPM,
     FIBRILLATION_RR_VARIABILITY,
     FLUTTER_TWO_TO_ONE,
     HEART_RATE,
@@ -17,6 +19,7 @@ from processing.ecg_limits import (
     JUNCTIONAL_HIGHEST_BPM,
     LEFT_ANTERIOR_AXIS,
     LEFT_POSTERIOR_AXIS,
+    NORMAL_ST_FACTOR,
     P_DURATION,
     P_HEIGHT_MV,
     POOR_R_V3_MV,
@@ -44,7 +47,7 @@ from processing.ecg_rules import (
 )
 
 from .rules_leads import pathological_q, st_change, t_wave
-from .salient import by_wall
+from .salient import abnormal_findings, by_wall
 from .verdicts import (
     CONTRADICTED,
     SUPPORTED,
@@ -158,6 +161,9 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
     if claim.value == 2:
         return signed(claim, lone > 0, lone, explanation)
+    if claim.value == "2:1":
+        # Every second P wave may hide in a T wave, and atrial flutter is conducted so without any block.
+        return signed(claim, lone > 0 or None, lone, explanation)
     if claim.value == 3:
         return signed(claim, lone > 0 and not features.p_present, lone, explanation)
     holds = lone > 0 or (math.isfinite(pr) and pr > PR.high - (0 if claim.polarity == "negated" else tol.limit_ms))
@@ -322,10 +328,26 @@ def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     here = [judgement.explanation for judgement in judged if judgement.verdict == SUPPORTED]
     if here:
         return Judgement(SUPPORTED, None, "; ".join(here))
-    elsewhere = [finding.name for finding in by_wall(features) if finding.kinds[-1] == "infarction"]
+    elsewhere = [finding.name for finding in by_wall(features) if "infarction" in finding.kinds]
     if elsewhere:
         return Judgement(CONTRADICTED, None, f"nothing in {', '.join(claim.leads)}; {'; '.join(elsewhere)}")
     return unmeasurable("neither Q waves nor ST or T changes are measured; that does not exclude it")
+
+
+def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A normal ECG: nothing clearly abnormal is measured; that is not all of it, so an abnormal one is not proven."""
+    abnormal = [
+        finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=NORMAL_ST_FACTOR))
+    ]
+    if not features.p_present:
+        abnormal.append("no P waves")
+    if features.heart_rate < CLEARLY_SLOW_BPM or features.heart_rate > CLEARLY_FAST_BPM:
+        abnormal.append(f"{features.heart_rate:.0f} bpm")
+    if abnormal:
+        return decided(claim.polarity == "negated", None, "; ".join(abnormal))
+    if claim.polarity == "negated":
+        return unmeasurable("nothing clearly abnormal is measured, which does not prove it normal")
+    return decided(True, None, "nothing clearly abnormal is measured")
 
 
 __all__ = [
@@ -337,6 +359,7 @@ __all__ = [
     "hypertrophy",
     "infarction",
     "low_voltage",
+    "normal_ecg",
     "p_waves",
     "pause",
     "pre_excitation",

@@ -4,6 +4,8 @@
 import math
 from dataclasses import dataclass
 
+from processing.claims.finding import LeadRule
+from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
     CLEAR_ST_MARGIN_MV,
@@ -23,6 +25,14 @@ from processing.ecg_rules import (
     walls_of,
 )
 
+# Salient finding -> the kinds of claims that mention it.
+MENTIONED_BY: dict[str, tuple[str, ...]] = {
+    name: tuple(row.kind for row in FINDINGS if name in (*row.mentions, row.salient))
+    for finding in FINDINGS
+    for name in (*finding.mentions, finding.salient)
+    if name is not None
+}
+
 
 @dataclass(frozen=True)
 class SalientFinding:
@@ -40,67 +50,72 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
 
     Clearly: ST of 0.1 mV (0.2 mV in V2, V3) or an inverted T (aVR and V1 apart) or a pathological Q in two leads of a
     wall; PR above 210 ms, QRS above 125 ms, QTc (Bazett and Fridericia) above 470 ms, an axis 10 degrees outside the
-    normal, Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing spikes.
+    normal, Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing spikes, and the findings whose row names a
+    salient one of their own.
     """
     if not len(features.beat_times):
         return []
-    found = [SalientFinding("heart rate", ("heart_rate",))] if math.isfinite(features.heart_rate) else []
-    found.append(SalientFinding("rhythm", ("rhythm", "regularity", "p_waves", "bigeminy")))
-    if features.p_present:
-        found.append(SalientFinding("PR interval", ("pr_interval", "av_block")))
-    found.append(SalientFinding("QRS duration", ("qrs_duration", "rbbb", "lbbb", "bundle_branch_block", "ivcd")))
-    if math.isfinite(features.qt_interval):
-        found.append(
-            SalientFinding("QT interval", ("qt_interval", "qtc_interval", "qtc_bazett", "qtc_fridericia", "long_qt"))
-        )
-    if math.isfinite(features.qrs_axis):
-        found.append(SalientFinding("QRS axis", ("qrs_axis", "lafb", "lpfb")))
-    return found + abnormal_findings(features) + by_wall(features)
+    always = {
+        "heart rate": math.isfinite(features.heart_rate),
+        "rhythm": True,
+        "PR interval": features.p_present,
+        "QRS duration": True,
+        "QT interval": math.isfinite(features.qt_interval),
+        "QRS axis": math.isfinite(features.qrs_axis),
+    }
+    measured = [SalientFinding(name, MENTIONED_BY[name]) for name, holds in always.items() if holds]
+    return measured + abnormal_findings(features) + by_wall(features)
 
 
 def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
-    """What is clearly abnormal in the record as a whole."""
+    """What is clearly abnormal in the record as a whole, and the findings whose own leads show them."""
     found = []
     if features.p_present and features.pr_interval > CLEARLY_LONG_PR_MS:
-        found.append(SalientFinding("prolonged PR", ("pr_interval", "av_block"), values=("prolonged",)))
+        found.append(_salient("prolonged PR", values=("prolonged",)))
     if features.qrs_duration > CLEARLY_WIDE_QRS_MS:
-        found.append(SalientFinding("wide QRS", ("qrs_duration", "rbbb", "lbbb", "bundle_branch_block", "ivcd")))
+        found.append(_salient("wide QRS"))
     if min(features.qtc_bazett, features.qtc_fridericia) > CLEARLY_LONG_QTC_MS:
-        found.append(
-            SalientFinding("prolonged QTc", ("qtc_interval", "qtc_bazett", "qtc_fridericia", "qt_interval", "long_qt"))
-        )
+        found.append(_salient("prolonged QTc"))
     if features.qrs_axis < CLEARLY_LEFT_AXIS_DEG or features.qrs_axis > CLEARLY_RIGHT_AXIS_DEG:
-        found.append(SalientFinding("axis deviation", ("qrs_axis", "lafb", "lpfb")))
+        found.append(_salient("axis deviation"))
     if features.sokolow_lyon > CLEARLY_HIGH_SOKOLOW_LYON_MV:
-        found.append(SalientFinding("high voltage", ("lvh", "sokolow_lyon", "cornell")))
+        found.append(_salient("high voltage"))
     if is_low_voltage(features):
-        found.append(SalientFinding("low voltage", ("low_voltage",), polarity="affirmed"))
+        found.append(_salient("low voltage", polarity="affirmed"))
     if len(features.lone_p_waves) > 1:
-        found.append(SalientFinding("P waves without QRS", ("av_block",), polarity="affirmed"))
+        found.append(_salient("P waves without QRS", polarity="affirmed"))
     if len(features.pacing_spikes) > 2:
-        found.append(SalientFinding("pacing", ("rhythm",), values=("paced rhythm",)))
+        found.append(_salient("pacing", values=("paced rhythm",)))
+    for finding in FINDINGS:
+        if finding.salient is not None and isinstance(finding.rule, LeadRule):
+            leads = finding.rule.leads(features, margin=CLEAR_ST_MARGIN_MV)
+            if len(leads) >= finding.rule.least:
+                name = f"{finding.salient} in {', '.join(leads)}"
+                found.append(SalientFinding(name, MENTIONED_BY[finding.salient], leads, "affirmed"))
     return found
+
+
+def _salient(name: str, polarity: str | None = None, values: tuple[str, ...] = ()) -> SalientFinding:
+    return SalientFinding(name, MENTIONED_BY[name], polarity=polarity, values=values)
 
 
 def by_wall(features: EcgFeatures, st_factor: float = 1.0) -> list[SalientFinding]:
     """ST, T and Q findings that two leads of a wall share; `st_factor` raises the limits of ST."""
     found = []
-    for name, kinds, leads in (
+    for name, leads in (
         (
             "ST elevation",
-            ("st_elevation", "infarction"),
             st_elevated_leads(features, factor=st_factor, margin=CLEAR_ST_MARGIN_MV),
         ),
         (
             "ST depression",
-            ("st_depression", "ischemia"),
             st_depressed_leads(features, factor=st_factor, margin=CLEAR_ST_MARGIN_MV),
         ),
-        ("T inversion", ("t_inversion", "t_abnormality"), abnormal_t_inversion_leads(features)),
-        ("pathological Q", ("pathological_q", "infarction"), pathological_q_leads(features)),
+        ("T inversion", abnormal_t_inversion_leads(features)),
+        ("pathological Q", pathological_q_leads(features)),
     ):
         for here in walls_of(leads).values():
-            found.append(SalientFinding(f"{name} in {', '.join(here)}", kinds, here, "affirmed"))
+            found.append(SalientFinding(f"{name} in {', '.join(here)}", MENTIONED_BY[name], here, "affirmed"))
     return found
 
 

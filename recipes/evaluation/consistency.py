@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from processing.claims.claims import Claim, extract_claims
+from processing.claims.findings import BY_KIND
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import EcgFormatError, EvaluationError, GemError, MissingDependencyError
 from processing.grounding.check import DEFAULT_TOLERANCES, Tolerances, check_grounding
@@ -158,8 +159,7 @@ def shared_claims(first: Sequence[Claim], second: Sequence[Claim]) -> list[tuple
 
 
 def _same_subject(a: Claim, b: Claim) -> bool:
-    finding = a.kind.startswith(("st_", "t_", "pathological_q"))
-    same_form = finding or (a.unit is None) == (b.unit is None)
+    same_form = BY_KIND[a.kind].scope != "record" or (a.unit is None) == (b.unit is None)
     return a.kind == b.kind and same_form and (not a.leads or not b.leads or bool(set(a.leads) & set(b.leads)))
 
 

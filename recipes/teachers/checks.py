@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from processing.claims.findings import BY_KIND
 from processing.ecg_record import STANDARD_LEADS
 from processing.grounding.check import check_grounding
 from recipes.chat.replies import ChatUsage
@@ -39,43 +40,6 @@ _NAMED = re.compile(
     r"\b[Ll]eads?\s+((?:[IVXa]{1,3}[A-Za-z0-9]{0,2})(?:\s*(?:,|and|&|/|-|–|to|through)\s*(?:and\s+)?[IVXa]{1,3}[A-Za-z0-9]{0,2})*)\b"
 )
 _LEAD_WORD = re.compile(r"[IVXa]{1,3}[A-Za-z0-9]{0,2}")
-# Claims that a physician's findings settle, whatever the criteria on measurements say; `_foreign_diagnoses` judges them.
-_DIAGNOSES = frozenset(
-    [
-        "rhythm",
-        "av_block",
-        "lbbb",
-        "rbbb",
-        "incomplete_lbbb",
-        "incomplete_rbbb",
-        "bundle_branch_block",
-        "ivcd",
-        "lafb",
-        "lpfb",
-        "pre_excitation",
-        "lvh",
-        "rvh",
-        "lae",
-        "rae",
-        "biatrial",
-        "infarction",
-        "ischemia",
-        "strain",
-        "stt_changes",
-        "pericarditis",
-        "electrolytes",
-        "early_repolarization",
-        "normal_ecg",
-        "ventricular_ectopy",
-        "atrial_ectopy",
-        "ectopy",
-        "bigeminy",
-        "pause",
-        "long_qt",
-        "poor_r_progression",
-        "low_voltage",
-    ]
-)
 MOST_TOLD = 5
 _NOT_LEADS = {"A", "AN", "AND", "AS", "AT", "ARE", "ALL", "ALSO", "IN", "IS", "IT", "VIA"}
 
@@ -144,7 +108,8 @@ def _ungrounded(text: str, request: TeacherRequest, settings: CheckSettings) -> 
         claim
         for claim in claims
         if claim.verdict == "contradicted"
-        and claim.claim.kind not in _DIAGNOSES
+        # A physician's findings settle these, whatever the criteria on measurements say; `_foreign_diagnoses` judges them.
+        and not BY_KIND[claim.claim.kind].settled
         and (isinstance(claim.claim.value, float) or claim.claim.quote.lower() not in settled)
     ]
     if wrong and len(wrong) > settings.max_contradicted * len(claims):

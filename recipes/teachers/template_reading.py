@@ -160,7 +160,7 @@ class _Reading:
         alone = len(features.lone_p_waves)
         if not features.p_present:
             if alone:  # dissociated, or fibrillation that looks like it
-                apart = settled.names(r"(third|3rd|\biii) degree|complete (heart|av)|dissociation")
+                apart = settled.says("av_block", 3)
                 return [f"{alone} P waves are not followed by a QRS complex."] if apart else []
             if settled.with_p_waves:
                 return []
@@ -226,7 +226,7 @@ class _Reading:
                     f"The QRS axis is {axis:.0f} degrees, which is normal.",
                 )
             ]
-        if self.settled.normal or self.settled.names("(normal|horizontal|vertical).* axis"):
+        if self.settled.normal or self.settled.denies_deviation:
             return [f"The QRS axis is {axis:.0f} degrees."]
         return [f"The QRS axis is {axis:.0f} degrees, {side} axis deviation."]
 
@@ -361,7 +361,7 @@ class _Reading:
             return ["The QT interval is not measurable."]
         if math.isnan(qtc) or self.settled.denies_qtc(qtc):
             return [f"The QT interval is {qt:.0f} ms."]
-        prolonged = ", prolonged" if is_long_qtc(self.features) and self.settled.names("(long|prolonged) QT") else ""
+        prolonged = ", prolonged" if is_long_qtc(self.features) and self.settled.long_qt else ""
         return [
             self._worded(
                 "QT",

@@ -1,0 +1,103 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The row of the table of findings: all that the project knows of one kind of claim."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Scope = Literal["record", "leads", "walls"]
+Unit = Literal["ms", "s", "mV", "bpm", "deg"]
+# The part of a beat that shows a finding; `rhythm` is the whole record.
+Wave = Literal["P", "PR", "Q", "QRS", "ST", "QT", "T", "beat", "rhythm"]
+# The rule of what the measurements do not decide.
+NOT_MEASURED: Final = "not measured"
+
+
+@dataclass(frozen=True)
+class Words:
+    """A phrase that states a finding.
+
+    Attributes:
+        pattern: regular expression; case counts only where `exact` says so.
+        value: of the claim: a number, a word, `True`, or `None` where the phrase only names the finding.
+    """
+
+    pattern: str
+    value: Any = True
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """`topic`: a step of the reading. `rule`: what is measured and its limit, adults. `source`: who says so."""
+
+    topic: str
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True)
+class LeadRule:
+    """A rule of `ecg_rules` that gives the leads that show a finding, as the whole of a verdict.
+
+    Attributes:
+        leads: called with the features and `margin` (mV): above 0 only the certain leads, below 0 the doubtful ones too.
+        measure: the name in `EcgFeatures.lead_values` that an explanation states, in mV.
+        least: so many leads make the finding where no leads are named.
+    """
+
+    leads: Callable[..., tuple[str, ...]]
+    measure: str
+    least: int = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of claim: a finding (`st_elevation`) or something that is measured (`pr_interval`).
+
+    Attributes:
+        kind: `Claim.kind`.
+        example: a sentence that claims it.
+        rule: name of the function in `processing.grounding` that gives the verdict, or a `LeadRule` where the leads that
+            show it are all there is to a verdict, or `NOT_MEASURED`.
+        named: regular expression of what is measured (`PR interval`), of which numbers and qualities are said.
+        words: phrases that state it.
+        said, denied: a wave and its quality that state or deny it, `st elevated`; `said` with the claim's value.
+        unit: of its numbers. plausible: numbers that are believed without a unit, in it.
+        is_measure: a number is stated of it, as of an interval; findings may have a size, but need none.
+        scope: whether it lies in leads, in walls (leads that look at a part of the heart) or in the record as a whole.
+        wave, shown_in: what of a beat shows it, and in which leads where a claim names none (else a rhythm lead).
+        mentions: the salient findings (`processing.grounding.salient`) that a right claim of this kind mentions.
+        salient: the name of a salient finding of its own: wherever its `LeadRule` finds it, it ought to be mentioned.
+        diagnosis: how teachers and physicians' reports name it; per value where the value decides.
+        implies: diagnoses that may be named where this one is settled.
+        settled: a physician's report decides about it, whatever the measurements say.
+        criteria: what the guider tells a teacher of it.
+    """
+
+    kind: str
+    example: str
+    rule: str | LeadRule
+    named: str | None = None
+    words: tuple[Words, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+    denied: tuple[str, ...] = ()
+    unit: Unit | None = None
+    plausible: tuple[float, float] | None = None
+    is_measure: bool = False
+    scope: Scope = "record"
+    wave: Wave = "beat"
+    shown_in: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()
+    salient: str | None = None
+    diagnosis: str | Mapping[Any, str] | None = None
+    implies: tuple[str, ...] = ()
+    settled: bool = False
+    criteria: tuple[Criterion, ...] = ()
+
+    def diagnosis_of(self, value: Any) -> str | None:
+        """The name of the diagnosis that a claim with `value` makes, if it makes one."""
+        return self.diagnosis.get(value) if isinstance(self.diagnosis, Mapping) else self.diagnosis
+
+
+__all__ = ["NOT_MEASURED", "Criterion", "Finding", "LeadRule", "Scope", "Unit", "Wave", "Words"]

@@ -1,0 +1,424 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The table of findings: every kind of claim, the words that make it, its verdict, evidence, salience and diagnosis.
+
+Claims, verdicts, evidence, salience and the teachers' lexicon read it. A new finding is a row here, a function in
+`ecg_rules` that decides it, and a test; `docs/grounding.md` shows one. Words are English, and those of diagnoses also German
+and Swedish, as PTB-XL's reports are. Of rows whose words can match at the same place, the longer words come first.
+"""
+
+from typing import Final
+
+from ..ecg_limits import (
+    AXIS,
+    BRADYCARDIA,
+    BRADYCARDIA_2018_BPM,
+    CORNELL_BY_SEX_MV,
+    FIBRILLATION,
+    HEART_RATE,
+    INCOMPLETE_BLOCK_MS,
+    INFARCTION,
+    LEFT_ANTERIOR_AXIS,
+    LEFT_AXIS,
+    LEFT_POSTERIOR_AXIS,
+    LOW_VOLTAGE_CHEST_MV,
+    LOW_VOLTAGE_LIMB_MV,
+    MARKED_LEFT_AXIS_DEG,
+    MARKED_RIGHT_AXIS_DEG,
+    MINNESOTA,
+    P_DURATION,
+    P_HEIGHT_MV,
+    P_HEIGHT_V1_MV,
+    PART_3,
+    PART_4,
+    PART_5,
+    PART_6,
+    PR,
+    PR_CODE_6_3_MS,
+    Q_DEPTH_MV,
+    Q_DURATION_MS,
+    Q_DURATION_V2_V3_MS,
+    QTC_BY_SEX,
+    R_AVL_CODE_3_1_MV,
+    R_LIMB_CODE_3_1_MV,
+    R_V5_V6_MV,
+    RIGHT_AXIS,
+    SOKOLOW_LYON_MV,
+    ST_DEPRESSION_TWO_LEADS_MV,
+    ST_ELEVATION_MV,
+    ST_V2_V3_MEN_MV,
+    ST_V2_V3_WOMEN_MV,
+    ST_V2_V3_YOUNG_MEN_MV,
+    T_DEEP_MV,
+    T_GIANT_MV,
+    T_INVERTED_MV,
+    TACHYCARDIA,
+    WIDE_QRS_MS,
+    YOUNG_MEN_BELOW_YEARS,
+)
+from .finding import NOT_MEASURED, Criterion, Finding, Words
+
+WAVE = r"[\s-]?waves?"
+RECORDING = (
+    r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
+)
+_BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
+_NORMAL = ("normal", "normal_range")
+_FRONTAL = ("I", "aVF")
+_QRS = ("QRS duration", "wide QRS")
+_QT = ("QT interval", "prolonged QTc")
+_AXIS = ("QRS axis", "axis deviation")
+_INFARCT = ("ST elevation", "pathological Q")
+_DELAY = ("intraventricular conduction disturbance",)
+SINUS = dict.fromkeys(("sinus rhythm", "sinus bradycardia", "sinus tachycardia", "sinus arrhythmia"), "sinus rhythm")
+_RHYTHMS = (
+    "atrial fibrillation", "atrial flutter", "supraventricular tachycardia", "ventricular tachycardia",
+    "junctional rhythm", "paced rhythm",
+)  # fmt: skip
+
+
+def _said(wave: str, qualities: tuple[str, ...], value: object = None) -> dict[str, object]:
+    """`wave` with each of its `qualities`, all with one meaning."""
+    return {f"{wave} {quality}": value for quality in qualities}
+
+
+def _denied(wave: str, qualities: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_said(wave, qualities))
+
+
+# fmt: off
+_MEASURES = (
+    Finding(
+        "heart_rate", "The heart rate is 75 bpm.", "heart_rate", unit="bpm", plausible=(15, 350), is_measure=True,
+        named=r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
+        words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia")),
+        said={**_said("heart_rate", ("slow", "low"), "bradycardia"), **_said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **_said("heart_rate", _NORMAL, "normal")},
+        wave="rhythm", mentions=("heart rate",),
+        criteria=(
+            Criterion("rate", f"sinus bradycardia: below {BRADYCARDIA_2018_BPM:.0f} bpm ({HEART_RATE.low:.0f} bpm is the older limit)", BRADYCARDIA),
+            Criterion("rate", f"sinus tachycardia: above {HEART_RATE.high:.0f} bpm", TACHYCARDIA),
+        ),
+    ),
+    Finding("atrial_rate", "The atrial rate is 300 bpm.", NOT_MEASURED, named=r"atrial\s+rate", unit="bpm", is_measure=True, wave="rhythm"),
+    Finding(
+        "rr_interval", "RR 800 ms.", "rr_interval", unit="ms", plausible=(150, 4000), is_measure=True,
+        named=r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?", wave="rhythm",
+    ),
+    Finding(
+        "p_duration", "The P wave duration is 110 ms.", "interval", unit="ms", plausible=(20, 250), is_measure=True,
+        named=r"P(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)", wave="P",
+    ),
+    Finding(
+        "pr_interval", "The PR interval is 160 ms.", "interval", unit="ms", plausible=(40, 700), is_measure=True,
+        named=r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|(?:AV|A-V|atrio-?ventricular)\s+conduction(?:\s+time)?",
+        wave="PR", mentions=("PR interval", "prolonged PR"), diagnosis={"prolonged": "AV block"},
+        criteria=(
+            Criterion("P and PR", f"first degree AV block: PR above {PR.high:.0f} ms with every P conducted", BRADYCARDIA),
+            Criterion("P and PR", f"PR of {PR_CODE_6_3_MS:.0f} ms or more is code 6-3", MINNESOTA),
+        ),
+    ),
+    Finding(
+        "qrs_duration", "The QRS duration is 92 ms.", "interval", unit="ms", plausible=(20, 350), is_measure=True,
+        named=r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?|intra-?ventricular\s+conduction",
+        words=(Words(r"narrow[\s-]+complex(?!es)", "narrow"), Words(r"(?:wide|broad)[\s-]+complex(?!es)", "wide")),
+        wave="QRS", mentions=_QRS,
+    ),
+    Finding(
+        "qt_interval", "The QT interval is 400 ms.", "interval", unit="ms", plausible=(150, 900), is_measure=True,
+        named=r"QT\b(?:[\s-]*(?:intervals?|durations?|times?))?", wave="QT", mentions=_QT, diagnosis={"prolonged": "long QT"},
+    ),
+    Finding(
+        "qtc_interval", "The QTc is 420 ms.", "qtc", unit="ms", plausible=(150, 900), is_measure=True,
+        named=r"QT\s?-?c\b(?:[\s-]*(?:intervals?|durations?|values?))?|(?:rate[\s-]?)?corrected\s+QT(?:\s?-?c)?\b(?:[\s-]*intervals?)?|QT\s+corrected",
+        wave="QT", mentions=_QT, diagnosis={"prolonged": "long QT"},
+        criteria=(
+            Criterion("QT", f"prolonged QTc: {QTC_BY_SEX['M'].high:.0f} ms or more in men, {QTC_BY_SEX['F'].high:.0f} ms or more in women", PART_4),
+            Criterion("QT", f"short QTc: {QTC_BY_SEX['M'].low:.0f} ms or less", PART_4),
+            Criterion("QT", "a wide QRS lengthens QT by itself: judge the JT part before calling QT long", PART_4),
+        ),
+    ),
+    Finding("p_axis", "The P axis is 50 degrees.", "axis", named=r"P(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="P", shown_in=_FRONTAL),
+    Finding("t_axis", "The T axis is 50 degrees.", "axis", named=r"T(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="T", shown_in=_FRONTAL),
+    Finding(
+        "qrs_axis", "The axis is 45 degrees.", "axis", unit="deg", plausible=(-360, 360), is_measure=True,
+        named=r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis|(?:(?:mean|frontal)\s+)*QRS\s+vector",
+        words=(
+            Words(r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme", "extreme"),
+            Words(r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis", "left"),
+            Words(r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?", "right"),
+            Words(r"axis\s+deviation", "deviated"),
+            Words(r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))", "left", exact=True),
+            Words(r"RAD\b", "right", exact=True),
+        ),
+        said={**_said("qrs_axis", ("deviation", "abnormal"), "deviated"), **_said("qrs_axis", _NORMAL, "normal")},
+        wave="QRS", shown_in=_FRONTAL, mentions=_AXIS,
+        criteria=(
+            Criterion("axis", f"normal: {AXIS.low:.0f} to +{AXIS.high:.0f} degrees", PART_3),
+            Criterion("axis", f"left deviation: {LEFT_AXIS.high:.0f} to {LEFT_AXIS.low:.0f} degrees, marked beyond {MARKED_LEFT_AXIS_DEG:.0f}", PART_3),
+            Criterion("axis", f"right deviation: +{RIGHT_AXIS.low:.0f} to +{RIGHT_AXIS.high:.0f} degrees, marked beyond +{MARKED_RIGHT_AXIS_DEG:.0f}", PART_3),
+        ),
+    ),
+    Finding(
+        "sokolow_lyon", "Sokolow-Lyon 2.4 mV.", "voltage_sum", unit="mV", is_measure=True,
+        named=r"(?:the\s+)?(?:sum\s+of\s+)?S\s?-?(?:in\s+)?V1\s*(?:\+|and|plus)\s*R\s?-?(?:in\s+)?V[56]\b|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
+        wave="QRS", shown_in=("V1", "V5", "V6"), mentions=("high voltage",),
+    ),
+    Finding(
+        "cornell", "Cornell voltage 1.4 mV.", "voltage_sum", unit="mV", is_measure=True,
+        named=r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
+        wave="QRS", shown_in=("aVL", "V3"), mentions=("high voltage",),
+    ),
+    Finding("p_amplitude", "The P amplitude in II is 0.1 mV.", "amplitude", named=r"P(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?", unit="mV", is_measure=True, scope="leads", wave="P"),
+    Finding("qrs_amplitude", "The QRS amplitude in II is 1.1 mV.", "amplitude", named=r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?\s+(?:amplitude|voltage|height|size)s?", unit="mV", is_measure=True, scope="leads", wave="QRS"),
+    Finding("t_amplitude", "The T amplitude in II is 0.3 mV.", "amplitude", named=r"T(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?", unit="mV", is_measure=True, scope="leads", wave="T"),
+    Finding("t_duration", "The T wave duration is 160 ms.", NOT_MEASURED, named=r"T(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?", unit="ms", plausible=(40, 500), is_measure=True, wave="T"),
+    Finding("r_amplitude", "The R amplitude in V5 is 1.8 mV.", "amplitude", named=r"R(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?", unit="mV", is_measure=True, scope="leads", wave="QRS"),
+    Finding("s_amplitude", "The S amplitude in V1 is 1.2 mV.", "amplitude", named=r"S(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth|voltage)s?", unit="mV", is_measure=True, scope="leads", wave="QRS"),
+    Finding("q_duration", "The Q wave duration in III is 30 ms.", NOT_MEASURED, named=r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:duration|width)s?", unit="ms", plausible=(5, 120), is_measure=True, scope="leads", wave="Q"),
+    Finding("q_amplitude", "The Q amplitude in III is 0.2 mV.", "amplitude", named=r"Q(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|depth)s?", unit="mV", is_measure=True, scope="leads", wave="Q"),
+    Finding("st_duration", "The ST duration is 120 ms.", NOT_MEASURED, named=r"ST(?:[\s-]segment)?\s+duration", unit="ms", plausible=(5, 500), is_measure=True, wave="ST"),
+    Finding("st_level", "The ST level in V2 is 0.15 mV.", "amplitude", unit="mV", is_measure=True, scope="leads", wave="ST"),
+    Finding("beat", "Beat 3 in V2.", "beat"),
+    Finding("beat_time", "Beat 4 at 3.21 s.", "beat_time", unit="s"),
+)
+_RHYTHM_AND_CONDUCTION = (
+    Finding(
+        "rhythm", "Sinus rhythm.", "rhythm",
+        words=(
+            Words(r"sinus[\s-]*brady\w*", "sinus bradycardia"),
+            Words(r"sinus[\s-]*tach[yi]\w*", "sinus tachycardia"),
+            Words(r"(?:respiratory\s+)?sinus[\s-]*arr?h?yth?mi\w*", "sinus arrhythmia"),
+            Words(r"(?:normal\s+)?sinus(?:[\s-]*rh?yth?m(?:us)?|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])", "sinus rhythm"),
+            Words(r"ventricular\s+(?:fib(?:rillation)?|flutter)", "ventricular fibrillation"),
+            Words(r"(?:accelerated\s+)?idio-?ventricular\s+(?:rhythm|tachycardia)|ventricular\s+escape\s+rhythm", "ventricular escape rhythm"),
+            Words(r"(?:wandering\s+atrial|multifocal\s+atrial)\s+(?:rhythm|tachycardia)|(?:wandering|ectopic|subsidiary)\s+(?:atrial\s+)?pacemaker", "wandering pacemaker"),
+            Words(r"(?:(?:ectopic|low|accelerated)\s+)*atrial\s+(?:(?:escape\s+)?rhythm|tachycardia)", "atrial rhythm"),
+            Words(r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?|vorhofflimmern|f[oö]rmaksflimmer\w*", "atrial fibrillation"),
+            Words(r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern|(?:vorhof)?flattern|(?:f[oö]rmaks)?fladder", "atrial flutter"),
+            Words(r"(?:paroxysmal\s+)?supra-?ventricular\s+tachycardia|AV(?:\s*N?RT|(?:\s+nodal)?\s+re-?entr\w+\s+tachycardia)\b|P?SVT\b|supraventrikul[aä]re\s+tach\w+", "supraventricular tachycardia"),
+            Words(r"supra-?ventricular\s+arrhythmia|supraventrikul[aä]re\s+arr?h?yth?m\w+", "supraventricular arrhythmia"),
+            Words(r"ventricular\s+tachycardia|ventrikul[aä]re\s+tachykardie", "ventricular tachycardia"),
+            Words(r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)|AV[\s-](?:node\s+)?rhythm|(?:AV[\s-]?)?knotenrhythmus|junktional\w*", "junctional rhythm"),
+            Words(r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker(?:\s+(?:spikes?|ECG|EKG))?|schrittmacher\w*", "paced rhythm"),
+            Words(r"AF(?:IB)?\b", "atrial fibrillation", exact=True),
+            Words(r"AFL(?:T)?\b", "atrial flutter", exact=True),
+            Words(r"f[\s-]?waves", "atrial fibrillation", exact=True),
+            Words(r"F[\s-]?waves", "atrial flutter", exact=True),
+            Words(r"N?SR\b", "sinus rhythm", exact=True),
+            Words(r"VT\b", "ventricular tachycardia", exact=True),
+        ),
+        said=_said("rhythm", ("normal",), "sinus rhythm"),
+        wave="rhythm", mentions=("rhythm", "pacing"), settled=True,
+        diagnosis={**SINUS, **{name: name for name in _RHYTHMS}, "supraventricular arrhythmia": "supraventricular tachycardia"},
+        criteria=(Criterion("rhythm", "atrial fibrillation: RR intervals irregular without a pattern and no repeating P waves over the whole tracing", FIBRILLATION),),
+    ),
+    Finding(
+        "regularity", "The rhythm is irregular.", "regularity", wave="rhythm", mentions=("rhythm",),
+        said={f"{subject} {word}": word for subject in ("rhythm", "intervals", "rr_interval", "heart_rate") for word in ("regular", "irregular")},
+    ),
+    Finding(
+        "p_waves", "P waves are present.", "p_waves", said=_said("p", ("normal", "regular"), "present"), wave="P", mentions=("rhythm",),
+    ),
+    Finding("escape_beats", "Junctional escape beats.", NOT_MEASURED, words=(Words(r"(?:junctional|nodal|ventricular|atrial)\s+escape(?:\s+(?:beats?|complex(?:es)?))?|escape\s+(?:beats?|complex(?:es)?)"),), wave="rhythm", settled=True),
+    Finding("pause", "There is a pause.", "pause", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),
+    Finding("bigeminy", "Bigeminy.", "ectopy", words=(Words(r"(?:ventricular\s+)?bigemin(?:y|us|al)"),), wave="rhythm", mentions=("rhythm",), settled=True),
+    Finding(
+        "ventricular_ectopy", "Premature ventricular complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature ventricular complexes",
+        words=(Words(r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy)|PVCs?\b|VPCs?\b|VEBs?\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*"),),
+    ),
+    Finding(
+        "atrial_ectopy", "Premature atrial complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature atrial complexes",
+        words=(Words(r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b"),),
+    ),
+    Finding("ectopy", "Ectopic beats.", "ectopy", words=(Words(r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?|trigemin(?:y|us|al)"),), wave="rhythm", settled=True),
+    Finding(
+        "pre_excitation", "Pre-excitation.", "pre_excitation", wave="PR", settled=True, diagnosis="pre-excitation",
+        words=(Words(r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?|pr[aä]exzitation"),),
+        criteria=(Criterion("P and PR", f"pre-excitation: PR below {PR.low:.0f} ms, delta wave, QRS of {WIDE_QRS_MS:.0f} ms or more", PART_3),),
+    ),
+    Finding(
+        "incomplete_rbbb", "Incomplete right bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1",), settled=True, diagnosis="right bundle branch block", implies=_DELAY,
+        words=(Words(r"(?:incomplete|partial)\s+(?:right" + _BUNDLE + r"|RBBB)\b|I-?RBBB\b|(?:inkompletter|unvollst[aä]ndiger)\s+rechts[\s-]?schenkelblock"),),
+    ),
+    Finding(
+        "incomplete_lbbb", "Incomplete left bundle branch block.", "bundle_branch", wave="QRS", settled=True, diagnosis="left bundle branch block", implies=_DELAY,
+        words=(Words(r"(?:incomplete|partial)\s+(?:left" + _BUNDLE + r"|LBBB)\b|I-?LBBB\b|(?:inkompletter|unvollst[aä]ndiger)\s+links[\s-]?schenkelblock"),),
+    ),
+    Finding(
+        "rbbb", "Right bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=_QRS, settled=True, diagnosis="right bundle branch block", implies=_DELAY,
+        words=(Words(r"(?:complete\s+)?(?:right" + _BUNDLE + r"|RBBB)\b|CRBBB\b|rechts[\s-]?schenkelblock|h[oö]gersidigt\s+sk[aä]nkelblock"),),
+        criteria=(Criterion("QRS", f"complete right bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, second R in V1 or V2, S in I and V6 longer than the R or than 40 ms; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
+    ),
+    Finding(
+        "lbbb", "Left bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=_QRS, settled=True, diagnosis="left bundle branch block", implies=_DELAY,
+        words=(Words(r"(?:complete\s+)?(?:left" + _BUNDLE + r"|LBBB)\b|CLBBB\b|links[\s-]?schenkelblock|v[aä]nstersidigt\s+sk[aä]nkelblock"),),
+        criteria=(Criterion("QRS", f"complete left bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, broad notched or slurred R in I, aVL, V5, V6 without q; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
+    ),
+    Finding("bundle_branch_block", "Bundle branch block.", "bundle_branch", words=(Words(r"bundle[\s-]branch[\s-]blocks?|BBB\b"),), wave="QRS", mentions=_QRS, settled=True),
+    Finding(
+        "ivcd", "Intraventricular conduction delay.", "bundle_branch", wave="QRS", mentions=_QRS, settled=True, diagnosis="intraventricular conduction disturbance",
+        words=(Words(r"(?:non-?\s?specific\s+)?intra-?ventricular\s+(?:conduction\s+)?(?:delay|disturbance|disorder|defect|block)|IVCD\b|intraventrikul[aä]r\w*\s+(?:block|leitung|erregung)\w*"),),
+        criteria=(Criterion("QRS", f"non-specific intraventricular conduction disturbance: QRS above {INCOMPLETE_BLOCK_MS:.0f} ms without either form", PART_3),),
+    ),
+    Finding(
+        "lafb", "Left anterior fascicular block.", "fascicle", wave="QRS", shown_in=_FRONTAL, mentions=_AXIS, settled=True, diagnosis="fascicular block", implies=_DELAY,
+        words=(Words(r"left\s+anterior\s+(?:fascicular|hemi)[\s-]*block|LAFB\b|LAHB\b|links?[\s-]?anteriorer\s+(?:hemi|faszikel)\w*|(?:ü|ue?)berdrehter\s+linkstyp"),),
+        criteria=(Criterion("QRS", f"left anterior fascicular block: axis {LEFT_ANTERIOR_AXIS.high:.0f} to {LEFT_ANTERIOR_AXIS.low:.0f} degrees, qR in aVL, QRS below {WIDE_QRS_MS:.0f} ms", PART_3),),
+    ),
+    Finding(
+        "lpfb", "Left posterior fascicular block.", "fascicle", wave="QRS", shown_in=_FRONTAL, mentions=_AXIS, settled=True, diagnosis="fascicular block", implies=_DELAY,
+        words=(Words(r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b|links?[\s-]?posteriorer\s+(?:hemi|faszikel)\w*"),),
+        criteria=(Criterion("QRS", f"left posterior fascicular block: axis +{LEFT_POSTERIOR_AXIS.low:.0f} to +{LEFT_POSTERIOR_AXIS.high:.0f} degrees, rS in I and aVL, qR in III and aVF, QRS below {WIDE_QRS_MS:.0f} ms", PART_3),),
+    ),
+    Finding("fascicular_block", "Bifascicular block.", NOT_MEASURED, words=(Words(r"bifas[cz]i[ck]ul\w*\s+block\w*|fascicular\s+block|hemiblock"),), wave="QRS", settled=True, diagnosis="fascicular block", implies=_DELAY),
+    Finding(
+        "av_block", "First degree AV block.", "av_block", wave="PR", mentions=("PR interval", "prolonged PR", "P waves without QRS"), settled=True, diagnosis="AV block",
+        words=(
+            Words(r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])", 1),
+            Words(r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block", 2),
+            Words(r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block", 3),
+            Words(r"2\s*:\s*1\s+(?:AV|A-V|atrio-?ventricular)[\s-]*block", "2:1"),
+            Words(r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block", None),
+        ),
+    ),
+)
+_VOLTAGE_AND_ATRIA = (
+    Finding(
+        "rvh", "Right ventricular hypertrophy.", "hypertrophy", wave="QRS", shown_in=("V1",), settled=True, diagnosis="right ventricular hypertrophy",
+        words=(Words(r"right\s+(?:ventricular\s+)?hypertrophy|right\s+ventricular\s+(?:enlargement|strain)|RVH\b|rechtshypertrophie|rechtsbelastung"),),
+    ),
+    Finding(
+        "lvh", "Left ventricular hypertrophy.", "hypertrophy", wave="QRS", shown_in=("V1", "V5", "V6"), mentions=("high voltage",), settled=True, diagnosis={True: "left ventricular hypertrophy"},
+        words=(
+            Words(r"left\s+(?:ventricular\s+)?hypertrophy|left\s+ventricular\s+enlargement|LVH\b(?!\s+(?:index|score))|linkshypertrophie|v[aä]nster\s?kammarhypertrofi|linksventrikul\w*\s+hypertrophie"),
+            Words(r"(?:high|increased|large)\s+(?:QRS\s+)?voltages?", "high voltage"),
+        ),
+        said={f"{subject} high": "high voltage" for subject in ("voltage", "qrs_amplitude")},
+        criteria=(
+            Criterion("voltage", f"left ventricular hypertrophy: S in V1 plus R in V5 or V6 of {SOKOLOW_LYON_MV} mV or more (Sokolow-Lyon)", PART_5),
+            Criterion("voltage", f"left ventricular hypertrophy: R in aVL plus S in V3 above {CORNELL_BY_SEX_MV['M']} mV in men, {CORNELL_BY_SEX_MV['F']} mV in women (Cornell)", PART_5),
+            Criterion("voltage", f"high left amplitude, code 3-1: R above {R_V5_V6_MV} mV in V5 or V6, {R_LIMB_CODE_3_1_MV} mV in I, II, III or aVF, {R_AVL_CODE_3_1_MV} mV in aVL", MINNESOTA),
+        ),
+    ),
+    Finding("septal_hypertrophy", "Septal hypertrophy.", NOT_MEASURED, words=(Words(r"septal\s+hypertrophy"),), wave="QRS", settled=True, diagnosis="septal hypertrophy"),
+    Finding("biatrial", "Biatrial enlargement.", NOT_MEASURED, words=(Words(r"bi-?atrial\s+(?:enlargement|abnormality|overload|hypertrophy)"),), wave="P", settled=True, diagnosis="atrial enlargement"),
+    Finding(
+        "lae", "Left atrial enlargement.", "atrium", wave="P", settled=True, diagnosis="atrial enlargement",
+        words=(Words(r"left\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p[\s-](?:mitrale|sinistr\w+)|LAE\b"),),
+        criteria=(Criterion("P and PR", f"left atrial abnormality: P of {P_DURATION.high:.0f} ms or longer", PART_5),),
+    ),
+    Finding(
+        "rae", "Right atrial enlargement.", "atrium", wave="P", settled=True, diagnosis="atrial enlargement",
+        words=(Words(r"right\s+atrial\s+(?:enlargement|abnormality|overload|hypertrophy|dilatation|dilation)|p[\s-](?:pulmonale|dextr\w+)|RAE\b"),),
+        criteria=(Criterion("P and PR", f"right atrial abnormality: P above {P_HEIGHT_MV} mV in II or above {P_HEIGHT_V1_MV} mV in V1", PART_5),),
+    ),
+    Finding("atrial_enlargement", "Atrial enlargement.", NOT_MEASURED, words=(Words(r"atrial\s+(?:enlargement|abnormality|overload|hypertrophy)|vorhofs?(?:ü|ue)ber(?:be)?lastung"),), wave="P", settled=True, diagnosis="atrial enlargement"),
+    Finding(
+        "low_voltage", "Low voltage.", "low_voltage", wave="QRS", mentions=("low voltage",), settled=True,
+        words=(Words(r"(?:low|reduced|diminished|small)[\s-]+(?:(?:limb|chest|precordial)[\s-]+leads?[\s-]+)?(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),),
+        said={"qrs low": None, "voltage low": None, "qrs_amplitude low": None},
+        denied=(*_denied("voltage", _NORMAL), *_denied("qrs_amplitude", _NORMAL)),
+        criteria=(Criterion("voltage", f"low voltage, code 9-1: QRS below {LOW_VOLTAGE_LIMB_MV} mV in I, II and III, or below {LOW_VOLTAGE_CHEST_MV} mV in V1 to V6", MINNESOTA),),
+    ),
+    Finding(
+        "poor_r_progression", "Poor R progression.", "r_progression", wave="QRS", shown_in=("V1", "V2", "V3", "V4"), settled=True,
+        words=(Words(r"(?:poor|reduced|delayed|abnormal|absent|missing|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),),
+        said=_said("r_progression", ("abnormal", "poor", "slow", "prolonged", "low")),
+    ),
+    Finding(
+        "r_progression", "Normal R progression.", "r_progression", wave="QRS", shown_in=("V1", "V2", "V3", "V4"),
+        named=r"(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression",
+        words=(Words(r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),),
+        said={**_said("r_progression", _NORMAL, "normal"), **_said("r_transition", _NORMAL, "normal")},
+    ),
+)
+_WAVES_IN_LEADS = (
+    Finding("p_inversion", "The P wave is inverted in II.", "p_form", said=_said("p", ("inverted",)), denied=("p upright",), scope="leads", wave="P"),
+    Finding("p_tall", "The P wave is tall in II.", "p_form", said=_said("p", ("tall",)), scope="leads", wave="P"),
+    Finding("p_wide", "The P wave is broad in II.", "p_form", said=_said("p", ("wide",)), scope="leads", wave="P"),
+    Finding(
+        "pathological_q", "Pathological Q waves in III.", "pathological_q", scope="leads", wave="Q", mentions=("pathological Q",),
+        said=_said("q", ("pathological", "abnormal", "wide")), denied=_denied("q", ("small", "low", "narrow", *_NORMAL)),
+        criteria=(Criterion("QRS", f"pathological Q: {Q_DURATION_V2_V3_MS:.0f} ms or more (or QS) in V2 and V3; elsewhere {Q_DURATION_MS:.0f} ms or more and {Q_DEPTH_MV} mV or deeper (or QS) in two neighbouring leads", INFARCTION),),
+    ),
+    Finding(
+        "qrs_pattern", "QS in V1.", "qrs_pattern", scope="leads", wave="QRS",
+        words=(
+            Words(r"(?:[rR][sS]|M-?shaped\s+[rR]?[sS]?)[rR]['’′](?!\w)", "rsR'", exact=True), Words(r"QS\b", "QS", exact=True), Words(r"rS\b", "rS", exact=True),
+            Words(r"qR\b", "qR", exact=True), Words(r"qRs\b", "qRs", exact=True), Words(r"Rs\b", "Rs", exact=True),
+        ),
+    ),
+    Finding(
+        "st_elevation", "ST elevation in V2.", "st_change", words=(Words(r"STE\b", exact=True),), said=_said("st", ("elevated",)), unit="mV", scope="leads", wave="ST", mentions=("ST elevation",),
+        criteria=(Criterion("ST", f"elevation at the J point in two neighbouring leads: {ST_ELEVATION_MV} mV or more; in V2 and V3 {ST_V2_V3_MEN_MV} mV (men from {YOUNG_MEN_BELOW_YEARS} years on), {ST_V2_V3_YOUNG_MEN_MV} mV (younger men), {ST_V2_V3_WOMEN_MV} mV (women)", INFARCTION),),
+    ),
+    Finding(
+        "st_depression", "ST depression in V5.", "st_change", words=(Words(r"STD\b", exact=True),), said=_said("st", ("depressed",)), unit="mV", scope="leads", wave="ST", mentions=("ST depression",),
+        criteria=(
+            Criterion("ST", f"depression: horizontal or falling, {ST_DEPRESSION_TWO_LEADS_MV} mV or more in two neighbouring leads", INFARCTION),
+            Criterion("ST", "depression of 0.1 mV or more in six or more leads with elevation in aVR or V1: left main or several vessels", INFARCTION),
+        ),
+    ),
+    Finding("st_deviation", "ST deviation in V5.", "st_deviation", said={"st deviation": None, "st abnormal": "abnormal"}, denied=_denied("st", ("isoelectric", "flat", *_NORMAL)), scope="leads", wave="ST"),
+    Finding(
+        "t_inversion", "T inversion in V4.", "t_wave", words=(Words(r"TWIs?\b", exact=True),), said=_said("t", ("inverted",)), denied=("t upright",), unit="mV", scope="leads", wave="T", mentions=("T inversion",),
+        criteria=(
+            Criterion("T", f"ischaemic inversion: deeper than {-T_INVERTED_MV} mV in two neighbouring leads with a dominant R", INFARCTION),
+            Criterion("T", f"inverted {T_INVERTED_MV} to {T_DEEP_MV} mV, deep to {T_GIANT_MV} mV, giant beyond; low below a tenth of the R", PART_4),
+        ),
+    ),
+    Finding("t_flat", "Flat T waves in V5.", "t_wave", said=_said("t", ("flat", "low")), unit="mV", scope="leads", wave="T"),
+    Finding("t_tall", "Tall T waves in V3.", "t_wave", said=_said("t", ("tall", "high")), unit="mV", scope="leads", wave="T"),
+    Finding("t_abnormality", "T wave abnormalities in V5.", "t_wave", said={"t abnormal": "abnormal"}, denied=_denied("t", _NORMAL), scope="leads", wave="T", mentions=("T inversion",)),
+    Finding("t_biphasic", "Biphasic T waves in V2.", NOT_MEASURED, said=_said("t", ("biphasic",)), scope="leads", wave="T"),
+    Finding("u_wave", "U waves in V3.", NOT_MEASURED, words=(Words(r"U" + WAVE),)),
+)
+_DIAGNOSES = (
+    Finding(
+        "infarction", "Inferior infarction.", "infarction", scope="walls", mentions=_INFARCT, settled=True, diagnosis="myocardial infarction", implies=("ischaemia",),
+        words=(
+            Words(r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)", "st"),
+            Words(r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|myocardial\s+(?:damage|necrosis)|\bMI\b|(?:vorderwand|hinterwand|seitenwand|myokard)?infarkt\w*|myokard(?:skada|schaden|sch(?:ä|ae)digung)", None),
+        ),
+        criteria=(
+            Criterion("R progression", "posterior infarction: R of 40 ms or more and R/S of 1 or more in V1 and V2 with upright T", INFARCTION),
+            Criterion("ST", "site of an injury: II, III, aVF inferior; V1 to V4 anterior and septal; I, aVL, V5, V6 lateral", PART_6),
+        ),
+    ),
+    Finding(
+        "ischemia", "Inferior ischemia.", "infarction", scope="walls", mentions=("ST depression",), settled=True, diagnosis="ischaemia",
+        words=(Words(r"(?:myocardial\s+|subendocardial\s+)?isch(?:a?e|ä)mi\w*(?:\s+changes)?|injury\s+(?:pattern|current)|subendocardial\s+injury|coronary\s+syndrome", None),),
+    ),
+    Finding("pericarditis", "Pericarditis.", NOT_MEASURED, words=(Words(r"peri[ck]arditis"),), settled=True, diagnosis="pericarditis"),
+    Finding("digitalis_effect", "Digitalis effect.", NOT_MEASURED, words=(Words(r"digitalis\w*(?:\s+effect)?|digoxin"),), settled=True, diagnosis="digitalis effect"),
+    Finding(
+        "electrolytes", "Hyperkalemia.", NOT_MEASURED, settled=True, diagnosis="electrolyte disturbance",
+        words=(Words(r"hyper-?kal(?:a?e|ä)mi\w*|hypo-?kal(?:a?e|ä)mi\w*|hyper-?calc(?:a?e)mia|hypo-?calc(?:a?e)mia|electrolyte\s+\w+|elektrolyt\w*"),),
+    ),
+    Finding("pulmonary_embolism", "Pulmonary embolism.", NOT_MEASURED, words=(Words(r"pulmonary\s+embol\w+"),), settled=True, diagnosis="pulmonary embolism"),
+    Finding("cardiomyopathy", "Cardiomyopathy.", NOT_MEASURED, words=(Words(r"cardiomyopathy|myocarditis"),), settled=True, diagnosis="cardiomyopathy"),
+    Finding("aneurysm", "Ventricular aneurysm.", NOT_MEASURED, words=(Words(r"(?:(?:left\s+)?ventricular\s+|vorderwand)?aneurysma?"),), settled=True, diagnosis="ventricular aneurysm", implies=("myocardial infarction",)),
+    Finding("early_repolarization", "Early repolarization.", NOT_MEASURED, words=(Words(r"early\s+repolari[sz]ation"),), settled=True),
+    Finding("strain", "Strain pattern.", NOT_MEASURED, words=(Words(r"strain(?:\s+pattern)?"),), settled=True),
+    Finding("long_qt", "Long QT syndrome.", "long_qt", words=(Words(r"long\s+QT(?:\s+syndrome)?|QT[\s-]?(?:verl[aä]ngerung|zeit\s+verl)\w*"),), wave="QT", mentions=_QT, settled=True, diagnosis="long QT"),
+    Finding(
+        "stt_changes", "Non-specific ST-T changes.", NOT_MEASURED, scope="leads", settled=True,
+        words=(Words(r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),),
+    ),
+    Finding(
+        "otherwise_normal_ecg", "Otherwise normal ECG.", NOT_MEASURED,
+        words=(Words(r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+is\s+otherwise\s+(?:normal|unremarkable)|sonst\s+(?:normal(?:es)?|unauff[aä]lliges)\s+EKG"),),
+    ),
+    Finding("borderline_ecg", "Borderline ECG.", NOT_MEASURED, words=(Words(r"borderline\s+" + RECORDING),)),
+    Finding(
+        "normal_ecg", "Normal ECG.", "normal_ecg", wave="rhythm", settled=True, diagnosis="normal ECG", implies=("sinus rhythm",),
+        words=(Words(r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?|(?:normales|unauff[aä]llig\w*)\s+EKG|" + RECORDING + r"\s+within\s+normal\s+limits"),),
+    ),
+)
+# fmt: on
+
+FINDINGS: Final[tuple[Finding, ...]] = (
+    *_MEASURES, *_RHYTHM_AND_CONDUCTION, *_VOLTAGE_AND_ATRIA, *_WAVES_IN_LEADS, *_DIAGNOSES
+)  # fmt: skip
+BY_KIND: Final = {finding.kind: finding for finding in FINDINGS}
+
+__all__ = ["BY_KIND", "FINDINGS", "RECORDING", "SINUS", "WAVE"]
