@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Every clinical limit of adult ECG reading, once, with its unit and its source, and the margins derived from it.
 
-A limit that depends on the sex or the age has a function. Where they are not known, the choice is the limit that nobody
-falls short of or exceeds normally, stated beside each. `ecg_rules` decides findings by these limits; words, criteria
-for teachers and tables of the documentation are made from them.
+A limit that depends on the sex or the age has a function; the features know neither, and what is taken then is stated
+beside each. `ecg_rules` decides findings by these limits, and criteria for teachers are written from them; the table in
+`docs/grounding.md` is tested against them.
 """
 
 import math
@@ -80,9 +80,7 @@ PR_CODE_6_3_MS: Final = 220.0  # Minnesota Code
 P_DURATION: Final = Limit(60.0, 120.0, "ms", PART_5)
 WIDE_QRS_MS: Final = 120.0  # complete block from 120 ms on, part III
 INCOMPLETE_BLOCK_MS: Final = 110.0  # incomplete block from 110 ms on, part III
-STRICT_LBBB_MS: Final = (
-    140.0  # Strauss, Selvester and Wagner 2011: from here on a notch in V1 does not speak against it
-)
+STRICT_LBBB_MS: Final = 140.0  # from here on a second R in V1 is no objection: Strauss, Selvester and Wagner 2011
 QT: Final = Limit(330.0, 450.0, "ms", CUSTOM)  # uncorrected: depends on the rate
 # Prolonged from 450 ms (men) or 460 ms (women) on, short up to 390 ms: part IV.
 QTC_BY_SEX: Final = {"M": Limit(390.0, 450.0, "ms", PART_4), "F": Limit(390.0, 460.0, "ms", PART_4)}
@@ -138,7 +136,7 @@ LOW_VOLTAGE_LIMB_MV: Final = 0.5  # no QRS of a limb lead reaches it: part V
 LOW_VOLTAGE_CHEST_MV: Final = 1.0  # no QRS of a chest lead reaches it: part V
 SOKOLOW_LYON_MV: Final = 3.5  # Sokolow and Lyon 1949; part V
 CORNELL_BY_SEX_MV: Final = {"F": 2.0, "M": 2.8}  # Casale 1985; part V
-CORNELL_MV: Final = sum(CORNELL_BY_SEX_MV.values()) / 2  # of unknown sex: the mean, it errs the same way for both
+CORNELL_MV: Final = sum(CORNELL_BY_SEX_MV.values()) / 2  # of unknown sex: the mean of both
 R_AVL_MV: Final = 1.1  # part V
 R_I_S_III_MV: Final = 2.5  # part V
 R_V5_V6_MV: Final = 2.6  # part V; Minnesota Code 3-1

@@ -52,7 +52,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     p, qrs, t = delineation.p.overall, delineation.qrs.overall, delineation.t.overall
     duration = qrs[:, 2] - qrs[:, 0]
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
-    inside &= duration <= np.percentile(duration, 100 * USUAL_SHARE) + ECTOPIC_QRS_S * WORKING_RATE
+    inside &= duration <= np.quantile(duration, USUAL_SHARE) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
     p_present = bool(inside.any() and has_p[inside].mean() > 0.5)
     rr = float(np.mean(beats.rr_after[:-1])) if len(delineation.beats) > 1 else math.nan

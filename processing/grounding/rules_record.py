@@ -129,7 +129,7 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if claim.high is not None and not agrees(claim, value, share * value):
         rr = features.rr_intervals
         return decided(
-            bool(len(rr)) and rr.min() - 60 <= claim.value and claim.high <= rr.max() + 60,
+            bool(len(rr)) and rr.min() - tol.rr_range_ms <= claim.value and claim.high <= rr.max() + tol.rr_range_ms,
             [round(rr.min()), round(rr.max())] if len(rr) else None,
             "the range of the RR intervals",
         )

@@ -1,0 +1,146 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Each decision on both sides of its limit, and with values that were not measured."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from processing import ecg_rules as rules
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_record import STANDARD_LEADS
+from processing.simulator.simulator import simulate_ecg
+
+NORMAL = extract_features(
+    simulate_ecg(heart_rate=72, pr_interval=160, qrs_duration=92, qtc=410, axis=45, seed=11).record
+)
+
+
+def features(**changes: Any) -> EcgFeatures:
+    """The normal ECG with other values; `V2__st_j60=0.3` changes one lead's."""
+    lead_values = {name: np.array(values) for name, values in NORMAL.lead_values.items()}
+    for key in [key for key in changes if "__" in key]:
+        lead, name = key.split("__")
+        lead_values[name][STANDARD_LEADS.index(lead)] = changes.pop(key)
+    return dataclasses.replace(NORMAL, lead_values=lead_values, **changes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "yes", "no"),
+    [
+        (rules.is_long_pr, "pr_interval", 201, (200, math.nan)),
+        (rules.is_short_pr, "pr_interval", 119, (120, math.nan)),
+        (rules.is_long_qtc, "qtc_bazett", 460, (459, math.nan)),
+        (rules.is_incomplete_block, "qrs_duration", 110, (109, 120, math.nan)),
+        (rules.is_incomplete_block, "qrs_duration", 119, (120,)),
+    ],
+)
+def test_both_sides_of_a_limit(rule: Any, name: str, yes: float, no: tuple[float, ...]) -> None:
+    assert rule(features(**{name: yes}))
+    for value in no:
+        assert not rule(features(**{name: value})), value
+
+
+def test_the_limit_of_qtc_follows_the_sex() -> None:
+    at_455 = features(qtc_bazett=455)
+    assert rules.is_long_qtc(at_455, "M") and not rules.is_long_qtc(at_455, "F") and not rules.is_long_qtc(at_455)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "sector"),
+    [
+        (-30, "normal"),
+        (90, "normal"),
+        (-31, "left"),
+        (-90, "left"),
+        (91, "right"),
+        (180, "right"),
+        (-91, "extreme"),
+        (-179, "extreme"),
+    ],
+)
+def test_sectors_of_the_axis(degrees: float, sector: str) -> None:
+    assert rules.axis_sector(degrees) == sector
+
+
+def test_an_axis_that_was_not_measured_has_no_sector() -> None:
+    assert rules.axis_sector(math.nan) is None
+
+
+@pytest.mark.parametrize(
+    ("lead", "level", "options", "found"),
+    [
+        ("V5", 0.1, {}, True),
+        ("V5", 0.099, {}, False),
+        ("V2", 0.2, {}, True),
+        ("V2", 0.199, {}, False),
+        ("V3", 0.15, {"sex": "F"}, True),
+        ("V3", 0.24, {"sex": "M", "age": 30}, False),
+        ("V3", 0.24, {"sex": "M", "age": 41}, True),
+        ("aVR", 0.5, {}, False),
+        ("V5", 0.12, {"margin": 0.03}, False),
+        ("V5", 0.19, {"factor": 2}, False),
+        ("V5", math.nan, {}, False),
+    ],
+)
+def test_st_elevation(lead: str, level: float, options: dict[str, Any], found: bool) -> None:
+    quiet = {f"{other}__st_j60": 0.0 for other in STANDARD_LEADS}
+    assert rules.st_elevated_leads(features(**quiet | {f"{lead}__st_j60": level}), **options) == (
+        (lead,) if found else ()
+    )
+
+
+@pytest.mark.parametrize(("level", "found"), [(-0.1, True), (-0.099, False), (math.nan, False)])
+def test_st_depression(level: float, found: bool) -> None:
+    quiet = {f"{other}__st_j60": 0.0 for other in STANDARD_LEADS}
+    assert rules.st_depressed_leads(features(**quiet | {"V5__st_j60": level})) == (("V5",) if found else ())
+
+
+def test_t_inversion_and_q_waves_of_leads() -> None:
+    assert rules.inverted_t_waves(("aVR", "V1", "II", "V4"), np.array([-0.5, -0.1, -0.09, np.nan])) == ("V1",)
+    assert rules.abnormal_t_inversion_leads(features(t_inversion=("V1", "III", "V4"))) == ("III", "V4")
+    leads = ("V1", "aVR", "V2", "V3", "II", "III", "aVF")
+    depth = -np.array([0.5, 0.5, 0.04, 0.02, 0.1, 0.09, 0.2])
+    width = np.array([40, 40, 20, 30, 30, 40, 29])
+    assert rules.pathological_q_waves(leads, depth, width) == ("V2", "II")
+
+
+def test_low_voltage_asks_for_all_leads_of_a_group() -> None:
+    leads = ("I", "II", "V1", "V2")
+    assert rules.low_voltage_share(leads, [0.2, 0.49, 0.5, 1.5]) == pytest.approx(0.98)
+    assert rules.low_voltage_share(leads, [0.2, 0.5, 0.5, 0.99]) == pytest.approx(0.99)
+    assert rules.low_voltage_share(leads, [0.2, 0.5, 0.5, 1.0]) == 1.0
+    assert rules.low_voltage_share(leads, [math.nan, 0.6, math.nan, math.nan]) == pytest.approx(1.2)
+    assert math.isnan(rules.low_voltage_share(leads, [math.nan] * 4))
+
+
+def test_voltage_ratios_are_shares_of_their_limits() -> None:
+    high = features(sokolow_lyon=4.2, cornell=2.4, aVL__r_amplitude=0.55, V5__r_amplitude=2.6)
+    ratios = rules.voltage_ratios(high)
+    assert ratios["Sokolow-Lyon"] == pytest.approx(1.2) and ratios["Cornell"] == pytest.approx(1.0)
+    assert ratios["R in aVL"] == pytest.approx(0.5) and ratios["R in V5"] == pytest.approx(1.0)
+    assert rules.voltage_ratios(high, "F")["Cornell"] == pytest.approx(1.2)
+    assert rules.voltage_ratios(high, "M")["Cornell"] == pytest.approx(2.4 / 2.8)
+    assert "Cornell" not in rules.voltage_ratios(features(cornell=math.nan))
+
+
+@pytest.mark.parametrize(
+    ("rr", "words"),
+    [
+        ([800, 840, 880], "regular"),
+        ([800] * 9 + [899], "mostly regular"),
+        ([800] * 7 + [500] * 3, "mostly regular"),
+        ([800] * 13 + [500] * 7, "irregular"),
+        ([800], None),
+    ],
+)
+def test_regularity(rr: list[float], words: str | None) -> None:
+    assert rules.regularity(np.array(rr, dtype=float)) == words
+
+
+def test_walls_need_two_of_their_leads() -> None:
+    assert rules.walls_of(("III", "aVF", "V1")) == {"inferior": ("III", "aVF")}
+    assert rules.walls_of(("V5", "I", "aVR")) == {"lateral": ("I", "V5")}
+    assert set(rules.walls_of(STANDARD_LEADS)) == {"inferior", "anterior", "lateral"}
