@@ -22,11 +22,7 @@ FIBRILLATION: Final = "ESC 2020, atrial fibrillation (Hindricks et al.)"
 ARRHYTHMIA: Final = "ESC 2022, ventricular arrhythmias and sudden death (Zeppenfeld et al.)"
 INFARCTION: Final = "fourth universal definition of myocardial infarction, 2018 (Thygesen et al.)"
 MINNESOTA: Final = "Minnesota Code (Prineas, Crow and Blackburn)"
-SOKOLOW: Final = "Sokolow and Lyon 1949"
-CASALE: Final = "Casale et al. 1985"
-ZEMA: Final = "Zema et al. 1982"
 CUSTOM: Final = "customary in textbooks; no guideline sets it"
-OWN: Final = "own choice, see its comment"
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,6 @@ T_INVERTED_MV: Final = -0.1  # part IV
 T_DEEP_MV: Final = -0.5  # part IV
 T_GIANT_MV: Final = -1.0  # part IV
 T_FLAT_MV: Final = 0.1  # part IV
-T_LOW_R_SHARE: Final = 0.1  # part IV
 T_TALL_LIMB_MV: Final = 0.5  # customary
 T_TALL_CHEST_MV: Final = 1.0  # customary
 T_NORMALLY_INVERTED: Final = ("aVR", "V1")  # part IV

@@ -17,16 +17,11 @@ from .ecg_limits import (
     CORNELL_BY_SEX_MV,
     CORNELL_MV,
     FIBRILLATION_RR_VARIABILITY,
-    HEART_RATE,
     INCOMPLETE_BLOCK_MS,
-    LEFT_ANTERIOR_AXIS,
     LEFT_AXIS,
-    LEFT_POSTERIOR_AXIS,
     LOW_VOLTAGE_CHEST_MV,
     LOW_VOLTAGE_LIMB_MV,
     MOSTLY_REGULAR_SHARE,
-    P_DURATION,
-    P_HEIGHT_MV,
     PAUSE_RR_SHARE,
     PAUSE_S,
     POOR_R_V3_MV,
@@ -121,14 +116,6 @@ def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
 # Rate and rhythm ------------------------------------------------------------------------------------------------------
 
 
-def is_bradycardia(features: "EcgFeatures") -> bool:
-    return features.heart_rate < HEART_RATE.low
-
-
-def is_tachycardia(features: "EcgFeatures") -> bool:
-    return features.heart_rate > HEART_RATE.high
-
-
 def regularity(rr: np.ndarray) -> str | None:
     """`regular`, `mostly regular` or `irregular`, `None` below two intervals; `rr` in ms without NaN."""
     if len(rr) < 2:
@@ -203,10 +190,6 @@ def is_long_qtc(features: "EcgFeatures", sex: Sex | None = None) -> bool:
     return features.qtc_bazett >= qtc_limit(sex).high
 
 
-def is_short_qtc(features: "EcgFeatures", sex: Sex | None = None) -> bool:
-    return features.qtc_bazett <= qtc_limit(sex).low
-
-
 def axis_sector(degrees: float) -> AxisSector | None:
     """Where an axis of -180 to 180 degrees points; `None` for NaN."""
     if not math.isfinite(degrees):
@@ -216,16 +199,6 @@ def axis_sector(degrees: float) -> AxisSector | None:
     if LEFT_AXIS.contains(degrees):
         return "left"
     return "right" if degrees > AXIS.high else "extreme"
-
-
-def is_left_anterior_block(features: "EcgFeatures") -> bool:
-    """By the axis alone; qR in aVL and the width of the QRS are for the reader to weigh."""
-    return LEFT_ANTERIOR_AXIS.contains(features.qrs_axis)
-
-
-def is_left_posterior_block(features: "EcgFeatures") -> bool:
-    """By the axis alone."""
-    return LEFT_POSTERIOR_AXIS.contains(features.qrs_axis)
 
 
 def qrs_area(features: "EcgFeatures", lead: str) -> float:
@@ -259,10 +232,6 @@ def has_incomplete_left_block_shape(features: "EcgFeatures") -> bool:
     return qrs_area(features, "V1") < 0 and "r'" not in features.qrs_patterns.get("V1", "").lower()
 
 
-def is_right_bundle_branch_block(features: "EcgFeatures") -> bool:
-    return is_wide_qrs(features) and has_right_block_shape(features)
-
-
 def is_left_bundle_branch_block(features: "EcgFeatures") -> bool:
     return is_wide_qrs(features) and has_left_block_shape(features)
 
@@ -270,19 +239,6 @@ def is_left_bundle_branch_block(features: "EcgFeatures") -> bool:
 def is_incomplete_block(features: "EcgFeatures") -> bool:
     """A QRS as long as an incomplete bundle branch block makes it, whatever its shape."""
     return INCOMPLETE_BLOCK_MS <= features.qrs_duration < WIDE_QRS_MS
-
-
-# P waves --------------------------------------------------------------------------------------------------------------
-
-
-def has_tall_p(features: "EcgFeatures") -> bool:
-    """A P wave in II of 0.25 mV or more: right atrial abnormality (part V)."""
-    return features.p_present and "II" in features.leads and features.lead_value("p_amplitude", "II") >= P_HEIGHT_MV
-
-
-def has_long_p(features: "EcgFeatures") -> bool:
-    """A P wave of 120 ms or more: left atrial abnormality (part V)."""
-    return features.p_present and features.p_duration >= P_DURATION.high
 
 
 # Voltage --------------------------------------------------------------------------------------------------------------
@@ -327,11 +283,6 @@ def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str,
         "R in V6": wave("r_amplitude", "V6") / R_V5_V6_MV,
     }
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def is_left_hypertrophy(features: "EcgFeatures", sex: Sex | None = None) -> bool:
-    """One of the voltage criteria is met."""
-    return max(voltage_ratios(features, sex).values(), default=0.0) >= 1.0
 
 
 def is_right_hypertrophy(features: "EcgFeatures") -> bool:

@@ -48,7 +48,6 @@ PUBLISHED = {
     "T_DEEP_MV": -0.5,
     "T_GIANT_MV": -1.0,
     "T_FLAT_MV": 0.1,
-    "T_LOW_R_SHARE": 0.1,
     "CLEARLY_LONG_PR_MS": 210,
     "CLEARLY_WIDE_QRS_MS": 125,
     "CLEARLY_LONG_QTC_MS": 470,

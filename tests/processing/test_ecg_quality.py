@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from processing.ecg_features import extract_features
 from processing.ecg_quality import inspect_record
 from processing.ecg_readers import list_ecg_files, load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
@@ -66,6 +67,15 @@ DEFECTS = {
 def test_each_defect_is_said(words: str) -> None:
     found = suspicions(DEFECTS[words])
     assert any(words in text for text in found), found
+
+
+@pytest.mark.parametrize("words", DEFECTS)
+def test_the_features_say_the_same_verdicts(words: str) -> None:
+    record = EcgRecord(DEFECTS[words], LEADS, 500)
+    features, summary = extract_features(record), inspect_record(record)
+    assert {lead: dict(entry) for lead, entry in features.quality.items()} == summary["lead_quality"]
+    exchanged = [text for text in summary["suspicions"] if "electrode" in text and "exchanged" in text]
+    assert bool(exchanged) == bool(features.limb_lead_reversal or features.chest_lead_swap)
 
 
 def test_mimics_order_of_rows_read_as_the_standard_order_is_noticed() -> None:
