@@ -8,7 +8,7 @@ import pytest
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError
 from recipes.sources import import_source
-from recipes.sources.ptbxl_records import read_ptbxl
+from recipes.sources.ptbxl import read_ptbxl
 from tests.helpers.source_trees import ptbxl_tree, simulated_microvolts
 
 CODES = "{'IMI': 80.0, 'NDT': 15.0, 'LVH': 0.0, 'SBRAD': 0.0}"

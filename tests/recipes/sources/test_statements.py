@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.sources.ptbxl_records import superclass_of, superclasses_of
-from recipes.sources.statements import SYSTEMS, in_words, labels_report, scp_statements
+from recipes.sources.statements import SYSTEMS, in_words, labels_report, scp_statements, superclass_of, superclasses_of
 from recipes.teachers.diagnoses import DIAGNOSES, diagnoses_in
 
 CODES = Path(__file__).parents[2] / "fixtures" / "codes"
