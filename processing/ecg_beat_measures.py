@@ -18,6 +18,23 @@ ISOELECTRIC_GAP_S = 0.004  # the isoelectric level is read just before the QRS o
 ISOELECTRIC_S = 0.012
 MIN_R_MV = 0.05  # below this there is no R wave: the complex is a QS
 Q_EDGE_MV = 0.02  # a Q wave lasts while the signal is below this
+# The paper's 14 sequences (section 3.2), in its order; digits after the decimal point.
+SEQUENCES = {
+    "Heart Rate": 0,
+    "RR Interval 1": 0,
+    "RR Interval 2": 0,
+    "P Amplitude": 3,
+    "P Duration": 0,
+    "PR Interval": 0,
+    "QRS Amplitude": 3,
+    "QRS Duration": 0,
+    "T Amplitude": 3,
+    "T Duration": 0,
+    "ST Duration": 0,
+    "ST Form": None,
+    "QT Interval": 0,
+    "QTc Interval": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -244,6 +261,7 @@ def _st_form(level: np.ndarray, marks: np.ndarray) -> np.ndarray:
 
 
 __all__ = [
+    "SEQUENCES",
     "BeatMeasures",
     "bazett",
     "featuredb_sequences",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_beat_measures import BeatMeasures, featuredb_sequences, measure_beats, st_form
+from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_filters import WORKING_RATE
 from .ecg_quality import chest_lead_swap, lead_quality, limb_lead_reversal
@@ -28,23 +28,6 @@ from .ecg_record_measures import (
 )
 from .errors_gem import EcgFormatError, EcgLeadError
 
-# The paper's 14 sequences (section 3.2), in its order; digits after the decimal point.
-SEQUENCES = {
-    "Heart Rate": 0,
-    "RR Interval 1": 0,
-    "RR Interval 2": 0,
-    "P Amplitude": 3,
-    "P Duration": 0,
-    "PR Interval": 0,
-    "QRS Amplitude": 3,
-    "QRS Duration": 0,
-    "T Amplitude": 3,
-    "T Duration": 0,
-    "ST Duration": 0,
-    "ST Form": None,
-    "QT Interval": 0,
-    "QTc Interval": 0,
-}
 WAVES = ("P", "QRS", "T")
 
 
@@ -485,7 +468,6 @@ def features_to_pandas(features: EcgFeatures) -> Any:
 
 
 __all__ = [
-    "SEQUENCES",
     "EcgFeatures",
     "extract_features",
     "features_from_dict",

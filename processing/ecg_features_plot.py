@@ -5,20 +5,22 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .ecg_features import EcgFeatures
 from .ecg_record import EcgRecord
 from .errors_gem import EcgLeadError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from .ecg_features import EcgFeatures
 
 COLOURS = {"P": "#2a9d5c", "QRS": "#c1272d", "T": "#2b5fb3"}
 ROW_MV, TEXT_X = 2.2, 1.01
 
 
 def plot_features(
-    features: EcgFeatures,
+    features: "EcgFeatures",
     record: EcgRecord,
     path: str | os.PathLike | None = None,
     *,
@@ -70,7 +72,7 @@ def plot_features(
 
 
 def _draw_lead(
-    axes: Any, features: EcgFeatures, record: EcgRecord, lead: str, offset: float, span: tuple[float, float]
+    axes: Any, features: "EcgFeatures", record: EcgRecord, lead: str, offset: float, span: tuple[float, float]
 ) -> None:
     signal = record.lead(lead).astype(np.float64)
     finite = signal[np.isfinite(signal)]
@@ -89,7 +91,7 @@ def _draw_lead(
     axes.text(TEXT_X, offset, _values(features, row), fontsize=7, va="center", transform=axes.get_yaxis_transform())
 
 
-def _values(features: EcgFeatures, row: int) -> str:
+def _values(features: "EcgFeatures", row: int) -> str:
     def median(name: str) -> float:
         values = features.sequences[name][row]
         finite = values[np.isfinite(values)]
@@ -102,7 +104,7 @@ def _values(features: EcgFeatures, row: int) -> str:
     )
 
 
-def _title(features: EcgFeatures) -> str:
+def _title(features: "EcgFeatures") -> str:
     if not len(features.beat_times):
         return f"{features.record_id or 'ECG'}: {features.note}"
     return (

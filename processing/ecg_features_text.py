@@ -3,12 +3,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .ecg_features import SEQUENCES, EcgFeatures
+from .ecg_beat_measures import SEQUENCES
 from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
+
+if TYPE_CHECKING:
+    from .ecg_features import EcgFeatures
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
 LEFT_OUT = "({} further line(s) left out for length.)"
@@ -23,7 +26,7 @@ _SHORT = {
 }
 
 
-def features_to_text(features: EcgFeatures, max_tokens: int = 1200, tokenizer: Any = None) -> str:
+def features_to_text(features: "EcgFeatures", max_tokens: int = 1200, tokenizer: Any = None) -> str:
     """The measurements in words and numbers, most important first.
 
     The record line, notable findings and beat times come first, then one line of medians per lead, then every beat of
@@ -56,7 +59,7 @@ def features_to_text(features: EcgFeatures, max_tokens: int = 1200, tokenizer: A
     return "\n".join(kept)
 
 
-def record_lines(features: EcgFeatures) -> list[str]:
+def record_lines(features: "EcgFeatures") -> list[str]:
     """The ECG as a whole: rate and intervals, notable findings, beat times."""
     return [line for line in (_record_line(features), _findings_line(features), _times_line(features)) if line]
 
@@ -67,7 +70,7 @@ def _number(value: Any, digits: int = 0) -> str:
     return f"{value:.{digits}f}"
 
 
-def _record_line(features: EcgFeatures) -> str:
+def _record_line(features: "EcgFeatures") -> str:
     if not len(features.beat_times):
         return f"No measurements: {features.note}."
     return (
@@ -80,7 +83,7 @@ def _record_line(features: EcgFeatures) -> str:
     )
 
 
-def _findings_line(features: EcgFeatures) -> str:
+def _findings_line(features: "EcgFeatures") -> str:
     if not len(features.beat_times):
         return ""
     found = [
@@ -108,13 +111,13 @@ def _findings_line(features: EcgFeatures) -> str:
     return "; ".join(found) + "."
 
 
-def _with_levels(features: EcgFeatures, leads: Sequence[str]) -> list[str]:
+def _with_levels(features: "EcgFeatures", leads: Sequence[str]) -> list[str]:
     """The leads with their ST level at J+60 in mV, the largest first."""
     levels = {lead: features.lead_value("st_j60", lead) for lead in leads}
     return [f"{lead} ({levels[lead]:+.2f} mV)" for lead in sorted(levels, key=lambda lead: -abs(levels[lead]))]
 
 
-def _times_line(features: EcgFeatures) -> str:
+def _times_line(features: "EcgFeatures") -> str:
     return (
         f"Beat times (s): {' '.join(f'{time:.2f}' for time in features.beat_times)}"
         if features.beat_times.size
@@ -122,7 +125,7 @@ def _times_line(features: EcgFeatures) -> str:
     )
 
 
-def _median_lines(features: EcgFeatures) -> list[str]:
+def _median_lines(features: "EcgFeatures") -> list[str]:
     if not len(features.beat_times):
         return []
     lines = []
@@ -140,7 +143,7 @@ def _median_lines(features: EcgFeatures) -> list[str]:
     return lines
 
 
-def _beat_lines(features: EcgFeatures) -> list[str]:
+def _beat_lines(features: "EcgFeatures") -> list[str]:
     """Every sequence of every lead, a line per lead; what is equal in all leads (RR, heart rate) is not repeated."""
     if not len(features.beat_times):
         return []

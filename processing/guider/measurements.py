@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from processing.ecg_features import SEQUENCES, EcgFeatures
+from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import CHARACTERS_PER_TOKEN, features_to_text, record_lines
 
 # The same in all leads, as the beats are: said once.

@@ -11,7 +11,8 @@ from PIL import Image
 
 from hub_cards.space.gem_space.uploads import MAX_UPLOAD_BYTES, sample_names
 from hub_cards.space.gem_space.views import title
-from processing.ecg_features import SEQUENCES, extract_features
+from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from processing.evidence.html import evidence_html
 from processing.grounding.check import check_grounding

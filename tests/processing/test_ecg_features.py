@@ -7,7 +7,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from modeling_gem import default_checkpoint
-from processing.ecg_features import SEQUENCES, EcgFeatures, extract_features
+from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import LIMB_LEADS, STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError
 from processing.simulator.simulator import simulate_ecg

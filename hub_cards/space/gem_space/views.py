@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import FileSystemLoader
 
-from processing.ecg_features import SEQUENCES, EcgFeatures
+from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
 from processing.evidence.html import html_environment, html_text, sheet_html
 

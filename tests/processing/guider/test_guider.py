@@ -10,7 +10,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from processing.ecg_features import SEQUENCES, EcgFeatures, extract_features
+from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS
 from processing.guider.guider import ANSWER_SCHEMA, STEPS, TEMPLATES, VARIANTS, DiagnosisGuider
