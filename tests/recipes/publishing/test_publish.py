@@ -362,7 +362,9 @@ def test_a_space_brings_the_packages_that_it_imports(hub, tmp_path):
         plan_space(folder, stage(tmp_path, "b"))
     (folder / "README.md").write_text("---\ntitle: GEM\nsdk: gradio\nsdk_version: 5.0.0\napp_file: app.py\n---\n")
     plan = plan_space(folder, stage(tmp_path, "c"))
-    assert {"app.py", "modeling_gem/__init__.py", "processing/ecg_page.py", "recipes/cli/__init__.py"} <= set(plan.files)
+    assert {"app.py", "modeling_gem/__init__.py", "processing/ecg_page.py", "recipes/cli/__init__.py"} <= set(
+        plan.files
+    )
     assert "modeling_gem/checkpoints/gem-ecg-tiny/model.safetensors" in plan.files
     assert not [name for name in plan.files if "__pycache__" in name]
     upload(plan, "tester/space", api=client(hub))
