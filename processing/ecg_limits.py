@@ -20,6 +20,7 @@ BRADYCARDIA: Final = "ACC/AHA/HRS 2018, bradycardia and conduction delay (Kusumo
 TACHYCARDIA: Final = "ACC/AHA/HRS 2015, supraventricular tachycardia (Page et al.)"
 FIBRILLATION: Final = "ESC 2020, atrial fibrillation (Hindricks et al.)"
 ARRHYTHMIA: Final = "ESC 2022, ventricular arrhythmias and sudden death (Zeppenfeld et al.)"
+INHERITED: Final = "HRS/EHRA/APHRS 2013, inherited primary arrhythmia syndromes (Priori et al.)"
 INFARCTION: Final = "fourth universal definition of myocardial infarction, 2018 (Thygesen et al.)"
 MINNESOTA: Final = "Minnesota Code (Prineas, Crow and Blackburn)"
 CUSTOM: Final = "customary in textbooks; no guideline sets it"
@@ -159,6 +160,8 @@ T_FLAT_MV: Final = 0.1  # part IV
 T_TALL_LIMB_MV: Final = 0.5  # customary
 T_TALL_CHEST_MV: Final = 1.0  # customary
 T_NORMALLY_INVERTED: Final = ("aVR", "V1")  # part IV
+BRUGADA_LEADS: Final = ("V1", "V2")
+BRUGADA_ST_MV: Final = 0.2  # at the J point in one of them: HRS/EHRA/APHRS 2013; ESC 2022
 
 
 def t_tall_limit(lead: str) -> float:

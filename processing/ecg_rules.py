@@ -14,6 +14,8 @@ import numpy as np
 
 from .ecg_limits import (
     AXIS,
+    BRUGADA_LEADS,
+    BRUGADA_ST_MV,
     CORNELL_BY_SEX_MV,
     CORNELL_MV,
     FIBRILLATION_RR_VARIABILITY,
@@ -35,6 +37,7 @@ from .ecg_limits import (
     SINUS_ARRHYTHMIA_RR_VARIABILITY,
     SOKOLOW_LYON_MV,
     ST_DEPRESSION_MV,
+    ST_ELEVATION_MV,
     STRICT_LBBB_MS,
     T_INVERTED_MV,
     T_NORMALLY_INVERTED,
@@ -111,6 +114,29 @@ def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_durati
 def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
     """Leads with a pathological Q wave, as `pathological_q_waves` found them when the record was measured."""
     return features.pathological_q
+
+
+def brugada_type_1_leads(features: "EcgFeatures", *, margin: float = 0.0) -> tuple[str, ...]:
+    """V1 and V2 with a coved ST segment: raised by 0.2 mV at the J point, falling from there into an inverted T wave.
+
+    HRS/EHRA/APHRS 2013 (ESC 2022 agrees): type 1 in at least one of V1 and V2. Falling: lower at J + 80 ms than at the J
+    point (Corrado et al. 2010), yet still raised at J + 60 ms, as the end of a second R wave is not. Left bundle branch block and pacing raise V1 and V2 by themselves: none is found then.
+
+    Args:
+        margin: mV by which ST and T must be beyond their limits.
+    """
+    if is_left_bundle_branch_block(features) or len(features.pacing_spikes):
+        return ()
+    found = []
+    for lead in BRUGADA_LEADS:
+        if lead not in features.leads:
+            continue
+        names = ("st_j", "st_j60", "st_j80", "t_amplitude")
+        at_j, at_60, at_80, t_wave = (features.lead_value(name, lead) for name in names)
+        coved = at_j >= BRUGADA_ST_MV + margin and at_60 >= ST_ELEVATION_MV and at_80 < at_j
+        if coved and t_wave <= T_INVERTED_MV - margin:
+            found.append(lead)
+    return tuple(found)
 
 
 # Rate and rhythm ------------------------------------------------------------------------------------------------------

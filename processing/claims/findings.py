@@ -12,11 +12,14 @@ from ..ecg_limits import (
     AXIS,
     BRADYCARDIA,
     BRADYCARDIA_2018_BPM,
+    BRUGADA_LEADS,
+    BRUGADA_ST_MV,
     CORNELL_BY_SEX_MV,
     FIBRILLATION,
     HEART_RATE,
     INCOMPLETE_BLOCK_MS,
     INFARCTION,
+    INHERITED,
     LEFT_ANTERIOR_AXIS,
     LEFT_AXIS,
     LEFT_POSTERIOR_AXIS,
@@ -55,7 +58,8 @@ from ..ecg_limits import (
     WIDE_QRS_MS,
     YOUNG_MEN_BELOW_YEARS,
 )
-from .finding import NOT_MEASURED, Criterion, Finding, Words
+from ..ecg_rules import brugada_type_1_leads
+from .finding import NOT_MEASURED, Criterion, Finding, LeadRule, Words
 
 WAVE = r"[\s-]?waves?"
 RECORDING = (
@@ -387,6 +391,13 @@ _DIAGNOSES = (
     Finding(
         "ischemia", "Inferior ischemia.", "infarction", scope="walls", mentions=("ST depression",), settled=True, diagnosis="ischaemia",
         words=(Words(r"(?:myocardial\s+|subendocardial\s+)?isch(?:a?e|ä)mi\w*(?:\s+changes)?|injury\s+(?:pattern|current)|subendocardial\s+injury|coronary\s+syndrome", None),),
+    ),
+    Finding("brugada_type_2", "Type 2 Brugada pattern.", NOT_MEASURED, words=(Words(r"type[\s-]*(?:2|3|II|III|two|three)\s+brugada(?:\s+(?:ECG\s+)?patterns?)?|brugada(?:\s+patterns?)?[\s,-]*type[\s-]*(?:2|3|II|III|two|three)(?:\s+(?:ECG\s+)?patterns?)?"),), scope="leads", wave="ST", shown_in=BRUGADA_LEADS, settled=True, diagnosis="Brugada pattern"),
+    Finding(
+        "brugada_type_1", "Brugada type 1 pattern in V1.", LeadRule(brugada_type_1_leads, measure="st_j", least=1), scope="leads", wave="ST", shown_in=BRUGADA_LEADS,
+        salient="Brugada pattern", mentions=("ST elevation",), settled=True, diagnosis="Brugada pattern",
+        words=(Words(r"(?:type[\s-]*(?:1|I|one)\s+)?brugada(?:\s+syndrome)?(?:[\s-]*type[\s-]*(?:1|I|one))?(?:\s+(?:ECG\s+)?(?:patterns?|signs?|morphology))?|coved(?:[\s-]+type)?\s+ST(?:[\s-]segments?)?(?:[\s-]+elevations?)?"),),
+        criteria=(Criterion("ST", f"Brugada type 1: coved elevation of {BRUGADA_ST_MV} mV or more at the J point of V1 or V2 that falls into an inverted T", INHERITED),),
     ),
     Finding("pericarditis", "Pericarditis.", NOT_MEASURED, words=(Words(r"peri[ck]arditis"),), settled=True, diagnosis="pericarditis"),
     Finding("digitalis_effect", "Digitalis effect.", NOT_MEASURED, words=(Words(r"digitalis\w*(?:\s+effect)?|digoxin"),), settled=True, diagnosis="digitalis effect"),

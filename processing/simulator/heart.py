@@ -100,6 +100,7 @@ def _combined(patterns: list[Pattern]) -> Pattern:
             q=p.q or result.q,
             lobe=_plus(result.lobe, p.lobe),
             st=_plus(result.st, p.st),
+            coved=_plus(result.coved, p.coved),
             t=p.t or result.t,
             u=p.u or result.u,
             t_gain=result.t_gain * p.t_gain,
@@ -254,7 +255,7 @@ def _draw_beat(
         net += share * dipole
     found["QRS"] = _wave(heart, beat.onset, beat.onset + duration, rate, parts)
     found["T"] = _t_wave(beat, heart, activation, duration, net, size, (mean_rr, following - beat.onset), rate)
-    if any(heart.pattern.st) and other is None:
+    if any((*heart.pattern.st, *heart.pattern.coved)) and other is None:
         found["ST"] = _injury(found["T"], heart, beat.onset + duration, size, rate)
     return found
 
@@ -296,12 +297,17 @@ def _t_wave(
 
 
 def _injury(t_wave: Wave, heart: Heart, j_point: float, size: float, rate: float) -> Wave:
-    """An injury current that is there at the J point, lasts through ST and ends with the T wave, which rides on it."""
+    """An injury current that is there at the J point, lasts through ST and ends with the T wave, which rides on it.
+
+    What of it is coved falls from the J point on.
+    """
     rise, peak = 0.02, t_wave.onset + T_PEAK * (t_wave.offset - t_wave.onset)
     start = math.floor((j_point - rise) * rate)
     time = np.arange(start, t_wave.start + t_wave.dipole.shape[1]) / rate
-    plateau = _ramp(time, j_point - rise, j_point) * (1 - _ramp(time, peak, t_wave.offset))
-    return Wave(j_point, t_wave.offset, start, np.outer(heart.rotation @ np.array(heart.pattern.st), size * plateau))
+    risen = size * _ramp(time, j_point - rise, j_point)
+    parts = ((heart.pattern.st, (peak, t_wave.offset)), (heart.pattern.coved, (j_point, peak)))
+    shapes = [np.outer(heart.rotation @ np.array(dipole), risen * (1 - _ramp(time, *end))) for dipole, end in parts]
+    return Wave(j_point, t_wave.offset, start, shapes[0] + shapes[1])
 
 
 def _ramp(time: np.ndarray, first: float, last: float) -> np.ndarray:

@@ -121,7 +121,7 @@ class Pattern:
     Attributes:
         label: SCP-ECG code as in PTB-XL. words: what the report says.
         q: dipole of the initial forces instead of the septal ones. lobe: dipole added at mid QRS.
-        st: injury dipole, constant from J to the T wave. t: T dipole instead of the usual one.
+        st: injury dipole, constant from J to the T wave. coved: one that falls from J to the peak of the T wave. t: T dipole instead of the usual one.
         t_gain, p_gain, qrs_gain, left_atrium, right_atrium: factors. t_width: of the T wave's usual duration.
         discordant_t: T against the QRS. qtc: Fridericia, s. qrs_stretch: factor of the QRS duration. u: dipole.
     """
@@ -131,6 +131,7 @@ class Pattern:
     q: Vector | None = None
     lobe: Vector = (0.0, 0.0, 0.0)
     st: Vector = (0.0, 0.0, 0.0)
+    coved: Vector = (0.0, 0.0, 0.0)
     t: Vector | None = None
     u: Vector | None = None
     t_gain: float = 1.0
@@ -248,6 +249,12 @@ REPOLARIZATION = {
         "EL", "Long ST segment and QT interval suggesting hypocalcemia", qtc=(0.480, 0.505), t_width=0.8
     ),
     "flat_t": Pattern("NDT", "Flat T waves", t_gain=0.25),
+    "brugada_type_1": Pattern(
+        "STE_",
+        "Brugada type 1 pattern: coved ST elevation in V1 and V2",
+        coved=(-0.14, 0.0, -0.26),
+        t=(0.30, 0.21, 0.20),
+    ),
     "early_repolarization": Pattern("STE_", "Early repolarisation", st=(0.09, 0.05, -0.07), t_gain=1.4),
 }
 CONDUCTION_WORDS = {

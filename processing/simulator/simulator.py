@@ -102,7 +102,7 @@ def simulate_ecg(
             `anterior_ischemia`, `inferior_ischemia`, `lateral_ischemia` (ST depression), `anterior_t_inversion`.
         hypertrophy: `lvh`, `lvh_strain`, `rvh`, `left_atrial_enlargement`, `right_atrial_enlargement`.
         repolarization: `long_qt`, `short_qt`, `hyperkalemia`, `hypokalemia`, `hypercalcemia`, `hypocalcemia`,
-            `flat_t`, `early_repolarization`.
+            `flat_t`, `brugada_type_1`, `early_repolarization`.
         heart_rate: ventricular, bpm. pr_interval, qrs_duration: ms. qtc: Fridericia's, ms. axis: QRS axis in degrees.
         amplitude: factor of all voltages.
         noise: factor of the usual disturbances (0: none), or `NoiseLevels`.

@@ -31,6 +31,7 @@ SALIENT_ECGS = (
     {"rhythm": "ventricular_paced"},
     {"conduction": "lbbb"},
     {"repolarization": "long_qt"},
+    {"repolarization": "brugada_type_1"},
     {"hypertrophy": "lvh", "amplitude": 1.4},
     {"axis": -70},
     {"amplitude": 0.25},
