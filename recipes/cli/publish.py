@@ -101,7 +101,7 @@ def dataset(
     \b
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run
     """
-    from recipes.publishing.dataset_card import dataset_card
+    from recipes.dataset.card import dataset_card
     from recipes.publishing.plan import plan_dataset
 
     def card(stage: Path) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData, parse_local_safetensors_file_metadata
 
 from recipes.scores import TASK, ScoreTable
-
-from .terms import BASE_TERMS, DATA_TERMS, TAGS, TEMPLATES, citations, dataset_id, terms_of
+from recipes.sources.terms import BASE_TERMS, DATA_TERMS, TAGS, TEMPLATES, citations, dataset_id, terms_of
 
 
 @dataclass(frozen=True)

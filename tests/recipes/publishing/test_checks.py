@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from processing.errors_gem import PublishError
+from recipes.dataset.card import dataset_card
 from recipes.publishing.checks import check_no_pickles, check_table, check_text_file, is_identity
-from recipes.publishing.dataset_card import dataset_card
 from recipes.publishing.plan import plan_dataset
 from tests.helpers.ecg_files import INDEPENDENT, aecg_xml, microvolts, muse_xml, sierra_xml
 

@@ -11,8 +11,8 @@ import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
 import modeling_gem
+from recipes.dataset.card import dataset_card
 from recipes.embedded.scores import score
-from recipes.publishing.dataset_card import dataset_card
 from recipes.publishing.model_card import Energy, Training, model_card, trainer_stages
 from recipes.scores import ScoreRow, ScoreTable, evaluation_tables, ptbxl_scores
 

@@ -26,8 +26,8 @@ from typer.testing import CliRunner
 import modeling_gem
 from processing.errors_gem import PublishError
 from recipes.cli import publish
+from recipes.dataset.card import dataset_card
 from recipes.publishing import model_card
-from recipes.publishing.dataset_card import dataset_card
 from recipes.publishing.plan import plan_dataset, plan_model, plan_space
 from recipes.publishing.upload import upload
 from tests.helpers.hub_server import READ_TOKEN, WRITE_TOKEN, HubServer
