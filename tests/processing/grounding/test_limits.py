@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from processing.ecg_features import extract_features
+from processing.ecg_record import STANDARD_LEADS
 from processing.grounding.check import check_grounding
 from processing.simulator.simulator import simulate_ecg
+from tests.helpers.drawn_ecg import drawn_ecg
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 
@@ -135,6 +137,7 @@ WORDS = [
     # Long for everybody from 460 ms on, short up to 360 ms; between 450 and 460 and between 360 and 390 both are right.
     ("The QTc is prolonged.", "qtc", (480, 441), (439, 400)),
     ("The QTc is not prolonged.", "qtc", (400, 469), (471, 500)),
+    ("WPW pattern.", "pr_interval", (100, 130), (130.1, 160)),
     ("The QTc is short.", "qtc", (330, 399), (401, 430)),
     ("The QTc is normal.", "qtc", (420, 351, 469), (349, 471)),
     ("Normal axis.", "qrs_axis", (-40, -30, 0, 90, 100), (-41, 101, 150, -120)),
@@ -295,6 +298,94 @@ def test_rhythms_by_p_waves_and_regularity(normal):
         (text, list(changes), got) for (text, changes, want), got in zip(cases, found, strict=True) if got != want
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "area", "width", "expected"),
+    [
+        # Complete: 120 ms, 5 ms beside it are near.
+        ("Complete RBBB.", "rsR'", 10, 115, SUPPORTED),
+        ("Complete RBBB.", "rsR'", 10, 114.9, CONTRADICTED),
+        ("Complete RBBB.", "rS", -30, 140, CONTRADICTED),
+        ("No RBBB.", "rsR'", 10, 130, SUPPORTED),
+        ("No RBBB.", "rsR'", 10, 130.1, CONTRADICTED),
+        ("Complete LBBB.", "rS", -30, 115, SUPPORTED),
+        ("Complete LBBB.", "rS", -30, 114.9, CONTRADICTED),
+        ("Complete LBBB.", "rsR'", -30, 140, CONTRADICTED),  # a second R in V1 speaks against it
+        ("Complete LBBB.", "rsR'", -30, 140.1, SUPPORTED),  # but for the widest
+        ("Complete LBBB.", "R", 30, 140, CONTRADICTED),
+        # Incomplete: 110 to 120 ms, 15 ms beside it are near.
+        ("Incomplete RBBB.", "rsr'", 5, 95, SUPPORTED),
+        ("Incomplete RBBB.", "rsr'", 5, 94.9, CONTRADICTED),
+        ("Incomplete RBBB.", "rsr'", 5, 135, SUPPORTED),
+        ("Incomplete RBBB.", "rsr'", 5, 135.1, CONTRADICTED),
+        ("Incomplete RBBB.", "rS", -5, 105, NOT_MEASURABLE),  # a small second r may be missed
+        ("Incomplete RBBB.", "rS", -5, 89, CONTRADICTED),
+        ("Incomplete LBBB.", "rS", -30, 115, SUPPORTED),
+        ("Incomplete LBBB.", "rsr'", -30, 115, CONTRADICTED),
+    ],
+)
+def test_bundle_branch_blocks_by_width_and_v1(text, pattern, area, width, expected, normal):
+    patterns = {**normal.qrs_patterns, "V1": pattern, "I": "R", "V5": "R", "V6": "R"}
+    values = {"V1__qrs_area": area, "I__qrs_area": 20, "V6__qrs_area": 20, "qrs_duration": width}
+    assert verdict(text, with_values(normal, qrs_patterns=patterns, **values)) == expected
+
+
+@pytest.mark.parametrize(("leads", "expected"), [((), SUPPORTED), (("V5",), SUPPORTED), (("I", "V6"), CONTRADICTED)])
+def test_septal_q_waves_speak_against_left_bundle_branch_block(leads, expected, normal):
+    patterns = {
+        **normal.qrs_patterns,
+        "V1": "rS",
+        **{lead: "qR" if lead in leads else "R" for lead in ("I", "V5", "V6")},
+    }
+    values = {"V1__qrs_area": -30, "I__qrs_area": 20, "V6__qrs_area": 20, "qrs_duration": 140}
+    assert verdict("Complete LBBB.", with_values(normal, qrs_patterns=patterns, **values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("area", "axis", "expected"),
+    [(1, 45, SUPPORTED), (-1, 91, SUPPORTED), (-1, 90, CONTRADICTED), (-1, 45, CONTRADICTED)],
+)
+def test_right_hypertrophy_by_v1_or_the_axis(area, axis, expected, normal):
+    features = with_values(normal, V1__qrs_area=area, qrs_axis=axis)
+    assert verdict("Right ventricular hypertrophy.", features) == expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "p_present", "regularity", "expected"),
+    [
+        (119, True, "regular", CONTRADICTED),
+        (120, True, "regular", NOT_MEASURABLE),  # flutter waves in a 2:1 rhythm can pass for P waves
+        (180, True, "regular", NOT_MEASURABLE),
+        (181, True, "regular", CONTRADICTED),
+        (90, False, "regular", SUPPORTED),
+        (90, False, "irregular", NOT_MEASURABLE),
+    ],
+)
+def test_flutter_by_rate_and_regularity(rate, p_present, regularity, expected, normal):
+    features = with_values(normal, heart_rate=rate, p_present=p_present, rhythm_regularity=regularity)
+    assert verdict("Atrial flutter.", features) == expected
+
+
+def beating(*intervals):
+    """Features of an ECG that is drawn with these RR intervals in s."""
+    onsets = np.cumsum([0.4, *intervals])
+    return extract_features(drawn_ecg({lead: {} for lead in STANDARD_LEADS}, onsets, seconds=float(onsets[-1]) + 0.6))
+
+
+@pytest.mark.parametrize(
+    ("usual", "longest", "expected"),
+    [(0.8, 1.46, CONTRADICTED), (0.8, 1.54, SUPPORTED), (1.2, 1.64, CONTRADICTED), (1.2, 1.72, SUPPORTED)],
+)
+def test_a_pause_lasts_one_and_a_half_seconds_and_four_tenths_more_than_usual(usual, longest, expected):
+    assert verdict("Pause.", beating(*[usual] * 4, longest, *[usual] * 3)) == expected
+
+
+@pytest.mark.parametrize(("coupling", "expected"), [(0.70, CONTRADICTED), (0.67, SUPPORTED)])
+def test_beats_are_premature_below_86_hundredths_of_the_usual_interval(coupling, expected):
+    features = dataclasses.replace(beating(*[0.8] * 4, coupling, 0.9, *[0.8] * 3), p_present=True)
+    assert verdict("Premature atrial complexes.", features) == expected
+    assert verdict("Premature ventricular complexes.", features) == CONTRADICTED, "its QRS is as wide as the others"
 
 
 SALIENT = [
