@@ -1,2 +1,94 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What people do with GEM: interpret, convert, build data, train, evaluate, publish."""
+"""
+What people do with GEM: interpret, convert, build data, train, evaluate, publish.
+
+The functions that a script calls are offered here and load at first use; the files behind them may move.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Offered here, loaded at first use (PEP 562): module -> its names.
+LOADED_AT_FIRST_USE = {
+    "recipes.chat.batch": ("export_batch",),
+    "recipes.chat.client": ("ChatClient",),
+    "recipes.chat.replies": ("ChatFailure",),
+    "recipes.chat.settings": ("ChatSettings",),
+    "recipes.dataset.feature_file": ("extract_features_batch", "read_features"),
+    "recipes.dataset.schema": ("decode", "stream", "with_transform"),
+    "recipes.evaluation.consistency": ("consistency_of",),
+    "recipes.evaluation.grounding_scores": ("score_grounding",),
+    "recipes.evaluation.judges": ("read_judged",),
+    "recipes.evaluation.likelihood": ("label_log_likelihoods",),
+    "recipes.models": ("load_gem", "load_pipeline"),
+    "recipes.publishing.model_card": ("Energy", "Training", "model_card"),
+    "recipes.scores": ("ScoreRow", "ScoreTable"),
+    "recipes.teachers.checks": ("teach",),
+    "recipes.teachers.language_models": ("build_teacher",),
+    "recipes.teachers.teacher": ("TeacherRequest",),
+    "recipes.training.adapter": ("merge_adapter",),
+    "recipes.training.rewards": ("diagnosis_reward", "evidence_reward", "format_reward"),
+}
+
+if TYPE_CHECKING:  # the same names, for editors and type checkers
+    from .chat.batch import export_batch
+    from .chat.client import ChatClient
+    from .chat.replies import ChatFailure
+    from .chat.settings import ChatSettings
+    from .dataset.feature_file import extract_features_batch, read_features
+    from .dataset.schema import decode, stream, with_transform
+    from .evaluation.consistency import consistency_of
+    from .evaluation.grounding_scores import score_grounding
+    from .evaluation.judges import read_judged
+    from .evaluation.likelihood import label_log_likelihoods
+    from .models import load_gem, load_pipeline
+    from .publishing.model_card import Energy, Training, model_card
+    from .scores import ScoreRow, ScoreTable
+    from .teachers.checks import teach
+    from .teachers.language_models import build_teacher
+    from .teachers.teacher import TeacherRequest
+    from .training.adapter import merge_adapter
+    from .training.rewards import diagnosis_reward, evidence_reward, format_reward
+else:  # a type checker that sees `__getattr__` believes in any name
+
+    def __getattr__(name: str) -> Any:
+        for module, names in LOADED_AT_FIRST_USE.items():
+            if name in names:
+                globals()[name] = getattr(import_module(module), name)
+                return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "ChatClient",
+    "ChatFailure",
+    "ChatSettings",
+    "Energy",
+    "ScoreRow",
+    "ScoreTable",
+    "TeacherRequest",
+    "Training",
+    "build_teacher",
+    "consistency_of",
+    "decode",
+    "diagnosis_reward",
+    "evidence_reward",
+    "export_batch",
+    "extract_features_batch",
+    "format_reward",
+    "label_log_likelihoods",
+    "load_gem",
+    "load_pipeline",
+    "merge_adapter",
+    "model_card",
+    "read_features",
+    "read_judged",
+    "score_grounding",
+    "stream",
+    "teach",
+    "with_transform",
+]
