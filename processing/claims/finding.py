@@ -95,6 +95,13 @@ class Finding:
     settled: bool = False
     criteria: tuple[Criterion, ...] = ()
 
+    @property
+    def diagnoses(self) -> tuple[str, ...]:
+        """All diagnoses that claims of this kind may make."""
+        if self.diagnosis is None:
+            return ()
+        return (self.diagnosis,) if isinstance(self.diagnosis, str) else tuple(dict.fromkeys(self.diagnosis.values()))
+
     def diagnosis_of(self, value: Any) -> str | None:
         """The name of the diagnosis that a claim with `value` makes, if it makes one."""
         return self.diagnosis.get(value) if isinstance(self.diagnosis, Mapping) else self.diagnosis

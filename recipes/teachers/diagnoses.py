@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from processing.claims.claims import Claim, extract_claims
 from processing.claims.findings import BY_KIND, FINDINGS
 
-_IMPLIED = {
-    name: finding.implies
-    for finding in FINDINGS
-    for name in ([finding.diagnosis] if isinstance(finding.diagnosis, str) else ())
-}
+DIAGNOSES = frozenset(name for finding in FINDINGS for name in finding.diagnoses)
+_IMPLIED = {name: finding.implies for finding in FINDINGS if finding.implies for name in finding.diagnoses}
 # With what follows it: "infarction of the inferior wall", "infarkt inferior".
 _INFARCTION = re.compile(
     f"(?:{'|'.join(words.pattern for words in BY_KIND['infarction'].words)})"
@@ -54,4 +51,4 @@ def _asserted(text: str) -> Iterator[Claim]:
     return (claim for claim in extract_claims(text) if claim.polarity != "negated")
 
 
-__all__ = ["diagnoses_in", "infarct_walls", "with_implied"]
+__all__ = ["DIAGNOSES", "diagnoses_in", "infarct_walls", "with_implied"]
