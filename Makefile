@@ -1,18 +1,26 @@
-# One environment for everything. CPU torch of a fixed version, so that every machine tests the same thing.
+# One environment for everything. CPU torch and Transformers of fixed versions, so that every machine tests the same thing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TORCH := torch==2.13.0
+PIP := -m pip install --quiet --disable-pip-version-check
+# The two ends of the supported range of Transformers, see "Versions" in docs/usage.md, and what must hold at both.
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+RANGE_TESTS := tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
+	tests/recipes/embedded/test_model.py
+SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: demo test lint setup browser clean
+.PHONY: demo test lint setup setup-newest browser oldest newest clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	touch $(STAMP)
+	$(BIN)/python $(PIP) $(TORCH)
+	$(BIN)/python $(PIP) --editable ".[dev]" "transformers==5.23.*"
+	touch $@
 
 # For the browser tests, which are skipped without it. Only this target needs root; the browser is Debian's.
 browser:
@@ -31,5 +39,27 @@ lint: setup
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# An environment of its own with the lowest Transformers and huggingface_hub that pyproject.toml allows.
+oldest: $(OLDEST)/.installed
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(RANGE_TESTS)
+
+$(OLDEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP) $(TORCH)
+	$(OLDEST)/bin/python $(PIP) --editable ".[dev]" "transformers==5.19.*" "huggingface_hub==1.31.*"
+	touch $@
+
+# The newest Transformers in front of everything else that `make setup` installed; `make clean` forgets it.
+newest: setup-newest
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -n 2 --dist loadfile $(RANGE_TESTS)
+
+setup-newest: $(NEWEST)/.installed
+
+$(NEWEST)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(NEWEST)
+	$(BIN)/python $(SITE_PACKAGES) > $$($(NEWEST)/bin/python $(SITE_PACKAGES))/setup.pth
+	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6"
+	touch $@
+
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) outputs

@@ -5,7 +5,8 @@ from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
+
+from .transformers_compat import CompositeConfig, SubConfigSpec
 
 # Settings of a text config that change the logits after the linear head. GEM's head is plain, so anything but the
 # neutral value would be silently wrong.
@@ -85,7 +86,7 @@ class GemEcgConfig(PreTrainedConfig):
 
 
 @strict
-class GemConfig(PreTrainedConfig):
+class GemConfig(CompositeConfig):
     r"""
     Configuration of GEM: an ECG tower and an image tower whose tokens reach a causal language model through one shared
     projector (the ECG tokens pass the ECG projector first).
@@ -129,7 +130,7 @@ class GemConfig(PreTrainedConfig):
                 "projection_dim": 768,
             },
         ),
-        "ecg_config": GemEcgConfig,
+        "ecg_config": SubConfigSpec(config_class=GemEcgConfig),
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
     }
 

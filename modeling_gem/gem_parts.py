@@ -135,7 +135,7 @@ def load_part(auto_class: Any, folder: Path) -> PreTrainedModel:
 def plain_vision_config(folder: Path) -> PreTrainedConfig:
     config = AutoConfig.from_pretrained(folder)
     config = getattr(config, "vision_config", config)
-    if hasattr(config, "vision_use_head"):
+    if "siglip" in config.model_type:  # its pooling head, which no GEM needs
         config.vision_use_head = False
     return config
 

@@ -17,13 +17,14 @@ from transformers.modeling_outputs import (
     BaseModelOutputWithPooling,
     CausalLMOutputWithPast,
 )
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, slice_logits_to_keep
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple, is_torchdynamo_compiling, torch_compilable_check
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
 from .configuration_gem import GemConfig, GemEcgConfig
+from .transformers_compat import only_hidden_state, slice_logits_to_keep
 
 
 @dataclass
@@ -341,7 +342,7 @@ class GemModel(GemPreTrainedModel):
             pixel_values = torch.cat([image[:n] for image, n in zip(pixel_values, tiles_per_image, strict=True)])
 
         last = self.config.vision_feature_layer % (self.config.vision_config.num_hidden_layers + 1)
-        kwargs["output_hidden_states"] = kwargs.get("output_hidden_states") or [last]
+        kwargs["output_hidden_states"] = kwargs.get("output_hidden_states") or only_hidden_state(last)
         outputs = self.vision_tower(pixel_values.to(self.vision_tower.dtype), return_dict=True, **kwargs)
         features = outputs.hidden_states[last]
         if self.config.vision_feature_select_strategy == "default":

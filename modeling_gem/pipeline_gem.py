@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import GenerationConfig, Pipeline
 
+from .transformers_compat import generate_arguments
+
 GEM_TASK = "ecg-text-to-text"
 PREPROCESS_NAMES = ("question", "image", "modality", "sampling_rate", "leads", "unit")
 POSTPROCESS_NAMES = ("return_measurements", "return_page", "skip_special_tokens")
@@ -93,7 +95,7 @@ class GemPipeline(Pipeline):
 
     def _forward(self, inputs: dict[str, Any], **generate_kwargs: Any) -> dict[str, Any]:
         model_inputs = inputs["model_inputs"]
-        generate_kwargs = self._prepare_generate_kwargs(generate_kwargs, return_dict_in_generate=False)
+        generate_kwargs = generate_arguments(self, generate_kwargs, return_dict_in_generate=False)
         sequences = self.model.generate(**model_inputs, **generate_kwargs)
         per_input = sequences.shape[0] // len(inputs["conversations"])
         answers = sequences[::per_input, model_inputs["input_ids"].shape[1] :]

@@ -1,12 +1,14 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Chat + ECG + picture -> tensors."""
 
+import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
+from huggingface_hub.dataclasses import validate_typed_dict
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 from transformers.image_utils import ImageInput, make_flat_list_of_images
@@ -27,7 +29,7 @@ class GemEcgKwargs(TypedDict, total=False):
     return_mask (`bool`, *optional*): Also return `ecg_mask`.
     """
 
-    sampling_rate: float | None
+    sampling_rate: float | int | None
     leads: list[str] | None
     unit: str | None
     return_mask: bool
@@ -35,6 +37,7 @@ class GemEcgKwargs(TypedDict, total=False):
 
 class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
     ecg_kwargs: GemEcgKwargs
+    _defaults = {}  # type: ignore[misc, var-annotated] # asked for below Transformers 5.23
 
 
 class GemProcessor(ProcessorMixin):
@@ -60,7 +63,7 @@ class GemProcessor(ProcessorMixin):
     """
 
     valid_processor_kwargs = GemProcessorKwargs
-    ecg_kwargs: dict[str, Any] = {}
+    _ecgs_of_chat: list[EcgRecord] | None = None
 
     def __init__(
         self,
@@ -124,12 +127,14 @@ class GemProcessor(ProcessorMixin):
         if self.compat == "gem":
             # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
             text = [f" {sample}" if sample.startswith(" ") else sample for sample in text]
-        # Transformers hands a loose `sampling_rate` to audio, and drops loose arguments of modalities it does not know.
-        loose = {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
-        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
-        ecg_kwargs = merged["ecg_kwargs"] | loose
+        # Not left to Transformers: it hands a loose `sampling_rate` to audio, drops loose arguments of modalities it does
+        # not know, and below 5.23 knows no other modality than its own.
+        ecg_kwargs = {**kwargs.pop("ecg_kwargs", {})}
+        validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
+        ecg_kwargs |= {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
+        merged = self._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
         source = {name: ecg_kwargs.pop(name, None) for name in ("sampling_rate", "leads", "unit")}
-        records = [] if ecgs is None else load_ecgs(ecgs, **source)
+        records = (self._ecgs_of_chat or []) if ecgs is None else load_ecgs(ecgs, **source)
 
         num_images = sum(sample.count(self.image_token) for sample in text)
         if images is None and num_images and num_images == len(records):
@@ -143,10 +148,11 @@ class GemProcessor(ProcessorMixin):
         image_lengths = self._image_lengths(image_inputs, len(images))
         text_kwargs = merged["text_kwargs"]
         return_tensors = text_kwargs.pop("return_tensors", None)
-        return_offsets = merged["return_text_replacement_offsets"]
-        return_types = merged["return_mm_token_type_ids"]
-        for key in ("return_text_replacement_offsets", "return_mm_token_type_ids"):
-            text_kwargs.pop(key, None)
+        # Arguments of the processor from Transformers 5.23 on, of the text before.
+        return_offsets, return_types = (
+            text_kwargs.pop(name, merged.get(name, False))
+            for name in ("return_text_replacement_offsets", "return_mm_token_type_ids")
+        )
         text, offsets = self.get_text_with_replacements(
             text,
             [self.image_token * length for length in image_lengths],
@@ -164,7 +170,9 @@ class GemProcessor(ProcessorMixin):
             skip_tensor_conversion=self.skip_tensor_conversion,
         )
 
-    def apply_chat_template(self, conversation, *args, draw_page: bool | None = None, **kwargs):
+    def apply_chat_template(
+        self, conversation, *args, draw_page: bool | None = None, tokenize: bool = False, **kwargs
+    ):
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
         "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}`. A picture block without a picture is
@@ -176,8 +184,19 @@ class GemProcessor(ProcessorMixin):
         """
         draw = self.draw_page if draw_page is None else draw_page
         is_batched = isinstance(conversation[0], (list, tuple))
-        conversations = [self._with_page_blocks(c, draw) for c in (conversation if is_batched else [conversation])]
-        return super().apply_chat_template(conversations if is_batched else conversations[0], *args, **kwargs)
+        chats = [[plain_message(m) for m in chat] for chat in (conversation if is_batched else [conversation])]
+        chats = [self._with_page_blocks(chat, draw) for chat in chats]
+        renderer = self
+        if tokenize:
+            chats = [self._filled(chat) for chat in chats]
+            ecg_blocks = [block for chat in chats for block in content_blocks(chat) if block["type"] == "ecg"]
+            # On a copy of the processor: up to 5.22 a loose argument makes Transformers forget `processor_kwargs`, and
+            # from 5.24 on it takes records in messages apart.
+            renderer = copy.copy(self)
+            renderer._ecgs_of_chat = [block.pop("ecg") for block in ecg_blocks]
+        return super(GemProcessor, renderer).apply_chat_template(
+            chats if is_batched else chats[0], *args, tokenize=tokenize, **kwargs
+        )
 
     def build_conversation(
         self,
@@ -271,14 +290,6 @@ class GemProcessor(ProcessorMixin):
                 content = [block for pair in pairs for block in pair]
             paged.append({**message, "content": content})
         return paged
-
-    def _multimodal_inputs_from_conversations(self, conversations, audio_loading_params, load_audio_from_video=False):
-        filled = [self._filled(conversation) for conversation in conversations]
-        images, videos, audios, extra = super()._multimodal_inputs_from_conversations(
-            filled, audio_loading_params, load_audio_from_video
-        )
-        records = [block["ecg"] for chat in filled for block in content_blocks(chat) if block["type"] == "ecg"]
-        return images, videos, audios, {**extra, **({"ecgs": records} if records else {})}
 
     def _filled(self, conversation: list[dict]) -> list[dict]:
         """A copy whose ECG blocks hold records, and whose empty picture blocks hold the page of the ECG before them."""
@@ -404,6 +415,13 @@ def is_chat(source: Any) -> bool:
     return (
         isinstance(source, (list, tuple)) and len(source) > 0 and isinstance(source[0], dict) and "role" in source[0]
     )
+
+
+def plain_message(message: Any) -> dict:
+    """The message as a dict; like Transformers from 5.24 on, of dataclasses and pydantic models (the OpenAI SDK's) too."""
+    if isinstance(message, dict):
+        return message
+    return message.model_dump(exclude_none=True) if hasattr(message, "model_dump") else vars(message)
 
 
 def content_blocks(conversation: list[dict]) -> list[dict]:

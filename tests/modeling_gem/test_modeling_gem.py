@@ -2,12 +2,14 @@
 """The model by itself: what goes in, what comes out, and that no modality or weight gets lost on the way."""
 
 import copy
+import json
 
 import pytest
 import torch
 from torch import nn
 from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
 
+import modeling_gem
 from modeling_gem import GemConfig, GemEcgConfig, GemEcgModel, GemForConditionalGeneration, GemModel
 from tests.helpers.tiny_gem import chat, signal, tiny_config, tiny_model, tiny_processor, tiny_text_config
 
@@ -197,6 +199,40 @@ def test_logits_to_keep(model):
     full = model(**batch).logits
     torch.testing.assert_close(model(**batch, logits_to_keep=2).logits, full[:, -2:])
     torch.testing.assert_close(model(**batch, logits_to_keep=torch.tensor([3])).logits, full[:, 3:4])
+
+
+def test_picture_features_are_the_hidden_state_that_the_config_names(model):
+    config, pixels = model.config, rows("i")["pixel_values"]
+    states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+    # The tower keeps no block behind the one that is read, so the state before last of three blocks is its last.
+    assert config.vision_feature_layer == -2 and config.vision_config.num_hidden_layers == 3 and len(states) == 3
+    expected = model.model.multi_modal_projector(states[2][:, 1:])
+    torch.testing.assert_close(torch.stack(model.get_image_features(pixels).pooler_output), expected)
+
+
+def test_the_saved_config_does_not_depend_on_the_version_of_transformers(tmp_path):
+    """The embedded model's was written under 5.23."""
+    folder = modeling_gem.default_checkpoint()
+    GemConfig.from_pretrained(folder).save_pretrained(tmp_path)
+    written, saved = (json.loads((path / "config.json").read_text()) for path in (folder, tmp_path))
+    assert written.pop("transformers_version") and saved.pop("transformers_version")
+    assert saved == written
+
+
+def test_nested_configs_are_made_of_nothing_dicts_and_configs():
+    config = GemConfig()
+    assert (config.vision_config.model_type, config.vision_config.image_size) == ("clip_vision_model", 336)
+    assert (type(config.ecg_config), config.text_config.model_type) == (GemEcgConfig, "llama")
+    config = GemConfig(
+        vision_config={"model_type": "siglip_vision_model", "hidden_size": 48},
+        ecg_config={"hidden_size": 64, "num_attention_heads": 2},
+        text_config=config.text_config,
+    )
+    assert (config.vision_config.model_type, config.vision_config.hidden_size) == ("siglip_vision_model", 48)
+    assert (config.ecg_config.hidden_size, config.ecg_config.num_leads) == (64, 12)
+    assert GemConfig(vision_config={"hidden_size": 96}).vision_config.model_type == "clip_vision_model"
+    with pytest.raises(ValueError, match="no_such_model"):
+        GemConfig(text_config={"model_type": "no_such_model"})
 
 
 def test_loss_is_that_of_shifted_labels_and_respects_num_items(model):

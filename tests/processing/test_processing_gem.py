@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Prompts, ECGs and pictures -> model inputs: every placeholder has its input, every input its placeholder."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,59 @@ def test_chat_inputs_may_be_paths_records_and_arrays(processor, tmp_path):
         template(processor, [{"role": "user", "content": [{"type": "ecg"}]}])
     with pytest.raises(PlaceholderError, match="no ECG stands before it"):
         template(processor, [{"role": "user", "content": [{"type": "image"}]}])
+
+
+def test_loose_arguments_beside_processor_kwargs_do_not_lose_the_ecg(processor):
+    expected = template(processor, [chat(0), chat(1, image=False)], processor_kwargs={"padding": True})
+    loose = template(processor, [chat(0), chat(1, image=False)], padding=True, unknown_to_the_template=True)
+    assert expected.keys() == loose.keys() and all(torch.equal(expected[key], loose[key]) for key in expected)
+
+
+@dataclass
+class Message:
+    role: str
+    content: list
+
+
+class PydanticMessage:
+    def __init__(self, message: dict):
+        self.message = message
+
+    def model_dump(self, exclude_none: bool = False) -> dict:
+        return self.message if exclude_none else self.message | {"tool_calls": None}
+
+
+@pytest.mark.parametrize("make", [lambda message: Message(**message), PydanticMessage], ids=["dataclass", "pydantic"])
+def test_messages_may_be_objects(processor, make):
+    conversation = chat(3)
+    expected = template(processor, conversation)
+    output = template(processor, [make(message) for message in conversation])
+    assert expected.keys() == output.keys() and all(torch.equal(expected[key], output[key]) for key in expected)
+
+
+def test_a_record_in_a_chat_is_read_as_it_is(processor, monkeypatch):
+    seen, given = [], record(4)
+    read = processor.feature_extractor.prepare
+    monkeypatch.setattr(processor.feature_extractor, "prepare", lambda ecg: seen.append(ecg) or read(ecg))
+    template(processor, [{"role": "user", "content": [{"type": "ecg", "ecg": given}, {"type": "text", "text": "?"}]}])
+    assert len(seen) == 1 and seen[0] is given
+
+
+def test_ecg_kwargs_may_be_grouped_or_loose(processor):
+    halved = signal(4)[:, ::2]
+    grouped = processor(text="<ecg>", ecgs=halved, ecg_kwargs={"sampling_rate": 250}, return_tensors="pt")
+    loose = processor(text="<ecg>", ecgs=halved, sampling_rate=250, return_tensors="pt")
+    assert torch.equal(grouped["ecg_values"], loose["ecg_values"])
+    with pytest.raises(TypeError, match="samplingrate"):
+        processor(text="<ecg>", ecgs=halved, ecg_kwargs={"samplingrate": 250})
+
+
+def test_text_offsets_and_token_types_on_request(processor):
+    names = {"return_mm_token_type_ids": True, "return_text_replacement_offsets": True}
+    output = processor(text=["<ecg><image>\nRate?"], ecgs=record(), images=picture(), **names)
+    assert [offset["type"] for offset in output["text_replacement_offsets"][0]] == ["ecg", "image"]
+    types = np.asarray(output["mm_token_type_ids"][0])
+    assert ((types == 4).sum(), (types == 1).sum()) == tokens(processor, output["input_ids"])
 
 
 def test_the_users_conversation_is_not_changed(processor):
