@@ -3,28 +3,28 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from processing.errors_gem import BuildError
+from recipes.sources import Rejection
 
 from .card import OWN_FILES, write_card
 from .plan import BuildPlan, Shard, make_plan
-from .pool import in_processes
+from .pool import Made, in_processes
 from .report import REJECTS, write_report
 from .settings import BuildSettings
-from .shards import atomic_file, finished_note, write_shard
+from .shards import ShardNote, atomic_file, finished_note, write_shard
 from .stages import Batch, answer, measure
 
 Progress = Callable[[str, int, int], None]
-Engine = Callable[[list[Shard], BuildSettings], Iterable[dict[str, Any]]]
+Engine = Callable[[list[Shard], BuildSettings], Iterable[ShardNote]]
 
 
 @dataclass(frozen=True)
@@ -70,44 +70,44 @@ def build_dataset(
         plan = make_plan(settings, lambda count: report("records listed", count, 0))
         _check_same_sources(plan, settings)
         found = {shard.name: finished_note(shard, settings) for shard in plan.shards}
-        notes = {name: note for name, note in found.items() if note is not None and not note["unanswered"]}
+        notes = {name: note for name, note in found.items() if note is not None and not note.unanswered}
         todo = [shard for shard in plan.shards if shard.name not in notes]
         resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
         report("records", done, plan.records)
         by_file = {shard.file: shard for shard in todo}
         for note in (engine or local_engine)(todo, settings):
-            shard = by_file[note["file"]]
+            shard = by_file[note.file]
             notes[shard.name] = note
             done += len(shard.records)
             report("records", done, plan.records)
         ordered = [notes[shard.name] for shard in plan.shards]
         _remove_halves(settings.folder)
-        statistics = write_report(plan, ordered, settings)
-        written = [note for note in ordered if note["rows"]]
+        statistics, rejections = write_report(plan, ordered, settings)
+        written = [note for note in ordered if note.rows]
         if not written:
-            raise _nothing_left(settings.folder, statistics["rejections"])
+            raise _nothing_left(settings.folder, rejections)
         write_card(written, statistics, settings)
     return BuildResult(
         folder=settings.folder,
         rows=statistics["rows"],
-        rejected=len(statistics["rejections"]),
-        unanswered=sum(note["unanswered"] for note in ordered),
+        rejected=len(rejections),
+        unanswered=sum(note.unanswered for note in ordered),
         built=len(todo),
         resumed=resumed,
         spent=spent_on(settings.folder),
     )
 
 
-def _nothing_left(folder: Path, rejections: Sequence[Mapping[str, str]]) -> BuildError:
+def _nothing_left(folder: Path, rejections: Sequence[Rejection]) -> BuildError:
     first = rejections[0]
     return BuildError(
-        f"{folder}: no row is left, all {len(rejections):,} records fell out; {first['id']} for example, at {first['stage']}: "
-        f"{first['reason'][:300].rstrip('.')}. The others are in {REJECTS}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
+        f"{folder}: no row is left, all {len(rejections):,} records fell out; {first.id} for example, at {first.stage}: "
+        f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
         "its cache."
     )
 
 
-def build_shard(shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+def build_shard(shard: Shard, settings: BuildSettings) -> ShardNote:
     """All stages of one shard, in this process; its note."""
     return write_shard(answer(measure(shard.records, settings), settings), shard, settings)
 
@@ -116,7 +116,7 @@ def measure_shard(shard: Shard, settings: BuildSettings) -> Batch:
     return measure(shard.records, settings)
 
 
-def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[str, Any]]:
+def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[ShardNote]:
     """Shards in `settings.workers` processes; with 1, in this one.
 
     A model or endpoint teaches in this process alone, so that its memory, rate limits and budget exist once; the others
@@ -126,15 +126,16 @@ def local_engine(shards: list[Shard], settings: BuildSettings) -> Iterator[dict[
         for shard in shards:
             yield build_shard(shard, settings)
         return
-    apart = settings.teacher["kind"] not in ("template", "none")
-    for shard, made in _pooled(measure_shard if apart else build_shard, shards, settings):
-        yield write_shard(answer(made, settings), shard, settings) if apart else made
+    if settings.teacher["kind"] in ("template", "none"):
+        yield from (note for _, note in _pooled(partial(build_shard, settings=settings), shards, settings.workers))
+        return
+    for shard, batch in _pooled(partial(measure_shard, settings=settings), shards, settings.workers):
+        yield write_shard(answer(batch, settings), shard, settings)
 
 
-def _pooled(work: Callable[..., Any], shards: list[Shard], settings: BuildSettings) -> Iterator[tuple[Shard, Any]]:
+def _pooled(work: Callable[[Shard], Made], shards: list[Shard], workers: int) -> Iterator[tuple[Shard, Made]]:
     """Shards and what `work` made of them; few at a time, for a measured shard is some 100 MB."""
-    made_by = partial(work, settings=settings)
-    for shard, made in in_processes(made_by, shards, settings.workers, ahead=settings.workers + 1):
+    for shard, made in in_processes(work, shards, workers, ahead=workers + 1):
         if isinstance(made, BrokenProcessPool):
             raise BuildError(
                 f"A process died while it made {shard.file} (out of memory?). All shards that were finished "

@@ -15,10 +15,10 @@ from recipes.scores import TASK
 from recipes.sources import PUBLISHERS
 from recipes.sources.terms import DATA_TERMS, TAGS, TEMPLATES, Terms, citations, dataset_id, terms_of
 
-from .report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN
+from .report import PLOTS, REJECTS, REPORT_JSON, REPORT_MARKDOWN, BuildStatistics, Summarised
 from .schema import SPLITS, columns, schema
 from .settings import BuildSettings
-from .shards import atomic_file
+from .shards import ShardNote, atomic_file
 
 
 def dataset_card(
@@ -163,7 +163,7 @@ OWN_FILES = (README, CHECKSUMS, REPORT_JSON, REPORT_MARKDOWN, REJECTS)
 ALL = "all"
 
 
-def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any], settings: BuildSettings) -> None:
+def write_card(notes: Sequence[ShardNote], statistics: BuildStatistics, settings: BuildSettings) -> None:
     """
     Writes `README.md` and, last, `SHA256SUMS`: a folder that can be uploaded as it is.
 
@@ -194,23 +194,33 @@ def write_card(notes: Sequence[Mapping[str, Any]], statistics: Mapping[str, Any]
     _write_checksums(folder, notes)
 
 
-def splits_of_configs(notes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, int]]]:
-    """Configuration -> split -> rows and bytes; with `ALL` first where there are several sources."""
-    configs: dict[str, dict[str, dict[str, int]]] = {}
+@dataclass
+class SplitSize:
+    """Rows of a split, and bytes of its files."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
+def splits_of_configs(notes: Sequence[ShardNote]) -> dict[str, dict[str, SplitSize]]:
+    """Configuration -> split -> its size; with `ALL` first where there are several sources."""
+    configs: dict[str, dict[str, SplitSize]] = {}
     for note in notes:
-        _, config, name = note["file"].split("/")
+        _, config, name = note.file.split("/")
         for owner in (config, ALL):
-            split = configs.setdefault(owner, {}).setdefault(name.split("-")[0], {"rows": 0, "bytes": 0})
-            split["rows"] += note["rows"]
-            split["bytes"] += note["bytes"]
+            split = configs.setdefault(owner, {}).setdefault(name.split("-")[0], SplitSize())
+            split.rows += note.rows
+            split.bytes += note.bytes
     everything = configs.pop(ALL)
-    ordered = {name: {s: splits[s] for s in SPLITS if s in splits} for name, splits in configs.items()}
-    if len(ordered) == 1:
-        return ordered
-    return {ALL: {s: everything[s] for s in SPLITS if s in everything}} | ordered
+    ordered: dict[str, dict[str, SplitSize]] = {
+        name: {s: splits[s] for s in SPLITS if s in splits} for name, splits in configs.items()
+    }
+    if len(ordered) > 1:
+        ordered = {ALL: {s: everything[s] for s in SPLITS if s in everything}, **ordered}
+    return ordered
 
 
-def default_config(configs: Mapping[str, Any]) -> str:
+def default_config(configs: Iterable[str]) -> str:
     return next(iter(configs))
 
 
@@ -218,22 +228,22 @@ def pattern(config: str, split: str) -> str:
     return f"data/{'*' if config == ALL else config}/{split}-*.parquet"
 
 
-def _config(name: str, splits: Mapping[str, Any], default: bool) -> dict[str, Any]:
+def _config(name: str, splits: Iterable[str], default: bool) -> dict[str, Any]:
     files = [{"split": split, "path": pattern(name, split)} for split in splits]
     return {"config_name": name, "data_files": files} | ({"default": True} if default else {})
 
 
-def _infos(configs: Mapping[str, Mapping[str, Mapping[str, int]]], features: Features) -> DatasetInfosDict:
+def _infos(configs: Mapping[str, Mapping[str, SplitSize]], features: Features) -> DatasetInfosDict:
     infos = DatasetInfosDict()
     for name, splits in configs.items():
-        size = sum(split["bytes"] for split in splits.values())
+        size = sum(split.bytes for split in splits.values())
         infos[name] = DatasetInfo(
             features=features,
             config_name=name,
             splits=SplitDict(
                 {
-                    split: SplitInfo(name=split, num_bytes=counts["bytes"], num_examples=counts["rows"])
-                    for split, counts in splits.items()
+                    split: SplitInfo(name=split, num_bytes=found.bytes, num_examples=found.rows)
+                    for split, found in splits.items()
                 }
             ),
             download_size=size,
@@ -242,7 +252,7 @@ def _infos(configs: Mapping[str, Mapping[str, Mapping[str, int]]], features: Fea
     return infos
 
 
-def _summary(statistics: Mapping[str, Any]) -> str:
+def _summary(statistics: BuildStatistics) -> str:
     sources = ", ".join(statistics["rows_by_source"])
     return (
         f"{statistics['rows']:,} twelve-lead ECGs of {statistics['patients']:,} patients ({sources}) with signals as integers, "
@@ -270,7 +280,7 @@ def _stages(settings: BuildSettings) -> list[str]:
     ]  # fmt: skip
 
 
-def _shown(statistics: Mapping[str, Any]) -> dict[str, str]:
+def _shown(statistics: BuildStatistics) -> dict[str, str]:
     """The statistics that a reader of a card wants; all of them are in report.json."""
     shown = {
         "rows": f"{statistics['rows']:,}",
@@ -282,7 +292,13 @@ def _shown(statistics: Mapping[str, Any]) -> dict[str, str]:
         "answers by": _words(statistics["teachers"]),
         "most frequent labels": _words(dict(list(statistics["labels"].items())[:8])),
     }
-    for name, unit in (("age", "years"), ("heart_rate", "/min"), ("qrs_duration", "ms"), ("answer_words", "words")):
+    units: dict[Summarised, str] = {
+        "age": "years",
+        "heart_rate": "/min",
+        "qrs_duration": "ms",
+        "answer_words": "words",
+    }
+    for name, unit in units.items():
         found = statistics[name]
         if found["count"]:
             values = f"{found['median']:g} ({found['5 %']:g} to {found['95 %']:g}) {unit}"
@@ -294,7 +310,7 @@ def _words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _limits(statistics: Mapping[str, Any]) -> list[str]:
+def _limits(statistics: BuildStatistics) -> list[str]:
     limits = ["Measurements are those of a program; where a wave is not seen there is no value."]
     if statistics["rows_without_heartbeats"]:
         limits.append(f"In {statistics['rows_without_heartbeats']:,} rows no heartbeat was found.")
@@ -305,9 +321,9 @@ def _plots() -> str:
     return "\n".join(["## Distributions", "", *(f"![{n.replace('_', ' ')}](plots/{n}.png)" for n in PLOTS), ""])
 
 
-def _write_checksums(folder: Path, notes: Sequence[Mapping[str, Any]]) -> None:
+def _write_checksums(folder: Path, notes: Sequence[ShardNote]) -> None:
     """`sha256sum --check SHA256SUMS` verifies a copy; shards were summed when they were written."""
-    sums = {note["file"]: note["sha256"] for note in notes}
+    sums = {note.file: note.sha256 for note in notes}
     names = [name for name in OWN_FILES if name != CHECKSUMS] + [f"plots/{name}.png" for name in PLOTS]
     sums |= {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     with atomic_file(folder / CHECKSUMS) as file:

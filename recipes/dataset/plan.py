@@ -10,11 +10,11 @@ from pathlib import Path
 from processing.errors_gem import BuildError
 from recipes.sources import Rejection, SourceRecord, import_source
 
-from .schema import SPLITS
+from .schema import SPLITS, Split
 from .settings import BuildSettings, SourceSettings
 
 # A patient whose records the publishers put into several splits goes to the one that is furthest from training.
-_HELD_OUT_FIRST = ("test", "validation", "train")
+_HELD_OUT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 
 
 def patient_key(record: SourceRecord) -> str:
@@ -27,7 +27,7 @@ def patient_hash(record: SourceRecord, salt: str) -> str:
     return hashlib.sha256(f"{salt}:patient:{patient_key(record)}".encode()).hexdigest()[:16]
 
 
-def hashed_split(patient: str, fractions: Mapping[str, float], salt: str) -> str:
+def hashed_split(patient: str, fractions: Mapping[str, float], salt: str) -> Split:
     """The split of a patient by a hash of the key: even over patients, independent of order and machine."""
     drawn = int.from_bytes(hashlib.sha256(f"{salt}:split:{patient}".encode()).digest()[:8], "big") / 2**64
     reached = 0.0
@@ -40,7 +40,7 @@ def hashed_split(patient: str, fractions: Mapping[str, float], salt: str) -> str
 
 def split_by_patient(
     records: Sequence[SourceRecord], method: str, fractions: Mapping[str, float], salt: str
-) -> tuple[list[str | Rejection], int]:
+) -> tuple[list[Split | Rejection], int]:
     """
     Args:
         method: `official`: the publishers' split of the patient's records where they made one, else by hash; `hash`:
@@ -56,7 +56,7 @@ def split_by_patient(
             if record.split in SPLITS:
                 published.setdefault(patient_key(record), set()).add(record.split)
 
-    def split_of(patient: str) -> str:
+    def split_of(patient: str) -> Split:
         stated = published.get(patient, ())
         return next((split for split in _HELD_OUT_FIRST if split in stated), None) or hashed_split(
             patient, fractions, salt
@@ -65,7 +65,7 @@ def split_by_patient(
     return [_one_split(record, split_of) for record in records], sum(len(splits) > 1 for splits in published.values())
 
 
-def _one_split(record: SourceRecord, split_of: Callable[[str], str]) -> str | Rejection:
+def _one_split(record: SourceRecord, split_of: Callable[[str], Split]) -> Split | Rejection:
     patients = [patient_key(record), *(f"{record.source}:{other}" for other in record.other_patients)]
     splits = {split_of(patient) for patient in patients}
     if len(splits) == 1:
@@ -84,7 +84,7 @@ class Shard:
     """One Parquet file to be: part `number` of `of` of a configuration's split."""
 
     config: str
-    split: str
+    split: Split
     number: int
     of: int
     records: tuple[SourceRecord, ...] = field(repr=False)
@@ -154,7 +154,7 @@ def make_plan(settings: BuildSettings, progress: Callable[[int], None] | None = 
     records = [record for _, record in listed]
     choice = settings.split
     splits, moved = split_by_patient(records, choice.method, choice.fractions, choice.salt)
-    grouped: dict[tuple[str, str], list[SourceRecord]] = {
+    grouped: dict[tuple[str, Split], list[SourceRecord]] = {
         (source.name, split): [] for source in settings.sources for split in SPLITS
     }
     for (name, record), split in zip(listed, splits, strict=True):
@@ -177,7 +177,7 @@ def _listed(source: SourceSettings) -> Iterator[SourceRecord | Rejection]:
     return islice(import_source(source.format, source.path, **source.options), source.limit)
 
 
-def _shards(config: str, split: str, records: list[SourceRecord], settings: BuildSettings) -> Iterator[Shard]:
+def _shards(config: str, split: Split, records: list[SourceRecord], settings: BuildSettings) -> Iterator[Shard]:
     size = settings.shard_size
     of = -(-len(records) // size)
     for number in range(of):

@@ -9,14 +9,18 @@ import logging
 import pickle
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from processing.errors_gem import BuildError, GemError, MissingDependencyError
 
 from .plan import Shard
 from .settings import BuildSettings
-from .shards import write_shard
+from .shards import ShardNote, write_shard
 from .stages import answer, measure
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 
 class RayEngine:
@@ -38,7 +42,7 @@ class RayEngine:
     ) -> None:
         self.address, self.teachers, self.teacher_gpus, self.local_cpus = address, teachers, teacher_gpus, local_cpus
 
-    def __call__(self, shards: list[Shard], settings: BuildSettings) -> Iterator[dict[str, Any]]:
+    def __call__(self, shards: list[Shard], settings: BuildSettings) -> Iterator[ShardNote]:
         try:
             import ray
         except ImportError as error:
@@ -62,7 +66,7 @@ class RayEngine:
             if started:
                 ray.shutdown()
 
-    def _connect(self, ray: Any) -> None:
+    def _connect(self, ray: ModuleType) -> None:
         own = self.address == "local"
         _check_reachable(self.address)
         try:
@@ -77,7 +81,7 @@ class RayEngine:
                 f"--address {self.address}: no Ray cluster there ({error}). Start one with `ray start`."
             ) from error
 
-    def _pipeline(self, ray: Any, shards: list[Shard], settings: BuildSettings) -> Any:
+    def _pipeline(self, ray: ModuleType, shards: list[Shard], settings: BuildSettings) -> "Dataset":
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         rows = [{"work": pickle.dumps((shard, None))} for shard in shards]

@@ -7,45 +7,83 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from recipes.files import json_lines
+from recipes.sources import Rejection
 
 from .plan import BuildPlan
-from .schema import SPLITS
+from .schema import SPLITS, Split
 from .settings import BuildSettings
-from .shards import atomic_file
+from .shards import ShardNote, atomic_file
 
 REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jsonl"
 PLOTS = ("records", "heart_rate", "intervals", "labels", "patients", "answers")
 _COLUMNS = ["source", "split", "patient", "sex", "age", "labels", "messages", "teacher", "features", "sampling_rate"]
 # Measures of the whole record whose distribution tells whether a build went wrong.
-_MEASURES = ("heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett")
+Measure = Literal["heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett"]
+_MEASURES: tuple[Measure, ...] = get_args(Measure)
+Summarised = Literal["age", "answer_words", Measure]
+_SUMMARISED: tuple[Summarised, ...] = ("age", *_MEASURES, "answer_words")
+Counts = dict[str, int]
+# How values are spread: `count`, and unless nothing was stated the five percentiles.
+Summary = dict[str, float]
 
 
-def write_report(plan: BuildPlan, notes: Sequence[Mapping[str, Any]], settings: BuildSettings) -> dict[str, Any]:
-    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json` with the rejections."""
-    rejections = [vars_of(r) for r in plan.rejections] + [r for note in notes for r in note["rejections"]]
-    collected = _collect(settings.folder / note["file"] for note in notes if note["rows"])
+class BuildStatistics(TypedDict):
+    """The content of `report.json`."""
+
+    rows: int
+    bytes: int
+    bytes_per_row: int
+    rejected: int
+    rejected_by_stage: Counts
+    rows_by_source: Counts
+    rows_by_split: Counts
+    rows_by_source_and_split: dict[str, Counts]
+    patients: int
+    patients_by_split: Counts
+    patients_in_several_published_splits: int
+    sex: Counts
+    age: Summary
+    sampling_rates: Counts
+    labels: Counts
+    without_labels: int
+    teachers: Counts
+    rows_without_conversation: int
+    rows_without_heartbeats: int
+    answer_words: Summary
+    distinct_answers: int
+    heart_rate: Summary
+    pr_interval: Summary
+    qrs_duration: Summary
+    qt_interval: Summary
+    qtc_bazett: Summary
+
+
+def write_report(
+    plan: BuildPlan, notes: Sequence[ShardNote], settings: BuildSettings
+) -> tuple[BuildStatistics, list[Rejection]]:
+    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json`, and the rejections."""
+    rejections = [*plan.rejections, *(rejection for note in notes for rejection in note.rejections)]
+    collected = _collect(settings.folder / note.file for note in notes if note.rows)
     statistics = _statistics(collected, rejections, plan, notes)
     with atomic_file(settings.folder / REPORT_JSON) as file:
         file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())
     with atomic_file(settings.folder / REJECTS) as file:
-        file.write(json_lines(rejections).encode())
+        file.write(json_lines(map(asdict, rejections)).encode())
     with atomic_file(settings.folder / REPORT_MARKDOWN) as file:
         file.write(markdown(statistics, rejections).encode())
     _plot(collected, statistics, settings.folder / "plots")
-    return statistics | {"rejections": rejections}
-
-
-def vars_of(rejection: Any) -> dict[str, str]:
-    return {name: getattr(rejection, name) for name in ("id", "source", "stage", "reason", "answer")}
+    return statistics, rejections
 
 
 def _collect(files: Iterable[Path]) -> dict[str, list[Any]]:
@@ -77,17 +115,17 @@ def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _statistics(
     collected: Mapping[str, list[Any]],
-    rejections: Sequence[Mapping[str, str]],
+    rejections: Sequence[Rejection],
     plan: BuildPlan,
-    notes: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
+    notes: Sequence[ShardNote],
+) -> BuildStatistics:
     rows = len(collected["source"])
     return {
         "rows": rows,
-        "bytes": sum(note["bytes"] for note in notes),
-        "bytes_per_row": round(sum(note["bytes"] for note in notes) / max(rows, 1)),
+        "bytes": sum(note.bytes for note in notes),
+        "bytes_per_row": round(sum(note.bytes for note in notes) / max(rows, 1)),
         "rejected": len(rejections),
-        "rejected_by_stage": dict(sorted(Counter(r["stage"] for r in rejections).items())),
+        "rejected_by_stage": dict(sorted(Counter(r.stage for r in rejections).items())),
         "rows_by_source": _counted(collected["source"]),
         "rows_by_split": _counted(collected["split"]),
         "rows_by_source_and_split": {
@@ -110,15 +148,19 @@ def _statistics(
         "rows_without_heartbeats": sum(not found for found in collected["beats"]),
         "answer_words": _summary(collected["words"]),
         "distinct_answers": len(set(filter(None, collected["answer"]))),
-        **{name: _summary(collected[name]) for name in _MEASURES},
+        "heart_rate": _summary(collected["heart_rate"]),
+        "pr_interval": _summary(collected["pr_interval"]),
+        "qrs_duration": _summary(collected["qrs_duration"]),
+        "qt_interval": _summary(collected["qt_interval"]),
+        "qtc_bazett": _summary(collected["qtc_bazett"]),
     }
 
 
-def _counted(values: Any) -> dict[str, int]:
+def _counted(values: Iterable[str]) -> Counts:
     return dict(sorted(Counter(values).items()))
 
 
-def _summary(values: Sequence[Any]) -> dict[str, float]:
+def _summary(values: Sequence[float | None]) -> Summary:
     """Count and percentiles; empty where nothing was stated."""
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if not len(known):
@@ -128,18 +170,16 @@ def _summary(values: Sequence[Any]) -> dict[str, float]:
     return {"count": len(known), **{name: round(float(p), 1) for name, p in zip(names, points, strict=True)}}
 
 
-def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, str]]) -> str:
+def markdown(statistics: BuildStatistics, rejections: Sequence[Rejection]) -> str:
     """The report for people: counts, distributions, plots, and every reason for rejection with its first cases."""
     lines = ["# Build report", "", f"{statistics['rows']:,} rows of {statistics['patients']:,} patients, "]
     lines[-1] += f"{statistics['bytes'] / 1e6:.1f} MB ({statistics['bytes_per_row']:,} bytes per row); "
     lines[-1] += f"{statistics['rejected']:,} records rejected."
     lines += ["", "| source | train | validation | test |", "|---|---:|---:|---:|"]
     for source, splits in statistics["rows_by_source_and_split"].items():
-        lines.append(
-            f"| {source} | " + " | ".join(f"{splits.get(s, 0):,}" for s in ("train", "validation", "test")) + " |"
-        )
+        lines.append(f"| {source} | " + " | ".join(f"{splits.get(s, 0):,}" for s in SPLITS) + " |")
     lines += ["", "| | count | 5 % | median | 95 % |", "|---|---:|---:|---:|---:|"]
-    for name in ("age", *_MEASURES, "answer_words"):
+    for name in _SUMMARISED:
         found = statistics[name]
         if found["count"]:
             lines.append(
@@ -151,7 +191,7 @@ def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, st
     lines += ["", "## Rejected", ""]
     reasons: dict[tuple[str, str], list[str]] = {}
     for rejection in rejections:
-        reasons.setdefault((rejection["stage"], _kind_of(rejection)), []).append(rejection["id"])
+        reasons.setdefault((rejection.stage, _kind_of(rejection)), []).append(rejection.id)
     for (stage, reason), ids in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
         more = f" and {len(ids) - 3:,} more" if len(ids) > 3 else ""
         lines.append(f"- {stage}, {len(ids):,}: {reason} ({', '.join(ids[:3])}{more})")
@@ -161,29 +201,27 @@ def markdown(statistics: Mapping[str, Any], rejections: Sequence[Mapping[str, st
     return "\n".join(lines) + "\n"
 
 
-def _kind_of(rejection: Mapping[str, str]) -> str:
+def _kind_of(rejection: Rejection) -> str:
     """The reason without what varies from record to record: its name, files and numbers, the words of an answer."""
-    if rejection["stage"] == "verify":
-        return rejection["reason"].rsplit("|| ", 1)[-1].split(":")[0]
-    reason = re.sub(r"\S*(?:/|\d)\S*", "...", rejection["reason"].removeprefix(f"{rejection['id']}: "))
+    if rejection.stage == "verify":
+        return rejection.reason.rsplit("|| ", 1)[-1].split(":")[0]
+    reason = re.sub(r"\S*(?:/|\d)\S*", "...", rejection.reason.removeprefix(f"{rejection.id}: "))
     return reason if len(reason) <= 160 else reason[:160] + " ..."
 
 
-def _plot(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any], folder: Path) -> None:
-    pass
-
+def _plot(collected: Mapping[str, list[Any]], statistics: BuildStatistics, folder: Path) -> None:
     for name, figure in draw_plots(collected, statistics).items():
         with atomic_file(folder / f"{name}.png") as file:
             # Without the date and library version that matplotlib writes, the same rows give the same bytes.
             figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
 
 
-_COLOURS = {"train": "#3b6ea5", "validation": "#e0a030", "test": "#b0413e"}
+_COLOURS: dict[Split, str] = {"train": "#3b6ea5", "validation": "#e0a030", "test": "#b0413e"}
 _INK, _TOP = "#404040", 20
 _INTERVALS = {"pr_interval": "PR", "qrs_duration": "QRS", "qt_interval": "QT", "qtc_bazett": "QTc (Bazett)"}
 
 
-def draw_plots(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any]) -> dict[str, Figure]:
+def draw_plots(collected: Mapping[str, list[Any]], statistics: BuildStatistics) -> dict[str, Figure]:
     """Name -> figure, see `report.PLOTS`."""
     return {
         "records": _records(statistics),
@@ -195,7 +233,7 @@ def draw_plots(collected: Mapping[str, list[Any]], statistics: Mapping[str, Any]
     }
 
 
-def _axes(width: float = 6.4, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Any]]:
+def _axes(width: float = 6.4, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(1, columns, number + 1) for number in range(columns)]
@@ -204,7 +242,7 @@ def _axes(width: float = 6.4, height: float = 3.6, columns: int = 1) -> tuple[Fi
     return figure, axes
 
 
-def _records(statistics: Mapping[str, Any]) -> Figure:
+def _records(statistics: BuildStatistics) -> Figure:
     sources = statistics["rows_by_source_and_split"]
     figure, (axis,) = _axes(height=1.4 + 0.35 * max(len(sources), 1))
     names, left = list(sources), np.zeros(len(sources))
@@ -230,17 +268,17 @@ def _by_split(
     return figure
 
 
-def _histogram(axis: Any, splits: list[str], values: list[Any], bins: np.ndarray) -> None:
+def _histogram(axis: Axes, splits: list[str], values: list[Any], bins: np.ndarray) -> None:
     groups = {
         split: [v for v, s in zip(values, splits, strict=True) if s == split and v is not None] for split in SPLITS
     }
     shown = {split: np.clip(found, bins[0], bins[-1]) for split, found in groups.items() if found}
     if shown:
         colours = [_COLOURS[split] for split in shown]
-        axis.hist(list(shown.values()), bins=bins, stacked=True, color=colours, label=list(shown))
+        axis.hist(list(shown.values()), bins=bins.tolist(), stacked=True, color=colours, label=list(shown))
 
 
-def _legend_above(figure: Figure, axis: Any) -> None:
+def _legend_above(figure: Figure, axis: Axes) -> None:
     """One legend for the figure, where it hides nothing."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
@@ -258,7 +296,7 @@ def _intervals(collected: Mapping[str, list[Any]]) -> Figure:
     return figure
 
 
-def _labels(statistics: Mapping[str, Any]) -> Figure:
+def _labels(statistics: BuildStatistics) -> Figure:
     labels = list(statistics["labels"].items())[:_TOP]
     figure, (axis,) = _axes(7.2, 1.2 + 0.24 * max(len(labels), 1))
     axis.barh([name for name, _ in labels], [count for _, count in labels], color=_COLOURS["train"])
@@ -292,4 +330,13 @@ def _answers(collected: Mapping[str, list[Any]]) -> Figure:
     return _by_split(collected, words, "words per answer", (0, max(longest, 10)))
 
 
-__all__ = ["REJECTS", "REPORT_JSON", "REPORT_MARKDOWN", "draw_plots", "markdown", "write_report"]
+__all__ = [
+    "REJECTS",
+    "REPORT_JSON",
+    "REPORT_MARKDOWN",
+    "BuildStatistics",
+    "Summarised",
+    "draw_plots",
+    "markdown",
+    "write_report",
+]

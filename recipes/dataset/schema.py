@@ -8,10 +8,11 @@ Everything decodes with `datasets` alone: a signal in mV is `signal / gain`, eac
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import datasets
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 from datasets import Features, Image, Json, List, Value
 
@@ -134,7 +135,8 @@ OTHERS_COLUMN = {
         "Further ECGs that the conversation compares with the first.",
     )
 }
-SPLITS = ("train", "validation", "test")
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class PageStyleChoice:
     layout: str = "square_12x1"
     size: int = 336
 
-    def draw(self, record: EcgRecord) -> Any:
+    def draw(self, record: EcgRecord) -> PIL.Image.Image:
         """The page as a PIL picture."""
         return render_ecg(record, self.layout, size=(self.size, self.size)).to_pil()
 
@@ -263,6 +265,7 @@ __all__ = [
     "GAP",
     "SPLITS",
     "PageStyleChoice",
+    "Split",
     "columns",
     "decode",
     "decode_table",

@@ -6,16 +6,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets import Features
 
+from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError
 from recipes.files import atomic_path
+from recipes.sources import Rejection
 from recipes.sources.statements import in_words
 
 from .plan import Shard, patient_hash
@@ -30,29 +33,52 @@ DELTA_ENCODED = ("signal.list.element.list.element",)
 ZSTD_LEVEL = 3
 
 
-def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ShardNote:
+    """What is written beside a shard when it is complete, and tells another run that it is.
+
+    Args:
+        file: path in the data set's folder; there is none where every record fell out.
+        sha256: of the file; empty without one.
+        unanswered: of the rejections, those for which an endpoint gave no answer.
+    """
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    unanswered: int
+    rejections: tuple[Rejection, ...]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        content = json.loads(text)
+        return cls(**content | {"rejections": tuple(Rejection(**one) for one in content["rejections"])})
+
+
+def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> ShardNote:
     """
     Writes the shard's file and, after it, the note that it is complete. Where every record fell out there is no file:
     `datasets` cannot read Parquet without rows.
-
-    Returns:
-        The note: file, rows, bytes, SHA-256 (empty without a file) and rejections.
 
     Raises:
         BuildError: the disk is full or the folder cannot be written; complete shards stay as they are.
     """
     with batch.timed("write"):
         content = _write_rows(batch.drafts, shard, settings)
-    note = {
-        "file": shard.file,
-        "rows": len(batch.drafts),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest() if content else "",
-        "unanswered": batch.unanswered,
-        "rejections": [asdict(rejection) for rejection in batch.rejections],
-    }
+    note = ShardNote(
+        file=shard.file,
+        rows=len(batch.drafts),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest() if content else "",
+        unanswered=batch.unanswered,
+        rejections=tuple(batch.rejections),
+    )
     with atomic_file(note_path(shard, settings)) as file:
-        file.write(json.dumps(note, ensure_ascii=False).encode())
+        file.write(note.to_json().encode())
     with atomic_file(note_path(shard, settings).with_suffix(".spent")) as file:
         file.write(json.dumps(batch.spent).encode())
     return note
@@ -76,11 +102,11 @@ def note_path(shard: Shard, settings: BuildSettings) -> Path:
     return settings.folder / ".build" / "shards" / f"{shard.name}.json"
 
 
-def finished_note(shard: Shard, settings: BuildSettings) -> dict[str, Any] | None:
+def finished_note(shard: Shard, settings: BuildSettings) -> ShardNote | None:
     """The note of a shard that is complete, `None` for one to be built (again)."""
     try:
-        note = json.loads(note_path(shard, settings).read_text(encoding="utf-8"))
-        complete = not note["rows"] or (settings.folder / shard.file).stat().st_size == note["bytes"]
+        note = ShardNote.from_json(note_path(shard, settings).read_text(encoding="utf-8"))
+        complete = not note.rows or (settings.folder / shard.file).stat().st_size == note.bytes
     except (OSError, json.JSONDecodeError):
         return None
     return note if complete else None
@@ -107,7 +133,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def to_table(rows: Sequence[dict[str, Any]], features: Any) -> pa.Table:
+def to_table(rows: Sequence[dict[str, Any]], features: Features) -> pa.Table:
     """Rows as an Arrow table of the schema; signals go in as arrays, not as Python numbers."""
     target = features.arrow_schema
     columns = []
@@ -174,7 +200,7 @@ def to_row(draft: RowDraft, shard: Shard, settings: BuildSettings) -> dict[str, 
         "sex": entry.sex or record.metadata.get("sex"),
         "age": entry.age if entry.age is not None else record.metadata.get("age"),
         "messages": list(draft.messages),
-        "teacher": draft.teacher or None,
+        "teacher": asdict(draft.teacher) if draft.teacher is not None else None,
         "structured": _json(draft.structured) if draft.structured is not None else None,
         "split": shard.split,
         "image": {"bytes": draft.image, "path": None} if draft.image is not None else None,
@@ -184,7 +210,7 @@ def to_row(draft: RowDraft, shard: Shard, settings: BuildSettings) -> dict[str, 
     return row
 
 
-def _signal_columns(record: Any) -> dict[str, Any]:
+def _signal_columns(record: EcgRecord) -> dict[str, Any]:
     counts, gains, exact = to_counts(record.signal)
     return {
         "signal": counts,
@@ -199,8 +225,17 @@ def _listed(columns: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in columns.items() if key != "notes"} | {"signal": columns["signal"].tolist()}
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-__all__ = ["atomic_file", "finished_note", "note_path", "to_row", "to_table", "write_parquet", "write_shard"]
+__all__ = [
+    "ShardNote",
+    "atomic_file",
+    "finished_note",
+    "note_path",
+    "to_row",
+    "to_table",
+    "write_parquet",
+    "write_shard",
+]

@@ -12,19 +12,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import GemError
 from recipes.sources import Rejection, SourceRecord
-from recipes.sources.source_record import Message
+from recipes.sources.source_record import Message, RejectedAt
 from recipes.teachers.checks import CheckSettings, teach
 from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.language_models import build_teacher
 from recipes.teachers.teacher import Teacher, TeacherAnswer, TeacherRequest
 
 from .settings import TEACH_OPTIONS, BuildSettings, PageSettings
+
+Stage = RejectedAt | Literal["teach", "write"]
+
+
+@dataclass(frozen=True)
+class TeacherNote:
+    """Who wrote a row's conversation; the column `teacher`. Of a published one only the name is known."""
+
+    name: str
+    version: str = ""
+    prompt_hash: str = ""
+    attempts: int = 0
 
 
 @dataclass
@@ -36,7 +48,7 @@ class RowDraft:
     features: EcgFeatures | None = None
     image: bytes | None = None
     messages: tuple[Message, ...] = ()
-    teacher: dict[str, Any] = field(default_factory=dict)
+    teacher: TeacherNote | None = None
     structured: Mapping[str, Any] | None = None
 
 
@@ -61,16 +73,16 @@ class Batch:
             if amount:
                 self.spent[name] = self.spent.get(name, 0.0) + amount
 
-    def reject(self, entry: SourceRecord, stage: str, reason: str, answer: str = "") -> None:
+    def reject(self, entry: SourceRecord, stage: RejectedAt, reason: str, answer: str = "") -> None:
         self.rejections.append(Rejection(entry.id, entry.source, stage, reason, answer))
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: Stage) -> Iterator[None]:
         started = time.process_time()
         yield
         self.spent[stage] = self.spent.get(stage, 0.0) + time.process_time() - started
 
-    def keep(self, stage: str, work: Callable[[RowDraft], None]) -> None:
+    def keep(self, stage: RejectedAt, work: Callable[[RowDraft], None]) -> None:
         """`work` on every draft; one that raises is reported and left out."""
         kept = []
         with self.timed(stage):
@@ -111,7 +123,7 @@ def answer(batch: Batch, settings: BuildSettings) -> Batch:
     for draft in batch.drafts:
         if draft.entry.messages:
             draft.messages = draft.entry.messages
-            draft.teacher = {"name": draft.entry.provenance, "version": "", "prompt_hash": "", "attempts": 0}
+            draft.teacher = TeacherNote(draft.entry.provenance)
     waiting = {draft.entry.id: draft for draft in batch.drafts if not draft.messages}
     if settings.teacher["kind"] == "none" or not waiting:
         return batch
@@ -170,12 +182,7 @@ def _take(draft: RowDraft, answer: TeacherAnswer) -> None:
         {"role": "assistant", "content": answer.text},
     )
     draft.structured = answer.structured
-    draft.teacher = {
-        "name": answer.teacher,
-        "version": answer.version,
-        "prompt_hash": answer.prompt_hash,
-        "attempts": answer.attempts,
-    }
+    draft.teacher = TeacherNote(answer.teacher, answer.version, answer.prompt_hash, answer.attempts)
 
 
 def _reason(error: Exception) -> str:

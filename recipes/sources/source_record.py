@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pandas as pd
 
@@ -13,7 +13,12 @@ from processing.ecg_raw import MAX_STATED_AGE
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 
+from .statements import LabelSystem
+
 Message = dict[str, str]
+ReportKind = Literal["physician", "machine", "labels", "none"]
+# Where a record falls out: in the source's table or file, between splits, or at a stage of a build.
+RejectedAt = Literal["import", "split", "features", "page", "verify"]
 
 # Data bases under a data use agreement of PhysioNet's credentialed access, which forbids to hand records on. MIMIC-IV-ECG's
 # signals and reports are open; what is linked to MIMIC-IV's hospital tables and notes is not, and a column cannot tell.
@@ -64,7 +69,7 @@ class SourceRecord:
         report: what a physician or a machine wrote, or the labels in words.
         report_kind: `physician`, `machine`, `labels` (made from the labels) or `none`.
         labels: code of the source -> likelihood in percent.
-        label_system: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
+        label_system: what the codes are; empty without labels.
         split: the split that the source's publishers put the record into, if they did.
         fold: the publishers' number of the part for cross-validation.
         messages: a published conversation.
@@ -77,9 +82,9 @@ class SourceRecord:
     ecgs: tuple[EcgSource, ...]
     patient_id: str | None = None
     report: str = ""
-    report_kind: str = "none"
+    report_kind: ReportKind = "none"
     labels: Mapping[str, float] = field(default_factory=dict)
-    label_system: str = ""
+    label_system: LabelSystem = ""
     split: str | None = None
     fold: int | None = None
     sex: str | None = None
@@ -96,7 +101,7 @@ class Rejection:
 
     id: str
     source: str
-    stage: str
+    stage: RejectedAt
     reason: str
     answer: str = ""
 

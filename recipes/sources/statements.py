@@ -8,6 +8,7 @@ statements and their superclasses: PTB-XL's scp_statements.csv (Wagner et al. 20
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 
@@ -286,7 +287,9 @@ SCP: dict[str, Meaning] = {
     **{code: (words, code) for code, (_, words) in STATEMENTS.items()},
     **{code: (words, code) for code, words in (RHYTHMS | _SCP_FORMS).items()},
 }
-SYSTEMS = {"snomed": SNOMED, "aha": AHA, "code15": CODE15, "scp": SCP}
+# LUDB publishes findings in words of its own, MIMIC-IV-ECG statements as text; empty: there are no labels.
+LabelSystem = Literal["scp", "snomed", "aha", "code15", "ludb", "text", ""]
+SYSTEMS: dict[LabelSystem, dict[str, Meaning]] = {"snomed": SNOMED, "aha": AHA, "code15": CODE15, "scp": SCP}
 
 
 # LUDB writes its findings out, but in a form of its own: `Scar formation: inferior wall`, `Iii degree av-block`.
@@ -317,7 +320,7 @@ def _ludb_words(finding: str) -> str:
     return abbreviated if abbreviated[:2].isupper() else abbreviated[:1].lower() + abbreviated[1:]
 
 
-def in_words(code: str, system: str) -> str:
+def in_words(code: str, system: LabelSystem) -> str:
     """
     A code of one of `SYSTEMS` in words; an AHA code with its modifiers (`60+310`); LUDB's findings in usual words;
     unknown codes as they are.
@@ -330,12 +333,12 @@ def in_words(code: str, system: str) -> str:
     return SYSTEMS.get(system, {}).get(code, (code, None))[0]
 
 
-def labels_report(codes: Iterable[str], system: str) -> str:
+def labels_report(codes: Iterable[str], system: LabelSystem) -> str:
     """The labels as a report, for sources that publish no other."""
     return "; ".join(dict.fromkeys(in_words(code, system) for code in codes))
 
 
-def scp_statements(labels: Mapping[str, float], system: str) -> dict[str, float]:
+def scp_statements(labels: Mapping[str, float], system: LabelSystem) -> dict[str, float]:
     """The SCP-ECG statements that `labels` mean, with their likelihoods; what has no counterpart is left out."""
     if system == "scp":
         return dict(labels)
@@ -370,6 +373,7 @@ __all__ = [
     "STATEMENTS",
     "SUPERCLASSES",
     "SYSTEMS",
+    "LabelSystem",
     "in_words",
     "labels_report",
     "rhythm_of",

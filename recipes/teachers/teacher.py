@@ -10,7 +10,7 @@ from processing.ecg_features import EcgFeatures
 from processing.errors_gem import TeacherError
 from recipes.chat.replies import ChatUsage
 from recipes.sources.source_record import is_credentialed
-from recipes.sources.statements import in_words
+from recipes.sources.statements import LabelSystem, in_words
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TeacherRequest:
         features: measurements of the ECG.
         report: settled findings in words, any language.
         labels: codes of settled findings with their likelihoods in percent (0: not stated). label_system: what the codes
-            are: `scp`, `snomed`, `aha`, `code15`, `ludb` or `text`.
+            are.
         source: data base of the ECG, such as `ptb-xl`.
     """
 
@@ -30,7 +30,7 @@ class TeacherRequest:
     report: str = ""
     labels: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
-    label_system: str = "scp"
+    label_system: LabelSystem = "scp"
 
     @property
     def label_words(self) -> list[str]:

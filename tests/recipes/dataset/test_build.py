@@ -144,14 +144,14 @@ def test_processes_and_a_second_run_change_nothing(source, reference, tmp_path):
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
 
 
-def die(shard, settings):
+def die(shard):
     os._exit(1)
 
 
 def test_a_process_that_dies_is_told(source, tmp_path):
     chosen = settings(source, tmp_path / "out", workers=2)
     with pytest.raises(BuildError, match=r"train-0000\d-of-00004.parquet \(out of memory"):
-        list(_pooled(die, list(make_plan(chosen).shards[:2]), chosen))
+        list(_pooled(die, list(make_plan(chosen).shards[:2]), workers=2))
 
 
 def test_ray_writes_the_same_bytes_and_hands_errors_on(source, reference, tmp_path):
