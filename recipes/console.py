@@ -8,6 +8,7 @@ No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files a
 import sys
 from collections.abc import Callable
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -29,3 +30,10 @@ def run_script(main: Callable[[], object]) -> None:
     except (GemError, OSError) as error:
         say_failed("error:", error)
         sys.exit(2)
+
+
+def run_command(main: Callable[..., object]) -> None:
+    """Runs `main` with its typed parameters as the options of a script; errors end as in `run_script`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_script(app)

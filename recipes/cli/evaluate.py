@@ -2,7 +2,6 @@
 """`gem eval`: benchmarks, grounding, PTB-XL, reviews by cardiologists; every run leaves a report."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -264,19 +263,24 @@ def review_import(
         raise typer.Exit(1)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def ptbxl(context: typer.Context) -> None:
-    """A model that answers in gem-ecg's form, on PTB-XL's validation fold; options are those of `python -m recipes.embedded.scores`.
+@app.command()
+def ptbxl(
+    ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON with scores and answers.")],
+    model: ModelOption = "tiny",
+    batch_size: BatchOption = 16,
+    limit: LimitOption = None,
+    modalities: Annotated[
+        list[str] | None, typer.Option(help="both, signal, image or zeroed; repeatable. Default: all.")
+    ] = None,
+) -> None:
+    """A model that answers in gem-ecg's form, on PTB-XL's validation fold: values against measurements, words against labels.
 
     Example: gem eval ptbxl --ptbxl PTBXL --output scores.json --limit 32
     """
     from recipes.embedded import scores
 
-    arguments, sys.argv = sys.argv, ["gem eval ptbxl", *context.args]
-    try:
-        scores.main()
-    finally:
-        sys.argv = arguments
+    scores.main(ptbxl, output, _model(model), batch_size, limit, modalities)
 
 
 def _files(files: list[str] | None) -> dict[str, str]:

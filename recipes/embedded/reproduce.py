@@ -4,15 +4,17 @@
 python -m recipes.embedded.reproduce --ptbxl PTBXL --output outputs
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from recipes.console import run_script
+import typer
+
+from recipes.console import run_command
 
 CONFIG = Path(__file__).parents[1] / "configs" / "sft_tiny.yaml"
 # glibc gives the memory of a training step back to the system and asks for it again in the next; what is kept costs no time.
@@ -58,6 +60,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
     pretrain = ["recipes.embedded.towers", "--data", str(ptbxl), "--tower"]
     tiny = "recipes.embedded.tiny"
     parts = [str(folder) for folder in part_folders(output)]
+    last = list(chain.from_iterable(("--parts", part) for part in parts))
     scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
     grounding = f"{output}/grounding"
     finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
@@ -92,7 +95,7 @@ def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
         ),
         (
             output / "gem-ecg-tiny" / "README.md",
-            [tiny, "finish", "--parts", *parts, "--scores", scores, *towers, *finished],
+            [tiny, "finish", *last, "--scores", scores, *towers, *finished],
         ),
     ]
 
@@ -122,18 +125,21 @@ def lessons(output: Path) -> list[tuple[Path, list[str]]]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
-    parser.add_argument("--output", type=Path, default=Path("outputs"))
-    parser.add_argument("--dry-run", action="store_true", help="only print the commands that are left")
-    arguments = parser.parse_args()
-    for result, (module, *rest) in steps(arguments.ptbxl, arguments.output):
+def main(
+    ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: Annotated[Path, typer.Option(help="Folder for what each step leaves behind.")] = Path("outputs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands that are left.")] = False,
+) -> None:
+    """Make the embedded model from PTB-XL alone; a step whose result is there already is left out.
+
+    Example: python -m recipes.embedded.reproduce --ptbxl PTBXL --output outputs
+    """
+    for result, (module, *rest) in steps(ptbxl, output):
         if result.exists():
             print(f"done: {result}")
             continue
         print(f"python -m {module} {' '.join(rest)}", flush=True)
-        if not arguments.dry_run:
+        if not dry_run:
             start = time.monotonic()
             made = subprocess.run([sys.executable, "-m", module, *rest], env=KEEP_MEMORY | os.environ)
             if made.returncode:
@@ -142,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command(main)

@@ -7,16 +7,16 @@ The model must answer in the form that `recipes/teachers/grounded_answer.py` wri
 that never looks at the ECG can reach: the median value, the most frequent rhythm, "normal ECG".
 """
 
-import argparse
 import dataclasses
 import itertools
 import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from scipy.special import softmax
 from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
@@ -26,10 +26,10 @@ import modeling_gem
 from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
-from recipes.console import run_script
+from recipes.console import run_command
 from recipes.evaluation.likelihood import label_log_likelihoods
 from recipes.files import write_json
-from recipes.sources.ptbxl import VALIDATION_FOLD, read_ptbxl
+from recipes.sources.ptbxl import VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, classes_text, grounded_answer
 
@@ -42,6 +42,8 @@ NUMBERS = {
     "axis (degrees)": r"Axis: (-?\d+) degrees",
     "Sokolow-Lyon (mV)": r"Sokolow-Lyon (\d+\.\d) mV",
 }
+EMBEDDED = str(modeling_gem.default_checkpoint())
+MODALITIES = ("both", "signal", "image", "zeroed")
 # Largest error at which a stated number still counts as right.
 TOLERANCES = {
     "heart rate (bpm)": 5,
@@ -179,40 +181,58 @@ def without_signal(record: EcgRecord) -> EcgRecord:
     return dataclasses.replace(record, signal=noise.astype(np.float32))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
-    parser.add_argument("--model", default=str(modeling_gem.default_checkpoint()))
-    parser.add_argument("--output", type=Path, required=True, help="JSON with scores and answers")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--limit", type=int, help="only the first records")
-    parser.add_argument("--modalities", nargs="+", default=["both", "signal", "image", "zeroed"])
-    arguments = parser.parse_args()
+def answers_and_scores(
+    interpret: Any, items: list[PtbxlItem], references: list[str], modality: str, batch_size: int
+) -> tuple[list[str], dict[str, Any]]:
+    """
+    Args:
+        interpret: pipeline with the model.
+        references: right answers to `items`.
+        modality: of `MODALITIES`.
+    """
+    shown = [without_signal(item.record) if modality == "zeroed" else item.record for item in items]
+    inputs = "signal" if modality == "zeroed" else modality
+    outputs = interpret(iter(shown), batch_size=batch_size, modality=inputs, do_sample=False)
+    answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
+    likelihoods = []
+    for start in range(0, len(items), batch_size):
+        stop = start + batch_size
+        chats = [interpret.processor.build_conversation(record, modality=inputs) for record in shown[start:stop]]
+        likelihoods.append(class_likelihoods(interpret.model, interpret.processor, chats, answers[start:stop]))
+    scores = score(answers, references)
+    per_class = likelihood_auc(np.concatenate(likelihoods), references)
+    scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}
+    scores["superclass likelihood AUC"] = per_class
+    return answers, scores
 
-    items = list(read_ptbxl(arguments.ptbxl, (VALIDATION_FOLD,)))[: arguments.limit]
+
+def main(
+    ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: Annotated[Path, typer.Option(help="JSON with scores and answers.")],
+    model: Annotated[str, typer.Option(help="Model folder or Hub id.")] = EMBEDDED,
+    batch_size: Annotated[int, typer.Option(help="Records per forward pass.")] = 16,
+    limit: Annotated[int | None, typer.Option(help="Only the first records.")] = None,
+    modalities: Annotated[
+        list[str] | None,
+        typer.Option(help="both, signal, image or zeroed (a signal that says nothing); repeatable. Default: all."),
+    ] = None,
+) -> None:
+    """Score a model's interpretations of PTB-XL's validation fold: values against measurements, words against labels.
+
+    Example: python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json --modalities both --modalities signal
+    """
+    items = list(read_ptbxl(ptbxl, (VALIDATION_FOLD,)))[:limit]
     references = [grounded_answer(extract_features(item.record), item.codes).full_text() for item in items]
-    interpret = pipeline(GEM_TASK, model=arguments.model, dtype="float32")
-    results: dict[str, Any] = {"model": arguments.model, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
-    for modality in arguments.modalities:
-        shown = [without_signal(item.record) if modality == "zeroed" else item.record for item in items]
-        inputs = "signal" if modality == "zeroed" else modality
-        outputs = interpret(iter(shown), batch_size=arguments.batch_size, modality=inputs, do_sample=False)
-        answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
-        likelihoods = []
-        for start in range(0, len(items), arguments.batch_size):
-            stop = start + arguments.batch_size
-            chats = [interpret.processor.build_conversation(record, modality=inputs) for record in shown[start:stop]]
-            likelihoods.append(class_likelihoods(interpret.model, interpret.processor, chats, answers[start:stop]))
-        scores = score(answers, references)
-        per_class = likelihood_auc(np.concatenate(likelihoods), references)
-        scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}
-        scores["superclass likelihood AUC"] = per_class
+    interpret = pipeline(GEM_TASK, model=model, dtype="float32")
+    results: dict[str, Any] = {"model": model, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
+    for modality in modalities or MODALITIES:
+        answers, scores = answers_and_scores(interpret, items, references, modality, batch_size)
         results["scores"][modality] = scores
         results.setdefault("answers", {})[modality] = answers
         print(modality, json.dumps(scores, indent=2))
     results["references"] = references
-    write_json(arguments.output, results, indent=1)
+    write_json(output, results, indent=1)
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command(main)

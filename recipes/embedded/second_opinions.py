@@ -8,15 +8,16 @@ what a network of another kind thinks of the record, trained on other patients, 
 et al. 2015, arXiv:1503.02531; PTB-XL's folds keep patients apart).
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 from scipy.special import expit
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from torch import nn
@@ -24,7 +25,7 @@ from torch.utils.data import Subset
 from transformers import Trainer, TrainingArguments
 from transformers.modeling_outputs import BaseModelOutput
 
-from recipes.console import run_script
+from recipes.console import run_command
 from recipes.files import write_json
 from recipes.sources.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.sources.statements import SUPERCLASSES, superclass_of
@@ -170,21 +171,21 @@ def out_of_fold(
     return {"train": logits, "validation": unseen}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="JSON: record id -> likelihoods, what they are worth, and limits"
-    )
-    parser.add_argument("--epochs", type=float, default=25)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+def main(
+    data: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: Annotated[Path, typer.Option(help="JSON: record id -> likelihoods, what they are worth, and limits.")],
+    epochs: Annotated[float, typer.Option()] = 25,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Say how likely every statement of a PTB-XL training record is, by networks that never saw the record.
 
-    items = list(read_ptbxl(arguments.data, TRAIN_FOLDS))
+    Example: python -m recipes.embedded.second_opinions --data PTBXL --output outputs/soft_statements.json
+    """
+    items = list(read_ptbxl(data, TRAIN_FOLDS))
     train = Recordings(items, "ecg")
-    validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), "ecg")
+    validation = Recordings(read_ptbxl(data, (VALIDATION_FOLD,)), "ecg")
     folds = np.array([item.fold for item in items])
-    logits = out_of_fold(train, folds, validation, arguments.epochs, arguments.output, arguments.seed)
+    logits = out_of_fold(train, folds, validation, epochs, output, seed)
     likelihoods, truth = expit(logits["train"]), train.columns["labels"]
     scores = {
         "superclass AUC, training records by the network that left them out": superclass_auc(logits["train"], truth),
@@ -192,12 +193,11 @@ def main() -> None:
     }
     by_record = {item.record.record_id: row.round(4).tolist() for item, row in zip(items, likelihoods, strict=True)}
     limits = best_limits(likelihoods[:, : len(SUPERCLASSES)], truth[:, : len(SUPERCLASSES)])
-    write_json(arguments.output, {"scores": scores, "limits": limits, "likelihoods": by_record})
+    write_json(output, {"scores": scores, "limits": limits, "likelihoods": by_record})
     print(json.dumps(scores, indent=2))
 
 
-if __name__ == "__main__":
-    run_script(main)
-
-
 __all__ = ["COLUMNS", "SecondReader", "best_limits"]
+
+if __name__ == "__main__":
+    run_command(main)

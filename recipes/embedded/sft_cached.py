@@ -18,7 +18,7 @@ import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 from recipes.console import run_script
 from recipes.files import write_json
-from recipes.training.trainer import GemSFTTrainer, checkpoint_to_resume, freeze_towers
+from recipes.training.trainer import GemSFTTrainer, checkpoint_to_resume, freeze_towers, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 
@@ -79,7 +79,7 @@ class FindingTrainer(GemSFTTrainer):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
-    script, training = TrlParser((CachedArguments, SFTConfig)).parse_args_and_config(arguments)
+    script, training = parse_settings(TrlParser((CachedArguments, SFTConfig)), arguments)
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     training.max_length = None
     training.remove_unused_columns = False

@@ -7,20 +7,22 @@ python -m recipes.embedded.tiny data --ptbxl PTBXL --output outputs/small_data
 gem train recipes/configs/sft_small.yaml
 """
 
-import argparse
 import importlib.util
 import json
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer, GgufConfig
 
 import modeling_gem
 from modeling_gem.checkpoint_files import ConversionReport
 from modeling_gem.convert_gem import assemble_gem
 from processing.errors_gem import MissingDependencyError
-from recipes.console import run_script
+from recipes.console import run_command
 
+EMBEDDED = modeling_gem.default_checkpoint()
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -64,14 +66,17 @@ def build(output: Path, towers: Path) -> ConversionReport:
         return assemble_gem(parts["ecg_tower"], parts["vision_tower"], parts["language_model"], output)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--towers", type=Path, default=modeling_gem.default_checkpoint(), help="GEM to take them from")
-    arguments = parser.parse_args()
-    report = build(arguments.output, arguments.towers)
-    print(f"{report.num_parameters:,} parameters -> {arguments.output}")
+def main(
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    towers: Annotated[Path, typer.Option(help="GEM to take them from.")] = EMBEDDED,
+) -> None:
+    """Assemble gem-small: SmolLM2-135M-Instruct behind the towers of the embedded model, with new projectors.
+
+    Example: python -m recipes.embedded.small --output outputs/small_start
+    """
+    report = build(output, towers)
+    print(f"{report.num_parameters:,} parameters -> {output}")
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command(main)

@@ -8,23 +8,23 @@
     python -m recipes.embedded.tiny states --ptbxl PTBXL --model outputs/tiny_start --output outputs/tiny_states
     python -m recipes.embedded.sft_cached --config recipes/configs/sft_tiny.yaml
     ...
-    python -m recipes.embedded.tiny finish --parts outputs/tiny_sft_1 ... --scores outputs/scores.json \\
+    python -m recipes.embedded.tiny finish --parts outputs/tiny_sft_1 --parts ... --scores outputs/scores.json \\
         --grounding outputs/grounding --ecg-tower outputs/ecg_tower --vision-tower outputs/vision_tower --data outputs/tiny_data
 
 `recipes/embedded/reproduce.py` runs all of it, the training of towers and language model included; with `--dry-run` it prints every
 command.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
@@ -49,6 +49,16 @@ from .reproduce import PARTS
 from .second_opinions import SecondReader
 from .states import MODALITIES, TowerStates, run_towers
 from .towers import PAGE_MEAN, PAGE_STD, PageAugmentation
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Prepare the embedded model."
+)
+EMBEDDED = default_checkpoint()
+PtbxlOption = Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")]
+FolderOption = Annotated[Path, typer.Option()]
+OutputOption = Annotated[Path, typer.Option(help="Folder to write.")]
+SoftOption = Annotated[Path, typer.Option(help="What recipes/embedded/second_opinions.py wrote.")]
+SeedOption = Annotated[int, typer.Option()]
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
@@ -138,6 +148,38 @@ def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
     }
 
 
+@app.command()
+def data(
+    ptbxl: PtbxlOption,
+    output: OutputOption,
+    image_size: Annotated[int, typer.Option(help="Edge of the drawn pages in pixels.")] = 336,
+    text_only: Annotated[
+        bool,
+        typer.Option(
+            "--text-only",
+            help="No signals and pages, but recorded again and simulated ECGs too: for kept tower states.",
+        ),
+    ] = False,
+    soft: Annotated[
+        Path | None,
+        typer.Option(
+            help="What recipes/embedded/second_opinions.py wrote: every record a second time, as other networks read it."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="With --text-only: folder for the same as labelled alone.")
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Write the instruction data."""
+    if text_only:
+        build_texts(ptbxl, output, seed, soft, labels)
+    elif soft or labels:
+        raise typer.BadParameter("--soft and --labels go with --text-only")
+    else:
+        build_data(ptbxl, output, image_size, seed)
+
+
 def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
     settings = {"folder": ptbxl, "image_size": image_size, "seed": seed}
     save_splits(
@@ -184,8 +226,14 @@ class TowerInputs(IterableDataset):
             }
 
 
-def build_states(ptbxl: Path, model: Path, output: Path, seed: int) -> None:
-    """What both towers say about every training record; a process beside this one draws and measures them."""
+@app.command("states")
+def build_states(
+    ptbxl: PtbxlOption,
+    model: Annotated[Path, typer.Option(help="Folder that assemble wrote.")],
+    output: OutputOption,
+    seed: SeedOption = 0,
+) -> None:
+    """Run the towers once over the training records; a process beside this one draws and measures them."""
     torch.manual_seed(seed)
     network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
     inputs = TowerInputs(ptbxl, seed, network.config.vision_config.image_size)
@@ -238,10 +286,17 @@ def yes_bias(tokenizer: PreTrainedTokenizerFast, limits: Mapping[str, float]) ->
     return [[tokens, round(math.log(odd), 3)] for tokens, odd in zip(ids, odds, strict=True)]
 
 
+@app.command()
 def assemble(
-    ecg_tower: Path, vision_tower: Path, data: Path, soft: Path, output: Path, vocab_size: int, seed: int
-) -> GemForConditionalGeneration:
-    """A GEM around two towers and a new language model, saved in `output` with its processor."""
+    ecg_tower: FolderOption,
+    vision_tower: FolderOption,
+    data: FolderOption,
+    soft: SoftOption,
+    output: OutputOption,
+    vocab_size: Annotated[int, typer.Option()] = 2048,
+    seed: SeedOption = 0,
+) -> None:
+    """Put towers, tokenizer and a fresh language model together, and a processor."""
     torch.manual_seed(seed)
     messages = load_from_disk(str(data))["train"]["messages"]
     texts = [f"{message['content']}" for conversation in messages for message in conversation]
@@ -283,19 +338,21 @@ def assemble(
     build_processor(config, tokenizer, PLAIN, image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)).save_pretrained(
         output
     )
-    return model
+    size = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{size / 1e6:.1f} M parameters, vocabulary {model.get_input_embeddings().num_embeddings}")
 
 
+@app.command()
 def finish(
-    parts: Sequence[Path],
-    scores: Path,
-    grounding: Path,
-    ecg_tower: Path,
-    vision_tower: Path,
-    data: Path,
-    output: Path,
+    parts: Annotated[list[Path], typer.Option(help="Folders of the training's parts, in order; repeatable.")],
+    scores: FolderOption,
+    grounding: FolderOption,
+    ecg_tower: FolderOption,
+    vision_tower: FolderOption,
+    data: FolderOption,
+    output: OutputOption = EMBEDDED,
 ) -> None:
-    """The model of the last part in bfloat16 with its processor and a card filled from the measured scores."""
+    """Save the model of the last part in bfloat16, with its processor and a card filled from the measured scores."""
     model = GemForConditionalGeneration.from_pretrained(parts[-1], dtype=torch.bfloat16)
     for tower in (model.config.ecg_config, model.config.vision_config):
         tower.name_or_path = ""  # folders of the machine it was trained on
@@ -351,73 +408,5 @@ def finish(
     card.save(output / "README.md")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True, dest="verb")
-    data = verbs.add_parser("data", help="write the instruction data")
-    data.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
-    data.add_argument("--image-size", type=int, default=336, help="edge of the drawn pages in pixels")
-    data.add_argument(
-        "--text-only",
-        action="store_true",
-        help="no signals and pages, but recorded again and simulated ECGs too: for kept tower states",
-    )
-    data.add_argument(
-        "--soft",
-        type=Path,
-        help="what recipes/embedded/second_opinions.py wrote: every record a second time, as other networks read it",
-    )
-    data.add_argument("--labels", type=Path, help="with --text-only: folder for the same as labelled alone")
-    states = verbs.add_parser("states", help="run the towers once over the training records")
-    states.add_argument("--ptbxl", type=Path, required=True, help="PTB-XL, as for data")
-    states.add_argument("--model", type=Path, required=True, help="folder that assemble wrote")
-    start = verbs.add_parser("assemble", help="put towers, tokenizer and a fresh language model together")
-    start.add_argument("--ecg-tower", type=Path, required=True)
-    start.add_argument("--vision-tower", type=Path, required=True)
-    start.add_argument("--data", type=Path, required=True)
-    start.add_argument("--soft", type=Path, required=True, help="what recipes/embedded/second_opinions.py wrote")
-    start.add_argument("--vocab-size", type=int, default=2048)
-    last = verbs.add_parser("finish", help="bfloat16, card, checkpoint folder")
-    last.add_argument("--parts", type=Path, nargs="+", required=True, help="folders of the training's parts, in order")
-    for name in ("--scores", "--grounding", "--ecg-tower", "--vision-tower", "--data"):
-        last.add_argument(name, type=Path, required=True)
-    last.add_argument("--output", type=Path, default=default_checkpoint())
-    for verb in (data, start, states):
-        verb.add_argument("--output", type=Path, required=True)
-        verb.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    if arguments.verb == "finish":
-        finish(
-            arguments.parts,
-            arguments.scores,
-            arguments.grounding,
-            arguments.ecg_tower,
-            arguments.vision_tower,
-            arguments.data,
-            arguments.output,
-        )
-    elif arguments.verb == "data":
-        if arguments.text_only:
-            build_texts(arguments.ptbxl, arguments.output, arguments.seed, arguments.soft, arguments.labels)
-        elif arguments.soft or arguments.labels:
-            parser.error("--soft and --labels go with --text-only")
-        else:
-            build_data(arguments.ptbxl, arguments.output, arguments.image_size, arguments.seed)
-    elif arguments.verb == "states":
-        build_states(arguments.ptbxl, arguments.model, arguments.output, arguments.seed)
-    else:
-        model = assemble(
-            arguments.ecg_tower,
-            arguments.vision_tower,
-            arguments.data,
-            arguments.soft,
-            arguments.output,
-            arguments.vocab_size,
-            arguments.seed,
-        )
-        size = sum(parameter.numel() for parameter in model.parameters())
-        print(f"{size / 1e6:.1f} M parameters, vocabulary {model.get_input_embeddings().num_embeddings}")
-
-
 if __name__ == "__main__":
-    run_script(main)
+    run_script(app)

@@ -6,16 +6,16 @@ python -m recipes.embedded.towers --data PTBXL --tower ecg --simulated 1200 --so
 python -m recipes.embedded.towers --data PTBXL --tower vision --output outputs/vision_tower
 """
 
-import argparse
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import typer
 from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.utils.data import default_collate
@@ -26,7 +26,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import EcgPage, render_ecg
 from processing.ecg_record import EcgRecord
 from processing.feature_extraction_gem import GemFeatureExtractor
-from recipes.console import run_script
+from recipes.console import run_command
 from recipes.files import write_json
 from recipes.sources.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
@@ -390,41 +390,47 @@ def build_tower(kind: str) -> PreTrainedModel:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="PTB-XL: its folder as published, or Parquet files")
-    parser.add_argument("--tower", choices=["ecg", "vision"], required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--epochs", type=float, default=30)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--simulated", type=int, default=0, help="simulated ECGs beside PTB-XL's")
-    parser.add_argument("--soft", type=Path, help="likelihoods that recipes/embedded/second_opinions.py wrote")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+def main(
+    data: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    tower: Annotated[Literal["ecg", "vision"], typer.Option(help="Signal or picture.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    epochs: Annotated[float, typer.Option()] = 30,
+    batch_size: Annotated[int, typer.Option()] = 32,
+    learning_rate: Annotated[float, typer.Option()] = 1e-3,
+    simulated: Annotated[int, typer.Option(help="Simulated ECGs beside PTB-XL's.")] = 0,
+    soft: Annotated[
+        Path | None, typer.Option(help="Likelihoods that recipes/embedded/second_opinions.py wrote.")
+    ] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Teach a small signal or image tower to see: SCP statements and measurements of PTB-XL.
 
-    torch.manual_seed(arguments.seed)
-    soft = json.loads(arguments.soft.read_text())["likelihoods"] if arguments.soft else None
-    simulated = simulated_items(arguments.simulated, arguments.seed)
-    train = Recordings(chain(read_ptbxl(arguments.data, TRAIN_FOLDS), simulated), arguments.tower, likelihoods=soft)
-    validation = Recordings(read_ptbxl(arguments.data, (VALIDATION_FOLD,)), arguments.tower)
+    \b
+    python -m recipes.embedded.towers --data PTBXL --tower ecg --simulated 1200 --output outputs/ecg_tower
+    python -m recipes.embedded.towers --data PTBXL --tower vision --output outputs/vision_tower
+    """
+    torch.manual_seed(seed)
+    likelihoods = json.loads(soft.read_text())["likelihoods"] if soft else None
+    items = chain(read_ptbxl(data, TRAIN_FOLDS), simulated_items(simulated, seed))
+    train = Recordings(items, tower, likelihoods=likelihoods)
+    validation = Recordings(read_ptbxl(data, (VALIDATION_FOLD,)), tower)
     shapes = {name: rows.shape[1:] for name, rows in train.columns.items()}
     model = TowerWithHeads(
-        build_tower(arguments.tower),
+        build_tower(tower),
         shapes["labels"][0],
         shapes["measured"][0],
         shapes.get("traces", ()),
-        TOKEN_TARGETS if arguments.tower == "ecg" else {},
+        TOKEN_TARGETS if tower == "ecg" else {},
     )
-    collate = SignalAugmentation if arguments.tower == "ecg" else PageAugmentation
+    collate = SignalAugmentation if tower == "ecg" else PageAugmentation
     trainer = TowerTrainer(
         model=model,
         args=TrainingArguments(
-            output_dir=str(arguments.output / "trainer"),
-            num_train_epochs=arguments.epochs,
-            per_device_train_batch_size=arguments.batch_size,
+            output_dir=str(output / "trainer"),
+            num_train_epochs=epochs,
+            per_device_train_batch_size=batch_size,
             per_device_eval_batch_size=64,
-            learning_rate=arguments.learning_rate,
+            learning_rate=learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=0.05,
             weight_decay=0.1,
@@ -436,7 +442,7 @@ def main() -> None:
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],
-            seed=arguments.seed,
+            seed=seed,
         ),
         train_dataset=train,
         eval_dataset=validation,
@@ -445,10 +451,10 @@ def main() -> None:
     )
     trainer.eval_collator = collate(training=False)
     trainer.train()
-    model.tower.save_pretrained(arguments.output)
+    model.tower.save_pretrained(output)
     scores = trainer.evaluate()
     history = {"scores": scores, "soft": soft is not None, "log": trainer.state.log_history}
-    write_json(arguments.output / "pretraining.json", history, indent=2)
+    write_json(output / "pretraining.json", history, indent=2)
     print(json.dumps(scores, indent=2))
 
 
@@ -467,4 +473,4 @@ class TowerTrainer(Trainer):
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_command(main)

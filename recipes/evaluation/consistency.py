@@ -21,7 +21,7 @@ from processing.claims.findings import BY_KIND
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import EcgFormatError, EvaluationError, GemError, MissingDependencyError
 from processing.grounding.check import DEFAULT_TOLERANCES, Tolerances, check_grounding
-from recipes.console import run_script
+from recipes.console import run_command
 from recipes.files import read_json_lines
 from recipes.scores import ScoreRow, ScoreTable
 
@@ -258,7 +258,7 @@ def main(
 
 
 if __name__ == "__main__":
-    run_script(lambda: typer.run(main))
+    run_command(main)
 
 
 _NOTE = (

@@ -38,6 +38,7 @@ from .trainer import (
     checkpoint_to_resume,
     freeze_towers,
     keep_trained_in_float32,
+    parse_settings,
 )
 
 PROJECTORS = ["multi_modal_projector", "ecg_projector"]
@@ -79,13 +80,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
     parser = TrlParser((GemScriptArguments, SFTConfig, ModelConfig))
     # TRL's 1024 would be shorter than two pictures; only who asks for a limit gets one.
     parser.set_defaults(max_length=None, assistant_only_loss=None)
-    try:
-        script, training, model_config = parser.parse_args_and_config(arguments)
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"The training settings cannot be used: {error}") from error
+    script, training, model_config = parse_settings(parser, arguments)
     if training.assistant_only_loss is False:
         raise TrainingError(
-            "`assistant_only_loss: false` is not to be had: GEM learns from answers alone. Leave it out."
+            "`assistant_only_loss: false` is not possible: GEM learns from answers alone. Leave it out."
         )
     # The collator masks the questions; TRL need not.
     training.assistant_only_loss = False

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 from transformers.image_utils import load_image
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.utils import logging
-from trl import SFTTrainer
+from trl import SFTTrainer, TrlParser
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from trl.trainer.utils import FusedCausalLMOutput
+from yaml import YAMLError
 
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import (
@@ -242,6 +244,21 @@ def last_checkpoint(folder: str | Path) -> str | None:
     return str(max(found, key=lambda path: int(path.name.rpartition("-")[2]))) if found else None
 
 
+def parse_settings(parser: TrlParser, arguments: Sequence[str] | None) -> tuple[Any, ...]:
+    """
+    What `parser` makes of a command line (that of the process if `None`) and its `--config FILE`; the line wins.
+
+    Raises:
+        TrainingError: No such file, no YAML, or a setting that does not exist or does not fit the others.
+    """
+    try:
+        return parser.parse_args_and_config(arguments)
+    except YAMLError as error:
+        raise TrainingError(f"The training settings are not YAML ({' '.join(str(error).split())}).") from error
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"The training settings cannot be used: {error}") from error
+
+
 def checkpoint_to_resume(training: TrainingArguments) -> str | None:
     """
     The folder that `resume_from_checkpoint` names; with true the newest complete one, or none: nothing to resume from is a
@@ -415,4 +432,5 @@ __all__ = [
     "keep_trained_in_float32",
     "last_checkpoint",
     "name_of",
+    "parse_settings",
 ]

@@ -156,11 +156,18 @@ def test_an_unknown_set_is_named():
 
 
 def test_ptbxl_hands_its_options_on(monkeypatch):
-    import sys
-
+    from modeling_gem import default_checkpoint
     from recipes.embedded import scores
 
     seen = []
-    monkeypatch.setattr(scores, "main", lambda: seen.append(sys.argv[1:]))
-    assert run.invoke(app, ["eval", "ptbxl", "--ptbxl", "folder", "--limit", "3"]).exit_code == 0
-    assert seen == [["--ptbxl", "folder", "--limit", "3"]]
+    monkeypatch.setattr(scores, "main", lambda *given: seen.append(given))
+    command = ["eval", "ptbxl", "--ptbxl", "folder", "-o", "scores.json"]
+    assert run.invoke(app, command).exit_code == 0
+    more = ["--model", "mine", "--limit", "3", "--batch-size", "2", "--modalities", "both", "--modalities", "zeroed"]
+    assert run.invoke(app, [*command, *more]).exit_code == 0
+    embedded = str(default_checkpoint())
+    assert seen == [
+        (Path("folder"), Path("scores.json"), embedded, 16, None, None),
+        (Path("folder"), Path("scores.json"), "mine", 2, 3, ["both", "zeroed"]),
+    ]
+    assert run.invoke(app, ["eval", "ptbxl", "--ptbxl", "folder"]).exit_code == 2

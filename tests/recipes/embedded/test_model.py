@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the embedded model learns from and how it is scored."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
 from torch.utils.data import Subset
 from transformers import AutoProcessor, Trainer
 
@@ -17,6 +19,7 @@ from modeling_gem import GemForConditionalGeneration
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.records import recorded_again, simulated_items, whole_beats
+from recipes.embedded.reproduce import steps
 from recipes.embedded.scores import class_likelihoods, likelihood_auc, score, superclasses
 from recipes.embedded.second_opinions import ResidualTower, out_of_fold
 from recipes.embedded.tiny import train_tokenizer
@@ -243,3 +246,22 @@ def test_reproduction_names_every_step_that_is_left(tmp_path):
     lines = result.stdout.splitlines()
     assert lines[1].startswith("done: ") and len(lines) == 13
     assert "--tower vision" in lines[2] and result.stdout.count("recipes.embedded.sft_cached") == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "steps_of_it"), [("second_opinions", 1), ("towers", 2), ("tiny", 4), ("scores", 1)]
+)
+def test_every_step_is_told_in_options_that_its_program_has(tmp_path, module, steps_of_it):
+    program = importlib.import_module(f"recipes.embedded.{module}")
+    app = getattr(program, "app", None)
+    if app is None:
+        app = typer.Typer()
+        app.command()(program.main)
+    command = typer.main.get_command(app)
+    given = [rest for _, (name, *rest) in steps(Path("PTBXL"), tmp_path) if name == program.__name__]
+    assert len(given) == steps_of_it
+    for arguments in given:
+        told = command
+        if hasattr(command, "commands"):
+            told, arguments = command.commands[arguments[0]], arguments[1:]
+        assert told.make_context(module, list(arguments)).params["output"].is_relative_to(tmp_path)
