@@ -68,8 +68,8 @@ class Claim:
     """One statement of a text about an ECG.
 
     Attributes:
-        kind: what it is about (`heart_rate`, `pr_interval`, `st_elevation`, `rhythm` ...); `processing.grounding.check.RULES` has
-            those that can be measured.
+        kind: what it is about (`heart_rate`, `pr_interval`, `st_elevation`, `rhythm` ...): a row of
+            `processing.claims.findings`.
         value: a number in `unit`, or a word (`normal`, `prolonged`, `sinus rhythm`), or `None` for a finding that is
             simply there.
         unit: `ms`, `mV`, `bpm`, `deg`, `s` or `None`.

@@ -91,8 +91,8 @@ def _foreign_diagnoses(text: str, request: TeacherRequest) -> Iterator[str]:
     settled = request.settled
     named = diagnoses_in(settled)
     allowed = with_implied(named)
-    rhythms = {"sinus rhythm", "atrial fibrillation", "atrial flutter", "paced rhythm", "junctional rhythm"}
-    if not named & rhythms:  # many sources label the disease alone; the usual rhythm may then be described
+    # Many sources label the disease alone; the usual rhythm may then be described.
+    if not named & set(BY_KIND["rhythm"].diagnoses):
         allowed = allowed | {"sinus rhythm"}
     if foreign := sorted(diagnoses_in(text) - allowed):
         yield f"diagnosis: {', '.join(foreign)} is not among the settled findings"

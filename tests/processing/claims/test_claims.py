@@ -257,6 +257,12 @@ def test_vocabulary_by_letter_equals_the_whole_vocabulary():
         ("LBBB is unlikely.", [("lbbb", (), "negated")]),
         ("The rate is below the LVH threshold.", []),
         ("The transition zone is shifted to the right.", []),
+        ("Ventricular fibrillation.", [("rhythm", (), "affirmed")]),
+        ("Non-specific intraventricular delay.", [("ivcd", (), "affirmed")]),
+        ("Deep Q waves may indicate septal hypertrophy.", [("septal_hypertrophy", (), "hedged")]),
+        ("Missing R wave progression.", [("poor_r_progression", (), "affirmed")]),
+        ("anteroseptaler infarkt, kein linksschenkelblock", [("infarction", ("V1", "V2", "V3", "V4"), "affirmed"), ("lbbb", (), "negated")]),
+        ("keine p-welle erkannt rechtsschenkelblock", [("rbbb", (), "affirmed")]),
     ],
 )  # fmt: skip
 def test_words_of_reports_and_language_models(text, expected):
@@ -278,6 +284,27 @@ def test_words_of_reports_and_language_models(text, expected):
 def test_numbers_and_what_they_belong_to(text, expected):
     found = [(claim.kind, claim.value, claim.beats) for claim in extract_claims(text)]
     assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("1st degree AV block", "av_block", 1),
+        ("2nd-degree AV block", "av_block", 2),
+        ("2:1 AV block", "av_block", "2:1"),
+        ("Atrial flutter with 4:1 conduction", "rhythm", "atrial flutter"),
+        ("ventricular fibrillation", "rhythm", "ventricular fibrillation"),
+        ("idioventricular rhythm", "rhythm", "ventricular escape rhythm"),
+        ("AV nodal re-entrant tachycardia", "rhythm", "supraventricular tachycardia"),
+        ("wandering atrial pacemaker", "rhythm", "wandering pacemaker"),
+        ("supraventricular tachycardia", "rhythm", "supraventricular tachycardia"),
+        ("ventrikulÄre tachykardie", "rhythm", "ventricular tachycardia"),
+        ("left ventricular hypertrophy", "lvh", True),
+        ("high voltage", "lvh", "high voltage"),
+    ],
+)
+def test_values_of_findings(text, kind, value):
+    assert [(claim.kind, claim.value) for claim in extract_claims(text)] == [(kind, value)]
 
 
 def test_exceptions_without_a_group_leave_all_other_leads():

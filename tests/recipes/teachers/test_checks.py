@@ -156,14 +156,40 @@ def test_what_is_settled_is_not_judged_by_measurements(infarction):
         ("ventrikulÄr(a) extrasystoli(er) fÖrmaksflimmer", {"premature ventricular complexes", "atrial fibrillation"}),
         ("No signs of hypertrophy, ischaemia, or prior myocardial infarction", set()),
         ("LAFB was ruled out. PVCs", {"premature ventricular complexes"}),
+        ("supraventricular extrasystole (s), qt prolongation", {"premature atrial complexes", "long QT"}),
+        (
+            "vorhofflimmern/-flattern, inferior myocardial damage possible",
+            {"atrial fibrillation", "atrial flutter", "myocardial infarction"},
+        ),
+        ("sinusrhythmus sonst normales ekg", {"sinus rhythm"}),
+        ("high voltage, prolonged PR interval", {"AV block"}),
+        ("anterolateral ischemi eller vÄnster belastning", {"ischaemia"}),
+        ("there is no ecg evidence to suggest pericarditis", set()),
     ],
 )
 def test_diagnoses(text, expected):
     assert diagnoses_in(text) == expected
 
 
+def test_the_usual_rhythm_may_be_named_where_none_is_settled(infarction):
+    from dataclasses import replace
+
+    rhythm_of = {
+        "left bundle branch block": [],
+        "ventricular tachycardia": ["diagnosis"],
+        "atrial flutter": ["diagnosis"],
+    }
+    for settled, told in rhythm_of.items():
+        request = replace(infarction, report=settled, labels={})
+        found = problems("Sinus rhythm.", request, ANY_LENGTH)
+        assert [problem.split(":")[0] for problem in found] == told, settled
+
+
 def test_walls():
     assert infarct_walls("old anteroseptal infarction, no inferior infarction") == {"anterior", "septal"}
+    assert infarct_walls("infarkt inferior chronisch, t abnorm in lateralen ableitungen") == {"inferior"}
+    assert infarct_walls("hochlateraler infarkt; infarction of the inferior wall") == {"lateral", "inferior"}
+    assert infarct_walls("no infarction, anterior ischaemia") == set()
 
 
 class Scripted:
