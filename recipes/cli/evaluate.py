@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from recipes.console import console, errors, say_failed
-from recipes.models import model_source
+from recipes.models import TINY, model_source
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -267,7 +267,7 @@ def review_import(
 def ptbxl(
     ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON with scores and answers.")],
-    model: ModelOption = "tiny",
+    model: ModelOption = TINY,
     batch_size: BatchOption = 16,
     limit: LimitOption = None,
     modalities: Annotated[
@@ -280,7 +280,7 @@ def ptbxl(
     """
     from recipes.embedded import scores
 
-    scores.main(ptbxl, output, _model(model), batch_size, limit, modalities)
+    scores.main(ptbxl, output, model, batch_size, limit, modalities)
 
 
 def _files(files: list[str] | None) -> dict[str, str]:

@@ -22,13 +22,13 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 from transformers import pipeline
 
-import modeling_gem
 from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 from recipes.console import run_command
 from recipes.evaluation.likelihood import label_log_likelihoods
 from recipes.files import write_json
+from recipes.models import TINY, model_source
 from recipes.sources.ptbxl import VALIDATION_FOLD, PtbxlItem, read_ptbxl
 from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, classes_text, grounded_answer
@@ -42,7 +42,6 @@ NUMBERS = {
     "axis (degrees)": r"Axis: (-?\d+) degrees",
     "Sokolow-Lyon (mV)": r"Sokolow-Lyon (\d+\.\d) mV",
 }
-EMBEDDED = str(modeling_gem.default_checkpoint())
 MODALITIES = ("both", "signal", "image", "zeroed")
 # Largest error at which a stated number still counts as right.
 TOLERANCES = {
@@ -209,7 +208,7 @@ def answers_and_scores(
 def main(
     ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
     output: Annotated[Path, typer.Option(help="JSON with scores and answers.")],
-    model: Annotated[str, typer.Option(help="Model folder or Hub id.")] = EMBEDDED,
+    model: Annotated[str, typer.Option(help="Model folder or Hub id; `tiny`: the embedded one.")] = TINY,
     batch_size: Annotated[int, typer.Option(help="Records per forward pass.")] = 16,
     limit: Annotated[int | None, typer.Option(help="Only the first records.")] = None,
     modalities: Annotated[
@@ -223,8 +222,9 @@ def main(
     """
     items = list(read_ptbxl(ptbxl, (VALIDATION_FOLD,)))[:limit]
     references = [grounded_answer(extract_features(item.record), item.codes).full_text() for item in items]
-    interpret = pipeline(GEM_TASK, model=model, dtype="float32")
-    results: dict[str, Any] = {"model": model, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
+    source = model_source(model)
+    interpret = pipeline(GEM_TASK, model=source, dtype="float32")
+    results: dict[str, Any] = {"model": source, "records": len(items), "fold": VALIDATION_FOLD, "scores": {}}
     for modality in modalities or MODALITIES:
         answers, scores = answers_and_scores(interpret, items, references, modality, batch_size)
         results["scores"][modality] = scores
