@@ -31,8 +31,10 @@ def test_json_from_standard_input():
 
 
 def test_strict_fails_on_contradictions():
-    assert run(NORMAL, "--text", "-", "--strict", input="ST elevation in V5.").exit_code == 1
-    assert run(NORMAL, "--text", "-", "--strict", input="Sinus rhythm.").exit_code == 0
+    wrong = run(NORMAL, "--text", "-", "--strict", input="ST elevation in V5.")
+    assert wrong.exit_code == 1 and "contradicted" in wrong.output and "contradiction rate: 1.00" in wrong.output
+    right = run(NORMAL, "--text", "-", "--strict", input="Sinus rhythm.")
+    assert right.exit_code == 0 and "contradicted" not in right.output and "precision: 1.00" in right.output
 
 
 def test_bad_texts_are_named(tmp_path):

@@ -2,7 +2,9 @@
 """The `gem` command on real and broken input, as a user types it."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from modeling_gem import default_checkpoint
@@ -110,6 +113,10 @@ def test_info_names_every_part():
     assert result.exit_code == 0
     for part in ("ECG tower", "image tower", "shared projector", "language model", "101 tokens"):
         assert part in result.stdout
+    told = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) │ float32", result.stdout)]
+    with safe_open(default_checkpoint() / "model.safetensors", "pt") as weights:
+        stored = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    assert len(told) == 5 and sum(told) == stored
 
 
 def test_convert_and_interpret_with_the_converted_model(tmp_path):
@@ -126,13 +133,18 @@ def test_convert_and_interpret_with_the_converted_model(tmp_path):
 def test_inspect_render_and_features_of_one_record(tmp_path):
     inspected = json.loads(invoke("inspect", SAMPLES / "normal.hea", "--json").stdout)
     assert inspected["sampling_rate_hz"] == 500 and len(inspected["leads"]) == 12
-    assert invoke("inspect", SAMPLES / "normal.hea").exit_code == 0
-    assert invoke("render", SAMPLES / "normal.hea", tmp_path / "page.png", "--layout", "6x2").exit_code == 0
+    shown = invoke("inspect", SAMPLES / "normal.hea")
+    assert shown.exit_code == 0 and "record_id: normal\n" in shown.stdout and "sampling_rate_hz: 500\n" in shown.stdout
+    assert all(f"│ {lead:<4} │" in shown.stdout for lead in inspected["leads"]) and shown.stdout.count("│ good") == 12
+    drawn = invoke("render", SAMPLES / "normal.hea", tmp_path / "page.png", "--layout", "6x2")
+    assert drawn.exit_code == 0 and drawn.output.strip() == "", "one page is drawn without a word"
     assert Image.open(tmp_path / "page.png").size[0] > 1000
     measured = json.loads(invoke("features", SAMPLES / "normal.hea", "--json").stdout)
     assert 60 < measured["II"]["Heart Rate"][1] < 76
     result = invoke("features", SAMPLES / "normal.hea", "--plot", tmp_path / "waves.png")
     assert result.exit_code == 0 and Image.open(tmp_path / "waves.png").size[0] > 300
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("normal.hea") and lines[1].startswith("11 beats in 10.0 s, rhythm regular, HR 68 bpm")
 
 
 def test_folders_report_failures_and_go_on(tmp_path):

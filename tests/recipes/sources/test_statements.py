@@ -213,6 +213,7 @@ def test_code_15_columns():
 
 def test_the_highest_likelihood_of_a_statement_counts_and_unknown_codes_stay():
     assert scp_statements({"164909002": 50.0, "733534002": 80.0, "1": 100.0}, "snomed") == {"CLBBB": 80.0}
+    assert scp_statements({"733534002": 80.0, "164909002": 50.0}, "snomed") == {"CLBBB": 80.0}
     assert scp_statements({"NORM": 80.0, "SR": 0.0}, "scp") == {"NORM": 80.0, "SR": 0.0}
     assert in_words("123", "snomed") == "123"
     assert labels_report(["59118001", "713427006", "59118001"], "snomed") == (
