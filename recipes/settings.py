@@ -41,7 +41,7 @@ def _in_words(wrong: ValidationError, kind: type[BaseModel]) -> Iterator[str]:
             case "extra_forbidden":
                 unknown.setdefault(place[:-1], []).append(str(place[-1]))
             case "missing":
-                yield f"{key} is missing"
+                yield f"{key!r} is missing"
             case "value_error":  # of our own validators, which go on behind the key
                 yield f"{key} {context['error']}".strip()
             case "greater_than_equal":

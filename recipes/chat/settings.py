@@ -8,27 +8,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import urlparse
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from processing.errors_gem import TeacherError
+from recipes.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
-_WORDS = {"extra_forbidden": "unknown {}", "missing": "{!r} is missing"}
 
 
-class Settings(BaseModel):
+class ChatSection(Settings):
     """A section of a settings file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     section: ClassVar[str]
 
     @classmethod
@@ -37,18 +27,10 @@ class Settings(BaseModel):
         Raises:
             TeacherError: a key is unknown, `model` is missing, or a value is out of range.
         """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            told = [
-                _WORDS.get(problem["type"], f"{{}}: {problem['msg']}").format(".".join(map(str, problem["loc"])))
-                for problem in error.errors()
-            ]
-            known = ", ".join(cls.model_fields)
-            raise TeacherError(f"{cls.section}: {'; '.join(told)}; known are {known}.") from error
+        return cls.read(dict(values), cls.section, TeacherError)
 
 
-class AccessSettings(Settings):
+class AccessSettings(ChatSection):
     """Who asks, where, how fast and for how much. Other values leave an answer as it is, but for the address."""
 
     base_url: str | None = None  # up to and with /v1; without it OPENAI_BASE_URL, else OpenAI
@@ -128,7 +110,7 @@ class ChatSettings(AccessSettings):
         return len(body), max(self.max_tokens, *limits) * self.extra_body.get("n", 1)
 
 
-class LocalSettings(Settings):
+class LocalSettings(ChatSection):
     """A causal language model in this process."""
 
     section: ClassVar[str] = "local settings"

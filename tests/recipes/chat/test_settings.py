@@ -60,13 +60,17 @@ def test_the_key_holds_the_chat_the_schema_and_the_address(monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (ChatSettings, {"model": "m", "temprature": 1}, "unknown temprature; known are base_url, .*temperature"),
+        (
+            ChatSettings,
+            {"model": "m", "temprature": 1},
+            r"unknown key\(s\) \['temprature'\]; known are \['base_url', .*'temperature'",
+        ),
         (ChatSettings, {}, "chat settings: 'model' is missing"),
         (ChatSettings, {"model": "m", "budget_usd": 1}, "budget_usd needs price_per_million_input"),
-        (ChatSettings, {"model": "m", "max_tokens": 0}, "max_tokens: Input should be greater than 0"),
-        (ChatSettings, {"model": "m", "timeout": "soon"}, "timeout: Input should be a valid number"),
+        (ChatSettings, {"model": "m", "max_tokens": 0}, "max_tokens: expected greater than 0, got 0"),
+        (ChatSettings, {"model": "m", "timeout": "soon"}, "timeout: expected a valid number, .*, got 'soon'"),
         (LocalSettings, {"batch_size": 2}, "local settings: 'model' is missing"),
-        (LocalSettings, {"model": "m", "quantize": True}, "unknown quantize"),
+        (LocalSettings, {"model": "m", "quantize": True}, r"unknown key\(s\) \['quantize'\]"),
     ],
 )
 def test_a_wrong_setting_is_named(kind, values, message):

@@ -331,6 +331,7 @@ def test_patients_of_several_splits_are_held_out(published, split):
         ({"sources": [{"format": "ludb", "path": "x", "name": "a/b"}]}, "parts of paths"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"workers": "many"}, r"config\.yaml: workers: expected a valid integer, .*, got 'many'\.$"),
+        ({"split": {"fractions": {}}}, "fractions must add up to 1"),
         ({"output": None}, "output: expected a valid string, got None"),
         ({"sampling_rate": -250}, "sampling_rate: expected greater than 0, got -250"),
         ({"split": {"fractions": {"dev": 1}}}, r"fractions are of \['train', 'validation', 'test'\], got \['dev'\]"),

@@ -301,7 +301,7 @@ def test_settings(tiny_llm):
         ({}, "template, local, remote"),
         ({"kind": "template", "chat": {}}, "does not belong to kind template"),
         ({"kind": "remote"}, "'model' is missing"),
-        ({"kind": "remote", "chat": {"model": "m", "modle": 1}}, "unknown modle"),
+        ({"kind": "remote", "chat": {"model": "m", "modle": 1}}, r"unknown key\(s\) \['modle'\]"),
         ({"kind": "local", "local": {}}, "'model' is missing"),
         ({"kind": "remote", "chat": {"model": "m"}, "guider": {"varient": 1}}, "varient"),
     ],
