@@ -7,11 +7,10 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import GenerationConfig, PreTrainedConfig
+from transformers import GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from processing.errors_gem import CheckpointError
 
@@ -91,7 +90,7 @@ def save_model(
     config: PreTrainedConfig,
     weights: dict[str, torch.Tensor],
     report: ConversionReport,
-    tokenizer: Any = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
     max_shard_size: str = "5GB",
 ) -> None:
     """Puts memory-mapped `weights` into an empty model, which must take them all, and saves it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from processing.errors_gem import CheckpointError
@@ -243,7 +243,7 @@ def _vision_config(original: dict[str, Any], folder: Path | None, checkpoint: Pa
     )
 
 
-def _original_tokenizer(checkpoint: Path, text_config: PreTrainedConfig) -> Any:
+def _original_tokenizer(checkpoint: Path, text_config: PreTrainedConfig) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, config=text_config)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from processing.errors_gem import CheckpointError
 from processing.feature_extraction_gem import GemFeatureExtractor
@@ -113,7 +120,7 @@ def read_ecg_coca(path: str | Path, report: ConversionReport) -> tuple[GemEcgCon
     return ecg_config_from_weights(weights, str(path)), weights
 
 
-def load_part(auto_class: Any, folder: Path) -> PreTrainedModel:
+def load_part(auto_class: type[AutoModel] | type[AutoModelForCausalLM], folder: Path) -> PreTrainedModel:
     """A saved model whose files hold all of its weights: Transformers would make missing ones up, with a warning only."""
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: no config.json; give the folder of a saved Transformers model.")
@@ -159,7 +166,7 @@ def image_statistics(folder: Path) -> dict[str, Any]:
 
 def build_processor(
     config: GemConfig,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     chat_template: str,
     image_aspect_ratio: str = "ori",
     compat: str | None = None,
@@ -191,7 +198,7 @@ def build_processor(
     )
 
 
-def add_placeholders(tokenizer: Any) -> tuple[int, int]:
+def add_placeholders(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
     """Gives `tokenizer` the two placeholders, left padding, and returns the ids of `<ecg>` and `<image>`."""
     tokenizer.add_special_tokens(
         {"additional_special_tokens": ["<ecg>", "<image>"]}, replace_extra_special_tokens=False

@@ -4,7 +4,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from .ecg_record_measures import (
     voltages,
 )
 from .errors_gem import EcgFormatError, EcgLeadError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WAVES = ("P", "QRS", "T")
 
@@ -173,7 +176,7 @@ class EcgFeatures:
 
         return features_from_dict(measurements)
 
-    def to_text(self, max_tokens: int = 1200, tokenizer: Any = None) -> str:
+    def to_text(self, max_tokens: int = 1200, tokenizer: "PreTrainedTokenizerBase | None" = None) -> str:
         """A compact account for prompts within a token budget; see `features_to_text`."""
         from .ecg_features_text import features_to_text
 

@@ -11,6 +11,8 @@ from .ecg_beat_measures import SEQUENCES
 from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from .ecg_features import EcgFeatures
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
@@ -26,7 +28,9 @@ _SHORT = {
 }
 
 
-def features_to_text(features: "EcgFeatures", max_tokens: int = 1200, tokenizer: Any = None) -> str:
+def features_to_text(
+    features: "EcgFeatures", max_tokens: int = 1200, tokenizer: "PreTrainedTokenizerBase | None" = None
+) -> str:
     """The measurements in words and numbers, most important first.
 
     The record line, notable findings and beat times come first, then one line of medians per lead, then every beat of

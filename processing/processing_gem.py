@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from huggingface_hub.dataclasses import validate_typed_dict
@@ -19,6 +19,10 @@ from .ecg_readers import is_picture, load_ecg, load_page_picture
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, PlaceholderError
 from .feature_extraction_gem import is_one_ecg, load_ecgs
+
+# What a model sees of a record.
+Modality = Literal["both", "signal", "image"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class GemEcgKwargs(TypedDict, total=False):
@@ -203,7 +207,7 @@ class GemProcessor(ProcessorMixin):
         source: Any,
         question: str | None = None,
         image: Any = None,
-        modality: str = "both",
+        modality: Modality = "both",
         **ecg_kwargs: Any,
     ) -> list[dict]:
         r"""
@@ -227,8 +231,7 @@ class GemProcessor(ProcessorMixin):
             return self.build_conversation(
                 source["ecg"], **(options | {k: v for k, v in source.items() if k != "ecg"})
             )
-        if modality not in ("both", "signal", "image"):
-            raise GemError(f"`modality` is 'both', 'signal' or 'image', got {modality!r}.")
+        as_modality(modality)
         content: list[dict[str, Any]] = []
         if isinstance(source, Image.Image) or (isinstance(source, (str, Path)) and is_picture(source)):
             if modality == "signal":
@@ -409,6 +412,17 @@ class GemProcessor(ProcessorMixin):
             num_image_tokens=[self.image_length(tuple(size)) for size in image_sizes],
             num_image_patches=[1 + rows * columns for rows, columns in grids],
         )
+
+
+def as_modality(name: str) -> Modality:
+    """
+    Raises:
+        GemError: It is none of `MODALITIES`.
+    """
+    for modality in MODALITIES:
+        if name == modality:
+            return modality
+    raise GemError(f"`modality` is 'both', 'signal' or 'image', got {name!r}.")
 
 
 def is_chat(source: Any) -> bool:

@@ -2,7 +2,7 @@
 """A GEM ready to answer: from a folder, a Hub id, or the small model that comes with gem-ecg."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,11 @@ def load_gem(
 
 
 def load_pipeline(
-    model: str | Path = "", *, device: Any = None, dtype: Any = None, trust_remote_code: bool = False
+    model: str | Path = "",
+    *,
+    device: "torch.device | str | int | None" = None,
+    dtype: "torch.dtype | str | None" = None,
+    trust_remote_code: bool = False,
 ) -> "GemPipeline":
     """The pipeline of a GEM, with `load_gem`'s defaults; `device` as `transformers.pipeline` takes it."""
     from transformers import pipeline

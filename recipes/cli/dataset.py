@@ -2,11 +2,17 @@
 """`gem build-dataset`: ECGs of any source -> instruction data that a plain `load_dataset` opens."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recipes.console import errors
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from recipes.dataset.build import Progress
+    from recipes.dataset.settings import BuildSettings
 
 
 def build_dataset(
@@ -70,7 +76,7 @@ def build_dataset(
     errors.print(f"CPU seconds, tokens, cost: {spent}")
 
 
-def _batch(settings: Any, requests: Path | None, replies: Path | None) -> None:
+def _batch(settings: "BuildSettings", requests: Path | None, replies: Path | None) -> None:
     """Replies in first, so that what is then written are the questions that are left."""
     from recipes.dataset.teacher_batch import export_requests, import_replies
 
@@ -95,9 +101,9 @@ class _Bars:
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors
         )
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> "Progress":
         self.progress.start()
         return self.show
 

@@ -4,14 +4,20 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from recipes.console import console, errors, say_failed
 from recipes.models import TINY, model_source
+
+if TYPE_CHECKING:
+    from recipes.chat.client import ChatClient
+    from recipes.evaluation.items import EvalItem
+    from recipes.evaluation.judges import Judge
+    from recipes.evaluation.report import EvaluationReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,6 +92,7 @@ def ecgbench(
     gem eval ecgbench ptb-test tests/fixtures/evaluation/ptb-test.json -o outputs/ptb --answers tests/fixtures/evaluation/ptb-answers.jsonl
     gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --files mimic-iv=my_mimic
     """
+    from processing.processing_gem import as_modality
     from recipes.evaluation.ecgbench import MULTI_LABEL, bench_report, check_task, evaluate_ecgbench, label_scores
     from recipes.evaluation.items import read_bench
     from recipes.evaluation.judges import description
@@ -103,7 +110,7 @@ def ecgbench(
     if likelihood:
         with _progress("likelihoods") as step:
             graded, unread = label_scores(
-                task, items, model_source(model), output / "likelihoods.jsonl", modality, batch_size, step
+                task, items, model_source(model), output / "likelihoods.jsonl", as_modality(modality), batch_size, step
             )
         problems += unread
     with _progress("judge") as step:
@@ -158,7 +165,7 @@ def grounding(
         return
     grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
     with Progress(console=errors) as progress:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def step(name: str, done: int, total: int) -> None:
             if name not in tasks:
@@ -295,12 +302,19 @@ def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
 
 
 def _answers(
-    model: str, answers: Path | None, items: Any, output: Path, modality: str, batch_size: int, max_new_tokens: int
+    model: str,
+    answers: Path | None,
+    items: "list[EvalItem]",
+    output: Path,
+    modality: str,
+    batch_size: int,
+    max_new_tokens: int,
 ) -> tuple[list[str], Path]:
     if (answers is None) == (not model):
         raise typer.BadParameter("give either --model or --answers")
     if answers is not None:
         return [], answers
+    from processing.processing_gem import as_modality
     from recipes.evaluation.answers import generate_answers
 
     path = output / "answers.jsonl"
@@ -309,7 +323,7 @@ def _answers(
             model_source(model),
             items,
             path,
-            modality=modality,
+            modality=as_modality(modality),
             batch_size=batch_size,
             max_new_tokens=max_new_tokens,
             progress=step,
@@ -317,7 +331,9 @@ def _answers(
     return recovered, path
 
 
-def _judge(judge: str, url: str | None, settings: Path | None, is_local: bool, output: Path) -> tuple[Any, Any]:
+def _judge(
+    judge: str, url: str | None, settings: Path | None, is_local: bool, output: Path
+) -> "tuple[Judge | None, ChatClient | None]":
     if not judge:
         return None, None
     from recipes.evaluation.judges import ChatJudge, LocalJudge
@@ -344,7 +360,7 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _finish(report: Any, output: Path) -> None:
+def _finish(report: "EvaluationReport", output: Path) -> None:
     """Writes and prints the report; problems are named, and the exit code is then 1."""
     from recipes.evaluation.report import write_report
 

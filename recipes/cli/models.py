@@ -58,6 +58,8 @@ def interpret(
 
     Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     """
+    from processing.processing_gem import as_modality
+
     started = time.perf_counter()
     if evidence is not None:
         check_target(evidence, modality)
@@ -65,7 +67,9 @@ def interpret(
         network, processor = _load(model, trust_remote_code)
     # Measured values and the model's text come from one loaded record.
     kwargs = {"sampling_rate": sampling_rate} if sampling_rate else {}
-    chat = processor.build_conversation(record, question=question, image=image, modality=modality, **kwargs)
+    chat = processor.build_conversation(
+        record, question=question, image=image, modality=as_modality(modality), **kwargs
+    )
     if save_page is not None:
         _save_picture(processor.picture(chat), save_page)
     text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)

@@ -5,13 +5,18 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
 
 from recipes.console import console, errors
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetCard, ModelCard
+
+    from recipes.publishing.plan import PublishPlan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +67,7 @@ def model(
     from recipes.publishing.plan import plan_model
     from recipes.scores import ptbxl_scores
 
-    def card(stage: Path) -> Any:
+    def card(stage: Path) -> "ModelCard":
         stages, hours = model_card.trainer_stages(path)
         energy = model_card.Energy(hours, watts) if hours is not None and watts is not None else None
         return model_card.model_card(
@@ -104,7 +109,7 @@ def dataset(
     from recipes.dataset.card import dataset_card
     from recipes.publishing.plan import plan_dataset
 
-    def card(stage: Path) -> Any:
+    def card(stage: Path) -> "DatasetCard":
         return dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
@@ -136,7 +141,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _send(plan: Any, repo: str, private: bool, dry_run: bool, revision: str | None) -> None:
+def _send(plan: "PublishPlan", repo: str, private: bool, dry_run: bool, revision: str | None) -> None:
     if dry_run:
         _show(plan, repo, revision)
         return
@@ -150,7 +155,7 @@ def _send(plan: Any, repo: str, private: bool, dry_run: bool, revision: str | No
     console.print(f"{len(plan.files)} files, {sum(plan.sizes.values()) / 1e6:.1f} MB -> {commit.commit_url}")
 
 
-def _show(plan: Any, repo: str, revision: str | None) -> None:
+def _show(plan: "PublishPlan", repo: str, revision: str | None) -> None:
     table = Table("file", "bytes", title=f"{plan.repo_type} {repo}@{revision or 'main'}", title_justify="left")
     table.columns[1].justify = "right"
     for name, size in plan.sizes.items():

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
@@ -15,6 +15,10 @@ from rich.text import Text
 
 from recipes.console import console, errors, say_failed
 from recipes.files import atomic_path
+
+if TYPE_CHECKING:
+    from processing.ecg_record import EcgRecord
+    from processing.grounding.check import GroundingReport
 
 
 def for_each_record(source: Path, work: Callable[[Path], None], quiet: bool = False) -> None:
@@ -191,7 +195,7 @@ def _read(text: Path) -> str:
     return words
 
 
-def _print_report(report: Any) -> None:
+def _print_report(report: "GroundingReport") -> None:
     table = Table()
     for column in ("verdict", "claim", "words", "what is measured"):
         table.add_column(column, overflow="fold")
@@ -227,7 +231,7 @@ def check_target(target: Path, modality: str) -> None:
         )
 
 
-def write_evidence(record: Any, text: str, target: Path) -> Any:
+def write_evidence(record: "EcgRecord | None", text: str, target: Path) -> "GroundingReport":
     """Checks `text` against `record` and writes the evidence, atomically; returns the `GroundingReport`.
 
     Raises:
@@ -251,7 +255,7 @@ def write_evidence(record: Any, text: str, target: Path) -> Any:
     return report
 
 
-def counts(report: Any) -> dict[str, int]:
+def counts(report: "GroundingReport") -> dict[str, int]:
     """How many claims have each verdict, by its name for readers."""
     from processing.evidence.picture import VERDICT_LOOKS
 
@@ -275,7 +279,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
             console.print(Text.assemble((key, "bold"), f": {_short(value)}"))
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list):

@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 from transformers import pipeline
 
-from modeling_gem import GEM_TASK
+from modeling_gem import GEM_TASK, GemForConditionalGeneration, GemProcessor
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 from recipes.console import run_command
@@ -145,7 +145,9 @@ def score(answers: list[str], references: list[str]) -> dict[str, Any]:
     return scores
 
 
-def class_likelihoods(model: Any, processor: Any, conversations: list[list[dict]], answers: list[str]) -> np.ndarray:
+def class_likelihoods(
+    model: GemForConditionalGeneration, processor: GemProcessor, conversations: list[list[dict]], answers: list[str]
+) -> np.ndarray:
     """
     `(records, 5)`: how likely a yes for every superclass is behind what the model wrote up to these lines, over all 32 ways to
     fill them in (the odds of one line alone depend on the lines before). One half where an answer has no such lines.

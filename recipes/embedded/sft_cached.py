@@ -16,6 +16,7 @@ from trl import SFTConfig, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
+from processing.processing_gem import Modality
 from recipes.console import run_script
 from recipes.files import write_json
 from recipes.training.trainer import GemSFTTrainer, checkpoint_to_resume, freeze_towers, parse_settings
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = AutoModelForImageTextToText.from_pretrained(script.model_name_or_path, dtype="float32")
     processor = AutoProcessor.from_pretrained(script.model_name_or_path)
     freeze_towers(model)
-    mix = {"both": script.both, "signal": script.signal, "image": script.image}
+    mix: dict[Modality, float] = {"both": script.both, "signal": script.signal, "image": script.image}
     states = TowerStates.load(script.states)
     if script.whiten:
         whiten_projectors(model, states)

@@ -14,6 +14,7 @@ from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from processing.errors_gem import GemError, TrainingError
+from processing.processing_gem import GemProcessor, Modality
 from recipes.files import write_json
 
 MODALITIES = ("ecg", "image")
@@ -155,9 +156,9 @@ class CachedCollator:
         modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
     """
 
-    processor: Any
+    processor: GemProcessor
     states: TowerStates
-    modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
+    modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         names = list(self.modality_mix)

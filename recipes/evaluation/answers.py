@@ -9,13 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from processing.ecg_record import EcgRecord
 from processing.errors_gem import EvaluationError, GemError
 from recipes.files import atomic_write, json_lines
 from recipes.models import load_pipeline
 
 from .items import EvalItem
+
+if TYPE_CHECKING:
+    from modeling_gem import GemPipeline
+    from processing.processing_gem import Modality
 
 ID_KEYS = ("id", "question_id", "No", "custom_id")
 # GEM and PULSE write `text`, ECG-R1 and the baselines `response`, GEM's merged files the last two.
@@ -269,7 +274,7 @@ def generate_answers(
     items: Sequence[EvalItem],
     output: str | Path,
     *,
-    modality: str = "both",
+    modality: "Modality" = "both",
     batch_size: int = 8,
     max_new_tokens: int = 1024,
     trust_remote_code: bool = False,
@@ -323,10 +328,10 @@ def _rows_of_parts(output: Path) -> dict[str, Any]:
 
 
 def _answer(
-    interpret: Any,
+    interpret: "GemPipeline",
     items: Sequence[EvalItem],
     log: AnswerLog,
-    modality: str,
+    modality: "Modality",
     batch_size: int,
     max_new_tokens: int,
     progress: Progress | None,
@@ -358,7 +363,7 @@ def _answer(
             progress(done, len(items))
 
 
-def _reference(item: EvalItem, record: Any) -> str | None:
+def _reference(item: EvalItem, record: EcgRecord | None) -> str | None:
     if not callable(item.reference):
         return item.reference
     return item.reference(record if record is not None else item.ecg.load())  # type: ignore[union-attr]

@@ -308,7 +308,7 @@ def consistency_report(
     model: str | None = None,
 ) -> EvaluationReport:
     """The table of a run; the score of every record is in its JSON."""
-    values: dict[str, Any] = mean.to_dict()
+    values = mean.to_dict()
     values.pop("shared")
     rows = [ScoreRow(name.replace("_", " "), name, {"signal vs. image": value}) for name, value in values.items()]
     table = ScoreTable("Modality consistency", dataset, split, len(scores), ["signal vs. image"], rows, _NOTE)

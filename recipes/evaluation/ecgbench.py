@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from .items import EvalItem
 from .judge_replies import read_object
 from .judges import ARENA, REPORT, Judge, arena_text, judge_answers
 from .report import Bars, Curves, EvaluationReport, describe_data, describe_model
+
+if TYPE_CHECKING:
+    from processing.processing_gem import Modality
 
 MULTI_LABEL = tuple(strict.LABEL_NAMES)
 CHOICE = tuple(compat.CHOICE_SETS)
@@ -254,7 +257,7 @@ def label_scores(
     items: Sequence[EvalItem],
     model: str,
     output: str | Path,
-    modality: str = "both",
+    modality: "Modality" = "both",
     batch_size: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, list[float]], list[str]]:

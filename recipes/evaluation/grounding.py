@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, cast, get_args
 
 import numpy as np
 
@@ -23,11 +23,12 @@ from .grounding_scores import VERSIONS, GroundingScores, confidence_interval, sc
 from .items import EvalItem
 from .judge_replies import ALIASES, CRITERIA, JUDGE_TO_OLD_NAMES
 from .judges import GROUNDING, Judge, judge_answers, read_judged
-from .report import Bars, EvaluationReport, describe_data, describe_model
+from .report import Bars, Curves, EvaluationReport, describe_data, describe_model
 
 Progress = Callable[[str, int, int], None]
 SHUFFLED = "answers of other records"
-CHECK_SCORES = ("precision", "recall", "contradiction_rate", "hallucinated_lead_rate")
+CheckScore = Literal["precision", "recall", "contradiction_rate", "hallucinated_lead_rate"]
+CHECK_SCORES: tuple[CheckScore, ...] = get_args(CheckScore)
 MEASURED_NOTE = (
     "Check against measurements: every claim of an answer that can be measured is compared with what gem-ecg measures in the "
     "signal. precision: share of those claims that hold; recall: share of the salient measured findings that are mentioned "
@@ -41,13 +42,40 @@ JUDGE_NOTES = {
 }
 
 
+class Check(TypedDict):
+    """Scores of an answer against the measurements, `None` where a score has nothing to count; beside them its claims."""
+
+    precision: float | None
+    recall: float | None
+    contradiction_rate: float | None
+    hallucinated_lead_rate: float | None
+
+
+class CheckedRow(TypedDict):
+    """A line of the file of checks. `shuffled`: what the answer to the record before gets."""
+
+    id: str
+    text: str
+    answers_sha: str
+    check: Check
+    shuffled: Check
+
+
+class Spread(TypedDict):
+    """A mean over records with its 95 % bootstrap interval."""
+
+    mean: float
+    interval: tuple[float, float]
+    records: int
+
+
 @dataclass
 class GroundingRun:
     """What the steps found. `checks`: id -> what the check against measurements says; `shuffled`: of another record's answer."""
 
     answers: AnswerFile
-    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    shuffled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    shuffled: dict[str, Check] = field(default_factory=dict)
     judged: dict[str, str] = field(default_factory=dict)
     scores: dict[str, GroundingScores] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -55,7 +83,7 @@ class GroundingRun:
 
 def check_answers(
     items: Sequence[EvalItem], answers: Mapping[str, str], output: str | Path, progress: Progress | None = None
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
+) -> tuple[dict[str, CheckedRow], list[str]]:
     """
     Compares answers with the measurements of their records. Kept in `output` (JSON Lines), where a record with the same answer is
     not measured again.
@@ -66,19 +94,20 @@ def check_answers(
     """
     todo = [item for item in items if item.id in answers and item.ecg is not None]
     problems = [f"{item.id}: no signal to check the answer against" for item in items if item.ecg is None]
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, CheckedRow] = {}
     with AnswerLog(output, {"task": "check against measurements"}) as log:
         for number, item in enumerate(todo):
             # Of the first record: the last one's.
             text, other = answers[item.id], answers[todo[number - 1].id]
             digest = sha256(f"{text}\0{other}".encode()).hexdigest()[:16]
-            row: Any = log.rows.get(item.id)
+            row = cast(CheckedRow | None, log.rows.get(item.id))
             if row is None or row["answers_sha"] != digest:
                 try:
-                    row = {"id": item.id, "text": "", "answers_sha": digest, **_check(item, text, other)}
+                    check, shuffled = _check(item, text, other)
                 except (GemError, OSError) as error:
                     problems.append(f"{item.id}: not checked: {error}")
                     continue
+                row = {"id": item.id, "text": "", "answers_sha": digest, "check": check, "shuffled": shuffled}
                 log.append([row])
             rows[item.id] = row
             if progress is not None:
@@ -86,12 +115,13 @@ def check_answers(
     return rows, problems + log.recovered
 
 
-def _check(item: EvalItem, text: str, other: str) -> dict[str, Any]:
+def _check(item: EvalItem, text: str, other: str) -> tuple[Check, Check]:
     from processing.ecg_features import extract_features
     from processing.grounding.check import check_grounding
 
     features = extract_features(item.ecg.load())  # type: ignore[union-attr]
-    return {"check": check_grounding(text, features).to_dict(), "shuffled": check_grounding(other, features).scores()}
+    found, shuffled = check_grounding(text, features).to_dict(), check_grounding(other, features).scores()
+    return cast(Check, found), cast(Check, shuffled)
 
 
 def references_of(items: Sequence[EvalItem], answers: AnswerFile) -> dict[str, str]:
@@ -217,7 +247,7 @@ def grounding_report(
                 rows,
             )
         )
-    plots: dict[str, Any] = {}
+    plots: dict[str, Bars | Curves] = {}
     if measured:
         plots["check"] = Bars(
             "Claims against measurements",
@@ -252,8 +282,8 @@ def grounding_report(
     )
 
 
-def _measured(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    found = {}
+def _measured(checks: Mapping[str, Check]) -> dict[CheckScore, Spread]:
+    found: dict[CheckScore, Spread] = {}
     for name in CHECK_SCORES:
         values = np.array([check[name] for check in checks.values() if check[name] is not None], float)
         if len(values):

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, EvaluationError
 from recipes.sources.conversations import FileMap
 from recipes.sources.llava_sets import import_ecg_grounding, read_rows
 from recipes.sources.source_record import EcgFile, EcgSource, Rejection
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from processing.processing_gem import Modality
 
 _PLACEHOLDER = re.compile(r"\s*<(?:image|ecg)>\s*")
 
@@ -35,7 +40,7 @@ class EvalItem:
     image: str | bytes | None = None
     reference: str | Callable[[EcgRecord], str] | None = None
 
-    def model_input(self, modality: str = "both") -> dict[str, Any]:
+    def model_input(self, modality: "Modality" = "both") -> dict[str, Any]:
         """
         What `GemProcessor.build_conversation` takes.
 
@@ -52,7 +57,7 @@ class EvalItem:
         return {"ecg": self.ecg.load(), "image": picture, "question": self.question or None, "modality": modality}
 
 
-def _picture(source: str | bytes) -> Any:
+def _picture(source: str | bytes) -> "Picture":
     from PIL import Image, UnidentifiedImageError
 
     from processing.ecg_readers import load_page_picture
@@ -141,7 +146,7 @@ def _question(value: Any) -> str:
     return _PLACEHOLDER.sub("\n", text).strip()
 
 
-def _gold(value: Any) -> Any:
+def _gold(value: Any) -> str | list[str]:
     """On the Hub, gold answers of ECG-QA are lists of options, or lists of the characters of one text."""
     if isinstance(value, str) or value is None:
         return value or ""

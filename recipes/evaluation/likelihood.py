@@ -8,13 +8,19 @@ scores = label_log_likelihoods(model, processor, conversations, ["normal ECG", "
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from processing.errors_gem import GemError
+
+if TYPE_CHECKING:
+    from transformers import BatchFeature
+    from transformers.cache_utils import Cache
+
+    from modeling_gem import GemForConditionalGeneration, GemProcessor
 
 Chat = list[dict[str, Any]]
 # Transformers 5.24 renamed the models' argument and output.
@@ -31,8 +37,8 @@ class _Tails:
 
 @torch.inference_mode()
 def label_log_likelihoods(
-    model: Any,
-    processor: Any,
+    model: "GemForConditionalGeneration",
+    processor: "GemProcessor",
     conversations: Sequence[Chat],
     labels: Sequence[str],
     batch_size: int = 16,
@@ -97,7 +103,7 @@ def _answered(conversation: Chat, answer: str) -> Chat:
 
 
 def _by_tails(
-    processor: Any, conversations: Sequence[Chat], prefixes: list[str], texts: list[str]
+    processor: "GemProcessor", conversations: Sequence[Chat], prefixes: list[str], texts: list[str]
 ) -> dict[tuple[_Tails, bool], list[int]]:
     """The labels' tokens, and whether an answer is begun -> the rows for which they are the same."""
     known: dict[str, _Tails] = {}
@@ -112,7 +118,7 @@ def _by_tails(
     return groups
 
 
-def _render(processor: Any, conversation: Chat, answer: str) -> str:
+def _render(processor: "GemProcessor", conversation: Chat, answer: str) -> str:
     # The template marks where an unfinished answer ends by writing into the chat it gets: only texts are handed over.
     bare = [
         {**m, "content": [_bare(block) for block in m["content"]] if isinstance(m["content"], list) else m["content"]}
@@ -129,7 +135,7 @@ def _ending(is_begun: bool) -> dict[str, bool]:
     return {"continue_final_message": True} if is_begun else {"add_generation_prompt": True}
 
 
-def _tails(processor: Any, conversation: Chat, prompt: str, answer_prefix: str, texts: list[str]) -> _Tails:
+def _tails(processor: "GemProcessor", conversation: Chat, prompt: str, answer_prefix: str, texts: list[str]) -> _Tails:
     def tokens(text: str) -> list[int]:
         # Placeholders stand for one token each here; they lie in the shared part.
         return processor.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -146,7 +152,7 @@ def _common(first: list[int], second: list[int]) -> int:
     return next((i for i in range(length) if first[i] != second[i]), length)
 
 
-def _tensors(processor: Any, chats: list[Chat], is_begun: bool) -> Any:
+def _tensors(processor: "GemProcessor", chats: list[Chat], is_begun: bool) -> "BatchFeature":
     return processor.apply_chat_template(
         chats,
         tokenize=True,
@@ -158,10 +164,12 @@ def _tensors(processor: Any, chats: list[Chat], is_begun: bool) -> Any:
     )
 
 
-def _score_batch(model: Any, inputs: Any, tails: _Tails, batch_size: int) -> np.ndarray:
+def _score_batch(
+    model: "GemForConditionalGeneration", inputs: "BatchFeature", tails: _Tails, batch_size: int
+) -> np.ndarray:
     """Summed log probabilities (records, texts)."""
-    inputs = dict(inputs)
-    ids, mask = (inputs.pop(name) for name in ("input_ids", "attention_mask"))
+    others = dict(inputs)
+    ids, mask = (others.pop(name) for name in ("input_ids", "attention_mask"))
     kept = ids.shape[1] - tails.dropped - 1
     last, mask = ids[:, kept : kept + 1], mask[:, : kept + 1]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -171,7 +179,7 @@ def _score_batch(model: Any, inputs: Any, tails: _Tails, batch_size: int) -> np.
         position_ids=positions[:, :kept],
         use_cache=True,
         logits_to_keep=1,
-        **inputs,
+        **others,
     )
     columns = []
     for chunk in _chunks(tails.tokens, max(1, batch_size // len(ids))):
@@ -186,8 +194,8 @@ def _chunks(items: Sequence[tuple[int, ...]], size: int) -> Iterator[Sequence[tu
 
 
 def _score_chunk(
-    model: Any,
-    cache: dict[str, Any],
+    model: "GemForConditionalGeneration",
+    cache: dict[str, "Cache"],
     last: torch.Tensor,
     mask: torch.Tensor,
     position: torch.Tensor,

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from huggingface_hub import ModelCardData
 
 from recipes.files import atomic_write, write_json
 from recipes.scores import ScoreTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PACKAGES = ("gem-ecg", "torch", "transformers", "scikit-learn", "numpy")
 
@@ -55,8 +58,8 @@ class EvaluationReport:
 
     title: str
     tables: list[ScoreTable]
-    data: Mapping[str, Any]
-    model: Mapping[str, Any] | None = None
+    data: "DataFacts"
+    model: Mapping[str, str | None] | None = None
     judge: Mapping[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -95,7 +98,16 @@ def write_report(folder: str | Path, report: EvaluationReport, command: Sequence
     return folder / "report.md"
 
 
-def run_facts(command: Sequence[str] | None = None) -> dict[str, Any]:
+class RunFacts(TypedDict):
+    """Of `report.json`: what was run, when, and with what."""
+
+    command: str
+    commit: str | None
+    finished: str
+    versions: dict[str, str]
+
+
+def run_facts(command: Sequence[str] | None = None) -> RunFacts:
     """Command, commit, time and versions of this run."""
     versions = {}
     for package in PACKAGES:
@@ -128,7 +140,7 @@ def commit() -> str | None:
     return described.stdout.strip() or None
 
 
-def describe_model(model: str | None) -> dict[str, Any] | None:
+def describe_model(model: str | None) -> dict[str, str | None] | None:
     """Name and identity: SHA-256 over the weights of a folder, the revision of a Hub id."""
     if not model:
         return None
@@ -147,7 +159,15 @@ def describe_model(model: str | None) -> dict[str, Any] | None:
     return {"name": model, "revision": getattr(AutoConfig.from_pretrained(model), "_commit_hash", None)}
 
 
-def describe_data(name: str, rows: Iterable[Any]) -> dict[str, Any]:
+class DataFacts(TypedDict):
+    """Of `report.json`: what was evaluated on."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
+def describe_data(name: str, rows: Iterable[Any]) -> DataFacts:
     """Name, number of rows and SHA-256 over `rows` (ids with questions and gold answers, as JSON)."""
     digest, count = sha256(), 0
     for row in rows:
@@ -176,7 +196,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _markdown(report: EvaluationReport, run: Mapping[str, Any]) -> str:
+def _markdown(report: EvaluationReport, run: RunFacts) -> str:
     lines = [f"# {report.title}", ""]
     for table in report.tables:
         lines += [f"## {table.title}", "", f"{table.dataset}, {table.split}: {table.records} records.", ""]
@@ -196,7 +216,7 @@ def _markdown(report: EvaluationReport, run: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
@@ -219,7 +239,7 @@ def _png(plot: Bars | Curves) -> bytes:
     return content.getvalue()
 
 
-def _draw_bars(axes: Any, plot: Bars) -> None:
+def _draw_bars(axes: "Axes", plot: Bars) -> None:
     names = [name for name, value in plot.values.items() if value is not None and math.isfinite(value)]
     values = [plot.values[name] for name in names]
     axes.barh(names, values, color="#4c72b0", height=0.62)
@@ -238,7 +258,7 @@ def _draw_bars(axes: Any, plot: Bars) -> None:
     axes.set_xlabel(plot.unit)
 
 
-def _draw_curves(axes: Any, plot: Curves) -> None:
+def _draw_curves(axes: "Axes", plot: Curves) -> None:
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle="--")
     for name, (x, y) in plot.lines.items():
         axes.plot(x, y, label=name, linewidth=1.6)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
@@ -23,6 +23,9 @@ from .answers import read_answers
 from .grounding_scores import confidence_interval
 from .items import EvalItem
 
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
+
 # The seven scales of the paper's clinical evaluation (arXiv 2503.06073 v2), 1 to 5, in words of ours.
 SCALES = {
     "relevance": "Does it speak of what matters in this ECG?",
@@ -33,7 +36,8 @@ SCALES = {
     "value": "Would it be of use in clinical work?",
     "satisfaction": "All in all: are you content with it?",
 }
-KINDS = {"beyond": "Beyond expectations", "differing": "Differing opinion"}
+MarkKind = Literal["beyond", "differing"]
+KINDS: dict[MarkKind, str] = {"beyond": "Beyond expectations", "differing": "Differing opinion"}
 KEY_FILE = "key.json"
 PAGE_LAYOUT = "3x4+1"
 SHEET, CASE_ROW = "Review", 4  # the first row with a case
@@ -164,7 +168,7 @@ def workbook(cases: Sequence[ReviewCase], review: str) -> bytes:
     from openpyxl.worksheet.datavalidation import DataValidation
 
     book = Workbook()
-    sheet: Any = book.active
+    sheet = book.active
     sheet.title = SHEET
     columns = columns_of_sheet()
     sheet["A1"], sheet["B1"] = "Reviewer (initials):", ""
@@ -213,7 +217,7 @@ def _letter(column: int) -> str:
     return get_column_letter(column)
 
 
-def _write_text(cell: Any, text: str) -> None:
+def _write_text(cell: "Cell", text: str) -> None:
     """As text, even where it begins like a formula; control characters have no place in a workbook."""
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
@@ -223,9 +227,9 @@ def _write_text(cell: Any, text: str) -> None:
 
 @dataclass(frozen=True)
 class Highlight:
-    """A marked passage. `kind`: `beyond` (expectations) or `differing` (opinion)."""
+    """A marked passage."""
 
-    kind: str
+    kind: MarkKind
     quote: str
 
 

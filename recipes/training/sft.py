@@ -10,7 +10,7 @@ accelerate launch --config_file recipes/configs/accelerate/fsdp2.yaml -m recipes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import datasets
 import torch
@@ -26,13 +26,13 @@ from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantiza
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import MissingDependencyError, TrainingError
+from processing.processing_gem import MODALITIES
 from recipes.console import run_script
 from recipes.dataset.schema import is_built, with_transform
 
 from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .samples import SampleWriter
 from .trainer import (
-    MODALITIES,
     GemDataCollator,
     GemSFTTrainer,
     checkpoint_to_resume,
@@ -40,6 +40,9 @@ from .trainer import (
     keep_trained_in_float32,
     parse_settings,
 )
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
 
 PROJECTORS = ["multi_modal_projector", "ecg_projector"]
 # Only the language model is quantised: the rest is small, and the projectors are trained.
@@ -102,7 +105,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
     return script, training, model_config
 
 
-def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, Any]:
+def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, datasets.Dataset]:
     """The named splits, signals as arrays; those of `gem build-dataset` with pages drawn as they are needed.
 
     Raises:
@@ -192,7 +195,7 @@ def load_processor(training: SFTConfig, model_config: ModelConfig) -> ProcessorM
     return processor
 
 
-def adapter_config(model: PreTrainedModel, model_config: ModelConfig) -> Any:
+def adapter_config(model: PreTrainedModel, model_config: ModelConfig) -> "PeftConfig | None":
     """LoRA on every linear layer of the language model unless told otherwise, projectors trained whole."""
     if not model_config.use_peft:
         return None

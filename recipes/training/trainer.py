@@ -35,9 +35,9 @@ from processing.errors_gem import (
     TrainingError,
 )
 from processing.feature_extraction_gem import load_ecgs
+from processing.processing_gem import MODALITIES, GemProcessor, Modality
 
 DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images", "id"]
-MODALITIES = ("both", "signal", "image")
 RECORD_ERRORS = (EcgFormatError, EcgLeadError, EcgQualityError)
 logger = logging.get_logger(__name__)
 
@@ -64,14 +64,14 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             example without a token to learn from, by name.
     """
 
-    modality_mix: dict[str, float] = field(default_factory=lambda: {"both": 1.0})
+    modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
     image_only: bool = False
     max_length: int | None = None
     mix_seed: int = 0
 
     def __post_init__(self) -> None:
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
-        self.processor: Any = copy.copy(self.processor)
+        self.processor: GemProcessor = copy.copy(self.processor)
         self.processor.draw_page = False
         # A tokenizer would cut through placeholders; `_shorten` knows better.
         self.length_limit, self.max_length = self.max_length, None
@@ -156,7 +156,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             structured += [{"type": "text", "text": text}] if text else []
         return {**message, "content": structured}
 
-    def _sample_modality(self, example: dict[str, Any], records: list[EcgRecord]) -> str:
+    def _sample_modality(self, example: dict[str, Any], records: list[EcgRecord]) -> Modality:
         words = json.dumps(
             [self.mix_seed, int(self.epoch), example.get("id"), example["messages"]],
             default=lambda value: type(value).__name__,
@@ -313,7 +313,7 @@ class GemSFTTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         self.add_callback(_TellEpoch(self))
         if self.args.device.type == "cpu":
-            model: Any = self.model
+            model = self.model
             score_answers_only(model.get_base_model() if hasattr(model, "get_base_model") else model)
 
     def _set_signature_columns_if_needed(self) -> None:

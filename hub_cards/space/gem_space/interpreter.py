@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from processing.errors_gem import GemError
+from processing.processing_gem import Modality
 from recipes.models import load_gem
 
 from .uploads import Upload
@@ -35,7 +36,7 @@ class Interpreter:
             question = question.replace(token, " ".join(token))
         return question.strip()
 
-    def start(self, upload: Upload, question: str, modality: str) -> list[dict]:
+    def start(self, upload: Upload, question: str, modality: Modality) -> list[dict]:
         """The conversation that asks a first question about an upload.
 
         Raises:

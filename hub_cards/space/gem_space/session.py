@@ -9,11 +9,12 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
 from processing.evidence.html import evidence_fragment
 from processing.grounding.check import check_grounding
+from processing.processing_gem import Modality
 
 from .interpreter import Interpreter
 from .uploads import Upload, read_sample, read_upload
 
-MODALITIES = {"Both": "both", "Signal only": "signal", "Picture only": "image"}
+MODALITIES: dict[str, Modality] = {"Both": "both", "Signal only": "signal", "Picture only": "image"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def open_ecg(files: list[str] | None, sample: str | None) -> Session:
     return Session(upload, extract_features(upload.record) if upload.record is not None else None)
 
 
-def ask(session: Session, interpreter: Interpreter, question: str, modality: str) -> Iterator[Session]:
+def ask(session: Session, interpreter: Interpreter, question: str, modality: Modality) -> Iterator[Session]:
     """The session with the growing answer. The first question starts a conversation, later ones go on with it.
 
     Raises:
