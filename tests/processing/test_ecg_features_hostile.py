@@ -74,7 +74,8 @@ def test_any_array_is_measured_or_found_to_have_no_beats(seed, kind, spoils, lea
         signal = _spoil(rng, _base(rng, kind, leads, samples), spoils).astype(np.float32)
     measured = extract_features(signal, rate, leads=STANDARD_LEADS[: len(signal)], compat=compat)
     beats = len(measured.beat_times)
-    assert all(values.shape == (len(signal), beats) for values in measured.sequences.values())
+    assert set(STANDARD_LEADS[: len(signal)]) <= set(measured.leads)  # limb leads are derived from any two
+    assert all(values.shape == (len(measured.leads), beats) for values in measured.sequences.values())
     assert bool(measured.note) == (beats == 0)
     for marks in measured.waves.values():
         known = marks[np.isfinite(marks).all(axis=-1)]
