@@ -262,14 +262,14 @@ def test_shards_and_splits_without_rows_leave_no_file(source, tmp_path):
 
 
 def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path, monkeypatch):
-    real = stages.checked
+    real = stages.teach
 
     def silent(requests, teacher, **options):
         for answer in real(requests, teacher, **options):
             hit = answer.key == "ptb-xl/00002"
             yield dataclasses.replace(answer, answered=False, rejected_reason="timeout") if hit else answer
 
-    monkeypatch.setattr(stages, "checked", silent)
+    monkeypatch.setattr(stages, "teach", silent)
     first = build_dataset(settings(source, tmp_path / "out"))
     assert (first.rows, first.unanswered) == (7, 1)
     monkeypatch.undo()
@@ -283,14 +283,14 @@ def test_labels_in_words_are_no_report_to_a_teacher(tmp_path, monkeypatch):
     sph_tree(tmp_path / "sph")
     ptbxl_tree(tmp_path / "ptbxl", 1)
     asked = {}
-    real = stages.checked
+    real = stages.teach
 
     def remember(requests, teacher, **options):
         listed = list(requests)
         asked.update({request.key: request for request in listed})
         yield from real(listed, teacher, **options)
 
-    monkeypatch.setattr(stages, "checked", remember)
+    monkeypatch.setattr(stages, "teach", remember)
     sources = [
         {"format": name, "path": str(tmp_path / folder)} for name, folder in (("sph", "sph"), ("ptb-xl", "ptbxl"))
     ]

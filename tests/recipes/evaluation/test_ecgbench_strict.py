@@ -34,6 +34,34 @@ def test_labels_are_whole_words_that_are_not_negated(task, text, labels):
     assert strict.find_labels(task, text) == labels
 
 
+# How the published questions and answers of each set name their classes.
+PUBLISHED_NAMES = {
+    "ptb-test": {
+        "NORM": "Normal ECG", "MI": "Myocardial Infarction", "STTC": "ST/T change", "CD": "Conduction Disturbance", "HYP": "Hypertrophy",
+    },
+    "cpsc-test": {
+        "NORM": "Normal ECG", "AF": "Atrial fibrillation", "I-AVB": "First-degree atrioventricular block",
+        "LBBB": "Left bundle branch block", "RBBB": "Right bundle branch block", "PAC": "Premature atrial contraction",
+        "PVC": "Premature ventricular contraction", "STD": "ST-segment depression", "STE": "ST-segment elevated",
+    },
+    "code15-test": {
+        "NORM": "Normal ECG", "ABNORMAL": "Abnormal ECG", "1dAVb": "1st degree AV block", "RBBB": "Right bundle branch block",
+        "LBBB": "Left bundle branch block", "SB": "Sinus bradycardia", "ST": "Sinus tachycardia", "AF": "Atrial fibrillation",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", PUBLISHED_NAMES)
+def test_every_class_by_its_label_and_by_its_published_name(task):
+    names = PUBLISHED_NAMES[task]
+    assert list(names) == list(strict.LABEL_NAMES[task])
+    for label, name in names.items():
+        assert strict.find_labels(task, label) == strict.find_labels(task, f"This is {name}.") == [label]
+        assert strict.find_labels(task, f"{label}x") == [], "whole words alone"
+        for other_name in strict.LABEL_NAMES[task][label]:
+            assert strict.find_labels(task, f"Answer: {other_name.upper()}") == [label]
+
+
 def test_every_gold_text_of_the_fixtures_is_read():
     data = json.loads(shared_path("fixtures/evaluation/ecgbench_multilabel.json").read_text())["datasets"]
     for task, cases in data.items():

@@ -36,9 +36,9 @@ def test_identities(name):
 
 # The direct identifiers of the HIPAA safe harbor, 45 CFR 164.514(b)(2)(i), as columns are named after them.
 DIRECT_IDENTIFIERS = (
-    "patient name", "first name", "last name", "given name", "family name", "middle name", "maiden name", "full name", "surname",
-    "birth date", "date of birth", "birthday", "birth time", "dob", "mrn", "medical record number", "patient id", "insurance number",
-    "ssn", "social security", "address", "street", "phone", "telephone", "phone number", "fax", "email", "e mail", "zip code",
+    "patient name", "first name", "last name", "given name", "family name", "middle name", "maiden name", "full name", "surname", "firstname", "lastname", "fullname",
+    "birth date", "birthdate", "date of birth", "dateof birth", "birthday", "birth time", "dob", "mrn", "medical record number", "patient id", "patientid", "insurance number",
+    "ssn", "social security", "address", "street", "phone", "telephone", "phone number", "fax", "email", "e mail", "zip code", "zipcode",
     "postal code", "postcode", "physician name", "referring physician", "technician name", "operator name", "account number",
     "passport",
 )  # fmt: skip

@@ -347,7 +347,8 @@ def test_gradient_checkpointing_changes_no_gradient():
         torch.testing.assert_close(gradients[1][name], gradient, msg=lambda m, name=name: f"{name}: {m}")
 
 
-def test_scoring_the_answers_alone_changes_neither_losses_nor_gradients():
+@pytest.mark.parametrize("total", [None, 100], ids=["mean", "num_items_in_batch"])
+def test_scoring_the_answers_alone_changes_neither_losses_nor_gradients(total):
     batch = collator()([example(0), example(1, "QRS duration, PR interval.")])
     found = []
     for answers_only in (False, True):
@@ -359,7 +360,8 @@ def test_scoring_the_answers_alone_changes_neither_losses_nor_gradients():
         )
         if answers_only:
             score_answers_only(model)
-        outputs = model(**batch, fused_lm_head=True)
+        summed = {} if total is None else {"num_items_in_batch": total}
+        outputs = model(**batch, fused_lm_head=True, **summed)
         outputs.loss.backward()
         gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
         found.append((outputs, gradients, model(**batch).loss))
