@@ -13,6 +13,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_p_waves import find_lone_p_waves, find_p_waves, is_flutter
 from .ecg_qrs import QrsSettings, detect_beats, dominant_peaks, global_limits, lead_limits
+from .ecg_reliability import rely_on_what_repeats
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
@@ -71,15 +72,16 @@ def delineate(
     if not len(beats):
         return None
     live = weights > 0
-    onset, offset = global_limits(ecg, beats, live, settings.qrs)
-    lead_onset, lead_offset = lead_limits(ecg, onset, offset, settings.qrs)
+    ecg, reliability = rely_on_what_repeats(ecg, beats, live)
+    onset, offset = global_limits(ecg, beats, reliability, settings.qrs)
+    lead_onset, lead_offset = lead_limits(ecg, onset, offset, reliability, settings.qrs)
     peaks = dominant_peaks(ecg, onset, offset)
-    t_waves = find_t_waves(ecg, onset, offset, live, settings.waves)
-    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, live, settings.waves)
+    t_waves = find_t_waves(ecg, onset, offset, reliability, settings.waves)
+    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, reliability, settings.waves)
     qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
-    lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, live, settings.waves)
+    lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, reliability, settings.waves)
     supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
-    if supposed and is_flutter(ecg, qrs, live):
+    if supposed and is_flutter(ecg, qrs, reliability):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
     lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))

@@ -7,11 +7,13 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
+from .ecg_reliability import Reliability, weighted_size
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
 SEARCH_S = 0.36  # length of the window that ends with the PR segment
 ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventricular: no P wave belongs to it
 LONE_BEFORE_S, LONE_HALF_S = 0.20, 0.09
+LOUDEST_NOISE = 3.0  # times the median lead
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,21 @@ def find_p_waves(
     qrs_onset: np.ndarray,
     qrs_offset: np.ndarray,
     t_end: np.ndarray,
-    live: np.ndarray,
+    reliability: Reliability,
     settings: WaveSettings,
 ) -> WaveMarks:
     """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
-    rate = WORKING_RATE
+    rate, live = WORKING_RATE, reliability.live
     end = np.round(qrs_onset - settings.p_end * rate).astype(int)
     earliest = _earliest_p(end, qrs_offset, t_end, settings)
     duration = qrs_offset - qrs_onset
     usual = duration <= np.percentile(duration, 30) + ECTOPIC_QRS_S * rate
     room = (end - earliest > 0.07 * rate) & usual
-    search, template = _search(ecg, end, earliest, room, live)
-    coherence = _coherence(search.deviation[live], template[live])
-    marks, amplitude, size = bound_p_waves(ecg, search, live, settings)
+    search, template = _search(ecg, end, earliest, room, reliability)
+    coherence = _coherence(search.deviation, template, reliability.weights)
+    marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)
     noise = p_noise(ecg)
-    present = room & (size > max(settings.p_smallest, settings.p_noise * noise[live].mean()))
+    present = room & (size > max(settings.p_smallest, settings.p_noise * _usual(noise[live])))
     present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, settings)
     present &= marks.per_lead[..., 1].min(axis=0) > 0
     per_lead, overall = marks.per_lead, marks.overall
@@ -60,6 +62,11 @@ def find_p_waves(
     per_lead[~(present & p_visible(amplitude, noise, settings) & live[:, None])] = np.nan
     overall[~present] = np.nan
     return marks
+
+
+def _usual(noise: np.ndarray) -> float:
+    """The mean over the leads; a single noisy one does not count for all."""
+    return float(np.minimum(noise, LOUDEST_NOISE * np.median(noise)).mean())
 
 
 def p_noise(ecg: FilteredEcg) -> np.ndarray:
@@ -73,20 +80,20 @@ def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) 
 
 
 def _search(
-    ecg: FilteredEcg, end: np.ndarray, earliest: np.ndarray, room: np.ndarray, live: np.ndarray
+    ecg: FilteredEcg, end: np.ndarray, earliest: np.ndarray, room: np.ndarray, reliability: Reliability
 ) -> tuple[PSearch, np.ndarray]:
     """Windows that end with the PR segment, and the template of their deviation, `(leads, samples)`."""
     width = int(SEARCH_S * WORKING_RATE)
     start = end - width + 1
     index = np.arange(width)
     window = windows(ecg.p_band, start, width)
-    first = _after_t_tail(window, live, np.clip(earliest - start, 0, width - 8).astype(int))
+    first = _after_t_tail(window, reliability.weights, np.clip(earliest - start, 0, width - 8).astype(int))
     level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
     chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
     deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
     template = np.median(deviation[:, room], axis=1) if room.sum() > 1 else deviation.mean(axis=1)
-    shape = np.sqrt(np.mean(np.square(template[live]), axis=0))
-    together = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    shape = weighted_size(template[:, None], reliability.leads[:, None])[0]
+    together = weighted_size(deviation, reliability.weights)
     centre = (together * (0.35 + 0.65 * shape / max(shape.max(), 1e-9))).argmax(axis=1)
     return PSearch(start, first, window, deviation, centre), template
 
@@ -105,7 +112,7 @@ def search_around(ecg: FilteredEcg, peaks: np.ndarray) -> PSearch:
 
 
 def bound_p_waves(
-    ecg: FilteredEcg, search: PSearch, live: np.ndarray, settings: WaveSettings
+    ecg: FilteredEcg, search: PSearch, reliability: Reliability, settings: WaveSettings
 ) -> tuple[WaveMarks, np.ndarray, np.ndarray]:
     """Marks of the waves at `search.centre`, amplitudes `(leads, waves)` and size in all leads `(waves,)`, mV."""
     rate, width = WORKING_RATE, search.window.shape[-1]
@@ -120,13 +127,13 @@ def bound_p_waves(
     slope = windows(ecg.p_slope, search.start, width)
     onset, offset = limits(search.window, slope, peak, sign, reach, stops)
     onset, peak, offset = (search.start + mark.astype(float) for mark in (onset, peak, offset))
-    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
+    weight = reliability.weights * np.abs(amplitude) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    own = own_weight(amplitude, live, settings.p_own_weight, settings.p_trust)
+    own = settings.p_own_weight * own_weight(amplitude, reliability, settings.p_trust)
     onset += (1 - own) * (overall[:, 0] - onset)
     offset += (1 - own) * (overall[:, 2] - offset)
     shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
-    together = np.sqrt(np.mean(np.square(search.deviation[live]), axis=0))
+    together = weighted_size(search.deviation, reliability.weights)
     size = np.take_along_axis(together, search.centre[:, None], 1)[:, 0]
     marks = np.stack([onset, peak, offset], axis=-1) - shift
     marks[..., 0], marks[..., 2] = around_peak(*np.moveaxis(marks, -1, 0))
@@ -142,19 +149,21 @@ def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, sett
     return np.maximum(np.maximum(earliest, previous_qrs + 0.06 * rate), 0)
 
 
-def _after_t_tail(window: np.ndarray, live: np.ndarray, first: np.ndarray) -> np.ndarray:
+def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) -> np.ndarray:
     """`first` moved on while the distance from the PR level still falls: that is the tail of the preceding T wave."""
     width = window.shape[-1]
-    distance = np.sqrt(np.mean(np.square(window[live] - window[live][..., -1:]), axis=0))
+    distance = weighted_size(window - window[..., -1:], weights)
     rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
     turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
     return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
 
 
-def _coherence(deviation: np.ndarray, template: np.ndarray) -> np.ndarray:
-    """Correlation of every beat's window with the template over all leads, `(beats,)`."""
-    shared = np.einsum("lbw,lw->b", deviation, template)
-    energy = np.einsum("lbw,lbw->b", deviation, deviation) * np.einsum("lw,lw->", template, template)
+def _coherence(deviation: np.ndarray, template: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlation of every beat's window with the template over all leads, each by its weight, `(beats,)`."""
+    power = np.square(weights)
+    shared = np.einsum("lb,lbw,lw->b", power, deviation, template, optimize=True)
+    own = np.einsum("lb,lbw,lbw->b", power, deviation, deviation, optimize=True)
+    energy = own * (np.einsum("lw,lw->l", template, template) @ power)
     return shared / np.sqrt(np.maximum(energy, 1e-12))
 
 
@@ -215,7 +224,7 @@ def find_lone_p_waves(
     qrs: np.ndarray,
     p: WaveMarks,
     t_end: np.ndarray,
-    live: np.ndarray,
+    reliability: Reliability,
     settings: WaveSettings,
 ) -> tuple[WaveMarks, WaveMarks]:
     """P waves that no QRS follows (AV block), and the P waves of the beats, where a train of P waves explains more.
@@ -231,24 +240,26 @@ def find_lone_p_waves(
     beats = _Beats(qrs[:, 0], qrs[:, 2], p.overall[:, 1], t_end)
     known = np.isfinite(beats.p_peak)
     if len(beats.onset) < 3:
-        return _marked(ecg, np.zeros(0), live, settings), p
+        return _marked(ecg, np.zeros(0), reliability, settings), p
     if known.mean() > 0.5:
-        return _marked(ecg, _between_conducted(ecg, beats, live), live, settings), p
+        return _marked(ecg, _between_conducted(ecg, beats, reliability), reliability, settings), p
     # Between pacing spikes a remnant of the stimulus passes for a P wave.
     if known.any() or len(ecg.spikes):
-        return _marked(ecg, np.zeros(0), live, settings), p
-    train = _free_train(ecg, beats, live)
+        return _marked(ecg, np.zeros(0), reliability, settings), p
+    train = _free_train(ecg, beats, reliability)
     if _at_foot_of_qrs(train, beats):
-        return _marked(ecg, np.zeros(0), live, settings), p
+        return _marked(ecg, np.zeros(0), reliability, settings), p
     followed = _followed_by(train, beats)
     lone = np.delete(train, followed[followed >= 0])
-    return _marked(ecg, lone, live, settings), _attached(ecg, train, followed, live, settings, p)
+    return _marked(ecg, lone, reliability, settings), _attached(ecg, train, followed, reliability, settings, p)
 
 
-def _marked(ecg: FilteredEcg, peaks: np.ndarray, live: np.ndarray, settings: WaveSettings) -> WaveMarks:
+def _marked(ecg: FilteredEcg, peaks: np.ndarray, reliability: Reliability, settings: WaveSettings) -> WaveMarks:
+    live = reliability.live
     if not len(peaks):
         return WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
-    marks, amplitude, _ = bound_p_waves(ecg, search_around(ecg, peaks.astype(int)), live, settings)
+    usual = Reliability(live, np.repeat(reliability.leads[:, None], len(peaks), axis=1))
+    marks, amplitude, _ = bound_p_waves(ecg, search_around(ecg, peaks.astype(int)), usual, settings)
     marks.per_lead[~(p_visible(amplitude, p_noise(ecg), settings) & live[:, None])] = np.nan
     return marks
 
@@ -259,9 +270,9 @@ def _alike(sizes: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.nda
     return reference @ sizes / np.maximum(norm * length, 1e-9), norm / max(length, 1e-9)
 
 
-def _between_conducted(ecg: FilteredEcg, beats: _Beats, live: np.ndarray) -> np.ndarray:
+def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
     """P waves between two conducted ones, like them, where the atria's own cycle puts them; after the T wave."""
-    sizes = bump_sizes(ecg.p_band[live])
+    sizes = bump_sizes(ecg.p_band) * reliability.leads[:, None]
     at = np.clip(np.round(beats.p_peak / STEP), 0, sizes.shape[1] - 1)
     known = np.flatnonzero(np.isfinite(at))
     reference = np.median(sizes[:, at[known].astype(int)], axis=1)
@@ -307,13 +318,13 @@ def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndar
     return rest, quiet
 
 
-def _free_train(ecg: FilteredEcg, beats: _Beats, live: np.ndarray) -> np.ndarray:
+def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
     """Peaks of a regular train of like P waves that the beats do not follow one to one, or nothing."""
     from scipy.signal import find_peaks
 
     nothing = np.zeros(0)
     rest, quiet = _without_beats(ecg, beats)
-    sizes = bump_sizes(rest[live])
+    sizes = bump_sizes(rest) * reliability.leads[:, None]
     sizes[:, ~quiet[::STEP]] = 0
     strength = np.linalg.norm(sizes, axis=0)
     candidates, _ = find_peaks(strength, distance=int(0.30 * WORKING_RATE / STEP))
@@ -387,13 +398,13 @@ def _attached(
     ecg: FilteredEcg,
     train: np.ndarray,
     followed: np.ndarray,
-    live: np.ndarray,
+    reliability: Reliability,
     settings: WaveSettings,
     p: WaveMarks,
 ) -> WaveMarks:
     if not (followed >= 0).any():
         return p
-    marks = _marked(ecg, train, live, settings)
+    marks = _marked(ecg, train, reliability, settings)
     per_lead, overall = p.per_lead.copy(), p.overall.copy()
     per_lead[:, followed >= 0] = marks.per_lead[:, followed[followed >= 0]]
     overall[followed >= 0] = marks.overall[followed[followed >= 0]]
@@ -416,14 +427,14 @@ ALL_EXPLAINED, LOOP_EXPLAINED = 0.78, 0.65
 BOTH_EXPLAINED = (0.60, 0.45)
 
 
-def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, live: np.ndarray) -> bool:
+def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> bool:
     """Whether the waves before the QRS complexes are flutter waves.
 
     A cycle is a whole part of the usual RR interval (2:1 to 7:1 conduction) or, in an irregular rhythm, any.
 
     Args:
         qrs: onset, peak, offset of every beat, `(beats, 3)` samples.
-        live: `(leads,)`.
+        reliability: of the leads.
     """
     if len(qrs) <= FEWEST_BEATS:
         return False
@@ -437,7 +448,9 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, live: np.ndarray) -> bool:
         for cycle in np.arange(shortest, longest, CYCLE_STEP_S * WORKING_RATE):
             roomy = np.flatnonzero(gap > cycle)
             cycles.append((roomy, np.full(len(roomy), cycle)))
-    return any(_recurs(ecg.p_band[live], qrs, beats, cycle) for beats, cycle in cycles)
+    live = reliability.live
+    band = ecg.p_band[live] * reliability.leads[live, None]
+    return any(_recurs(band, qrs, beats, cycle) for beats, cycle in cycles)
 
 
 def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
+from .ecg_reliability import Reliability
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,17 @@ def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:
 
 
 def global_limits(
-    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, settings: QrsSettings
+    ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability, settings: QrsSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Onset and offset of the QRS in the spatial velocity of all live leads, `(beats,)` samples each."""
-    velocity = np.sqrt(moving_average(np.mean(ecg.slope[live].astype(np.float64) ** 2, axis=0), 0.008))
+    """Onset and offset of the QRS in the spatial velocity of all leads, `(beats,)` samples each."""
+    share = _shares(beats, reliability.weights, ecg.slope.shape[1])
+    velocity = np.sqrt(moving_average(np.einsum("ls,ls->s", share, np.square(ecg.slope)), 0.008))
     noise = np.percentile(velocity[::2], 25)
     half = int(0.06 * WORKING_RATE)
     around = windows(velocity, beats - half, 2 * half + 1)
     steepest, peak = beats - half + around.argmax(axis=1), around.max(axis=1)
     before, after = int(0.21 * WORKING_RATE), int(0.21 * WORKING_RATE)
-    travel = _travel(ecg.band[live])
+    travel = _travel(ecg.band, share)
     longest = settings.travel_share * windows(travel, steepest - half, 2 * half).max(axis=1)
     limit = np.maximum(settings.onset_share * peak, np.minimum(settings.onset_noise * noise, 0.25 * peak))
     loud = _loudness(velocity, travel, steepest - before, before + 1, limit, longest, -TRAVEL_S)
@@ -73,11 +75,18 @@ def global_limits(
     return onset, np.maximum(offset, onset + SHORTEST_QRS_S * WORKING_RATE)
 
 
-def _travel(band: np.ndarray) -> np.ndarray:
+def _shares(beats: np.ndarray, weights: np.ndarray, samples: int) -> np.ndarray:
+    """What share of the squares' sum each lead has at every sample, `(leads, samples)`: that of the nearest beat."""
+    power = np.square(weights)
+    edges = np.concatenate([[0], (beats[:-1] + beats[1:]) // 2, [samples]])
+    return np.repeat(power / np.maximum(power.sum(axis=0), 1e-9), np.diff(edges), axis=1)
+
+
+def _travel(band: np.ndarray, share: np.ndarray) -> np.ndarray:
     """How far the heart's vector goes in the next 30 ms, `(samples,)` mV."""
     ahead = int(TRAVEL_S * WORKING_RATE)
     later = np.concatenate([band[:, ahead:], np.repeat(band[:, -1:], ahead, axis=1)], axis=1)
-    return np.sqrt(np.mean(np.square(later - band), axis=0))
+    return np.sqrt(np.einsum("ls,ls->s", share, np.square(later - band)))
 
 
 def _loudness(
@@ -95,7 +104,7 @@ def _loudness(
 
 
 def lead_limits(
-    ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray, settings: QrsSettings
+    ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray, reliability: Reliability, settings: QrsSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Onset and offset per lead, `(leads, beats)` samples: the lead's own steep part, drawn towards the heart's."""
     slope = np.abs(ecg.slope)
@@ -115,9 +124,10 @@ def lead_limits(
     own_offset = start + width - steep[..., ::-1].argmax(axis=2)
     own_onset = np.clip(own_onset, onset - margin, onset + margin)
     own_offset = np.clip(own_offset, offset - 0.04 * WORKING_RATE, offset + margin)
+    own = reliability.weights
     return (
-        settings.onset_own_weight * own_onset + (1 - settings.onset_own_weight) * onset,
-        settings.offset_own_weight * own_offset + (1 - settings.offset_own_weight) * offset,
+        onset + settings.onset_own_weight * own * (own_onset - onset),
+        offset + settings.offset_own_weight * own * (own_offset - offset),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
+from .ecg_reliability import Reliability, weighted_size
 
 VISIBLE_T_MV = (0.02, 0.5)
 T_APEX_S = (0.24, 0.38)  # after QRS onset at 60/min, with the square root of RR: QT ends some 0.08 s later
@@ -73,14 +74,15 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, middle[None], 0)[0]
 
 
-def own_weight(amplitude: np.ndarray, live: np.ndarray, largest: float, trust: float) -> np.ndarray:
-    """How far each lead's own mark counts against that of all leads, `(leads, beats)`: the taller its wave, the more.
+def own_weight(amplitude: np.ndarray, reliability: Reliability, trust: float) -> np.ndarray:
+    """How far each lead's own mark counts against that of all leads, 0 to 1, `(leads, beats)`: the taller its wave and the
+    better the lead repeats, the more.
 
-    `trust` is the height, in typical heights of the beat's waves, at which half of `largest` is reached.
+    `trust` is the height, in typical heights of the beat's waves, at which half is reached.
     """
     height = np.abs(amplitude)
-    typical = np.median(height[live], axis=0)
-    return largest * height / np.maximum(height + trust * typical, 1e-9)
+    typical = np.median(height[reliability.live], axis=0)
+    return reliability.weights * height / np.maximum(height + trust * typical, 1e-9)
 
 
 def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -135,9 +137,10 @@ def limits(
 
 
 def find_t_waves(
-    ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, live: np.ndarray, settings: WaveSettings
+    ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, reliability: Reliability, settings: WaveSettings
 ) -> TWaves:
     """T waves between the end of each QRS and the next one."""
+    live, weights = reliability.live, reliability.weights
     samples, rate = ecg.band.shape[1], WORKING_RATE
     rr = _rr_after(qrs_onset)
     rr_root = np.sqrt(np.clip(rr / rate, 0.3, 1.6))
@@ -151,12 +154,12 @@ def find_t_waves(
     last = np.clip(stop - start, 5, width - 1).astype(int)
     window = windows(ecg.t_band, start, width)
     deviation = _over_chord(window, last)
-    size = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+    size = weighted_size(deviation, weights)
     u_wave = _before_u_wave(np.median(size, axis=0), float(np.median(start - qrs_onset)), float(np.median(rr_root)))
     if u_wave is not None:
         last = np.minimum(last, u_wave[0])
         deviation = _over_chord(window, last)
-        size = np.sqrt(np.mean(np.square(deviation[live]), axis=0))
+        size = weighted_size(deviation, weights)
     together = size.argmax(axis=1)
     near = (np.abs(index - together[:, None]) <= settings.t_search * rate) & (index <= last[:, None])
     peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
@@ -167,12 +170,11 @@ def find_t_waves(
     stops = peak - int(0.24 * rate), np.minimum(last, peak + reference)
     onset, offset = limits(window, windows(ecg.t_slope, start, width), peak, sign, reach, stops)
     onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
-    weight = np.where(live[:, None], np.abs(amplitude), 0) + 1e-9
+    weight = weights * np.abs(amplitude) + 1e-9
     overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
-    onset += (1 - own_weight(amplitude, live, settings.t_onset_own_weight, settings.t_trust)) * (overall[:, 0] - onset)
-    offset += (1 - own_weight(amplitude, live, settings.t_offset_own_weight, settings.t_trust)) * (
-        overall[:, 2] - offset
-    )
+    own = own_weight(amplitude, reliability, settings.t_trust)
+    onset += (1 - settings.t_onset_own_weight * own) * (overall[:, 0] - onset)
+    offset += (1 - settings.t_offset_own_weight * own) * (overall[:, 2] - offset)
     present = (stop - start > 0.08 * rate) & (offset.max(axis=0) < samples - 1)
     # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
     noise = np.median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
