@@ -29,7 +29,8 @@ from trl import SFTConfig
 from modeling_gem import default_checkpoint
 from processing.ecg_page import render_ecg
 from processing.simulator.simulator import simulate_ecg
-from recipes.training.trainer import GemDataCollator, GemSFTTrainer, freeze_towers
+from recipes.training.collator import GemDataCollator
+from recipes.training.trainer import GemSFTTrainer, freeze_towers
 
 PARTS = ("step", "loader", "memory", "table")
 ANSWER = (

@@ -16,7 +16,7 @@ from processing.errors_gem import CheckpointError, PlaceholderError, TrainingErr
 from processing.processing_gem import GemProcessor
 from recipes.dataset.schema import is_built
 
-from .trainer import DATA_COLUMNS, RECORD_ERRORS, GemDataCollator, name_of
+from .collator import DATA_COLUMNS, RECORD_ERRORS, GemDataCollator, name_of
 
 PEEK = 2
 # Stands for an ECG where only their number matters.

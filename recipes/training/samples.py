@@ -16,7 +16,8 @@ from trl.data_utils import prepare_multimodal_messages
 from processing.processing_gem import GemProcessor
 from recipes.files import atomic_write, json_lines
 
-from .trainer import GemDataCollator, GemSFTTrainer
+from .collator import GemDataCollator
+from .trainer import GemSFTTrainer
 
 Pictures = list[Image.Image | None]
 

@@ -15,8 +15,9 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from trl import SFTConfig
 
+from recipes.training.collator import GemDataCollator
 from recipes.training.sft import PROJECTORS, language_model_linears
-from recipes.training.trainer import GemDataCollator, GemSFTTrainer, freeze_towers
+from recipes.training.trainer import GemSFTTrainer, freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
 
 STEPS = 4

@@ -28,8 +28,9 @@ from recipes.dataset.schema import (
 )
 from recipes.dataset.settings import settings_from
 from recipes.training.checks import with_lengths
+from recipes.training.collator import GemDataCollator
 from recipes.training.sft import GemScriptArguments, load_splits
-from recipes.training.trainer import GemDataCollator, GemSFTTrainer
+from recipes.training.trainer import GemSFTTrainer
 from tests.helpers.shared_data import shared_path
 from tests.helpers.source_trees import conversation_files, ptbxl_tree, simulated_microvolts
 from tests.helpers.tiny_gem import tiny_model, tiny_processor

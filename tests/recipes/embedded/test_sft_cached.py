@@ -13,7 +13,7 @@ from trl import SFTConfig
 from processing.errors_gem import TrainingError
 from recipes.embedded import sft_cached
 from recipes.embedded.states import TowerStates, run_towers
-from recipes.training.trainer import GemDataCollator
+from recipes.training.collator import GemDataCollator
 from tests.helpers.tiny_gem import (
     picture,
     signal,

@@ -7,7 +7,7 @@ import torch
 
 from processing.errors_gem import GemError, TrainingError
 from recipes.embedded.states import CachedCollator, TowerStates, cached_towers, run_towers, whiten_projectors
-from recipes.training.trainer import GemDataCollator
+from recipes.training.collator import GemDataCollator
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
 
 IDS = ["first", "second"]

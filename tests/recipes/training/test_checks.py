@@ -9,7 +9,7 @@ from transformers import CLIPVisionConfig
 from modeling_gem import GemEcgConfig
 from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
 from recipes.training.checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
-from recipes.training.trainer import GemDataCollator
+from recipes.training.collator import GemDataCollator
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor, tiny_text_config
 
 FEATURES = Features(

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 
 from modeling_gem.convert_gem import convert_original_checkpoint
-from recipes.training.trainer import GemDataCollator
+from recipes.training.collator import GemDataCollator
 from tests.helpers.shared_data import shared_path
 from tests.modeling_gem.test_convert_gem import collapsed
 

@@ -23,7 +23,8 @@ from recipes.cli import app
 from recipes.embedded.sft_cached import CachedArguments
 from recipes.training import sft
 from recipes.training.adapter import merge_adapter
-from recipes.training.trainer import GemDataCollator, GemSFTTrainer
+from recipes.training.collator import GemDataCollator
+from recipes.training.trainer import GemSFTTrainer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 from tests.recipes.training.test_checks import FEATURES, row
 

@@ -15,7 +15,8 @@ from trl import SFTConfig
 from trl.trainer.utils import add_fused_lm_head
 
 from processing.errors_gem import GemError, PlaceholderError, TrainingError
-from recipes.training.trainer import GemDataCollator, GemSFTTrainer, freeze_towers, score_answers_only
+from recipes.training.collator import GemDataCollator
+from recipes.training.trainer import GemSFTTrainer, freeze_towers, score_answers_only
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
 
 FEATURES = Features(
@@ -248,7 +249,7 @@ def test_max_length_cuts_answers_and_never_placeholders():
 
 def test_unreadable_records_are_reported_and_left_out(caplog):
     flat = named(7, ecg=np.full((12, 500), np.nan, dtype=np.float32))
-    with caplog.at_level("WARNING", logger="recipes.training.trainer"):
+    with caplog.at_level("WARNING", logger="recipes.training.collator"):
         batch = collator()([named(0), flat, named(1)])
     assert len(batch["input_ids"]) == len(batch["ecg_values"]) == 2
     assert torch.equal(batch["ecg_values"], collator()([named(0), named(1)])["ecg_values"])
