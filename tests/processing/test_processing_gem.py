@@ -41,6 +41,23 @@ def test_placeholders_expand_to_the_towers_tokens(processor):
     assert inputs["ecg_values"].shape == (1, 12, 500) and inputs["pixel_values"].shape == (1, 3, 28, 28)
 
 
+@pytest.mark.parametrize(
+    ("modality", "blocks"),
+    [("both", ["ecg", "image", "text"]), ("signal", ["ecg", "text"]), ("image", ["image", "text"])],
+)
+def test_a_conversation_shows_the_modality_that_is_asked_for(processor, modality, blocks):
+    sources = {
+        "record": record(),
+        "array": {"ecg": signal(), "sampling_rate": 500},
+        "of its own": {"ecg": record(), "modality": modality},
+    }
+    for name, source in sources.items():
+        asked = {} if name == "of its own" else {"modality": modality}
+        (turn,) = processor.build_conversation(source, question="Rate?", **asked)
+        assert [block["type"] for block in turn["content"]] == blocks, name
+        assert turn["content"][-1]["text"] == "Rate?"
+
+
 def test_types_of_tokens_are_text_picture_and_ecg(processor):
     """0, 1 and 4: Transformers keeps 2 and 3 for video and audio."""
     text = ["<ecg><image>\nWhat is this?", "<ecg>", "Hello."]

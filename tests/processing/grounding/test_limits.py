@@ -388,6 +388,25 @@ def test_beats_are_premature_below_86_hundredths_of_the_usual_interval(coupling,
     assert verdict("Premature ventricular complexes.", features) == CONTRADICTED, "its QRS is as wide as the others"
 
 
+@pytest.mark.parametrize(
+    ("usual", "early", "expected"),
+    [
+        (96, 115, CONTRADICTED),  # 20 ms more than usual
+        (96, 118, SUPPORTED),
+        (80, 107, CONTRADICTED),  # and 108 ms at least
+        (80, 109, SUPPORTED),
+    ],
+)
+def test_premature_beats_are_ventricular_by_their_width(usual, early, expected):
+    features = beating(*[0.8] * 4, 0.6, 1.0, *[0.8] * 3)
+    qrs = features.beat_waves["QRS"].copy()
+    qrs[:, 2] = qrs[:, 0] + usual / 1000
+    qrs[5, 2] = qrs[5, 0] + early / 1000
+    features = dataclasses.replace(features, beat_waves={**features.beat_waves, "QRS": qrs}, p_present=True)
+    assert verdict("Premature ventricular complexes.", features) == expected
+    assert verdict("Premature complexes.", features) == SUPPORTED
+
+
 SALIENT = [
     ("prolonged PR", "pr_interval", 209, 211),
     ("wide QRS", "qrs_duration", 124, 126),

@@ -191,6 +191,13 @@ def test_the_trainer_takes_its_other_settings(folder, tmp_path):
     assert [row["id"] for row in trainer.eval_dataset] == ["rec8", "rec9", "rec10", "rec11"]
 
 
+def test_the_order_of_length_groups_follows_the_seed(folder, tmp_path):
+    grouped = ["--train_sampling_strategy", "group_by_length"]
+    first, again, other = (built(folder, tmp_path, *grouped, "--seed", seed)[1] for seed in ("1", "1", "2"))
+    assert torch.equal(first["ecg_values"], again["ecg_values"])
+    assert not torch.equal(first["ecg_values"], other["ecg_values"])
+
+
 @pytest.mark.parametrize("train_towers", [False, True])
 def test_towers_are_frozen_unless_told_otherwise(folder, tmp_path, train_towers):
     trainer, _ = built(folder, tmp_path, "--train_towers", str(train_towers))
