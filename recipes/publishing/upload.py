@@ -5,9 +5,8 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import httpx2
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalTokenNotFoundError
 
 from processing.errors_gem import PublishError
 
@@ -106,7 +105,7 @@ def _explained(repo_id: str, state: Callable[[], str]) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         cure = HTTP_HELP.get(status, f"{state()}. {again}" if status >= 500 else str(error.server_message or error))
         raise PublishError(f"{repo_id}: the Hub answers {status}: {cure}") from error
-    except httpx2.HTTPError as error:
+    except HTTPError as error:  # of httpx under huggingface_hub 1, of httpx2 under 2
         raise PublishError(f"{repo_id}: the connection to the Hub broke ({error}); {state()}. {again}") from error
     except RuntimeError as error:
         # Both upload backends (LFS and Xet) wrap what happened to a file in this.
