@@ -61,9 +61,17 @@ try:
 except ImportError:
 
     def slice_logits_to_keep(hidden_states: torch.Tensor, logits_to_keep: int | torch.Tensor) -> torch.Tensor:
-        """The last `logits_to_keep` positions (0: all) of `hidden_states` (batch, positions, width), or those given."""
-        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        return hidden_states[:, kept]
+        """
+        Of `hidden_states` (batch, positions, width) the last `logits_to_keep` positions (0: all), those in a list, those
+        in a list per row, or the true ones of a mask (batch, positions), which makes one row of them.
+        """
+        if isinstance(logits_to_keep, int):
+            return hidden_states[:, -logits_to_keep:]
+        if logits_to_keep.ndim == 1:
+            return hidden_states[:, logits_to_keep]
+        if logits_to_keep.dtype == torch.bool:
+            return hidden_states[logits_to_keep]
+        return torch.take_along_dim(hidden_states, logits_to_keep[..., None], dim=1)
 
 
 def only_hidden_state(index: int) -> list[int] | bool:

@@ -199,6 +199,15 @@ def test_logits_to_keep(model):
     full = model(**batch).logits
     torch.testing.assert_close(model(**batch, logits_to_keep=2).logits, full[:, -2:])
     torch.testing.assert_close(model(**batch, logits_to_keep=torch.tensor([3])).logits, full[:, 3:4])
+    batch = rows("t", "t")
+    full = model(**batch).logits
+    positions = torch.tensor([[3, 0], [1, 2]])
+    chosen = model(**batch, logits_to_keep=positions).logits
+    torch.testing.assert_close(chosen, torch.stack([full[0, [3, 0]], full[1, [1, 2]]]))
+    mask = torch.zeros(full.shape[:2], dtype=torch.bool)
+    mask[0, 3] = mask[1, :2] = True
+    chosen = model(**batch, logits_to_keep=mask).logits
+    torch.testing.assert_close(chosen, torch.cat([full[0, 3:4], full[1, :2]]))
 
 
 def test_picture_features_are_the_hidden_state_that_the_config_names(model):
