@@ -2,7 +2,7 @@
 """`EcgRecord`: a signal in mV with its leads, its sampling rate and every change that was made to it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -177,7 +177,7 @@ class EcgRecord:
         ):
             object.__setattr__(self, name, value)
 
-    def __reduce__(self):
+    def __reduce__(self) -> "tuple[Callable[[dict[str, Any]], EcgRecord], tuple[dict[str, Any]]]":
         state = {name: getattr(self, name) for name in self.__dataclass_fields__}
         state["metadata"], state["labels"] = dict(self.metadata), dict(self.labels)
         return _rebuild, (state,)

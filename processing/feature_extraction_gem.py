@@ -42,8 +42,8 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         missing_leads: str = "raise",
         nan_policy: str = "interpolate",
         compat: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         for name, value, allowed in (
             ("missing_leads", missing_leads, ("raise", "mask")),
@@ -68,7 +68,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         return_mask: bool = False,
         return_records: bool = False,
         return_tensors: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> BatchFeature:
         r"""
         Args:

@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Pictures of ECGs -> `pixel_values`, in the three layouts that LLaVA-style checkpoints were trained with."""
 
+from typing import Any
+
 import numpy as np
 from transformers import BatchFeature
 from transformers.image_processing_utils import select_best_resolution
@@ -37,14 +39,14 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
     valid_kwargs = GemImageProcessorKwargs
     image_aspect_ratio = "ori"
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if self.image_aspect_ratio not in IMAGE_ASPECT_RATIOS:
             raise ValueError(
                 f"`image_aspect_ratio` must be one of {IMAGE_ASPECT_RATIOS}, got {self.image_aspect_ratio!r}."
             )
 
-    def _preprocess(self, images: list[np.ndarray], image_aspect_ratio: str = "ori", **kwargs) -> BatchFeature:
+    def _preprocess(self, images: list[np.ndarray], image_aspect_ratio: str = "ori", **kwargs: Any) -> BatchFeature:
         if image_aspect_ratio == "anyres":
             return LlavaNextImageProcessorPil._preprocess(self, images, **kwargs)
         kwargs["do_pad"] = image_aspect_ratio == "pad"

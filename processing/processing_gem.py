@@ -3,14 +3,14 @@
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from huggingface_hub.dataclasses import validate_typed_dict
 from PIL import Image
-from transformers import BatchFeature, ProcessorMixin
+from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.image_utils import ImageInput, make_flat_list_of_images
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
 
@@ -18,7 +18,8 @@ from .ecg_page import render_ecg
 from .ecg_readers import is_picture, load_ecg, load_page_picture
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, PlaceholderError
-from .feature_extraction_gem import is_one_ecg, load_ecgs
+from .feature_extraction_gem import GemFeatureExtractor, is_one_ecg, load_ecgs
+from .image_processing_gem import GemImageProcessor
 
 # What a model sees of a record.
 Modality = Literal["both", "signal", "image"]
@@ -71,10 +72,10 @@ class GemProcessor(ProcessorMixin):
 
     def __init__(
         self,
-        image_processor=None,
-        feature_extractor=None,
-        tokenizer=None,
-        chat_template=None,
+        image_processor: GemImageProcessor | None = None,
+        feature_extractor: GemFeatureExtractor | None = None,
+        tokenizer: PreTrainedTokenizerBase = None,
+        chat_template: str | None = None,
         num_ecg_tokens: int = 101,
         num_image_tokens: int = 576,
         image_merge_type: str = "flat",
@@ -85,8 +86,8 @@ class GemProcessor(ProcessorMixin):
         image_token: str = "<image>",
         default_question: str = "Interpret this ECG.",
         compat: str | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.num_ecg_tokens = num_ecg_tokens
         self.num_image_tokens = num_image_tokens
         self.image_merge_type = image_merge_type
@@ -127,10 +128,10 @@ class GemProcessor(ProcessorMixin):
             raise PlaceholderError(
                 "GEM reads ECGs through a prompt: give `text` with `<ecg>` or `<image>` placeholders."
             )
-        images, text, _, _ = self.prepare_inputs_layout(images=images, text=text)
+        images, texts, _, _ = self.prepare_inputs_layout(images=images, text=text)
         if self.compat == "gem":
             # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
-            text = [f" {sample}" if sample.startswith(" ") else sample for sample in text]
+            texts = [f" {sample}" if sample.startswith(" ") else sample for sample in texts]
         # Not left to Transformers: it hands a loose `sampling_rate` to audio, drops loose arguments of modalities it does
         # not know, and below 5.23 knows no other modality than its own.
         ecg_kwargs = {**kwargs.pop("ecg_kwargs", {})}
@@ -140,12 +141,12 @@ class GemProcessor(ProcessorMixin):
         source = {name: ecg_kwargs.pop(name, None) for name in ("sampling_rate", "leads", "unit")}
         records = (self._ecgs_of_chat or []) if ecgs is None else load_ecgs(ecgs, **source)
 
-        num_images = sum(sample.count(self.image_token) for sample in text)
+        num_images = sum(sample.count(self.image_token) for sample in texts)
         if images is None and num_images and num_images == len(records):
             images = [self.page(record) for record in records]
         images = [] if images is None else make_flat_list_of_images(images)
-        self._check_counts(text, "ecg", len(records))
-        self._check_counts(text, "image", len(images))
+        self._check_counts(texts, "ecg", len(records))
+        self._check_counts(texts, "image", len(images))
 
         ecg_inputs = self.feature_extractor(records, **ecg_kwargs) if records else {}
         image_inputs = self.image_processor(images, **merged["images_kwargs"]) if images else {}
@@ -157,13 +158,13 @@ class GemProcessor(ProcessorMixin):
             text_kwargs.pop(name, merged.get(name, False))
             for name in ("return_text_replacement_offsets", "return_mm_token_type_ids")
         )
-        text, offsets = self.get_text_with_replacements(
-            text,
+        texts, offsets = self.get_text_with_replacements(
+            texts,
             [self.image_token * length for length in image_lengths],
             ecgs_replacements=[self.ecg_token * self.num_ecg_tokens] * len(records),
         )
-        text_inputs = self.tokenizer(text, **text_kwargs)
-        self._check_special_mm_tokens(text, text_inputs, modalities=["image", "ecg"])
+        text_inputs = self.tokenizer(texts, **text_kwargs)
+        self._check_special_mm_tokens(texts, text_inputs, modalities=["image", "ecg"])
         if return_offsets:
             text_inputs["text_replacement_offsets"] = offsets
         if return_types:
@@ -175,8 +176,13 @@ class GemProcessor(ProcessorMixin):
         )
 
     def apply_chat_template(
-        self, conversation, *args, draw_page: bool | None = None, tokenize: bool = False, **kwargs
-    ):
+        self,
+        conversation: list[dict] | list[list[dict]],
+        *args: Any,
+        draw_page: bool | None = None,
+        tokenize: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
         "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}`. A picture block without a picture is
@@ -325,7 +331,7 @@ class GemProcessor(ProcessorMixin):
             'An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.'
         )
 
-    def _check_counts(self, text: Any, modality: str, given: int) -> None:
+    def _check_counts(self, text: list[str], modality: Literal["ecg", "image"], given: int) -> None:
         token = getattr(self, f"{modality}_token")
         counts = [sample.count(token) for sample in text]
         if sum(counts) != given:
@@ -358,8 +364,13 @@ class GemProcessor(ProcessorMixin):
         return self.num_image_tokens + height * (width + 1)
 
     def get_text_with_replacements(
-        self, text, images_replacements=(), videos_replacements=(), audio_replacements=(), ecgs_replacements=()
-    ):
+        self,
+        text: list[str],
+        images_replacements: Sequence[str] = (),
+        videos_replacements: Sequence[str] = (),
+        audio_replacements: Sequence[str] = (),
+        ecgs_replacements: Sequence[str] = (),
+    ) -> tuple[list[str], list[list[dict[str, Any]]]]:
         """Expands `<image>` and `<ecg>` in one pass, so that the offsets of the assistant mask stay right."""
         pattern = re.compile(f"(?P<image>{re.escape(self.image_token)})|(?P<ecg>{re.escape(self.ecg_token)})")
         replacements: dict[str, Iterator[str]] = {"image": iter(images_replacements), "ecg": iter(ecgs_replacements)}
@@ -403,13 +414,15 @@ class GemProcessor(ProcessorMixin):
         parts = (self.tokenizer, self.image_processor, self.feature_extractor)
         return [name for part in parts for name in part.model_input_names]
 
-    def _get_num_multimodal_tokens(self, image_sizes=None, **kwargs) -> MultiModalData:
+    def _get_num_multimodal_tokens(
+        self, image_sizes: Sequence[Sequence[int]] | None = None, **kwargs: Any
+    ) -> MultiModalData:
         if image_sizes is None:
             return MultiModalData()
         anyres = self.image_processor.image_aspect_ratio == "anyres"
-        grids = [self.image_processor.tile_grid(tuple(size)) if anyres else (0, 0) for size in image_sizes]
+        grids = [self.image_processor.tile_grid((size[0], size[1])) if anyres else (0, 0) for size in image_sizes]
         return MultiModalData(
-            num_image_tokens=[self.image_length(tuple(size)) for size in image_sizes],
+            num_image_tokens=[self.image_length((size[0], size[1])) for size in image_sizes],
             num_image_patches=[1 + rows * columns for rows, columns in grids],
         )
 

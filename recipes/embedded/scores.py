@@ -22,7 +22,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 from transformers import pipeline
 
-from modeling_gem import GEM_TASK, GemForConditionalGeneration, GemProcessor
+from modeling_gem import GEM_TASK, GemForConditionalGeneration, GemPipeline, GemProcessor
 from processing.ecg_features import extract_features
 from processing.ecg_record import EcgRecord
 from recipes.console import run_command
@@ -183,7 +183,7 @@ def without_signal(record: EcgRecord) -> EcgRecord:
 
 
 def answers_and_scores(
-    interpret: Any, items: list[PtbxlItem], references: list[str], modality: str, batch_size: int
+    interpret: GemPipeline, items: list[PtbxlItem], references: list[str], modality: str, batch_size: int
 ) -> tuple[list[str], dict[str, Any]]:
     """
     Args:

@@ -50,8 +50,8 @@ class FindingTrainer(GemSFTTrainer):
         TrainingError: A weight that is not positive, or a vocabulary in which they are no tokens of their own.
     """
 
-    def __init__(self, *arguments: Any, finding_weight: float, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
+    def __init__(self, *arguments: Any, finding_weight: float, **others: Any) -> None:
+        super().__init__(*arguments, **others)
         if finding_weight <= 0:
             raise TrainingError(f"`finding_weight` must be positive, got {finding_weight}.")
         encode = self.processing_class.tokenizer.encode

@@ -18,7 +18,7 @@ import torch
 import typer
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
 
 from modeling_gem import GemEcgConfig, GemEcgModel
@@ -464,7 +464,7 @@ class TowerTrainer(Trainer):
     data_collator: Any
     eval_collator: Any = None
 
-    def get_eval_dataloader(self, eval_dataset=None):
+    def get_eval_dataloader(self, eval_dataset: Dataset | str | None = None) -> DataLoader:
         training_collator, self.data_collator = self.data_collator, self.eval_collator
         try:
             return super().get_eval_dataloader(eval_dataset)

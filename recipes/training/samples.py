@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from trl.data_utils import prepare_multimodal_messages
 
@@ -43,7 +43,15 @@ class SampleWriter(TrainerCallback):
         self.examples = list(itertools.islice(filter(self.collator.is_readable, dataset), count))
         self.max_new_tokens = max_new_tokens
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: PreTrainedModel,
+        **kwargs: Any,
+    ) -> None:
         rows: list[dict[str, Any]] = []
         pictures: Pictures = []
         for number, example in enumerate(self.examples):
