@@ -21,7 +21,7 @@ class Tolerances:
         irregular_share: of the rate where the rhythm is irregular, as it depends on which beats are counted: 10 %.
         pr_ms, qrs_ms, p_duration_ms: 20 ms = half a square, 1.4 to 2 LUDB SDs.
         qt_ms, qtc_ms: 30 ms = 2 LUDB SDs (readers differ by 20-30 ms about the end of T).
-        rr_share: 5 %; rr_range_ms: of the ends of a range: 60 ms. t_duration_ms: 40 ms (the onset of T has no agreed definition). q_duration_ms: 10 ms.
+        rr_share: 5 %; rr_range_ms: of the ends of a range: 60 ms. q_duration_ms: 10 ms.
         axis_deg: 15 degrees, as axes are read in steps of 15 and programs differ by about 10.
         amplitude_mv, amplitude_share: 0.1 mV (one square) or 20 %, breathing alone changes R by 10 %.
         st_mv, st_share: 0.05 mV (half a square) or 25 %.
@@ -43,7 +43,6 @@ class Tolerances:
     qtc_ms: float = 30.0
     rr_share: float = 0.05
     rr_range_ms: float = 60.0
-    t_duration_ms: float = 40.0
     q_duration_ms: float = 10.0
     axis_deg: float = 15.0
     amplitude_mv: float = 0.1
