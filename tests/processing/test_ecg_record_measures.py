@@ -153,10 +153,10 @@ def test_st_is_elevated_or_depressed_from_a_tenth_of_a_millivolt_on(level, form)
 
 
 @pytest.mark.parametrize(
-    ("slope", "word"), [(0.3, "horizontal"), (1.2, "upsloping"), (-0.3, "horizontal"), (-1.2, "downsloping")]
+    ("slope", "word"), [(0.55, "horizontal"), (0.7, "upsloping"), (-0.55, "horizontal"), (-0.7, "downsloping")]
 )
 def test_st_slopes_from_five_hundredths_of_a_millivolt_on(slope, word):
-    """The line rises by `slope` mV/s from J on: 24 or 96 uV until J + 80 ms."""
+    """The line rises by `slope` mV/s from J on: 44 or 56 uV until J + 80 ms."""
     record = drawn_ecg({lead: {"t": 0.0, "p": 0.0} for lead in STANDARD_LEADS})
     signal = np.array(record.signal)
     for onset in np.arange(0.4, 9.5, 0.8):

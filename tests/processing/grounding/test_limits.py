@@ -68,6 +68,7 @@ NUMBERS = [
     ("S amplitude in V1 is 1.0 mV.", "V1__s_amplitude", (-0.85, -1.2), (-0.8, -1.3)),
     ("T amplitude in V5 is -0.3 mV.", "V5__t_amplitude", (-0.21, -0.39), (-0.19, -0.41, 0.3)),
     ("ST level in V2 is 0.12 mV.", "V2__st_j60", (0.07, 0.165), (0.065, 0.175, -0.12)),
+    ("ST level in V2 is 0.4 mV.", "V2__st_j60", (0.33, 0.52), (0.31, 0.54)),
     # Estimates may be half as much again beside it.
     ("PR about 160 ms.", "pr_interval", (130, 190), (129, 191)),
     ("Heart rate about 70 bpm.", "heart_rate", (62.5, 77.5), (62.4, 77.6)),
@@ -153,6 +154,8 @@ WORDS = [
     ("Normal R wave progression.", "V3__r_amplitude", (1.0, 0.31, 0.21), (0.19, 0.1)),
     ("Right atrial enlargement.", "II__p_amplitude", (0.2, 0.26, 0.4), (0.18, 0.1)),
     ("Tall P wave in II.", "II__p_amplitude", (0.22, 0.26), (0.2, 0.1)),
+    ("P waves are upright in II.", "II__p_amplitude", (0.1, 0.0, -0.059), (-0.061, -0.2)),
+    ("Inverted P waves in II.", "II__p_amplitude", (-0.1, -0.03, -0.001), (0.001, 0.1)),
     ("ST elevation in V5.", "V5__st_j60", (0.3, 0.11, 0.065), (0.055, 0.0, -0.2)),
     ("No ST elevation in V5.", "V5__st_j60", (0.0, 0.09, 0.135, -0.3), (0.145, 0.3)),
     # V2: between the limits of women (0.15 mV) and of most men (0.2 mV) both are right.
@@ -381,6 +384,32 @@ def test_a_pause_lasts_one_and_a_half_seconds_and_four_tenths_more_than_usual(us
     assert verdict("Pause.", beating(*[usual] * 4, longest, *[usual] * 3)) == expected
 
 
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [
+        ([0.8, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.8, 0.8], CONTRADICTED),  # three of ten beats are premature
+        ([0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.5, 0.9, 0.8], SUPPORTED),  # four
+    ],
+)
+def test_bigeminy_from_35_hundredths_of_the_beats_on(intervals, expected):
+    assert verdict("Bigeminy.", dataclasses.replace(beating(*intervals), p_present=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (700, 1200, SUPPORTED),  # the mean is inside
+        (1050, 1255, SUPPORTED),  # or both ends are the beats', within 60 ms
+        (1050, 1270, CONTRADICTED),
+        (645, 800, SUPPORTED),
+        (630, 800, CONTRADICTED),
+    ],
+)
+def test_ranges_of_rr_intervals(low, high, expected):
+    features = beating(0.7, 1.2, 0.8, 1.1, 0.7, 1.2, 0.9)
+    assert verdict(f"RR intervals range from {low} to {high} ms.", features) == expected
+
+
 @pytest.mark.parametrize(("coupling", "expected"), [(0.70, CONTRADICTED), (0.67, SUPPORTED)])
 def test_beats_are_premature_below_86_hundredths_of_the_usual_interval(coupling, expected):
     features = dataclasses.replace(beating(*[0.8] * 4, coupling, 0.9, *[0.8] * 3), p_present=True)
@@ -430,8 +459,8 @@ def test_what_an_interpretation_ought_to_mention(name, field, usual, abnormal, n
 @pytest.mark.parametrize(
     ("leads", "measure", "usual", "abnormal", "name"),
     [
-        (("II", "III"), "st_j60", 0.115, 0.125, "ST elevation in II, III"),
-        (("V2", "V3"), "st_j60", 0.215, 0.225, "ST elevation in V2, V3"),
+        (("II", "III"), "st_j60", 0.119, 0.121, "ST elevation in II, III"),
+        (("V2", "V3"), "st_j60", 0.219, 0.221, "ST elevation in V2, V3"),
         (("V4", "V5"), "st_j60", -0.115, -0.125, "ST depression in V5"),
     ],
 )

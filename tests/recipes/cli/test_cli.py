@@ -67,6 +67,17 @@ def test_interpret_as_json_with_measurements_of_the_same_record():
     assert output["notice"] == NOT_A_DEVICE and len(output["measurements"]["II"]["RR Interval 1"]) > 5
 
 
+def test_interpret_stops_at_the_length_that_is_asked_for():
+    short, long = (
+        json.loads(
+            invoke("interpret", SAMPLES / "normal.hea", "--modality", "signal", "--json", "--max-new-tokens", n).stdout
+        )
+        for n in (4, 40)
+    )
+    assert long["interpretation"].startswith(short["interpretation"])
+    assert 0 < len(short["interpretation"]) < len(long["interpretation"])
+
+
 def test_interpret_a_real_record():
     record = shared_path("data/ptbxl_wfdb/records500/00000/00001_hr.hea")
     result = invoke("interpret", record.with_suffix(""))
