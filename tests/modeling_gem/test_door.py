@@ -19,8 +19,10 @@ LAZY = [(module, name) for module, names in modeling_gem.LOADED_AT_FIRST_USE.ite
 
 OPEN = """
 import json, sys
+import transformers.generation.candidate_generator  # below 5.21 this loads scikit-learn, and that loads pandas
+brought = set(sys.modules)
 import modeling_gem
-loaded = sorted(sys.modules)
+loaded = sorted(set(sys.modules) - brought)
 resolved = {name: getattr(modeling_gem, name).__class__.__name__ for name in modeling_gem.__all__}
 print(json.dumps([loaded, resolved, dir(modeling_gem)]))
 """
