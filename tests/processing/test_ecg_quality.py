@@ -128,3 +128,37 @@ def test_ludb_read_through_its_header_gains_would_break_einthovens_law() -> None
     wrong = wfdb.rdrecord(str(header.with_suffix(""))).p_signal.T
     assert inspect_record(EcgRecord(wrong, STANDARD_LEADS, 500))["einthoven_error"] > 0.1
     assert inspect_record(load_ecg(header))["einthoven_error"] < 0.01
+
+
+def moving(seconds=10.0):
+    """Four leads that never rest: limb leads by Einthoven's law and V1."""
+    one, two = np.random.default_rng(3).normal(0, 0.3, (2, round(500 * seconds))).cumsum(axis=1) * 0.02
+    return {"I": one, "II": two, "III": two - one, "V1": one + two}
+
+
+def inspected(rows):
+    return inspect_record(EcgRecord(np.stack(list(rows.values())), tuple(rows), 500))
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(0.39, 0.0), (0.41, 0.041)])
+def test_a_run_of_equal_samples_is_flat_from_four_tenths_of_a_second_on(seconds, share):
+    rows = moving()
+    rows["V1"][1000 : 1000 + round(500 * seconds)] = 0.2
+    assert inspected(rows)["lead_quality"]["V1"]["flat_share"] == pytest.approx(share, abs=1e-4)
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.94, "poor"), (0.96, "flat")])
+def test_a_lead_is_flat_beyond_95_per_cent_of_its_time(share, verdict):
+    rows = moving()
+    rows["V1"][: round(5000 * share)] = rows["V1"][0]
+    assert inspected(rows)["lead_quality"]["V1"]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(("error", "told"), [(0.08, False), (0.13, True)])
+def test_einthovens_law_may_be_off_by_a_tenth(error, told):
+    rows = moving()
+    loudest = max(rows[lead].std() for lead in ("I", "II", "III"))
+    rows["III"] = rows["III"] + error * loudest * np.sqrt(2) * np.sin(2 * np.pi * 7 * np.arange(5000) / 500)
+    summary = inspected(rows)
+    assert summary["einthoven_error"] == pytest.approx(error, rel=0.15)
+    assert any("Einthoven's law" in line for line in summary["suspicions"]) == told
