@@ -69,13 +69,11 @@ def test_no_more_than_2_to_the_26_values_are_read():
 
 
 def test_no_more_than_a_gibibyte_of_a_file_is_read(tmp_path):
-    for size, accepted in ((2**30 + 1, False), (2**30, True)):
-        path = tmp_path / "large.bin"
-        path.touch()
-        os.truncate(path, size)  # sparse: takes no room
-        with pytest.raises(EcgFormatError) as refused:
-            load_ecg(path)
-        assert ("1,073,741,824" in str(refused.value)) != accepted
+    path = tmp_path / "large.bin"
+    path.touch()
+    os.truncate(path, 2**30 + 1)  # sparse: takes no room
+    with pytest.raises(EcgFormatError, match="1,073,741,825 bytes are more than 1,073,741,824"):
+        load_ecg(path)
 
 
 # HIPAA safe harbor, 45 CFR 164.514(b)(2)(i)(C): ages above 89 are one category. PTB-XL writes them as 300.
