@@ -17,9 +17,7 @@ from trl import SFTTrainer, TrlParser
 from trl.trainer.utils import FusedCausalLMOutput
 from yaml import YAMLError
 
-from processing.errors_gem import (
-    TrainingError,
-)
+from processing.errors_gem import TrainingError
 
 from .collator import DATA_COLUMNS, GemDataCollator
 
