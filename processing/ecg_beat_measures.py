@@ -183,15 +183,15 @@ def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
 def st_form(leads: Sequence[str], st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndarray:
     """ST segments in words, same shape as the levels, `(leads, beats)` mV; `None` where there is none.
 
-    The direction from J to J+80 ms (`horizontal`, `upsloping`, `downsloping`; 0.05 mV decide), after `elevated` or
-    `depressed` where J+60 reaches the limit of the lead (0.1 mV; elevated in V2 and V3: 0.2 mV).
+    The direction from J to J+80 ms (`horizontal`, `upsloping`, `downsloping`; 0.05 mV decide), after `elevated` where the J
+    point reaches the limit of the lead (0.1 mV, in V2 and V3 0.2 mV), or `depressed` where J+60 reaches -0.1 mV.
     """
     change = st_j80 - st_j
     direction = np.where(change > 0, "upsloping", "downsloping").astype(object)
     direction[np.abs(change) < ST_HORIZONTAL_MV] = "horizontal"
     deviation = np.full(st_j.shape, "", dtype=object)
     elevated = np.array([st_elevation_limit(lead) for lead in leads])[:, None]
-    deviation[st_j60 >= elevated] = "elevated "
+    deviation[st_j >= elevated] = "elevated "
     deviation[st_j60 <= -ST_DEPRESSION_MV] = "depressed "
     words = deviation + direction
     words[~np.isfinite(change + st_j60)] = None

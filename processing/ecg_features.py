@@ -46,7 +46,7 @@ class EcgFeatures:
             the previous and the next beat), P/T Amplitude (signed mV at the wave's peak against the PR segment), QRS
             Amplitude (mV, highest minus lowest point), P/QRS/T Duration (ms, onset to offset), PR Interval (ms, P
             onset to QRS onset), ST Duration (ms, J point to T onset), ST Form (direction from J to J+80 ms, with
-            `elevated`/`depressed` from the lead's limit on at J+60), QT Interval (ms, QRS onset to T offset), QTc Interval (ms,
+            `elevated`/`depressed` from the lead's limit on), QT Interval (ms, QRS onset to T offset), QTc Interval (ms,
             Bazett 1920 with RR Interval 1).
         waves: `"P"`, `"QRS"`, `"T"` -> onset, peak, offset in s, `(leads, beats, 3)`.
         beat_waves: the same for the heart as a whole, `(beats, 3)`.

@@ -95,8 +95,8 @@ def _findings_line(features: "EcgFeatures") -> str:
         f"R/S transition {features.r_transition or '-'}",
     ]
     for words, leads in (
-        ("ST elevated in", _with_levels(features, st_elevated_leads(features))),
-        ("ST depressed in", _with_levels(features, st_depressed_leads(features))),
+        ("ST elevated in", _with_levels(features, st_elevated_leads(features), "st_j")),
+        ("ST depressed in", _with_levels(features, st_depressed_leads(features), "st_j60")),
         ("T inverted in", list(features.t_inversion)),
         ("pathological Q in", list(pathological_q_leads(features))),
     ):
@@ -115,9 +115,9 @@ def _findings_line(features: "EcgFeatures") -> str:
     return "; ".join(found) + "."
 
 
-def _with_levels(features: "EcgFeatures", leads: Sequence[str]) -> list[str]:
-    """The leads with their ST level at J+60 in mV, the largest first."""
-    levels = {lead: features.lead_value("st_j60", lead) for lead in leads}
+def _with_levels(features: "EcgFeatures", leads: Sequence[str], point: str) -> list[str]:
+    """The leads with their ST level at `point` (`st_j` or `st_j60`) in mV, the largest first."""
+    levels = {lead: features.lead_value(point, lead) for lead in leads}
     return [f"{lead} ({levels[lead]:+.2f} mV)" for lead in sorted(levels, key=lambda lead: -abs(levels[lead]))]
 
 

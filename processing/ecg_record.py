@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,10 @@ WALLS = {
 }
 # Between them they hold every lead but aVR.
 MAIN_WALLS = ("inferior", "anterior", "lateral")
+
+# Two leads that look at neighbouring parts of the heart: the limb leads of a wall, chest leads side by side. The fourth
+# universal definition asks for two such leads wherever it calls an ST segment or a Q wave abnormal.
+NEIGHBOURING_LEADS = (("I", "aVL"), ("II", "III"), ("II", "aVF"), ("III", "aVF"), *pairwise(CHEST_LEADS))
 
 # Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II). Any two give the others.
 LIMB_LEADS_FROM_I_II = {
@@ -393,6 +398,7 @@ __all__ = [
     "LIMB_LEADS",
     "LIMB_LEADS_FROM_I_II",
     "MAIN_WALLS",
+    "NEIGHBOURING_LEADS",
     "STANDARD_LEADS",
     "WALLS",
     "EcgRecord",

@@ -49,7 +49,7 @@ from .ecg_limits import (
     qtc_limit,
     st_elevation_limit,
 )
-from .ecg_record import MAIN_WALLS, WALLS
+from .ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -59,9 +59,17 @@ AxisSector = Literal["normal", "left", "right", "extreme"]
 # Leads ----------------------------------------------------------------------------------------------------------------
 
 
-def st_levels(features: "EcgFeatures") -> dict[str, float]:
-    """Lead -> ST level in mV at J + 60 ms, without aVR, whose ST mirrors the others', and without leads that have none."""
-    levels = dict(zip(features.leads, features.lead_values["st_j60"].tolist(), strict=True))
+def in_neighbouring_leads(leads: Iterable[str]) -> tuple[str, ...]:
+    """Those of `leads`, in their order, that have a neighbour among them (`NEIGHBOURING_LEADS`)."""
+    listed = tuple(leads)
+    pairs = [pair for pair in NEIGHBOURING_LEADS if set(pair) <= set(listed)]
+    return tuple(lead for lead in listed if any(lead in pair for pair in pairs))
+
+
+def st_levels(features: "EcgFeatures", point: Literal["st_j", "st_j60"] = "st_j60") -> dict[str, float]:
+    """Lead -> ST level in mV at the J point or 60 ms behind it, without aVR, whose ST mirrors the others', and without
+    leads that have none."""
+    levels = dict(zip(features.leads, features.lead_values[point].tolist(), strict=True))
     return {lead: level for lead, level in levels.items() if lead != "aVR" and math.isfinite(level)}
 
 
@@ -73,17 +81,25 @@ def st_elevated_leads(
     factor: float = 1.0,
     margin: float = 0.0,
 ) -> tuple[str, ...]:
-    """Leads (aVR apart) whose ST level reaches the limit of `st_elevation_limit` times `factor` plus `margin` mV."""
-    return tuple(
+    """Neighbouring leads (aVR apart) whose ST segment is elevated: fourth universal definition.
+
+    At the J point it reaches the limit of `st_elevation_limit` times `factor` plus `margin` mV, in two neighbouring leads,
+    and it has not fallen back by J + 60 ms, as the end of the QRS complex would.
+    """
+    later = st_levels(features)
+    return in_neighbouring_leads(
         lead
-        for lead, level in st_levels(features).items()
+        for lead, level in st_levels(features, "st_j").items()
         if level >= factor * st_elevation_limit(lead, sex, age) + margin
+        and later.get(lead, -math.inf) >= ST_ELEVATION_MV
     )
 
 
 def st_depressed_leads(features: "EcgFeatures", *, factor: float = 1.0, margin: float = 0.0) -> tuple[str, ...]:
-    """Leads (aVR apart) whose ST level is 0.1 mV times `factor` plus `margin` mV or more below the PR segment."""
-    return tuple(lead for lead, level in st_levels(features).items() if level <= -(factor * ST_DEPRESSION_MV + margin))
+    """Neighbouring leads (aVR apart) whose ST level at J + 60 ms is 0.1 mV times `factor` plus `margin` mV or more below
+    the PR segment."""
+    lowest = -(factor * ST_DEPRESSION_MV + margin)
+    return in_neighbouring_leads(lead for lead, level in st_levels(features).items() if level <= lowest)
 
 
 def inverted_t_waves(leads: Sequence[str], t_amplitude: np.ndarray) -> tuple[str, ...]:
@@ -100,8 +116,8 @@ def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_durati
     """Leads (V1 and aVR apart) with a pathological Q wave; `q_amplitude` (mV, negative) and `q_duration` (ms) `(leads,)`.
 
     Fourth universal definition of myocardial infarction, per lead: 20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS,
-    elsewhere. The definition asks for two neighbouring leads and no left bundle branch block: that is for the reader to
-    weigh.
+    elsewhere. The definition asks for two neighbouring leads (`pathological_q_leads`) and for no left bundle branch block,
+    which is for the reader to weigh.
     """
     found = []
     for i, lead in enumerate(leads):
@@ -112,8 +128,8 @@ def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_durati
 
 
 def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
-    """Leads with a pathological Q wave, as `pathological_q_waves` found them when the record was measured."""
-    return features.pathological_q
+    """Neighbouring leads with a pathological Q wave (`pathological_q_waves`): a Q wave in III alone is none."""
+    return in_neighbouring_leads(features.pathological_q)
 
 
 def brugada_type_1_leads(features: "EcgFeatures", *, margin: float = 0.0) -> tuple[str, ...]:

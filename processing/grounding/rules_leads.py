@@ -4,7 +4,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from processing.ecg_limits import (
     st_elevation_limit,
     t_tall_limit,
 )
+from processing.ecg_rules import in_neighbouring_leads
 
 from .rules_record import sequence_values
 from .verdicts import (
@@ -120,7 +121,7 @@ def lead_finding(
 
     Named leads must all show it (values near the limit are tolerated); a territory counts as right when at least two
     of its leads (or its only one) show it; without leads any two leads do, or one that is certain. Negated: no lead
-    may show it for certain (of the record as a whole: not two). `least`: the two of these sentences.
+    may show it for certain (of the record as a whole: not two neighbours). `least`: the two of these sentences.
 
     Args:
         values: lead -> measured value, NaN where there is no such wave.
@@ -136,8 +137,9 @@ def lead_finding(
     measured = {lead: round(value, 3) for lead, value in known.items()}
     general = not claim.leads or claim.territory in ("all", "other", "precordial", "limb")
     if claim.polarity == "negated":
-        allowed = least - 1 if general else 0
-        holds = len(for_certain) <= allowed
+        # Two leads far from each other are no finding of the record.
+        counted = in_neighbouring_leads(for_certain) if least > 1 else for_certain
+        holds = len(counted) < least if general else not for_certain
         by_lead: dict[str, bool | None] = {lead: lead not in for_certain for lead in known}
         listed = _listed(for_certain or there, known, unit)
     else:
@@ -180,15 +182,20 @@ def shown_in_leads(
 
 def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     sign = 1 if claim.kind == "st_elevation" else -1
-    values = _st_levels(claim, features)
+    at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
     band = tol.limit_mv * slack(claim, tol)
     if is_number(claim) and claim.polarity != "negated":
         stated = _unsigned(claim)
-        sized = {lead: sign * value for lead, value in values.items() if math.isfinite(value)}
+        # Whoever states a level need not say where it was read: the J point and 60 ms behind it both count.
+        sized = {
+            lead: _nearest(stated, sign * at_j[lead], sign * level)
+            for lead, level in later.items()
+            if math.isfinite(level) and math.isfinite(at_j[lead])
+        }
         if not sized:
             return unmeasurable("the ST level cannot be measured in these leads")
         if not claim.leads:
-            extreme = max(sized.values())
+            extreme = _nearest(stated, *(max(sign * levels[lead] for lead in sized) for levels in (at_j, later)))
             return compare(stated, extreme, max(tol.st_mv, tol.st_share * abs(extreme)), tol, "largest ST deviation")
         judgement = leadwise_number(stated, sized, tol.st_mv, tol.st_share, tol, claim.kind)
         if judgement.verdict == SUPPORTED:
@@ -203,10 +210,16 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     least = abs(float(claim.value)) if is_number(claim) else 0.0
     return lead_finding(
         claim,
-        values,
-        lambda lead, value: _st_beyond(lead, value, sign, band, least),
+        at_j if sign > 0 else later,
+        lambda lead, _: _st_beyond(lead, at_j[lead], later[lead], sign, band, least),
         claim.kind.replace("_", " ").replace("st", "ST"),
     )
+
+
+def _nearest(stated: Claim, *levels: float) -> float:
+    """The one of `levels` (mV) that is nearest to a stated size, or to the middle of a stated range."""
+    middle = (float(stated.value) + float(stated.value if stated.high is None else stated.high)) / 2
+    return min(levels, key=lambda level: abs(level - middle))
 
 
 def _unsigned(claim: Claim) -> Claim:
@@ -215,33 +228,42 @@ def _unsigned(claim: Claim) -> Claim:
     return replace(claim, value=bounds[0], high=None if claim.high is None else bounds[1])
 
 
-def _st_beyond(lead: str, level: float, sign: int, band: float, least: float = 0.0) -> tuple[bool, bool]:
-    """Whether an ST level (mV) is raised (`sign` 1) or lowered (-1) by the limit or by `least`, and whether that is certain.
+def _st_beyond(lead: str, at_j: float, later: float, sign: int, band: float, least: float = 0.0) -> tuple[bool, bool]:
+    """Whether an ST segment is raised (`sign` 1) or lowered (-1) by the limit or by `least` mV, and whether that is certain.
 
-    The sex is not known: in V2 and V3 what is below the limit of women is certainly not raised, what is above that of
-    most men certainly is; between the two both sayings are tolerated.
+    Raised at the J point (fourth universal definition), lowered 60 ms behind it. A segment that is raised only 60 ms
+    behind the J point, as many healthy ones are in V2 to V4, may be called either. The sex is not known: in V2 and V3 what
+    is below the limit of women is certainly not raised, what is above that of most men certainly is.
+
+    Args:
+        at_j, later: level in mV at the J point and 60 ms behind it.
     """
     if sign < 0:
-        return above(-level, max(ST_DEPRESSION_MV, least), band)
+        return above(-later, max(ST_DEPRESSION_MV, least), band)
     lowest, limit = max(st_elevation_limit(lead, "F"), least), max(st_elevation_limit(lead), least)
-    return level >= limit, level > limit + band or level < lowest - band
+    if at_j >= limit:
+        return True, at_j > limit + band and later >= ST_ELEVATION_MV
+    return False, max(at_j, later) < lowest - band
 
 
-def _st_levels(claim: Claim, features: EcgFeatures) -> dict[str, float]:
-    """ST level at J+60 of the claim's leads; of the record as a whole without aVR, whose ST mirrors the others'."""
+def _st_levels(claim: Claim, features: EcgFeatures, point: Literal["st_j", "st_j60"]) -> dict[str, float]:
+    """ST level in mV of the claim's leads; of the record as a whole without aVR, whose ST mirrors the others'."""
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
     if not claim.leads or claim.territory in ("all", "other", "limb"):
         leads = [lead for lead in leads if lead != "aVR"]
-    return {lead: features.lead_value("st_j60", lead) for lead in leads}
+    return {lead: features.lead_value(point, lead) for lead in leads}
 
 
 def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     band = tol.limit_mv * slack(claim, tol)
+    at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
 
-    def present(lead: str, value: float) -> tuple[bool, bool]:
-        return _st_beyond(lead, value, 1 if value > 0 else -1, band)
+    def present(lead: str, _: float) -> tuple[bool, bool]:
+        forms = [_st_beyond(lead, at_j[lead], later[lead], sign, band) for sign in (1, -1)]
+        there = any(yes for yes, _ in forms)
+        return there, any(yes and sure for yes, sure in forms) if there else all(sure for _, sure in forms)
 
-    return _unless_another_form(claim, lead_finding(claim, _st_levels(claim, features), present, "ST deviation"))
+    return _unless_another_form(claim, lead_finding(claim, later, present, "ST deviation"))
 
 
 def _unless_another_form(claim: Claim, judgement: Judgement) -> Judgement:

@@ -101,9 +101,9 @@ def _axis(axis: float) -> str:
 
 
 def _st(features: EcgFeatures) -> str:
-    levels = st_levels(features)
-    raised = {lead: levels[lead] for lead in st_elevated_leads(features)}
-    lowered = {lead: levels[lead] for lead in st_depressed_leads(features)}
+    at_j, later = st_levels(features, "st_j"), st_levels(features)
+    raised = {lead: at_j[lead] for lead in st_elevated_leads(features)}
+    lowered = {lead: later[lead] for lead in st_depressed_leads(features)}
     parts = []
     if raised:
         parts.append(f"elevated in {', '.join(raised)} (up to {max(raised.values()):.1f} mV)")

@@ -320,7 +320,8 @@ class _Reading:
         levels = st_levels(self.features)
         if not levels:
             return ["The ST segment is not measurable."]
-        raised = {lead: levels[lead] for lead in st_elevated_leads(self.features)}
+        at_j = st_levels(self.features, "st_j")
+        raised = {lead: at_j[lead] for lead in st_elevated_leads(self.features)}
         lowered = {lead: levels[lead] for lead in st_depressed_leads(self.features)}
         largest = max(levels, key=lambda lead: abs(levels[lead]))
         level = f"ST level at J+60 is {_signed(levels[largest])} mV in lead {largest}"
@@ -335,8 +336,8 @@ class _Reading:
                 )
             ]
         return [
-            f"The ST segment at J+60 is {word} in {_with_values(leads.items())}."
-            for word, leads in (("elevated", raised), ("depressed", lowered))
+            f"The ST segment at {point} is {word} in {_with_values(leads.items())}."
+            for point, word, leads in (("the J point", "elevated", raised), ("J+60", "depressed", lowered))
             if leads
         ]
 

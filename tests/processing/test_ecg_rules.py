@@ -69,33 +69,67 @@ def test_an_axis_that_was_not_measured_has_no_sector() -> None:
     assert rules.axis_sector(math.nan) is None
 
 
-@pytest.mark.parametrize(
-    ("lead", "level", "options", "found"),
-    [
-        ("V5", 0.1, {}, True),
-        ("V5", 0.099, {}, False),
-        ("V2", 0.2, {}, True),
-        ("V2", 0.199, {}, False),
-        ("V3", 0.15, {"sex": "F"}, True),
-        ("V3", 0.24, {"sex": "M", "age": 30}, False),
-        ("V3", 0.24, {"sex": "M", "age": 41}, True),
-        ("aVR", 0.5, {}, False),
-        ("V5", 0.12, {"margin": 0.03}, False),
-        ("V5", 0.19, {"factor": 2}, False),
-        ("V5", math.nan, {}, False),
-    ],
-)
-def test_st_elevation(lead: str, level: float, options: dict[str, Any], found: bool) -> None:
-    quiet = {f"{other}__st_j60": 0.0 for other in STANDARD_LEADS}
-    assert rules.st_elevated_leads(features(**quiet | {f"{lead}__st_j60": level}), **options) == (
-        (lead,) if found else ()
+def st_segments(at_j: dict[str, float], later: dict[str, float] | None = None) -> EcgFeatures:
+    """Leads with these ST levels (mV) at the J point and 60 ms behind it; all others are isoelectric."""
+    levels = {"st_j": at_j, "st_j60": at_j if later is None else later}
+    return features(
+        **{f"{lead}__{point}": given.get(lead, 0.0) for point, given in levels.items() for lead in STANDARD_LEADS}
     )
 
 
-@pytest.mark.parametrize(("level", "found"), [(-0.1, True), (-0.099, False), (math.nan, False)])
-def test_st_depression(level: float, found: bool) -> None:
-    quiet = {f"{other}__st_j60": 0.0 for other in STANDARD_LEADS}
-    assert rules.st_depressed_leads(features(**quiet | {"V5__st_j60": level})) == (("V5",) if found else ())
+@pytest.mark.parametrize(
+    ("leads", "level", "options", "found"),
+    [
+        (("V5", "V6"), 0.1, {}, True),
+        (("V5", "V6"), 0.099, {}, False),
+        (("V2", "V3"), 0.2, {}, True),
+        (("V2", "V3"), 0.199, {}, False),
+        (("V2", "V3"), 0.15, {"sex": "F"}, True),
+        (("V2", "V3"), 0.24, {"sex": "M", "age": 30}, False),
+        (("V2", "V3"), 0.24, {"sex": "M", "age": 41}, True),
+        (("III", "aVF"), 0.1, {}, True),
+        (("I", "aVL"), 0.1, {}, True),
+        (("V5",), 0.5, {}, False),
+        (("V4", "V6"), 0.5, {}, False),
+        (("I", "III"), 0.5, {}, False),
+        (("aVR", "aVL"), 0.5, {}, False),
+        (("V5", "V6"), 0.12, {"margin": 0.03}, False),
+        (("V5", "V6"), 0.19, {"factor": 2}, False),
+        (("V5", "V6"), math.nan, {}, False),
+    ],
+)
+def test_st_elevation(leads: tuple[str, ...], level: float, options: dict[str, Any], found: bool) -> None:
+    raised = st_segments(dict.fromkeys(leads, level))
+    assert rules.st_elevated_leads(raised, **options) == (leads if found else ())
+
+
+@pytest.mark.parametrize(("later", "found"), [(0.1, True), (0.099, False)])
+def test_st_elevation_lasts_behind_the_j_point(later: float, found: bool) -> None:
+    pair = ("V4", "V5")
+    raised = st_segments(dict.fromkeys(pair, 0.3), dict.fromkeys(pair, later))
+    assert rules.st_elevated_leads(raised) == (pair if found else ())
+    assert rules.st_elevated_leads(st_segments(dict.fromkeys(pair, 0.09), dict.fromkeys(pair, 0.3))) == ()
+
+
+@pytest.mark.parametrize(
+    ("leads", "level", "found"),
+    [
+        (("V5", "V6"), -0.1, True),
+        (("V5", "V6"), -0.099, False),
+        (("V5", "V6"), math.nan, False),
+        (("V5",), -0.5, False),
+        (("II", "III", "aVF"), -0.2, True),
+    ],
+)
+def test_st_depression(leads: tuple[str, ...], level: float, found: bool) -> None:
+    lowered = st_segments({}, dict.fromkeys(leads, level))
+    assert rules.st_depressed_leads(lowered) == (leads if found else ())
+
+
+def test_a_pathological_q_wave_needs_a_neighbour() -> None:
+    assert rules.pathological_q_leads(features(pathological_q=("III",))) == ()
+    assert rules.pathological_q_leads(features(pathological_q=("III", "V3"))) == ()
+    assert rules.pathological_q_leads(features(pathological_q=("III", "aVF", "V5"))) == ("III", "aVF")
 
 
 def test_t_inversion_and_q_waves_of_leads() -> None:
