@@ -54,7 +54,7 @@ def test_template_is_deterministic_and_grounded(requests):
     assert answers[1].text.endswith("Impression: atrial fibrillation.") and "P waves" in answers[1].text
     for answer in answers:
         assert re.search(r"before beat \d", answer.text), "beats are cited"
-            assert re.search(r"\b(I|II|III|aV[LF]|V[1-6])\b[^.]* \(?-?\d", answer.text), "leads are cited with values"
+        assert re.search(r"\b(I|II|III|aV[LF]|V[1-6])\b[^.]* \(?-?\d", answer.text), "leads are cited with values"
 
 
 def test_the_template_varies_its_words_not_its_values(requests):
