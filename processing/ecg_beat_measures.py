@@ -69,6 +69,11 @@ class BeatMeasures:
     qt_interval: np.ndarray
     qtc_interval: np.ndarray
 
+    @property
+    def known_rr(self) -> np.ndarray:
+        """The RR intervals in ms between which no second was left out."""
+        return self.rr_after[np.isfinite(self.rr_after)]
+
 
 def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     """The signal against a line through the PR segments just before each QRS, `(leads, samples)` mV."""
@@ -126,9 +131,10 @@ def fridericia(qt: Any, rr: Any) -> Any:
 
 
 def _rr_intervals(delineation: Delineation) -> np.ndarray:
-    """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances."""
+    """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances; NaN over a gap."""
     peaks = delineation.qrs.per_lead[delineation.live, :, 1]
-    return np.median(np.diff(peaks, axis=1), axis=0) * MS
+    rr = np.median(np.diff(peaks, axis=1), axis=0) * MS
+    return np.where(delineation.reliability.known_intervals(delineation.beats), rr, np.nan)
 
 
 def _value_at(level: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_p_waves import find_lone_p_waves, find_p_waves, is_flutter
 from .ecg_qrs import QrsSettings, detect_beats, dominant_peaks, global_limits, lead_limits
-from .ecg_reliability import rely_on_what_repeats
+from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
@@ -36,6 +36,8 @@ class Delineation:
     Attributes:
         beats: sample number of each heartbeat's QRS, `(beats,)`, in time order.
         live: whether a lead holds a signal, `(leads,)`.
+        reliability: how much the leads count in each beat, and where nothing can be told.
+        left_out: leads and seconds that the marks do not rest on.
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
             (fractions possible), NaN where the wave is absent or not visible.
         lone_p: the same of P waves that no QRS follows, `(leads, waves, 3)` and `(waves, 3)`.
@@ -44,6 +46,8 @@ class Delineation:
 
     beats: np.ndarray
     live: np.ndarray
+    reliability: Reliability
+    left_out: tuple[LeftOut, ...]
     p: WaveMarks
     lone_p: WaveMarks
     qrs: WaveMarks
@@ -68,11 +72,11 @@ def delineate(
     if signal.shape[1] < SHORTEST_S * sampling_rate or not np.isfinite(signal).any():
         return None
     ecg = filter_ecg(signal, sampling_rate, settings.bands)
-    beats, weights = detect_beats(ecg)
+    noisy = find_noise(ecg.qrs_slope)
+    beats, live, gaps = detect_beats(ecg, noisy)
     if not len(beats):
         return None
-    live = weights > 0
-    ecg, reliability = rely_on_what_repeats(ecg, beats, live)
+    ecg, reliability = rely_on_what_repeats(ecg, beats, live, gaps)
     onset, offset = global_limits(ecg, beats, reliability, settings.qrs)
     lead_onset, lead_offset = lead_limits(ecg, onset, offset, reliability, settings.qrs)
     peaks = dominant_peaks(ecg, onset, offset)
@@ -90,7 +94,9 @@ def delineate(
     per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
     per_lead[~live] = np.nan
     overall = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1) - shift
-    return Delineation(beats, live, p_waves, lone_p, WaveMarks(per_lead, overall), t_waves, ecg)
+    unused = left_out(ecg, noisy, beats, reliability)
+    qrs_waves = WaveMarks(per_lead, overall)
+    return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, ecg)
 
 
 def _behind_spikes(onset: np.ndarray, spikes: np.ndarray, settings: QrsSettings) -> np.ndarray:

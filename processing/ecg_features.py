@@ -26,6 +26,7 @@ from .ecg_record_measures import (
     rhythm,
     voltages,
 )
+from .ecg_reliability import ALL_LEADS
 from .errors_gem import EcgFormatError, EcgLeadError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class EcgFeatures:
         beat_waves: the same for the heart as a whole, `(beats, 3)`.
         heart_rate: bpm, 60000 / mean RR. rr_interval: mean, ms. rr_variability: SD of the RR over their mean.
         rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
-        p_present: a P wave goes before more than half of the usual beats.
+        p_present: a P wave goes before more than half of the usual beats; `None` where moving electrodes hide it.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
@@ -67,6 +68,8 @@ class EcgFeatures:
             `lead_quality`.
         lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
         pacing_spikes: times in s.
+        left_out: leads and seconds that the marks do not rest on, `(lead or "all", start, end, reason)`: the reason why a
+            measure is missing that the rest of the record does not give.
         note: why there are no beats, where there are none.
     """
 
@@ -84,7 +87,7 @@ class EcgFeatures:
     rr_interval: float = math.nan
     rr_variability: float = math.nan
     rhythm_regularity: str | None = None
-    p_present: bool = False
+    p_present: bool | None = False
     p_duration: float = math.nan
     pr_interval: float = math.nan
     qrs_duration: float = math.nan
@@ -107,6 +110,7 @@ class EcgFeatures:
     quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lone_p_waves: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    left_out: tuple[tuple[str, float, float, str], ...] = ()
     note: str | None = None
 
     def __repr__(self) -> str:
@@ -127,9 +131,14 @@ class EcgFeatures:
     @property
     def rr_intervals(self) -> np.ndarray:
         """From every beat to the next, ms, `(beats - 1,)`: `RR Interval 1`, which all leads share, or, of a beat that no
-        lead shows as a whole, the distance of `beat_times` (which jumps where wide complexes have no clear peak)."""
+        lead shows as a whole, the distance of `beat_times` (which jumps where wide complexes have no clear peak). NaN where
+        seconds between them were left out: there may be beats."""
         shared = np.fmax.reduce(self.sequences["RR Interval 1"][:, 1:], axis=0)
-        return np.where(np.isfinite(shared), shared, np.diff(self.beat_times) * 1000)
+        intervals = np.where(np.isfinite(shared), shared, np.diff(self.beat_times) * 1000)
+        for lead, start, end, _ in self.left_out:
+            if lead == ALL_LEADS:
+                intervals[(self.beat_times[:-1] < start) & (self.beat_times[1:] > end)] = np.nan
+        return intervals
 
     def lead_value(self, name: str, lead: str) -> float:
         """One of `lead_values` in one lead.
@@ -255,15 +264,16 @@ def extract_features(
         lone_p_waves=delineation.lone_p.overall / WORKING_RATE,
         lead_values=values,
         **intervals(delineation, beats),
-        **rhythm(beats.rr_after[:-1]),
+        **rhythm(beats.known_rr),
         **axes(record.leads, beats),
         **voltages(record.leads, values),
         **findings(record.leads, values),
         qrs_patterns=qrs_patterns(record.leads, complexes, inside),
         chest_lead_swap=chest_lead_swap(record.leads, complexes),
         limb_lead_reversal=limb_lead_reversal(record.leads, signal, record.sampling_rate, values),
-        quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True)),
+        quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate, delineation.left_out), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
+        left_out=tuple(part.named(record.leads) for part in delineation.left_out),
     )
 
 
@@ -385,6 +395,7 @@ def features_to_dict(features: EcgFeatures, full: bool = False) -> dict[str, Any
             "beat_waves": {wave: plain(times, TIME_DIGITS) for wave, times in features.beat_waves.items()},
             "lone_p_waves": plain(features.lone_p_waves, TIME_DIGITS),
             "pacing_spikes": plain(features.pacing_spikes, TIME_DIGITS),
+            "left_out": [list(part) for part in features.left_out],
         }
     return result
 
@@ -407,7 +418,11 @@ def features_from_dict(measurements: Mapping[str, Any]) -> EcgFeatures:
     }
     count = beats.pop()
     lead_count = len(leads)
-    scalars = {name: _restored(rest[name]) for name in _SCALARS if name in rest and rest[name] is not None}
+    scalars = {
+        name: _restored(rest[name])
+        for name in _SCALARS
+        if name in rest and (rest[name] is not None or name == "p_present")
+    }
     return EcgFeatures(
         leads=leads,
         sampling_rate=rest.get("sampling_rate", math.nan),
@@ -423,6 +438,7 @@ def features_from_dict(measurements: Mapping[str, Any]) -> EcgFeatures:
         quality={lead: _quality(values) for lead, values in rest.get("quality", {}).items()},
         lone_p_waves=_array(rest.get("lone_p_waves", []), (-1, 3)),
         pacing_spikes=np.array(rest.get("pacing_spikes", []), dtype=np.float64),
+        left_out=tuple(tuple(part) for part in rest.get("left_out", [])),
         **scalars,
     )
 

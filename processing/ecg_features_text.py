@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES
+from .ecg_reliability import unused_in_words
 from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
+P_WORDS = {True: "present", False: "absent", None: "not measurable (moving electrodes)"}
 LEFT_OUT = "({} further line(s) left out for length.)"
 _SHORT = {
     "P Amplitude": "P mV",
@@ -80,7 +82,7 @@ def _record_line(features: "EcgFeatures") -> str:
     return (
         f"{len(features.beat_times)} beats in {features.duration:.1f} s, rhythm {features.rhythm_regularity or '-'}, "
         f"HR {_number(features.heart_rate)} bpm, RR {_number(features.rr_interval)} ms, "
-        f"P waves {'present' if features.p_present else 'absent'}, PR {_number(features.pr_interval)} ms, "
+        f"P waves {P_WORDS[features.p_present]}, PR {_number(features.pr_interval)} ms, "
         f"QRS {_number(features.qrs_duration)} ms, QT {_number(features.qt_interval)} ms, "
         f"QTc {_number(features.qtc_bazett)} (Bazett) {_number(features.qtc_fridericia)} (Fridericia) ms, "
         f"QRS axis {_number(features.qrs_axis)} deg."
@@ -112,6 +114,8 @@ def _findings_line(features: "EcgFeatures") -> str:
     bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
     if bad:
         found.append(f"signal: {', '.join(bad)}")
+    if features.left_out:
+        found.append(f"not used: {unused_in_words(features.left_out, features.duration)}")
     return "; ".join(found) + "."
 
 

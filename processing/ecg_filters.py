@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from .ecg_record import interpolate_gaps
+from .ecg_bad_samples import repair
 
 WORKING_RATE = 500  # Hz of every array in the delineation
-MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
+SPIKE_ELSEWHERE = 0.1  # ... and by this share in a second lead; a pop of one electrode's amplifier does not
 SPIKE_ABRUPT = 5.0  # ... and by so many times what came just before
 SPIKE_OVER = 0.7  # 10 ms later nothing is as steep any more ...
 WIDE_SPIKE_OVER = 0.2  # ... or, as a wide stimulus ends with an edge as steep as its first, 16 ms later all is quiet
@@ -39,7 +39,10 @@ class FilterBands:
 
 @dataclass(frozen=True)
 class FilteredEcg:
-    """One conditioned ECG in every band of the delineation: float32 `(leads, samples)` at 500 Hz, mV or mV/s."""
+    """One conditioned ECG in every band of the delineation: float32 `(leads, samples)` at 500 Hz, mV or mV/s.
+
+    `bad` marks the samples that were bridged, `spikes` are sample numbers.
+    """
 
     signal: np.ndarray
     band: np.ndarray
@@ -49,27 +52,28 @@ class FilteredEcg:
     t_slope: np.ndarray
     p_band: np.ndarray
     p_slope: np.ndarray
+    bad: np.ndarray
     spikes: np.ndarray
 
 
-def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """The signal without gaps, offset and pacing spikes on the 500 Hz grid, and where the spikes were.
+def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The signal without gaps, offset, steps and pacing spikes on the 500 Hz grid, and where bad samples and spikes were.
 
     Args:
         signal: `(leads, samples)` in mV; non-finite samples are gaps.
         sampling_rate: Hz.
 
     Returns:
-        float64 `(leads, samples at 500 Hz)` and the sample numbers (500 Hz) of the pacing spikes.
+        float64 `(leads, samples at 500 Hz)`, a mask of the samples that were bridged, and the sample numbers (500 Hz) of the
+        pacing spikes.
     """
-    signal = np.asarray(signal, dtype=np.float64)
-    usable = np.isfinite(signal) & (np.abs(signal) < MAX_ABS_MV)
-    if not usable.all():
-        signal = interpolate_gaps(np.where(usable, signal, np.nan)).astype(np.float64)
-    signal = signal - np.median(signal[:, ::3], axis=1, keepdims=True)
+    signal, bad = repair(signal, sampling_rate)
     if sampling_rate != WORKING_RATE:
         signal = _to_working_rate(signal, sampling_rate)
-    return remove_spikes(signal)
+        nearest = np.arange(signal.shape[1]) * (sampling_rate / WORKING_RATE)
+        bad = bad[:, np.minimum(nearest.astype(int), bad.shape[1] - 1)]
+    clean, spikes = remove_spikes(signal)
+    return clean, bad, spikes
 
 
 def _to_working_rate(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
@@ -82,12 +86,15 @@ def _to_working_rate(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def find_spikes(signal: np.ndarray) -> np.ndarray:
-    """Sample numbers of pacing spikes in `(leads, samples)` at 500 Hz: jumps out of quiet, again and again.
+    """Sample numbers of pacing spikes in `(leads, samples)` at 500 Hz: jumps out of quiet, again and again, in two leads.
 
     A heart's own waves gather speed over several samples; a stimulus does not.
     """
-    jump = np.abs(np.diff(signal, axis=1)).max(axis=0)
+    jumps = np.abs(np.diff(signal, axis=1))
+    jump = jumps.max(axis=0)
     high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(np.median(jump[::3]))))
+    if len(signal) > 1:
+        high = high[np.sort(jumps[:, high], axis=0)[-2] > SPIKE_ELSEWHERE * jump[high]]
     # Infinite before the ECG begins: nobody knows whether it was quiet.
     padded = np.concatenate([np.full(SPIKE_QUIET_SAMPLES, np.inf), jump, np.zeros(2 * SPIKE_SAMPLES)])
 
@@ -132,7 +139,7 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
     """
     from scipy import fft
 
-    conditioned, spikes = condition(signal, sampling_rate)
+    conditioned, bad, spikes = condition(signal, sampling_rate)
     samples = conditioned.shape[1]
     pad = min(samples - 1, int(1.2 * WORKING_RATE))
     first, last = conditioned[:, :1], conditioned[:, -1:]
@@ -154,6 +161,7 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
         t_slope=_central_difference(t_band),
         p_band=p_band,
         p_slope=_central_difference(p_band),
+        bad=bad,
         spikes=spikes,
     )
 

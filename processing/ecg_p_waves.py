@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The atrium's waves: P before the QRS, lone P waves without one, and flutter waves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def find_p_waves(
     marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)
     noise = p_noise(ecg)
     present = room & (size > max(settings.p_smallest, settings.p_noise * _usual(noise[live])))
-    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, settings)
+    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, reliability, settings)
     present &= marks.per_lead[..., 1].min(axis=0) > 0
     per_lead, overall = marks.per_lead, marks.overall
     per_lead[..., 0] = steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
@@ -167,11 +167,11 @@ def _coherence(deviation: np.ndarray, template: np.ndarray, weights: np.ndarray)
     return shared / np.sqrt(np.maximum(energy, 1e-12))
 
 
-def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, settings: WaveSettings) -> bool:
+def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, reliability: Reliability, settings: WaveSettings) -> bool:
     """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
     if not len(coherence):
         return False
-    rr = np.diff(qrs_onset)
+    rr = np.diff(qrs_onset)[reliability.known_intervals(qrs_onset)]
     variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
     needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
     return bool(np.median(coherence) > needed)
@@ -258,7 +258,7 @@ def _marked(ecg: FilteredEcg, peaks: np.ndarray, reliability: Reliability, setti
     live = reliability.live
     if not len(peaks):
         return WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
-    usual = Reliability(live, np.repeat(reliability.leads[:, None], len(peaks), axis=1))
+    usual = replace(reliability, weights=np.repeat(reliability.leads[:, None], len(peaks), axis=1))
     marks, amplitude, _ = bound_p_waves(ecg, search_around(ecg, peaks.astype(int)), usual, settings)
     marks.per_lead[~(p_visible(amplitude, p_noise(ecg), settings) & live[:, None])] = np.nan
     return marks
@@ -278,10 +278,11 @@ def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability
     reference = np.median(sizes[:, at[known].astype(int)], axis=1)
     alike, size = _alike(sizes, reference)
     gaps = np.diff(beats.p_peak[known])
+    told = reliability.known_intervals(beats.onset)
     shortest = np.percentile(gaps, 20) if len(gaps) else np.inf
     found, asked = [], 0
     for i, gap in zip(known[:-1], gaps, strict=True):
-        if known[np.searchsorted(known, i) + 1] != i + 1:
+        if known[np.searchsorted(known, i) + 1] != i + 1 or not told[i]:
             continue
         dropped = gap > 1.5 * shortest
         parts = round(gap / shortest) if dropped else 2
@@ -439,14 +440,17 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
     if len(qrs) <= FEWEST_BEATS:
         return False
     rr = np.diff(qrs[:, 1])
-    usual = float(np.median(rr))
+    known = reliability.known_intervals(qrs[:, 1])
+    if known.sum() < FEWEST_BEATS:
+        return False
+    usual = float(np.median(rr[known]))
     steady = np.flatnonzero(np.abs(rr - usual) < STEADY_RR * usual)
     shortest, longest = (limit * WORKING_RATE for limit in CYCLE_S)
     cycles = [(steady, rr[steady] / ratio) for ratio in range(2, 8) if shortest <= usual / ratio <= longest]
-    if np.std(rr) > IRREGULAR_RR * np.mean(rr):
+    if np.std(rr[known]) > IRREGULAR_RR * np.mean(rr[known]):
         gap = qrs[1:, 0] - qrs[:-1, 2] - (SHORTEST_S + AFTER_QRS_S) * WORKING_RATE
         for cycle in np.arange(shortest, longest, CYCLE_STEP_S * WORKING_RATE):
-            roomy = np.flatnonzero(gap > cycle)
+            roomy = np.flatnonzero((gap > cycle) & known)
             cycles.append((roomy, np.full(len(roomy), cycle)))
     live = reliability.live
     band = ecg.p_band[live] * reliability.leads[live, None]

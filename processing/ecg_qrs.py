@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
-from .ecg_reliability import Reliability
+from .ecg_reliability import NEAR_GAP, Reliability, runs
 
 
 @dataclass(frozen=True)
@@ -149,45 +149,59 @@ SEARCH_BACK_THRESHOLD = 0.16
 SEARCH_BACK_GAP = 1.6  # of the median RR interval; 1.66 in Pan and Tompkins 1985
 T_WAVE_WINDOW_S = 0.40  # a weak candidate this close to a strong one is its T wave
 LOCAL_LEVEL_S = 4.0
+LEAST_HEARD = 0.3  # of the leads, by their weight: where fewer are free of noise, no beat can be told
 DEAD_SLOPE_MV_S = 0.01  # a lead whose steep parts stay below this holds no ECG
 STEEP_PERCENTILE = 97.5
 
 
-def lead_weights(qrs_slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much each lead tells about the beats, `(leads,)`, and the size of its steep parts in mV/s.
 
     The weight is the peakiness of the slope (its 97.5 % percentile over its median, less one, at most 24); 0 for a
-    lead without signal.
+    lead without signal. Only the samples of `heard`, `(leads, samples)`, count.
     """
-    steepness = np.abs(qrs_slope[:, ::3])
+    steepness, usable = np.abs(qrs_slope[:, ::3]), heard[:, ::3]
     typical, steep = np.percentile(steepness, [50, STEEP_PERCENTILE], axis=1)
+    for lead in np.flatnonzero(~usable.all(axis=1)):
+        part = steepness[lead, usable[lead]]
+        typical[lead], steep[lead] = np.percentile(part, [50, STEEP_PERCENTILE]) if len(part) else (0.0, 0.0)
     peakiness = np.clip(steep / np.maximum(typical, 1e-9), 1, 25) - 1
     return np.where(steep > DEAD_SLOPE_MV_S, peakiness, 0.0), steep
 
 
-def detect_beats(ecg: FilteredEcg) -> tuple[np.ndarray, np.ndarray]:
-    """Sample numbers (500 Hz) of all heartbeats, and the weight `(leads,)` every lead had in finding them.
+def detect_beats(ecg: FilteredEcg, noisy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sample numbers (500 Hz) of all heartbeats, which leads live, `(leads,)`, and where no lead tells, `(gaps, 2)`.
 
     Peaks of the 10-30 Hz slope, scaled per lead and averaged over the leads by peakiness; a candidate counts by slope
     and by size, against the strong beats of its surroundings; weak followers of strong beats (T waves) go, long gaps
-    are searched again at a lower threshold.
+    are searched again at a lower threshold. A lead counts only where it is not `noisy` `(leads, samples)`, nor bridged.
     """
     from scipy.signal import find_peaks
 
-    weights, steep = lead_weights(ecg.qrs_slope)
-    if weights.sum() == 0:
-        return np.zeros(0, dtype=int), weights
+    heard = ~(noisy | ecg.bad)
+    weights, steep = lead_weights(ecg.qrs_slope, heard)
+    live, gaps = weights > 0, np.zeros((0, 2), dtype=int)
+    if not live.any():
+        return np.zeros(0, dtype=int), live, gaps
     share = (weights / weights.sum()).astype(np.float32)
     scaled = np.minimum(np.abs(ecg.qrs_slope) / np.maximum(steep, 1e-9)[:, None].astype(np.float32), 2.0)
-    energy = moving_average(share @ scaled, SMOOTHING_S)
+    total = share @ scaled
+    if not heard[live].all():
+        present = share @ heard
+        total = np.where(present > LEAST_HEARD, share @ (scaled * heard) / np.maximum(present, LEAST_HEARD), 0)
+        gaps = runs(present <= LEAST_HEARD)
+    energy = moving_average(total, SMOOTHING_S)
     peaks, found = find_peaks(energy, distance=int(REFRACTORY_S * WORKING_RATE), height=0.05 * energy.max())
     if len(peaks) == 0:
-        return peaks, weights
+        return peaks, live, gaps
     height = found["peak_heights"] * _relative_size(ecg.band, peaks, found["peak_heights"], share)
     level = _local_level(peaks, height, len(energy))
     strong = height > THRESHOLD * level
     beats = _without_t_waves(peaks[strong], height[strong])
-    return _search_back(beats, peaks, strong, height, level), weights
+    beats = _search_back(beats, peaks, strong, height, level)
+    for start, end in gaps:
+        beats = beats[(beats < start - NEAR_GAP) | (beats > end + NEAR_GAP)]
+    return beats, live, gaps
 
 
 def _relative_size(band: np.ndarray, peaks: np.ndarray, height: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -205,9 +219,9 @@ def _local_level(peaks: np.ndarray, height: np.ndarray, samples: int) -> np.ndar
     count = max(2, int(0.55 * duration))
     if duration <= 3 * LOCAL_LEVEL_S:
         return np.full(len(peaks), np.median(np.sort(height)[-count:]))
-    count = max(2, int(0.55 * 2 * LOCAL_LEVEL_S))
-    near = np.abs(peaks[:, None] - peaks[None]) < LOCAL_LEVEL_S * WORKING_RATE
-    return np.array([np.median(np.sort(height[row])[-count:]) for row in near])
+    count, reach = max(2, int(0.55 * 2 * LOCAL_LEVEL_S)), LOCAL_LEVEL_S * WORKING_RATE
+    first, last = np.searchsorted(peaks, peaks - reach, "right"), np.searchsorted(peaks, peaks + reach, "left")
+    return np.array([np.median(np.sort(height[a:b])[-count:]) for a, b in zip(first, last, strict=True)])
 
 
 def _without_t_waves(beats: np.ndarray, height: np.ndarray) -> np.ndarray:

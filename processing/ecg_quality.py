@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_beat_measures import measure_beats
-from .ecg_delineation import delineate
+from .ecg_delineation import Delineation, delineate
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_record import (
     CHEST_LEADS,
@@ -22,6 +22,7 @@ from .ecg_record import (
     interpolate_gaps,
 )
 from .ecg_record_measures import NOISE_LIKENESS, beat_likeness, lead_measures, median_beat
+from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 
 # A run of equal samples this long is no heart: even a 12-bit recorder at 100 Hz moves by its noise.
 FLAT_RUN_S = 0.4
@@ -51,22 +52,26 @@ _QRS_BAND_HZ = (1.0, 30.0)
 # Quality of a lead ----------------------------------------------------------------------------------------------------
 
 
-def lead_quality(signal: np.ndarray, sampling_rate: float) -> list[dict[str, Any]]:
+def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[LeftOut] = ()) -> list[dict[str, Any]]:
     """What disturbs each lead of `signal`, `(leads, samples)` in mV with NaN for missing samples.
 
     Per lead: `missing_share`, `flat_share`, `saturated_share`; `peak_to_peak_mv` (`None` without samples); `noise_mv`, the robust
     standard deviation above 40 Hz; `wander_mv`, the standard deviation below 0.5 Hz; and the `verdict`: `missing` (over
-    half), `flat` (over 95 %), `poor` (over 5 % missing or flat, saturated, noise above 0.05 mV, wander above 0.5 mV, or
-    more than an ECG can span), else `good`.
+    half), `flat` (over 95 %), `poor` (over 5 % missing or flat, saturated, noise above 0.05 mV, wander above 0.5 mV, more
+    than an ECG can span, or left out by the measurements for over 5 % of the time, see `Delineation.left_out`), else `good`.
 
     Of the 1,874 leads in which PTB-XL's readers saw static noise and 5,400 in which they saw nothing, `noise_mv` ranks 83 % of the
     pairs rightly (the second difference, formerly used by the features, 79 %); of those with drift `wander_mv` 90 %.
     """
     noise, wander = _disturbances(interpolate_gaps(signal), sampling_rate)
     rows = []
-    for row, hum, drift in zip(signal, noise, wander, strict=True):
+    for lead, (row, hum, drift) in enumerate(zip(signal, noise, wander, strict=True)):
         measured = {**_shares(row, sampling_rate), "noise_mv": _rounded(hum), "wander_mv": _rounded(drift)}
-        rows.append(measured | {"verdict": _verdict(measured)})
+        unused = sum(part.end - part.start for part in left_out if part.lead in (lead, None))
+        verdict = _verdict(measured)
+        if verdict == "good" and unused > POOR_FROM * len(row) / sampling_rate:
+            verdict = "poor"
+        rows.append(measured | {"verdict": verdict})
     return rows
 
 
@@ -255,14 +260,19 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         ```
     """
     recorded = record.recorded_leads_only()
-    quality = dict(zip(recorded.leads, lead_quality(recorded.signal, recorded.sampling_rate), strict=True))
+    delineation = delineate(np.where(np.isfinite(record.signal), record.signal, np.nan), record.sampling_rate)
+    left_out = [part.named(record.leads) for part in delineation.left_out] if delineation is not None else []
+    rows = {lead: row for row, lead in enumerate(recorded.leads)} | {ALL_LEADS: None}
+    unused = [LeftOut(rows[lead], start, end, why) for lead, start, end, why in left_out if lead in rows]
+    quality = dict(zip(recorded.leads, lead_quality(recorded.signal, recorded.sampling_rate, unused), strict=True))
     filled = interpolate_gaps(recorded.signal)
     einthoven = _einthoven_error(recorded, filled)
     suspicions = [
         *_rate_and_length(recorded),
         *_lead_suspicions(quality),
         *_limb_lead_suspicions(recorded, filled, quality, einthoven),
-        *_electrode_suspicions(record),
+        *([f"measured without {unused_in_words(left_out, record.duration)}"] if left_out else []),
+        *_electrode_suspicions(record, delineation),
     ]
     return {
         "record_id": record.record_id,
@@ -275,6 +285,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         "duration_s": round(record.duration, 4),
         "unit": "mV",
         "lead_quality": quality,
+        "left_out": [list(part) for part in left_out],
         "einthoven_error": einthoven,
         "suspicions": suspicions,
         "history": list(record.history),
@@ -344,9 +355,8 @@ def _limb_lead_suspicions(
     return found + _exchanged_augmented_leads(record, filled, alive)
 
 
-def _electrode_suspicions(record: EcgRecord) -> list[str]:
+def _electrode_suspicions(record: EcgRecord, delineation: Delineation | None) -> list[str]:
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
-    delineation = delineate(signal, record.sampling_rate)
     values: dict[str, np.ndarray] = {}
     chest = None
     if delineation is not None and beat_likeness(delineation) >= NOISE_LIKENESS:

@@ -54,8 +54,10 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
     inside &= duration <= np.quantile(duration, USUAL_SHARE) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
-    p_present = bool(inside.any() and has_p[inside].mean() > 0.5)
-    rr = float(np.mean(beats.rr_after[:-1])) if len(delineation.beats) > 1 else math.nan
+    p_present: bool | None = bool(inside.any() and has_p[inside].mean() > 0.5)
+    if not p_present and delineation.reliability.mostly_disturbed:
+        p_present = None
+    rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan
     qt = float(nan_median((t[inside, 2] - qrs[inside, 0]) * MS))
     return {
         "heart_rate": 60000 / rr,
@@ -74,7 +76,7 @@ def rhythm(rr: np.ndarray) -> dict[str, Any]:
     """Variation of the RR intervals (SD over mean) and regularity in words; `rr` in ms without NaN.
 
     `regular`: all intervals within 10 % of their median; `mostly regular`: 70 % of them (ectopic or dropped beats);
-    else `irregular`; `None` below three beats.
+    else `irregular`; `None` below two intervals.
     """
     variability = float(np.std(rr) / np.mean(rr)) if len(rr) > 1 else math.nan
     return {"rr_variability": variability, "rhythm_regularity": regularity(rr)}
@@ -159,7 +161,8 @@ def beat_likeness(delineation: Delineation) -> float:
 def _likeness(delineation: Delineation, start: np.ndarray) -> float:
     """The same of the 200 ms from `start` (`(beats,)` samples) on."""
     # Every second sample is enough for 40 Hz.
-    band, start = delineation.ecg.band[delineation.live][..., ::2], np.round(start / 2).astype(int)
+    leads = delineation.reliability.leads[:, None]
+    band, start = (delineation.ecg.band * leads)[delineation.live, ::2], np.round(start / 2).astype(int)
     rows = np.moveaxis(windows(band, start, int(0.1 * WORKING_RATE)), 1, 0).reshape(len(start), -1)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     # Of a long record 60 beats tell enough.

@@ -3,10 +3,12 @@
 
 A loose electrode moves all leads that it enters together, each by its share. Such a movement is one direction in the space
 of the leads; taken out of the leads it leaves what the other electrodes see. Where single beats are disturbed in some
-leads, those leads count less in those beats.
+leads, those leads count less in those beats. Seconds of loud noise are left out before beats are sought.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,52 @@ FEWEST_LEADS = 6  # fewer leave no direction to take out
 QUIET_DIRECTIONS = 4  # the fourth largest is no disturbance: one limb electrode is one, three chest leads are three
 DISTURBED_DIRECTION = 4.0  # times the quiet directions' size
 HARMLESS_MV, HARMLESS_DIRECTION_MV = 0.01, 0.03  # so little does no harm, in a lead and in a direction of all leads
+DISTURBED_LEAD, MANY_LEADS = 4.0, 1 / 3  # times the usual lead; share of the leads
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
+
+
+BLOCK = 50  # samples at 500 Hz, 0.1 s
+FLOOR_BLOCKS, FLOOR_RANK = (
+    7,
+    2,
+)  # the floor of 0.7 s: the third quietest block, which no QRS reaches at 200/min or less
+NOISY_FLOOR, NOISY_PEAK = 4.0, 0.3  # times the lead's usual floor, and the usual beat's steepest part
+BEAT_BLOCKS = 20  # 2 s hold a beat
+NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
+LEFT_OUT_WEIGHT, FEWEST_LEFT_OUT = (
+    0.1,
+    2,
+)  # a lead is said to be left out where it counts less in so many beats in a row
+WHOLE_WITHIN_S = 0.1  # what misses so little of the record is called without times
+ALL_LEADS = "all"
+HOLE, NOISE, UNSTEADY = "no signal", "noise", "does not repeat"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What was not used: a row of the signal, or all (`lead` is `None`), from `start` to `end` in s, and why."""
+
+    lead: int | None
+    start: float
+    end: float
+    reason: str
+
+    def named(self, leads: Sequence[str]) -> tuple[str, float, float, str]:
+        """The same with the lead's name, or `"all"`."""
+        return ALL_LEADS if self.lead is None else leads[self.lead], self.start, self.end, self.reason
+
+
+def unused_in_words(left_out: Sequence[tuple[str, float, float, str]], duration: float) -> str:
+    """Leads and seconds that were not used, the leads of one reason and time together: `V4, V5 (does not repeat)`."""
+    groups: dict[tuple[float, float, str], list[str]] = {}
+    for lead, start, end, reason in left_out:
+        groups.setdefault((start, end, reason), []).append("all leads" if lead == ALL_LEADS else lead)
+    return ", ".join(
+        f"{' and '.join(leads)} ({reason})"
+        if end - start >= duration - WHOLE_WITHIN_S
+        else f"{' and '.join(leads)} {start:.1f}-{end:.1f} s ({reason})"
+        for (start, end, reason), leads in groups.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -31,10 +78,26 @@ class Reliability:
     Attributes:
         live: whether a lead holds a signal, `(leads,)`.
         weights: how much each lead counts in each beat, 0 to 1, `(leads, beats)`; 1 where all repeats, 0 in dead leads.
+        disturbed: whether an electrode of the lead moves, `(leads,)`; the movement was taken out, or the lead counts less.
+        gaps: where no lead tells anything, `(gaps, 2)` samples.
     """
 
     live: np.ndarray
     weights: np.ndarray
+    disturbed: np.ndarray
+    gaps: np.ndarray
+
+    @property
+    def mostly_disturbed(self) -> bool:
+        """Whether so many leads are disturbed that a small wave may be lost with what was taken out."""
+        return bool(self.disturbed.sum() >= MANY_LEADS * self.live.sum())
+
+    def known_intervals(self, marks: np.ndarray) -> np.ndarray:
+        """Whether there is no gap between a mark and the next, `(marks - 1,)`: else there may be beats."""
+        places = np.searchsorted(marks, self.gaps.mean(axis=1))
+        known = np.ones(max(len(marks) - 1, 0), dtype=bool)
+        known[places[(places > 0) & (places < len(marks))] - 1] = False
+        return known
 
     @property
     def leads(self) -> np.ndarray:
@@ -42,7 +105,68 @@ class Reliability:
         return np.median(self.weights, axis=1)
 
 
-def rely_on_what_repeats(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray) -> tuple[FilteredEcg, Reliability]:
+def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
+    """Where the line between the beats is as steep as a beat, `(leads, samples)`, and is not so most of the time."""
+    leads, samples = qrs_slope.shape
+    blocks = samples // BLOCK
+    noisy = np.zeros((leads, samples), dtype=bool)
+    if blocks < 2 * BEAT_BLOCKS:
+        return noisy
+    level = np.abs(qrs_slope[:, : blocks * BLOCK]).reshape(leads, blocks, BLOCK).mean(axis=2)
+    half = FLOOR_BLOCKS // 2
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(level, ((0, 0), (half, half))), FLOOR_BLOCKS, 1)
+    floor = np.partition(around, FLOOR_RANK, axis=2)[..., FLOOR_RANK]
+    whole = level[:, : blocks // BEAT_BLOCKS * BEAT_BLOCKS].reshape(leads, -1, BEAT_BLOCKS)
+    limit = np.maximum(NOISY_FLOOR * np.median(floor, axis=1), NOISY_PEAK * np.median(whole.max(axis=2), axis=1))
+    loud: Any = floor > limit[:, None]
+    if loud.any():
+        # The floor rises and falls so many blocks inside the noise.
+        inside = half - FLOOR_RANK
+        padded = np.pad(loud, ((0, 0), (inside, inside)))
+        loud = np.lib.stride_tricks.sliding_window_view(padded, 2 * inside + 1, 1).any(axis=2)
+        noisy[:, : blocks * BLOCK] = np.repeat(loud, BLOCK, axis=1)
+        noisy[:, blocks * BLOCK :] = loud[:, -1:]
+    return noisy
+
+
+def runs(mask: np.ndarray) -> np.ndarray:
+    """First and last-but-one sample of every run of true values, `(runs, 2)`."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return edges.reshape(-1, 2)
+
+
+def left_out(ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability: Reliability) -> tuple[LeftOut, ...]:
+    """What the marks do not rest on: all leads first, then lead by lead, in time order."""
+    samples, rate = ecg.signal.shape[1], WORKING_RATE
+    holes = ecg.bad[reliability.live].mean(axis=0) > 0.5
+    found = [
+        LeftOut(None, start / rate, end / rate, HOLE if holes[start:end].mean() > 0.5 else NOISE)
+        for start, end in reliability.gaps.tolist()
+    ]
+    inside = np.zeros(samples, dtype=bool)
+    for start, end in reliability.gaps:
+        inside[start:end] = True
+    edges = np.concatenate([[0], (beats[:-1] + beats[1:]) // 2, [samples]])
+    for lead in np.flatnonzero(reliability.live):
+        hole = runs(ecg.bad[lead] & ~inside)
+        noise = runs(noisy[lead] & ~ecg.bad[lead] & ~inside)
+        unsteady = runs((reliability.weights[lead] < LEFT_OUT_WEIGHT) | reliability.disturbed[lead])
+        unsteady = edges[unsteady[np.diff(unsteady, axis=1)[:, 0] >= FEWEST_LEFT_OUT]]
+        parts = [
+            (*span.tolist(), word)
+            for spans, word in ((hole, HOLE), (noise, NOISE), (unsteady, UNSTEADY))
+            for span in spans
+        ]
+        found += [
+            LeftOut(int(lead), round(start / rate, 3), round(end / rate, 3), word)
+            for start, end, word in sorted(parts)
+        ]
+    return tuple(found)
+
+
+def rely_on_what_repeats(
+    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
+) -> tuple[FilteredEcg, Reliability]:
     """The bands of `ecg` without the movements of loose electrodes, and how far each lead can be relied on.
 
     Compares the line around every QRS with the usual one. A lead that is mostly disturbance stays as it is, and counts less.
@@ -50,15 +174,17 @@ def rely_on_what_repeats(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray) 
     Args:
         beats: sample of every beat, `(beats,)`.
         live: whether a lead holds a signal, `(leads,)`.
+        gaps: where no lead tells anything, `(gaps, 2)` samples.
     """
     leads = len(live)
     weights = np.repeat(live[:, None].astype(np.float32), len(beats), axis=1)
     if len(beats) < FEWEST_BEATS:
-        return ecg, Reliability(live, weights)
+        return ecg, Reliability(live, weights, np.zeros(leads, dtype=bool), gaps)
     rest = np.concatenate([_what_does_not_repeat(ecg.band, beats, *span) for span in (BEFORE_S, BEHIND_S)], axis=2)
     rest[~live] = 0
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
     usual = together <= 2 * np.median(together)
+    raw = np.median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
     spatial = _without_disturbances(rest[:, usual].reshape(leads, -1)) if live.sum() >= FEWEST_LEADS else None
     if spatial is not None:
         own = np.diag(spatial) < MOSTLY_DISTURBANCE
@@ -69,11 +195,12 @@ def rely_on_what_repeats(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray) 
     typical = np.maximum(np.median(size, axis=1, keepdims=True), 1e-9)
     excess = size / typical
     shared = np.maximum(np.median(excess, axis=0), 1.0)
-    share = np.minimum(1.0, max(float(np.median(typical)), HARMLESS_MV) / typical)
+    harmless = max(float(np.median(typical)), HARMLESS_MV)
+    share = np.minimum(1.0, harmless / typical)
     # A lead of mere disturbance adds nothing of the heart's.
     weights[live] = share * np.minimum(1.0, share / MOSTLY_DISTURBANCE)
     weights[live] *= np.minimum(1.0, DISTURBED_BEAT * shared / np.maximum(excess, 1e-9))
-    return ecg, Reliability(live, weights)
+    return ecg, Reliability(live, weights, live & (raw > DISTURBED_LEAD * harmless), gaps)
 
 
 def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
@@ -105,4 +232,14 @@ def weighted_size(deviation: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.sqrt(total / np.maximum(power.sum(axis=0), 1e-9)[:, None])
 
 
-__all__ = ["Reliability", "rely_on_what_repeats", "weighted_size"]
+__all__ = [
+    "ALL_LEADS",
+    "LeftOut",
+    "Reliability",
+    "find_noise",
+    "left_out",
+    "rely_on_what_repeats",
+    "runs",
+    "unused_in_words",
+    "weighted_size",
+]

@@ -191,12 +191,12 @@ def is_atrial_fibrillation(features: "EcgFeatures") -> bool:
 def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
     """How many premature beats have a wide and a usual QRS."""
     rr = features.rr_intervals / 1000
-    if len(rr) < 3:
+    if np.isfinite(rr).sum() < 3:
         return 0, 0
     widths = (features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]) * 1000
-    usual, typical = float(np.nanmedian(widths)), float(np.median(rr))
+    usual, typical = float(np.nanmedian(widths)), float(np.nanmedian(rr))
     early = np.flatnonzero(rr < PREMATURE_RR_SHARE * typical) + 1
-    short = rr < PREMATURE_RR_SHARE * float(np.mean(rr))
+    short = rr < PREMATURE_RR_SHARE * float(np.nanmean(rr))
     if len(early) >= 0.4 * len(rr) or np.mean(short[1:] != short[:-1]) > 0.8:
         # In bigeminy the median RR is no reference.
         early = np.flatnonzero(short) + 1
@@ -207,7 +207,7 @@ def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
 
 def has_pause(features: "EcgFeatures") -> bool:
     """The longest RR interval exceeds 1.5 s and 1.4 times the median one."""
-    rr = features.rr_intervals / 1000
+    rr = features.rr_intervals[np.isfinite(features.rr_intervals)] / 1000
     return len(rr) >= 2 and bool(rr.max() > max(PAUSE_S, PAUSE_RR_SHARE * float(np.median(rr))))
 
 

@@ -127,7 +127,7 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if claim.beats:
         return _by_beat(claim, features, "RR Interval 1", share * value, tol)
     if claim.high is not None and not agrees(claim, value, share * value):
-        rr = features.rr_intervals
+        rr = features.rr_intervals[np.isfinite(features.rr_intervals)]
         return decided(
             bool(len(rr)) and rr.min() - tol.rr_range_ms <= claim.value and claim.high <= rr.max() + tol.rr_range_ms,
             [round(rr.min()), round(rr.max())] if len(rr) else None,

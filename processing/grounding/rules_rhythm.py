@@ -142,6 +142,7 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     rr = features.rr_intervals / 1000
+    rr = rr[rr == rr]  # NaN where seconds were left out
     if len(rr) < 2:
         return unmeasurable("too few beats")
     longest = float(rr.max())

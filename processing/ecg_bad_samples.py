@@ -1,0 +1,113 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Samples that no heart made: missing ones, holes, rails and dead stretches are bridged, jumps of the level taken out.
+
+Filters would smear each of them over more than a second.
+"""
+
+import numpy as np
+
+from .ecg_limits import MAX_PLAUSIBLE_MV
+from .ecg_record import interpolate_gaps
+
+MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
+HOLE_SHARE = 20.0  # a hole lies this many times farther from the median than three quarters of the samples
+DEAD_S = 1.0  # equal samples for so long: nothing is connected ...
+DRAWN_S = (
+    0.10  # ... unless such stretches are everywhere, as in a drawing without noise, where they are the heart's pauses
+)
+RAIL_S, RAIL_FROM_MV = (
+    0.10,
+    0.5,
+)  # a plateau at a lead's own extreme, so far from its median: the amplifier was at its end
+STEP_MV = 0.3
+STEP_S = 0.006  # the length of a step through a recorder's low-pass
+STEP_ALONE_S, STEP_ABRUPT = 0.020, 5.0  # around a step nothing is nearly as steep ...
+STEP_LEVEL_S, STEP_STAYS = 0.100, 0.4  # ... and the level stays changed, to within this share
+
+
+def repair(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """`signal` without samples that no heart made, and where they were.
+
+    Args:
+        signal: `(leads, samples)` in mV; non-finite samples are gaps.
+        sampling_rate: Hz.
+
+    Returns:
+        float64 `(leads, samples)` with the median of every lead at 0, and a mask of the bridged samples.
+    """
+    signal = np.asarray(signal, dtype=np.float64)
+    usable = np.isfinite(signal) & (np.abs(signal) < MAX_ABS_MV)
+    if not usable.all():
+        signal = interpolate_gaps(np.where(usable, signal, np.nan)).astype(np.float64)
+    signal = signal - np.median(signal[:, ::3], axis=1, keepdims=True)
+    bad = ~usable
+    size = np.abs(signal)
+    farthest = size.max(axis=1)
+    if (farthest > MAX_PLAUSIBLE_MV).any():
+        usual = np.percentile(size[:, ::3], 75, axis=1)
+        bad |= size > np.maximum(MAX_PLAUSIBLE_MV, HOLE_SHARE * usual)[:, None]
+    bad |= _plateaus(signal, sampling_rate)
+    if bad.any():
+        signal = interpolate_gaps(np.where(bad, np.nan, signal)).astype(np.float64)
+    return _without_steps(signal, sampling_rate), bad
+
+
+def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
+    """Stretches at a rail, and dead ones of a lead that is alive elsewhere."""
+    found = np.zeros(signal.shape, dtype=bool)
+    shortest = max(3, int(RAIL_S * rate))
+    if signal.shape[1] <= shortest:
+        return found
+    # A long plateau holds three equal samples at regular distances: few leads need a closer look.
+    coarse = signal[:, :: max(1, shortest // 3)]
+    for lead in np.flatnonzero(((coarse[:, 2:] == coarse[:, 1:-1]) & (coarse[:, 1:-1] == coarse[:, :-2])).any(axis=1)):
+        row = signal[lead]
+        starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
+        lengths = np.diff(np.concatenate((starts, [len(row)])))
+        level = row[starts]
+        rail = ((level == row.max()) | (level == row.min())) & (np.abs(level) >= RAIL_FROM_MV) & (lengths >= shortest)
+        dead = (lengths >= DEAD_S * rate) & (lengths < len(row))
+        if dead.any() and lengths[~dead].max(initial=0) >= DRAWN_S * rate:
+            dead[:] = False
+        for start, length in zip(starts[rail | dead], lengths[rail | dead], strict=True):
+            found[lead, start : start + length] = True
+    return found
+
+
+def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
+    """The signal with the jumps of its level taken out where they stand."""
+    width, alone, level = max(1, round(STEP_S * rate)), max(2, round(STEP_ALONE_S * rate)), round(STEP_LEVEL_S * rate)
+    if signal.shape[1] < 2 * level + width or level < 2:
+        return signal
+    jump = signal[:, width:] - signal[:, :-width]
+    size = np.abs(jump)
+    high = size > STEP_MV
+    # The largest of its surroundings, and steeper by far than what is around it.
+    high[:, 1:] &= size[:, 1:] >= size[:, :-1]
+    high[:, :-1] &= size[:, :-1] > size[:, 1:]
+    leads, places = np.nonzero(high)
+    inside = (places >= level) & (places + width + level <= signal.shape[1])
+    leads, places = leads[inside], places[inside]
+    if not len(places):
+        return signal
+    height = jump[leads, places]
+
+    def steepest(first: np.ndarray) -> np.ndarray:
+        window = signal[leads[:, None], first[:, None] + np.arange(alone + 1)]
+        return np.abs(np.diff(window, axis=1)).max(axis=1)
+
+    around = np.maximum(steepest(places - alone), steepest(places + width))
+    abrupt = np.abs(height) > STEP_ABRUPT * around
+    leads, places, height = leads[abrupt], places[abrupt], height[abrupt]
+    before = np.median(signal[leads[:, None], places[:, None] - np.arange(level)], axis=1)
+    after = np.median(signal[leads[:, None], places[:, None] + width + np.arange(level)], axis=1)
+    stays = np.abs(after - before - height) < STEP_STAYS * np.abs(height)
+    if not stays.any():
+        return signal
+    change = np.diff(signal, axis=1, prepend=signal[:, :1])
+    for lead, place in zip(leads[stays], places[stays], strict=True):
+        change[lead, place + 1 : place + width + 1] = 0
+    return signal[:, :1] + np.cumsum(change, axis=1)
+
+
+__all__ = ["MAX_ABS_MV", "repair"]
