@@ -252,12 +252,10 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
     `chest_lead_swap`.
 
     Example:
-        ```python
         >>> import numpy as np
-        >>> summary = inspect_record(EcgRecord(np.zeros((1, 500)), ("II",), 500))
+        >>> summary = inspect_record(EcgRecord(np.zeros((1, 5000)), ("II",), 500))
         >>> summary["lead_quality"]["II"]["verdict"], summary["suspicions"]
         ('flat', ['lead II is flat: electrode off, or not recorded'])
-        ```
     """
     recorded = record.recorded_leads_only()
     delineation = delineate(np.where(np.isfinite(record.signal), record.signal, np.nan), record.sampling_rate)

@@ -55,8 +55,11 @@ class ChatServer:
     `requests` holds the bodies in the order of arrival, `most_at_once` the highest number under way at a time.
 
     Example:
-        >>> with ChatServer([Status(429), Answer("hello")]) as server:
-        ...     answer_of(ChatClient(ChatSettings(model="m", base_url=server.url)), [...]).text
+        >>> from recipes import ChatClient, ChatSettings
+        >>> with ChatServer([Answer("hello")]) as server:
+        ...     client = ChatClient(ChatSettings(model="m", base_url=server.url))
+        ...     answer_of(client, [{"role": "user", "content": "Good morning."}]).text
+        'hello'
     """
 
     def __init__(self, script: Sequence[Reply] | Callable[[dict[str, Any]], Reply] = (Answer(),)) -> None:
