@@ -41,9 +41,8 @@ def repair(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.nda
         signal = interpolate_gaps(np.where(usable, signal, np.nan)).astype(np.float64)
     signal = signal - np.median(signal[:, ::3], axis=1, keepdims=True)
     bad = ~usable
-    size = np.abs(signal)
-    farthest = size.max(axis=1)
-    if (farthest > MAX_PLAUSIBLE_MV).any():
+    if max(signal.max(), -signal.min()) > MAX_PLAUSIBLE_MV:
+        size = np.abs(signal)
         usual = np.percentile(size[:, ::3], 75, axis=1)
         bad |= size > np.maximum(MAX_PLAUSIBLE_MV, HOLE_SHARE * usual)[:, None]
     bad |= _plateaus(signal, sampling_rate)
@@ -79,18 +78,16 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
     width, alone, level = max(1, round(STEP_S * rate)), max(2, round(STEP_ALONE_S * rate)), round(STEP_LEVEL_S * rate)
     if signal.shape[1] < 2 * level + width or level < 2:
         return signal
-    jump = signal[:, width:] - signal[:, :-width]
-    size = np.abs(jump)
-    high = size > STEP_MV
+    size = np.abs(signal[:, width:] - signal[:, :-width])
+    leads, places = np.nonzero(size[:, level : size.shape[1] - level] > STEP_MV)
+    places += level
     # The largest of its surroundings, and steeper by far than what is around it.
-    high[:, 1:] &= size[:, 1:] >= size[:, :-1]
-    high[:, :-1] &= size[:, :-1] > size[:, 1:]
-    leads, places = np.nonzero(high)
-    inside = (places >= level) & (places + width + level <= signal.shape[1])
-    leads, places = leads[inside], places[inside]
+    largest = size[leads, places] >= size[leads, places - 1]
+    largest &= size[leads, places] > size[leads, places + 1]
+    leads, places = leads[largest], places[largest]
     if not len(places):
         return signal
-    height = jump[leads, places]
+    height = signal[leads, places + width] - signal[leads, places]
 
     def steepest(first: np.ndarray) -> np.ndarray:
         window = signal[leads[:, None], first[:, None] + np.arange(alone + 1)]

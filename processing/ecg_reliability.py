@@ -138,23 +138,24 @@ def runs(mask: np.ndarray) -> np.ndarray:
 def left_out(ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability: Reliability) -> tuple[LeftOut, ...]:
     """What the marks do not rest on: all leads first, then lead by lead, in time order."""
     samples, rate = ecg.signal.shape[1], WORKING_RATE
-    holes = ecg.bad[reliability.live].mean(axis=0) > 0.5
-    found = [
-        LeftOut(None, start / rate, end / rate, HOLE if holes[start:end].mean() > 0.5 else NOISE)
-        for start, end in reliability.gaps.tolist()
-    ]
+    found = []
+    for start, end in reliability.gaps.tolist():
+        holes = ecg.bad[reliability.live, start:end].mean()
+        found.append(LeftOut(None, start / rate, end / rate, HOLE if holes > 0.5 else NOISE))
+    unsteady = (reliability.weights < LEFT_OUT_WEIGHT) | reliability.disturbed[:, None]
+    concerned = (ecg.bad | noisy).any(axis=1) | unsteady.any(axis=1)
     inside = np.zeros(samples, dtype=bool)
     for start, end in reliability.gaps:
         inside[start:end] = True
     edges = np.concatenate([[0], (beats[:-1] + beats[1:]) // 2, [samples]])
-    for lead in np.flatnonzero(reliability.live):
+    for lead in np.flatnonzero(reliability.live & concerned):
         hole = runs(ecg.bad[lead] & ~inside)
         noise = runs(noisy[lead] & ~ecg.bad[lead] & ~inside)
-        unsteady = runs((reliability.weights[lead] < LEFT_OUT_WEIGHT) | reliability.disturbed[lead])
-        unsteady = edges[unsteady[np.diff(unsteady, axis=1)[:, 0] >= FEWEST_LEFT_OUT]]
+        shaky = runs(unsteady[lead])
+        moving = edges[shaky[np.diff(shaky, axis=1)[:, 0] >= FEWEST_LEFT_OUT]]
         parts = [
             (*span.tolist(), word)
-            for spans, word in ((hole, HOLE), (noise, NOISE), (unsteady, UNSTEADY))
+            for spans, word in ((hole, HOLE), (noise, NOISE), (moving, UNSTEADY))
             for span in spans
         ]
         found += [

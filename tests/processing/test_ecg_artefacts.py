@@ -2,6 +2,7 @@
 """One loose electrode or one noisy second changes nothing of what the rest of the record shows."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from processing.ecg_bad_samples import repair
 from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_qrs import _local_level
 from processing.ecg_quality import inspect_record
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.simulator.simulator import simulate_ecg
@@ -185,3 +187,18 @@ def test_holes_and_rails_are_bridged():
         repaired, bad = repair(with_rail(signal, level, [3], slice(2000, 2000 + length)), RATE)
         assert bad[3].sum() == length and bad.sum() == length
         assert np.abs(repaired[3, 1990 : 2010 + length]).max() < 2
+
+
+def test_the_level_of_strong_beats_takes_linear_memory():
+    """The strongest around each candidate: half a day of beats at 70/min, of which a table of pairs would take 20 GB."""
+    generator = np.random.default_rng(0)
+    peaks = np.cumsum(generator.integers(400, 460, size=50_000))
+    height = generator.uniform(0.5, 1.5, size=len(peaks))
+    tracemalloc.start()
+    level = _local_level(peaks, height, int(peaks[-1]) + 500)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+    for number in (0, 777, 49_999):
+        near = np.sort(height[np.abs(peaks - peaks[number]) < 2000])
+        assert level[number] == pytest.approx(np.median(near[-4:]))
