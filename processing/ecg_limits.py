@@ -117,6 +117,8 @@ Q_DURATION_MS: Final = 30.0
 Q_DEPTH_MV: Final = 0.1
 Q_DURATION_V2_V3_MS: Final = 20.0
 Q_DEPTH_V2_V3_MV: Final = 0.03
+# A Q wave beside a pathological one counts too where it is so little shorter: own choice, half of what readings differ by.
+Q_BESIDE_SHORTER_MS: Final = 5.0
 Q_NORMAL_LEADS: Final = ("aVR", "V1")  # may show a QS in healthy adults
 
 

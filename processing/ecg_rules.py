@@ -29,6 +29,7 @@ from .ecg_limits import (
     POOR_R_V3_MV,
     PR,
     PREMATURE_RR_SHARE,
+    Q_BESIDE_SHORTER_MS,
     Q_NORMAL_LEADS,
     R_AVL_MV,
     R_I_S_III_MV,
@@ -128,8 +129,22 @@ def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_durati
 
 
 def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
-    """Neighbouring leads with a pathological Q wave (`pathological_q_waves`): a Q wave in III alone is none."""
-    return in_neighbouring_leads(features.pathological_q)
+    """Neighbouring leads with a pathological Q wave (`pathological_q_waves`): a Q wave in III alone is none.
+
+    One of two neighbours may be up to 5 ms shorter than its limit.
+    """
+    full = features.pathological_q
+
+    def counts(lead: str) -> bool:
+        duration, depth = q_limits(lead)
+        return lead not in Q_NORMAL_LEADS and (
+            features.lead_value("q_duration", lead) >= duration - Q_BESIDE_SHORTER_MS
+            and -features.lead_value("q_amplitude", lead) >= depth
+        )
+
+    pairs = [pair for pair in NEIGHBOURING_LEADS if set(pair) <= set(features.leads)]
+    pairs = [pair for pair in pairs if set(pair) & set(full) and all(lead in full or counts(lead) for lead in pair)]
+    return tuple(lead for lead in features.leads if any(lead in pair for pair in pairs))
 
 
 def brugada_type_1_leads(features: "EcgFeatures", *, margin: float = 0.0) -> tuple[str, ...]:

@@ -126,6 +126,14 @@ def test_st_depression(leads: tuple[str, ...], level: float, found: bool) -> Non
     assert rules.st_depressed_leads(lowered) == (leads if found else ())
 
 
+@pytest.mark.parametrize(("beside", "found"), [(25, ("III", "aVF")), (24, ())])
+def test_a_q_wave_beside_a_pathological_one_may_be_a_little_shorter(beside: float, found: tuple[str, ...]) -> None:
+    short = features(pathological_q=("III",), aVF__q_duration=beside, aVF__q_amplitude=-0.3)
+    assert rules.pathological_q_leads(short) == found
+    shallow = features(pathological_q=("III",), aVF__q_duration=beside, aVF__q_amplitude=-0.09)
+    assert rules.pathological_q_leads(shallow) == ()
+
+
 def test_a_pathological_q_wave_needs_a_neighbour() -> None:
     assert rules.pathological_q_leads(features(pathological_q=("III",))) == ()
     assert rules.pathological_q_leads(features(pathological_q=("III", "V3"))) == ()
