@@ -28,7 +28,7 @@ from recipes.training.trainer import GemSFTTrainer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 from tests.recipes.training.test_checks import FEATURES, row
 
-CONFIGS = Path(sft.__file__).parent / "configs"
+CONFIGS = Path(sft.__file__).parents[1] / "configs"
 ON_CPU = ["--bf16", "false", "--use_cpu", "true", "--gradient_checkpointing", "false", "--report_to", "none"]
 LORA = ["--use_peft", "true", "--lora_r", "4", "--lora_dropout", "0"]
 
