@@ -26,19 +26,12 @@ HARMLESS_MV, HARMLESS_DIRECTION_MV = 0.01, 0.03  # so little does no harm, in a 
 DISTURBED_LEAD, MANY_LEADS = 4.0, 1 / 3  # times the usual lead; share of the leads
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
-
 BLOCK = 50  # samples at 500 Hz, 0.1 s
-FLOOR_BLOCKS, FLOOR_RANK = (
-    7,
-    2,
-)  # the floor of 0.7 s: the third quietest block, which no QRS reaches at 200/min or less
+FLOOR_BLOCKS, FLOOR_RANK = 7, 2  # the third quietest of 0.7 s, which no QRS reaches at 200/min or less
 NOISY_FLOOR, NOISY_PEAK = 4.0, 0.3  # times the lead's usual floor, and the usual beat's steepest part
 BEAT_BLOCKS = 20  # 2 s hold a beat
 NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
-LEFT_OUT_WEIGHT, FEWEST_LEFT_OUT = (
-    0.1,
-    2,
-)  # a lead is said to be left out where it counts less in so many beats in a row
+LEFT_OUT_WEIGHT, FEWEST_LEFT_OUT = 0.1, 2  # called left out: a lead that counts less in so many beats in a row
 WHOLE_WITHIN_S = 0.1  # what misses so little of the record is called without times
 ALL_LEADS = "all"
 HOLE, NOISE, UNSTEADY = "no signal", "noise", "does not repeat"
