@@ -113,8 +113,12 @@ def abnormal_t_inversion_leads(features: "EcgFeatures") -> tuple[str, ...]:
     return tuple(lead for lead in features.t_inversion if lead not in T_NORMALLY_INVERTED)
 
 
-def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_duration: np.ndarray) -> tuple[str, ...]:
+def pathological_q_waves(
+    leads: Sequence[str], q_amplitude: np.ndarray, q_duration: np.ndarray, *, shorter_ms: float = 0.0
+) -> tuple[str, ...]:
     """Leads (V1 and aVR apart) with a pathological Q wave; `q_amplitude` (mV, negative) and `q_duration` (ms) `(leads,)`.
+
+    `shorter_ms`: how much shorter than its limit a Q wave may be.
 
     Fourth universal definition of myocardial infarction, per lead: 20 ms or QS in V2 and V3; 30 ms and 0.1 mV, or QS,
     elsewhere. The definition asks for two neighbouring leads (`pathological_q_leads`) and for no left bundle branch block,
@@ -123,7 +127,7 @@ def pathological_q_waves(leads: Sequence[str], q_amplitude: np.ndarray, q_durati
     found = []
     for i, lead in enumerate(leads):
         duration, depth = q_limits(lead)
-        if lead not in Q_NORMAL_LEADS and q_duration[i] >= duration and -q_amplitude[i] >= depth:
+        if lead not in Q_NORMAL_LEADS and q_duration[i] >= duration - shorter_ms and -q_amplitude[i] >= depth:
             found.append(lead)
     return tuple(found)
 
@@ -133,17 +137,10 @@ def pathological_q_leads(features: "EcgFeatures") -> tuple[str, ...]:
 
     One of two neighbours may be up to 5 ms shorter than its limit.
     """
-    full = features.pathological_q
-
-    def counts(lead: str) -> bool:
-        duration, depth = q_limits(lead)
-        return lead not in Q_NORMAL_LEADS and (
-            features.lead_value("q_duration", lead) >= duration - Q_BESIDE_SHORTER_MS
-            and -features.lead_value("q_amplitude", lead) >= depth
-        )
-
-    pairs = [pair for pair in NEIGHBOURING_LEADS if set(pair) <= set(features.leads)]
-    pairs = [pair for pair in pairs if set(pair) & set(full) and all(lead in full or counts(lead) for lead in pair)]
+    full = set(features.pathological_q)
+    waves = (features.lead_values[name] for name in ("q_amplitude", "q_duration"))
+    nearly = full | set(pathological_q_waves(features.leads, *waves, shorter_ms=Q_BESIDE_SHORTER_MS))
+    pairs = [pair for pair in NEIGHBOURING_LEADS if set(pair) <= nearly and full & set(pair)]
     return tuple(lead for lead in features.leads if any(lead in pair for pair in pairs))
 
 
