@@ -168,8 +168,6 @@ class EcgFeatures:
         That is the layout of `machine_measurements` in ECG-Grounding; ms and bpm are whole numbers, mV have three
         digits. `full=True` adds the key `"record"` with all the rest: beat times, marks, global and lead measures.
         """
-        pass
-
         return features_to_dict(self, full)
 
     @classmethod
@@ -181,8 +179,6 @@ class EcgFeatures:
         Raises:
             EcgFormatError: a sequence is unknown or missing, or its length differs from the others'.
         """
-        pass
-
         return features_from_dict(measurements)
 
     def to_text(self, max_tokens: int = 1200, tokenizer: "PreTrainedTokenizerBase | None" = None) -> str:
@@ -199,8 +195,6 @@ class EcgFeatures:
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame`, one row per lead and beat: `lead`, `beat` (from 1), `time` (s), the 14 sequences."""
-        pass
-
         return features_to_pandas(self)
 
 

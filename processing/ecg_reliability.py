@@ -17,13 +17,15 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and behind it (T wave).
 BEFORE_S, BEHIND_S = (-0.34, -0.08), (0.12, 0.40)
 FEWEST_BEATS = 4
-BANDS = ("band", "slope", "t_band", "t_slope", "p_band", "p_slope")
+# Directions of disturbance, of all leads in mV: so little does no harm to P and QRS, and to the larger T (fibrillation moves more).
+HARMLESS_P_MV, HARMLESS_T_MV = 0.03, 0.12
+P_BANDS, T_BANDS = ("band", "slope", "p_band", "p_slope"), ("t_band", "t_slope")
 MOSTLY_DISTURBANCE = 0.5  # of a lead: less is left of it
 FEWEST_LEADS = 6  # fewer leave no direction to take out
 QUIET_DIRECTIONS = 4  # the fourth largest is no disturbance: one limb electrode is one, three chest leads are three
 DISTURBED_DIRECTION = 4.0  # times the quiet directions' size
-HARMLESS_MV, HARMLESS_DIRECTION_MV = 0.01, 0.03  # so little does no harm, in a lead and in a direction of all leads
-DISTURBED_LEAD, MANY_LEADS = 4.0, 1 / 3  # times the usual lead; share of the leads
+HARMLESS_MV = 0.01  # in one lead
+DISTURBED_LEAD, MANY_LEADS = 3.0, 1 / 3  # times the usual lead; share of the leads
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
 BLOCK = 50  # samples at 500 Hz, 0.1 s
@@ -71,7 +73,8 @@ class Reliability:
     Attributes:
         live: whether a lead holds a signal, `(leads,)`.
         weights: how much each lead counts in each beat, 0 to 1, `(leads, beats)`; 1 where all repeats, 0 in dead leads.
-        disturbed: whether an electrode of the lead moves, `(leads,)`; the movement was taken out, or the lead counts less.
+        disturbed: whether an electrode of the lead moves by more than fibrillation does, `(leads,)`; the movement was taken
+            out, or the lead counts less.
         gaps: where no lead tells anything, `(gaps, 2)` samples.
     """
 
@@ -179,22 +182,27 @@ def rely_on_what_repeats(
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
     usual = together <= 2 * np.median(together)
     raw = np.median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
-    spatial = _without_disturbances(rest[:, usual].reshape(leads, -1)) if live.sum() >= FEWEST_LEADS else None
-    if spatial is not None:
-        own = np.diag(spatial) < MOSTLY_DISTURBANCE
-        spatial[own] = np.eye(leads, dtype=np.float32)[own]
-        ecg = replace(ecg, **{name: spatial @ getattr(ecg, name) for name in BANDS})
-        rest = (spatial @ rest.reshape(leads, -1)).reshape(rest.shape)
+    moved = False
+    if live.sum() >= FEWEST_LEADS:
+        directions, sizes = _directions(rest[:, usual].reshape(leads, -1))
+        of_t = _without_disturbances(directions, sizes, HARMLESS_T_MV)
+        of_p = _without_disturbances(directions, sizes, HARMLESS_P_MV)
+        moved = of_t is not None
+        if of_t is not None:
+            ecg = replace(ecg, **{name: of_t @ getattr(ecg, name) for name in T_BANDS})
+        if of_p is not None:
+            ecg = replace(ecg, **{name: of_p @ getattr(ecg, name) for name in P_BANDS})
+            rest = (of_p @ rest.reshape(leads, -1)).reshape(rest.shape)
     size = np.sqrt(np.mean(np.square(rest[live]), axis=2))
     typical = np.maximum(np.median(size, axis=1, keepdims=True), 1e-9)
     excess = size / typical
     shared = np.maximum(np.median(excess, axis=0), 1.0)
-    harmless = max(float(np.median(typical)), HARMLESS_MV)
-    share = np.minimum(1.0, harmless / typical)
+    usual_size = max(float(np.median(typical)), HARMLESS_MV)
+    share = np.minimum(1.0, usual_size / typical)
     # A lead of mere disturbance adds nothing of the heart's.
     weights[live] = share * np.minimum(1.0, share / MOSTLY_DISTURBANCE)
     weights[live] *= np.minimum(1.0, DISTURBED_BEAT * shared / np.maximum(excess, 1e-9))
-    return ecg, Reliability(live, weights, live & (raw > DISTURBED_LEAD * harmless), gaps)
+    return ecg, Reliability(live, weights, live & moved & (raw > DISTURBED_LEAD * usual_size), gaps)
 
 
 def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
@@ -206,17 +214,26 @@ def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, e
     return window - np.median(window, axis=1, keepdims=True)
 
 
-def _without_disturbances(rest: np.ndarray) -> np.ndarray | None:
-    """The filter `(leads, leads)` that shrinks the directions of `rest` `(leads, samples)` that are out of all proportion;
-    `None` if there is none."""
+def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The principal directions of `rest` `(leads, samples)`, one a column, and the size in mV of what lies in each."""
     directions = np.linalg.svd(rest @ rest.T)[0]
     # The median: free P waves of an AV block are short, a disturbance is there all the time.
-    size = np.median(np.abs(directions.T @ rest), axis=1)
-    quiet = np.sort(size)[-QUIET_DIRECTIONS]
-    kept = np.minimum(1.0, max(DISTURBED_DIRECTION * quiet, HARMLESS_DIRECTION_MV) / np.maximum(size, 1e-12)) ** 2
+    return directions, np.median(np.abs(directions.T @ rest), axis=1)
+
+
+def _without_disturbances(directions: np.ndarray, sizes: np.ndarray, harmless: float) -> np.ndarray | None:
+    """The filter `(leads, leads)` that shrinks the directions that are out of all proportion, `None` if there is none.
+
+    A lead of which little would be left stays as it is.
+    """
+    quiet = np.sort(sizes)[-QUIET_DIRECTIONS]
+    kept = np.minimum(1.0, max(DISTURBED_DIRECTION * quiet, harmless) / np.maximum(sizes, 1e-12)) ** 2
     if kept.min() == 1.0:
         return None
-    return ((directions * kept) @ directions.T).astype(np.float32)
+    spatial = ((directions * kept) @ directions.T).astype(np.float32)
+    own = np.diag(spatial) < MOSTLY_DISTURBANCE
+    spatial[own] = np.eye(len(spatial), dtype=np.float32)[own]
+    return spatial
 
 
 def weighted_size(deviation: np.ndarray, weights: np.ndarray) -> np.ndarray:
