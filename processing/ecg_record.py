@@ -4,7 +4,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -298,6 +298,33 @@ class EcgRecord:
             signal=np.stack(rows),
             leads=wanted,
             derived_leads=(*self.derived_leads, *derived),
+        )
+
+    def between(self, start: float = 0.0, seconds: float | None = None) -> "EcgRecord":
+        """The part of the record from `start` (s) on, `seconds` long or, without it, to the end; `start_time` moves along.
+
+        The nearest samples decide. A part that would end behind the record ends with it; the history has what was kept.
+
+        Raises:
+            EcgFormatError: `start` is not within the record, or `seconds` is not positive.
+        """
+        if not 0 <= start < self.duration:
+            raise EcgFormatError(
+                f"{self.name}: a part from {start:g} s on lies outside the record, which lasts {self.duration:g} s. "
+                "Give a start between 0 and its end."
+            )
+        if seconds is not None and not seconds > 0:
+            raise EcgFormatError(f"{self.name}: a part of {seconds:g} s holds nothing; give `seconds` above 0.")
+        end = self.duration if seconds is None else min(start + seconds, self.duration)
+        first = min(round(start * self.sampling_rate), self.num_samples - 1)
+        last = max(round(end * self.sampling_rate), first + 1)
+        if (first, last) == (0, self.num_samples):
+            return self
+        start, end = first / self.sampling_rate, last / self.sampling_rate
+        return self.changed(
+            f"kept {start:g} to {end:g} s of {self.duration:g} s",
+            signal=self.signal[:, first:last],
+            start_time=self.start_time and self.start_time + timedelta(seconds=start),
         )
 
     def resample(self, sampling_rate: float) -> "EcgRecord":

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Records: the names of leads in every standard, derived limb leads, resampling around gaps, and what can be an ECG."""
 
+from datetime import datetime, timedelta
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead, interpolate_gaps
-from processing.errors_gem import EcgLeadError, EcgQualityError
+from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
 # EN 1064:2005 (SCP-ECG), table of lead identification; ISO 11073-10101 gives the same numbers in partition 2 (MDC).
 LEAD_NUMBERS = {
@@ -101,6 +102,32 @@ def test_gaps_stay_where_they_are_when_resampled(rates, gap):
     # A slow sine keeps its height and its phase, away from both ends.
     inner = (times > 0.2) & (times < 1.8)
     np.testing.assert_allclose(record.lead("II")[inner], np.sin(2 * np.pi * 3 * times)[inner], atol=0.03)
+
+
+@given(st.sampled_from([50, 257.0, 500]), st.integers(1, 2000), st.floats(0, 0.999), st.floats(0.001, 1.5))
+def test_a_part_has_the_samples_between_its_ends(rate, samples, start_share, length_share):
+    signal = np.arange(2 * samples).reshape(2, samples)
+    record = EcgRecord(signal, ("I", "V1"), rate, start_time=datetime(2020, 1, 1))
+    start, seconds = start_share * record.duration, length_share * record.duration
+    part = record.between(start, seconds)
+    first = int(part.signal[0, 0])
+    assert (part.signal == signal[:, first : first + part.num_samples]).all()
+    assert abs(first / rate - start) <= 1 / rate
+    assert abs(part.duration - min(seconds, record.duration - start)) <= 1 / rate
+    assert part.start_time == record.start_time + timedelta(seconds=first / rate)
+    assert (part.history == record.history) == (part.num_samples == samples)
+    whole = record.between(0, record.duration)
+    assert whole is record
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "said"),
+    [(-1, 2, "lies outside"), (10, 2, "lies outside"), (float("nan"), 2, "lies outside"), (1, 0, "holds nothing")],
+)
+def test_a_part_that_is_not_in_the_record_is_refused(start, seconds, said):
+    record = EcgRecord(np.zeros((1, 5000)), ("II",), 500)
+    with pytest.raises(EcgFormatError, match=said):
+        record.between(start, seconds)
 
 
 def test_gaps_are_bridged_on_a_straight_line():
