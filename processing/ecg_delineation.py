@@ -6,6 +6,7 @@ are found in the multi-lead deviation, bounded per lead by the largest trapezium
 of the leads. Nothing is learned; the few constants were tuned on LUDB as a whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +57,10 @@ class Delineation:
 
 
 def delineate(
-    signal: np.ndarray, sampling_rate: float, settings: DelineationSettings | None = None
+    signal: np.ndarray,
+    sampling_rate: float,
+    settings: DelineationSettings | None = None,
+    leads: Sequence[str] = (),
 ) -> Delineation | None:
     """Finds all waves of an ECG.
 
@@ -64,6 +68,7 @@ def delineate(
         signal: `(leads, samples)` in mV; NaN are gaps, leads without signal are left out.
         sampling_rate: Hz.
         settings: constants; the default is tuned on LUDB.
+        leads: the rows' names, by which the movement of one electrode is told from waves of the heart.
 
     Returns:
         The marks, or `None` where there is no heartbeat.
@@ -76,7 +81,7 @@ def delineate(
     beats, live, gaps = detect_beats(ecg, noisy)
     if not len(beats):
         return None
-    ecg, reliability = rely_on_what_repeats(ecg, beats, live, gaps)
+    ecg, reliability = rely_on_what_repeats(ecg, beats, live, gaps, leads)
     onset, offset = global_limits(ecg, beats, reliability, settings.qrs)
     lead_onset, lead_offset = lead_limits(ecg, onset, offset, reliability, settings.qrs)
     peaks = dominant_peaks(ecg, onset, offset)

@@ -237,7 +237,7 @@ def extract_features(
     source: Any = ecg
     record: EcgRecord = source if is_ecg_record(source) else _as_record(source, sampling_rate, leads)
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
-    delineation = delineate(signal, record.sampling_rate, settings)
+    delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
         return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
     if beat_likeness(delineation) < NOISE_LIKENESS:

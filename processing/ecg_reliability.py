@@ -13,18 +13,24 @@ from typing import Any
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and behind it (T wave).
 BEFORE_S, BEHIND_S = (-0.34, -0.08), (0.12, 0.40)
 FEWEST_BEATS = 4
-# Directions of disturbance, of all leads in mV: so little does no harm to P and QRS, and to the larger T (fibrillation moves more).
-HARMLESS_P_MV, HARMLESS_T_MV = 0.03, 0.12
+# Size in mV of a direction in the space of the leads: less than the first does no harm. Waves of fibrillation reach the
+# second, though not in an electrode's direction: what is less there is taken out for P and QRS, and stays for T.
+HARMLESS_MV, FIBRILLATION_MV = 0.03, 0.12
+ELECTRODE, ENTERED = (
+    0.98,
+    0.2,
+)  # cosine between a direction and the electrode that makes it: fibrillation stays below 0.96; share of a lead
 P_BANDS, T_BANDS = ("band", "slope", "p_band", "p_slope"), ("t_band", "t_slope")
 MOSTLY_DISTURBANCE = 0.5  # of a lead: less is left of it
 FEWEST_LEADS = 6  # fewer leave no direction to take out
 QUIET_DIRECTIONS = 4  # the fourth largest is no disturbance: one limb electrode is one, three chest leads are three
 DISTURBED_DIRECTION = 4.0  # times the quiet directions' size
-HARMLESS_MV = 0.01  # in one lead
+QUIET_LEAD_MV = 0.01  # what does not repeat in one lead does no harm
 DISTURBED_LEAD, MANY_LEADS = 3.0, 1 / 3  # times the usual lead; share of the leads
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
@@ -73,8 +79,8 @@ class Reliability:
     Attributes:
         live: whether a lead holds a signal, `(leads,)`.
         weights: how much each lead counts in each beat, 0 to 1, `(leads, beats)`; 1 where all repeats, 0 in dead leads.
-        disturbed: whether an electrode of the lead moves by more than fibrillation does, `(leads,)`; the movement was taken
-            out, or the lead counts less.
+        disturbed: whether an electrode of the lead moves, or the lead by more than fibrillation moves it, `(leads,)`; the
+            movement was taken out, or the lead counts less.
         gaps: where no lead tells anything, `(gaps, 2)` samples.
     """
 
@@ -162,7 +168,7 @@ def left_out(ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability
 
 
 def rely_on_what_repeats(
-    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
+    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray, names: Sequence[str] = ()
 ) -> tuple[FilteredEcg, Reliability]:
     """The bands of `ecg` without the movements of loose electrodes, and how far each lead can be relied on.
 
@@ -172,6 +178,7 @@ def rely_on_what_repeats(
         beats: sample of every beat, `(beats,)`.
         live: whether a lead holds a signal, `(leads,)`.
         gaps: where no lead tells anything, `(gaps, 2)` samples.
+        names: of the leads; without them no direction is known as an electrode's.
     """
     leads = len(live)
     weights = np.repeat(live[:, None].astype(np.float32), len(beats), axis=1)
@@ -182,27 +189,26 @@ def rely_on_what_repeats(
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
     usual = together <= 2 * np.median(together)
     raw = np.median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
-    moved = False
+    disturbed, of_p, of_t = np.zeros(leads, dtype=bool), None, None
     if live.sum() >= FEWEST_LEADS:
-        directions, sizes = _directions(rest[:, usual].reshape(leads, -1))
-        of_t = _without_disturbances(directions, sizes, HARMLESS_T_MV)
-        of_p = _without_disturbances(directions, sizes, HARMLESS_P_MV)
-        moved = of_t is not None
-        if of_t is not None:
-            ecg = replace(ecg, **{name: of_t @ getattr(ecg, name) for name in T_BANDS})
-        if of_p is not None:
-            ecg = replace(ecg, **{name: of_p @ getattr(ecg, name) for name in P_BANDS})
-            rest = (of_p @ rest.reshape(leads, -1)).reshape(rest.shape)
+        of_p, of_t, disturbed = _without_movements(rest[:, usual].reshape(leads, -1), names)
+    if of_t is not None:
+        ecg = replace(ecg, **{name: of_t @ getattr(ecg, name) for name in T_BANDS})
+    if of_p is not None:
+        ecg = replace(ecg, **{name: of_p @ getattr(ecg, name) for name in P_BANDS})
+        rest = (of_p @ rest.reshape(leads, -1)).reshape(rest.shape)
     size = np.sqrt(np.mean(np.square(rest[live]), axis=2))
     typical = np.maximum(np.median(size, axis=1, keepdims=True), 1e-9)
     excess = size / typical
     shared = np.maximum(np.median(excess, axis=0), 1.0)
-    usual_size = max(float(np.median(typical)), HARMLESS_MV)
+    usual_size = max(float(np.median(typical)), QUIET_LEAD_MV)
     share = np.minimum(1.0, usual_size / typical)
     # A lead of mere disturbance adds nothing of the heart's.
     weights[live] = share * np.minimum(1.0, share / MOSTLY_DISTURBANCE)
     weights[live] *= np.minimum(1.0, DISTURBED_BEAT * shared / np.maximum(excess, 1e-9))
-    return ecg, Reliability(live, weights, live & moved & (raw > DISTURBED_LEAD * usual_size), gaps)
+    if of_t is not None:
+        disturbed |= raw > DISTURBED_LEAD * usual_size
+    return ecg, Reliability(live, weights, live & disturbed, gaps)
 
 
 def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
@@ -214,6 +220,21 @@ def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, e
     return window - np.median(window, axis=1, keepdims=True)
 
 
+def _without_movements(
+    rest: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """The filters `(leads, leads)` for P and QRS, and for T (`None`: nothing moves), and which leads an electrode moves."""
+    directions, sizes = _directions(rest)
+    of_an_electrode = np.abs(_electrodes(names, len(rest)) @ directions).max(axis=0, initial=0) > ELECTRODE
+    harmless = np.where(of_an_electrode, HARMLESS_MV, FIBRILLATION_MV)
+    moving = directions[:, of_an_electrode & (sizes > HARMLESS_MV)]
+    return (
+        _without_disturbances(directions, sizes, HARMLESS_MV),
+        _without_disturbances(directions, sizes, harmless),
+        (np.abs(moving) > ENTERED).any(axis=1),
+    )
+
+
 def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The principal directions of `rest` `(leads, samples)`, one a column, and the size in mV of what lies in each."""
     directions = np.linalg.svd(rest @ rest.T)[0]
@@ -221,13 +242,36 @@ def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return directions, np.median(np.abs(directions.T @ rest), axis=1)
 
 
-def _without_disturbances(directions: np.ndarray, sizes: np.ndarray, harmless: float) -> np.ndarray | None:
+def _electrodes(names: Sequence[str], leads: int) -> np.ndarray:
+    """What a movement of each electrode does to the leads, as unit vectors `(electrodes, leads)`.
+
+    Limb leads after Einthoven and Goldberger; chest leads stand against Wilson's terminal, a third of each limb electrode.
+    """
+    if not names:
+        return np.zeros((0, leads))
+    of_i_ii = {"RA": (-1, -1), "LA": (1, 0), "LL": (0, 1)}
+    rows = [
+        [
+            LIMB_LEADS_FROM_I_II[name][0] * i + LIMB_LEADS_FROM_I_II[name][1] * ii
+            if name in LIMB_LEADS_FROM_I_II
+            else -1 / 3 * (name in CHEST_LEADS)
+            for name in names
+        ]
+        for i, ii in of_i_ii.values()
+    ]
+    rows += [[float(name == chest) for name in names] for chest in CHEST_LEADS if chest in names]
+    return np.array(rows) / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+
+
+def _without_disturbances(
+    directions: np.ndarray, sizes: np.ndarray, harmless: np.ndarray | float
+) -> np.ndarray | None:
     """The filter `(leads, leads)` that shrinks the directions that are out of all proportion, `None` if there is none.
 
     A lead of which little would be left stays as it is.
     """
     quiet = np.sort(sizes)[-QUIET_DIRECTIONS]
-    kept = np.minimum(1.0, max(DISTURBED_DIRECTION * quiet, harmless) / np.maximum(sizes, 1e-12)) ** 2
+    kept = np.minimum(1.0, np.maximum(DISTURBED_DIRECTION * quiet, harmless) / np.maximum(sizes, 1e-12)) ** 2
     if kept.min() == 1.0:
         return None
     spatial = ((directions * kept) @ directions.T).astype(np.float32)

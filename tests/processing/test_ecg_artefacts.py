@@ -164,6 +164,22 @@ def test_a_hidden_p_wave_is_neither_present_nor_absent():
     assert EcgFeatures.from_dict(measured.to_dict(full=True)).p_present is None
 
 
+@pytest.mark.parametrize("size", [0.1, 0.2])
+def test_p_waves_hidden_by_the_right_arm_are_not_called_absent(sinus, size):
+    """As little as waves of fibrillation are, its movement is known by its direction."""
+    for number, (signal, clean) in enumerate(sinus):
+        measured = extract_features(with_loose_electrode(signal, RATE, movement, size, "RA", number), RATE)
+        assert clean.p_present and measured.p_present is not False
+        assert measured.left_out
+
+
+@pytest.mark.parametrize("rhythm", ["atrial_fibrillation", "atrial_flutter"])
+def test_waves_of_fibrillation_are_no_moving_electrode(rhythm):
+    for seed in range(5):
+        measured = extract_features(simulate_ecg(rhythm, seed=seed).record)
+        assert measured.p_present is False and not measured.left_out
+
+
 def test_a_pop_in_one_lead_is_no_pacing_spike(sinus):
     for number, (signal, _) in enumerate(sinus):
         assert not len(extract_features(with_pops(signal, RATE, 2.0, 7, number), RATE).pacing_spikes)
