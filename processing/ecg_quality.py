@@ -6,6 +6,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -284,6 +285,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         "samples": record.num_samples,
         "duration_s": round(record.duration, 4),
         "unit": "mV",
+        "evidence": {lead: asdict(record.evidence[lead]) for lead in record.leads},
         "lead_quality": quality,
         "left_out": [list(part) for part in left_out],
         "einthoven_error": einthoven,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_lead_evidence import Evidence, LeadEvidence
 from .ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
 from .errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
 
@@ -57,6 +58,9 @@ class RawEcg:
         metadata: patient-free facts.
         identifying: facts that may identify the patient; kept as `metadata["phi"]` only on request.
         start_time: kept only on request: an exact date identifies a patient.
+        evidence: where `"name"`, `"unit"`, `"gain"` or `"rate"` come from, if it is not the source that says it: one
+            word for all rows, or one per row (`None`: as usual). What is absent here is "stated"; a unit that is `None`
+            is not. A gain that the reader applied itself is told here too: `{"gain": ["stated", "assumed"]}`.
     """
 
     signal: np.ndarray
@@ -70,6 +74,12 @@ class RawEcg:
     labels: Mapping[str, float] = field(default_factory=dict)
     start_time: datetime | None = None
     notes: list[str] = field(default_factory=list)
+    evidence: dict[str, Evidence | Sequence[Evidence | None]] = field(default_factory=dict)
+
+    def evidence_of(self, what: str, row: int) -> Evidence | None:
+        """What the reader says of `what` ("name", "unit", "gain", "rate") of one row."""
+        said = self.evidence.get(what)
+        return said if said is None or isinstance(said, str) else said[row]
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,16 @@ class ReadOptions:
 def mv_per_unit(unit: str) -> float | None:
     """How many mV one `unit` is: `"uV"`, `"µV"`, `"Microvolts"` -> 0.001; `None` for what is no voltage."""
     return _MV_PER_UNIT.get(unit.strip().lower().replace("µ", "u").replace("μ", "u").replace("_", ""))
+
+
+def decoded_text(data: bytes) -> str:
+    """The text of a file: by its byte order mark (UTF-8, UTF-16), else UTF-8, else Latin-1. No byte is dropped."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def require(module: str, extra: str, what: str) -> Any:
@@ -182,8 +202,9 @@ def to_record(
     check_size(signal.shape, name)
     leads = _named_leads(signal, raw, options, name, notes)
     rate = _stated_rate(raw, options, name, notes)
-    signal, leads = _in_mv(signal, leads, raw, options, name, notes)
+    signal, leads, kept = _in_mv(signal, leads, raw, options, name, notes)
     leads = _canonical_leads(leads, notes)
+    evidence = {lead: _evidence(raw, options, row) for lead, row in zip(leads, kept, strict=True)}
     exact, signal = signal, _finite_or_nan(signal, leads, notes)
     metadata = _patient_free(raw, options, notes)
     duplicates = sorted({lead for lead in leads if leads.count(lead) > 1})
@@ -203,6 +224,7 @@ def to_record(
         report=raw.report or None,
         labels=raw.labels,
         history=tuple(notes),
+        evidence=evidence,
     ).with_limb_leads(exact)
 
 
@@ -272,12 +294,28 @@ def _stated_rate(raw: RawEcg, options: ReadOptions, name: str, notes: list[str])
     return float(rate)
 
 
+def _evidence(raw: RawEcg, options: ReadOptions, row: int) -> LeadEvidence:
+    """Where the facts of one row come from: the caller overrides the source."""
+    unit = raw.units if raw.units is None or isinstance(raw.units, str) else raw.units[row]
+    stated = bool(unit and unit.strip()) or raw.gain is not None
+    return LeadEvidence(
+        name="given" if options.leads else raw.evidence_of("name", row) or ("stated" if raw.leads else "assumed"),
+        unit="given"
+        if options.unit or options.gain is not None
+        else raw.evidence_of("unit", row) or ("stated" if stated else "assumed"),
+        gain="given"
+        if options.gain is not None
+        else raw.evidence_of("gain", row) or (None if raw.gain is None else "stated"),
+        rate="given" if options.sampling_rate is not None else raw.evidence_of("rate", row) or "stated",
+    )
+
+
 def _in_mv(
     signal: np.ndarray, leads: tuple[str, ...], raw: RawEcg, options: ReadOptions, name: str, notes: list[str]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[np.ndarray, tuple[str, ...], list[int]]:
     gain = options.gain if options.gain is not None else raw.gain if options.unit is None else None
     if gain is not None:
-        return _divided_by_gain(signal, leads, gain, name, notes), leads
+        return _divided_by_gain(signal, leads, gain, name, notes), leads, list(range(len(leads)))
     units = _one_unit_per_row(raw, options, len(leads), name, notes)
     if signal.dtype.kind in "iu" and all(unit is None for unit in units):
         raise EcgFormatError(
@@ -309,7 +347,7 @@ def _in_mv(
     signal = signal[kept] if len(kept) < len(leads) else signal
     if (factors != 1.0).any() or signal.dtype.kind in "iu":
         signal = signal * factors[:, None]
-    return signal, tuple(leads[row] for row in kept)
+    return signal, tuple(leads[row] for row in kept), kept
 
 
 def _one_unit_per_row(raw: RawEcg, options: ReadOptions, rows: int, name: str, notes: list[str]) -> list[str | None]:
@@ -397,6 +435,7 @@ __all__ = [
     "ReadOptions",
     "check_size",
     "chosen_record",
+    "decoded_text",
     "mv_per_unit",
     "parsed_age",
     "parsed_sex",

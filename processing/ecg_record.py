@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_lead_evidence import LeadEvidence
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
@@ -130,6 +131,7 @@ class EcgRecord:
         history: every change made between the file and `signal`, in words, in order.
         derived_leads: those of `leads` that were computed from others, see `with_limb_leads`; names that are not among
             `leads` are left out.
+        evidence: where each lead's name, unit, gain and rate come from; a lead without an entry was given by the caller.
 
     Raises:
         EcgFormatError: `signal` is not two-dimensional, has no samples, or the rate is not a positive number.
@@ -147,6 +149,7 @@ class EcgRecord:
     labels: Mapping[str, float] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     derived_leads: tuple[str, ...] = ()
+    evidence: Mapping[str, LeadEvidence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         signal = np.array(self.signal, dtype=np.float32, order="C")
@@ -171,6 +174,7 @@ class EcgRecord:
                 f"{self.name}: lead name(s) {duplicates} stand more than once; give each row its own name."
             )
         signal.setflags(write=False)
+        known = {canonical_lead(lead): evidence for lead, evidence in self.evidence.items()}
         for name, value in (
             ("signal", signal),
             ("leads", leads),
@@ -179,12 +183,13 @@ class EcgRecord:
             ("labels", MappingProxyType(dict(self.labels))),
             ("history", tuple(self.history)),
             ("derived_leads", tuple(lead for lead in leads if lead in self.derived_leads)),
+            ("evidence", MappingProxyType({lead: known.get(lead, LeadEvidence()) for lead in leads})),
         ):
             object.__setattr__(self, name, value)
 
     def __reduce__(self) -> "tuple[Callable[[dict[str, Any]], EcgRecord], tuple[dict[str, Any]]]":
         state = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        state["metadata"], state["labels"] = dict(self.metadata), dict(self.labels)
+        state.update({name: dict(state[name]) for name in ("metadata", "labels", "evidence")})
         return _rebuild, (state,)
 
     def __repr__(self) -> str:
@@ -218,6 +223,12 @@ class EcgRecord:
             raise EcgLeadError(f"{self.name}: no lead {name!r}; the record has {list(self.leads)}.")
         return self.signal[self.leads.index(canonical)]
 
+    @property
+    def assumed(self) -> dict[str, tuple[str, ...]]:
+        """What nobody states, with its leads: `{"unit": ("I", "II")}`; empty where everything is stated, given or derived."""
+        names = dict.fromkeys(name for evidence in self.evidence.values() for name in evidence.assumed)
+        return {name: tuple(lead for lead in self.leads if name in self.evidence[lead].assumed) for name in names}
+
     def changed(self, note: str | Iterable[str], **fields: Any) -> "EcgRecord":
         """A copy with other fields and `note` added to its history."""
         notes = (note,) if isinstance(note, str) else tuple(note)
@@ -247,6 +258,7 @@ class EcgRecord:
             signal=np.concatenate([self.signal[:place], rows, self.signal[place:]]),
             leads=self.leads[:place] + absent + self.leads[place:],
             derived_leads=self.derived_leads + absent,
+            evidence={**self.evidence, **self._evidence_of_derived(absent, sources)},
         )
 
     def recorded_leads_only(self) -> "EcgRecord":
@@ -259,6 +271,10 @@ class EcgRecord:
         """The two limb leads that the others are derived from: the first two recorded ones in standard order."""
         recorded = [lead for lead in LIMB_LEADS if lead in self.leads and lead not in self.derived_leads]
         return (recorded[0], recorded[1]) if len(recorded) > 1 else None
+
+    def _evidence_of_derived(self, leads: Iterable[str], sources: tuple[str, str]) -> dict[str, LeadEvidence]:
+        first, second = (self.evidence[lead] for lead in sources)
+        return dict.fromkeys(leads, first.of_lead_derived_with(second))
 
     def select_leads(self, leads: Iterable[str]) -> "EcgRecord":
         """The named leads in the order given; limb leads that are absent are derived from two that are there.
@@ -298,6 +314,7 @@ class EcgRecord:
             signal=np.stack(rows),
             leads=wanted,
             derived_leads=(*self.derived_leads, *derived),
+            evidence={**self.evidence, **(self._evidence_of_derived(derived, sources) if sources else {})},
         )
 
     def between(self, start: float = 0.0, seconds: float | None = None) -> "EcgRecord":
@@ -429,6 +446,7 @@ __all__ = [
     "STANDARD_LEADS",
     "WALLS",
     "EcgRecord",
+    "LeadEvidence",
     "canonical_lead",
     "interpolate_gaps",
     "is_ecg_record",

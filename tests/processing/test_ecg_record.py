@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Records: the names of leads in every standard, derived limb leads, resampling around gaps, and what can be an ECG."""
 
+import pickle
 from datetime import datetime, timedelta
 from itertools import combinations
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead, interpolate_gaps
+from processing.ecg_record import STANDARD_LEADS, EcgRecord, LeadEvidence, canonical_lead, interpolate_gaps
 from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
 # EN 1064:2005 (SCP-ECG), table of lead identification; ISO 11073-10101 gives the same numbers in partition 2 (MDC).
@@ -181,3 +182,23 @@ def test_flat_and_empty_records_are_refused():
     one_alive = np.ones((3, 500))
     one_alive[2, 7] = 1.1
     assert record_of(one_alive).check_quality()
+
+
+# Where each lead's facts come from ------------------------------------------------------------------------------------
+
+
+def test_evidence_stays_with_its_lead_through_every_change():
+    evidence = {
+        "I": LeadEvidence(name="assumed", unit="stated", gain="assumed", rate="derived"),
+        "avf": LeadEvidence(name="stated", unit="assumed", gain="stated", rate="derived"),
+    }
+    record = EcgRecord(np.ones((3, 1000)), ("I", "aVF", "V1"), 500, evidence=evidence)
+    assert record.evidence["aVF"] == evidence["avf"] and record.evidence["V1"] == LeadEvidence()
+    assert record.assumed == {"name": ("I",), "gain": ("I",), "unit": ("aVF",)}
+    derived = LeadEvidence(name="derived", unit="assumed", gain="assumed", rate="derived")
+    whole = record.with_limb_leads()
+    chosen = record.select_leads(["V1", "II", "I"])
+    for changed in (whole, chosen, chosen.resample(250), whole.changed("nothing"), pickle.loads(pickle.dumps(whole))):
+        assert set(changed.evidence) == set(changed.leads)
+        assert changed.evidence["II"] == derived and changed.evidence["I"] == evidence["I"]
+    assert "II" not in whole.recorded_leads_only().evidence
