@@ -27,6 +27,7 @@ from .ecg_record_measures import (
     voltages,
 )
 from .ecg_reliability import ALL_LEADS
+from .ecg_rules import cautions
 from .errors_gem import EcgFormatError, EcgLeadError
 
 if TYPE_CHECKING:
@@ -139,6 +140,12 @@ class EcgFeatures:
             if lead == ALL_LEADS:
                 intervals[(self.beat_times[:-1] < start) & (self.beat_times[1:] > end)] = np.nan
         return intervals
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What to know of the recording before its measurements are believed: a sampling rate below 100 Hz, with the
+        uncertainty of intervals that comes of it; a gain that seems false. See `ecg_rules.cautions`."""
+        return cautions(self)
 
     def lead_value(self, name: str, lead: str) -> float:
         """One of `lead_values` in one lead.
@@ -390,6 +397,7 @@ def features_to_dict(features: EcgFeatures, full: bool = False) -> dict[str, Any
             "lone_p_waves": plain(features.lone_p_waves, TIME_DIGITS),
             "pacing_spikes": plain(features.pacing_spikes, TIME_DIGITS),
             "left_out": [list(part) for part in features.left_out],
+            "cautions": list(features.cautions),
         }
     return result
 

@@ -116,6 +116,7 @@ def _findings_line(features: "EcgFeatures") -> str:
         found.append(f"signal: {', '.join(bad)}")
     if features.left_out:
         found.append(f"not used: {unused_in_words(features.left_out, features.duration)}")
+    found.extend(features.cautions)
     return "; ".join(found) + "."
 
 

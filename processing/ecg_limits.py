@@ -189,6 +189,27 @@ def st_elevation_limit(lead: str, sex: Sex | None = None, age: float | None = No
 
 MAX_PLAUSIBLE_MV: Final = 20.0  # an ECG stays below, at the skin
 MIN_DURATION_S: Final = 1.0  # a shorter record may hold no beat
+# Below it one sample is more than 10 ms, half of what readers of an interval differ by; PTB-XL's coarser files have 100 Hz.
+COARSE_BELOW_HZ: Final = 100.0
+# R + S of the median QRS complex: first and 99th percentile, each lead for itself (`python -m benchmarks.qrs_sizes`).
+_PTBXL: Final = "2,322 ECGs of adults, PTB-XL 1.0.3, folds 1 to 8 (Wagner et al. 2020)"
+QRS_SIZE: Final = {
+    "I": Limit(0.29, 1.91, "mV", _PTBXL),
+    "II": Limit(0.31, 2.05, "mV", _PTBXL),
+    "III": Limit(0.19, 2.09, "mV", _PTBXL),
+    "aVR": Limit(0.33, 1.67, "mV", _PTBXL),
+    "aVL": Limit(0.15, 1.79, "mV", _PTBXL),
+    "aVF": Limit(0.18, 1.93, "mV", _PTBXL),
+    "V1": Limit(0.32, 2.82, "mV", _PTBXL),
+    "V2": Limit(0.50, 4.18, "mV", _PTBXL),
+    "V3": Limit(0.56, 4.24, "mV", _PTBXL),
+    "V4": Limit(0.59, 4.11, "mV", _PTBXL),
+    "V5": Limit(0.53, 3.74, "mV", _PTBXL),
+    "V6": Limit(0.39, 2.97, "mV", _PTBXL),
+}
+# Few leads can be unusual together by chance: their QRS must be outside by this factor before the gain is suspected.
+QRS_SIZE_FEW_LEADS: Final = 6
+QRS_SIZE_FEW_LEADS_FACTOR: Final = 1.3
 
 # Margins: what is beyond a limit by so much is so for every reader -----------------------------------------------------
 

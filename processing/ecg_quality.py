@@ -24,6 +24,7 @@ from .ecg_record import (
 )
 from .ecg_record_measures import NOISE_LIKENESS, beat_likeness, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
+from .ecg_rules import coarse_rate, suspected_gain
 
 # A run of equal samples this long is no heart: even a 12-bit recorder at 100 Hz moves by its noise.
 FLAT_RUN_S = 0.4
@@ -273,7 +274,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         *_lead_suspicions(quality),
         *_limb_lead_suspicions(recorded, filled, quality, einthoven),
         *([f"measured without {unused_in_words(left_out, record.duration)}"] if left_out else []),
-        *_electrode_suspicions(record, delineation),
+        *_beat_suspicions(record, delineation),
     ]
     return {
         "record_id": record.record_id,
@@ -314,9 +315,8 @@ def _rate_and_length(record: EcgRecord) -> list[str]:
     found = []
     if record.duration < 2.5:
         found.append(f"the record is {record.duration:.2f} s long, a 12-lead ECG shows 2.5 s of each lead at least")
-    if record.sampling_rate < 100:
-        found.append(f"{record.sampling_rate:g} Hz is too coarse for intervals and notches of the QRS")
-    return found
+    coarse = coarse_rate(record.sampling_rate)
+    return [*found, coarse] if coarse else found
 
 
 def _lead_suspicions(quality: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -357,15 +357,18 @@ def _limb_lead_suspicions(
     return found + _exchanged_augmented_leads(record, filled, alive)
 
 
-def _electrode_suspicions(record: EcgRecord, delineation: Delineation | None) -> list[str]:
+def _beat_suspicions(record: EcgRecord, delineation: Delineation | None) -> list[str]:
+    """Exchanged electrodes and a false gain, as the shape and the size of the beats show them."""
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     values: dict[str, np.ndarray] = {}
-    chest = None
+    chest = gain = None
     if delineation is not None and beat_likeness(delineation) >= NOISE_LIKENESS:
         beats = measure_beats(delineation)
         values, chest = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])
+        gain = suspected_gain(record.leads, values["qrs_amplitude"].tolist())
     limb = limb_lead_reversal(record.leads, signal, record.sampling_rate, values)
-    return [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
+    electrodes = [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
+    return [*electrodes, str(gain)] if gain else electrodes
 
 
 def _limb_sentence(pair: str | None) -> list[str]:

@@ -8,6 +8,7 @@ these. A finding of leads gives the leads that show it, in the record's order; a
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from .ecg_limits import (
     AXIS,
     BRUGADA_LEADS,
     BRUGADA_ST_MV,
+    COARSE_BELOW_HZ,
     CORNELL_BY_SEX_MV,
     CORNELL_MV,
     FIBRILLATION_RR_VARIABILITY,
@@ -31,6 +33,9 @@ from .ecg_limits import (
     PREMATURE_RR_SHARE,
     Q_BESIDE_SHORTER_MS,
     Q_NORMAL_LEADS,
+    QRS_SIZE,
+    QRS_SIZE_FEW_LEADS,
+    QRS_SIZE_FEW_LEADS_FACTOR,
     R_AVL_MV,
     R_I_S_III_MV,
     R_V5_V6_MV,
@@ -310,6 +315,52 @@ def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> f
     return share if math.isfinite(share) else math.nan
 
 
+@dataclass(frozen=True)
+class GainSuspicion:
+    """QRS complexes whose size in most leads points to a false gain.
+
+    Attributes:
+        size: `large` or `small`.
+        leads: those outside of the population's limits on that side.
+        ratio: size over the middle of the limits, median over all leads that have a QRS.
+    """
+
+    size: Literal["large", "small"]
+    leads: tuple[str, ...]
+    ratio: float
+
+    def __str__(self) -> str:
+        times = f"{self.ratio:.1f}" if self.ratio >= 1 else f"{self.ratio:.2g}"
+        return f"QRS complexes are unusually {self.size} in {', '.join(self.leads)}, {times} times the usual: a false gain?"
+
+
+def suspected_gain(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> GainSuspicion | None:
+    """Whether more than half of the leads have a QRS complex beyond the same end of `QRS_SIZE`, the population's limits.
+
+    Where fewer than six leads have limits and a QRS, they must be beyond them by a factor of 1.3. `python -m
+    benchmarks.qrs_sizes` measures how many correct gains are suspected, and how many that are five times too large or too small.
+
+    Args:
+        leads: names of the leads.
+        qrs_amplitude: `(leads,)`, R + S in mV (`lead_values["qrs_amplitude"]`), NaN where there is none.
+    """
+    sizes = {
+        lead: size
+        for lead, size in zip(leads, qrs_amplitude, strict=True)
+        if lead in QRS_SIZE and math.isfinite(size) and size > 0
+    }
+    factor = QRS_SIZE_FEW_LEADS_FACTOR if len(sizes) < QRS_SIZE_FEW_LEADS else 1.0
+    large = tuple(lead for lead, size in sizes.items() if size > factor * QRS_SIZE[lead].high)
+    small = tuple(lead for lead, size in sizes.items() if size < QRS_SIZE[lead].low / factor)
+    found = max(large, small, key=len)
+    if 2 * len(found) <= len(sizes):
+        return None
+    ratio = float(
+        np.median([size / math.sqrt(QRS_SIZE[lead].low * QRS_SIZE[lead].high) for lead, size in sizes.items()])
+    )
+    return GainSuspicion("large" if found is large else "small", found, ratio)
+
+
 def is_low_voltage(features: "EcgFeatures") -> bool:
     return features.low_voltage
 
@@ -342,6 +393,31 @@ def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str,
 def is_right_hypertrophy(features: "EcgFeatures") -> bool:
     """V1 upright as a whole, or an axis right of 90 degrees: what of it is measured."""
     return qrs_area(features, "V1") > 0 or features.qrs_axis > AXIS.high
+
+
+# The recording --------------------------------------------------------------------------------------------------------
+
+
+def coarse_rate(sampling_rate: float) -> str | None:
+    """A sentence about a sampling rate (Hz) that is too low for intervals, or `None`."""
+    if not sampling_rate < COARSE_BELOW_HZ:
+        return None
+    return (
+        f"{sampling_rate:g} Hz is too coarse for notches of the QRS, and intervals are uncertain by "
+        f"{interval_resolution(sampling_rate):.0f} ms, a sample"
+    )
+
+
+def interval_resolution(sampling_rate: float) -> float:
+    """By how many ms an interval may be off because of the sampling alone: half a sample at each end."""
+    return 1000.0 / sampling_rate
+
+
+def cautions(features: "EcgFeatures") -> tuple[str, ...]:
+    """Sentences about the recording that whoever reads the measurements must know: its sampling rate, its gain."""
+    gain = suspected_gain(features.leads, features.lead_values["qrs_amplitude"].tolist())
+    found = (coarse_rate(features.sampling_rate), str(gain) if gain else None)
+    return tuple(sentence for sentence in found if sentence)
 
 
 # Walls ----------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from processing import ecg_limits as limits
+from processing.ecg_record import STANDARD_LEADS
 from processing.guider.protocol import CRITERIA
 
 ROOT = Path(__file__).parents[2]
@@ -92,9 +93,9 @@ def test_limits_by_sex_age_and_lead() -> None:
 
 def test_every_range_has_a_unit_and_a_source() -> None:
     ranges = [value for value in vars(limits).values() if isinstance(value, limits.Limit)]
-    assert len(ranges) > 10
-    for limit in ranges:
-        assert limit.low < limit.high and limit.unit in ("ms", "bpm", "degrees") and limit.source
+    assert len(ranges) > 10 and tuple(limits.QRS_SIZE) == STANDARD_LEADS
+    for limit in (*ranges, *limits.QRS_SIZE.values()):
+        assert limit.low < limit.high and limit.unit in ("ms", "bpm", "degrees", "mV") and limit.source
         assert limit.contains(limit.low) and limit.contains(limit.high) and not limit.contains(limit.high + 1)
 
 

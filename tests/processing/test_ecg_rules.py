@@ -10,7 +10,9 @@ import pytest
 
 from processing import ecg_rules as rules
 from processing.ecg_features import EcgFeatures, extract_features
-from processing.ecg_record import STANDARD_LEADS
+from processing.ecg_limits import QRS_SIZE
+from processing.ecg_quality import inspect_record
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.simulator.simulator import simulate_ecg
 
 NORMAL = extract_features(
@@ -156,6 +158,49 @@ def test_low_voltage_asks_for_all_leads_of_a_group() -> None:
     assert rules.low_voltage_share(leads, [0.2, 0.5, 0.5, 1.0]) == 1.0
     assert rules.low_voltage_share(leads, [math.nan, 0.6, math.nan, math.nan]) == pytest.approx(1.2)
     assert math.isnan(rules.low_voltage_share(leads, [math.nan] * 4))
+
+
+SIZES = np.array([math.sqrt(QRS_SIZE[lead].low * QRS_SIZE[lead].high) for lead in STANDARD_LEADS])
+
+
+def test_a_gain_is_suspected_where_most_leads_are_beyond_the_same_limit() -> None:
+    beyond, within = SIZES.copy(), SIZES.copy()
+    for lead in range(7):
+        beyond[lead] = QRS_SIZE[STANDARD_LEADS[lead]].high + 0.01
+    within[:6] = beyond[:6]
+    found = rules.suspected_gain(STANDARD_LEADS, beyond)
+    assert found is not None and found.size == "large" and found.leads == STANDARD_LEADS[:7] and found.ratio > 1
+    assert "unusually large in I, II, III" in str(found)
+    assert rules.suspected_gain(STANDARD_LEADS, within) is None
+    small = rules.suspected_gain(STANDARD_LEADS, SIZES / 10)
+    assert small is not None and small.size == "small" and small.ratio == pytest.approx(0.1)
+
+
+def test_of_few_leads_more_is_asked_and_of_others_nothing() -> None:
+    high = QRS_SIZE["II"].high
+    assert rules.suspected_gain(("II",), [1.29 * high]) is None
+    assert rules.suspected_gain(("II",), [1.31 * high]) is not None
+    assert rules.suspected_gain(("X", "Y"), [50.0, 50.0]) is None
+    assert rules.suspected_gain(STANDARD_LEADS, [math.nan] * 12) is None
+
+
+@pytest.mark.parametrize(("factor", "suspected"), [(1.0, False), (5.0, True), (0.2, True)])
+def test_a_gain_five_times_off_is_suspected_by_features_and_inspection(factor: float, suspected: bool) -> None:
+    record = EcgRecord(simulate_ecg(heart_rate=72, seed=11).record.signal * factor, STANDARD_LEADS, 500)
+    measured = extract_features(record)
+    for said in (measured.cautions, measured.to_text(), inspect_record(record)["suspicions"]):
+        assert ("a false gain?" in str(said)) == suspected
+
+
+@pytest.mark.parametrize(("rate", "uncertain"), [(50.0, "20 ms"), (64.0, "16 ms"), (100.0, None), (500.0, None)])
+def test_a_coarse_rate_is_a_caution_everywhere(rate: float, uncertain: str | None) -> None:
+    record = simulate_ecg(heart_rate=72, sampling_rate=rate, seed=11).record
+    measured = extract_features(record)
+    again = EcgFeatures.from_dict(measured.to_dict(full=True))
+    written = measured.to_dict(full=True)["record"]["cautions"]
+    for said in (measured.cautions, again.cautions, written, measured.to_text(), inspect_record(record)["suspicions"]):
+        assert ("too coarse" in str(said)) == (uncertain is not None)
+        assert uncertain is None or f"intervals are uncertain by {uncertain}" in str(said)
 
 
 def test_voltage_ratios_are_shares_of_their_limits() -> None:
