@@ -17,6 +17,8 @@ from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and behind it (T wave).
 BEFORE_S, BEHIND_S = (-0.34, -0.08), (0.12, 0.40)
+# How long a wide QRS lasts behind its steepest part; what is looked at where the next beat is that near.
+WIDE_QRS_S, SHORTEST_SPAN_S = 0.16, 0.04
 FEWEST_BEATS = 4
 # Size in mV of a direction in the space of the leads: less than the first does no harm. Waves of fibrillation reach the
 # second, though not in an electrode's direction: what is less there is taken out for P and QRS, and stays for T.
@@ -184,7 +186,7 @@ def rely_on_what_repeats(
     weights = np.repeat(live[:, None].astype(np.float32), len(beats), axis=1)
     if len(beats) < FEWEST_BEATS:
         return ecg, Reliability(live, weights, np.zeros(leads, dtype=bool), gaps)
-    rest = np.concatenate([_what_does_not_repeat(ecg.band, beats, *span) for span in (BEFORE_S, BEHIND_S)], axis=2)
+    rest = np.concatenate([_what_does_not_repeat(ecg.band, beats, *span) for span in _between_beats(beats)], axis=2)
     rest[~live] = 0
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
     usual = together <= 2 * np.median(together)
@@ -209,6 +211,14 @@ def rely_on_what_repeats(
     if of_t is not None:
         disturbed |= raw > DISTURBED_LEAD * usual_size
     return ecg, Reliability(live, weights, live & disturbed, gaps)
+
+
+def _between_beats(beats: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """`BEFORE_S` and `BEHIND_S` without the neighbouring beats: in a fast rhythm their QRS complexes would seem to move."""
+    rr = float(np.median(np.diff(beats))) / WORKING_RATE
+    start = max(BEFORE_S[0], min(WIDE_QRS_S - rr, BEFORE_S[1] - SHORTEST_SPAN_S))
+    end = min(BEHIND_S[1], max(BEFORE_S[1] + rr, BEHIND_S[0] + SHORTEST_SPAN_S))
+    return (start, BEFORE_S[1]), (BEHIND_S[0], end)
 
 
 def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, end_s: float) -> np.ndarray:

@@ -1,0 +1,249 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""P waves without a QRS of their own: those that an AV block drops, and trains that the ventricles ignore."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
+from .ecg_qrs import windows
+from .ecg_reliability import Reliability
+from .ecg_t_waves import WaveMarks, WaveSettings
+
+STEP = 4  # samples at 500 Hz per value: 8 ms
+BUMP_S, KERNEL_S = 0.110, 0.200
+# A second wave in every interval of a slow regular rhythm may be a U wave: it must be more alike, and half way.
+REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE, REGULAR_TOLERANCE = 0.92, 0.65, 0.06
+LONE_ALIKE, LONE_SIZE = 0.80, (0.5, 1.8)
+ATRIAL_CYCLE_S = (0.45, 1.30)  # of P waves that conduct irregularly or not at all
+GRID_TOLERANCE = 0.12  # of the atrial cycle
+GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST = 0.80, 0.60, 5
+PR_RANGE_S = (0.09, 0.40)
+DISSOCIATED_PR_S = 0.040  # PR varies by more (SD) while the ventricles are regular: complete AV block
+REGULAR_RR = 0.08
+
+
+def _kernel() -> np.ndarray:
+    points = round(KERNEL_S * WORKING_RATE / STEP) | 1
+    time = (np.arange(points) - points // 2) * STEP / WORKING_RATE
+    bump = np.where(np.abs(time) < BUMP_S / 2, 0.5 + 0.5 * np.cos(2 * np.pi * time / BUMP_S), 0.0)
+    slow = np.vander(time / time.max(), 3)
+    bump = bump - slow @ np.linalg.lstsq(slow, bump, rcond=None)[0]
+    return (bump / (bump @ bump)).astype(np.float32)
+
+
+_KERNEL = _kernel()
+
+
+def bump_sizes(band: np.ndarray) -> np.ndarray:
+    """Size in mV of a P-like bump around every fourth sample of `band` `(leads, samples)`, `(leads, samples / 4)`."""
+    half = len(_KERNEL) // 2
+    padded = np.pad(band[:, ::STEP], ((0, 0), (half, half)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, len(_KERNEL), axis=1) @ _KERNEL
+
+
+@dataclass(frozen=True)
+class _Beats:
+    """What the search needs to know of the beats, all `(beats,)` samples."""
+
+    onset: np.ndarray
+    offset: np.ndarray
+    p_peak: np.ndarray
+    t_end: np.ndarray
+
+
+def find_lone_p_waves(
+    ecg: FilteredEcg,
+    qrs: np.ndarray,
+    p: WaveMarks,
+    t_end: np.ndarray,
+    reliability: Reliability,
+    settings: WaveSettings,
+) -> tuple[WaveMarks, WaveMarks]:
+    """P waves that no QRS follows (AV block), and the P waves of the beats, where a train of P waves explains more.
+
+    Args:
+        qrs: onset, peak, offset of every beat, `(beats, 3)`.
+        p: the P waves found before the beats.
+        t_end: `(beats,)`.
+
+    Returns:
+        The lone waves, `(leads, waves, 3)` and `(waves, 3)`, in time order, and the P waves of the beats.
+    """
+    beats = _Beats(qrs[:, 0], qrs[:, 2], p.overall[:, 1], t_end)
+    known = np.isfinite(beats.p_peak)
+    if len(beats.onset) < 3:
+        return _marked(ecg, np.zeros(0), reliability, settings), p
+    if known.mean() > 0.5:
+        return _marked(ecg, _between_conducted(ecg, beats, reliability), reliability, settings), p
+    # Between pacing spikes a remnant of the stimulus passes for a P wave.
+    if known.any() or len(ecg.spikes):
+        return _marked(ecg, np.zeros(0), reliability, settings), p
+    train = _free_train(ecg, beats, reliability)
+    if _at_foot_of_qrs(train, beats):
+        return _marked(ecg, np.zeros(0), reliability, settings), p
+    followed = _followed_by(train, beats)
+    lone = np.delete(train, followed[followed >= 0])
+    return _marked(ecg, lone, reliability, settings), _attached(ecg, train, followed, reliability, settings, p)
+
+
+def _marked(ecg: FilteredEcg, peaks: np.ndarray, reliability: Reliability, settings: WaveSettings) -> WaveMarks:
+    live = reliability.live
+    if not len(peaks):
+        return WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
+    usual = replace(reliability, weights=np.repeat(reliability.leads[:, None], len(peaks), axis=1))
+    marks, amplitude, _ = bound_p_waves(ecg, search_around(ecg, peaks.astype(int)), usual, settings)
+    marks.per_lead[~(p_visible(amplitude, p_noise(ecg), settings) & live[:, None])] = np.nan
+    return marks
+
+
+def _alike(sizes: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and size of every column of `sizes` against `reference`."""
+    norm, length = np.linalg.norm(sizes, axis=0), float(np.linalg.norm(reference))
+    return reference @ sizes / np.maximum(norm * length, 1e-9), norm / max(length, 1e-9)
+
+
+def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
+    """P waves between two conducted ones, like them, where the atria's own cycle puts them; after the T wave."""
+    sizes = bump_sizes(ecg.p_band) * reliability.leads[:, None]
+    at = np.clip(np.round(beats.p_peak / STEP), 0, sizes.shape[1] - 1)
+    known = np.flatnonzero(np.isfinite(at))
+    reference = np.median(sizes[:, at[known].astype(int)], axis=1)
+    alike, size = _alike(sizes, reference)
+    gaps = np.diff(beats.p_peak[known])
+    told = reliability.known_intervals(beats.onset)
+    shortest = np.percentile(gaps, 20) if len(gaps) else np.inf
+    found, asked = [], 0
+    for i, gap in zip(known[:-1], gaps, strict=True):
+        if known[np.searchsorted(known, i) + 1] != i + 1 or not told[i]:
+            continue
+        dropped = gap > 1.5 * shortest
+        parts = round(gap / shortest) if dropped else 2
+        cycle = gap / parts
+        if not ATRIAL_CYCLE_S[0] <= cycle / WORKING_RATE <= ATRIAL_CYCLE_S[1]:
+            continue
+        asked += parts - 1
+        clear = max(beats.t_end[i] if np.isfinite(beats.t_end[i]) else 0, beats.offset[i]) + 0.02 * WORKING_RATE
+        tolerance = (GRID_TOLERANCE if dropped else REGULAR_TOLERANCE) * cycle
+        least_alike, smallest = (LONE_ALIKE, LONE_SIZE[0]) if dropped else (REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE)
+        for part in range(1, parts):
+            expected = beats.p_peak[i] + part * cycle
+            span = np.arange(int((expected - tolerance) / STEP), int((expected + tolerance) / STEP) + 1)
+            best = span[np.argmax(alike[span] * np.minimum(size[span], 1))]
+            if best * STEP > clear and alike[best] > least_alike and smallest < size[best] < LONE_SIZE[1]:
+                found.append(best * STEP)
+    return np.array(found if len(found) > 0.6 * asked else [], dtype=float)
+
+
+def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndarray]:
+    """The P band less the usual beat (QRS and T are tied to the QRS, free P waves are not), and where no QRS is."""
+    samples = ecg.p_band.shape[1]
+    before = int(0.08 * WORKING_RATE)
+    start = np.round(beats.onset).astype(int) - before
+    width = int(np.clip(np.percentile(np.diff(start), 10), 0.3 * WORKING_RATE, 0.9 * WORKING_RATE))
+    usual = np.median(windows(ecg.p_band, start, width), axis=1)
+    # No step where the subtraction ends.
+    usual = usual - usual[:, -1:] * np.linspace(0, 1, width)
+    rest, quiet = ecg.p_band.copy(), np.ones(samples, dtype=bool)
+    for first, end in zip(start, np.round(beats.offset).astype(int), strict=True):
+        inside = slice(max(first, 0), min(first + width, samples))
+        rest[:, inside] -= usual[:, max(-first, 0) : inside.stop - first]
+        quiet[max(first + before // 2, 0) : end + int(0.06 * WORKING_RATE)] = False
+    return rest, quiet
+
+
+def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
+    """Peaks of a regular train of like P waves that the beats do not follow one to one, or nothing."""
+    from scipy.signal import find_peaks
+
+    nothing = np.zeros(0)
+    rest, quiet = _without_beats(ecg, beats)
+    sizes = bump_sizes(rest) * reliability.leads[:, None]
+    sizes[:, ~quiet[::STEP]] = 0
+    strength = np.linalg.norm(sizes, axis=0)
+    candidates, _ = find_peaks(strength, distance=int(0.30 * WORKING_RATE / STEP))
+    if len(candidates) < GRID_FEWEST:
+        return nothing
+    strongest = candidates[strength[candidates] > 0.4 * np.percentile(strength[candidates], 80)]
+    shapes = sizes[:, strongest] / np.maximum(strength[strongest], 1e-9)
+    likeness = shapes.T @ shapes
+    centre = np.argsort(-likeness, axis=1)[np.argmax(np.median(likeness, axis=1))]
+    like = strongest[centre[likeness[np.argmax(np.median(likeness, axis=1))][centre] > LONE_ALIKE - 0.1]]
+    if len(like) < GRID_FEWEST:
+        return nothing
+    alike, size = _alike(sizes, np.median(sizes[:, like], axis=1))
+    low, high = LONE_SIZE
+    peaks = candidates[(alike[candidates] > LONE_ALIKE - 0.1) & (size[candidates] > low) & (size[candidates] < high)]
+    return _on_grid(peaks * STEP, quiet)
+
+
+def _on_grid(peaks: np.ndarray, quiet: np.ndarray) -> np.ndarray:
+    """The peaks that fit one atrial cycle, if most do and most of its places outside the QRS are taken."""
+    if len(peaks) < GRID_FEWEST:
+        return np.zeros(0)
+    cycles = np.arange(*ATRIAL_CYCLE_S, 0.005) * WORKING_RATE
+    phases = np.exp(2j * np.pi * peaks[None] / cycles[:, None]).mean(axis=1)
+    # Fractions of the true cycle fit as well: the longest that fits is the true one.
+    good = np.flatnonzero(np.abs(phases) > max(GRID_REGULARITY, 0.95 * np.abs(phases).max()))
+    if not len(good):
+        return np.zeros(0)
+    best = good[-1]
+    first_places = np.angle(phases[best]) / (2 * np.pi) * cycles[best]
+    places = np.arange(first_places % cycles[best], len(quiet), cycles[best])
+    visible = places[quiet[places.astype(int)]]
+    distance = np.abs(peaks[:, None] - places[None]).min(axis=1)
+    fitting = peaks[distance < 1.5 * GRID_TOLERANCE * cycles[best]]
+    if len(fitting) < max(GRID_FEWEST, 0.75 * len(peaks)):
+        return np.zeros(0)
+    taken = np.abs(visible[:, None] - fitting[None]).min(axis=1) < 0.2 * cycles[best]
+    return fitting.astype(float) if np.mean(taken) > GRID_COVERAGE else np.zeros(0)
+
+
+def _at_foot_of_qrs(train: np.ndarray, beats: _Beats) -> bool:
+    """Whether the train stands always alike just before the QRS: its foot, what the usual beat leaves of it."""
+    next_beat = np.searchsorted(beats.onset, train)
+    delay = beats.onset[np.minimum(next_beat, len(beats.onset) - 1)] - train
+    delay = delay[next_beat < len(beats.onset)]
+    if len(delay) < 3:
+        return False
+    close = np.median(delay) < PR_RANGE_S[0] * WORKING_RATE
+    return bool(close and np.std(delay) < DISSOCIATED_PR_S * WORKING_RATE)
+
+
+def _followed_by(train: np.ndarray, beats: _Beats) -> np.ndarray:
+    """For every beat the wave of the train that it follows, or -1; none at all where atria and ventricles ignore."""
+    followed = np.full(len(beats.onset), -1)
+    if not len(train):
+        return followed
+    low, high = (limit * WORKING_RATE for limit in PR_RANGE_S)
+    last = np.searchsorted(train, beats.onset) - 1
+    delay = beats.onset - train[np.maximum(last, 0)]
+    within = (last >= 0) & (delay > low) & (delay < high)
+    rr = np.diff(beats.onset)
+    if within.mean() < 0.6:
+        return followed
+    dissociated = np.std(delay[within]) > DISSOCIATED_PR_S * WORKING_RATE and np.std(rr) < REGULAR_RR * np.mean(rr)
+    if not dissociated:
+        followed[within] = last[within]
+    return followed
+
+
+def _attached(
+    ecg: FilteredEcg,
+    train: np.ndarray,
+    followed: np.ndarray,
+    reliability: Reliability,
+    settings: WaveSettings,
+    p: WaveMarks,
+) -> WaveMarks:
+    if not (followed >= 0).any():
+        return p
+    marks = _marked(ecg, train, reliability, settings)
+    per_lead, overall = p.per_lead.copy(), p.overall.copy()
+    per_lead[:, followed >= 0] = marks.per_lead[:, followed[followed >= 0]]
+    overall[followed >= 0] = marks.overall[followed[followed >= 0]]
+    return WaveMarks(per_lead, overall)
+
+
+__all__ = ["STEP", "bump_sizes", "find_lone_p_waves"]
