@@ -10,7 +10,9 @@ import numpy as np
 
 from .ecg_photo import is_picture, is_picture_data, load_page_picture
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
-from .ecg_readers_devices import is_dicom, is_edf, is_scp, read_dicom, read_edf, read_scp
+from .ecg_readers_devices import is_scp, read_scp
+from .ecg_readers_dicom import is_dicom, read_dicom
+from .ecg_readers_edf import is_edf, read_edf
 from .ecg_readers_matlab import is_hdf5, is_mat, read_hdf5, read_mat
 from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Binary formats of devices and archives: EDF/BDF, DICOM waveforms, SCP-ECG, Philips Sierra -> `RawEcg`."""
+"""What `ecgdatakit` decodes: SCP-ECG and Philips Sierra XML -> `RawEcg`."""
 
-import io
+import binascii
 import os
 import struct
 import tempfile
@@ -12,28 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_raw import (
-    RawEcg,
-    ReadOptions,
-    check_size,
-    parsed_age,
-    parsed_sex,
-    require,
-    same_rate,
-    split_signatures,
-    wrapped,
-)
-from .ecg_record import STANDARD_LEADS, canonical_lead
+from .ecg_parts import Strip, merged, without_calibration
+from .ecg_raw import RawEcg, ReadOptions, parsed_sex, require, split_signatures, wrapped
 from .errors_gem import EcgFormatError
 
-_DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
-_MAX_DEFLATED_BYTES = 2**20
-_MAX_EDF_SIGNALS = 4096
 _SCP_SECTION_HEADER = 16
 # Both decoders below run bit by bit: a resting ECG has 20-300 KB, larger input would take minutes.
 _MAX_SCP_BYTES = 2**20
 _MAX_SIERRA_BYTES = 2**23
 _MAX_XLI_BYTES = 2**19
+# Devices write the lowest number of 16 bits for "no sample".
+_NO_SAMPLE = -(2**15)
 
 
 @contextmanager
@@ -46,222 +35,6 @@ def _as_file(data: bytes, suffix: str) -> Iterator[str]:
         yield path
     finally:
         os.unlink(path)
-
-
-def is_edf(data: bytes) -> bool:
-    """EDF (version field `0`) or BioSemi's BDF."""
-    return (data[:8] == b"0       " or data[:8] == b"\xffBIOSEMI") and data[184:192].strip().isdigit()
-
-
-def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """EDF, EDF+ or BDF: the ECG channels (label with ECG/EKG or a lead's name; all voltages if none is labelled so).
-
-    Channels of lower sampling rates are resampled to the highest one. Patient and recording fields are identifying.
-
-    Raises:
-        EcgFormatError: truncated, discontinuous (EDF+D), corrupt, or no samples.
-        MissingDependencyError: pyedflib is not installed (`gem-ecg[edf]`).
-    """
-    pyedflib = require("pyedflib", "edf", "EDF")
-    _check_edf_size(data, name)
-    try:
-        with _as_file(data, ".edf") as path, pyedflib.EdfReader(path, pyedflib.DO_NOT_READ_ANNOTATIONS) as reader:
-            labels = [label.strip() for label in reader.getSignalLabels()]
-            chosen = _ecg_channels(labels)
-            rates = [float(reader.getSampleFrequency(channel)) for channel in chosen]
-            signals = [reader.readSignal(channel) for channel in chosen]
-            units = [reader.getPhysicalDimension(channel).strip() or None for channel in chosen]
-            header = reader.getHeader()
-    except Exception as error:
-        raise wrapped(name, "EDF", error) from error
-    if not signals or min(len(signal) for signal in signals) == 0:
-        raise EcgFormatError(f"{name}: the EDF file holds no samples.")
-    names = [labels[channel] for channel in chosen]
-    signal, rate = same_rate(signals, rates, names) if len(set(rates)) > 1 else (np.stack(signals), rates[0])
-    raw = RawEcg(signal, names, rate, units, start_time=header.get("startdate"))
-    if len(set(rates)) > 1:
-        raw.notes.append(f"resampled channels of {sorted(set(rates))} Hz to {rate:g} Hz")
-    if len(chosen) < len(labels):
-        raw.notes.append(f"left out channels {[x for i, x in enumerate(labels) if i not in chosen]}")
-    raw.metadata = {"sex": parsed_sex(header.get("sex", "")), "device": header.get("equipment", "")}
-    raw.identifying = {
-        "patient name": header.get("patientname", ""),
-        "patient id": header.get("patientcode", ""),
-        "birth date": header.get("birthdate", ""),
-        "header text": " ".join(
-            str(header.get(key, ""))
-            for key in ("patient_additional", "recording_additional", "technician", "admincode")
-        ).strip(),
-    }
-    return raw
-
-
-def _ecg_channels(labels: list[str]) -> list[int]:
-    ecg = [
-        channel
-        for channel, label in enumerate(labels)
-        if "ECG" in label.upper() or "EKG" in label.upper() or canonical_lead(label) in STANDARD_LEADS
-    ]
-    return ecg or [channel for channel, label in enumerate(labels) if "annotation" not in label.lower()]
-
-
-def _check_edf_size(data: bytes, name: str) -> None:
-    """The declared records fit the file: pyedflib trusts some of these fields when it allocates."""
-    try:
-        header_bytes, records = int(data[184:192]), int(data[236:244])
-        signals = int(data[252:256])
-        if not 0 < signals <= _MAX_EDF_SIGNALS or header_bytes != 256 * (signals + 1) or len(data) < header_bytes:
-            raise ValueError(f"{signals} signals in a header of {header_bytes} bytes")
-        start = 256 + 216 * signals
-        samples = [int(data[start + 8 * i : start + 8 * i + 8]) for i in range(signals)]
-    except ValueError as error:
-        raise EcgFormatError(
-            f"{name}: the EDF header is broken ({error}); the file is truncated or corrupt."
-        ) from error
-    if records == 0 or min(samples) <= 0:
-        raise EcgFormatError(
-            f"{name}: the EDF header declares no samples ({records} records of {samples[:9]}); export it again."
-        )
-    bytes_per_sample = 3 if data[:1] == b"\xff" else 2
-    needed = header_bytes + max(records, 1) * sum(samples) * bytes_per_sample
-    if needed > len(data):
-        raise EcgFormatError(
-            f"{name}: truncated: {needed:,} bytes are declared, {len(data):,} are there. Copy it again."
-        )
-    check_size((max(records, 1), sum(samples)), name)
-
-
-def is_dicom(data: bytes) -> bool:
-    return data[128:132] == b"DICM"
-
-
-def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """A DICOM waveform object: its rhythm multiplex group in physical units (PS3.3 C.10.9.1.4).
-
-    value = sample * sensitivity * correction factor + baseline, per channel; padding values become NaN. Of several
-    groups the longest original one is taken (median beats are derived and short).
-
-    Raises:
-        EcgFormatError: no waveforms (e.g. an image), truncated waveform data, compressed sample encodings.
-        MissingDependencyError: pydicom is not installed (`gem-ecg[dicom]`).
-    """
-    pydicom = require("pydicom", "dicom", "DICOM")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # The transfer syntax stands in the uncompressed head; pydicom would inflate without a bound.
-            if _DEFLATED_TRANSFER_SYNTAX in data[:2048] and len(data) > _MAX_DEFLATED_BYTES:
-                raise EcgFormatError(f"{name}: a deflated DICOM of {len(data):,} bytes; store it uncompressed.")
-            dataset = pydicom.dcmread(io.BytesIO(data))
-            if not dataset.get("WaveformSequence"):
-                raise EcgFormatError(
-                    f"{name}: a DICOM object without waveforms (modality {str(dataset.get('Modality', '?'))[:16]}); "
-                    "an ECG has a Waveform Sequence. A scanned page in DICOM: export it as PNG."
-                )
-            return _dicom_record(dataset, name)
-    except Exception as error:
-        raise wrapped(name, "DICOM", error) from error
-
-
-def _dicom_record(dataset: Any, name: str) -> RawEcg:
-    groups = list(dataset.WaveformSequence)
-    rhythm = max(groups, key=_dicom_group_rank)
-    signal = _dicom_samples(rhythm, name)
-    channels = rhythm.ChannelDefinitionSequence
-    leads, units = [], []
-    for row, channel in enumerate(channels):
-        unit = channel.get("ChannelSensitivityUnitsSequence")
-        if "ChannelSensitivity" not in channel or not unit:
-            raise EcgFormatError(
-                f"{name}: channel {row + 1} has no sensitivity; without it the amplitudes are unknown."
-            )
-        factor = float(channel.ChannelSensitivity) * float(
-            channel.get("ChannelSensitivityCorrectionFactor", 1.0) or 1.0
-        )
-        if factor == 0 or not np.isfinite(factor):
-            raise EcgFormatError(f"{name}: channel {row + 1} has a sensitivity of {factor}; export the file again.")
-        signal[row] = signal[row] * factor + float(channel.get("ChannelBaseline", 0.0) or 0.0)
-        units.append(str(unit[0].get("CodeValue", "")))
-        leads.append(_dicom_lead(channel))
-    raw = RawEcg(signal, leads, float(rhythm.SamplingFrequency), units)
-    if len(groups) > 1:
-        raw.notes.append(
-            f"took the longest original of {len(groups)} waveform groups, left out {_other_leads(groups, rhythm)}"
-        )
-    _describe_dicom(dataset, raw)
-    return raw
-
-
-def _other_leads(groups: list[Any], chosen: Any) -> str:
-    """The leads of the groups that are not read, e.g. `"I, II, V1 (600 samples)"`."""
-    parts = []
-    for group in groups:
-        if group is not chosen:
-            names = ", ".join(
-                canonical_lead(_dicom_lead(channel)) for channel in group.get("ChannelDefinitionSequence") or []
-            )
-            parts.append(f"{names} ({group.get('NumberOfWaveformSamples', 0)} samples)")
-    return "; ".join(parts)
-
-
-def _dicom_group_rank(group: Any) -> tuple[bool, int]:
-    return str(group.get("WaveformOriginality", "ORIGINAL")) == "ORIGINAL", int(
-        group.get("NumberOfWaveformSamples", 0)
-    )
-
-
-def _dicom_samples(group: Any, name: str) -> np.ndarray:
-    """float64 `(channels, samples)` of one multiplex group, padding as NaN."""
-    channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
-    check_size((channels, samples), name)
-    kinds = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
-    interpretation = str(group.WaveformSampleInterpretation)
-    if interpretation not in kinds:
-        raise EcgFormatError(
-            f"{name}: samples are encoded as {interpretation!r}; read are {list(kinds)}; export it uncompressed."
-        )
-    dtype = np.dtype(kinds[interpretation])
-    packed = bytes(group.WaveformData)
-    needed = channels * samples * dtype.itemsize
-    if len(packed) < needed or len(group.ChannelDefinitionSequence) != channels:
-        raise EcgFormatError(
-            f"{name}: truncated: {channels} channels of {samples} samples need {needed:,} bytes, {len(packed):,} are "
-            f"there for {len(group.ChannelDefinitionSequence)} channel definitions."
-        )
-    counts = np.frombuffer(packed[:needed], dtype=dtype).reshape(samples, channels).T
-    signal = counts.astype(np.float64)
-    padding = group.get("WaveformPaddingValue")
-    if isinstance(padding, bytes) and len(padding) >= dtype.itemsize:
-        signal[counts == np.frombuffer(padding[: dtype.itemsize], dtype=dtype)[0]] = np.nan
-    return signal
-
-
-def _dicom_lead(channel: Any) -> str:
-    """The channel's lead by code or meaning, whichever is one of the standard twelve."""
-    source = (channel.get("ChannelSourceSequence") or [{}])[0]
-    names = [str(source.get(key, "")) for key in ("CodeValue", "CodeMeaning")] + [str(channel.get("ChannelLabel", ""))]
-    known = [canonical_lead(text) for text in names if canonical_lead(text) in STANDARD_LEADS]
-    return known[0] if known else names[1] or names[2] or names[0]
-
-
-def _describe_dicom(dataset: Any, raw: RawEcg) -> None:
-    texts = [str(item.UnformattedTextValue) for item in dataset.get("WaveformAnnotationSequence", []) if
-             "UnformattedTextValue" in item]  # fmt: skip
-    report, signed = split_signatures(texts)
-    raw.report = ". ".join(report) or None
-    raw.metadata = {
-        "age": parsed_age(dataset.get("PatientAge", "")),
-        "sex": parsed_sex(dataset.get("PatientSex", "")),
-        "device": " ".join(str(dataset.get(key, "")) for key in ("Manufacturer", "ManufacturerModelName")).strip(),
-    }
-    raw.identifying = {
-        "patient name": str(dataset.get("PatientName", "")),
-        "patient id": str(dataset.get("PatientID", "")),
-        "birth date": str(dataset.get("PatientBirthDate", "")),
-        "study date": str(dataset.get("AcquisitionDateTime", "") or dataset.get("StudyDate", "")),
-        "instance uid": str(dataset.get("SOPInstanceUID", "")),
-        "signatures": signed,
-    }
 
 
 def is_scp(data: bytes) -> bool:
@@ -278,6 +51,9 @@ def is_scp(data: bytes) -> bool:
 def read_scp(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     """SCP-ECG (EN 1064, ISO 11073-91064): the rhythm of section 6, Huffman and reference beats undone.
 
+    Leads start at sample 1 by the standard; some writers (Contec) count from 0, which is understood too. Leads that
+    were not recorded together keep their times.
+
     Raises:
         EcgFormatError: truncated, corrupt, or of a kind that the library does not decode (bimodal compression).
         MissingDependencyError: ecgdatakit is not installed (`gem-ecg[vendor]`).
@@ -287,11 +63,58 @@ def read_scp(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             f"{name}: an SCP-ECG file of {len(data):,} bytes is no resting ECG (up to {_MAX_SCP_BYTES:,})."
         )
     parsers = require("ecgdatakit.parsing.parsers.scp_ecg", "vendor", "SCP-ECG")
-    return _from_ecgdatakit(parsers.SCPECGParser(), data, ".scp", "SCP-ECG", name)
+    counted_from_1 = _counted_from_1(data)
+    raw = _from_ecgdatakit(parsers.SCPECGParser(), counted_from_1, ".scp", "SCP-ECG", name)
+    if counted_from_1 != data:
+        raw.notes.append("section 3 counts samples from 0 (the standard counts from 1)")
+    return raw
+
+
+def _counted_from_1(data: bytes) -> bytes:
+    """`data` with every lead of section 3 counted from sample 1; unchanged where no lead starts at 0.
+
+    Whether `0-2000` means 2000 or 2001 samples, the bytes of section 6 say, unless they are compressed: then Contec's
+    meaning, 2000, is taken.
+    """
+    section_3, section_6 = _scp_section(data, 3), _scp_section(data, 6)
+    if section_3 is None or section_6 is None or section_3[1] - section_3[0] < 2:
+        return data
+    at, end = section_3
+    leads = data[at]
+    if end - at < 2 + 9 * leads or section_6[1] - section_6[0] < 6 + 2 * leads:
+        return data
+    compressed = _scp_section(data, 2) is not None
+    sizes = struct.unpack_from(f"<{leads}H", data, section_6[0] + 6)
+    patched = bytearray(data)
+    for lead, size in enumerate(sizes):
+        start, stop = struct.unpack_from("<II", data, at + 2 + 9 * lead)
+        if start == 0 < stop:
+            struct.pack_into("<II", patched, at + 2 + 9 * lead, 1, stop if compressed else min(stop + 1, size // 2))
+    if patched != data:
+        _renew_checksum(data, patched, at - _SCP_SECTION_HEADER, end)
+        _renew_checksum(data, patched, 0, len(data))
+    return bytes(patched)
+
+
+def _scp_section(data: bytes, number: int) -> tuple[int, int] | None:
+    """Where the content of a section begins and ends in `data`, by the pointers of section 0; `None` if it is absent."""
+    pointers = (struct.unpack_from("<I", data, 10)[0] - _SCP_SECTION_HEADER) // 10
+    for pointer in range(min(pointers, (len(data) - 22) // 10)):
+        section, length, index = struct.unpack_from("<HII", data, 22 + 10 * pointer)
+        if section == number and index > 0 and _SCP_SECTION_HEADER < length <= len(data) - index + 1:
+            return index - 1 + _SCP_SECTION_HEADER, index - 1 + length
+    return None
+
+
+def _renew_checksum(data: bytes, patched: bytearray, start: int, end: int) -> None:
+    """The CRC at `start` over the rest up to `end` holds for `patched` if it held for `data`."""
+    if struct.unpack_from("<H", data, start)[0] == binascii.crc_hqx(data[start + 2 : end], 0xFFFF):
+        struct.pack_into("<H", patched, start, binascii.crc_hqx(bytes(patched[start + 2 : end]), 0xFFFF))
 
 
 def read_sierra(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """Philips Sierra XML, plain or XLI-compressed. The caller has parsed `data` safely before.
+    """Philips Sierra XML, plain or XLI-compressed, without its calibration second (1.03). The caller has parsed `data`
+    safely before.
 
     Raises:
         EcgFormatError: truncated, corrupt, or of an unknown version.
@@ -314,38 +137,24 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         raise wrapped(name, what, error) from error
     if not parsed.leads:
         raise EcgFormatError(f"{name}: this {what} file holds no rhythm leads.")
-    leads, signals, rates = [], [], []
+    strips = []
     for lead in parsed.leads:
         if not lead.resolution or not lead.resolution_unit:
             raise EcgFormatError(
                 f"{name}: lead {lead.label} has a gain of 0; the amplitudes are unknown. Export it again."
             )
-        physical = lead.to_physical() if lead.is_raw else lead
-        leads.append(lead.label)
-        signals.append(np.asarray(physical.convert_units("mV").samples, dtype=np.float64))
-        rates.append(float(lead.sampling_rate))
-    starts = [int(lead.annotations.get("start_sample", 1)) - 1 for lead in parsed.leads]
-    lengths = {start + len(signal) for start, signal in zip(starts, signals, strict=True)}
-    if len(set(rates)) > 1 or any(len(signal) == 0 for signal in signals) or min(starts) < 0:
-        raise EcgFormatError(
-            f"{name}: leads of {sorted(set(rates))} Hz with {sorted(lengths)} samples; export it again."
-        )
-    check_size((len(signals), max(lengths)), name)
-    raw = RawEcg(_aligned(signals, starts), leads, rates[0], "mV")
-    if len(lengths) > 1 or any(starts):
-        raw.notes.append("leads were recorded one after another: missing samples where a lead was not recorded")
+        rate, start = float(lead.sampling_rate), int(lead.annotations.get("start_sample", 1)) - 1
+        if len(lead.samples) == 0 or start < 0:
+            raise EcgFormatError(
+                f"{name}: lead {lead.label} has {len(lead.samples)} samples from sample {start + 1} on; export it again."
+            )
+        physical = (lead.to_physical() if lead.is_raw else lead).convert_units("mV")
+        signal = np.where(lead.samples == _NO_SAMPLE, np.nan, physical.samples) if lead.is_raw else physical.samples
+        strips.append(Strip(lead.label, np.asarray(signal, dtype=np.float64), rate, "mV", start / rate))
+    raw = merged(strips, name)
     raw.notes += sorted({f"reader's warning: {warning.message}" for warning in caught})
     _describe_ecgdatakit(parsed, raw)
-    return raw
-
-
-def _aligned(signals: list[np.ndarray], starts: list[int]) -> np.ndarray:
-    """Each lead at its own first sample in a common `(leads, samples)` array of missing samples."""
-    ends = [start + len(signal) for start, signal in zip(starts, signals, strict=True)]
-    aligned = np.full((len(signals), max(ends)), np.nan)
-    for row, signal, start, end in zip(aligned, signals, starts, ends, strict=True):
-        row[start:end] = signal
-    return aligned
+    return without_calibration(raw)
 
 
 def _describe_ecgdatakit(parsed: Any, raw: RawEcg) -> None:
@@ -368,4 +177,4 @@ def _describe_ecgdatakit(parsed: Any, raw: RawEcg) -> None:
     }
 
 
-__all__ = ["is_dicom", "is_edf", "is_scp", "read_dicom", "read_edf", "read_scp", "read_sierra"]
+__all__ = ["is_scp", "read_scp", "read_sierra"]

@@ -125,44 +125,62 @@ def sierra_xml(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500
     )
 
 
-def dicom_bytes(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: float = 500, **patch) -> bytes:
-    """A 12-lead ECG object: 2.5 uV per count, baseline 10 uV, correction 1.0; `patch` sets group or channel values."""
-    import io
-    import warnings
+def dicom_group(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: float = 500, **patch):
+    """A multiplex group: 2.5 uV per count, baseline 10 uV, correction 1.0.
 
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
+    `patch` sets values of the group or of its channels, among them `offset_ms`, `originality`, `bits`, `padding` (a
+    count), `order` (`">"`: big-endian) and `unit_meaning`.
+    """
+    from pydicom.dataset import Dataset
 
-    warnings.simplefilter("ignore")
+    dtype = np.dtype(patch.get("order", "<") + "i2")
     channels = []
     for lead in leads:
         source, unit, channel = Dataset(), Dataset(), Dataset()
         source.CodeValue, source.CodingSchemeDesignator = f"2:{_SCP_NUMBERS[lead]}", "MDC"
         source.CodeMeaning = "Lead"
         unit.CodeValue, unit.CodingSchemeDesignator = patch.get("unit", "uV"), "UCUM"
+        unit.CodeMeaning = patch.get("unit_meaning", "")
         channel.ChannelSourceSequence, channel.ChannelSensitivityUnitsSequence = [source], [unit]
         channel.ChannelSensitivity = patch.get("sensitivity", "2.5")
         channel.ChannelSensitivityCorrectionFactor, channel.ChannelBaseline = "1", patch.get("baseline", "10")
-        channel.WaveformBitsStored = 16
+        channel.WaveformBitsStored = patch.get("bits", 16)
         channels.append(channel)
     group = Dataset()
-    group.WaveformOriginality = "ORIGINAL"
+    group.WaveformOriginality = patch.get("originality", "ORIGINAL")
+    if "offset_ms" in patch:
+        group.MultiplexGroupTimeOffset = str(patch["offset_ms"])
     group.NumberOfWaveformChannels, group.SamplingFrequency = len(leads), str(rate)
     group.NumberOfWaveformSamples = patch.get("samples", counts.shape[1])
     group.ChannelDefinitionSequence = channels
     group.WaveformBitsAllocated = 16
     group.WaveformSampleInterpretation = patch.get("interpretation", "SS")
-    group.WaveformData = counts.T.astype("<i2").tobytes()
+    if "padding" in patch:
+        group.add_new(0x5400100A, "OW", np.array(patch["padding"]).astype(dtype).tobytes())
+    group.WaveformData = counts.T.astype(dtype).tobytes()
     group["WaveformData"].VR = "OW"
+    return group
+
+
+def dicom_bytes(counts: np.ndarray | None = None, leads: Sequence[str] = LEADS, rate: float = 500, **patch) -> bytes:
+    """A 12-lead ECG object of one group (`patch`: see [`dicom_group`]), or of `groups`; `order=">"`: big-endian."""
+    import io
+    import warnings
+
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+    warnings.simplefilter("ignore")
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.3.4"
     dataset.Modality, dataset.PatientName, dataset.PatientID = "ECG", "Doe^Jane", "4711"
     dataset.PatientSex, dataset.PatientAge, dataset.PatientBirthDate = "F", "056Y", "19530508"
     dataset.AcquisitionDateTime = "20200101120000"
     if not patch.get("no_waveforms"):
-        dataset.WaveformSequence = [group]
+        dataset.WaveformSequence = patch.get("groups") or [dicom_group(counts, leads, rate, **patch)]
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    big = patch.get("order") == ">"
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian if big else ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     stream = io.BytesIO()
@@ -170,22 +188,35 @@ def dicom_bytes(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: float = 
     return stream.getvalue()
 
 
-def edf_bytes(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500, unit: str = "uV") -> bytes:
-    """EDF by its definition: 256 bytes of header, 256 per signal, data records of 1 s; 1 count = 1 unit."""
+def edf_bytes(
+    counts: np.ndarray,
+    leads: Sequence[str] = LEADS,
+    rate: int = 500,
+    unit: str = "uV",
+    ranges: Sequence[tuple[int, int]] | None = None,
+    date: str = "01.01.20",
+    declared_records: int | None = None,
+) -> bytes:
+    """EDF by its definition: 256 bytes of header, 256 per signal, data records of 1 s; 1 count = 1 unit.
+
+    `ranges` are the physical (and digital) minimum and maximum of each signal, else those of 16 bits.
+    """
     rows, samples = counts.shape
     records = samples // rate
+    ranges = ranges or [(-32768, 32767)] * rows
+    minima, maxima = [str(low) for low, _ in ranges], [str(high) for _, high in ranges]
 
     def column(text: str, width: int) -> bytes:
-        return text.ljust(width)[:width].encode("ascii")
+        return text.ljust(width)[:width].encode("latin-1")
 
     head = [
         column("0", 8), column("4711 F 08-MAY-1953 Jane_Doe", 80), column("Startdate 01-JAN-2020 X X X", 80),
-        column("01.01.20", 8), column("12.00.00", 8), column(str(256 * (rows + 1)), 8), column("", 44),
-        column(str(records), 8), column("1", 8), column(str(rows), 4),
+        column(date, 8), column("12.00.00", 8), column(str(256 * (rows + 1)), 8), column("", 44),
+        column(str(records if declared_records is None else declared_records), 8), column("1", 8), column(str(rows), 4),
     ]  # fmt: skip
     for values, width in (
-        ([f"ECG {lead}" for lead in leads], 16), ([""] * rows, 80), ([unit] * rows, 8), (["-32768"] * rows, 8),
-        (["32767"] * rows, 8), (["-32768"] * rows, 8), (["32767"] * rows, 8), ([""] * rows, 80),
+        ([f"ECG {lead}" for lead in leads], 16), ([""] * rows, 80), ([unit] * rows, 8), (minima, 8),
+        (maxima, 8), (minima, 8), (maxima, 8), ([""] * rows, 80),
         ([str(rate)] * rows, 8), ([""] * rows, 32),
     ):  # fmt: skip
         head += [column(value, width) for value in values]
@@ -200,11 +231,13 @@ def scp_bytes(
     difference: int = 0,
     huffman: bool = False,
     starts: Sequence[int] | None = None,
+    ranges: Sequence[tuple[int, int]] | None = None,
 ) -> bytes:
     """SCP-ECG (EN 1064) with sections 0, 1, 3, 6 and, for `huffman`, the default code table of section 2.
 
     Amplitudes in uV counts (multiplier 1000 nV); `difference` 0, 1 or 2 is the order of difference encoding; `starts`
-    are the first samples of leads that were not recorded together.
+    are the first samples of leads that were not recorded together, `ranges` the first and last sample of each lead as
+    another writer counts them.
     """
     coded = counts.astype(np.int64)
     if difference:
@@ -222,9 +255,9 @@ def scp_bytes(
         )
     )
     samples = counts.shape[1]
+    ranges = ranges or [(start + 1, start + samples) for start in starts or [0] * len(leads)]
     definition = struct.pack("<BB", len(leads), 0x04 | (len(leads) << 3)) + b"".join(
-        struct.pack("<IIB", start + 1, start + samples, _SCP_NUMBERS[lead])
-        for lead, start in zip(leads, starts or [0] * len(leads), strict=True)
+        struct.pack("<IIB", first, last, _SCP_NUMBERS[lead]) for lead, (first, last) in zip(leads, ranges, strict=True)
     )
     rhythm = struct.pack("<HHBB", 1000, 1_000_000 // rate, difference, 0)
     rhythm += b"".join(struct.pack("<H", len(row)) for row in rows) + b"".join(rows)

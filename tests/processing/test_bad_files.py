@@ -494,7 +494,7 @@ def test_bombs_stay_within_two_gigabytes_and_a_minute(tmp_path: Path) -> None:
         import resource, sys
         from processing.ecg_readers import load_ecg, load_page_picture
         from processing.errors_gem import GemError
-        import h5py, pydicom, pyedflib, scipy.io, scipy.signal, wfdb, pandas
+        import edfio, h5py, pydicom, scipy.io, scipy.signal, wfdb, pandas
         started = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (started + 2**31, started + 2**31))
         resource.setrlimit(resource.RLIMIT_CPU, (60, 60))

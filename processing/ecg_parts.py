@@ -1,0 +1,203 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""A recording that its file keeps in parts (multiplex groups, sequence sets, waveform blocks, segments) as one `RawEcg`.
+
+Every part finds its place on one time axis, or the file is refused; what was not recorded is NaN.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .ecg_raw import RawEcg, check_size, mv_per_unit
+from .ecg_record import EcgRecord
+from .errors_gem import EcgFormatError
+
+ONE_AFTER_ANOTHER = "leads were recorded one after another: missing samples where a lead was not recorded"
+# The same samples stored twice differ by rounding only: this share of the lead's range.
+_SAME = 1e-3
+# Pieces that follow each other may overlap by this many samples, because their start is rounded to one.
+_ROUNDING_SAMPLES = 2
+# A calibration pulse is 1 mV high by convention; devices differ by some percent.
+_PULSE_MV = (0.8, 1.25)
+# Leads that carry one and the same pulse differ by noise of the amplifiers only.
+_SAME_PULSE_MV = 0.02
+_MIN_LEADS_WITH_PULSE = 3
+_MAX_CALIBRATION_S = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One lead of one part of a recording.
+
+    Args:
+        lead: its name as the file writes it.
+        signal: `(samples,)` in `unit`.
+        rate: Hz.
+        unit: `None` where the file states none.
+        start: seconds from the recording's beginning to the first sample.
+        part: number of the part, from 0.
+    """
+
+    lead: str
+    signal: np.ndarray
+    rate: float
+    unit: str | None = None
+    start: float = 0.0
+    part: int = 0
+
+
+def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: float = 0.0) -> RawEcg:
+    """All `strips` on one time axis at the highest of their rates; leads in order of appearance.
+
+    Pieces of one lead are joined. Where a lead is stored twice for the same time, the longer strip is kept and the
+    other one named in the notes (a printed column beside its rhythm strip, a representative beat beside the rhythm).
+
+    Args:
+        index: the only part to be read.
+        end: seconds that the recording lasts at least, for gaps at its end.
+
+    Raises:
+        EcgFormatError: a lead stands in several parts with different samples and nothing says which one is meant, its
+            units do not fit together, there is no such part, or the whole would be too large.
+    """
+    notes: list[str] = []
+    parts = sorted({strip.part for strip in strips})
+    if index is not None:
+        strips = _only_part(strips, parts, index, name, notes)
+    elif len(parts) > 1:
+        notes.append(f"joined {len(parts)} parts of the recording")
+    strips = _at_one_rate(strips, notes)
+    rate = strips[0].rate
+    rows = _rows(strips, name)
+    first = min(strip.start for strip in strips)
+    last = max(max(strip.start - first + len(strip.signal) / rate for strip in strips), end - first)
+    if not np.isfinite([last, *(strip.start for strip in strips)]).all():
+        raise EcgFormatError(f"{name}: a part of the recording has a start that is no number; export it again.")
+    samples = round(last * rate)
+    check_size((len(rows), samples), name)
+    if all(len(row) == 1 and len(row[0].signal) == samples for row in rows):
+        signal = np.stack([row[0].signal for row in rows])
+    else:
+        signal = np.stack([_placed(row, first, samples, name, notes) for row in rows])
+        if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
+            notes.append(ONE_AFTER_ANOTHER)
+    return RawEcg(signal, [row[0].lead for row in rows], rate, [row[0].unit for row in rows], notes=notes)
+
+
+def _only_part(
+    strips: Sequence[Strip], parts: Sequence[int], index: int, name: str, notes: list[str]
+) -> Sequence[Strip]:
+    if not 0 <= index < len(parts):
+        raise EcgFormatError(
+            f"{name}: there is no part {index}; the recording has {len(parts)}, `index=0` to `index={len(parts) - 1}`."
+        )
+    if len(parts) > 1:
+        others = {strip.lead: None for strip in strips if strip.part != parts[index]}
+        notes.append(f"took part {index} of {len(parts)} as asked, left out {', '.join(others)}")
+    return [strip for strip in strips if strip.part == parts[index]]
+
+
+def _at_one_rate(strips: Sequence[Strip], notes: list[str]) -> Sequence[Strip]:
+    """The strips at the highest rate among the voltages; of other rates only voltages are kept."""
+    if len({strip.rate for strip in strips}) == 1:
+        return strips
+    voltages = [strip for strip in strips if strip.unit is None or mv_per_unit(strip.unit) is not None]
+    if voltages and len(voltages) < len(strips):
+        dropped = [f"{strip.lead} ({strip.unit})" for strip in strips if strip not in voltages]
+        notes.append(f"dropped channels that are no voltage: {', '.join(dict.fromkeys(dropped))}")
+        strips = voltages
+    rates = sorted({strip.rate for strip in strips})
+    if len(rates) == 1:
+        return strips
+    notes.append(f"resampled leads of {', '.join(f'{rate:g}' for rate in rates[:-1])} Hz to {rates[-1]:g} Hz")
+    return [_resampled(strip, rates[-1]) for strip in strips]
+
+
+def _resampled(strip: Strip, rate: float) -> Strip:
+    if strip.rate == rate:
+        return strip
+    record = EcgRecord(strip.signal[None], (strip.lead,), strip.rate).resample(rate)
+    return replace(strip, signal=record.signal[0], rate=rate)
+
+
+def _rows(strips: Iterable[Strip], name: str) -> list[list[Strip]]:
+    """The strips of each lead, in its first strip's unit; a name that stands twice within one part is two rows."""
+    rows: dict[tuple[str, int], list[Strip]] = {}
+    seen: dict[tuple[int, str], int] = {}
+    for strip in strips:
+        count = seen[strip.part, strip.lead] = seen.get((strip.part, strip.lead), 0) + 1
+        row = rows.setdefault((strip.lead, count), [])
+        row.append(_in_unit(strip, row[0].unit if row else strip.unit, name))
+    return list(rows.values())
+
+
+def _in_unit(strip: Strip, unit: str | None, name: str) -> Strip:
+    if strip.unit == unit:
+        return strip
+    ours = mv_per_unit(strip.unit) if strip.unit else None
+    theirs = mv_per_unit(unit) if unit else None
+    if ours is None or theirs is None:
+        raise EcgFormatError(
+            f"{name}: lead {strip.lead} is in {unit or 'no stated unit'} in one part of the recording and in "
+            f"{strip.unit or 'no stated unit'} in another; read one part with `index=`, or pass `unit=`."
+        )
+    return replace(strip, signal=strip.signal * (ours / theirs), unit=unit)
+
+
+def _placed(strips: list[Strip], first: float, samples: int, name: str, notes: list[str]) -> np.ndarray:
+    """One lead's strips in a row of `samples`; the longest first, so that shorter ones only fill what it lacks."""
+    row = np.full(samples, np.nan, dtype=np.result_type(np.float32, *(strip.signal.dtype for strip in strips)))
+    spans: list[tuple[int, int]] = []
+    for strip in sorted(strips, key=lambda strip: -len(strip.signal)):
+        start = round((strip.start - first) * strip.rate)
+        stop = min(start + len(strip.signal), samples)
+        place, new = row[start:stop], strip.signal[: stop - start]
+        stored = ~np.isnan(place)
+        twice = stored & ~np.isnan(new)
+        tolerance = _SAME * float(np.ptp(place[twice])) if twice.any() else 0.0
+        if twice.sum() <= _ROUNDING_SAMPLES or (np.abs(place[twice] - new[twice]) <= tolerance).all():
+            place[~stored] = new[~stored]
+        elif any(a <= start and stop <= b and stop - start < b - a for a, b in spans):
+            notes.append(f"left out {strip.lead} of {len(new) / strip.rate:g} s: a longer strip of it was recorded")
+        else:
+            raise EcgFormatError(
+                f"{name}: lead {strip.lead} stands in several parts of the recording with different samples for the "
+                "same time; choose the part with `index=0`, `index=1` ..."
+            )
+        spans.append((start, stop))
+    return row
+
+
+def without_sentinels(counts: np.ndarray, sentinel: int) -> np.ndarray:
+    """`counts` as float64, NaN where they are `sentinel`, the value that a device writes for "no sample"."""
+    signal = counts.astype(np.float64)
+    signal[counts == sentinel] = np.nan
+    return signal
+
+
+def without_calibration(raw: RawEcg) -> RawEcg:
+    """`raw` without whole seconds at its end in which every lead holds one and the same calibration pulse.
+
+    Devices that append it (Philips 1.03) do not mark it. No heart does this: were I, II and III equal, all were zero by
+    Einthoven's law.
+    """
+    if raw.sampling_rate is None or len(raw.signal) < _MIN_LEADS_WITH_PULSE or raw.signal.ndim != 2:
+        return raw
+    units = [raw.units] * len(raw.signal) if isinstance(raw.units, str) or raw.units is None else raw.units
+    scales = [mv_per_unit(unit) if unit else None for unit in units]
+    if any(scale is None for scale in scales):
+        return raw
+    tail = raw.signal[:, -round(_MAX_CALIBRATION_S * raw.sampling_rate) :] * np.array(scales, dtype=float)[:, None]
+    same = np.ptp(tail, axis=0) <= _SAME_PULSE_MV
+    length = int(np.argmin(same[::-1])) if not same.all() else len(same)
+    seconds = int(length / raw.sampling_rate + 0.05)
+    cut = min(round(seconds * raw.sampling_rate), length)
+    if cut == 0 or cut >= raw.signal.shape[1] or not _PULSE_MV[0] <= np.ptp(tail[0, -cut:]) <= _PULSE_MV[1]:
+        return raw
+    raw.signal = raw.signal[:, :-cut]
+    raw.notes.append(f"cut off the calibration pulse at the end: the last {cut / raw.sampling_rate:g} s of every lead")
+    return raw
+
+
+__all__ = ["ONE_AFTER_ANOTHER", "Strip", "merged", "without_calibration", "without_sentinels"]

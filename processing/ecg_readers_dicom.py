@@ -1,0 +1,222 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""DICOM waveform objects -> `RawEcg`. Reference: DICOM PS3.3, C.10.9 (Waveform Module), 2024."""
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .ecg_parts import Strip, merged, without_calibration
+from .ecg_raw import (
+    RawEcg,
+    ReadOptions,
+    check_size,
+    mv_per_unit,
+    parsed_age,
+    parsed_sex,
+    require,
+    split_signatures,
+    wrapped,
+)
+from .ecg_record import STANDARD_LEADS, canonical_lead
+from .errors_gem import EcgFormatError
+
+_DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
+_MAX_DEFLATED_BYTES = 2**20
+_SAMPLE_TYPES = {"SB": "i1", "UB": "u1", "SS": "i2", "US": "u2", "SL": "i4", "UL": "u4"}
+# A padding value among the true samples marks padding only in a run at an end that no heart's pause explains.
+_MIN_PADDING_S = 1.0
+
+
+def is_dicom(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
+
+
+def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
+    """A DICOM waveform object: its original multiplex groups in physical units on one time axis.
+
+    value = sample * sensitivity * correction factor + baseline, per channel (C.10.9.1.4). The Multiplex Group Time
+    Offset and a channel's skew say where the samples stand; groups of other rates are resampled to the highest one.
+    Derived groups (median beats) are read only where there is no original one, and then the longest of them.
+    Of fewer bits stored than allocated, both ways of writing negative numbers are understood. Padding becomes NaN: a
+    padding value that is also a sample's value (0) counts only in a run of a second or more at an end.
+
+    Raises:
+        EcgFormatError: no waveforms (e.g. an image), truncated waveform data, compressed sample encodings, or groups
+            that contradict each other.
+        MissingDependencyError: pydicom is not installed (`gem-ecg[dicom]`).
+    """
+    pydicom = require("pydicom", "dicom", "DICOM")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # The transfer syntax stands in the uncompressed head; pydicom would inflate without a bound.
+            if _DEFLATED_TRANSFER_SYNTAX in data[:2048] and len(data) > _MAX_DEFLATED_BYTES:
+                raise EcgFormatError(f"{name}: a deflated DICOM of {len(data):,} bytes; store it uncompressed.")
+            dataset = pydicom.dcmread(io.BytesIO(data))
+            if not dataset.get("WaveformSequence"):
+                raise EcgFormatError(
+                    f"{name}: a DICOM object without waveforms (modality {str(dataset.get('Modality', '?'))[:16]}); "
+                    "an ECG has a Waveform Sequence. A scanned page in DICOM: export it as PNG."
+                )
+            return _read_groups(dataset, options, name)
+    except Exception as error:
+        raise wrapped(name, "DICOM", error) from error
+
+
+def _read_groups(dataset: Any, options: ReadOptions, name: str) -> RawEcg:
+    groups = list(dataset.WaveformSequence)
+    original = [group for group in groups if str(group.get("WaveformOriginality", "ORIGINAL")) == "ORIGINAL"]
+    chosen = original or [max(groups, key=lambda group: int(group.get("NumberOfWaveformSamples", 0)))]
+    order = "<" if dataset.original_encoding[1] is not False else ">"
+    notes: list[str] = []
+    strips = [strip for part, group in enumerate(chosen) for strip in _group(group, part, order, name, notes)]
+    raw = merged(strips, name, options.index)
+    raw.notes += dict.fromkeys(notes)
+    others = [_in_words(group) for group in groups if group not in chosen]
+    if others:
+        raw.notes.append(f"left out derived waveforms: {'; '.join(others)}")
+    if not original:
+        raw.notes.append("the waveform is marked as derived (a median beat, or filtered)")
+    _describe(dataset, raw)
+    return without_calibration(raw)
+
+
+def _in_words(group: Any) -> str:
+    """A group that is not read, e.g. `"I, II, V1 (600 samples)"`."""
+    names = [canonical_lead(_lead(channel)) for channel in group.get("ChannelDefinitionSequence") or []]
+    return f"{', '.join(names)} ({group.get('NumberOfWaveformSamples', 0)} samples)"
+
+
+def _group(group: Any, part: int, order: str, name: str, notes: list[str]) -> list[Strip]:
+    counts = _counts(group, order, name)
+    rate = float(group.SamplingFrequency)
+    start = float(group.get("MultiplexGroupTimeOffset", 0.0) or 0.0) / 1000
+    padding = _padding_value(group, counts.dtype)
+    strips = []
+    for row, channel in zip(counts, group.ChannelDefinitionSequence, strict=True):
+        lead = _lead(channel)
+        if "ChannelSensitivity" not in channel:
+            raise EcgFormatError(f"{name}: channel {lead} has no sensitivity; without it the amplitudes are unknown.")
+        factor = float(channel.ChannelSensitivity) * float(
+            channel.get("ChannelSensitivityCorrectionFactor", 1.0) or 1.0
+        )
+        if factor == 0 or not np.isfinite(factor):
+            raise EcgFormatError(f"{name}: channel {lead} has a sensitivity of {factor}; export the file again.")
+        signal = _stored_bits(row, int(channel.get("WaveformBitsStored", 0) or 0), lead, notes).astype(np.float64)
+        signal[_missing(row, padding, rate)] = np.nan
+        signal = signal * factor + float(channel.get("ChannelBaseline", 0.0) or 0.0)
+        skew = float(channel.get("ChannelSampleSkew", 0.0) or 0.0) / rate
+        skew += float(channel.get("ChannelTimeSkew", 0.0) or 0.0)
+        strips.append(Strip(lead, signal, rate, _unit(channel), start + skew, part))
+    return strips
+
+
+def _counts(group: Any, order: str, name: str) -> np.ndarray:
+    """The integers of one multiplex group, `(channels, samples)`, in the file's byte order."""
+    channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
+    check_size((channels, samples), name)
+    interpretation = str(group.WaveformSampleInterpretation)
+    if interpretation not in _SAMPLE_TYPES:
+        raise EcgFormatError(
+            f"{name}: samples are encoded as {interpretation!r}; read are {list(_SAMPLE_TYPES)}; export it uncompressed."
+        )
+    dtype = np.dtype(order + _SAMPLE_TYPES[interpretation])
+    allocated = int(group.get("WaveformBitsAllocated", 0) or 0) or 8 * dtype.itemsize
+    if allocated != 8 * dtype.itemsize:
+        raise EcgFormatError(
+            f"{name}: samples are {interpretation!r} of {8 * dtype.itemsize} bits, but {allocated} bits are allocated "
+            "for each; export it again."
+        )
+    packed = bytes(group.WaveformData)
+    needed = channels * samples * dtype.itemsize
+    if len(packed) < needed or len(group.ChannelDefinitionSequence) != channels:
+        raise EcgFormatError(
+            f"{name}: truncated: {channels} channels of {samples} samples need {needed:,} bytes, {len(packed):,} are "
+            f"there for {len(group.ChannelDefinitionSequence)} channel definitions."
+        )
+    return np.frombuffer(packed[:needed], dtype=dtype).reshape(samples, channels).T
+
+
+def _stored_bits(row: np.ndarray, bits: int, lead: str, notes: list[str]) -> np.ndarray:
+    """Signed samples of fewer bits than allocated: the sign is the highest stored bit, whatever stands above it.
+
+    Writers that extend the sign and writers that leave the upper bits zero both exist. A channel whose samples need more
+    bits than it says to store is read as it stands.
+    """
+    if row.dtype.kind != "i" or not 0 < bits < 8 * row.dtype.itemsize or row.size == 0:
+        return row
+    sign, lowest, highest = 1 << (bits - 1), int(row.min()), int(row.max())
+    if -sign <= lowest and highest < sign:
+        return row
+    if lowest < 0 or highest >= 2 * sign:
+        notes.append(f"{lead}: samples of more than the {bits} bits that are stated to be stored; read as they stand")
+        return row
+    notes.append(f"sign taken from the highest of {bits} stored bits")
+    return (row.astype(np.int64) ^ sign) - sign
+
+
+def _padding_value(group: Any, dtype: np.dtype) -> int | None:
+    padding = group.get("WaveformPaddingValue")
+    if isinstance(padding, bytes) and len(padding) >= dtype.itemsize:
+        return int(np.frombuffer(padding[: dtype.itemsize], dtype=dtype)[0])
+    return None
+
+
+def _missing(row: np.ndarray, padding: int | None, rate: float) -> np.ndarray:
+    """Where `row` holds padding, or the lowest number of 16 bits, which devices write for "no sample"."""
+    missing = row == -(2**15) if row.dtype.itemsize == 2 else np.zeros(len(row), bool)
+    if padding is None:
+        return missing
+    padded = row == padding
+    others = row[~padded & ~missing]
+    if others.size == 0 or not others.min() < padding < others.max():
+        return missing | padded
+    shortest = round(_MIN_PADDING_S * rate)
+    ahead = int(np.argmin(padded))
+    behind = int(np.argmin(padded[::-1]))
+    if ahead >= shortest:
+        missing[:ahead] = True
+    if behind >= shortest:
+        missing[len(row) - behind :] = True
+    return missing
+
+
+def _unit(channel: Any) -> str | None:
+    """The unit by its UCUM code or, where the code is none, by its meaning; `None` where nothing is stated."""
+    sequence = channel.get("ChannelSensitivityUnitsSequence")
+    texts = [str(sequence[0].get(key, "") or "") for key in ("CodeValue", "CodeMeaning")] if sequence else []
+    known = [text for text in texts if mv_per_unit(text) is not None]
+    return next(iter(known + [text for text in texts if text]), None)
+
+
+def _lead(channel: Any) -> str:
+    """The channel's lead by code or meaning, whichever is one of the standard twelve."""
+    source = (channel.get("ChannelSourceSequence") or [{}])[0]
+    names = [str(source.get(key, "")) for key in ("CodeValue", "CodeMeaning")] + [str(channel.get("ChannelLabel", ""))]
+    known = [canonical_lead(text) for text in names if canonical_lead(text) in STANDARD_LEADS]
+    return known[0] if known else names[1] or names[2] or names[0]
+
+
+def _describe(dataset: Any, raw: RawEcg) -> None:
+    texts = [str(item.UnformattedTextValue) for item in dataset.get("WaveformAnnotationSequence", []) if
+             "UnformattedTextValue" in item]  # fmt: skip
+    report, signed = split_signatures(texts)
+    raw.report = ". ".join(report) or None
+    raw.metadata = {
+        "age": parsed_age(dataset.get("PatientAge", "")),
+        "sex": parsed_sex(dataset.get("PatientSex", "")),
+        "device": " ".join(str(dataset.get(key, "")) for key in ("Manufacturer", "ManufacturerModelName")).strip(),
+    }
+    raw.identifying = {
+        "patient name": str(dataset.get("PatientName", "")),
+        "patient id": str(dataset.get("PatientID", "")),
+        "birth date": str(dataset.get("PatientBirthDate", "")),
+        "study date": str(dataset.get("AcquisitionDateTime", "") or dataset.get("StudyDate", "")),
+        "instance uid": str(dataset.get("SOPInstanceUID", "")),
+        "signatures": signed,
+    }
+
+
+__all__ = ["is_dicom", "read_dicom"]

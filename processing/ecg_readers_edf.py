@@ -1,0 +1,151 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""EDF, EDF+ and BioSemi's BDF -> `RawEcg`, by the `edfio` library, with the liberties that devices take.
+
+Format: Kemp et al., Electroencephalogr Clin Neurophysiol 82 (1992) 391, and EDF+, https://www.edfplus.info.
+"""
+
+import warnings
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from .ecg_parts import Strip, merged
+from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapped
+from .ecg_record import STANDARD_LEADS, canonical_lead
+from .errors_gem import EcgFormatError
+
+_MAX_SIGNALS = 4096
+
+
+def is_edf(data: bytes) -> bool:
+    """EDF (version field `0`) or BioSemi's BDF."""
+    return (data[:8] == b"0       " or data[:8] == b"\xffBIOSEMI") and data[184:192].strip().isdigit()
+
+
+def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
+    """EDF, EDF+ or BDF: the ECG channels (label with ECG/EKG or a lead's name; all channels if none is labelled so).
+
+    Header text is Latin-1, as devices write it (the standard asks for ASCII). A number of records of -1 (a recording
+    that was not closed) means as many as the file holds; dates that are none are left out; a blank dimension is a unit
+    that nobody states. A channel whose physical or digital minimum equals its maximum has no amplitudes: its samples
+    are missing. So are samples of -32768 (BDF: -8388608), the value of no sample. Channels of lower sampling rates are
+    resampled to the highest one. Patient and recording fields are identifying.
+
+    Raises:
+        EcgFormatError: truncated, with gaps in time (EDF+D), corrupt, or no samples.
+        MissingDependencyError: edfio is not installed (`gem-ecg[edf]`).
+    """
+    edfio = require("edfio", "edf", "EDF")
+    size = _checked_size(data, name)
+    read = edfio.read_bdf if data[:1] == b"\xff" else edfio.read_edf
+    try:
+        with warnings.catch_warnings():
+            # It warns of what is handled here: record counts and degenerate ranges.
+            warnings.simplefilter("ignore")
+            file = read(memoryview(data)[:size], header_encoding="latin-1")
+            if file.reserved.startswith(("EDF+D", "BDF+D")) and not file.is_continuous:
+                raise EcgFormatError(
+                    f"{name}: the recording has gaps in time (EDF+D), which are not read. Export its continuous parts "
+                    "as EDF+C."
+                )
+            channels = file.signals
+            labels = [channel.label.strip() for channel in channels]
+            chosen = _ecg_channels(labels)
+            notes: list[str] = []
+            strips = [_strip(channels[row], labels[row], notes) for row in chosen]
+    except Exception as error:
+        raise wrapped(name, "EDF", error) from error
+    if not strips or min(len(strip.signal) for strip in strips) == 0:
+        raise EcgFormatError(f"{name}: the EDF file holds no samples; export it again.")
+    if len(notes) == len(strips):
+        raise EcgFormatError(f"{name}: no channel has a scale (its minimum equals its maximum); export it again.")
+    raw = merged(strips, name)
+    raw.notes += notes
+    if len(chosen) < len(labels):
+        raw.notes.append(f"left out channels {[x for i, x in enumerate(labels) if i not in chosen]}")
+    _describe(file, raw)
+    return raw
+
+
+def _ecg_channels(labels: list[str]) -> list[int]:
+    ecg = [
+        channel
+        for channel, label in enumerate(labels)
+        if "ECG" in label.upper() or "EKG" in label.upper() or canonical_lead(label) in STANDARD_LEADS
+    ]
+    return ecg or list(range(len(labels)))
+
+
+def _strip(channel: Any, label: str, notes: list[str]) -> Strip:
+    """One channel in its physical unit; missing where it has no scale or says "no sample"."""
+    counts = channel.digital
+    (low, high), (bottom, top) = channel.physical_range, channel.digital_range
+    lowest = -(2**15) if counts.dtype.itemsize == 2 else -(2**23)
+    signal = np.full(len(counts), np.nan)
+    if low == high or bottom == top:
+        notes.append(f"channel {label}: its minimum equals its maximum, so it has no amplitudes: taken as missing")
+    else:
+        recorded = counts != lowest
+        signal[recorded] = (counts[recorded].astype(np.float64) - bottom) * ((high - low) / (top - bottom)) + low
+    return Strip(label, signal, channel.sampling_frequency, channel.physical_dimension.strip() or None)
+
+
+def _checked_size(data: bytes, name: str) -> int:
+    """The bytes of header and declared records, if the header's numbers are numbers and the records fit the file."""
+    try:
+        header_bytes, records = int(data[184:192]), int(data[236:244])
+        signals, seconds = int(data[252:256]), float(data[244:252])
+        if not 0 < signals <= _MAX_SIGNALS or header_bytes != 256 * (signals + 1) or len(data) < header_bytes:
+            raise ValueError(f"{signals} signals in a header of {header_bytes} bytes")
+        start = 256 + 216 * signals
+        samples = [int(data[start + 8 * i : start + 8 * i + 8]) for i in range(signals)]
+    except ValueError as error:
+        raise EcgFormatError(
+            f"{name}: the EDF header is broken ({error}); the file is truncated or corrupt. Copy it again."
+        ) from error
+    record_bytes = sum(samples) * (3 if data[:1] == b"\xff" else 2)
+    if records < 0 and min(samples) > 0:
+        records = (len(data) - header_bytes) // record_bytes
+    if records == 0 or min(samples) <= 0 or not seconds > 0:
+        raise EcgFormatError(
+            f"{name}: the EDF header declares no samples ({records} records of {samples[:9]} samples in {seconds:g} s); "
+            "export it again."
+        )
+    needed = header_bytes + records * record_bytes
+    if needed > len(data):
+        raise EcgFormatError(
+            f"{name}: truncated: {needed:,} bytes are declared, {len(data):,} are there. Copy it again."
+        )
+    check_size((records, sum(samples)), name)
+    return needed
+
+
+def _describe(file: Any, raw: RawEcg) -> None:
+    patient, recording = file.patient, file.recording
+    raw.start_time = _start_time(file)
+    # In plain EDF both fields are free text, whose words may be anything.
+    plus = file.local_recording_identification.startswith("Startdate ")
+    raw.metadata = {
+        "sex": parsed_sex(patient.sex) if plus else None,
+        "device": _stated(recording.equipment_code) if plus else "",
+    }
+    raw.identifying = {
+        "patient": " ".join(filter(None, map(_stated, file.local_patient_identification.split()))),
+        "recording": " ".join(filter(None, map(_stated, file.local_recording_identification.split()))),
+    }
+
+
+def _stated(subfield: str) -> str:
+    """EDF+ writes `X` for what is not told, and `_` for a space."""
+    return "" if subfield in ("X", "Startdate") else subfield.replace("_", " ")
+
+
+def _start_time(file: Any) -> datetime | None:
+    try:
+        return datetime.combine(file.startdate, file.starttime)
+    except ValueError:
+        return None
+
+
+__all__ = ["is_edf", "read_edf"]
