@@ -9,12 +9,29 @@ import numpy as np
 
 from processing.errors_gem import EcgFormatError
 
-from .patterns import CONDUCTION, DOWER, ECTOPIC, ESCAPE, P_LEFT, P_RIGHT, PACED, T_DIPOLE, Activation, Pattern, Vector
-from .rhythms import Beat, Timing
+from .pacing import draw_stimuli
+from .patterns import (
+    CONDUCTION,
+    DOWER,
+    ECTOPIC,
+    ESCAPE,
+    FOCUS,
+    P_LEFT,
+    P_RIGHT,
+    PACED,
+    T_DIPOLE,
+    Activation,
+    Pattern,
+    Vector,
+)
+from .rhythms import VENTRICULAR, Beat, Timing
 
+MARKED_WAVES = ("P", "QRS", "T", "U")
 VISIBLE_MV = 0.030  # a wave whose peak stays below this is not marked in a lead: nobody could see it
 EDGE_SHARE, EDGE_MV = 0.03, 0.010  # a visible wave begins and ends where it leaves both of these
 T_PEAK = 0.62  # share of the T wave before its peak: it rises slower than it falls
+HIDDEN_SHARE = 0.3  # a P wave more of which than this lies within QRS complexes and T waves is hidden
+SHORTEST_ST_T_S = 0.125  # what a tachycardia leaves between the QRS and the next one
 OFF_SCREEN_S = 1.0  # waves outside the record by more are not drawn
 LEADS = np.vstack([DOWER[:2], DOWER[1] - DOWER[0], -(DOWER[0] + DOWER[1]) / 2])
 LEADS = np.vstack([LEADS, DOWER[0] - DOWER[1] / 2, DOWER[1] - DOWER[0] / 2, DOWER[2:]])
@@ -151,8 +168,12 @@ def _turned(heart: Heart, axis: float) -> Activation:
     found = np.degrees(np.arctan2(2 / math.sqrt(3) * leads[5], leads[0]))
     angle = angles[np.abs((found - axis + 180) % 360 - 180).argmin()]
     turn = heart.rotation.T @ _rotation(np.array([0.0, 0.0, angle])) @ heart.rotation
-    lobes = tuple((centre, half, _vector(turn @ np.array(v))) for centre, half, v in heart.activation.lobes)
-    return replace(heart.activation, lobes=lobes)
+    return _turned_by(turn, heart.activation)
+
+
+def _turned_by(turn: np.ndarray, activation: Activation) -> Activation:
+    lobes = tuple((centre, half, _vector(turn @ np.array(v))) for centre, half, v in activation.lobes)
+    return replace(activation, lobes=lobes)
 
 
 def _vector(values: np.ndarray) -> Vector:
@@ -179,21 +200,26 @@ class Drawing:
     spikes: np.ndarray
 
 
-def draw_ecg(rng: np.random.Generator, timing: Timing, heart: Heart, duration: float, rate: float) -> Drawing:
+def draw_ecg(
+    rng: np.random.Generator, timing: Timing, heart: Heart, pacing: str | None, duration: float, rate: float
+) -> Drawing:
     """All waves of a rhythm as one dipole signal, with their marks."""
     samples = round(duration * rate)
     dipole = np.zeros((3, samples))
-    waves: dict[str, list[Wave]] = {"P": [], "QRS": [], "ST": [], "T": []}
+    waves: dict[str, list[Wave]] = {"P": [], "QRS": [], "ST": [], "T": [], "U": []}
     beats, marks = [], []
     timed = sorted(timing.beats, key=lambda beat: beat.onset)
     mean_rr = float(np.mean(np.diff([beat.onset for beat in timed]))) if len(timed) > 1 else 1.0
+    foci = {"ventricular_premature": ECTOPIC, "escape": ESCAPE, "paced": PACED}
+    if any(beat.kind == VENTRICULAR for beat in timed):
+        foci[VENTRICULAR] = _ventricular_focus(rng, mean_rr)
     breath = 2 * np.pi * rng.uniform(0.2, 0.3)
     for i, beat in enumerate(timed):
         following = timed[i + 1].onset if i + 1 < len(timed) else beat.onset + mean_rr
         if not -OFF_SCREEN_S < beat.onset < duration + OFF_SCREEN_S:
             continue
         size = heart.gain * (1 + 0.03 * math.sin(breath * beat.onset) + 0.012 * rng.normal())
-        found = _draw_beat(rng, beat, heart, size, mean_rr, following, rate)
+        found = _draw_beat(rng, beat, heart, foci.get(beat.kind), size, mean_rr, following, rate)
         for name, wave in found.items():
             _add(dipole, wave)
             waves[name].append(wave)
@@ -201,16 +227,26 @@ def draw_ecg(rng: np.random.Generator, timing: Timing, heart: Heart, duration: f
             beats.append(beat)
             marks.append(found)
     for onset in timing.lone_p:
-        wave = _p_wave(rng, onset, heart, heart.gain, False, rate)
+        wave = _p_wave(rng, onset, heart, heart.gain, timing.lone_p_site, rate)
         _add(dipole, wave)
         waves["P"].append(wave)
     if timing.atrial_waves:
         dipole += _atrial_waves(rng, timing, samples, rate) * heart.gain
     if heart.pattern.u is not None:
-        for beat, found in zip(beats, marks, strict=True):
-            _add(dipole, _u_wave(beat, found["T"], heart, rate))
-    spikes = _draw_spikes(dipole, beats, heart, rate) if timing.spikes else np.zeros(0)
-    return Drawing(dipole, beats, waves, _beat_fiducials(marks, duration, rate), spikes)
+        for found in marks:
+            found["U"] = _u_wave(found["T"], heart, rate)
+            _add(dipole, found["U"])
+            waves["U"].append(found["U"])
+    stimuli = np.array(sorted(time for time in timing.stimuli if 0 <= time < duration))
+    draw_stimuli(rng, dipole, stimuli, pacing, heart.rotation, rate)
+    return Drawing(dipole, beats, waves, _beat_fiducials(marks, duration, rate), stimuli)
+
+
+def _ventricular_focus(rng: np.random.Generator, rr: float) -> Activation:
+    """A focus anywhere; its QRS leaves time for an ST segment and a T wave in every RR interval (s)."""
+    longest = max(rr - SHORTEST_ST_T_S, 0.1)
+    duration = min(float(rng.uniform(*FOCUS.duration)), longest)
+    return replace(_turned_by(_rotation(rng.uniform(-np.pi, np.pi, 3)), FOCUS), duration=(duration, duration))
 
 
 def _add(dipole: np.ndarray, wave: Wave) -> None:
@@ -237,16 +273,23 @@ def _wave(heart: Heart, onset: float, offset: float, rate: float, parts: list[Lo
 
 
 def _draw_beat(
-    rng: np.random.Generator, beat: Beat, heart: Heart, size: float, mean_rr: float, following: float, rate: float
+    rng: np.random.Generator,
+    beat: Beat,
+    heart: Heart,
+    focus: Activation | None,
+    size: float,
+    mean_rr: float,
+    following: float,
+    rate: float,
 ) -> dict[str, Wave]:
-    activation, duration, kind = heart.activation, heart.qrs, beat.kind
-    other = {"ventricular_premature": ECTOPIC, "escape": ESCAPE, "paced": PACED}.get(kind)
-    if other is not None:
-        activation, duration = other, rng.uniform(*other.duration)
+    """The waves of a beat, conducted or from a `focus` in the ventricles."""
+    activation, duration = heart.activation, heart.qrs
+    if focus is not None:
+        activation, duration = focus, rng.uniform(*focus.duration)
     duration *= 1 + 0.008 * rng.normal()
     found = {}
     if beat.p_onset is not None:
-        found["P"] = _p_wave(rng, beat.p_onset, heart, size, beat.ectopic_p, rate)
+        found["P"] = _p_wave(rng, beat.p_onset, heart, size, beat.p_site, rate)
     parts, net = [], np.zeros(3)
     for centre, half, vector in activation.lobes:
         first, last, share = _support(centre, half)
@@ -255,17 +298,19 @@ def _draw_beat(
         net += share * dipole
     found["QRS"] = _wave(heart, beat.onset, beat.onset + duration, rate, parts)
     found["T"] = _t_wave(beat, heart, activation, duration, net, size, (mean_rr, following - beat.onset), rate)
-    if any((*heart.pattern.st, *heart.pattern.coved)) and other is None:
+    if any((*heart.pattern.st, *heart.pattern.coved)) and focus is None:
         found["ST"] = _injury(found["T"], heart, beat.onset + duration, size, rate)
     return found
 
 
-def _p_wave(rng: np.random.Generator, onset: float, heart: Heart, size: float, ectopic: bool, rate: float) -> Wave:
+def _p_wave(rng: np.random.Generator, onset: float, heart: Heart, size: float, site: float, rate: float) -> Wave:
+    """A P wave from the sinus node (site 0), from low in the atria (1) or from between."""
     duration, pattern = heart.p_duration, heart.pattern
     size = size * pattern.p_gain * (1 + 0.02 * rng.normal())
     right, left = size * pattern.right_atrium * np.array(P_RIGHT), size * pattern.left_atrium * np.array(P_LEFT)
-    if ectopic:
-        right, left = right * (0.9, -0.5, 1.0), left * (0.7, -0.5, 1.2)
+    right, left = (
+        wave * (1 + site * (np.array(low) - 1)) for wave, low in ((right, (0.9, -0.5, 1.0)), (left, (0.7, -0.5, 1.2)))
+    )
     parts = [
         ((onset, onset + 0.66 * duration), right, 0.5),
         ((onset + 0.32 * duration, onset + duration), left, 0.5),
@@ -314,7 +359,7 @@ def _ramp(time: np.ndarray, first: float, last: float) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(np.pi * np.clip((time - first) / (last - first), 0, 1))
 
 
-def _u_wave(beat: Beat, t_wave: Wave, heart: Heart, rate: float) -> Wave:
+def _u_wave(t_wave: Wave, heart: Heart, rate: float) -> Wave:
     onset, offset = t_wave.offset - 0.02, t_wave.offset + 0.15
     return _wave(heart, onset, offset, rate, [((onset, offset), heart.gain * np.array(heart.pattern.u), 0.45)])
 
@@ -329,25 +374,14 @@ def _atrial_waves(rng: np.random.Generator, timing: Timing, samples: int, rate: 
         return np.outer((-0.02, 0.22, -0.08), saw)
     wander = 0.6 * np.sin(2 * np.pi * 0.31 * time + phases[1]) + 0.4 * np.sin(2 * np.pi * 0.13 * time + phases[2])
     angle = 2 * np.pi * np.cumsum(timing.atrial_rate + wander) / rate + phases[0]
-    size = 1 + 0.4 * np.sin(2 * np.pi * 0.47 * time + phases[3])
+    size = timing.atrial_size * (1 + 0.4 * np.sin(2 * np.pi * 0.47 * time + phases[3]))
     ripple = size * (np.sin(angle) + 0.35 * np.sin(2 * angle + phases[1]))
     return np.outer((0.012, 0.025, -0.055), ripple) * rng.uniform(0.7, 1.3)
 
 
-def _draw_spikes(dipole: np.ndarray, beats: list[Beat], heart: Heart, rate: float) -> np.ndarray:
-    """Pacing spikes of 2 ms, 4 ms before each QRS."""
-    times = np.array([beat.onset - 0.004 for beat in beats])
-    width = max(1, round(0.002 * rate))
-    for time in times:
-        first = round(time * rate)
-        if 0 <= first < dipole.shape[1]:
-            dipole[:, first : first + width] += (heart.rotation @ np.array((0.5, -1.0, 0.7)))[:, None]
-    return times[times >= 0]
-
-
 def _beat_fiducials(marks: list[dict[str, Wave]], duration: float, rate: float) -> dict[str, np.ndarray]:
     result = {}
-    for name in ("P", "QRS", "T"):
+    for name in MARKED_WAVES:
         rows = np.full((len(marks), 3), np.nan)
         for row, found in zip(rows, marks, strict=True):
             wave = found.get(name)
@@ -368,9 +402,7 @@ def _inside(wave: Wave, rate: float) -> np.ndarray:
 
 def lead_marks(drawing: Drawing, name: str, rate: float) -> np.ndarray:
     """Visible onset, peak, offset of every wave that lies whole in the record, `(12, waves, 3)` s."""
-    samples = drawing.dipole.shape[1]
-    waves = sorted(drawing.waves[name], key=lambda wave: wave.onset)
-    waves = [wave for wave in waves if wave.onset >= 0 and wave.offset * rate <= samples - 1]
+    waves = _whole_waves(drawing, name, rate)
     marks = np.full((len(LEADS), len(waves), 3), np.nan)
     for i, wave in enumerate(waves):
         inside = _inside(wave, rate)
@@ -384,4 +416,31 @@ def lead_marks(drawing: Drawing, name: str, rate: float) -> np.ndarray:
     return marks
 
 
-__all__ = ["LEADS", "Drawing", "Heart", "check_range", "draw_ecg", "draw_heart", "lead_marks"]
+def _whole_waves(drawing: Drawing, name: str, rate: float) -> list[Wave]:
+    """The waves that lie whole in the record, in their order."""
+    waves = sorted(drawing.waves[name], key=lambda wave: wave.onset)
+    return [wave for wave in waves if wave.onset >= 0 and wave.offset * rate <= drawing.dipole.shape[1] - 1]
+
+
+def hidden_p_waves(drawing: Drawing, rate: float) -> np.ndarray:
+    """Which of the P waves of `lead_marks` lie within QRS complexes and T waves, as `(waves,)` bool."""
+    others = [wave for name in ("QRS", "T") for wave in drawing.waves[name]]
+    hidden = []
+    for p in _whole_waves(drawing, "P", rate):
+        time = np.linspace(p.onset, p.offset, 101)
+        covered = np.any([(time >= wave.onset) & (time <= wave.offset) for wave in others], axis=0)
+        hidden.append(bool(np.mean(covered) > HIDDEN_SHARE))
+    return np.array(hidden, dtype=bool)
+
+
+__all__ = [
+    "LEADS",
+    "MARKED_WAVES",
+    "Drawing",
+    "Heart",
+    "check_range",
+    "draw_ecg",
+    "draw_heart",
+    "hidden_p_waves",
+    "lead_marks",
+]

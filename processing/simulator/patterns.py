@@ -72,6 +72,46 @@ CONDUCTION = {
         (0.126, 0.148),
         True,
     ),
+    # Raised cosines half a width apart add up to a flat top.
+    "rbbb_dome": Activation(
+        (
+            (0.08, 0.08, (-0.14, 0.02, -0.24)),
+            (0.21, 0.14, (0.95, 0.70, 0.15)),
+            (0.34, 0.14, (0.30, 0.25, 0.55)),
+            *((centre, 0.15, (-0.36, -0.02, -0.66)) for centre in (0.55, 0.70, 0.85)),
+        ),
+        (0.140, 0.200),
+        True,
+    ),
+    "rbbb_notched": Activation(
+        (
+            (0.08, 0.08, (-0.14, 0.02, -0.24)),
+            (0.21, 0.14, (0.95, 0.70, 0.15)),
+            (0.34, 0.14, (0.30, 0.25, 0.55)),
+            (0.55, 0.17, (-0.30, -0.02, -0.55)),
+            (0.82, 0.18, (-0.38, -0.02, -0.68)),
+        ),
+        (0.140, 0.200),
+        True,
+    ),
+    "lbbb_dome": Activation(
+        (
+            (0.12, 0.12, (0.30, 0.10, 0.35)),
+            *((centre, 0.18, (0.95, 0.10, 1.05)) for centre in (0.28, 0.46, 0.64, 0.82)),
+        ),
+        (0.140, 0.200),
+        True,
+    ),
+    "lbbb_notched": Activation(
+        (
+            (0.12, 0.12, (0.30, 0.10, 0.35)),
+            (0.30, 0.20, (0.85, 0.14, 0.95)),
+            (0.50, 0.16, (0.20, 0.03, 0.30)),
+            (0.74, 0.26, (0.95, 0.02, 1.00)),
+        ),
+        (0.140, 0.200),
+        True,
+    ),
     "lafb": Activation(
         (
             (0.16, 0.16, (-0.12, 0.24, -0.22)),
@@ -109,6 +149,12 @@ ECTOPIC = Activation(
 PACED = Activation(
     ((0.30, 0.30, (0.35, -0.60, 0.50)), (0.58, 0.36, (0.60, -0.95, 0.95)), (0.84, 0.16, (0.2, -0.4, 0.4))),
     (0.134, 0.154),
+    True,
+)
+# A focus in the ventricles, which may lie anywhere: it is turned at random.
+FOCUS = Activation(
+    ((0.28, 0.28, (0.45, 0.55, 0.35)), (0.56, 0.30, (0.80, 1.05, 0.75)), (0.82, 0.18, (0.45, 0.30, 0.55))),
+    (0.130, 0.170),
     True,
 )
 ESCAPE = Activation(CONDUCTION["lbbb"].lobes, (0.126, 0.144), True)
@@ -228,6 +274,9 @@ HYPERTROPHY = {
 }
 REPOLARIZATION = {
     "long_qt": Pattern("LNGQT", "Prolonged QT interval", qtc=(0.490, 0.530)),
+    "long_qt_u": Pattern(
+        "LNGQT", "Prolonged QT interval with a U wave", qtc=(0.480, 0.520), t_gain=0.8, u=(0.09, 0.07, -0.08)
+    ),
     "short_qt": Pattern("SHORTQT", "Short QT interval", qtc=(0.315, 0.335), t_width=0.85, t_gain=1.3),
     "hyperkalemia": Pattern(
         "EL",
@@ -262,6 +311,10 @@ CONDUCTION_WORDS = {
     "incomplete_rbbb": ("IRBBB", "Incomplete right bundle branch block"),
     "rbbb": ("CRBBB", "Complete right bundle branch block"),
     "lbbb": ("CLBBB", "Complete left bundle branch block"),
+    "rbbb_dome": ("CRBBB", "Complete right bundle branch block, R' in V1 with a flat top"),
+    "rbbb_notched": ("CRBBB", "Complete right bundle branch block, R' in V1 notched"),
+    "lbbb_dome": ("CLBBB", "Complete left bundle branch block, R in V6 with a flat top"),
+    "lbbb_notched": ("CLBBB", "Complete left bundle branch block, R in V6 notched"),
     "lafb": ("LAFB", "Left anterior fascicular block"),
     "lpfb": ("LPFB", "Left posterior fascicular block"),
     "wpw": ("WPW", "Short PR and delta wave, ventricular pre-excitation"),
@@ -277,6 +330,7 @@ __all__ = [
     "DOWER",
     "ECTOPIC",
     "ESCAPE",
+    "FOCUS",
     "HYPERTROPHY",
     "ISCHEMIA",
     "NORMAL",

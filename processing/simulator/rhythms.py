@@ -2,19 +2,24 @@
 """When atria and ventricles beat: the rhythms of the simulator as times of P waves and QRS complexes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+VENTRICULAR = "ventricular_tachycardia"  # the kind of a beat that a focus in the ventricles fires
 
 
 @dataclass(frozen=True)
 class Beat:
-    """A ventricular beat: QRS onset in s, its kind, and the onset of the P wave that led to it, if one did."""
+    """A ventricular beat: QRS onset in s, its kind, and the onset of the P wave that led to it, if one did.
+
+    `p_site` is where that P wave begins: 0 the sinus node, 1 low in the atria, so that it points upwards.
+    """
 
     onset: float
     kind: str = "normal"
     p_onset: float | None = None
-    ectopic_p: bool = False
+    p_site: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,19 @@ class Pace:
 
 @dataclass
 class Timing:
-    """A rhythm's beats, onsets of P waves without a QRS, fibrillation or flutter waves (`f`, `F`) and their Hz."""
+    """A rhythm's beats and what is beside them, times in s.
+
+    lone_p: onsets of P waves that lead to no QRS, all from `lone_p_site`. atrial_waves: fibrillation or flutter waves (`f`,
+    `F`), their Hz and size, 1 is usual. stimuli: of a pacemaker.
+    """
 
     beats: list[Beat]
     lone_p: list[float] = field(default_factory=list)
+    lone_p_site: float = 0.0
     atrial_waves: str | None = None
     atrial_rate: float = 0.0
-    spikes: bool = False
+    atrial_size: float = 1.0
+    stimuli: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,54 @@ def _jitter(rng: np.random.Generator, pr: float) -> float:
     return pr * (1 + 0.01 * rng.normal())
 
 
+def _tachycardia(rng: np.random.Generator, pace: Pace, kind: str = "normal") -> Timing:
+    """A re-entry: as regular as a clock, no P wave in sight."""
+    return _regular(rng, replace(pace, variation=0.003), kind, with_p=False)
+
+
+def _retrograde_tachycardia(rng: np.random.Generator, pace: Pace) -> Timing:
+    """Every QRS goes back to the atria, whose P wave begins 70 to 110 ms after its onset."""
+    timing, delay = _tachycardia(rng, pace), rng.uniform(0.07, 0.11)
+    timing.lone_p, timing.lone_p_site = [beat.onset + delay for beat in timing.beats], 1.0
+    return timing
+
+
+def _ventricular_tachycardia(rng: np.random.Generator, pace: Pace) -> Timing:
+    return _tachycardia(rng, pace, VENTRICULAR)
+
+
+def _dissociated_tachycardia(rng: np.random.Generator, pace: Pace) -> Timing:
+    timing = _ventricular_tachycardia(rng, pace)
+    timing.lone_p = _walk(rng, pace, rr=60 / rng.uniform(70, 105))
+    return timing
+
+
+def _wandering(rng: np.random.Generator, pace: Pace) -> Timing:
+    """The pacemaker goes to and fro between sinus node and low atrium, some beats at each place; lower is slower and nearer."""
+    beats, t, site, left = [], -rng.uniform(0.2, 1.0) * pace.rr, 0.0, 2
+    while t < pace.duration + pace.rr:
+        pr = pace.pr * (1 - 0.25 * site)
+        beats.append(Beat(float(t), "normal", float(t - _jitter(rng, pr)), site))
+        left -= 1
+        if left == 0:
+            site = float(rng.choice([other for other in (0.0, 0.4, 1.0) if other != site]))
+            left = int(rng.integers(2, 5))
+        t += pace.rr * (1 + 0.10 * site + pace.variation * rng.normal())
+    return Timing(beats)
+
+
 def _fibrillation(rng: np.random.Generator, pace: Pace) -> Timing:
     t, beats = -rng.uniform(0.1, 0.8) * pace.rr, []
     while t < pace.duration + 1:
         beats.append(Beat(float(t)))
         t += float(np.clip(rng.gamma(16, pace.rr / 16), 0.34, 2.0))
     return Timing(beats, atrial_waves="f", atrial_rate=rng.uniform(5.2, 7.2))
+
+
+def _coarse_fibrillation(rng: np.random.Generator, pace: Pace) -> Timing:
+    timing = _fibrillation(rng, pace)
+    timing.atrial_rate, timing.atrial_size = rng.uniform(4.4, 5.6), rng.uniform(2.0, 3.2)
+    return timing
 
 
 def _flutter(rng: np.random.Generator, pace: Pace) -> Timing:
@@ -109,7 +162,7 @@ def _with_premature(kind: str, share: float, coupling: float, pause: float) -> C
             if (since >= 2 and rng.random() < share) or since >= 6 or share == 1:
                 early = float(t + coupling * pace.rr * (1 + 0.02 * rng.normal()))
                 atrial = kind == "atrial_premature"
-                beats.append(Beat(early, kind, early - 0.92 * pace.pr if atrial else None, ectopic_p=atrial))
+                beats.append(Beat(early, kind, early - 0.92 * pace.pr if atrial else None, p_site=float(atrial)))
                 wait, since = pace.rr * pause, 0
             t += wait
         return Timing(beats)
@@ -156,8 +209,35 @@ def _junctional(rng: np.random.Generator, pace: Pace) -> Timing:
 
 def _paced(rng: np.random.Generator, pace: Pace) -> Timing:
     timing = _regular(rng, pace, "paced")
-    timing.spikes = True
+    timing.stimuli = [beat.onset - 0.004 for beat in timing.beats]
     return timing
+
+
+def _atrial_paced(rng: np.random.Generator, pace: Pace) -> Timing:
+    timing = _regular(rng, replace(pace, variation=0.0))
+    timing.stimuli = _before(
+        [beat.p_onset for beat in timing.beats if beat.p_onset is not None], rng.uniform(0.008, 0.03)
+    )
+    return timing
+
+
+def _ventricular_paced_alone(rng: np.random.Generator, pace: Pace) -> Timing:
+    """The atria fibrillate, too finely to be seen."""
+    timing = _regular(rng, replace(pace, variation=0.0), "paced", with_p=False)
+    timing.stimuli = _before([beat.onset for beat in timing.beats], rng.uniform(0.004, 0.03))
+    return timing
+
+
+def _dual_paced(rng: np.random.Generator, pace: Pace) -> Timing:
+    timing = _ventricular_paced_alone(rng, pace)
+    timing.beats = [replace(beat, p_onset=beat.onset - pace.pr) for beat in timing.beats]
+    timing.stimuli += _before([beat.onset - pace.pr for beat in timing.beats], rng.uniform(0.008, 0.03))
+    return timing
+
+
+def _before(onsets: list[float], latency: float) -> list[float]:
+    """Stimuli whose answer begins a latency (s) later."""
+    return [onset - latency for onset in onsets]
 
 
 RHYTHMS = {
@@ -196,6 +276,23 @@ RHYTHMS = {
     "sinus_pause": Rhythm("SA_BLOCK", "Sinus rhythm with a sinus pause", (56, 76), _sinus_pause),
     "junctional": Rhythm("JUNC", "Junctional rhythm without visible P waves", (42, 60), _junctional),
     "ventricular_paced": Rhythm("PACE", "Atrial-tracked ventricular paced rhythm", (60, 84), _paced),
+    "ventricular_paced_alone": Rhythm(
+        "PACE", "Ventricular paced rhythm without visible P waves", (60, 80), _ventricular_paced_alone
+    ),
+    "atrial_paced": Rhythm("PACE", "Atrial paced rhythm", (60, 90), _atrial_paced),
+    "dual_paced": Rhythm("PACE", "Dual chamber paced rhythm", (60, 84), _dual_paced),
+    "supraventricular_tachycardia": Rhythm("SVTAC", "Supraventricular tachycardia", (150, 220), _tachycardia),
+    "supraventricular_tachycardia_retrograde": Rhythm(
+        "SVTAC", "Supraventricular tachycardia with retrograde P waves", (150, 210), _retrograde_tachycardia
+    ),
+    "ventricular_tachycardia": Rhythm("VTACH", "Ventricular tachycardia", (130, 220), _ventricular_tachycardia),
+    "ventricular_tachycardia_dissociated": Rhythm(
+        "VTACH", "Ventricular tachycardia with AV dissociation", (130, 190), _dissociated_tachycardia
+    ),
+    "atrial_fibrillation_coarse": Rhythm(
+        "AFIB", "Atrial fibrillation with coarse waves", (62, 120), _coarse_fibrillation
+    ),
+    "wandering_pacemaker": Rhythm("SVARR", "Wandering atrial pacemaker", (56, 80), _wandering),
 }
 
-__all__ = ["RHYTHMS", "Beat", "Pace", "Rhythm", "Timing"]
+__all__ = ["RHYTHMS", "VENTRICULAR", "Beat", "Pace", "Rhythm", "Timing"]

@@ -11,10 +11,22 @@ import numpy as np
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError
 
-from .heart import LEADS, Drawing, Heart, check_range, draw_ecg, draw_heart, lead_marks
+from .heart import (
+    LEADS,
+    MARKED_WAVES,
+    Drawing,
+    Heart,
+    check_range,
+    draw_ecg,
+    draw_heart,
+    hidden_p_waves,
+    lead_marks,
+)
+from .pacing import PACING
 from .patterns import CONDUCTION, CONDUCTION_WORDS, HYPERTROPHY, ISCHEMIA, REPOLARIZATION, Pattern
 from .rhythms import RHYTHMS, Pace
 
+PATTERNED = ("ischemia", "hypertrophy", "repolarization")
 RESOLUTION_MV = 2.0**-10  # one step of the simulated converter, 0.98 uV: halves are exact in float32 too
 
 
@@ -36,15 +48,17 @@ class SimulatedEcg:
         record: the ECG with noise; its report, labels (SCP-ECG codes) and rhythm go with it.
         clean: the same without noise, `(12, samples)` mV; the isoelectric line is exactly 0.
         beat_times: QRS onsets in s, `(beats,)`. beat_kinds: `normal`, `atrial_premature`, `ventricular_premature`,
-            `escape` or `paced`.
-        beat_fiducials: `"P"`, `"QRS"`, `"T"` -> mathematical onset, peak of the dipole and offset in s, `(beats, 3)`,
+            `escape`, `paced` or `ventricular_tachycardia`.
+        beat_fiducials: `"P"`, `"QRS"`, `"T"`, `"U"` -> mathematical onset, peak of the dipole and offset in s, `(beats, 3)`,
             NaN where a beat has no such wave.
         fiducials: the same per lead, `(12, waves, 3)`: first and last sample above 3 % of the wave's peak and 0.01 mV;
             NaN where the wave stays below 0.03 mV in that lead. `"P"` has every P wave, conducted or not.
+        hidden_p: which P waves of `fiducials` lie by more than 30 % of their length within QRS complexes and T waves,
+            where nobody could mark them, `(waves,)` bool.
         intervals: `heart_rate` (bpm), `rr_interval`, `p_duration`, `pr_interval`, `qrs_duration`, `qt_interval`,
             `qtc_bazett`, `qtc_fridericia` (ms), `qrs_axis` (degrees); medians over the normal beats, NaN where absent.
         st_level: lead -> mV at `J`, `J+60`, `J+80` ms of the first whole beat.
-        pacing_spikes: s.
+        pacing_spikes: all of them, s.
         settings: the arguments that were used, drawn ones included.
     """
 
@@ -54,6 +68,7 @@ class SimulatedEcg:
     beat_kinds: tuple[str, ...]
     beat_fiducials: Mapping[str, np.ndarray]
     fiducials: Mapping[str, np.ndarray]
+    hidden_p: np.ndarray
     intervals: Mapping[str, float]
     st_level: Mapping[str, Mapping[str, float]]
     pacing_spikes: np.ndarray
@@ -75,6 +90,7 @@ def simulate_ecg(
     ischemia: str | None = None,
     hypertrophy: str | None = None,
     repolarization: str | None = None,
+    pacing: str | None = None,
     heart_rate: float | None = None,
     pr_interval: float | None = None,
     qrs_duration: float | None = None,
@@ -93,16 +109,21 @@ def simulate_ecg(
     is drawn from a resting adult's usual range.
 
     Args:
-        rhythm: `sinus`, `sinus_arrhythmia`, `atrial_fibrillation`, `atrial_flutter`, `atrial_flutter_variable`,
-            `atrial_premature`, `ventricular_premature`, `bigeminy`, `av_block_1`, `av_block_2_mobitz_1`, `av_block_2_mobitz_2`,
-            `av_block_2_to_1`, `av_block_3`, `sinus_pause`, `junctional`, `ventricular_paced`.
-        conduction: `normal`, `incomplete_rbbb`, `rbbb`, `lbbb`, `lafb`, `lpfb`, `wpw`.
+        rhythm: `sinus`, `sinus_arrhythmia`, `atrial_fibrillation`, `atrial_fibrillation_coarse`, `atrial_flutter`,
+            `atrial_flutter_variable`, `atrial_premature`, `ventricular_premature`, `bigeminy`, `wandering_pacemaker`,
+            `supraventricular_tachycardia`, `supraventricular_tachycardia_retrograde`, `ventricular_tachycardia`,
+            `ventricular_tachycardia_dissociated`, `av_block_1`, `av_block_2_mobitz_1`, `av_block_2_mobitz_2`,
+            `av_block_2_to_1`, `av_block_3`, `sinus_pause`, `junctional`, `ventricular_paced` (after every P wave),
+            `ventricular_paced_alone`, `atrial_paced`, `dual_paced`.
+        conduction: `normal`, `incomplete_rbbb`, `rbbb`, `rbbb_dome`, `rbbb_notched`, `lbbb`, `lbbb_dome`,
+            `lbbb_notched`, `lafb`, `lpfb`, `wpw`. A flat or notched top lasts in a QRS of 140 to 200 ms.
         ischemia: `anterior_stemi`, `inferior_stemi`, `lateral_stemi`, `posterior_infarction`,
             `old_anterior_infarction`, `old_inferior_infarction`, `subendocardial_ischemia`,
             `anterior_ischemia`, `inferior_ischemia`, `lateral_ischemia` (ST depression), `anterior_t_inversion`.
         hypertrophy: `lvh`, `lvh_strain`, `rvh`, `left_atrial_enlargement`, `right_atrial_enlargement`.
-        repolarization: `long_qt`, `short_qt`, `hyperkalemia`, `hypokalemia`, `hypercalcemia`, `hypocalcemia`,
+        repolarization: `long_qt`, `long_qt_u`, `short_qt`, `hyperkalemia`, `hypokalemia`, `hypercalcemia`, `hypocalcemia`,
             `flat_t`, `brugada_type_1`, `early_repolarization`.
+        pacing: size of a pacemaker's spikes: `unipolar` (several mV), `bipolar` (a few tenths of a mV) or between.
         heart_rate: ventricular, bpm. pr_interval, qrs_duration: ms. qtc: Fridericia's, ms. axis: QRS axis in degrees.
         amplitude: factor of all voltages.
         noise: factor of the usual disturbances (0: none), or `NoiseLevels`.
@@ -118,6 +139,7 @@ def simulate_ecg(
         "ischemia": (ischemia, ISCHEMIA),
         "hypertrophy": (hypertrophy, HYPERTROPHY),
         "repolarization": (repolarization, REPOLARIZATION),
+        "pacing": (pacing, PACING),
     }
     for argument, (name, table) in named.items():
         _check_name(argument, name, table)
@@ -126,13 +148,13 @@ def simulate_ecg(
     check_range("heart_rate", heart_rate, 20, 250)
     check_range("amplitude", amplitude, 0, 20)
     rng = np.random.default_rng(seed)
-    patterns = [table[name] for name, table in (named[key] for key in list(named)[2:]) if name is not None]
+    patterns = [table[name] for name, table in (named[key] for key in PATTERNED) if name is not None]
     heart = draw_heart(rng, conduction, patterns, RHYTHMS[rhythm].pr, pr_interval, qrs_duration, qtc, axis, amplitude)
     rate = heart_rate or rng.uniform(*RHYTHMS[rhythm].rate)
     variation = 0.10 if rhythm == "sinus_arrhythmia" else 0.018
     pace = Pace(rr=60 / rate, variation=variation, pr=heart.pr, duration=duration)
     timing = RHYTHMS[rhythm].timing(rng, pace)
-    drawing = draw_ecg(rng, timing, heart, duration, sampling_rate)
+    drawing = draw_ecg(rng, timing, heart, pacing, duration, sampling_rate)
     clean = LEADS @ drawing.dipole
     signal = _add_noise(rng, clean, sampling_rate, noise)
     intervals = _intervals(drawing, heart)
@@ -154,7 +176,8 @@ def simulate_ecg(
         beat_times=np.array([beat.onset for beat in drawing.beats]),
         beat_kinds=tuple(beat.kind for beat in drawing.beats),
         beat_fiducials=drawing.beat_fiducials,
-        fiducials={wave: lead_marks(drawing, wave, sampling_rate) for wave in ("P", "QRS", "T")},
+        fiducials={wave: lead_marks(drawing, wave, sampling_rate) for wave in MARKED_WAVES},
+        hidden_p=hidden_p_waves(drawing, sampling_rate),
         intervals=intervals,
         st_level=_st_level(clean, drawing.beat_fiducials["QRS"], sampling_rate),
         pacing_spikes=drawing.spikes,
@@ -197,7 +220,8 @@ def _add_noise(rng: np.random.Generator, clean: np.ndarray, rate: float, noise: 
 
 def _intervals(drawing: Drawing, heart: Heart) -> dict[str, float]:
     kinds = [beat.kind for beat in drawing.beats]
-    common = np.array([kind == max(set(kinds), key=kinds.count) for kind in kinds], dtype=bool)
+    usual = max(["normal", *kinds], key=kinds.count)  # normal beats where others are as many
+    common = np.array([kind == usual for kind in kinds], dtype=bool)
     p, qrs, t = (drawing.beat_fiducials[name][common] for name in ("P", "QRS", "T"))
     onsets = np.array([beat.onset for beat in drawing.beats])
     rr = float(np.mean(np.diff(onsets))) if len(onsets) > 1 else math.nan
