@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ecg_raw import RawEcg, check_size, mv_per_unit
+from .ecg_raw import RawEcg, check_size
 from .ecg_record import EcgRecord
+from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 ONE_AFTER_ANOTHER = "leads were recorded one after another: missing samples where a lead was not recorded"
