@@ -4,11 +4,12 @@
 Every part finds its place on one time axis, or the file is refused; what was not recorded is NaN.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .ecg_lead_evidence import Evidence
 from .ecg_raw import RawEcg, check_size
 from .ecg_record import EcgRecord
 from .ecg_units import mv_per_unit
@@ -38,6 +39,7 @@ class Strip:
         unit: `None` where the file states none.
         start: seconds from the recording's beginning to the first sample.
         part: number of the part, from 0.
+        evidence: see `RawEcg.evidence`, for this lead.
     """
 
     lead: str
@@ -46,6 +48,7 @@ class Strip:
     unit: str | None = None
     start: float = 0.0
     part: int = 0
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
 
 def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: float = 0.0) -> RawEcg:
@@ -83,7 +86,17 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
         signal = np.stack([_placed(row, first, samples, name, notes) for row in rows])
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
-    return RawEcg(signal, [row[0].lead for row in rows], rate, [row[0].unit for row in rows], notes=notes)
+    return RawEcg(
+        signal,
+        [row[0].lead for row in rows],
+        rate,
+        [row[0].unit for row in rows],
+        notes=notes,
+        evidence={
+            what: [row[0].evidence.get(what) for row in rows]
+            for what in dict.fromkeys(what for row in rows for what in row[0].evidence)
+        },
+    )
 
 
 def _only_part(

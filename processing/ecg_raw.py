@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import Evidence
-from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError, GemError, MissingDependencyError
 
 # Bounds that keep a hostile or broken file from filling the memory: 2**26 samples are 93 min of 12 leads at 1 kHz.
@@ -163,16 +162,6 @@ def split_signatures(lines: Iterable[str]) -> tuple[list[str], list[str]]:
     return kept, signed
 
 
-def same_rate(signals: Sequence[np.ndarray], rates: Sequence[float], leads: Sequence[str]) -> tuple[np.ndarray, float]:
-    """Rows of different sampling rates as one `(leads, samples)` array at the highest of them (polyphase)."""
-    highest = max(rates)
-    rows = []
-    for row, rate, lead in zip(signals, rates, leads, strict=True):
-        rows.append(EcgRecord(row[None], (lead,), rate).resample(highest).signal[0])
-    samples = min(len(row) for row in rows)
-    return np.stack([row[:samples] for row in rows]), highest
-
-
 def parsed_age(text: Any) -> int | None:
     """Whole years from `"56"`, `"056Y"`, `"56 years"`, `"18M"` (months); `None` where no age is stated."""
     match = re.match(r"^\s*(\d{1,3})(?:\.\d+)?\s*(?:([YMWD])\w*)?\s*$", str(text), re.IGNORECASE)
@@ -199,7 +188,6 @@ __all__ = [
     "parsed_age",
     "parsed_sex",
     "require",
-    "same_rate",
     "split_signatures",
     "wrapped",
 ]
