@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .ecg_lead_evidence import Evidence
+from .ecg_lead_names import is_other_channel
 from .ecg_raw import RawEcg, check_size
 from .ecg_record import EcgRecord
 from .ecg_units import mv_per_unit
@@ -113,19 +114,23 @@ def _only_part(
 
 
 def _at_one_rate(strips: Sequence[Strip], notes: list[str]) -> Sequence[Strip]:
-    """The strips at the highest rate among the voltages; of other rates only voltages are kept."""
+    """The strips at the highest rate of those that may be ECG; where rates differ, only these are kept."""
     if len({strip.rate for strip in strips}) == 1:
         return strips
-    voltages = [strip for strip in strips if strip.unit is None or mv_per_unit(strip.unit) is not None]
-    if voltages and len(voltages) < len(strips):
-        dropped = [f"{strip.lead} ({strip.unit})" for strip in strips if strip not in voltages]
-        notes.append(f"dropped channels that are no voltage: {', '.join(dict.fromkeys(dropped))}")
-        strips = voltages
+    kept = [strip for strip in strips if _may_be_ecg(strip)]
+    if kept and len(kept) < len(strips):
+        others = [f"{strip.lead} ({strip.unit})" for strip in strips if not _may_be_ecg(strip)]
+        notes.append(f"left out channels that are no ECG: {', '.join(dict.fromkeys(others))}")
+        strips = kept
     rates = sorted({strip.rate for strip in strips})
     if len(rates) == 1:
         return strips
     notes.append(f"resampled leads of {', '.join(f'{rate:g}' for rate in rates[:-1])} Hz to {rates[-1]:g} Hz")
     return [_resampled(strip, rates[-1]) for strip in strips]
+
+
+def _may_be_ecg(strip: Strip) -> bool:
+    return (strip.unit is None or mv_per_unit(strip.unit) is not None) and not is_other_channel(strip.lead)
 
 
 def _resampled(strip: Strip, rate: float) -> Strip:
