@@ -10,7 +10,10 @@ from transformers import GenerationConfig, Pipeline
 from .transformers_compat import generate_arguments
 
 GEM_TASK = "ecg-text-to-text"
-PREPROCESS_NAMES = ("question", "image", "modality", "sampling_rate", "leads", "unit")
+PREPROCESS_NAMES = (
+    "question", "image", "modality", "sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start",
+    "seconds",
+)  # fmt: skip
 POSTPROCESS_NAMES = ("return_measurements", "return_page", "skip_special_tokens")
 
 
@@ -56,7 +59,7 @@ class GemPipeline(Pipeline):
             question (`str`, *optional*): What to ask; the processor's default question if not given.
             image (*optional*): A picture that goes with the ECG. If not given, a page is drawn from the signal.
             modality (`"both"`, `"signal"` or `"image"`, *optional*): What the model sees of a record.
-            sampling_rate, leads, unit (*optional*): Of arrays; see `load_ecg`.
+            sampling_rate, leads, unit, gain, index, missing_leads, start, seconds (*optional*): As in `load_ecg`.
             return_measurements (`bool`, *optional*): Add `measurements`, the grounding features of the record.
             return_page (`bool`, *optional*): Add `page`, the picture that the model saw.
             **kwargs: Everything `generate` takes.

@@ -11,7 +11,8 @@ import numpy as np
 from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_filters import WORKING_RATE
-from .ecg_quality import chest_lead_swap, lead_quality, limb_lead_reversal
+from .ecg_plausibility import Plausibility, assess
+from .ecg_quality import chest_lead_swap, doubts_of_beats, lead_quality, limb_lead_reversal
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
@@ -28,7 +29,8 @@ from .ecg_record_measures import (
 )
 from .ecg_reliability import ALL_LEADS
 from .ecg_rules import cautions
-from .errors_gem import EcgFormatError, EcgLeadError
+from .ecg_withheld import without_doubtful
+from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,6 +73,8 @@ class EcgFeatures:
         pacing_spikes: times in s.
         left_out: leads and seconds that the marks do not rest on, `(lead or "all", start, end, reason)`: the reason why a
             measure is missing that the rest of the record does not give.
+        plausibility: whether the record can be an ECG of this scale, with these leads and this sampling rate; values that
+            rest on what is in doubt are withheld (NaN, no finding).
         note: why there are no beats, where there are none.
     """
 
@@ -112,6 +116,7 @@ class EcgFeatures:
     lone_p_waves: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
     left_out: tuple[tuple[str, float, float, str], ...] = ()
+    plausibility: Plausibility = field(default_factory=Plausibility)
     note: str | None = None
 
     def __repr__(self) -> str:
@@ -168,6 +173,16 @@ class EcgFeatures:
             lead: {point: float(self.lead_values[name][i]) for point, name in points.items()}
             for i, lead in enumerate(self.leads)
         }
+
+    def check_plausibility(self) -> "EcgFeatures":
+        """The features themselves, if their record can be an ECG.
+
+        Raises:
+            EcgQualityError: `plausibility` is `"refused"`; the message gives the reasons.
+        """
+        if self.plausibility.verdict == "refused":
+            raise EcgQualityError(f"{self.record_id or 'ECG'}: {self.plausibility.reasons}")
+        return self
 
     def to_dict(self, full: bool = False) -> dict[str, Any]:
         """Plain values for JSON: lead -> each of the 14 names -> one value per beat, `None` where a wave is absent.
@@ -252,7 +267,9 @@ def extract_features(
     beats = measure_beats(delineation)
     values = lead_measures(beats)
     complexes, inside = median_beat(delineation, beats)
-    return EcgFeatures(
+    measured = intervals(delineation, beats)
+    doubts = doubts_of_beats(record.leads, measured, values)
+    features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
         duration=record.duration,
@@ -264,7 +281,7 @@ def extract_features(
         beat_waves=dict(zip(WAVES, _times(delineation, "overall"), strict=True)),
         lone_p_waves=delineation.lone_p.overall / WORKING_RATE,
         lead_values=values,
-        **intervals(delineation, beats),
+        **measured,
         **rhythm(beats.known_rr),
         **axes(record.leads, beats),
         **voltages(record.leads, values),
@@ -275,7 +292,9 @@ def extract_features(
         quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate, delineation.left_out), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),
+        plausibility=assess(record.leads, signal, record.sampling_rate).with_doubts(doubts),
     )
+    return without_doubtful(features)
 
 
 def _as_record(array: Any, sampling_rate: float | None, leads: Sequence[str] | None) -> EcgRecord:
@@ -307,6 +326,7 @@ def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatu
         beat_waves={wave: np.zeros((0, 3)) for wave in WAVES},
         lead_values={name: np.full(lead_count, np.nan) for name in LEAD_MEASURES},
         quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True)),
+        plausibility=assess(record.leads, signal, record.sampling_rate).without_heartbeats(note),
         note=note,
     )
 
@@ -398,6 +418,7 @@ def features_to_dict(features: EcgFeatures, full: bool = False) -> dict[str, Any
             "pacing_spikes": plain(features.pacing_spikes, TIME_DIGITS),
             "left_out": [list(part) for part in features.left_out],
             "cautions": list(features.cautions),
+            "plausibility": features.plausibility.to_dict(),
         }
     return result
 
@@ -441,6 +462,7 @@ def features_from_dict(measurements: Mapping[str, Any]) -> EcgFeatures:
         lone_p_waves=_array(rest.get("lone_p_waves", []), (-1, 3)),
         pacing_spikes=np.array(rest.get("pacing_spikes", []), dtype=np.float64),
         left_out=tuple(tuple(part) for part in rest.get("left_out", [])),
+        plausibility=Plausibility.from_dict(rest.get("plausibility", {"reasons": []})),
         **scalars,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from .ecg_beat_measures import SEQUENCES
 from .ecg_reliability import unused_in_words
 from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
+from .ecg_withheld import withheld_in_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -66,8 +67,17 @@ def features_to_text(
 
 
 def record_lines(features: "EcgFeatures") -> list[str]:
-    """The ECG as a whole: rate and intervals, notable findings, beat times."""
-    return [line for line in (_record_line(features), _findings_line(features), _times_line(features)) if line]
+    """The ECG as a whole: what is in doubt about it, rate and intervals, notable findings, beat times."""
+    return [
+        line
+        for line in (
+            withheld_in_words(features),
+            _record_line(features),
+            _findings_line(features),
+            _times_line(features),
+        )
+        if line
+    ]
 
 
 def _number(value: Any, digits: int = 0) -> str:

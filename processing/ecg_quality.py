@@ -7,17 +7,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
 
-from .ecg_bad_samples import may_hold_plateau
 from .ecg_beat_measures import measure_beats
-from .ecg_delineation import Delineation, delineate
+from .ecg_delineation import delineate
 from .ecg_limits import MAX_PLAUSIBLE_MV
-from .ecg_order_statistics import median, percentile
+from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors
 from .ecg_record import (
     CHEST_LEADS,
     LIMB_LEADS_FROM_I_II,
@@ -25,7 +23,7 @@ from .ecg_record import (
     EcgRecord,
     interpolate_gaps,
 )
-from .ecg_record_measures import NOISE_LIKENESS, beat_likeness, lead_measures, median_beat
+from .ecg_record_measures import NOISE_LIKENESS, beat_likeness, intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 from .ecg_rules import coarse_rate, suspected_gain
 
@@ -40,7 +38,6 @@ NOISY_FROM_MV = 0.05
 WANDER_BAND_HZ, WANDER_RATE = 0.5, 25.0  # in Hz; the band holds nothing that so few samples a second would miss
 WANDERING_FROM_MV = 0.5
 MISSING_FROM, POOR_FROM, FLAT_FROM = 0.5, 0.05, 0.95  # shares of a lead
-EINTHOVEN_TOLERANCE = 0.1
 ARM_REVERSAL_CORRELATION = -0.5
 # A limb lead below a tenth of the smaller of the other two is the potential between two feet.
 FLAT_LIMB_RATIO = 0.1
@@ -70,54 +67,45 @@ def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[Le
     """
     noise, wander = _disturbances(interpolate_gaps(signal), sampling_rate)
     rows = []
-    for lead, shares in enumerate(_shares(signal, sampling_rate)):
-        measured = shares | {"noise_mv": _rounded(noise[lead]), "wander_mv": _rounded(wander[lead])}
+    for lead, (row, hum, drift) in enumerate(zip(signal, noise, wander, strict=True)):
+        measured = {**_shares(row, sampling_rate), "noise_mv": _rounded(hum), "wander_mv": _rounded(drift)}
         unused = sum(part.end - part.start for part in left_out if part.lead in (lead, None))
         verdict = _verdict(measured)
-        if verdict == "good" and unused > POOR_FROM * signal.shape[1] / sampling_rate:
+        if verdict == "good" and unused > POOR_FROM * len(row) / sampling_rate:
             verdict = "poor"
         rows.append(measured | {"verdict": verdict})
     return rows
 
 
-def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
-    """What `lead_quality` says of missing, flat and saturated samples, and the height of every lead."""
-    samples = signal.shape[1]
-    finite = np.isfinite(signal).sum(axis=1)
-    low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
-    extreme = ((signal == low[:, None]) | (signal == high[:, None])).sum(axis=1)
-    flat_run, saturated_run = max(3, FLAT_RUN_S * rate), max(3, SATURATED_RUN_S * rate)
-    # Only such leads hold runs that count.
-    closer = may_hold_plateau(signal, math.ceil(flat_run)) | (extreme >= saturated_run)
-    rows = []
-    for lead, row in enumerate(signal):
-        if not finite[lead]:
-            rows.append({"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None})
-            continue
-        span = float(high[lead]) - float(low[lead])
-        flat = saturated = 0.0
-        if closer[lead]:
-            lengths, levels = _runs(row)
-            flat = lengths[lengths >= flat_run].sum() / samples
-            plateaus = ((levels == low[lead]) | (levels == high[lead])) & (lengths >= saturated_run)
-            saturated = lengths[plateaus & (np.abs(levels) >= SATURATED_FROM_MV)].sum() / samples
-        if extreme[lead] > SATURATED_SHARE * samples:
-            saturated = extreme[lead] / samples
-        rows.append(
-            {
-                "missing_share": _rounded(1.0 - finite[lead] / samples),
-                "flat_share": 1.0 if span < FLAT_MV else _rounded(flat),
-                "saturated_share": _rounded(saturated) if span >= FLAT_MV else 0.0,
-                "peak_to_peak_mv": _rounded(span),
-            }
-        )
-    return rows
+def _shares(row: np.ndarray, rate: float) -> dict[str, Any]:
+    finite = np.isfinite(row)
+    values = row[finite]
+    if not len(values):
+        return {"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None}
+    span = float(values.max()) - float(values.min())
+    lengths, starts = _run_lengths(row)
+    flat = lengths >= max(3, FLAT_RUN_S * rate)
+    return {
+        "missing_share": _rounded(1.0 - finite.mean()),
+        "flat_share": 1.0 if span < FLAT_MV else _rounded(lengths[flat].sum() / len(row)),
+        "saturated_share": _saturated_share(row, lengths, starts, rate) if span >= FLAT_MV else 0.0,
+        "peak_to_peak_mv": _rounded(span),
+    }
 
 
-def _runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths and levels of the runs of equal samples (a missing sample is a run of its own)."""
-    starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
-    return np.diff(np.concatenate((starts, [len(row)]))), row[starts]
+def _saturated_share(row: np.ndarray, lengths: np.ndarray, starts: np.ndarray, rate: float) -> float:
+    level = row[starts]
+    extreme = (level == np.nanmax(row)) | (level == np.nanmin(row))
+    plateaus = extreme & (lengths >= max(3, SATURATED_RUN_S * rate)) & (np.abs(level) >= SATURATED_FROM_MV)
+    everywhere = lengths[extreme].sum() / len(row)
+    return _rounded(everywhere if everywhere > SATURATED_SHARE else lengths[plateaus].sum() / len(row))
+
+
+def _run_lengths(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths and first positions of the runs of equal samples (a missing sample is a run of its own)."""
+    changes = np.flatnonzero(row[1:] != row[:-1]) + 1
+    starts = np.concatenate(([0], changes))
+    return np.diff(np.concatenate((starts, [len(row)]))), starts
 
 
 def _verdict(measured: Mapping[str, Any]) -> str:
@@ -138,7 +126,7 @@ def _verdict(measured: Mapping[str, Any]) -> str:
 def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Noise and wander of each lead in mV, `(leads,)` each."""
     # Median absolute deviation: the QRS, a few per cent of the time, hardly moves it.
-    noise = 1.4826 * median(np.abs(_band(filled, rate, NOISE_BAND_HZ, math.inf)), axis=1)
+    noise = 1.4826 * np.median(np.abs(_band(filled, rate, NOISE_BAND_HZ, math.inf)), axis=1)
     coarse = max(1, int(rate / WANDER_RATE))
     return noise, _band(filled[:, : filled.shape[1] // coarse * coarse], rate, 0.0, WANDER_BAND_HZ, coarse).std(axis=1)
 
@@ -146,26 +134,21 @@ def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
 def _band(signal: np.ndarray, rate: float, low: float, high: float, step: int = 1) -> np.ndarray:
     """Every `step`-th sample of `signal` between two frequencies in Hz: second-order Butterworth forth and back, by FFT; zeros
     where the record is too short or too coarse for the band."""
-    from scipy.fft import irfft, rfft
+    from scipy.fft import irfft, rfft, rfftfreq
 
     samples = signal.shape[1]
     if low >= 0.5 * rate or samples < 30:
         return np.zeros_like(signal)
+    exact = signal.astype(np.float64)
     # Without the line from the first to the last sample the ends meet, and the FFT has no jump between them.
-    line = signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, samples, dtype=np.float32)
-    kept = samples // step // 2 + 1
-    spectrum = rfft(signal - line, axis=1)[:, :kept] * _response(samples, rate, low, high)[:kept]
-    filtered = irfft(spectrum, samples // step, axis=1) / step
-    return filtered if low else filtered + line[:, ::step]
-
-
-@lru_cache(maxsize=16)
-def _response(samples: int, rate: float, low: float, high: float) -> np.ndarray:
-    frequency = np.fft.rfftfreq(samples, 1 / rate)
+    line = np.linspace(exact[:, 0], exact[:, -1], samples, axis=1)
+    frequency = rfftfreq(samples, 1 / rate)
     response = 1 / (1 + (frequency / high) ** 4)
     if low:
         response = response / (1 + (low / np.maximum(frequency, 1e-9)) ** 4)
-    return response.astype(np.float32)
+    kept = samples // step // 2 + 1
+    filtered = irfft((rfft(exact - line, axis=1) * response)[:, :kept], samples // step, axis=1) / step
+    return filtered if low else filtered + line[:, ::step]
 
 
 # Exchanged electrodes -------------------------------------------------------------------------------------------------
@@ -195,9 +178,8 @@ def limb_lead_reversal(
         values: medians over the beats per lead, as of `lead_measures`, mV and mV ms; empty without beats.
     """
     # A constant row is a dead channel, not an electrode in the wrong place.
-    alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
-    alive &= np.isfinite(signal).mean(axis=1) > 0.5
-    needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
+    alive = [lead for i, lead in enumerate(leads) if np.isfinite(signal[i]).mean() > 0.5 and np.nanstd(signal[i]) > 0]
+    needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in alive]
     band = _band(interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate, *_QRS_BAND_HZ)
     rows = dict(zip(needed, band, strict=True))
     flat = _leg_reversal(rows) if {"I", "II", "III"} <= set(rows) else None
@@ -225,7 +207,7 @@ def _right_arm_and_left_leg(leads: Sequence[str], values: Mapping[str, np.ndarra
 
 
 def _leg_reversal(rows: Mapping[str, np.ndarray]) -> str | None:
-    height = {lead: float(percentile(np.abs(rows[lead]), 99.5)) for lead in FLAT_LIMB_PAIRS}
+    height = {lead: float(np.percentile(np.abs(rows[lead]), 99.5)) for lead in FLAT_LIMB_PAIRS}
     for lead, pair in FLAT_LIMB_PAIRS.items():
         if height[lead] < FLAT_LIMB_RATIO * min(value for other, value in height.items() if other != lead):
             return pair
@@ -276,8 +258,8 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
     Example:
         >>> import numpy as np
         >>> summary = inspect_record(EcgRecord(np.zeros((1, 5000)), ("II",), 500))
-        >>> summary["lead_quality"]["II"]["verdict"], summary["suspicions"]
-        ('flat', ['lead II is flat: electrode off, or not recorded'])
+        >>> summary["verdict"], summary["reasons"][0]["found"], summary["lead_quality"]["II"]["verdict"]
+        ('refused', 'the signal is flat in every lead', 'flat')
     """
     recorded = record.recorded_leads_only()
     delineation = delineate(np.where(np.isfinite(record.signal), record.signal, np.nan), record.sampling_rate)
@@ -286,13 +268,22 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
     unused = [LeftOut(rows[lead], start, end, why) for lead, start, end, why in left_out if lead in rows]
     quality = dict(zip(recorded.leads, lead_quality(recorded.signal, recorded.sampling_rate, unused), strict=True))
     filled = interpolate_gaps(recorded.signal)
-    einthoven = _einthoven_error(recorded, filled)
+    einthoven = limb_errors(recorded.leads, recorded.signal).get("II")
+    values: dict[str, np.ndarray] = {}
+    swap, found = None, recorded.plausibility()
+    if delineation is not None and beat_likeness(delineation) >= NOISE_LIKENESS:
+        beats = measure_beats(delineation)
+        values, swap = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])
+        found = found.with_doubts(doubts_of_beats(record.leads, intervals(delineation, beats), values))
+    else:
+        found = found.without_heartbeats("no heartbeat is found")
     suspicions = [
+        *(str(doubt) for doubt in found.doubts),
         *_rate_and_length(recorded),
         *_lead_suspicions(quality),
-        *_limb_lead_suspicions(recorded, filled, quality, einthoven),
+        *_exchanged_augmented_leads(recorded, filled, _alive(quality)),
         *([f"measured without {unused_in_words(left_out, record.duration)}"] if left_out else []),
-        *_beat_suspicions(record, delineation),
+        *_electrode_suspicions(record, values, swap),
     ]
     return {
         "record_id": record.record_id,
@@ -304,24 +295,17 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         "samples": record.num_samples,
         "duration_s": round(record.duration, 4),
         "unit": "mV",
+        **found.to_dict(),
         "evidence": {lead: asdict(record.evidence[lead]) for lead in record.leads},
         "lead_quality": quality,
         "left_out": [list(part) for part in left_out],
-        "einthoven_error": einthoven,
+        "einthoven_error": None if einthoven is None else _rounded(einthoven),
         "suspicions": suspicions,
         "history": list(record.history),
         "metadata": _plain(record.metadata),
         "labels": dict(record.labels),
         "has_report": record.report is not None,
     }
-
-
-def _einthoven_error(record: EcgRecord, filled: np.ndarray) -> float | None:
-    if not {"I", "II", "III"} <= set(record.leads):
-        return None
-    lead_i, lead_ii, lead_iii = (filled[record.leads.index(lead)].astype(np.float64) for lead in ("I", "II", "III"))
-    scale = max(_rms(lead) for lead in (lead_i, lead_ii, lead_iii))
-    return _rounded(_rms(lead_i + lead_iii - lead_ii) / scale) if scale > 0 else None
 
 
 def _rms(row: np.ndarray) -> float:
@@ -351,42 +335,36 @@ def _lead_suspicions(quality: Mapping[str, Mapping[str, Any]]) -> list[str]:
             found.append(f"lead {lead} is flat for {entry['flat_share']:.1%} of the time")
         if entry["saturated_share"] > 0:
             found.append(f"lead {lead} is saturated for {entry['saturated_share']:.1%} of the time")
-        if entry["peak_to_peak_mv"] > 2 * MAX_PLAUSIBLE_MV:
-            found.append(f"lead {lead} spans {entry['peak_to_peak_mv']:.5g} mV: not in mV, or raw counts?")
         if entry["noise_mv"] > NOISY_FROM_MV:
             found.append(f"lead {lead} is noisy ({entry['noise_mv']:.3f} mV above {NOISE_BAND_HZ:g} Hz)")
         if entry["wander_mv"] > WANDERING_FROM_MV:
             found.append(f"lead {lead} has a wandering baseline ({entry['wander_mv']:.2f} mV)")
-    peaks = [entry["peak_to_peak_mv"] for entry in quality.values() if entry["peak_to_peak_mv"]]
-    if peaks and max(peaks) < 0.05:
-        found.append(f"no lead spans more than {max(peaks):.2g} mV: in V, or scaled down?")
     return found
 
 
-def _limb_lead_suspicions(
-    record: EcgRecord, filled: np.ndarray, quality: Mapping[str, Mapping[str, Any]], einthoven: float | None
-) -> list[str]:
-    found = []
-    if einthoven is not None and einthoven > EINTHOVEN_TOLERANCE:
-        found.append(
-            f"I + III differs from II by {einthoven:.0%}: limb leads misnamed, or false gains (Einthoven's law)"
-        )
-    alive = {lead for lead, entry in quality.items() if entry["flat_share"] < 0.5 and entry["missing_share"] < 0.5}
-    return found + _exchanged_augmented_leads(record, filled, alive)
+def _alive(quality: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {lead for lead, entry in quality.items() if entry["flat_share"] < 0.5 and entry["missing_share"] < 0.5}
 
 
-def _beat_suspicions(record: EcgRecord, delineation: Delineation | None) -> list[str]:
-    """Exchanged electrodes and a false gain, as the shape and the size of the beats show them."""
+def doubts_of_beats(
+    leads: Sequence[str], measured: Mapping[str, float], values: Mapping[str, np.ndarray]
+) -> list[Doubt]:
+    """What the beats say against the sampling rate and the gain.
+
+    Args:
+        leads: names of the leads.
+        measured: `heart_rate` (bpm), `qrs_duration` and `qt_interval` (ms).
+        values: medians over the beats per lead, as of `lead_measures`.
+    """
+    timing = doubts_of_measures(measured["heart_rate"], measured["qrs_duration"], measured["qt_interval"])
+    gain = suspected_gain(leads, values["qrs_amplitude"].tolist())
+    return [*timing, *([false_gain(str(gain))] if gain else [])]
+
+
+def _electrode_suspicions(record: EcgRecord, values: Mapping[str, np.ndarray], chest: str | None) -> list[str]:
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
-    values: dict[str, np.ndarray] = {}
-    chest = gain = None
-    if delineation is not None and beat_likeness(delineation) >= NOISE_LIKENESS:
-        beats = measure_beats(delineation)
-        values, chest = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])
-        gain = suspected_gain(record.leads, values["qrs_amplitude"].tolist())
     limb = limb_lead_reversal(record.leads, signal, record.sampling_rate, values)
-    electrodes = [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
-    return [*electrodes, str(gain)] if gain else electrodes
+    return [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
 
 
 def _limb_sentence(pair: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import Evidence, LeadEvidence
+from .ecg_plausibility import marks_of_missing
 from .ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
 from .errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
 
@@ -202,7 +203,9 @@ def to_record(
     check_size(signal.shape, name)
     leads = _named_leads(signal, raw, options, name, notes)
     rate = _stated_rate(raw, options, name, notes)
+    marked = marks_of_missing(signal)
     signal, leads, kept = _in_mv(signal, leads, raw, options, name, notes)
+    signal = _without_marks(signal, marked[kept], leads, notes)
     leads = _canonical_leads(leads, notes)
     evidence = {lead: _evidence(raw, options, row) for lead, row in zip(leads, kept, strict=True)}
     exact, signal = signal, _finite_or_nan(signal, leads, notes)
@@ -348,6 +351,15 @@ def _in_mv(
     if (factors != 1.0).any() or signal.dtype.kind in "iu":
         signal = signal * factors[:, None]
     return signal, tuple(leads[row] for row in kept), kept
+
+
+def _without_marks(signal: np.ndarray, marked: np.ndarray, leads: tuple[str, ...], notes: list[str]) -> np.ndarray:
+    """`signal` with NaN where a device wrote its mark for a missing sample."""
+    if not marked.any():
+        return signal
+    shares = [f"{lead} {row.mean():.1%}" for lead, row in zip(leads, marked, strict=True) if row.any()]
+    notes.append(f"marks for missing samples (such as -32768) removed: {', '.join(shares)}")
+    return np.where(marked, np.nan, signal)
 
 
 def _one_unit_per_row(raw: RawEcg, options: ReadOptions, rows: int, name: str, notes: list[str]) -> list[str | None]:

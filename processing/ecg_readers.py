@@ -1,14 +1,16 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`load_ecg`: whatever holds an ECG (file, bytes, array, row of a data set) -> `EcgRecord` in mV with named leads."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
 from .ecg_photo import is_picture, is_picture_data, load_page_picture
+from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
 from .ecg_readers_devices import is_scp, read_scp
 from .ecg_readers_dicom import is_dicom, read_dicom
@@ -17,10 +19,12 @@ from .ecg_readers_matlab import is_hdf5, is_mat, read_hdf5, read_mat
 from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
 from .ecg_readers_xml import is_xml, read_xml
-from .ecg_record import EcgRecord, is_ecg_record
-from .errors_gem import EcgFormatError
+from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
+from .errors_gem import EcgFormatError, EcgLeadError
 
 Reader = Callable[[bytes, ReadOptions, str], RawEcg]
+# What becomes of standard leads that a source lacks.
+MissingLeads = Literal["derive", "mask", "refuse"]
 
 # Files of a folder that may be ECGs; a `.mat` with a header beside it belongs to that header.
 ECG_SUFFIXES = (
@@ -56,6 +60,9 @@ def load_ecg(
     keep_phi: bool = False,
     dataset: str | None = None,
     index: int | None = None,
+    missing_leads: MissingLeads = "derive",
+    start: float = 0.0,
+    seconds: float | None = None,
 ) -> EcgRecord:
     """Reads an ECG of any kind into an [`EcgRecord`]: float32 mV, standard lead names, NaN for missing samples.
 
@@ -84,10 +91,17 @@ def load_ecg(
         dataset: the data set a file comes from, where its files are wrong or silent about something: `"ludb"` (false
             gains), `"sph"` (500 Hz), `"code15"` (400 Hz, zero padding).
         index: the record in an array or file of several.
+        missing_leads: what becomes of standard leads that the source lacks. `"derive"`: limb leads follow from two others,
+            the rest stays absent; `"mask"`: the rest gets rows without samples too, so that a model that needs twelve leads
+            sees the record (and zeros in these); `"refuse"`: a record without the twelve is refused, derived leads or not.
+        start, seconds: the part that is kept, in s; `seconds` to the end by default.
+
+    A record of a scale that no ECG has, or hardly any, comes back too, with an `EcgPlausibilityWarning`: nothing else in
+    gem-ecg takes it where `EcgRecord.plausibility` refuses it.
 
     Raises:
         EcgFormatError: the source cannot be read as an ECG; the message names the file and the cure.
-        EcgLeadError: lead names are missing, too few or doubled.
+        EcgLeadError: lead names are missing, too few or doubled, or `missing_leads="refuse"` and leads are missing.
         MissingDependencyError: the format needs an optional library; the message names the extra.
 
     Example:
@@ -111,8 +125,20 @@ def load_ecg(
     )
     if dataset is not None and dataset.lower() not in KNOWN_DATASETS:
         raise EcgFormatError(f"dataset {dataset!r} is unknown; known are {list(KNOWN_DATASETS)}, or leave it out.")
+    if missing_leads not in get_args(MissingLeads):
+        raise EcgFormatError(f"`missing_leads` is one of {', '.join(get_args(MissingLeads))}, got {missing_leads!r}.")
+    record = _read(source, options)
+    if start or seconds is not None:
+        record = record.between(start, seconds)
+    if not is_ecg_record(source):
+        _warn_of_scale(record)
+    return _with_all_leads(record, missing_leads)
+
+
+def _read(source: Any, options: ReadOptions) -> EcgRecord:
+    record_id = options.record_id
     if is_ecg_record(source):
-        record = source.with_limb_leads()
+        record: EcgRecord = source.with_limb_leads()
         return record if record_id is None else record.changed((), record_id=record_id)
     if isinstance(source, (str, Path)):
         return _load_path(Path(source), options)
@@ -123,6 +149,36 @@ def load_ecg(
     if isinstance(source, Mapping):
         return _load_row(source, options)
     return to_record(RawEcg(_as_array(source)), options, record_id or "ECG array", None)
+
+
+def _with_all_leads(record: EcgRecord, missing_leads: MissingLeads) -> EcgRecord:
+    absent = [lead for lead in STANDARD_LEADS if lead not in record.leads or lead in record.derived_leads]
+    if missing_leads == "refuse" and absent:
+        raise EcgLeadError(
+            f"{record.name}: the source lacks {', '.join(absent)}. Allow it with `missing_leads='derive'` (limb leads follow "
+            "from two others) or `missing_leads='mask'` (the model sees nothing of them)."
+        )
+    absent = [lead for lead in absent if lead not in record.leads]
+    if missing_leads != "mask" or not absent:
+        return record
+    rows = np.full((len(absent), record.num_samples), np.nan, dtype=np.float32)
+    return record.changed(
+        f"masked absent leads {', '.join(absent)}",
+        signal=np.concatenate([record.signal, rows]),
+        leads=record.leads + tuple(absent),
+    )
+
+
+def _warn_of_scale(record: EcgRecord) -> None:
+    """Warns where the amplitudes of a record are none of an ECG's."""
+    # Most records need no closer look, which would take as long as reading them.
+    spans = np.fmax.reduce(record.signal, axis=1) - np.fmin.reduce(record.signal, axis=1)
+    spans = spans[spans > 0]
+    if not len(spans) or USUAL_SPAN_MV[0] <= np.median(spans) <= USUAL_SPAN_MV[1]:
+        return
+    for doubt in record.plausibility().doubts:
+        if doubt.about == "scale":
+            warnings.warn(f"{record.name}: {doubt.verdict}: {doubt}", EcgPlausibilityWarning, stacklevel=3)
 
 
 def list_ecg_files(folder: str | Path) -> list[Path]:

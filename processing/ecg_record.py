@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import LeadEvidence
-from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
+from .ecg_plausibility import Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -298,7 +298,8 @@ class EcgRecord:
         if absent:
             raise EcgLeadError(
                 f"{self.name}: lead(s) {absent} are missing and cannot be derived from {list(self.leads)}. "
-                "Record them, rename the rows that hold them, or allow missing leads (they are then masked)."
+                "Record them, name the rows that hold them with `leads=`, or allow missing ones with `missing_leads='mask'` (the "
+                "model then sees nothing of them)."
             )
         notes = []
         if sources is not None and derived:
@@ -373,35 +374,19 @@ class EcgRecord:
             sampling_rate=sampling_rate,
         )
 
+    def plausibility(self) -> Plausibility:
+        """Whether the signal can be the ECG that it is said to be, with the reasons; see `ecg_plausibility.assess`."""
+        return assess(self.leads, self.signal, self.sampling_rate)
+
     def check_quality(self) -> "EcgRecord":
-        """The record itself, if it can be an ECG.
+        """The record itself, if it can be an ECG: if its `plausibility` is not `"refused"`.
 
         Raises:
-            EcgQualityError: shorter than 1 s, no finite sample, flat in every lead, or beyond 20 mV in a quarter of a
-                lead or in most leads (shorter excursions are artefacts that real recordings do have).
+            EcgQualityError: it is; the message gives the reasons.
         """
-        if self.duration < MIN_DURATION_S:
-            raise EcgQualityError(
-                f"{self.name}: {self.duration:.3f} s ({self.num_samples} samples at {self.sampling_rate:g} Hz) is "
-                f"shorter than {MIN_DURATION_S:g} s. Check the sampling rate and that the array is (leads, samples)."
-            )
-        finite = np.isfinite(self.signal)
-        if not finite.any():
-            raise EcgQualityError(f"{self.name}: no lead holds a single finite sample.")
-        values = np.where(finite, self.signal, 0.0)
-        if not any(np.ptp(row[mask]) > 0 for row, mask in zip(self.signal, finite, strict=True) if mask.any()):
-            raise EcgQualityError(
-                f"{self.name}: the signal is flat in every lead; the electrodes were off or the file was read wrongly."
-            )
-        too_high = (np.abs(values) > MAX_PLAUSIBLE_MV).mean(axis=1)
-        # A wrong unit shows in a whole lead or in most leads; an artefact of real recordings does not.
-        if too_high.max() > 0.25 or np.median(too_high) > 0.01:
-            lead = self.leads[int(too_high.argmax())]
-            peak = np.abs(values).max()
-            raise EcgQualityError(
-                f"{self.name}: lead {lead} reaches {peak:.5g} mV, an ECG stays below {MAX_PLAUSIBLE_MV:g} mV. "
-                "Are these microvolts or raw ADC counts? Pass `unit='uV'`, or the gain in counts per mV."
-            )
+        found = self.plausibility()
+        if found.verdict == "refused":
+            raise EcgQualityError(f"{self.name}: {found.reasons}")
         return self
 
 
@@ -429,11 +414,11 @@ def is_ecg_record(value: Any) -> bool:
 def interpolate_gaps(signal: np.ndarray) -> np.ndarray:
     """`signal` (leads, samples) with NaN runs bridged linearly; a lead without any finite sample becomes 0 mV."""
     filled = np.array(signal, dtype=np.float32)
-    known = np.isfinite(filled)
     positions = np.arange(signal.shape[1])
-    for lead in np.flatnonzero(~known.all(axis=1)):
-        row, finite = filled[lead], known[lead]
-        row[~finite] = np.interp(positions[~finite], positions[finite], row[finite]) if finite.any() else 0.0
+    for row in filled:
+        finite = np.isfinite(row)
+        if not finite.all():
+            row[~finite] = np.interp(positions[~finite], positions[finite], row[finite]) if finite.any() else 0.0
     return filled
 
 

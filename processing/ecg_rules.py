@@ -415,8 +415,8 @@ def interval_resolution(sampling_rate: float) -> float:
 
 def cautions(features: "EcgFeatures") -> tuple[str, ...]:
     """Sentences about the recording that whoever reads the measurements must know: its sampling rate, its gain."""
-    gain = suspected_gain(features.leads, features.lead_values["qrs_amplitude"].tolist())
-    found = (coarse_rate(features.sampling_rate), str(gain) if gain else None)
+    gain = (doubt.found for doubt in features.plausibility.doubts if doubt.about == "scale")
+    found = (coarse_rate(features.sampling_rate), *gain)
     return tuple(sentence for sentence in found if sentence)
 
 

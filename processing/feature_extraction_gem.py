@@ -168,10 +168,8 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         )
 
 
-def load_ecgs(
-    ecgs: Any, sampling_rate: float | None = None, leads: Sequence[str] | None = None, unit: str | None = None
-) -> list[EcgRecord]:
-    """One ECG, a list of them or nested lists -> a flat list of records.
+def load_ecgs(ecgs: Any, **source: Any) -> list[EcgRecord]:
+    """One ECG, a list of them or nested lists -> a flat list of records; `source` goes to `load_ecg`.
 
     A list of numbers is taken as an array; Arrow and JSON give signals like that.
     """
@@ -179,10 +177,10 @@ def load_ecgs(
         ecgs = list(ecgs)
     if is_one_ecg(ecgs):
         ecgs = np.asarray(ecgs, dtype=np.float32) if isinstance(ecgs, (list, tuple)) else ecgs
-        return [load_ecg(ecgs, sampling_rate=sampling_rate, leads=leads, unit=unit)]
+        return [load_ecg(ecgs, **source)]
     if not isinstance(ecgs, Iterable):
         raise GemError(f"Expected an ECG or a list of ECGs, got {type(ecgs).__name__}.")
-    return [record for ecg in ecgs for record in load_ecgs(ecg, sampling_rate, leads, unit)]
+    return [record for ecg in ecgs for record in load_ecgs(ecg, **source)]
 
 
 def is_one_ecg(ecg: Any) -> bool:

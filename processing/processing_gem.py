@@ -31,13 +31,23 @@ class GemEcgKwargs(TypedDict, total=False):
     sampling_rate (`float`, *optional*): Hz of ECGs given as arrays.
     leads (`list[str]`, *optional*): Row names of ECGs given as arrays.
     unit (`str`, *optional*): Unit of ECGs given as arrays, `"mV"` if not given.
+    gain, index, missing_leads, start, seconds (*optional*): As in `load_ecg`.
     return_mask (`bool`, *optional*): Also return `ecg_mask`.
     """
 
     sampling_rate: float | int | None
     leads: list[str] | None
     unit: str | None
+    gain: float | list[float] | None
+    index: int | None
+    missing_leads: Literal["derive", "mask", "refuse"]
+    start: float | int
+    seconds: float | int | None
     return_mask: bool
+
+
+# What a caller may say of an ECG: keywords of `load_ecg`, and keys of an ECG block of a chat.
+SOURCE_NAMES = ("sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start", "seconds")
 
 
 class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
@@ -138,7 +148,7 @@ class GemProcessor(ProcessorMixin):
         validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
         ecg_kwargs |= {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
         merged = self._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
-        source = {name: ecg_kwargs.pop(name, None) for name in ("sampling_rate", "leads", "unit")}
+        source = {name: value for name in SOURCE_NAMES if (value := ecg_kwargs.pop(name, None)) is not None}
         records = (self._ecgs_of_chat or []) if ecgs is None else load_ecgs(ecgs, **source)
 
         num_images = sum(sample.count(self.image_token) for sample in texts)
@@ -185,7 +195,7 @@ class GemProcessor(ProcessorMixin):
     ) -> Any:
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
-        "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}`. A picture block without a picture is
+        "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}` with any keyword of `SOURCE_NAMES`. A picture block without a picture is
         drawn from the ECG before it.
 
         Args:
@@ -225,7 +235,7 @@ class GemProcessor(ProcessorMixin):
             question: What to ask; `default_question` if not given.
             image: A picture that goes with the ECG; if not given, a page is drawn.
             modality: `"both"`, `"signal"` (no picture) or `"image"` (only the picture).
-            **ecg_kwargs: `sampling_rate`, `leads`, `unit` of arrays.
+            **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`.
 
         Raises:
             GemError: The source is none of these, cannot be read, or gives nothing to look at.
@@ -325,7 +335,7 @@ class GemProcessor(ProcessorMixin):
     def _load_block(block: dict[str, Any]) -> EcgRecord:
         for key in ("ecg", "path"):
             if block.get(key) is not None:
-                source: dict[str, Any] = {name: block.get(name) for name in ("sampling_rate", "leads", "unit")}
+                source: dict[str, Any] = {name: block[name] for name in SOURCE_NAMES if block.get(name) is not None}
                 return load_ecgs(block[key], **source)[0] if key == "ecg" else load_ecg(block[key], **source)
         raise PlaceholderError(
             'An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.'

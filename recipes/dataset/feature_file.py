@@ -237,7 +237,8 @@ def _measure(named: Item, compat: str | None, load_kwargs: Mapping[str, Any]) ->
         return {"id": record_id}
     try:
         record = load_ecg(item, **load_kwargs)
-        return {"id": record_id, "features": extract_features(record, compat=compat).to_dict(full=True)}
+        features = extract_features(record, compat=compat).check_plausibility()
+        return {"id": record_id, "features": features.to_dict(full=True)}
     except GemError as error:
         return {"id": record_id, "error": str(error)}
     except Exception as error:

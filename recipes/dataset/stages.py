@@ -206,7 +206,7 @@ def _prepared(record: EcgRecord, settings: BuildSettings) -> EcgRecord:
 
 
 def _measure(draft: RowDraft) -> None:
-    draft.features = extract_features(draft.records[0])
+    draft.features = extract_features(draft.records[0]).check_plausibility()
 
 
 def _draw(draft: RowDraft, page: PageSettings) -> None:

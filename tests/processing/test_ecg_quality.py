@@ -59,7 +59,7 @@ DEFECTS = {
     "lead II is nearly flat beside": altered(
         II=0.01 * row("II"), III=0.01 * row("II") - row("I"), aVR=-row("I") / 2, aVL=row("I"), aVF=-row("I") / 2
     ),
-    "no lead spans more than": MV / 1000,
+    "half of the leads no more": MV / 1000,
 }
 
 

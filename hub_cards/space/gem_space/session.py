@@ -51,7 +51,9 @@ def open_ecg(files: list[str] | None, sample: str | None) -> Session:
     if not files and not sample:
         raise GemError("Upload an ECG or choose a sample first.")
     upload = read_upload(files) if files else read_sample(str(sample))
-    return Session(upload, extract_features(upload.record) if upload.record is not None else None)
+    if upload.record is None:
+        return Session(upload)
+    return Session(upload, extract_features(upload.record).check_plausibility())
 
 
 def ask(session: Session, interpreter: Interpreter, question: str, modality: Modality) -> Iterator[Session]:

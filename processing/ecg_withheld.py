@@ -1,0 +1,82 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What is left of measurements where the scale, the leads or the time base of the record are in doubt.
+
+A value that rests on what is in doubt becomes unknown (NaN, no finding), so that no text, rule or teacher can state it.
+"""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from .ecg_beat_measures import SEQUENCES
+
+if TYPE_CHECKING:
+    from .ecg_features import EcgFeatures
+
+AMPLITUDE_SEQUENCES: Final = ("P Amplitude", "QRS Amplitude", "T Amplitude", "ST Form")
+# All other sequences are times, or made of times.
+TIME_SEQUENCES: Final = tuple(name for name in SEQUENCES if name not in AMPLITUDE_SEQUENCES)
+TIME_LEAD_VALUES: Final = ("q_duration",)
+AREA_LEAD_VALUES: Final = ("qrs_area",)
+INTERVALS: Final = (
+    "heart_rate", "rr_interval", "p_duration", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett",
+    "qtc_fridericia",
+)  # fmt: skip
+AXES: Final = ("p_axis", "qrs_axis", "t_axis")
+
+
+def without_doubtful(features: "EcgFeatures") -> "EcgFeatures":
+    """`features` without the values that rest on what its `plausibility` calls in doubt.
+
+    Scale: amplitudes, ST levels and forms, voltages, patterns, inverted T and pathological Q waves. Leads: these and the
+    axes. Time base: rate, intervals, durations, and pathological Q waves, which are judged by their duration too.
+    """
+    changes: dict[str, Any] = {}
+    lost: set[str] = set()
+    lost_lead_values: set[str] = set()
+    doubts = features.plausibility
+    if doubts.doubts_about("scale", "leads"):
+        lost.update(AMPLITUDE_SEQUENCES)
+        lost_lead_values.update(name for name in features.lead_values if name not in TIME_LEAD_VALUES)
+        changes |= {"sokolow_lyon": math.nan, "cornell": math.nan, "r_transition": None, "qrs_patterns": {}}
+        changes |= {"poor_r_progression": False, "low_voltage": False, "t_inversion": (), "pathological_q": ()}
+    if doubts.doubts_about("leads"):
+        changes |= dict.fromkeys(AXES, math.nan)
+    if doubts.doubts_about("time base"):
+        lost.update(TIME_SEQUENCES)
+        lost_lead_values.update((*TIME_LEAD_VALUES, *AREA_LEAD_VALUES))
+        changes |= {**dict.fromkeys(INTERVALS, math.nan), "pathological_q": ()}
+    if not changes:
+        return features
+    changes["sequences"] = {
+        name: _unknown(values) if name in lost else values for name, values in features.sequences.items()
+    }
+    changes["lead_values"] = {
+        name: _unknown(values) if name in lost_lead_values else values for name, values in features.lead_values.items()
+    }
+    return replace(features, **changes)
+
+
+def withheld_in_words(features: "EcgFeatures") -> str:
+    """The verdict on the record and what is therefore not told, in a sentence; `""` where nothing is in doubt."""
+    doubts = features.plausibility
+    if doubts.verdict == "ok":
+        return ""
+    parts = []
+    if doubts.doubts_about("scale", "leads"):
+        parts.append("amplitudes and what rests on them")
+    if doubts.doubts_about("leads"):
+        parts.append("axes")
+    if doubts.doubts_about("time base"):
+        parts.append("rate and intervals")
+    reasons = str(doubts).rstrip(".")
+    return f"{reasons}. Withheld: {', '.join(parts)}." if parts else f"{reasons}."
+
+
+def _unknown(values: np.ndarray) -> np.ndarray:
+    return np.full(values.shape, None if values.dtype == object else np.nan, dtype=values.dtype)
+
+
+__all__ = ["withheld_in_words", "without_doubtful"]
