@@ -9,6 +9,7 @@
 - handwritten: tests/fixtures/grounding_sentences.json.
 - ptbxl: rule-written reports with cardiologists' diagnoses on real ECGs (needs PTB-XL).
 - speed: CPU milliseconds per text, features measured before.
+- growth: texts of one phrase over and over, as a model that loops writes them: CPU s at 10,000, 20,000 and 40,000 characters.
 """
 
 import argparse
@@ -20,11 +21,12 @@ from pathlib import Path
 
 from processing.ecg_features import extract_features
 from processing.grounding.check import check_grounding
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.grounding_scores import score_falsified, score_handwritten, score_statements
-from tests.helpers.grounding_sentences import WORDINGS, Truth, falsified_texts, reading_offsets, truths
+from tests.helpers.grounding_sentences import REPEATED, WORDINGS, Truth, falsified_texts, reading_offsets, truths
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed")
+PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed", "growth")
 
 
 def ptbxl_reports(count: int) -> None:
@@ -51,6 +53,20 @@ def speed(truth_list: list[Truth]) -> None:
         spent = (time.process_time() - started) / len(texts)
         length = sum(len(text) for text, _ in texts) / len(texts)
         print(f"{wording}, {length:.0f} characters: {1000 * spent:.2f} CPU ms a text, {1000 * spent:.1f} s for 1,000")
+
+
+def growth() -> None:
+    features = extract_features(simulate_ecg(seed=1).record)
+    for phrase in REPEATED:
+        spent = []
+        for length in (10_000, 20_000, 40_000):
+            text = (phrase * length)[:length]
+            started = time.process_time()
+            check_grounding(text, features)
+            spent.append(time.process_time() - started)
+        print(
+            f"{phrase!r:26} {' '.join(f'{s:6.2f}' for s in spent)} s, x {spent[2] / spent[1]:.1f} for twice the length"
+        )
 
 
 def main() -> None:
@@ -83,6 +99,8 @@ def main() -> None:
         ptbxl_reports(150)
     if "speed" in options.parts:
         speed(truth_list)
+    if "growth" in options.parts:
+        growth()
 
 
 if __name__ == "__main__":

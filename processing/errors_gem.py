@@ -22,6 +22,10 @@ class PlaceholderError(GemError):
     """The `<ecg>`/`<image>` placeholders of a prompt do not match the ECGs and pictures given with it."""
 
 
+class ClaimError(GemError):
+    """A text cannot be read for claims."""
+
+
 class CheckpointError(GemError):
     """A checkpoint holds keys too many, too few, or of another shape."""
 
@@ -53,6 +57,7 @@ class EvaluationError(GemError):
 __all__ = [
     "BuildError",
     "CheckpointError",
+    "ClaimError",
     "EcgFormatError",
     "EcgLeadError",
     "EcgQualityError",

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from processing.ecg_record import STANDARD_LEADS
+from processing.errors_gem import ClaimError
 
 from .clause import JOINTS, Found, read_clause
 from .meaning import LEAD_FINDINGS
@@ -60,6 +61,9 @@ def _words(text: str, cell: tuple[int, int]) -> str:
 
 
 HEADING_WORDS = 3
+MAX_CHARACTERS = 100_000  # of a text: some forty pages
+# Tokens. Reading a clause looks from each token to the others; what is longer is no sentence, and is read in pieces.
+LONGEST_CLAUSE = 250
 _INVERSE = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
 
 
@@ -119,16 +123,24 @@ def extract_claims(text: str) -> list[Claim]:
     negation and hedging, lead ranges and territories, beats and times; what is said of normal values, of other
     recordings or under a condition is no claim.
 
+    Raises:
+        ClaimError: the text has more than `MAX_CHARACTERS`; up to there the time grows with the length.
+
     Example:
         >>> [(c.kind, c.value, c.leads, c.polarity) for c in extract_claims("HR 75 bpm. No ST elevation in V1-V2.")]
         [('heart_rate', 75.0, (), 'affirmed'), ('st_elevation', None, ('V1', 'V2'), 'negated')]
     """
+    if len(text) > MAX_CHARACTERS:
+        raise ClaimError(
+            f"The text has {len(text):,} characters, an interpretation {MAX_CHARACTERS:,} at most. Is it one answer? "
+            "Check one at a time."
+        )
     flat = plain(without_reference_columns(text))
     claims: list[Claim] = []
     context = _Context()
     for line in _lines(group_leads(tokenize(flat))):
         claims += _line_claims(line, flat, text, context)
-    return _unique(_resolve_others(claims))
+    return _resolve_others(claims)
 
 
 def _lines(tokens: Sequence[Token]) -> Iterator[list[Token]]:
@@ -153,6 +165,9 @@ def _clauses(line: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
             if clause:
                 yield clause, begins
             clause, begins = [], token.tag == "end" and token.value is None
+        elif len(clause) == LONGEST_CLAUSE:
+            yield clause, begins
+            clause, begins = [token], False
         else:
             clause.append(token)
     if clause:
@@ -244,7 +259,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     for item in sorted(found, key=lambda item: item.first):
         if not item.dropped:
             claims += _claims_of(item, clause, text, context.leads)
-    return claims
+    return _unique(claims)
 
 
 def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token | None) -> list[Claim]:
@@ -363,21 +378,18 @@ def _claim(
 def _resolve_others(claims: list[Claim]) -> list[Claim]:
     """`the other leads` are those that no affirmed finding before has named."""
     resolved: list[Claim] = []
+    named: set[str] = set()
     for claim in claims:
         if claim.territory == "other":
-            named = {
-                lead
-                for earlier in resolved
-                if earlier.polarity != "negated" and earlier.territory not in ("all", "other")
-                for lead in earlier.leads
-            }
             claim = replace(claim, leads=tuple(lead for lead in STANDARD_LEADS if lead not in named))
+        elif claim.polarity != "negated" and claim.territory != "all":
+            named.update(claim.leads)
         resolved.append(claim)
     return resolved
 
 
 def _unique(claims: list[Claim]) -> list[Claim]:
-    """Without what overlapping words say twice (`raised above the baseline`)."""
+    """The claims of a clause without what overlapping words say twice (`raised above the baseline`)."""
     kept: list[Claim] = []
     for claim in claims:
         said = _content(claim)

@@ -68,6 +68,9 @@ RECORDING = (
 _BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
 _NORMAL = ("normal", "normal_range")
 _FRONTAL = ("I", "aVF")
+# Words before `axis` and `rate`, each may stand once in a row of four: without an end a loop of them takes quadratic time.
+_OF_A_RATE = r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)?"
+_OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)?"
 _QRS = ("QRS duration", "wide QRS")
 _QT = ("QT interval", "prolonged QTc")
 _AXIS = ("QRS axis", "axis deviation")
@@ -93,7 +96,7 @@ def _denied(wave: str, qualities: tuple[str, ...]) -> tuple[str, ...]:
 _MEASURES = (
     Finding(
         "heart_rate", "The heart rate is 75 bpm.", "heart_rate", unit="bpm", plausible=(15, 350), is_measure=True,
-        named=r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)*(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
+        named=_OF_A_RATE * 4 + r"(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
         words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia")),
         said={**_said("heart_rate", ("slow", "low"), "bradycardia"), **_said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **_said("heart_rate", _NORMAL, "normal")},
         wave="rhythm", mentions=("heart rate",),
@@ -144,7 +147,7 @@ _MEASURES = (
     Finding("t_axis", "The T axis is 50 degrees.", "axis", named=r"T(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="T", shown_in=_FRONTAL),
     Finding(
         "qrs_axis", "The axis is 45 degrees.", "axis", unit="deg", plausible=(-360, 360), is_measure=True,
-        named=r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)*axis|(?:(?:mean|frontal)\s+)*QRS\s+vector",
+        named=_OF_AN_AXIS * 4 + r"axis|" + r"(?:(?:mean|frontal)\s+)?" * 2 + r"QRS\s+vector",
         words=(
             Words(r"(?:extreme|northwest(?:ern)?|no\s+man'?s\s+land)\s+(?:right\s+|left\s+)?(?:QRS\s+)?axis(?:\s+deviation)?|axis\s+is\s+extreme", "extreme"),
             Words(r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis", "left"),
@@ -195,14 +198,14 @@ _RHYTHM_AND_CONDUCTION = (
             Words(r"ventricular\s+(?:fib(?:rillation)?|flutter)", "ventricular fibrillation"),
             Words(r"(?:accelerated\s+)?idio-?ventricular\s+(?:rhythm|tachycardia)|ventricular\s+escape\s+rhythm", "ventricular escape rhythm"),
             Words(r"(?:wandering\s+atrial|multifocal\s+atrial)\s+(?:rhythm|tachycardia)|(?:wandering|ectopic|subsidiary)\s+(?:atrial\s+)?pacemaker", "wandering pacemaker"),
-            Words(r"(?:(?:ectopic|low|accelerated)\s+)*atrial\s+(?:(?:escape\s+)?rhythm|tachycardia)", "atrial rhythm"),
+            Words(r"(?:(?:ectopic|low|accelerated)\s+)?(?:(?:ectopic|low|accelerated)\s+)?atrial\s+(?:(?:escape\s+)?rhythm|tachycardia)", "atrial rhythm"),
             Words(r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?|vorhofflimmern|f[oö]rmaksflimmer\w*", "atrial fibrillation"),
             Words(r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern|(?:vorhof)?flattern|(?:f[oö]rmaks)?fladder", "atrial flutter"),
             Words(r"(?:paroxysmal\s+)?supra-?ventricular\s+tachycardia|AV(?:\s*N?RT|(?:\s+nodal)?\s+re-?entr\w+\s+tachycardia)\b|P?SVT\b|supraventrikul[aä]re\s+tach\w+", "supraventricular tachycardia"),
             Words(r"supra-?ventricular\s+arrhythmia|supraventrikul[aä]re\s+arr?h?yth?m\w+", "supraventricular arrhythmia"),
             Words(r"ventricular\s+tachycardia|ventrikul[aä]re\s+tachykardie", "ventricular tachycardia"),
             Words(r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)|AV[\s-](?:node\s+)?rhythm|(?:AV[\s-]?)?knotenrhythmus|junktional\w*", "junctional rhythm"),
-            Words(r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]*(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker(?:\s+(?:spikes?|ECG|EKG))?|schrittmacher\w*", "paced rhythm"),
+            Words(r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]?[\s-]?(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker(?:\s+(?:spikes?|ECG|EKG))?|schrittmacher\w*", "paced rhythm"),
             Words(r"AF(?:IB)?\b", "atrial fibrillation", exact=True),
             Words(r"AFL(?:T)?\b", "atrial flutter", exact=True),
             Words(r"f[\s-]?waves", "atrial fibrillation", exact=True),

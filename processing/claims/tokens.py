@@ -80,7 +80,7 @@ _UNIT_GAP = re.compile(r"[\s-]?\s*")
 _QUANTITY = re.compile(
     rf"(?P<low>{_SIGN}{_NUMBER})(?:(?P<gap>\s*(?:(?:ms|mV|mm|°|bpm|s|degrees?)\s*)?(?P<joint>-|to|and|±|\+/-)\s*)(?P<high>{_SIGN}{_NUMBER}))?(?![\d])"
 )
-_SERIES = re.compile(rf"{_SIGN}{_NUMBER}(?:\s*/\s*{_SIGN}{_NUMBER})+(?![\d/])")
+_SERIES = re.compile(rf"{_SIGN}{_NUMBER}(?:\s*/\s*{_SIGN}{_NUMBER}){{1,9}}(?![\d/])")
 _ORDINALS = {
     word: i + 1
     for i, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))

@@ -27,6 +27,13 @@ from tests.helpers.grounding_wordings import (
     THIRD_HELD_BACK,
 )
 
+# What a model that loops writes. Each of the kinds took time that grew with the square of its length, or could.
+REPEATED = (
+    "no ", "<", "> ", "<= ", "(", "() ", "1/", "- ", "1,", "without ", "neither nor ", "and ", "V1 ", "V1-", "74 bpm ",
+    "0.1 mV ", "PR 120 ms ", "no PR 120 ms ", "Q waves ", "not Q waves ", "beats 1-", "the other leads ", "ST elevation in V1 ",
+    "mean ", "ectopic ", "no evidence of ", "sokolow sum ", "(normal < 200 ms) ", "P waves absent ", "inferior wall ", "| V1 ",
+)  # fmt: skip
+
 WORDINGS = {
     "templated": TEMPLATES,
     "free": {

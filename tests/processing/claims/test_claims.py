@@ -2,12 +2,15 @@
 """What texts claim: numbers, units, leads, negation, references, lists, beats."""
 
 import re
+import time
 
 import pytest
 
-from processing.claims.claims import extract_claims
+from processing.claims.claims import LONGEST_CLAUSE, MAX_CHARACTERS, extract_claims
 from processing.claims.words import VOCABULARY, match_word
+from processing.errors_gem import ClaimError
 from tests.helpers import grounding_wordings
+from tests.helpers.grounding_sentences import REPEATED
 
 
 def brief(text):
@@ -321,3 +324,23 @@ def test_reference_columns_of_tables_are_no_claims():
     assert [claim.value for claim in extract_claims(f"{table}\n\nPR 238 ms")] == [238, 404, 238]
     other = "| Lead | Interval | Size |\n|---|---|---|\n| II | PR | 160 ms |"
     assert [(claim.kind, claim.value) for claim in extract_claims(other)] == [("pr_interval", 160)]
+
+
+@pytest.mark.parametrize("phrase", REPEATED)
+def test_a_text_that_repeats_itself_is_read_in_linear_time(phrase):
+    """Seconds for what took up to forty when the time grew with the square of the length."""
+    text = (phrase * 20_000)[:20_000]
+    started = time.process_time()
+    extract_claims(text)
+    assert time.process_time() - started < 5
+
+
+def test_a_text_beyond_the_limit_is_refused_by_name():
+    with pytest.raises(ClaimError, match=r"100,001 characters, an interpretation 100,000"):
+        extract_claims("a" * (MAX_CHARACTERS + 1))
+
+
+def test_a_clause_that_never_ends_loses_no_claim():
+    phrases = LONGEST_CLAUSE
+    claims = extract_claims("PR 160 ms and " * phrases)
+    assert len(claims) == phrases and {claim.value for claim in claims} == {160}
