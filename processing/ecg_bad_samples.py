@@ -7,6 +7,7 @@ Filters would smear each of them over more than a second.
 import numpy as np
 
 from .ecg_limits import MAX_PLAUSIBLE_MV
+from .ecg_order_statistics import median, percentile
 from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
@@ -33,21 +34,21 @@ def repair(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.nda
         sampling_rate: Hz.
 
     Returns:
-        float64 `(leads, samples)` with the median of every lead at 0, and a mask of the bridged samples.
+        float32 `(leads, samples)` with the median of every lead at 0, and a mask of the bridged samples.
     """
-    signal = np.asarray(signal, dtype=np.float64)
-    usable = np.isfinite(signal) & (np.abs(signal) < MAX_ABS_MV)
+    usable = np.abs(signal) < MAX_ABS_MV  # NaN is not
     if not usable.all():
-        signal = interpolate_gaps(np.where(usable, signal, np.nan)).astype(np.float64)
-    signal = signal - np.median(signal[:, ::3], axis=1, keepdims=True)
+        signal = interpolate_gaps(np.where(usable, signal, np.nan))
+    signal = np.asarray(signal, dtype=np.float32)
+    signal = signal - median(signal[:, ::3], axis=1)[:, None]
     bad = ~usable
     if max(signal.max(), -signal.min()) > MAX_PLAUSIBLE_MV:
         size = np.abs(signal)
-        usual = np.percentile(size[:, ::3], 75, axis=1)
+        usual = percentile(size[:, ::3], 75, axis=1)
         bad |= size > np.maximum(MAX_PLAUSIBLE_MV, HOLE_SHARE * usual)[:, None]
     bad |= _plateaus(signal, sampling_rate)
     if bad.any():
-        signal = interpolate_gaps(np.where(bad, np.nan, signal)).astype(np.float64)
+        signal = interpolate_gaps(np.where(bad, np.nan, signal))
     return _without_steps(signal, sampling_rate), bad
 
 
@@ -57,9 +58,7 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
     shortest = max(3, int(RAIL_S * rate))
     if signal.shape[1] <= shortest:
         return found
-    # A long plateau holds three equal samples at regular distances: few leads need a closer look.
-    coarse = signal[:, :: max(1, shortest // 3)]
-    for lead in np.flatnonzero(((coarse[:, 2:] == coarse[:, 1:-1]) & (coarse[:, 1:-1] == coarse[:, :-2])).any(axis=1)):
+    for lead in np.flatnonzero(may_hold_plateau(signal, shortest)):
         row = signal[lead]
         starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
         lengths = np.diff(np.concatenate((starts, [len(row)])))
@@ -71,6 +70,20 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
         for start, length in zip(starts[rail | dead], lengths[rail | dead], strict=True):
             found[lead, start : start + length] = True
     return found
+
+
+def may_hold_plateau(signal: np.ndarray, shortest: int) -> np.ndarray:
+    """Whether a lead of `(leads, samples)` may hold `shortest` equal samples in a row (3 or more), `(leads,)`: so many hold
+    several equal ones at regular distances. Few leads do, and need a closer look."""
+    if signal.shape[1] < shortest:
+        return np.zeros(len(signal), dtype=bool)
+    distance = max(1, shortest // 6)
+    coarse = signal[:, ::distance]
+    equal = coarse[:, 1:] == coarse[:, :-1]
+    in_a_row = equal
+    for _ in range(shortest // distance - 2):
+        in_a_row = in_a_row[:, 1:] & equal[:, : in_a_row.shape[1] - 1]
+    return in_a_row.any(axis=1)
 
 
 def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
@@ -96,15 +109,15 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
     around = np.maximum(steepest(places - alone), steepest(places + width))
     abrupt = np.abs(height) > STEP_ABRUPT * around
     leads, places, height = leads[abrupt], places[abrupt], height[abrupt]
-    before = np.median(signal[leads[:, None], places[:, None] - np.arange(level)], axis=1)
-    after = np.median(signal[leads[:, None], places[:, None] + width + np.arange(level)], axis=1)
+    before = median(signal[leads[:, None], places[:, None] - np.arange(level)], axis=1)
+    after = median(signal[leads[:, None], places[:, None] + width + np.arange(level)], axis=1)
     stays = np.abs(after - before - height) < STEP_STAYS * np.abs(height)
     if not stays.any():
         return signal
-    change = np.diff(signal, axis=1, prepend=signal[:, :1])
+    change = np.diff(signal.astype(np.float64), axis=1, prepend=signal[:, :1])
     for lead, place in zip(leads[stays], places[stays], strict=True):
         change[lead, place + 1 : place + width + 1] = 0
-    return signal[:, :1] + np.cumsum(change, axis=1)
+    return (signal[:, :1] + np.cumsum(change, axis=1)).astype(np.float32)
 
 
-__all__ = ["MAX_ABS_MV", "repair"]
+__all__ = ["MAX_ABS_MV", "may_hold_plateau", "repair"]

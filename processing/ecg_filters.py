@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .ecg_bad_samples import repair
+from .ecg_order_statistics import median
 
 WORKING_RATE = 500  # Hz of every array in the delineation
 SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
@@ -64,7 +65,7 @@ def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.
         sampling_rate: Hz.
 
     Returns:
-        float64 `(leads, samples at 500 Hz)`, a mask of the samples that were bridged, and the sample numbers (500 Hz) of the
+        float32 `(leads, samples at 500 Hz)`, a mask of the samples that were bridged, and the sample numbers (500 Hz) of the
         pacing spikes.
     """
     signal, bad = repair(signal, sampling_rate)
@@ -92,7 +93,7 @@ def find_spikes(signal: np.ndarray) -> np.ndarray:
     """
     jumps = np.abs(np.diff(signal, axis=1))
     jump = jumps.max(axis=0)
-    high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(np.median(jump[::3]))))
+    high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(median(jump[::3]))))
     if len(signal) > 1:
         high = high[np.sort(jumps[:, high], axis=0)[-2] > SPIKE_ELSEWHERE * jump[high]]
     # Infinite before the ECG begins: nobody knows whether it was quiet.
@@ -146,14 +147,16 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
     # Odd reflection keeps level and slope at the edges, so the high-pass does not ring there.
     padded = np.concatenate(
         [2 * first - conditioned[:, pad:0:-1], conditioned, 2 * last - conditioned[:, -2 : -pad - 2 : -1]], axis=1
-    ).astype(np.float32)
+    )
     length = fft.next_fast_len(padded.shape[1], real=True)
     spectrum = fft.rfft(padded, length, axis=1)
-    responses = _responses(length, bands or FilterBands())
-    filtered = fft.irfft(spectrum * responses[:, None], length, axis=2)[:, :, pad : pad + samples]
-    band, slope, qrs_slope, t_band, p_band = filtered
+    # Band by band: the arrays stay in the processor's cache.
+    band, slope, qrs_slope, t_band, p_band = (
+        fft.irfft(spectrum * response, length, axis=1, overwrite_x=True)[:, pad : pad + samples]
+        for response in _responses(length, bands or FilterBands())
+    )
     return FilteredEcg(
-        signal=conditioned.astype(np.float32),
+        signal=conditioned,
         band=band,
         slope=slope,
         qrs_slope=qrs_slope,
@@ -194,11 +197,9 @@ def _responses(length: int, bands: FilterBands) -> np.ndarray:
 
 def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
     """Centred moving average along the last axis over an odd number of samples (500 Hz), edges repeated."""
-    width = max(1, int(seconds * WORKING_RATE) | 1)
-    half = width // 2
-    edges = [(0, 0)] * (values.ndim - 1) + [(half + 1, half)]
-    total = np.cumsum(np.pad(values, edges, mode="edge"), axis=-1, dtype=np.float64)
-    return (total[..., width:] - total[..., :-width]) / width
+    from scipy.ndimage import uniform_filter1d
+
+    return uniform_filter1d(values, max(1, int(seconds * WORKING_RATE) | 1), axis=-1, mode="nearest")
 
 
 __all__ = ["WORKING_RATE", "FilterBands", "FilteredEcg", "condition", "filter_ecg", "moving_average", "remove_spikes"]

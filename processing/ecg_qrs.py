@@ -36,7 +36,14 @@ LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
 
 def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     """`values[..., start : start + width]` for every start, `(..., beats, width)`; edges repeated."""
-    return values[..., np.clip(start[:, None] + np.arange(width), 0, values.shape[-1] - 1)]
+    last = values.shape[-1] - width
+    if last < 0:
+        return values[..., np.clip(start[:, None] + np.arange(width), 0, values.shape[-1] - 1)]
+    within = np.clip(start, 0, last)
+    found = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)[..., within, :]
+    for beat in np.flatnonzero(within != start):
+        found[..., beat, :] = values[..., np.clip(start[beat] + np.arange(width), 0, values.shape[-1] - 1)]
+    return found
 
 
 def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:

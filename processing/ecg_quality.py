@@ -7,14 +7,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
 
+from .ecg_bad_samples import may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
 from .ecg_limits import MAX_PLAUSIBLE_MV
+from .ecg_order_statistics import median, percentile
 from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors
 from .ecg_record import (
     CHEST_LEADS,
@@ -67,45 +70,54 @@ def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[Le
     """
     noise, wander = _disturbances(interpolate_gaps(signal), sampling_rate)
     rows = []
-    for lead, (row, hum, drift) in enumerate(zip(signal, noise, wander, strict=True)):
-        measured = {**_shares(row, sampling_rate), "noise_mv": _rounded(hum), "wander_mv": _rounded(drift)}
+    for lead, shares in enumerate(_shares(signal, sampling_rate)):
+        measured = shares | {"noise_mv": _rounded(noise[lead]), "wander_mv": _rounded(wander[lead])}
         unused = sum(part.end - part.start for part in left_out if part.lead in (lead, None))
         verdict = _verdict(measured)
-        if verdict == "good" and unused > POOR_FROM * len(row) / sampling_rate:
+        if verdict == "good" and unused > POOR_FROM * signal.shape[1] / sampling_rate:
             verdict = "poor"
         rows.append(measured | {"verdict": verdict})
     return rows
 
 
-def _shares(row: np.ndarray, rate: float) -> dict[str, Any]:
-    finite = np.isfinite(row)
-    values = row[finite]
-    if not len(values):
-        return {"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None}
-    span = float(values.max()) - float(values.min())
-    lengths, starts = _run_lengths(row)
-    flat = lengths >= max(3, FLAT_RUN_S * rate)
-    return {
-        "missing_share": _rounded(1.0 - finite.mean()),
-        "flat_share": 1.0 if span < FLAT_MV else _rounded(lengths[flat].sum() / len(row)),
-        "saturated_share": _saturated_share(row, lengths, starts, rate) if span >= FLAT_MV else 0.0,
-        "peak_to_peak_mv": _rounded(span),
-    }
+def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
+    """What `lead_quality` says of missing, flat and saturated samples, and the height of every lead."""
+    samples = signal.shape[1]
+    finite = np.isfinite(signal).sum(axis=1)
+    low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
+    extreme = ((signal == low[:, None]) | (signal == high[:, None])).sum(axis=1)
+    flat_run, saturated_run = max(3, FLAT_RUN_S * rate), max(3, SATURATED_RUN_S * rate)
+    # Only such leads hold runs that count.
+    closer = may_hold_plateau(signal, math.ceil(flat_run)) | (extreme >= saturated_run)
+    rows = []
+    for lead, row in enumerate(signal):
+        if not finite[lead]:
+            rows.append({"missing_share": 1.0, "flat_share": 0.0, "saturated_share": 0.0, "peak_to_peak_mv": None})
+            continue
+        span = float(high[lead]) - float(low[lead])
+        flat = saturated = 0.0
+        if closer[lead]:
+            lengths, levels = _runs(row)
+            flat = lengths[lengths >= flat_run].sum() / samples
+            plateaus = ((levels == low[lead]) | (levels == high[lead])) & (lengths >= saturated_run)
+            saturated = lengths[plateaus & (np.abs(levels) >= SATURATED_FROM_MV)].sum() / samples
+        if extreme[lead] > SATURATED_SHARE * samples:
+            saturated = extreme[lead] / samples
+        rows.append(
+            {
+                "missing_share": _rounded(1.0 - finite[lead] / samples),
+                "flat_share": 1.0 if span < FLAT_MV else _rounded(flat),
+                "saturated_share": _rounded(saturated) if span >= FLAT_MV else 0.0,
+                "peak_to_peak_mv": _rounded(span),
+            }
+        )
+    return rows
 
 
-def _saturated_share(row: np.ndarray, lengths: np.ndarray, starts: np.ndarray, rate: float) -> float:
-    level = row[starts]
-    extreme = (level == np.nanmax(row)) | (level == np.nanmin(row))
-    plateaus = extreme & (lengths >= max(3, SATURATED_RUN_S * rate)) & (np.abs(level) >= SATURATED_FROM_MV)
-    everywhere = lengths[extreme].sum() / len(row)
-    return _rounded(everywhere if everywhere > SATURATED_SHARE else lengths[plateaus].sum() / len(row))
-
-
-def _run_lengths(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths and first positions of the runs of equal samples (a missing sample is a run of its own)."""
-    changes = np.flatnonzero(row[1:] != row[:-1]) + 1
-    starts = np.concatenate(([0], changes))
-    return np.diff(np.concatenate((starts, [len(row)]))), starts
+def _runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths and levels of the runs of equal samples (a missing sample is a run of its own)."""
+    starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
+    return np.diff(np.concatenate((starts, [len(row)]))), row[starts]
 
 
 def _verdict(measured: Mapping[str, Any]) -> str:
@@ -126,7 +138,7 @@ def _verdict(measured: Mapping[str, Any]) -> str:
 def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Noise and wander of each lead in mV, `(leads,)` each."""
     # Median absolute deviation: the QRS, a few per cent of the time, hardly moves it.
-    noise = 1.4826 * np.median(np.abs(_band(filled, rate, NOISE_BAND_HZ, math.inf)), axis=1)
+    noise = 1.4826 * median(np.abs(_band(filled, rate, NOISE_BAND_HZ, math.inf)), axis=1)
     coarse = max(1, int(rate / WANDER_RATE))
     return noise, _band(filled[:, : filled.shape[1] // coarse * coarse], rate, 0.0, WANDER_BAND_HZ, coarse).std(axis=1)
 
@@ -134,21 +146,26 @@ def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
 def _band(signal: np.ndarray, rate: float, low: float, high: float, step: int = 1) -> np.ndarray:
     """Every `step`-th sample of `signal` between two frequencies in Hz: second-order Butterworth forth and back, by FFT; zeros
     where the record is too short or too coarse for the band."""
-    from scipy.fft import irfft, rfft, rfftfreq
+    from scipy.fft import irfft, rfft
 
     samples = signal.shape[1]
     if low >= 0.5 * rate or samples < 30:
         return np.zeros_like(signal)
-    exact = signal.astype(np.float64)
     # Without the line from the first to the last sample the ends meet, and the FFT has no jump between them.
-    line = np.linspace(exact[:, 0], exact[:, -1], samples, axis=1)
-    frequency = rfftfreq(samples, 1 / rate)
+    line = signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, samples, dtype=np.float32)
+    kept = samples // step // 2 + 1
+    spectrum = rfft(signal - line, axis=1)[:, :kept] * _response(samples, rate, low, high)[:kept]
+    filtered = irfft(spectrum, samples // step, axis=1) / step
+    return filtered if low else filtered + line[:, ::step]
+
+
+@lru_cache(maxsize=16)
+def _response(samples: int, rate: float, low: float, high: float) -> np.ndarray:
+    frequency = np.fft.rfftfreq(samples, 1 / rate)
     response = 1 / (1 + (frequency / high) ** 4)
     if low:
         response = response / (1 + (low / np.maximum(frequency, 1e-9)) ** 4)
-    kept = samples // step // 2 + 1
-    filtered = irfft((rfft(exact - line, axis=1) * response)[:, :kept], samples // step, axis=1) / step
-    return filtered if low else filtered + line[:, ::step]
+    return response.astype(np.float32)
 
 
 # Exchanged electrodes -------------------------------------------------------------------------------------------------
@@ -178,8 +195,9 @@ def limb_lead_reversal(
         values: medians over the beats per lead, as of `lead_measures`, mV and mV ms; empty without beats.
     """
     # A constant row is a dead channel, not an electrode in the wrong place.
-    alive = [lead for i, lead in enumerate(leads) if np.isfinite(signal[i]).mean() > 0.5 and np.nanstd(signal[i]) > 0]
-    needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in alive]
+    alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
+    alive &= np.isfinite(signal).mean(axis=1) > 0.5
+    needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
     band = _band(interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate, *_QRS_BAND_HZ)
     rows = dict(zip(needed, band, strict=True))
     flat = _leg_reversal(rows) if {"I", "II", "III"} <= set(rows) else None
@@ -207,7 +225,7 @@ def _right_arm_and_left_leg(leads: Sequence[str], values: Mapping[str, np.ndarra
 
 
 def _leg_reversal(rows: Mapping[str, np.ndarray]) -> str | None:
-    height = {lead: float(np.percentile(np.abs(rows[lead]), 99.5)) for lead in FLAT_LIMB_PAIRS}
+    height = {lead: float(percentile(np.abs(rows[lead]), 99.5)) for lead in FLAT_LIMB_PAIRS}
     for lead, pair in FLAT_LIMB_PAIRS.items():
         if height[lead] < FLAT_LIMB_RATIO * min(value for other, value in height.items() if other != lead):
             return pair

@@ -414,11 +414,11 @@ def is_ecg_record(value: Any) -> bool:
 def interpolate_gaps(signal: np.ndarray) -> np.ndarray:
     """`signal` (leads, samples) with NaN runs bridged linearly; a lead without any finite sample becomes 0 mV."""
     filled = np.array(signal, dtype=np.float32)
+    known = np.isfinite(filled)
     positions = np.arange(signal.shape[1])
-    for row in filled:
-        finite = np.isfinite(row)
-        if not finite.all():
-            row[~finite] = np.interp(positions[~finite], positions[finite], row[finite]) if finite.any() else 0.0
+    for lead in np.flatnonzero(~known.all(axis=1)):
+        row, finite = filled[lead], known[lead]
+        row[~finite] = np.interp(positions[~finite], positions[finite], row[finite]) if finite.any() else 0.0
     return filled
 
 

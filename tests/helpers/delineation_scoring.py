@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from processing.ecg_delineation import Delineation
-from processing.ecg_record_measures import nan_median
+from processing.ecg_order_statistics import nan_median
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 WAVES = ("P", "QRS", "T")

@@ -1,0 +1,40 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Medians and percentiles are NumPy's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processing.ecg_order_statistics import SORTED_UP_TO, median, nan_median, percentile
+
+LENGTHS = st.one_of(st.integers(1, 20), st.integers(SORTED_UP_TO - 2, SORTED_UP_TO + 3), st.just(2000))
+
+
+@settings(deadline=None)
+@given(
+    length=LENGTHS,
+    axis=st.sampled_from([0, 1, -1]),
+    ties=st.booleans(),
+    precision=st.sampled_from([np.float32, np.float64]),
+    share=st.floats(0, 100),
+    seed=st.integers(0, 999),
+)
+def test_medians_and_percentiles_are_numpys(length, axis, ties, precision, share, seed):
+    generator = np.random.default_rng(seed)
+    shape = (length, 3) if axis == 0 else (3, length)
+    values = (generator.integers(0, 5, shape) if ties else generator.normal(size=shape)).astype(precision)
+    found = median(values, axis)
+    assert found.dtype == precision
+    assert np.array_equal(found, np.median(values, axis=axis))
+    assert percentile(values, share, axis) == pytest.approx(np.percentile(values, share, axis=axis), abs=1e-5)
+    values[generator.random(shape) < 0.3] = np.nan
+    with np.testing.suppress_warnings() as quiet:
+        quiet.filter(RuntimeWarning)
+        expected = np.nanmedian(values, axis=axis)
+    assert np.allclose(nan_median(values, axis), expected, equal_nan=True)
+
+
+def test_single_rows_give_numbers():
+    assert median(np.array([3.0, 1.0, 2.0])) == 2.0
+    assert percentile(np.array([3.0, 1.0, 2.0]), 25) == 1.5
