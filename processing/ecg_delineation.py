@@ -17,6 +17,7 @@ from .ecg_lone_p_waves import find_lone_p_waves
 from .ecg_p_waves import find_p_waves
 from .ecg_qrs import QrsSettings, detect_beats, dominant_peaks, global_limits, lead_limits
 from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
+from .ecg_short_intervals import find_short_intervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
@@ -87,10 +88,11 @@ def delineate(
     onset, offset = global_limits(ecg, beats, reliability, settings.qrs)
     lead_onset, lead_offset = lead_limits(ecg, onset, offset, reliability, settings.qrs)
     peaks = dominant_peaks(ecg, onset, offset)
-    t_waves = find_t_waves(ecg, onset, offset, reliability, settings.waves)
-    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, reliability, settings.waves)
+    short = find_short_intervals(ecg, onset, offset, reliability)
+    t_waves = find_t_waves(ecg, onset, offset, short, reliability, settings.waves)
+    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, short, reliability, settings.waves)
     qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
-    lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, reliability, settings.waves)
+    lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)
     supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
     if supposed and is_flutter(ecg, qrs, reliability):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))

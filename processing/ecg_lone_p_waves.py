@@ -9,6 +9,7 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
+from .ecg_short_intervals import ShortIntervals
 from .ecg_t_waves import WaveMarks, WaveSettings
 
 STEP = 4  # samples at 500 Hz per value: 8 ms
@@ -58,6 +59,7 @@ def find_lone_p_waves(
     qrs: np.ndarray,
     p: WaveMarks,
     t_end: np.ndarray,
+    short: ShortIntervals,
     reliability: Reliability,
     settings: WaveSettings,
 ) -> tuple[WaveMarks, WaveMarks]:
@@ -67,6 +69,7 @@ def find_lone_p_waves(
         qrs: onset, peak, offset of every beat, `(beats, 3)`.
         p: the P waves found before the beats.
         t_end: `(beats,)`.
+        short: what the short intervals hold.
 
     Returns:
         The lone waves, `(leads, waves, 3)` and `(waves, 3)`, in time order, and the P waves of the beats.
@@ -78,7 +81,7 @@ def find_lone_p_waves(
     if known.mean() > 0.5:
         return _marked(ecg, _between_conducted(ecg, beats, reliability), reliability, settings), p
     # Between pacing spikes a remnant of the stimulus passes for a P wave.
-    if known.any() or len(ecg.spikes):
+    if known.any() or len(ecg.spikes) or short.no_p_told.mean() > 0.5:
         return _marked(ecg, np.zeros(0), reliability, settings), p
     train = _free_train(ecg, beats, reliability)
     if _at_foot_of_qrs(train, beats):

@@ -8,6 +8,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
+from .ecg_short_intervals import ShortIntervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
 SEARCH_S = 0.36  # length of the window that ends with the PR segment
@@ -38,16 +39,17 @@ def find_p_waves(
     qrs_onset: np.ndarray,
     qrs_offset: np.ndarray,
     t_end: np.ndarray,
+    short: ShortIntervals,
     reliability: Reliability,
     settings: WaveSettings,
 ) -> WaveMarks:
     """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
     rate, live = WORKING_RATE, reliability.live
     end = np.round(qrs_onset - settings.p_end * rate).astype(int)
-    earliest = _earliest_p(end, qrs_offset, t_end, settings)
+    earliest = np.maximum(_earliest_p(end, qrs_offset, t_end, settings), short.earliest_p)
     duration = qrs_offset - qrs_onset
     usual = duration <= np.percentile(duration, 30) + ECTOPIC_QRS_S * rate
-    room = (end - earliest > 0.07 * rate) & usual
+    room = ((end - earliest > 0.07 * rate) | short.p_told) & usual & ~short.no_p_told
     search, template = _search(ecg, end, earliest, room, reliability)
     coherence = _coherence(search.deviation, template, reliability.weights)
     marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)

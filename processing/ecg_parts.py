@@ -4,13 +4,16 @@
 Every part finds its place on one time axis, or the file is refused; what was not recorded is NaN.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .ecg_raw import RawEcg, check_size, mv_per_unit
+from .ecg_lead_evidence import Evidence
+from .ecg_lead_names import is_other_channel
+from .ecg_raw import RawEcg, check_size
 from .ecg_record import EcgRecord
+from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 ONE_AFTER_ANOTHER = "leads were recorded one after another: missing samples where a lead was not recorded"
@@ -37,6 +40,7 @@ class Strip:
         unit: `None` where the file states none.
         start: seconds from the recording's beginning to the first sample.
         part: number of the part, from 0.
+        evidence: see `RawEcg.evidence`, for this lead.
     """
 
     lead: str
@@ -45,6 +49,7 @@ class Strip:
     unit: str | None = None
     start: float = 0.0
     part: int = 0
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
 
 def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: float = 0.0) -> RawEcg:
@@ -82,7 +87,17 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
         signal = np.stack([_placed(row, first, samples, name, notes) for row in rows])
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
-    return RawEcg(signal, [row[0].lead for row in rows], rate, [row[0].unit for row in rows], notes=notes)
+    return RawEcg(
+        signal,
+        [row[0].lead for row in rows],
+        rate,
+        [row[0].unit for row in rows],
+        notes=notes,
+        evidence={
+            what: [row[0].evidence.get(what) for row in rows]
+            for what in dict.fromkeys(what for row in rows for what in row[0].evidence)
+        },
+    )
 
 
 def _only_part(
@@ -99,19 +114,23 @@ def _only_part(
 
 
 def _at_one_rate(strips: Sequence[Strip], notes: list[str]) -> Sequence[Strip]:
-    """The strips at the highest rate among the voltages; of other rates only voltages are kept."""
+    """The strips at the highest rate of those that may be ECG; where rates differ, only these are kept."""
     if len({strip.rate for strip in strips}) == 1:
         return strips
-    voltages = [strip for strip in strips if strip.unit is None or mv_per_unit(strip.unit) is not None]
-    if voltages and len(voltages) < len(strips):
-        dropped = [f"{strip.lead} ({strip.unit})" for strip in strips if strip not in voltages]
-        notes.append(f"dropped channels that are no voltage: {', '.join(dict.fromkeys(dropped))}")
-        strips = voltages
+    kept = [strip for strip in strips if _may_be_ecg(strip)]
+    if kept and len(kept) < len(strips):
+        others = [f"{strip.lead} ({strip.unit})" for strip in strips if not _may_be_ecg(strip)]
+        notes.append(f"left out channels that are no ECG: {', '.join(dict.fromkeys(others))}")
+        strips = kept
     rates = sorted({strip.rate for strip in strips})
     if len(rates) == 1:
         return strips
     notes.append(f"resampled leads of {', '.join(f'{rate:g}' for rate in rates[:-1])} Hz to {rates[-1]:g} Hz")
     return [_resampled(strip, rates[-1]) for strip in strips]
+
+
+def _may_be_ecg(strip: Strip) -> bool:
+    return (strip.unit is None or mv_per_unit(strip.unit) is not None) and not is_other_channel(strip.lead)
 
 
 def _resampled(strip: Strip, rate: float) -> Strip:

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
+from .ecg_assembly import to_record
 from .ecg_photo import is_picture, is_picture_data, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
-from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, to_record, wrapped
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, wrapped
 from .ecg_readers_devices import is_scp, read_scp
 from .ecg_readers_dicom import is_dicom, read_dicom
 from .ecg_readers_edf import is_edf, read_edf

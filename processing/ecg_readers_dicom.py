@@ -12,7 +12,6 @@ from .ecg_raw import (
     RawEcg,
     ReadOptions,
     check_size,
-    mv_per_unit,
     parsed_age,
     parsed_sex,
     require,
@@ -20,6 +19,7 @@ from .ecg_raw import (
     wrapped,
 )
 from .ecg_record import STANDARD_LEADS, canonical_lead
+from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 _DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"

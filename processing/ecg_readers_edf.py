@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_lead_names import STANDARD_LEADS, canonical_lead, is_other_channel
 from .ecg_parts import Strip, merged
 from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapped
-from .ecg_record import STANDARD_LEADS, canonical_lead
 from .errors_gem import EcgFormatError
 
 _MAX_SIGNALS = 4096
@@ -24,7 +24,7 @@ def is_edf(data: bytes) -> bool:
 
 
 def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """EDF, EDF+ or BDF: the ECG channels (label with ECG/EKG or a lead's name; all channels if none is labelled so).
+    """EDF, EDF+ or BDF: the channels labelled ECG, EKG or as a lead; if there are none, all that may be an ECG.
 
     Header text is Latin-1, as devices write it (the standard asks for ASCII). A number of records of -1 (a recording
     that was not closed) means as many as the file holds; dates that are none are left out; a blank dimension is a unit
@@ -56,7 +56,9 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             strips = [_strip(channels[row], labels[row], notes) for row in chosen]
     except Exception as error:
         raise wrapped(name, "EDF", error) from error
-    if not strips or min(len(strip.signal) for strip in strips) == 0:
+    if not strips:
+        raise EcgFormatError(f"{name}: no channel of {labels} is an ECG by its label; export the ECG channels.")
+    if min(len(strip.signal) for strip in strips) == 0:
         raise EcgFormatError(f"{name}: the EDF file holds no samples; export it again.")
     if len(notes) == len(strips):
         raise EcgFormatError(f"{name}: no channel has a scale (its minimum equals its maximum); export it again.")
@@ -74,7 +76,7 @@ def _ecg_channels(labels: list[str]) -> list[int]:
         for channel, label in enumerate(labels)
         if "ECG" in label.upper() or "EKG" in label.upper() or canonical_lead(label) in STANDARD_LEADS
     ]
-    return ecg or list(range(len(labels)))
+    return ecg or [channel for channel, label in enumerate(labels) if not is_other_channel(label)]
 
 
 def _strip(channel: Any, label: str, notes: list[str]) -> Strip:

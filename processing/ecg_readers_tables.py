@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_raw import LEAD_AXIS_SIZES, RawEcg, ReadOptions, check_size, chosen_record, mv_per_unit, wrapped
+from .ecg_raw import LEAD_AXIS_SIZES, RawEcg, ReadOptions, check_size, chosen_record, wrapped
 from .ecg_record import canonical_lead
+from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 _MAX_HEADER_CHARS = 65_536

@@ -1,12 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgRecord`: a signal in mV with its leads, its sampling rate and every change that was made to it."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -14,12 +12,9 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import LeadEvidence
+from .ecg_lead_names import CHEST_LEADS, LIMB_LEADS, STANDARD_LEADS, canonical_lead, leads_of_channels
 from .ecg_plausibility import Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
-
-LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
-CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
-STANDARD_LEADS = LIMB_LEADS + CHEST_LEADS
 
 # The leads that look at each wall of the left ventricle: AHA/ACCF/HRS 2009, part VI (Wagner et al.), and the fourth
 # universal definition of myocardial infarction, 2018. The posterior wall is seen by its mirror image.
@@ -50,68 +45,6 @@ LIMB_LEADS_FROM_I_II = {
     "aVL": (1.0, -0.5),
     "aVF": (-0.5, 1.0),
 }
-
-_ALIASES = (
-    {lead.upper(): lead for lead in STANDARD_LEADS}
-    | {
-        "DI": "I",
-        "DII": "II",
-        "DIII": "III",
-        "D1": "I",
-        "D2": "II",
-        "D3": "III",
-        "L1": "I",
-        "L2": "II",
-        "L3": "III",
-        "1": "I",
-        "2": "II",
-        "3": "III",
-        "LI": "I",
-        "LII": "II",
-        "LIII": "III",
-    }
-    | {f"C{index}": f"V{index}" for index in range(1, 7)}
-)
-_LEAD_PREFIX = re.compile(
-    r"^(MDC[_ ]?ECG[_ ]?LEAD|MDC[_ ]?ECG[_ ]?ELEC[_ ]?POTL|E[CK]G[_ ]?LEAD|LEAD|E[CK]G|EINTHOVEN)[_ ]?",
-    re.IGNORECASE,
-)
-# What DICOM's code meanings add to a lead's name: "Lead I (Einthoven)", "aVR, augmented voltage, right" (CID 3001).
-_LEAD_SUFFIX = re.compile(r"(\(\s*einthoven\s*\)|,?\s*augmented voltage.*)$", re.IGNORECASE)
-# Lead numbers of EN 1064 (SCP-ECG) 5.6.3, reused by ISO 11073-10102 (MDC) and DICOM CID 3001 for the standard twelve.
-SCP_LEAD_NUMBERS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"} | {
-    index + 2: f"V{index}" for index in range(1, 7)
-}
-_LEAD_CODE = re.compile(r"^(?:5\.6\.3-9-|2::?|MDC:)(\d+)$")
-# 32-bit MDC codes: partition 2 (2 * 65536) with the lead's number, or 256 + it for the electrode potential itself.
-_MDC_BASES = (131_072, 131_328)
-
-
-@lru_cache(maxsize=4096)
-def canonical_lead(name: str) -> str:
-    """The field's name of a lead: `"avf"`, `"MDC_ECG_LEAD_AVF"`, `"Lead aVF"` -> `"aVF"`; `"DII"` -> `"II"`.
-
-    Codes are names too: `"2:64"`, `"131136"` (MDC) and `"5.6.3-9-64"` (SCP-ECG in DICOM) are aVF. Names that are not
-    one of the standard twelve (`"V7"`, `"X"`, `"MLII"`, Cabrera's `"-aVR"`) come back stripped, otherwise unchanged.
-    """
-    stripped = str(name).strip().rstrip("+")
-    if stripped.startswith("-"):
-        return stripped
-    code = _lead_of_code(stripped)
-    if code is not None:
-        return code
-    bare = re.sub(r"[\s_\-()]", "", _LEAD_PREFIX.sub("", _LEAD_SUFFIX.sub("", stripped))).upper()
-    return _ALIASES.get(bare, stripped)
-
-
-def _lead_of_code(text: str) -> str | None:
-    match = _LEAD_CODE.match(text)
-    if match:
-        return SCP_LEAD_NUMBERS.get(int(match[1]))
-    if text.isdecimal() and len(text) == 6:
-        numbers = (int(text) - base for base in _MDC_BASES)
-        return next((SCP_LEAD_NUMBERS[number] for number in numbers if number in SCP_LEAD_NUMBERS), None)
-    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +95,8 @@ class EcgRecord:
             raise EcgFormatError(f"{self.name}: `sampling_rate` must be a number in Hz, got {rate!r}.")
         if not np.isfinite(rate) or rate <= 0:
             raise EcgFormatError(f"{self.name}: `sampling_rate` must be positive, got {rate!r} Hz.")
-        leads = tuple(canonical_lead(lead) for lead in self.leads)
+        named = tuple(str(lead).strip() for lead in self.leads)
+        leads = tuple(lead or name for lead, name in zip(leads_of_channels(named), named, strict=True))
         if len(leads) != len(signal):
             raise EcgLeadError(
                 f"{self.name}: {len(signal)} signal rows but {len(leads)} lead names {leads}. Name every row once; "
@@ -174,7 +108,9 @@ class EcgRecord:
                 f"{self.name}: lead name(s) {duplicates} stand more than once; give each row its own name."
             )
         signal.setflags(write=False)
-        known = {canonical_lead(lead): evidence for lead, evidence in self.evidence.items()}
+        known = dict(self.evidence) | {
+            lead: self.evidence[name] for lead, name in zip(leads, named, strict=True) if name in self.evidence
+        }
         for name, value in (
             ("signal", signal),
             ("leads", leads),
@@ -218,10 +154,10 @@ class EcgRecord:
         Raises:
             EcgLeadError: the record has no such lead.
         """
-        canonical = canonical_lead(name)
-        if canonical not in self.leads:
+        lead = name if name in self.leads else canonical_lead(name)
+        if lead not in self.leads:
             raise EcgLeadError(f"{self.name}: no lead {name!r}; the record has {list(self.leads)}.")
-        return self.signal[self.leads.index(canonical)]
+        return self.signal[self.leads.index(lead)]
 
     @property
     def assumed(self) -> dict[str, tuple[str, ...]]:
@@ -282,7 +218,7 @@ class EcgRecord:
         Raises:
             EcgLeadError: a lead is neither there nor derivable; the message lists the absent ones.
         """
-        wanted = tuple(canonical_lead(lead) for lead in leads)
+        wanted = tuple(lead if lead in self.leads else canonical_lead(lead) for lead in leads)
         if wanted == self.leads:
             return self
         rows, derived, absent = [], [], []

@@ -8,9 +8,11 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
+from .ecg_short_intervals import ShortIntervals
 
 VISIBLE_T_MV = (0.02, 0.5)
 T_APEX_S = (0.24, 0.38)  # after QRS onset at 60/min, with the square root of RR: QT ends some 0.08 s later
+T_START, SHORTEST_T_S = 0.17, 0.06  # in a short interval: where the search begins, of what there is; what it needs
 T_TO_U_S = 0.10  # apex to apex, at least
 U_FALL = 1.5  # of a U wave's visible rise
 U_PROMINENCE = 0.07  # of the T wave before it, in sizes of the U wave
@@ -137,18 +139,27 @@ def limits(
 
 
 def find_t_waves(
-    ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, reliability: Reliability, settings: WaveSettings
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    qrs_offset: np.ndarray,
+    short: ShortIntervals,
+    reliability: Reliability,
+    settings: WaveSettings,
 ) -> TWaves:
-    """T waves between the end of each QRS and the next one."""
+    """T waves between the end of each QRS and the next one; in a `short` interval up to its border."""
     live, weights = reliability.live, reliability.weights
     samples, rate = ecg.band.shape[1], WORKING_RATE
     rr = _rr_after(qrs_onset)
     rr_root = np.sqrt(np.clip(rr / rate, 0.3, 1.6))
     following = np.append(qrs_onset[1:], np.inf)
-    start = np.round(qrs_offset + settings.t_start * rate).astype(int)
+    following[short.told] = short.border[short.told]
+    ahead = np.where(
+        short.told, np.minimum(settings.t_start * rate, T_START * (following - qrs_offset)), settings.t_start * rate
+    )
+    start = np.round(qrs_offset + ahead).astype(int)
     wide_qrs = np.maximum(qrs_offset - qrs_onset - 0.1 * rate, 0)
     stop = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
-    stop = np.minimum(np.minimum(stop, following - 0.07 * rate), samples - 1)
+    stop = np.minimum(np.minimum(stop, following - np.where(short.told, 0, 0.07 * rate)), samples - 1)
     width = int(0.62 * rate)
     index = np.arange(width)
     last = np.clip(stop - start, 5, width - 1).astype(int)
@@ -175,7 +186,7 @@ def find_t_waves(
     own = own_weight(amplitude, reliability, settings.t_trust)
     onset += (1 - settings.t_onset_own_weight * own) * (overall[:, 0] - onset)
     offset += (1 - settings.t_offset_own_weight * own) * (overall[:, 2] - offset)
-    present = (stop - start > 0.08 * rate) & (offset.max(axis=0) < samples - 1)
+    present = (stop - start > np.where(short.told, SHORTEST_T_S, 0.08) * rate) & (offset.max(axis=0) < samples - 1)
     # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
     noise = np.median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
     visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)

@@ -2,13 +2,15 @@
 """The liberties that writers of device formats take: each is read to the last count, with what it leaves open said."""
 
 import struct
+from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import EcgFormatError
-from tests.helpers.ecg_files import INDEPENDENT, LEADS, dicom_bytes, edf_bytes, microvolts, scp_bytes
+from tests.helpers.ecg_files import INDEPENDENT, LEADS, dicom_bytes, edf_bytes, microvolts, scp_bytes, write_wfdb
 
 COUNTS = microvolts()
 EIGHT = microvolts(INDEPENDENT)
@@ -161,3 +163,183 @@ def test_scp_ranges_that_end_before_they_begin_are_refused() -> None:
     data = scp_bytes(EIGHT).replace(struct.pack("<II", 1, 5000), struct.pack("<II", 0, 0))
     with pytest.raises(EcgFormatError):
         load_ecg(data)
+
+
+# WFDB
+
+
+def wfdb_record(folder: Path, header: str, **files: bytes) -> Path:
+    """A record `r` with the given header and signal files (`dat=...` is `r.dat`)."""
+    (folder / "r.hea").write_bytes(header.encode() if isinstance(header, str) else header)
+    for name, data in files.items():
+        (folder / f"r.{name}").write_bytes(data)
+    return folder / "r"
+
+
+TWO = COUNTS[:2]
+TWO_DAT = TWO.T.astype("<i2").tobytes()
+TWO_MV = TWO / 1000
+
+
+@pytest.mark.parametrize("record_line", ["r 2 500 0", "r 2 500", "r 2 500 0 12:00:00", "r 2 500/500(0) 0"])
+@pytest.mark.parametrize("fmt", ["16", "212"])
+def test_wfdb_0_samples_are_as_many_as_there_are(record_line: str, fmt: str, tmp_path: Path) -> None:
+    rows = "".join(f"r.dat {fmt} 1000/mV 16 0 0 0 0 {lead}\n" for lead in ("I", "II"))
+    if fmt == "212":
+        pairs = TWO.T.astype(np.int16)
+        packed = np.stack(
+            (pairs[:, 0] & 0xFF, ((pairs[:, 0] >> 8) & 0xF) | ((pairs[:, 1] >> 4) & 0xF0), pairs[:, 1] & 0xFF)
+        )
+        data = packed.T.astype(np.uint8).tobytes()
+    else:
+        data = TWO_DAT
+    record = load_ecg(wfdb_record(tmp_path, f"{record_line}\n{rows}", dat=data)).recorded_leads_only()
+    np.testing.assert_allclose(record.signal, TWO_MV, atol=1e-6)
+
+
+@pytest.mark.parametrize("keep_phi", [False, True])
+@pytest.mark.parametrize(
+    "date", ["2014-05-08 05:05:15", "05:05:15 08/05/2014", "2014-05-08T05:05:15", "05:05:15.000 08/05/2014"]
+)
+def test_wfdb_dates(date: str, keep_phi: bool, tmp_path: Path) -> None:
+    header = f"r 2 500 5000 {date}\nr.dat 16 1000/mV 16 0 0 0 0 I\nr.dat 16 1000/mV 16 0 0 0 0 II\n"
+    record = load_ecg(wfdb_record(tmp_path, header, dat=TWO_DAT), keep_phi=keep_phi)
+    np.testing.assert_allclose(record.recorded_leads_only().signal, TWO_MV, atol=1e-6)
+    assert record.start_time == (datetime(2014, 5, 8, 5, 5, 15) if keep_phi else None)
+
+
+@pytest.mark.parametrize("date", ["yesterday", "99:99:99 08/05/2014", "25/12/2014"])
+def test_wfdb_dates_in_no_known_form_are_kept_as_text(date: str, tmp_path: Path) -> None:
+    header = f"r 2 500 5000 {date}\nr.dat 16 1000/mV 16 0 0 0 0 I\nr.dat 16 1000/mV 16 0 0 0 0 II\n"
+    record = load_ecg(wfdb_record(tmp_path, header, dat=TWO_DAT), keep_phi=True)
+    assert record.start_time is None and record.metadata["phi"]["record date"] == date
+
+
+@pytest.mark.parametrize(
+    ("gain", "millivolts", "assumed"),
+    [
+        ("1/µV", 1e-3, ()),
+        ("1/uV", 1e-3, ()),
+        ("1000/mV", 1e-3, ()),
+        ("1000/", 1e-3, ("unit",)),
+        ("1000", 1e-3, ("unit",)),
+        ("0/mV", 1 / 200, ("gain",)),
+        ("0", 1 / 200, ("unit", "gain")),
+        ("1000(50)/", 1e-3, ("unit",)),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_wfdb_gains_and_units(gain: str, millivolts: float, assumed: tuple, encoding: str, tmp_path: Path) -> None:
+    header = f"r 2 500 5000\nr.dat 16 {gain} 16 0 0 0 0 I\nr.dat 16 {gain} 16 0 0 0 0 II\n# Müller, 10 µV\n"
+    record = load_ecg(wfdb_record(tmp_path, header.encode(encoding), dat=TWO_DAT))
+    baseline = 50 if "(50)" in gain else 0
+    np.testing.assert_allclose(
+        record.recorded_leads_only().signal, (TWO - baseline) * millivolts, rtol=1e-6, atol=1e-6
+    )
+    assert record.evidence["I"].assumed == assumed
+    kept = load_ecg(tmp_path / "r", keep_phi=True)
+    assert kept.metadata["phi"]["header comments"] == ["Müller, 10 µV"]
+
+
+PACKERS = {
+    "16": lambda values: values.astype("<i2").tobytes(),
+    "32": lambda values: values.astype("<i4").tobytes(),
+    "61": lambda values: values.astype(">i2").tobytes(),
+    "80": lambda values: (values + 128).astype(np.uint8).tobytes(),
+    "160": lambda values: (values + 32768).astype("<u2").tobytes(),
+    "24": lambda values: values.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes(),
+}
+
+
+@pytest.mark.parametrize("fmt", PACKERS)
+def test_wfdb_frames_of_monitors(fmt: str, tmp_path: Path) -> None:
+    """Frames of 1.024 s: 64 samples of the ECG, 1 of a number; the header rounds 0.9765625 frames a second."""
+    ecg = np.clip(COUNTS[1, :1280], -127, 127).astype(np.int64)
+    header = f"r 2 0.976562 20\nr.dat {fmt}x64 1000/mV 16 0 0 0 0 ECG II\nr.num {fmt} 1/undef 16 0 0 0 0 QRS_SYNC\n"
+    path = wfdb_record(tmp_path, header, dat=PACKERS[fmt](ecg), num=PACKERS[fmt](np.arange(20)))
+    record = load_ecg(path)
+    assert record.sampling_rate == 62.5 and record.leads == ("II",)
+    np.testing.assert_allclose(record.signal[0], ecg / 1000, atol=1e-6)
+    assert any("QRS_SYNC" in note for note in record.history)
+
+
+@pytest.mark.parametrize("fmt", PACKERS)
+def test_wfdb_signals_of_several_rates_in_one_file(fmt: str, tmp_path: Path) -> None:
+    import wfdb
+
+    frames = np.clip(COUNTS[0, :3000].reshape(1000, 3), -127, 127).astype(np.int64)
+    header = f"r 2 250 1000\nr.dat {fmt}x2 1000/mV 16 0 0 0 0 II\nr.dat {fmt} 1000/mV 16 0 0 0 0 V1\n"
+    record = load_ecg(wfdb_record(tmp_path, header, dat=PACKERS[fmt](frames.ravel())))
+    assert record.sampling_rate == 500
+    np.testing.assert_allclose(record.lead("II"), frames[:, :2].ravel() / 1000, atol=1e-6)
+    if fmt != "61":
+        other = wfdb.rdrecord(str(tmp_path / "r"), physical=True, smooth_frames=False)
+        np.testing.assert_allclose(record.lead("II"), other.e_p_signal[0], atol=1e-6)
+
+
+def test_wfdb_first_differences(tmp_path: Path) -> None:
+    import wfdb
+
+    counts = np.clip(COUNTS[:2, ::5], -60, 60).astype(np.int64) + np.array([[7], [-300]])
+    steps = np.diff(counts, axis=1, prepend=np.array([[0], [0]]))
+    steps[:, 0] = 0
+    header = f"r 2 100 1000\nr.dat 8 1000/mV 16 0 {counts[0, 0]} 0 0 I\nr.dat 8 1000/mV 16 0 {counts[1, 0]} 0 0 II\n"
+    record = load_ecg(wfdb_record(tmp_path, header, dat=steps.T.astype(np.int8).tobytes())).recorded_leads_only()
+    np.testing.assert_allclose(record.signal, counts / 1000, atol=1e-6)
+    np.testing.assert_allclose(record.signal.T, wfdb.rdsamp(str(tmp_path / "r"))[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "61", "80", "160", "212", "310", "311"])
+def test_wfdb_missing_samples_of_every_format(fmt: str, tmp_path: Path) -> None:
+    lowest = -(2 ** {"80": 7, "212": 11, "310": 9, "311": 9, "24": 23, "32": 31}.get(fmt, 15)) * 1
+    values = np.array([5, -6, lowest, 7, -8, 9], dtype=np.int64)
+    packers = PACKERS | {
+        "212": lambda v: (
+            np.stack((v[0::2] & 0xFF, ((v[0::2] >> 8) & 0xF) | ((v[1::2] >> 4) & 0xF0), v[1::2] & 0xFF)).T
+        ),
+        "310": lambda v: np.stack(
+            (
+                ((v[0::3] & 0x3FF) << 1) | ((v[2::3] & 0x1F) << 11),
+                ((v[1::3] & 0x3FF) << 1) | (((v[2::3] >> 5) & 0x1F) << 11),
+            )
+        ).T.astype("<u2"),
+        "311": lambda v: ((v[0::3] & 0x3FF) | ((v[1::3] & 0x3FF) << 10) | ((v[2::3] & 0x3FF) << 20)).astype("<u4"),
+    }
+    packed = packers[fmt](values)
+    data = packed if isinstance(packed, bytes) else packed.astype(np.uint8 if fmt == "212" else packed.dtype).tobytes()
+    record = load_ecg(wfdb_record(tmp_path, f"r 1 500 6\nr.dat {fmt} 1000/mV 16 0 0 0 0 II\n", dat=data))
+    np.testing.assert_allclose(record.signal[0], [0.005, -0.006, np.nan, 0.007, -0.008, 0.009], atol=1e-7)
+
+
+def test_wfdb_skewed_signals_stand_where_wfdb_puts_them(tmp_path: Path) -> None:
+    import wfdb
+
+    header = "r 2 500 5000\nr.dat 16 1000/mV 16 0 0 0 0 I\nr.dat 16:20 1000/mV 16 0 0 0 0 II\n"
+    path = wfdb_record(tmp_path, header, dat=TWO_DAT)
+    truth = wfdb.rdrecord(str(path)).p_signal.T
+    np.testing.assert_allclose(load_ecg(path).recorded_leads_only().signal, truth, atol=1e-6)
+    # What the file holds behind the declared end belongs to the skewed signal.
+    path = wfdb_record(tmp_path, header.replace("5000", "4980"), dat=TWO_DAT)
+    np.testing.assert_allclose(load_ecg(path).lead("II"), TWO_MV[1, 20:], atol=1e-6)
+
+
+def test_wfdb_gain_given_by_the_caller_holds_above_the_baseline(tmp_path: Path) -> None:
+    header = "r 2 500 5000\nr.dat 16 200(1024)/mV 11 1024 0 0 0 I\nr.dat 16 200(1024)/mV 11 1024 0 0 0 II\n"
+    path = wfdb_record(tmp_path, header, dat=(TWO + 1024).T.astype("<i2").tobytes())
+    np.testing.assert_allclose(load_ecg(path, gain=1000).recorded_leads_only().signal, TWO_MV, atol=1e-6)
+
+
+def test_wfdb_segments_of_a_variable_layout_with_other_gains_and_a_gap_at_the_end(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "m_1", COUNTS[:2, :1000], ["I", "II"])
+    write_wfdb(tmp_path, "m_2", COUNTS[[1, 6], 1000:2500], ["II", "V1"], adc_gain=[500.0, 1000.0])
+    (tmp_path / "m_0.hea").write_text(
+        "m_0 3 500 0\n" + "".join(f"~ 0 1000/mV 16 0 0 0 0 {x}\n" for x in ("V1", "II", "I"))
+    )
+    (tmp_path / "loose.hea").write_text("loose/4 3 500 3000\nm_0 0\nm_1 1000\nm_2 1500\n~ 500\n")
+    record = load_ecg(tmp_path / "loose").recorded_leads_only()
+    assert record.leads == ("V1", "II", "I") and record.num_samples == 3000
+    truth = np.full((3, 3000), np.nan)
+    truth[0, 1000:2500] = COUNTS[6, 1000:2500] / 1000
+    truth[1, :1000], truth[1, 1000:2500] = COUNTS[1, :1000] / 1000, COUNTS[1, 1000:2500] / 500
+    truth[2, :1000] = COUNTS[0, :1000] / 1000
+    np.testing.assert_allclose(record.signal, truth, atol=1e-6)

@@ -150,7 +150,7 @@ def test_noise_is_refused_once_no_heartbeat_is_found_in_it():
 
 def test_reading_a_false_scale_warns_and_a_true_one_does_not():
     with pytest.warns(EcgPlausibilityWarning, match="refused: lead"):
-        load_ecg(ECG.signal * 1000, sampling_rate=500)
+        load_ecg(ECG.signal * 1000, sampling_rate=500, unit="mV")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_ecg(ECG.signal, sampling_rate=500)

@@ -190,10 +190,10 @@ def test_flat_and_empty_records_are_refused():
 def test_evidence_stays_with_its_lead_through_every_change():
     evidence = {
         "I": LeadEvidence(name="assumed", unit="stated", gain="assumed", rate="derived"),
-        "avf": LeadEvidence(name="stated", unit="assumed", gain="stated", rate="derived"),
+        "aVF": LeadEvidence(name="stated", unit="assumed", gain="stated", rate="derived"),
     }
     record = EcgRecord(np.ones((3, 1000)), ("I", "aVF", "V1"), 500, evidence=evidence)
-    assert record.evidence["aVF"] == evidence["avf"] and record.evidence["V1"] == LeadEvidence()
+    assert record.evidence["aVF"] == evidence["aVF"] and record.evidence["V1"] == LeadEvidence()
     assert record.assumed == {"name": ("I",), "gain": ("I",), "unit": ("aVF",)}
     derived = LeadEvidence(name="derived", unit="assumed", gain="assumed", rate="derived")
     whole = record.with_limb_leads()
