@@ -9,7 +9,7 @@ import numpy as np
 
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, moving_average
-from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV, st_elevation_limit
+from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV
 from .ecg_qrs import windows
 
 MS = 1000 / WORKING_RATE  # ms per sample
@@ -186,18 +186,18 @@ def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.where(known, value, np.nan) for name, value in values.items()}
 
 
-def st_form(leads: Sequence[str], st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray) -> np.ndarray:
+def st_form(st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray, elevation_limits: Sequence[float]) -> np.ndarray:
     """ST segments in words, same shape as the levels, `(leads, beats)` mV; `None` where there is none.
 
     The direction from J to J+80 ms (`horizontal`, `upsloping`, `downsloping`; 0.05 mV decide), after `elevated` where the J
-    point reaches the limit of the lead (0.1 mV, in V2 and V3 0.2 mV), or `depressed` where J+60 reaches -0.1 mV.
+    point reaches the lead's one of `elevation_limits` (mV, see `ecg_limits.st_elevation_limit`), or `depressed` where J+60
+    reaches -0.1 mV.
     """
     change = st_j80 - st_j
     direction = np.where(change > 0, "upsloping", "downsloping").astype(object)
     direction[np.abs(change) < ST_HORIZONTAL_MV] = "horizontal"
     deviation = np.full(st_j.shape, "", dtype=object)
-    elevated = np.array([st_elevation_limit(lead) for lead in leads])[:, None]
-    deviation[st_j >= elevated] = "elevated "
+    deviation[st_j >= np.array(elevation_limits)[:, None]] = "elevated "
     deviation[st_j60 <= -ST_DEPRESSION_MV] = "depressed "
     words = deviation + direction
     words[~np.isfinite(change + st_j60)] = None

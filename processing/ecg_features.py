@@ -11,8 +11,10 @@ import numpy as np
 from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_filters import WORKING_RATE
+from .ecg_limits import Sex, st_elevation_limit
 from .ecg_plausibility import Plausibility, assess
 from .ecg_quality import chest_lead_swap, doubts_of_beats, lead_quality, limb_lead_reversal
+from .ecg_raw import parsed_age, parsed_sex
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
@@ -76,6 +78,7 @@ class EcgFeatures:
         plausibility: whether the record can be an ECG of this scale, with these leads and this sampling rate; values that
             rest on what is in doubt are withheld (NaN, no finding).
         note: why there are no beats, where there are none.
+        sex: `"F"` or `"M"`, age: whole years, both `None` where the record does not state them; limits of findings follow them.
     """
 
     leads: tuple[str, ...]
@@ -118,6 +121,8 @@ class EcgFeatures:
     left_out: tuple[tuple[str, float, float, str], ...] = ()
     plausibility: Plausibility = field(default_factory=Plausibility)
     note: str | None = None
+    sex: Sex | None = None
+    age: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -269,13 +274,15 @@ def extract_features(
     complexes, inside = median_beat(delineation, beats)
     measured = intervals(delineation, beats)
     doubts = doubts_of_beats(record.leads, measured, values)
+    limits = [st_elevation_limit(lead, **patient_of(record)) for lead in record.leads]
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
         duration=record.duration,
         record_id=record.record_id,
+        **patient_of(record),
         beat_times=np.round(delineation.qrs.overall[:, 1] / WORKING_RATE, 4),
-        sequences=_sequences(record.leads, beats) if compat is None else featuredb_sequences(delineation, beats),
+        sequences=_sequences(beats, limits) if compat is None else featuredb_sequences(delineation, beats),
         compat=compat,
         waves=dict(zip(WAVES, _times(delineation, "per_lead"), strict=True)),
         beat_waves=dict(zip(WAVES, _times(delineation, "overall"), strict=True)),
@@ -295,6 +302,11 @@ def extract_features(
         plausibility=assess(record.leads, signal, record.sampling_rate).with_doubts(doubts),
     )
     return without_doubtful(features)
+
+
+def patient_of(record: EcgRecord) -> dict[str, Any]:
+    """The `sex` (`"F"`, `"M"`) and `age` (whole years) that the record's metadata state, `None` where they do not."""
+    return {"sex": parsed_sex(record.metadata.get("sex")), "age": parsed_age(record.metadata.get("age"))}
 
 
 def _as_record(array: Any, sampling_rate: float | None, leads: Sequence[str] | None) -> EcgRecord:
@@ -320,6 +332,7 @@ def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatu
         sampling_rate=record.sampling_rate,
         duration=record.duration,
         record_id=record.record_id,
+        **patient_of(record),
         beat_times=np.zeros(0),
         sequences={name: empty.astype(object) if digits is None else empty for name, digits in SEQUENCES.items()},
         waves={wave: np.zeros((lead_count, 0, 3)) for wave in WAVES},
@@ -331,7 +344,7 @@ def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatu
     )
 
 
-def _sequences(leads: Sequence[str], beats: BeatMeasures) -> dict[str, np.ndarray]:
+def _sequences(beats: BeatMeasures, elevation_limits: Sequence[float]) -> dict[str, np.ndarray]:
     shape = beats.qrs_duration.shape
     measured = np.isfinite(beats.qrs_duration)
     before, after = (np.where(measured, rr, np.nan) for rr in (beats.rr_before, beats.rr_after))
@@ -347,7 +360,7 @@ def _sequences(leads: Sequence[str], beats: BeatMeasures) -> dict[str, np.ndarra
         beats.t_amplitude,
         beats.t_duration,
         beats.st_duration,
-        st_form(leads, beats.st_j, beats.st_j60, beats.st_j80),
+        st_form(beats.st_j, beats.st_j60, beats.st_j80, elevation_limits),
         beats.qt_interval,
         beats.qtc_interval,
     )
@@ -366,7 +379,7 @@ _SCALARS = {
     "p_duration": 1, "pr_interval": 1, "qrs_duration": 1, "qt_interval": 1, "qtc_bazett": 1, "qtc_fridericia": 1,
     "p_axis": 1, "qrs_axis": 1, "t_axis": 1, "sokolow_lyon": 3, "cornell": 3, "r_transition": None,
     "poor_r_progression": None, "low_voltage": None, "t_inversion": None, "pathological_q": None,
-    "limb_lead_reversal": None, "chest_lead_swap": None, "note": None,
+    "limb_lead_reversal": None, "chest_lead_swap": None, "note": None, "sex": None, "age": None,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES
+from .ecg_raw import MAX_STATED_AGE
 from .ecg_reliability import unused_in_words
 from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 from .ecg_withheld import withheld_in_words
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
+SEX_WORDS = {"F": "female", "M": "male"}
 P_WORDS = {True: "present", False: "absent", None: "not measurable (moving electrodes)"}
 LEFT_OUT = "({} further line(s) left out for length.)"
 _SHORT = {
@@ -67,10 +69,12 @@ def features_to_text(
 
 
 def record_lines(features: "EcgFeatures") -> list[str]:
-    """The ECG as a whole: what is in doubt about it, rate and intervals, notable findings, beat times."""
+    """The patient's sex and age where they are known, what is in doubt, and the ECG as a whole: rate and intervals, notable
+    findings, beat times."""
     return [
         line
         for line in (
+            _patient_line(features),
             withheld_in_words(features),
             _record_line(features),
             _findings_line(features),
@@ -78,6 +82,13 @@ def record_lines(features: "EcgFeatures") -> list[str]:
         )
         if line
     ]
+
+
+def _patient_line(features: "EcgFeatures") -> str:
+    known = [SEX_WORDS[features.sex]] if features.sex else []
+    if features.age is not None:
+        known.append(f"above {MAX_STATED_AGE} years" if features.age > MAX_STATED_AGE else f"{features.age} years")
+    return f"Patient: {', '.join(known)}." if known else ""
 
 
 def _number(value: Any, digits: int = 0) -> str:

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Every clinical limit of adult ECG reading, once, with its unit and its source, and the margins derived from it.
+"""Every clinical limit of ECG reading, once, with its unit and its source, and the margins derived from it.
 
-A limit that depends on the sex or the age has a function; the features know neither, and what is taken then is stated
-beside each. `ecg_rules` decides findings by these limits, and criteria for teachers are written from them; the table in
+A limit that depends on the sex or the age has a function; what is taken where they are unknown is stated beside each. Limits
+without a function are those of adults. `ecg_rules` decides findings by these limits, and criteria for teachers are written from them; the table in
 `docs/grounding.md` is tested against them.
 """
 
@@ -77,6 +77,9 @@ PR_CODE_6_3_MS: Final = 220.0  # Minnesota Code
 P_DURATION: Final = Limit(60.0, 120.0, "ms", PART_5)
 WIDE_QRS_MS: Final = 120.0  # complete block from 120 ms on, part III
 INCOMPLETE_BLOCK_MS: Final = 110.0  # incomplete block from 110 ms on, part III
+# Of children up to an age in years: complete and incomplete block, part III (it gives 86 ms below 8 years; taken below 4).
+CHILDREN_QRS_MS: Final = {3: (90.0, 86.0), 16: (100.0, 90.0)}
+ADULT_ABOVE_YEARS: Final = 16
 STRICT_LBBB_MS: Final = 140.0  # from here on a second R in V1 is no objection: Strauss, Selvester and Wagner 2011
 QT: Final = Limit(330.0, 450.0, "ms", CUSTOM)  # uncorrected: depends on the rate
 # Prolonged from 450 ms (men) or 460 ms (women) on, short up to 390 ms: part IV.
@@ -92,15 +95,43 @@ def qtc_limit(sex: Sex | None = None) -> Limit:
     return QTC if sex is None else QTC_BY_SEX[sex]
 
 
+def wide_qrs_limit(age: float | None = None) -> float:
+    """ms from which the QRS is wide, as in a complete bundle branch block; of unknown age the limit of adults."""
+    return _by_age(age, WIDE_QRS_MS, 0)
+
+
+def incomplete_block_limit(age: float | None = None) -> float:
+    """ms from which the QRS is as long as in an incomplete bundle branch block; of unknown age the limit of adults."""
+    return _by_age(age, INCOMPLETE_BLOCK_MS, 1)
+
+
+def _by_age(age: float | None, adult: float, column: int) -> float:
+    whole_years = math.inf if age is None else math.floor(age)
+    return next((limits[column] for years, limits in CHILDREN_QRS_MS.items() if whole_years <= years), adult)
+
+
 # Axis -----------------------------------------------------------------------------------------------------------------
 
 AXIS: Final = Limit(-30.0, 90.0, "degrees", PART_3)
+# Of children below an age in years: part III; beyond it on either side is a left or a right deviation.
+CHILDREN_AXIS: Final = {
+    1: Limit(10.0, 120.0, "degrees", PART_3),
+    5: Limit(5.0, 100.0, "degrees", PART_3),
+    8: Limit(0.0, 140.0, "degrees", PART_3),
+    16: Limit(0.0, 120.0, "degrees", PART_3),
+}
 LEFT_AXIS: Final = Limit(-90.0, -30.0, "degrees", PART_3)
 RIGHT_AXIS: Final = Limit(90.0, 180.0, "degrees", PART_3)
 MARKED_LEFT_AXIS_DEG: Final = -45.0
 MARKED_RIGHT_AXIS_DEG: Final = 120.0
 LEFT_ANTERIOR_AXIS: Final = Limit(-90.0, -45.0, "degrees", PART_3)
 LEFT_POSTERIOR_AXIS: Final = Limit(90.0, 180.0, "degrees", PART_3)
+
+
+def axis_limit(age: float | None = None) -> Limit:
+    """The range of a normal QRS axis; of unknown age that of adults."""
+    return next((limit for years, limit in CHILDREN_AXIS.items() if age is not None and age < years), AXIS)
+
 
 # P waves --------------------------------------------------------------------------------------------------------------
 
@@ -136,6 +167,13 @@ LOW_VOLTAGE_CHEST_MV: Final = 1.0  # no QRS of a chest lead reaches it: part V
 SOKOLOW_LYON_MV: Final = 3.5  # Sokolow and Lyon 1949; part V
 CORNELL_BY_SEX_MV: Final = {"F": 2.0, "M": 2.8}  # Casale 1985; part V
 CORNELL_MV: Final = sum(CORNELL_BY_SEX_MV.values()) / 2  # of unknown sex: the mean of both
+
+
+def cornell_limit(sex: Sex | None = None) -> float:
+    """mV from which the Cornell voltage is high."""
+    return CORNELL_MV if sex is None else CORNELL_BY_SEX_MV[sex]
+
+
 R_AVL_MV: Final = 1.1  # part V
 R_I_S_III_MV: Final = 2.5  # part V
 R_V5_V6_MV: Final = 2.6  # part V; Minnesota Code 3-1
@@ -214,10 +252,9 @@ QRS_SIZE_FEW_LEADS_FACTOR: Final = 1.3
 # Margins: what is beyond a limit by so much is so for every reader -----------------------------------------------------
 
 CLEARLY_LONG_PR_MS: Final = PR.high + 10.0
-CLEARLY_WIDE_QRS_MS: Final = WIDE_QRS_MS + 5.0
-CLEARLY_LONG_QTC_MS: Final = QTC.high + 10.0
-CLEARLY_LEFT_AXIS_DEG: Final = AXIS.low - 10.0
-CLEARLY_RIGHT_AXIS_DEG: Final = AXIS.high + 10.0
+CLEAR_QRS_MARGIN_MS: Final = 5.0
+CLEAR_QTC_MARGIN_MS: Final = 10.0
+CLEAR_AXIS_MARGIN_DEG: Final = 10.0
 CLEARLY_HIGH_SOKOLOW_LYON_MV: Final = SOKOLOW_LYON_MV + 0.3
 CLEAR_ST_MARGIN_MV: Final = 0.02
 # A normal ST may be raised by more than the limit of an infarct's (young men, V1 to V4).

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import Evidence
+from .ecg_limits import Sex
 from .errors_gem import EcgFormatError, GemError, MissingDependencyError
 
 # Bounds that keep a hostile or broken file from filling the memory: 2**26 samples are 93 min of 12 leads at 1 kHz.
@@ -171,10 +172,20 @@ def parsed_age(text: Any) -> int | None:
     return int(match[1]) // per_year
 
 
-def parsed_sex(text: Any) -> str | None:
+_SEXES: dict[str, Sex] = {"F": "F", "FEMALE": "F", "M": "M", "MALE": "M"}
+
+
+def parsed_sex(text: Any) -> Sex | None:
     """`"F"` or `"M"` from `"Female"`, `"m"`, `"MALE"`; `None` for anything else."""
-    first = str(text).strip()[:1].upper()
-    return first if first in ("F", "M") and str(text).strip().upper() in ("F", "M", "FEMALE", "MALE") else None
+    return _SEXES.get(str(text).strip().upper())
+
+
+def patient_facts(sex: Any, age: Any) -> dict[str, Any]:
+    """`sex` and `age` as a record's metadata hold them, from what a table states; those that it does not state are left out.
+    An age above 89 years identifies a person (HIPAA safe harbor) and is stated as 90."""
+    years = parsed_age(age)
+    known = {"sex": parsed_sex(sex), "age": None if years is None else min(years, MAX_STATED_AGE + 1)}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 __all__ = [
@@ -187,6 +198,7 @@ __all__ = [
     "decoded_text",
     "parsed_age",
     "parsed_sex",
+    "patient_facts",
     "require",
     "split_signatures",
     "wrapped",

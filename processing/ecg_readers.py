@@ -3,6 +3,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -12,7 +13,7 @@ import numpy as np
 from .ecg_assembly import to_record
 from .ecg_photo import is_picture, is_picture_data, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
-from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, wrapped
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
 from .ecg_readers_devices import is_scp, read_scp
 from .ecg_readers_dicom import is_dicom, read_dicom
 from .ecg_readers_edf import is_edf, read_edf
@@ -321,9 +322,10 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
                 f"{name}: a dict with the keys {sorted(row)} holds no ECG; it needs one of {list(_ROW_SIGNALS)} with "
                 "'sampling_rate' and 'leads', or 'path' or 'bytes'."
             )
-        return (
+        of_file = (
             _load_bytes(inner, options, name, None) if isinstance(inner, bytes) else _load_path(Path(inner), options)
         )
+        return replace(of_file, metadata={**of_file.metadata, **patient_facts(row.get("sex"), row.get("age"))})
     rate = next((row[k] for k in RATE_KEYS if k in row), None)
     leads = next((row[k] for k in LEAD_KEYS if k in row), None)
     raw = RawEcg(
@@ -334,6 +336,7 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
         gain=next((row[k] for k in GAIN_KEYS if k in row), None),
         report=row.get("report"),
         labels=_as_labels(row.get("labels")),
+        metadata=patient_facts(row.get("sex"), row.get("age")),
     )
     return to_record(raw, options, name, row.get("source"))
 

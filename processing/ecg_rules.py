@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .ecg_limits import (
-    AXIS,
+    ADULT_ABOVE_YEARS,
     BRUGADA_LEADS,
     BRUGADA_ST_MV,
+    CLEAR_AXIS_MARGIN_DEG,
+    CLEAR_QTC_MARGIN_MS,
     COARSE_BELOW_HZ,
-    CORNELL_BY_SEX_MV,
-    CORNELL_MV,
     FIBRILLATION_RR_VARIABILITY,
-    INCOMPLETE_BLOCK_MS,
     LEFT_AXIS,
     LOW_VOLTAGE_CHEST_MV,
     LOW_VOLTAGE_LIMB_MV,
@@ -49,11 +48,13 @@ from .ecg_limits import (
     T_NORMALLY_INVERTED,
     WIDE_PREMATURE_MORE_MS,
     WIDE_PREMATURE_MS,
-    WIDE_QRS_MS,
-    Sex,
+    axis_limit,
+    cornell_limit,
+    incomplete_block_limit,
     q_limits,
     qtc_limit,
     st_elevation_limit,
+    wide_qrs_limit,
 )
 from .ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
@@ -81,22 +82,20 @@ def st_levels(features: "EcgFeatures", point: Literal["st_j", "st_j60"] = "st_j6
 
 def st_elevated_leads(
     features: "EcgFeatures",
-    sex: Sex | None = None,
-    age: float | None = None,
     *,
     factor: float = 1.0,
     margin: float = 0.0,
 ) -> tuple[str, ...]:
     """Neighbouring leads (aVR apart) whose ST segment is elevated: fourth universal definition.
 
-    At the J point it reaches the limit of `st_elevation_limit` times `factor` plus `margin` mV, in two neighbouring leads,
-    and it has not fallen back by J + 60 ms, as the end of the QRS complex would.
+    At the J point it reaches the limit of the lead, the sex and the age (`st_elevation_limit`) times `factor` plus `margin`
+    mV, in two neighbouring leads, and it has not fallen back by J + 60 ms, as the end of the QRS complex would.
     """
     later = st_levels(features)
     return in_neighbouring_leads(
         lead
         for lead, level in st_levels(features, "st_j").items()
-        if level >= factor * st_elevation_limit(lead, sex, age) + margin
+        if level >= factor * st_elevation_limit(lead, features.sex, features.age) + margin
         and later.get(lead, -math.inf) >= ST_ELEVATION_MV
     )
 
@@ -240,24 +239,38 @@ def is_short_pr(features: "EcgFeatures") -> bool:
     return features.pr_interval < PR.low
 
 
-def is_wide_qrs(features: "EcgFeatures") -> bool:
-    return features.qrs_duration >= WIDE_QRS_MS
+def is_wide_qrs(features: "EcgFeatures", *, margin: float = 0.0) -> bool:
+    """The QRS reaches the limit of its age, and `margin` ms more."""
+    return features.qrs_duration >= wide_qrs_limit(features.age) + margin
 
 
-def is_long_qtc(features: "EcgFeatures", sex: Sex | None = None) -> bool:
-    """QTc by Bazett's formula at or above the limit; without the sex the limit that holds for everybody."""
-    return features.qtc_bazett >= qtc_limit(sex).high
+def is_long_qtc(features: "EcgFeatures") -> bool:
+    """QTc by Bazett's formula at or above the limit of the sex; without it the limit that holds for everybody."""
+    return features.qtc_bazett >= qtc_limit(features.sex).high
 
 
-def axis_sector(degrees: float) -> AxisSector | None:
-    """Where an axis of -180 to 180 degrees points; `None` for NaN."""
+def is_clearly_long_qtc(features: "EcgFeatures") -> bool:
+    """QTc by Bazett's and by Fridericia's formula above the limit by a margin."""
+    shorter = min(features.qtc_bazett, features.qtc_fridericia)
+    return shorter > qtc_limit(features.sex).high + CLEAR_QTC_MARGIN_MS
+
+
+def axis_sector(degrees: float, age: float | None = None) -> AxisSector | None:
+    """Where an axis of -180 to 180 degrees points, by the limits of the age; `None` for NaN."""
     if not math.isfinite(degrees):
         return None
-    if AXIS.contains(degrees):
+    normal = axis_limit(age)
+    if normal.contains(degrees):
         return "normal"
-    if LEFT_AXIS.contains(degrees):
+    if LEFT_AXIS.low <= degrees <= normal.low:
         return "left"
-    return "right" if degrees > AXIS.high else "extreme"
+    return "right" if degrees > normal.high else "extreme"
+
+
+def is_clear_axis_deviation(features: "EcgFeatures") -> bool:
+    """The axis lies outside of the normal range by a margin."""
+    normal, axis = axis_limit(features.age), features.qrs_axis
+    return axis < normal.low - CLEAR_AXIS_MARGIN_DEG or axis > normal.high + CLEAR_AXIS_MARGIN_DEG
 
 
 def qrs_area(features: "EcgFeatures", lead: str) -> float:
@@ -297,7 +310,7 @@ def is_left_bundle_branch_block(features: "EcgFeatures") -> bool:
 
 def is_incomplete_block(features: "EcgFeatures") -> bool:
     """A QRS as long as an incomplete bundle branch block makes it, whatever its shape."""
-    return INCOMPLETE_BLOCK_MS <= features.qrs_duration < WIDE_QRS_MS
+    return incomplete_block_limit(features.age) <= features.qrs_duration < wide_qrs_limit(features.age)
 
 
 # Voltage --------------------------------------------------------------------------------------------------------------
@@ -370,7 +383,7 @@ def is_poor_r_progression(r_v3: float) -> bool:
     return r_v3 <= POOR_R_V3_MV
 
 
-def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str, float]:
+def voltage_ratios(features: "EcgFeatures") -> dict[str, float]:
     """Voltage criteria of left ventricular hypertrophy as shares of their limits; any one that is met counts.
 
     Hancock 2009 (AHA/ACCF/HRS part V) lists them.
@@ -381,7 +394,7 @@ def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str,
 
     values = {
         "Sokolow-Lyon": features.sokolow_lyon / SOKOLOW_LYON_MV,
-        "Cornell": features.cornell / (CORNELL_MV if sex is None else CORNELL_BY_SEX_MV[sex]),
+        "Cornell": features.cornell / cornell_limit(features.sex),
         "R in aVL": wave("r_amplitude", "aVL") / R_AVL_MV,
         "R in I + S in III": (wave("r_amplitude", "I") + wave("s_amplitude", "III")) / R_I_S_III_MV,
         "R in V5": wave("r_amplitude", "V5") / R_V5_V6_MV,
@@ -391,8 +404,8 @@ def voltage_ratios(features: "EcgFeatures", sex: Sex | None = None) -> dict[str,
 
 
 def is_right_hypertrophy(features: "EcgFeatures") -> bool:
-    """V1 upright as a whole, or an axis right of 90 degrees: what of it is measured."""
-    return qrs_area(features, "V1") > 0 or features.qrs_axis > AXIS.high
+    """V1 upright as a whole, or an axis right of the normal one: what of it is measured."""
+    return qrs_area(features, "V1") > 0 or features.qrs_axis > axis_limit(features.age).high
 
 
 # The recording --------------------------------------------------------------------------------------------------------
@@ -414,9 +427,12 @@ def interval_resolution(sampling_rate: float) -> float:
 
 
 def cautions(features: "EcgFeatures") -> tuple[str, ...]:
-    """Sentences about the recording that whoever reads the measurements must know: its sampling rate, its gain."""
+    """What whoever reads the measurements must know, in sentences: a coarse sampling rate, a gain that seems false, and a
+    child, of whom the sources of `ecg_limits` give limits of the QRS and the axis only."""
     gain = (doubt.found for doubt in features.plausibility.doubts if doubt.about == "scale")
-    found = (coarse_rate(features.sampling_rate), *gain)
+    child = features.age is not None and features.age <= ADULT_ABOVE_YEARS
+    children = "limits are those of adults, but for QRS duration and axis" if child else None
+    found = (coarse_rate(features.sampling_rate), *gain, children)
     return tuple(sentence for sentence in found if sentence)
 
 

@@ -211,7 +211,7 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     return lead_finding(
         claim,
         at_j if sign > 0 else later,
-        lambda lead, _: _st_beyond(lead, at_j[lead], later[lead], sign, band, least),
+        lambda lead, _: _st_beyond(features, lead, at_j[lead], later[lead], sign, band, least),
         claim.kind.replace("_", " ").replace("st", "ST"),
     )
 
@@ -228,11 +228,13 @@ def _unsigned(claim: Claim) -> Claim:
     return replace(claim, value=bounds[0], high=None if claim.high is None else bounds[1])
 
 
-def _st_beyond(lead: str, at_j: float, later: float, sign: int, band: float, least: float = 0.0) -> tuple[bool, bool]:
+def _st_beyond(
+    features: EcgFeatures, lead: str, at_j: float, later: float, sign: int, band: float, least: float = 0.0
+) -> tuple[bool, bool]:
     """Whether an ST segment is raised (`sign` 1) or lowered (-1) by the limit or by `least` mV, and whether that is certain.
 
     Raised at the J point (fourth universal definition), lowered 60 ms behind it. A segment that is raised only 60 ms
-    behind the J point, as many healthy ones are in V2 to V4, may be called either. The sex is not known: in V2 and V3 what
+    behind the J point, as many healthy ones are in V2 to V4, may be called either. Where the sex is not known, in V2 and V3 what
     is below the limit of women is certainly not raised, what is above that of most men certainly is.
 
     Args:
@@ -240,7 +242,8 @@ def _st_beyond(lead: str, at_j: float, later: float, sign: int, band: float, lea
     """
     if sign < 0:
         return above(-later, max(ST_DEPRESSION_MV, least), band)
-    lowest, limit = max(st_elevation_limit(lead, "F"), least), max(st_elevation_limit(lead), least)
+    limit = max(st_elevation_limit(lead, features.sex, features.age), least)
+    lowest = limit if features.sex else max(st_elevation_limit(lead, "F"), least)
     if at_j >= limit:
         return True, at_j > limit + band and later >= ST_ELEVATION_MV
     return False, max(at_j, later) < lowest - band
@@ -255,11 +258,15 @@ def _st_levels(claim: Claim, features: EcgFeatures, point: Literal["st_j", "st_j
 
 
 def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    if claim.polarity == "negated":
+        # Both are denied. A lead that is raised beside one that is lowered makes neither of them a finding.
+        denied = [st_change(replace(claim, kind=kind), features, tol) for kind in ("st_elevation", "st_depression")]
+        return next((judgement for judgement in denied if judgement.verdict == CONTRADICTED), denied[0])
     band = tol.limit_mv * slack(claim, tol)
     at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
 
     def present(lead: str, _: float) -> tuple[bool, bool]:
-        forms = [_st_beyond(lead, at_j[lead], later[lead], sign, band) for sign in (1, -1)]
+        forms = [_st_beyond(features, lead, at_j[lead], later[lead], sign, band) for sign in (1, -1)]
         there = any(yes for yes, _ in forms)
         return there, any(yes and sure for yes, sure in forms) if there else all(sure for _, sure in forms)
 

@@ -8,7 +8,17 @@ import numpy as np
 
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
-from processing.ecg_limits import AXIS, HEART_RATE, P_DURATION, PR, QT, QTC, QTC_BORDERLINE, WIDE_QRS_MS
+from processing.ecg_limits import (
+    HEART_RATE,
+    P_DURATION,
+    PR,
+    QT,
+    QTC,
+    QTC_BORDERLINE,
+    axis_limit,
+    qtc_limit,
+    wide_qrs_limit,
+)
 from processing.ecg_rules import axis_sector
 
 from .verdicts import (
@@ -90,16 +100,17 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
             return decided(claim.polarity == "negated", None, f"{name} is judged, but no P waves lead the beats")
         return unmeasurable(f"{name} cannot be measured in this ECG")
-    return _interval_words(claim, value, tol, name)
+    return _interval_words(claim, features, value, tol, name)
 
 
-def _interval_words(claim: Claim, value: float, tol: Tolerances, name: str) -> Judgement:
+def _interval_words(claim: Claim, features: EcgFeatures, value: float, tol: Tolerances, name: str) -> Judgement:
     band, explanation = tol.limit_ms * slack(claim, tol), f"{name} measures {value:.0f} ms"
     measured = round(value)
     if claim.kind == "qrs_duration":
-        wide, certain = above(value, WIDE_QRS_MS, band)
+        wide, certain = above(value, wide_qrs_limit(features.age), band)
         return in_words(claim, wide == (claim.value == "wide"), certain, measured, explanation)
-    limit = {"pr_interval": PR, "qt_interval": QT, "p_duration": P_DURATION}.get(claim.kind, QTC)
+    limit = {"pr_interval": PR, "qt_interval": QT, "p_duration": P_DURATION}.get(claim.kind, qtc_limit(features.sex))
+    # Of unknown sex what is prolonged or short in some only may be called either.
     borderline = QTC_BORDERLINE if limit is QTC else limit
     if claim.kind == "qt_interval":
         band *= 3  # the normal QT depends on the rate
@@ -147,10 +158,10 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         middle = claim.value if claim.high is None else (claim.value + claim.high) / 2
         turned = middle + (value - middle + 180) % 360 - 180 if claim.comparator in (None, "~") else value
         return compare(claim, turned, tol.axis_deg, tol, "axis")
-    low, high = AXIS.low, AXIS.high
+    low, high = axis_limit(features.age).low, axis_limit(features.age).high
     band, measured, explanation = tol.limit_deg * slack(claim, tol), round(value), f"axis measures {value:.0f}°"
     distance = min(abs(value - low), abs(value - high))
-    kind = axis_sector(value)
+    kind = axis_sector(value, features.age)
     if claim.value == "deviated":
         return in_words(claim, kind != "normal", distance > band, measured, explanation)
     near_edge = {

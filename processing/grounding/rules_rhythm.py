@@ -8,14 +8,14 @@ from dataclasses import replace
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
+    AXIS,
     BIGEMINY_SHARE,
+    CLEAR_AXIS_MARGIN_DEG,
     CLEARLY_FAST_BPM,
-    CLEARLY_LEFT_AXIS_DEG,
     CLEARLY_SLOW_BPM,
     FIBRILLATION_RR_VARIABILITY,
     FLUTTER_TWO_TO_ONE,
     HEART_RATE,
-    INCOMPLETE_BLOCK_MS,
     JUNCTIONAL_HIGHEST_BPM,
     LEFT_ANTERIOR_AXIS,
     LEFT_POSTERIOR_AXIS,
@@ -25,7 +25,8 @@ from processing.ecg_limits import (
     POOR_R_V3_MV,
     PR,
     SINUS_ARRHYTHMIA_RR_VARIABILITY,
-    WIDE_QRS_MS,
+    incomplete_block_limit,
+    wide_qrs_limit,
 )
 from processing.ecg_rules import (
     has_incomplete_left_block_shape,
@@ -40,6 +41,7 @@ from processing.ecg_rules import (
     is_right_hypertrophy,
     is_short_pr,
     is_sinus_arrhythmia,
+    is_wide_qrs,
     low_voltage_share,
     premature_beats,
     qrs_area,
@@ -99,13 +101,13 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
         # Flutter waves in a 2:1 rhythm can pass for P waves.
         return (None if FLUTTER_TWO_TO_ONE.contains(rate) else False) if p else None if irregular else True
     if name == "paced rhythm":
-        return bool(len(features.pacing_spikes)) or (None if features.qrs_duration > WIDE_QRS_MS else False)
+        return bool(len(features.pacing_spikes)) or (None if is_wide_qrs(features) else False)
     if name == "junctional rhythm":
         return False if p or irregular else rate < JUNCTIONAL_HIGHEST_BPM or None
     if name == "supraventricular tachycardia":
         return rate > HEART_RATE.high - tol.limit_bpm and not irregular
     if name == "ventricular tachycardia":
-        return rate > HEART_RATE.high - tol.limit_bpm and features.qrs_duration > WIDE_QRS_MS - tol.limit_ms
+        return rate > HEART_RATE.high - tol.limit_bpm and is_wide_qrs(features, margin=-tol.limit_ms)
     return None
 
 
@@ -187,22 +189,23 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
     if not math.isfinite(width) or not math.isfinite(v1):
         return unmeasurable("QRS width and V1 are needed")
     explanation = f"QRS {width:.0f} ms, V1 {features.qrs_patterns.get('V1', '-')}"
+    complete, incomplete = wide_qrs_limit(features.age), incomplete_block_limit(features.age)
     shape = _BLOCK_SHAPES[claim.kind](features) if claim.kind in _BLOCK_SHAPES else True
     if not shape:
         if (
             claim.kind == "incomplete_rbbb"
             and claim.polarity != "negated"
-            and abs(width - INCOMPLETE_BLOCK_MS) < 2 * tol.limit_ms
+            and abs(width - incomplete) < 2 * tol.limit_ms
         ):
             return unmeasurable(f"{explanation}; a small r' may be missed", round(width))
         return signed(claim, False, round(width), explanation)
     band = tol.limit_ms * slack(claim, tol)
     if claim.kind.startswith("incomplete"):
-        certain = min(abs(width - INCOMPLETE_BLOCK_MS), abs(width - WIDE_QRS_MS)) > 1.5 * band
+        certain = min(abs(width - incomplete), abs(width - complete)) > 1.5 * band
         return in_words(claim, is_incomplete_block(features), certain, round(width), explanation)
     if claim.polarity != "negated":
         band /= 2  # a complete block is a strong statement: 115 ms, not 110
-    return in_words(claim, *above(width, WIDE_QRS_MS, band), round(width), explanation)
+    return in_words(claim, *above(width, complete, band), round(width), explanation)
 
 
 def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -213,7 +216,7 @@ def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.kind == "lafb":
         holds, certain = (
             LEFT_ANTERIOR_AXIS.low - tol.limit_deg <= axis <= LEFT_ANTERIOR_AXIS.high + tol.axis_deg,
-            abs(axis - CLEARLY_LEFT_AXIS_DEG) > tol.limit_deg,
+            abs(axis - (AXIS.low - CLEAR_AXIS_MARGIN_DEG)) > tol.limit_deg,
         )
     else:
         holds, certain = (

@@ -8,17 +8,17 @@ from processing.claims.finding import LeadRule
 from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
+    CLEAR_QRS_MARGIN_MS,
     CLEAR_ST_MARGIN_MV,
     CLEARLY_HIGH_SOKOLOW_LYON_MV,
-    CLEARLY_LEFT_AXIS_DEG,
     CLEARLY_LONG_PR_MS,
-    CLEARLY_LONG_QTC_MS,
-    CLEARLY_RIGHT_AXIS_DEG,
-    CLEARLY_WIDE_QRS_MS,
 )
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
+    is_clear_axis_deviation,
+    is_clearly_long_qtc,
     is_low_voltage,
+    is_wide_qrs,
     pathological_q_leads,
     st_depressed_leads,
     st_elevated_leads,
@@ -48,9 +48,9 @@ class SalientFinding:
 def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
     """Always rate, rhythm, PR (where there are P waves), QRS, QT and axis; beyond that what is clearly abnormal.
 
-    Clearly: ST of 0.1 mV (0.2 mV in V2, V3) or an inverted T (aVR and V1 apart) or a pathological Q in two leads of a
-    wall; PR above 210 ms, QRS above 125 ms, QTc (Bazett and Fridericia) above 470 ms, an axis 10 degrees outside the
-    normal, Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing spikes, and the findings whose row names a
+    Clearly: ST of 0.1 mV (in V2, V3 more) or an inverted T (aVR and V1 apart) or a pathological Q in two leads of a
+    wall; PR above 210 ms, QRS from 125 ms on, QTc (Bazett and Fridericia) 10 ms above its limit, an axis 10 degrees outside
+    the normal, limits by sex and age where known; Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing spikes, and the findings whose row names a
     salient one of their own.
     """
     if not len(features.beat_times):
@@ -72,11 +72,11 @@ def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
     found = []
     if features.p_present and features.pr_interval > CLEARLY_LONG_PR_MS:
         found.append(_salient("prolonged PR", values=("prolonged",)))
-    if features.qrs_duration > CLEARLY_WIDE_QRS_MS:
+    if is_wide_qrs(features, margin=CLEAR_QRS_MARGIN_MS):
         found.append(_salient("wide QRS"))
-    if min(features.qtc_bazett, features.qtc_fridericia) > CLEARLY_LONG_QTC_MS:
+    if is_clearly_long_qtc(features):
         found.append(_salient("prolonged QTc"))
-    if features.qrs_axis < CLEARLY_LEFT_AXIS_DEG or features.qrs_axis > CLEARLY_RIGHT_AXIS_DEG:
+    if is_clear_axis_deviation(features):
         found.append(_salient("axis deviation"))
     if features.sokolow_lyon > CLEARLY_HIGH_SOKOLOW_LYON_MV:
         found.append(_salient("high voltage"))

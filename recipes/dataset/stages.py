@@ -103,7 +103,9 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
     with batch.timed("import"):
         for entry in entries:
             try:
-                batch.drafts.append(RowDraft(entry, [_prepared(ecg.load(), settings) for ecg in entry.ecgs]))
+                batch.drafts.append(
+                    RowDraft(entry, [_prepared(ecg.load(), settings) for ecg in (entry.first_ecg, *entry.ecgs[1:])])
+                )
             except MemoryError:
                 raise
             except Exception as error:

@@ -226,7 +226,7 @@ def _grounding_items(path: Path, question: str, files: Mapping[str, str]) -> tup
         asked = next(m["content"] for m in record.messages if m["role"] == "user")
         answered = [m["content"] for m in record.messages if m["role"] == "assistant"]
         items.append(
-            EvalItem(record.id, question or asked, ecg=record.ecgs[0], reference=(answered or [record.report])[-1])
+            EvalItem(record.id, question or asked, ecg=record.first_ecg, reference=(answered or [record.report])[-1])
         )
     return items, problems
 
@@ -240,7 +240,7 @@ def _ptbxl_items(path: Path, question: str, fold: int, reference: str) -> list[E
         EvalItem(
             record.id,
             question,
-            ecg=record.ecgs[0],
+            ecg=record.first_ecg,
             reference=record.report if reference == "report" else partial(_in_words, codes=dict(record.labels)),
         )
         for record in import_ptbxl(str(path))

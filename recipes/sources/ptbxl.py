@@ -141,7 +141,7 @@ def read_ptbxl(folder: str | Path, folds: tuple[int, ...] = (*TRAIN_FOLDS, VALID
     for listed in import_ptbxl(str(folder)):
         if listed.fold in folds:
             try:
-                yield PtbxlItem(listed.ecgs[0].load(), dict(listed.labels), listed.fold)
+                yield PtbxlItem(listed.first_ecg.load(), dict(listed.labels), listed.fold)
             except (GemError, FileNotFoundError) as error:
                 logger.warning("left out: %s", error)
 

@@ -3,13 +3,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pandas as pd
 
-from processing.ecg_raw import MAX_STATED_AGE
+from processing.ecg_raw import MAX_STATED_AGE, patient_facts
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 
@@ -57,6 +57,26 @@ class EcgFile:
 
 
 @dataclass(frozen=True, slots=True)
+class _OfPatient:
+    """An ECG whose source states the patient's `sex` and `age` beside it."""
+
+    ecg: EcgSource
+    sex: str | None
+    age: int | None
+
+    @property
+    def path(self) -> str:
+        return self.ecg.path
+
+    def load(self) -> EcgRecord:
+        record = self.ecg.load()
+        return replace(record, metadata={**record.metadata, **patient_facts(self.sex, self.age)})
+
+    def exists(self) -> bool:
+        return self.ecg.exists()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """A record before anything was read but the source's tables.
 
@@ -93,6 +113,11 @@ class SourceRecord:
     provenance: str = ""
     image: str | None = None
     other_patients: tuple[str, ...] = ()
+
+    @property
+    def first_ecg(self) -> EcgSource:
+        """The first of `ecgs`; the record that it loads states the patient's sex and age, as far as the source does."""
+        return _OfPatient(self.ecgs[0], self.sex, self.age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from processing.ecg_features import EcgFeatures
-from processing.ecg_limits import INCOMPLETE_BLOCK_MS, SOKOLOW_LYON_MV
+from processing.ecg_limits import SOKOLOW_LYON_MV, incomplete_block_limit
 from processing.ecg_record import MAIN_WALLS, WALLS
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
@@ -69,7 +69,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
             f"PR {milliseconds(pr_interval)}, QRS {milliseconds(features.qrs_duration)}, "
             f"QT {milliseconds(features.qt_interval)}, QTc {milliseconds(features.qtc_bazett)}"
         ),
-        axis=_axis(features.qrs_axis),
+        axis=_axis(features),
         st=_st(features),
         t_wave=f"inverted in {', '.join(leads)}"
         if (leads := abnormal_t_inversion_leads(features))
@@ -92,8 +92,8 @@ def milliseconds(value: float) -> str:
     return "not measurable" if math.isnan(value) else f"{2 * round(value / 2)} ms"
 
 
-def _axis(axis: float) -> str:
-    sector = axis_sector(axis)
+def _axis(features: EcgFeatures) -> str:
+    axis, sector = features.qrs_axis, axis_sector(features.qrs_axis, features.age)
     if sector is None:
         return "not measurable"
     kind = {"normal": "normal", "left": "left deviation"}.get(sector, "right deviation")
@@ -135,7 +135,9 @@ def _evidence(code: str, features: EcgFeatures) -> str:
     found = ""
     if code == "1AVB" and is_long_pr(features):
         found = f"PR {milliseconds(features.pr_interval)}"
-    elif code in ("CLBBB", "CRBBB", "IVCD", "IRBBB", "ILBBB") and features.qrs_duration >= INCOMPLETE_BLOCK_MS:
+    elif code in ("CLBBB", "CRBBB", "IVCD", "IRBBB", "ILBBB") and features.qrs_duration >= incomplete_block_limit(
+        features.age
+    ):
         found = f"QRS {milliseconds(features.qrs_duration)}"
     elif code in ("LAFB", "LPFB") and not math.isnan(features.qrs_axis):
         found = f"axis {5 * round(features.qrs_axis / 5)} degrees"

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from processing.ecg_features import EcgFeatures
-from processing.ecg_limits import LOW_VOLTAGE_LIMB_MV, PR, PREMATURE_RR_SHARE, SOKOLOW_LYON_MV, WIDE_QRS_MS
+from processing.ecg_limits import LOW_VOLTAGE_LIMB_MV, PR, PREMATURE_RR_SHARE, SOKOLOW_LYON_MV, wide_qrs_limit
 from processing.ecg_record import LIMB_LEADS
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
@@ -18,6 +18,7 @@ from processing.ecg_rules import (
     is_long_pr,
     is_long_qtc,
     is_low_voltage,
+    is_wide_qrs,
     pathological_q_leads,
     st_depressed_leads,
     st_elevated_leads,
@@ -29,12 +30,6 @@ from .settled import Settled
 TEMPLATE_VERSION = "v2"
 WIDER_MS = 40.0  # one small square of the paper more than the usual beat
 MOST_BEATS_NAMED = 3
-# A Q wave counts with another in a neighbouring lead (fourth universal definition); aVL - I - II - aVF - III of the
-# frontal plane, and the chest.
-NEIGHBOURS = (
-    ("aVL", "I"), ("I", "II"), ("II", "aVF"), ("aVF", "III"), ("II", "III"), ("I", "V6"), ("aVL", "V6"),
-    ("V1", "V2"), ("V2", "V3"), ("V3", "V4"), ("V4", "V5"), ("V5", "V6"),
-)  # fmt: skip
 # T waves may point down here in healthy adults.
 T_DOWN_NORMALLY = ("III", "aVL", "V1", "V2")
 
@@ -215,7 +210,7 @@ class _Reading:
             return ["The QRS axis is not measurable."]
         if self.settled.denies_axis(axis):
             return []
-        side = axis_sector(axis)
+        side = axis_sector(axis, self.features.age)
         if side == "normal":
             if self.settled.judges_axis and not self.settled.normal:
                 return [f"The QRS axis is {axis:.0f} degrees."]
@@ -242,7 +237,8 @@ class _Reading:
             return ["The QRS duration is not measurable."]
         if self.settled.denies_qrs(width):
             return [f"The QRS shows {listed(forms)}."] if forms else []
-        wide = f", wider than {WIDE_QRS_MS:.0f} ms" if width > WIDE_QRS_MS and not self.settled.normal else ""
+        limit = wide_qrs_limit(self.features.age)
+        wide = f", wider than {limit:.0f} ms" if is_wide_qrs(self.features) and not self.settled.normal else ""
         if not forms:
             return [f"The QRS duration is {width:.0f} ms{wide}."]
         return [
@@ -257,12 +253,10 @@ class _Reading:
     def q_waves(self) -> list[str]:
         if not self.settled.judges_q_waves:
             return []
-        depths = {lead: abs(self._lead_value("q_amplitude", lead)) for lead in pathological_q_leads(self.features)}
-        depths = {lead: depth for lead, depth in depths.items() if math.isfinite(depth)}
-        joined = {lead for pair in NEIGHBOURS if set(pair) <= set(depths) for lead in pair}
-        group = [lead for lead in depths if lead in joined]
+        group = pathological_q_leads(self.features)
         if not group:
-            return []  # one lead alone means little
+            return []
+        depths = {lead: abs(self._lead_value("q_amplitude", lead)) for lead in group}
         deepest = max(group, key=lambda lead: depths[lead])
         return [
             self._worded(

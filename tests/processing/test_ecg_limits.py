@@ -50,10 +50,9 @@ PUBLISHED = {
     "T_GIANT_MV": -1.0,
     "T_FLAT_MV": 0.1,
     "CLEARLY_LONG_PR_MS": 210,
-    "CLEARLY_WIDE_QRS_MS": 125,
-    "CLEARLY_LONG_QTC_MS": 470,
-    "CLEARLY_LEFT_AXIS_DEG": -40,
-    "CLEARLY_RIGHT_AXIS_DEG": 100,
+    "CLEAR_QRS_MARGIN_MS": 5,
+    "CLEAR_QTC_MARGIN_MS": 10,
+    "CLEAR_AXIS_MARGIN_DEG": 10,
     "CLEARLY_HIGH_SOKOLOW_LYON_MV": 3.8,
     "CLEARLY_SLOW_BPM": 45,
     "CLEARLY_FAST_BPM": 110,
@@ -73,7 +72,7 @@ def test_limits_by_sex_age_and_lead() -> None:
         "F": (390, 460),
     }
     assert limits.qtc_limit("M").high == 450 and limits.qtc_limit().high == limits.qtc_limit("F").high == 460
-    assert limits.CORNELL_BY_SEX_MV == {"F": 2.0, "M": 2.8}
+    assert {sex: limits.cornell_limit(sex) for sex in ("F", "M", None)} == {"F": 2.0, "M": 2.8, None: 2.4}
     for lead in ("V2", "V3"):
         by_patient = {
             ("F", 30): 0.15,
@@ -197,25 +196,34 @@ def test_the_documentation_states_these_numbers() -> None:
         f"bradycardia is below {limits.BRADYCARDIA_2018_BPM:g} bpm",
         f"| PR | {limits.PR.low:g} to {limits.PR.high:g} ms |",
         f"| P wave | long from {limits.P_DURATION.high:g} ms on, tall from {limits.P_HEIGHT_MV:g} mV on in II |",
-        f"| QRS | wide from {limits.WIDE_QRS_MS:g} ms on, incomplete block from {limits.INCOMPLETE_BLOCK_MS:g} ms on |",
-        f"| QTc | long from {limits.QTC.high:g} ms on, short up to {limits.QTC.low:g} ms; from {limits.QTC_BORDERLINE.high:g} ms on "
-        f"(limit of men) and up to {limits.QTC_BORDERLINE.low:g} ms both",
+        f"| QRS | wide from {limits.WIDE_QRS_MS:g} ms on, incomplete block from {limits.INCOMPLETE_BLOCK_MS:g} ms on; of children "
+        f"{limits.wide_qrs_limit(4):g} and {limits.incomplete_block_limit(4):g} ms (4 to {limits.ADULT_ABOVE_YEARS} years), "
+        f"{limits.wide_qrs_limit(3):g} and {limits.incomplete_block_limit(3):g} ms (below) |",
+        f"| QTc | long from {limits.QTC_BY_SEX['M'].high:g} ms on (men), {limits.QTC_BY_SEX['F'].high:g} ms (women), short up to "
+        f"{limits.QTC_BY_SEX['F'].low:g} ms; of unknown sex long from {limits.QTC.high:g} ms on, short up to {limits.QTC.low:g} ms, "
+        f"from {limits.QTC_BORDERLINE.high:g} ms on and up to {limits.QTC_BORDERLINE.low:g} ms both",
         f"| axis | normal {limits.AXIS.low:g}° to {limits.AXIS.high:g}°, left anterior block "
-        f"{limits.LEFT_ANTERIOR_AXIS.high:g}° to {limits.LEFT_ANTERIOR_AXIS.low:g}° |",
-        f"| ST elevation | {limits.ST_ELEVATION_MV:g} mV; in V2 and V3 {limits.st_elevation_limit('V2'):g} mV, tolerated from "
-        f"{limits.ST_V2_V3_WOMEN_MV:g} mV on",
+        f"{limits.LEFT_ANTERIOR_AXIS.high:g}° to {limits.LEFT_ANTERIOR_AXIS.low:g}°; of children "
+        + ", ".join(
+            f"{limit.low:g}° to {limit.high:g}° (below {years}{' year' if years == 1 else ''})"
+            for years, limit in limits.CHILDREN_AXIS.items()
+        ),
+        f"| ST elevation | {limits.ST_ELEVATION_MV:g} mV; in V2 and V3 {limits.ST_V2_V3_WOMEN_MV:g} mV (women), "
+        f"{limits.ST_V2_V3_MEN_MV:g} mV (men), {limits.ST_V2_V3_YOUNG_MEN_MV:g} mV (men below {limits.YOUNG_MEN_BELOW_YEARS} years), "
+        f"of unknown sex {limits.st_elevation_limit('V2'):g} mV, tolerated from {limits.ST_V2_V3_WOMEN_MV:g} mV on",
         f"| ST depression | {limits.ST_DEPRESSION_MV:g} mV |",
         f"| T wave | inverted from {limits.T_INVERTED_MV:g} mV on, flat within {limits.T_FLAT_MV:g} mV, tall from "
         f"{limits.T_TALL_LIMB_MV:g} mV on in limb leads, {limits.T_TALL_CHEST_MV:g} mV in chest leads |",
         f"| pathological Q | {limits.Q_DURATION_MS:g} ms and {limits.Q_DEPTH_MV:g} mV deep; in V2 and V3 "
         f"{limits.Q_DURATION_V2_V3_MS:g} ms |",
         f"| low voltage | below {limits.LOW_VOLTAGE_LIMB_MV:g} mV in all limb leads or {limits.LOW_VOLTAGE_CHEST_MV:g} mV in all chest",
-        f"| left hypertrophy | Sokolow-Lyon {limits.SOKOLOW_LYON_MV:g} mV, Cornell {limits.CORNELL_MV:g} mV ({women:g} mV women, "
-        f"{men:g} mV men), R in aVL {limits.R_AVL_MV:g} mV, R in I + S in III {limits.R_I_S_III_MV:g} mV, R in V5 or V6 "
+        f"| left hypertrophy | Sokolow-Lyon {limits.SOKOLOW_LYON_MV:g} mV, Cornell {women:g} mV (women), {men:g} mV (men), "
+        f"{limits.CORNELL_MV:g} mV (unknown), R in aVL {limits.R_AVL_MV:g} mV, R in I + S in III {limits.R_I_S_III_MV:g} mV, R in V5 or V6 "
         f"{limits.R_V5_V6_MV:g} mV |",
         f"| poor R progression | R in V3 up to {limits.POOR_R_V3_MV:g} mV |",
         f"| pause | {limits.PAUSE_S:g} s and {limits.PAUSE_RR_SHARE:g} times",
-        f"PR > {limits.CLEARLY_LONG_PR_MS:g} ms, QRS > {limits.CLEARLY_WIDE_QRS_MS:g} ms, QTc > {limits.CLEARLY_LONG_QTC_MS:g} ms",
+        f"PR > {limits.CLEARLY_LONG_PR_MS:g} ms, QRS from {limits.WIDE_QRS_MS + limits.CLEAR_QRS_MARGIN_MS:g} ms on, QTc > "
+        f"{limits.QTC.high + limits.CLEAR_QTC_MARGIN_MS:g} ms",
         f"Sokolow-Lyon > {limits.CLEARLY_HIGH_SOKOLOW_LYON_MV:g} mV",
     ):
         assert row in page, row

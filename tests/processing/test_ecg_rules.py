@@ -46,8 +46,31 @@ def test_both_sides_of_a_limit(rule: Any, name: str, yes: float, no: tuple[float
 
 
 def test_the_limit_of_qtc_follows_the_sex() -> None:
-    at_455 = features(qtc_bazett=455)
-    assert rules.is_long_qtc(at_455, "M") and not rules.is_long_qtc(at_455, "F") and not rules.is_long_qtc(at_455)
+    long = {sex: rules.is_long_qtc(features(qtc_bazett=455, sex=sex)) for sex in ("M", "F", None)}
+    assert long == {"M": True, "F": False, None: False}
+
+
+@pytest.mark.parametrize(
+    ("age", "wide", "incomplete"), [(3, 90, 86), (4, 100, 90), (16, 100, 90), (17, 120, 110), (None, 120, 110)]
+)
+def test_the_limits_of_the_qrs_follow_the_age(age: int | None, wide: float, incomplete: float) -> None:
+    assert rules.is_wide_qrs(features(qrs_duration=wide, age=age))
+    assert not rules.is_wide_qrs(features(qrs_duration=wide - 1, age=age))
+    assert rules.is_incomplete_block(features(qrs_duration=incomplete, age=age))
+    assert not rules.is_incomplete_block(features(qrs_duration=incomplete - 1, age=age))
+
+
+@pytest.mark.parametrize(
+    ("age", "normal", "left", "right"),
+    [(0, 120, 9, 121), (4, 5, 4, 101), (7, 140, -1, 141), (15, 0, -1, 121), (16, -30, -31, 91), (None, 90, -31, 91)],
+)
+def test_the_limits_of_the_axis_follow_the_age(age: int | None, normal: float, left: float, right: float) -> None:
+    assert [rules.axis_sector(axis, age) for axis in (normal, left, right)] == ["normal", "left", "right"]
+
+
+def test_limits_of_children_are_a_caution() -> None:
+    assert "those of adults" in str(features(age=16).cautions)
+    assert features(age=17).cautions == features(age=None).cautions == ()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +124,8 @@ def st_segments(at_j: dict[str, float], later: dict[str, float] | None = None) -
     ],
 )
 def test_st_elevation(leads: tuple[str, ...], level: float, options: dict[str, Any], found: bool) -> None:
-    raised = st_segments(dict.fromkeys(leads, level))
+    patient = {name: options.pop(name) for name in ("sex", "age") if name in options}
+    raised = dataclasses.replace(st_segments(dict.fromkeys(leads, level)), **patient)
     assert rules.st_elevated_leads(raised, **options) == (leads if found else ())
 
 
@@ -208,8 +232,8 @@ def test_voltage_ratios_are_shares_of_their_limits() -> None:
     ratios = rules.voltage_ratios(high)
     assert ratios["Sokolow-Lyon"] == pytest.approx(1.2) and ratios["Cornell"] == pytest.approx(1.0)
     assert ratios["R in aVL"] == pytest.approx(0.5) and ratios["R in V5"] == pytest.approx(1.0)
-    assert rules.voltage_ratios(high, "F")["Cornell"] == pytest.approx(1.2)
-    assert rules.voltage_ratios(high, "M")["Cornell"] == pytest.approx(2.4 / 2.8)
+    by_sex = {sex: rules.voltage_ratios(dataclasses.replace(high, sex=sex))["Cornell"] for sex in ("F", "M")}
+    assert by_sex == pytest.approx({"F": 1.2, "M": 2.4 / 2.8})
     assert "Cornell" not in rules.voltage_ratios(features(cornell=math.nan))
 
 

@@ -53,6 +53,8 @@ def test_ptbxl_folder_keeps_folds_patients_and_hides_high_ages(tmp_path):
     assert [r.split for r in records] == ["train", "train", "train", "validation", "test", "train"]
     assert records[0].patient_id == records[1].patient_id == "102" != records[2].patient_id
     assert records[2].age == 90 and records[0].sex == "F" and records[1].sex == "M"
+    stated = records[0].first_ecg.load().metadata
+    assert (stated["sex"], stated["age"]) == ("F", records[0].age)
     np.testing.assert_allclose(
         records[0].ecgs[0].load().signal, simulated_microvolts(1, 65) / 1000, rtol=1e-5, atol=1e-6
     )
