@@ -19,7 +19,7 @@ LEAD_MEASURES = (
     "p_amplitude", "q_amplitude", "q_duration", "r_amplitude", "s_amplitude", "qrs_amplitude", "qrs_area",
     "st_j", "st_j60", "st_j80", "t_amplitude",
 )  # fmt: skip
-USUAL_SHARE = 0.4
+USUAL_PERCENT = 40
 LIKE_SHARE = 1 / 3
 LARGE_DEFLECTION_MV = 0.5  # capital letters in the QRS pattern
 DEFLECTION_MV = 0.06
@@ -40,7 +40,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     p, qrs, t = delineation.p.overall, delineation.qrs.overall, delineation.t.overall
     duration = qrs[:, 2] - qrs[:, 0]
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
-    inside &= duration <= percentile(duration, 100 * USUAL_SHARE) + ECTOPIC_QRS_S * WORKING_RATE
+    inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
     p_present: bool | None = bool(inside.any() and has_p[inside].mean() > 0.5)
     if not p_present and delineation.reliability.mostly_disturbed:
