@@ -2,6 +2,7 @@
 """The simulator's heart: what it conducts and how every wave is drawn, with its exact limits."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -402,7 +403,8 @@ def _inside(wave: Wave, rate: float) -> np.ndarray:
 
 def lead_marks(drawing: Drawing, name: str, rate: float) -> np.ndarray:
     """Visible onset, peak, offset of every wave that lies whole in the record, `(12, waves, 3)` s."""
-    waves = _whole_waves(drawing, name, rate)
+    waves = sorted(drawing.waves[name], key=lambda wave: wave.onset)
+    waves = [wave for wave in waves if wave.onset >= 0 and wave.offset * rate <= drawing.dipole.shape[1] - 1]
     marks = np.full((len(LEADS), len(waves), 3), np.nan)
     for i, wave in enumerate(waves):
         inside = _inside(wave, rate)
@@ -416,21 +418,18 @@ def lead_marks(drawing: Drawing, name: str, rate: float) -> np.ndarray:
     return marks
 
 
-def _whole_waves(drawing: Drawing, name: str, rate: float) -> list[Wave]:
-    """The waves that lie whole in the record, in their order."""
-    waves = sorted(drawing.waves[name], key=lambda wave: wave.onset)
-    return [wave for wave in waves if wave.onset >= 0 and wave.offset * rate <= drawing.dipole.shape[1] - 1]
+def hidden_p_waves(marks: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which P waves lie within QRS complexes and T waves by more than `HIDDEN_SHARE`, `(waves,)` bool, of `lead_marks`."""
+    others = np.concatenate([_visible_spans(marks[wave]) for wave in ("QRS", "T")])
+    time = np.linspace(*_visible_spans(marks["P"]).T, 101)[..., None]
+    covered = ((time >= others[:, 0]) & (time <= others[:, 1])).any(axis=2)
+    return covered.mean(axis=0) > HIDDEN_SHARE
 
 
-def hidden_p_waves(drawing: Drawing, rate: float) -> np.ndarray:
-    """Which of the P waves of `lead_marks` lie within QRS complexes and T waves, as `(waves,)` bool."""
-    others = [wave for name in ("QRS", "T") for wave in drawing.waves[name]]
-    hidden = []
-    for p in _whole_waves(drawing, "P", rate):
-        time = np.linspace(p.onset, p.offset, 101)
-        covered = np.any([(time >= wave.onset) & (time <= wave.offset) for wave in others], axis=0)
-        hidden.append(bool(np.mean(covered) > HIDDEN_SHARE))
-    return np.array(hidden, dtype=bool)
+def _visible_spans(marks: np.ndarray) -> np.ndarray:
+    """Of `(12, waves, 3)` the first onset and the last offset over the leads, `(waves, 2)`, NaN where none shows it."""
+    first, last = np.fmin.reduce(marks[..., 0]), np.fmax.reduce(marks[..., 2])
+    return np.column_stack([first, last])
 
 
 __all__ = [

@@ -53,10 +53,11 @@ class SimulatedEcg:
             NaN where a beat has no such wave.
         fiducials: the same per lead, `(12, waves, 3)`: first and last sample above 3 % of the wave's peak and 0.01 mV;
             NaN where the wave stays below 0.03 mV in that lead. `"P"` has every P wave, conducted or not.
-        hidden_p: which P waves of `fiducials` lie by more than 30 % of their length within QRS complexes and T waves,
-            where nobody could mark them, `(waves,)` bool.
+        hidden_p: which P waves of `fiducials` lie, by more than 30 % of what is visible of them, within visible QRS
+            complexes and T waves, where nobody could mark them, `(waves,)` bool.
         intervals: `heart_rate` (bpm), `rr_interval`, `p_duration`, `pr_interval`, `qrs_duration`, `qt_interval`,
-            `qtc_bazett`, `qtc_fridericia` (ms), `qrs_axis` (degrees); medians over the normal beats, NaN where absent.
+            `qtc_bazett`, `qtc_fridericia` (ms), `qrs_axis` (degrees); medians over the normal beats, or over all where none is
+            normal; NaN where absent.
         st_level: lead -> mV at `J`, `J+60`, `J+80` ms of the first whole beat.
         pacing_spikes: all of them, s.
         settings: the arguments that were used, drawn ones included.
@@ -158,6 +159,7 @@ def simulate_ecg(
     clean = LEADS @ drawing.dipole
     signal = _add_noise(rng, clean, sampling_rate, noise)
     intervals = _intervals(drawing, heart)
+    fiducials = {wave: lead_marks(drawing, wave, sampling_rate) for wave in MARKED_WAVES}
     labels, words = _wording(rhythm, conduction, patterns, intervals)
     settings = {name: value for name, (value, _) in named.items() if value is not None}
     record = EcgRecord(
@@ -176,8 +178,8 @@ def simulate_ecg(
         beat_times=np.array([beat.onset for beat in drawing.beats]),
         beat_kinds=tuple(beat.kind for beat in drawing.beats),
         beat_fiducials=drawing.beat_fiducials,
-        fiducials={wave: lead_marks(drawing, wave, sampling_rate) for wave in MARKED_WAVES},
-        hidden_p=hidden_p_waves(drawing, sampling_rate),
+        fiducials=fiducials,
+        hidden_p=hidden_p_waves(fiducials),
         intervals=intervals,
         st_level=_st_level(clean, drawing.beat_fiducials["QRS"], sampling_rate),
         pacing_spikes=drawing.spikes,
@@ -220,8 +222,7 @@ def _add_noise(rng: np.random.Generator, clean: np.ndarray, rate: float, noise: 
 
 def _intervals(drawing: Drawing, heart: Heart) -> dict[str, float]:
     kinds = [beat.kind for beat in drawing.beats]
-    usual = max(["normal", *kinds], key=kinds.count)  # normal beats where others are as many
-    common = np.array([kind == usual for kind in kinds], dtype=bool)
+    common = np.array([kind == "normal" or "normal" not in kinds for kind in kinds], dtype=bool)
     p, qrs, t = (drawing.beat_fiducials[name][common] for name in ("P", "QRS", "T"))
     onsets = np.array([beat.onset for beat in drawing.beats])
     rr = float(np.mean(np.diff(onsets))) if len(onsets) > 1 else math.nan

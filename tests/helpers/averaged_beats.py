@@ -14,12 +14,16 @@ RATE = 500
 BEFORE = round(0.32 * RATE)
 SHORTEST_AFTER, LONGEST_AFTER = round(0.42 * RATE), round(0.56 * RATE)
 LONGEST_RR_CHANGE, LEAST_LIKENESS = 0.15, 0.97
+SPIKE_MV = 0.8  # no heart's signal bends so sharply from sample to sample, but a pacemaker's spike
 QUIET, EDGE = 0.06, 0.15  # shares of the QRS complex's steepest part, of a wave's peak
 P_MV, T_MV = 0.03, 0.05
 
 
 def mark_by_average(signal: np.ndarray, name: str) -> MarkedEcg | None:
-    """Marks of `(12, samples)` mV at 500 Hz, onsets and offsets alike in all leads; `None` unless its beats are regular and alike."""
+    """Marks of `(12, samples)` mV at 500 Hz, onsets and offsets alike in all leads; `None` unless its beats are regular and alike, or where
+    spikes show a pacemaker."""
+    if np.abs(np.diff(signal, 2, axis=1)).max() > SPIKE_MV:
+        return None
     calm = sosfiltfilt(butter(2, [0.5, 40], "bandpass", fs=RATE, output="sos"), signal)
     velocity = uniform_filter1d(np.linalg.norm(np.gradient(calm, axis=1), axis=0), 7)
     peaks, _ = find_peaks(velocity, distance=round(0.45 * RATE), height=0.4 * np.percentile(velocity, 99.5))

@@ -14,6 +14,7 @@ MARKED_LEADS = 6  # of 12, in which a wave must be marked to be cut out
 LEAD_IN_S, LEAD_OUT_S = 0.008, 0.012  # what is cut out beside the outermost marks
 WIDE_S, NARROW_S = 0.130, 0.110
 ALIKE = 0.9
+TORN_MV = 0.2  # a step this high from one sample to the next behind the QRS complex is no wave
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def cut(record: MarkedEcg) -> Source:
         piece = _cut_out(
             signal, {wave: beat[wave] for wave in ("QRS", "T")}, first_of(beat["QRS"]) - LEAD_IN_S * RATE, end
         )
+        if np.abs(np.diff(piece.signal[:, int(last_of(piece.marks["QRS"])) + 3 :], axis=1)).max() > TORN_MV:
+            continue
         (source.conducted if "P" in beat else source.ventricular).append(piece)
         if "P" in beat and last_of(beat["P"]) < first_of(beat["QRS"]):
             last = min(last_of(beat["P"]) + LEAD_OUT_S * RATE, first_of(beat["QRS"]))

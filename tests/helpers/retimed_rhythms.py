@@ -75,8 +75,8 @@ class Strip:
     def finished(self, name: str, rhythm: str, has_p: bool, one_shape: bool = True) -> RhythmEcg:
         """The strip with faint noise, and its truth."""
         time = np.arange(self.samples) / RATE
-        slow = np.sin(2 * np.pi * (self.rng.uniform(0.1, 0.3) * time + self.rng.uniform(size=(12, 1))))
-        noise = NOISE_MV * self.rng.normal(size=self.signal.shape) + WANDER_MV * slow
+        slow = np.sin(2 * np.pi * (self.rng.uniform(0.1, 0.3) * time + self.rng.uniform(size=(8, 1))))
+        noise = _twelve(NOISE_MV * self.rng.normal(size=(8, self.samples)) + WANDER_MV * slow)
         placed = {wave: np.array(sorted(rows, key=first_of)).reshape(-1, 12, 3) for wave, rows in self.placed.items()}
         ecg = MarkedEcg(name, self.signal + noise, RATE, [], rhythm)
         truth = marked(ecg, placed, hidden_p(placed))
