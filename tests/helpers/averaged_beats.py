@@ -20,8 +20,10 @@ P_MV, T_MV = 0.03, 0.05
 
 
 def mark_by_average(signal: np.ndarray, name: str) -> MarkedEcg | None:
-    """Marks of `(12, samples)` mV at 500 Hz, onsets and offsets alike in all leads; `None` unless its beats are regular and alike, or where
-    spikes show a pacemaker."""
+    """Marks of `(12, samples)` mV at 500 Hz, onsets and offsets alike in all leads.
+
+    `None` where beats are irregular or not alike, or where spikes show a pacemaker.
+    """
     if np.abs(np.diff(signal, 2, axis=1)).max() > SPIKE_MV:
         return None
     calm = sosfiltfilt(butter(2, [0.5, 40], "bandpass", fs=RATE, output="sos"), signal)
