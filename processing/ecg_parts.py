@@ -84,7 +84,12 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
     if all(len(row) == 1 and len(row[0].signal) == samples for row in rows):
         signal = np.stack([row[0].signal for row in rows])
     else:
-        signal = np.stack([_placed(row, first, samples, name, notes) for row in rows])
+        covered: dict[float, list[str]] = {}
+        signal = np.stack([_placed(row, first, samples, name, covered) for row in rows])
+        for seconds, leads in covered.items():
+            notes.append(
+                f"left out {', '.join(leads)} of {seconds:g} s: longer strips of the same leads were recorded"
+            )
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
     return RawEcg(
@@ -164,8 +169,11 @@ def _in_unit(strip: Strip, unit: str | None, name: str) -> Strip:
     return replace(strip, signal=strip.signal * (ours / theirs), unit=unit)
 
 
-def _placed(strips: list[Strip], first: float, samples: int, name: str, notes: list[str]) -> np.ndarray:
-    """One lead's strips in a row of `samples`; the longest first, so that shorter ones only fill what it lacks."""
+def _placed(strips: list[Strip], first: float, samples: int, name: str, covered: dict[float, list[str]]) -> np.ndarray:
+    """One lead's strips in a row of `samples`; the longest first, so that shorter ones only fill what it lacks.
+
+    Shorter strips that differ from what a longer one holds for their time are entered in `covered`, by their seconds.
+    """
     row = np.full(samples, np.nan, dtype=np.result_type(np.float32, *(strip.signal.dtype for strip in strips)))
     spans: list[tuple[int, int]] = []
     for strip in sorted(strips, key=lambda strip: -len(strip.signal)):
@@ -178,7 +186,7 @@ def _placed(strips: list[Strip], first: float, samples: int, name: str, notes: l
         if twice.sum() <= _ROUNDING_SAMPLES or (np.abs(place[twice] - new[twice]) <= tolerance).all():
             place[~stored] = new[~stored]
         elif any(a <= start and stop <= b and stop - start < b - a for a, b in spans):
-            notes.append(f"left out {strip.lead} of {len(new) / strip.rate:g} s: a longer strip of it was recorded")
+            covered.setdefault(len(new) / strip.rate, []).append(strip.lead)
         else:
             raise EcgFormatError(
                 f"{name}: lead {strip.lead} stands in several parts of the recording with different samples for the "

@@ -50,14 +50,15 @@ def write_wfdb(folder: Path, name: str, counts: np.ndarray, leads: Sequence[str]
     return folder / f"{name}.hea"
 
 
-def muse_xml(
+def muse_block(
     counts: np.ndarray, leads: Sequence[str] = INDEPENDENT, rate: int = 500, scale: str = "4.88", **patch
 ) -> str:
-    """GE MUSE `RestingECG`; `patch` replaces an element's text in every lead, e.g. `LeadSampleCountTotal="7"`."""
+    """One `Waveform`; `patch` replaces an element's text in it or in every lead, e.g. `LeadSampleCountTotal="7"`."""
     parts = []
     for lead, row in zip(leads, counts, strict=True):
         packed = row.astype("<i2").tobytes()
         fields = {
+            "LeadTimeOffset": "0",
             "LeadSampleCountTotal": str(len(row)),
             "LeadAmplitudeUnitsPerBit": scale,
             "LeadAmplitudeUnits": "MICROVOLTS",
@@ -68,7 +69,13 @@ def muse_xml(
             "WaveFormData": base64.b64encode(packed).decode(),
         } | {key: value for key, value in patch.items() if key.startswith(("Lead", "WaveForm"))}
         parts.append("<LeadData>" + "".join(f"<{k}>{v}</{k}>" for k, v in fields.items()) + "</LeadData>")
-    kind = patch.get("WaveformType", "Rhythm")
+    head = {"WaveformType": "Rhythm", "WaveformStartTime": "0", "SampleBase": rate, "SampleExponent": "0"}
+    head |= {key: value for key, value in patch.items() if key in head}
+    return f"<Waveform>{''.join(f'<{k}>{v}</{k}>' for k, v in head.items())}{''.join(parts)}</Waveform>"
+
+
+def muse_xml(counts: np.ndarray | None = None, *args, blocks: Sequence[str] = (), **patch) -> str:
+    """GE MUSE `RestingECG` of one rhythm block (see [`muse_block`]), or of `blocks`."""
     return (
         '<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE RestingECG SYSTEM "restecg.dtd"><RestingECG>'
         "<PatientDemographics><PatientID>4711</PatientID><PatientAge>94</PatientAge><AgeUnits>YEARS</AgeUnits>"
@@ -77,35 +84,56 @@ def muse_xml(
         "<StmtText>Sinus rhythm</StmtText></DiagnosisStatement><DiagnosisStatement><StmtFlag>ENDSLINE</StmtFlag>"
         "<StmtText>with PVCs</StmtText></DiagnosisStatement><DiagnosisStatement><StmtFlag>USERINSERT</StmtFlag>"
         "<StmtText>Confirmed by Smith, John</StmtText></DiagnosisStatement></Diagnosis>"
-        f"<Waveform><WaveformType>{kind}</WaveformType><SampleBase>{patch.get('SampleBase', rate)}</SampleBase>"
-        f"<SampleExponent>0</SampleExponent>{''.join(parts)}</Waveform></RestingECG>"
+        f"{''.join(blocks) or muse_block(counts, *args, **patch)}</RestingECG>"
     )
 
 
-def aecg_xml(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500, scale: str = "5", **patch) -> str:
-    """HL7 `AnnotatedECG` with one rhythm series; `patch`: `increment`, `unit`, `origin`, `digits`."""
-    increment = patch.get("increment", repr(1 / rate))
+def aecg_set(
+    counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500, scale: str = "5", start: str = "", **patch
+) -> str:
+    """One sequence set; `patch`: `increment`, `unit`, `origin`, `origin_unit`, `digits`.
+
+    `start` is a time stamp (`TIME_ABSOLUTE`, by default 2020-01-01 12:00:00) or seconds (`TIME_RELATIVE`).
+    """
+    increment, unit = patch.get("increment", repr(1 / rate)), patch.get("unit", "uV")
+    absolute = not start or len(start) >= 14
+    code, kind = ("TIME_ABSOLUTE", "GLIST_TS") if absolute else ("TIME_RELATIVE", "GLIST_PQ")
+    head = f'<head value="{start or "20200101120000"}"/>' if absolute else f'<head value="{start}" unit="s"/>'
     sequences = [
-        '<component><sequence><code code="TIME_ABSOLUTE"/><value xsi:type="GLIST_TS"><head value="20200101120000"/>'
+        f'<component><sequence><code code="{code}"/><value xsi:type="{kind}">{head}'
         f'<increment value="{increment}" unit="s"/></value></sequence></component>'
     ]
     for lead, row in zip(leads, counts, strict=True):
         digits = patch.get("digits", " ".join(map(str, row)))
         sequences.append(
             f'<component><sequence><code code="MDC_ECG_LEAD_{lead.upper()}" codeSystem="2.16.840.1.113883.6.24"/>'
-            f'<value xsi:type="SLIST_PQ"><origin value="{patch.get("origin", "0")}" unit="{patch.get("unit", "uV")}"/>'
-            f'<scale value="{scale}" unit="{patch.get("unit", "uV")}"/><digits>{digits}</digits></value>'
+            f'<value xsi:type="SLIST_PQ"><origin value="{patch.get("origin", "0")}" '
+            f'unit="{patch.get("origin_unit", unit)}"/>'
+            f'<scale value="{scale}" unit="{unit}"/><digits>{digits}</digits></value>'
             "</sequence></component>"
         )
+    return f"<component><sequenceSet>{''.join(sequences)}</sequenceSet></component>"
+
+
+def aecg_series(*sets: str, code: str = "RHYTHM", low: str = "", derived: str = "") -> str:
+    """One series of sequence sets, with the sets of a derived series in it."""
+    time = f'<effectiveTime><low value="{low}"/></effectiveTime>' if low else ""
+    inner = f'<derivation><derivedSeries><code code="REPRESENTATIVE_BEAT"/>{derived}</derivedSeries></derivation>'
+    return (
+        f'<component><series><code code="{code}"/>{time}{"".join(sets)}{inner if derived else ""}</series></component>'
+    )
+
+
+def aecg_xml(counts: np.ndarray | None = None, *args, series: Sequence[str] = (), **patch) -> str:
+    """HL7 `AnnotatedECG` of one rhythm series with one sequence set (see [`aecg_set`]), or of `series`."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?><AnnotatedECG xmlns="urn:hl7-org:v3" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><effectiveTime><low value="20200101120000"/>'
         "</effectiveTime><componentOf><timepointEvent><componentOf><subjectAssignment><subject><trialSubject>"
         '<id extension="SUBJ-1"/><subjectDemographicPerson><name>Jane Doe</name><administrativeGenderCode code="F"/>'
         '<birthTime value="19530508"/></subjectDemographicPerson></trialSubject></subject></subjectAssignment>'
-        "</componentOf></timepointEvent></componentOf><component><series><component><sequenceSet>"
-        + "".join(sequences)
-        + "</sequenceSet></component></series></component></AnnotatedECG>"
+        "</componentOf></timepointEvent></componentOf>"
+        f"{''.join(series) or aecg_series(aecg_set(counts, *args, **patch))}</AnnotatedECG>"
     )
 
 

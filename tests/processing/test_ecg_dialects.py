@@ -10,7 +10,17 @@ import pytest
 
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import EcgFormatError
-from tests.helpers.ecg_files import INDEPENDENT, LEADS, dicom_bytes, edf_bytes, microvolts, scp_bytes, write_wfdb
+from tests.helpers.ecg_files import (
+    INDEPENDENT,
+    LEADS,
+    aecg_xml,
+    dicom_bytes,
+    edf_bytes,
+    microvolts,
+    muse_xml,
+    scp_bytes,
+    write_wfdb,
+)
 
 COUNTS = microvolts()
 EIGHT = microvolts(INDEPENDENT)
@@ -163,6 +173,34 @@ def test_scp_ranges_that_end_before_they_begin_are_refused() -> None:
     data = scp_bytes(EIGHT).replace(struct.pack("<II", 1, 5000), struct.pack("<II", 0, 0))
     with pytest.raises(EcgFormatError):
         load_ecg(data)
+
+
+# XML
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "origin_unit", "origin"),
+    [("uV", "5", "mV", "0.5"), ("mV", "0.005", "uV", "500"), ("nV", "5000", "V", "0.0005"), ("uV", "5", "uV", "500")],
+)
+def test_aecg_origin_and_scale_in_units_of_their_own(unit: str, scale: str, origin_unit: str, origin: str) -> None:
+    record = load_ecg(aecg_xml(COUNTS, scale=scale, unit=unit, origin=origin, origin_unit=origin_unit).encode())
+    np.testing.assert_allclose(record.signal, COUNTS * 5e-3 + 0.5, atol=2e-6)
+
+
+def test_aecg_origin_that_is_no_voltage_is_refused() -> None:
+    with pytest.raises(EcgFormatError, match="mm"):
+        load_ecg(aecg_xml(COUNTS, origin="0.5", origin_unit="mm").encode())
+
+
+@pytest.mark.parametrize(
+    "write", [lambda counts: aecg_xml(counts, scale="4.88"), lambda counts: muse_xml(counts, LEADS)]
+)
+def test_xml_lowest_number_is_no_sample(write) -> None:
+    counts = COUNTS.copy()
+    counts[5, 300:320] = -32768
+    record = load_ecg(write(counts).encode())
+    assert np.flatnonzero(np.isnan(record.signal[5])).tolist() == list(range(300, 320))
+    np.testing.assert_allclose(record.signal[:5], COUNTS[:5] * 4.88e-3, atol=2e-6)
 
 
 # WFDB

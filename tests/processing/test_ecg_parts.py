@@ -8,10 +8,30 @@ from processing.ecg_parts import Strip, merged, without_calibration
 from processing.ecg_raw import RawEcg
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import EcgFormatError
-from tests.helpers.ecg_files import INDEPENDENT, LEADS, dicom_bytes, dicom_group, microvolts, sierra_xml
+from tests.helpers.ecg_files import (
+    INDEPENDENT,
+    LEADS,
+    aecg_series,
+    aecg_set,
+    aecg_xml,
+    dicom_bytes,
+    dicom_group,
+    microvolts,
+    muse_block,
+    muse_xml,
+    sierra_xml,
+)
 
 COUNTS = microvolts()
 COLUMNS = [range(0, 3), range(3, 6), range(6, 9), range(9, 12)]
+
+
+def page_in_columns() -> np.ndarray:
+    """`COUNTS` as far as a page of 3 x 4 columns of 2.5 s shows them, NaN elsewhere."""
+    shown = np.full(COUNTS.shape, np.nan)
+    for k, rows in enumerate(COLUMNS):
+        shown[rows, 1250 * k : 1250 * (k + 1)] = COUNTS[rows, 1250 * k : 1250 * (k + 1)]
+    return shown
 
 
 def strip(lead: str, values: list[float], rate: float = 100, **fields) -> Strip:
@@ -80,9 +100,7 @@ def test_dicom_columns_of_a_page_keep_their_time_beside_a_rhythm_strip() -> None
     ]
     groups.append(dicom_group(COUNTS[1:2], ["II"], offset_ms=0))
     record = load_ecg(dicom_bytes(groups=groups))
-    truth = np.full(COUNTS.shape, np.nan)
-    for k, rows in enumerate(COLUMNS):
-        truth[rows, 1250 * k : 1250 * (k + 1)] = COUNTS[rows, 1250 * k : 1250 * (k + 1)]
+    truth = page_in_columns()
     truth[1] = COUNTS[1]
     np.testing.assert_allclose(record.signal, (truth * 2.5 + 10) / 1000, atol=2e-6)
 
@@ -113,6 +131,101 @@ def test_dicom_groups_that_contradict_each_other_are_chosen_by_index() -> None:
     with pytest.raises(EcgFormatError, match="index=1"):
         load_ecg(data)
     np.testing.assert_allclose(load_ecg(data, index=1).signal, ((COUNTS // 2) * 2.5 + 10) / 1000, atol=2e-6)
+
+
+# HL7 aECG
+
+
+@pytest.mark.parametrize(
+    "starts", [("0", "2.5", "5.0", "7.5"), [f"202001011200{s}" for s in ("00.0", "02.5", "05", "07.5")]]
+)
+@pytest.mark.parametrize("together", [True, False], ids=["one series", "a series per column"])
+def test_aecg_columns_of_a_page_keep_their_time(starts: list[str], together: bool) -> None:
+    sets = [
+        aecg_set(COUNTS[rows][:, 1250 * k : 1250 * (k + 1)], [LEADS[row] for row in rows], start=starts[k])
+        for k, rows in enumerate(COLUMNS)
+    ]
+    series = [aecg_series(*sets)] if together else [aecg_series(one, low="20200101120000") for one in sets]
+    record = load_ecg(aecg_xml(series=series).encode())
+    assert record.leads == LEADS
+    np.testing.assert_allclose(record.signal, page_in_columns() * 5e-3, atol=2e-6)
+    assert any("one after another" in note for note in record.history)
+
+
+def test_aecg_columns_beside_a_rhythm_strip() -> None:
+    sets = [
+        aecg_set(COUNTS[rows][:, 1250 * k : 1250 * (k + 1)], [LEADS[row] for row in rows], start=str(2.5 * k))
+        for k, rows in enumerate(COLUMNS)
+    ]
+    record = load_ecg(aecg_xml(series=[aecg_series(*sets, aecg_set(COUNTS[1:2], ["II"], start="0"))]).encode())
+    truth = page_in_columns()
+    truth[1] = COUNTS[1]
+    np.testing.assert_allclose(record.signal, truth * 5e-3, atol=2e-6)
+
+
+BEAT = COUNTS[:, 100:600] * 9 // 10
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        [aecg_series(aecg_set(COUNTS), derived=aecg_set(BEAT))],
+        [aecg_series(aecg_set(BEAT), code="REPRESENTATIVE_BEAT"), aecg_series(aecg_set(COUNTS))],
+        [aecg_series(aecg_set(BEAT), aecg_set(COUNTS))],
+        [aecg_series(aecg_set(BEAT, start="0"), aecg_set(COUNTS))],
+    ],
+    ids=["derived series", "series of its own", "sequence set", "with relative times"],
+)
+def test_aecg_representative_beat_beside_the_rhythm_is_left_out_and_named(series: list[str]) -> None:
+    record = load_ecg(aecg_xml(series=series).encode())
+    np.testing.assert_allclose(record.signal, COUNTS * 5e-3, atol=2e-6)
+    assert any(note.startswith("left out") and ("beat" in note or "longer strips" in note) for note in record.history)
+
+
+def test_aecg_of_several_recordings_needs_an_index() -> None:
+    times = ("20200101120000", "20200101120500")
+    series = [aecg_series(aecg_set(COUNTS // (k + 1), start=time), low=time) for k, time in enumerate(times)]
+    data = aecg_xml(series=series).encode()
+    with pytest.raises(EcgFormatError, match="index=0"):
+        load_ecg(data)
+    for k in range(2):
+        np.testing.assert_allclose(load_ecg(data, index=k).signal, (COUNTS // (k + 1)) * 5e-3, atol=2e-6)
+
+
+# GE MUSE
+
+
+def test_muse_rhythm_blocks_of_several_leads_are_merged() -> None:
+    halves = [muse_block(COUNTS[:6], LEADS[:6]), muse_block(COUNTS[6:], LEADS[6:])]
+    record = load_ecg(muse_xml(blocks=halves).encode())
+    assert record.leads == LEADS
+    np.testing.assert_allclose(record.signal, COUNTS * 4.88e-3, atol=2e-6)
+
+
+@pytest.mark.parametrize("element", ["WaveformStartTime", "LeadTimeOffset"])
+def test_muse_blocks_recorded_one_after_another(element: str) -> None:
+    blocks = [
+        muse_block(
+            COUNTS[rows][:, 1250 * k : 1250 * (k + 1)], [LEADS[row] for row in rows], **{element: str(2500 * k)}
+        )
+        for k, rows in enumerate(COLUMNS)
+    ]
+    record = load_ecg(muse_xml(blocks=blocks).encode())
+    np.testing.assert_allclose(record.signal, page_in_columns() * 4.88e-3, atol=2e-6)
+
+
+def test_muse_blocks_that_contradict_each_other_are_chosen_by_index() -> None:
+    data = muse_xml(blocks=[muse_block(COUNTS, LEADS), muse_block(COUNTS // 2, LEADS)]).encode()
+    with pytest.raises(EcgFormatError, match="index=1"):
+        load_ecg(data)
+    np.testing.assert_allclose(load_ecg(data, index=1).signal, (COUNTS // 2) * 4.88e-3, atol=2e-6)
+
+
+def test_muse_median_beat_is_named() -> None:
+    data = muse_xml(blocks=[muse_block(BEAT, LEADS, WaveformType="Median"), muse_block(COUNTS, LEADS)]).encode()
+    record = load_ecg(data)
+    np.testing.assert_allclose(record.signal, COUNTS * 4.88e-3, atol=2e-6)
+    assert any("Median" in note for note in record.history)
 
 
 # Calibration pulses

@@ -1,0 +1,113 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""XML documents: safely parsed, searched by local names, numbers checked.
+
+Every document is parsed by `defusedxml`: entity declarations (entity bombs, external entities) are refused.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .ecg_raw import wrapped
+from .errors_gem import EcgFormatError
+
+# Devices write the lowest number of 16 bits for "no sample".
+NO_SAMPLE = -(2**15)
+
+
+def parsed_xml(data: bytes, name: str) -> Any:
+    """The root element of a document.
+
+    Raises:
+        EcgFormatError: not well-formed, or with entity declarations.
+    """
+    from defusedxml import DefusedXmlException, ElementTree
+
+    try:
+        return ElementTree.fromstring(data)
+    except DefusedXmlException as error:
+        raise EcgFormatError(
+            f"{name}: the XML declares entities or external references ({type(error).__name__}), which are never "
+            "expanded. No ECG device writes them; export the file again."
+        ) from error
+    except Exception as error:
+        raise wrapped(name, "XML", error) from error
+
+
+def local_name(tag: Any) -> str:
+    """A tag without its namespace."""
+    return str(tag).rpartition("}")[2]
+
+
+def children(element: Any, name: str) -> list[Any]:
+    """The direct children of that local name."""
+    return [child for child in element if local_name(child.tag) == name]
+
+
+def find(element: Any, path: str) -> Any:
+    """The first element at `path` (local names joined by `/`), or `None`."""
+    for part in path.split("/"):
+        element = next(iter(children(element, part)), None) if element is not None else None
+    return element
+
+
+def text_at(element: Any, path: str, default: str = "") -> str:
+    """The stripped text of the first element at `path`."""
+    found = find(element, path)
+    return (found.text or "").strip() if found is not None else default
+
+
+def number(text: str, what: str, name: str) -> float:
+    """`text` as a finite number.
+
+    Raises:
+        EcgFormatError: it is none; the message names `what`.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        raise EcgFormatError(f"{name}: {what} is {text[:40]!r}, not a number; the file is corrupt.")
+    return value
+
+
+def numbers(text: str, label: str, name: str) -> np.ndarray:
+    """The samples of a lead: integers or decimals separated by blanks, commas or semicolons; "no sample" is NaN.
+
+    Raises:
+        EcgFormatError: there are none, or one is no number.
+    """
+    try:
+        samples = np.array(text.replace(",", " ").replace(";", " ").split(), dtype=np.float64)
+    except ValueError as error:
+        raise EcgFormatError(
+            f"{name}: lead {label} has a sample that is no number ({error}); export it again."
+        ) from error
+    if samples.size == 0:
+        raise EcgFormatError(f"{name}: lead {label} has no samples; the file is truncated.")
+    samples[samples == NO_SAMPLE] = np.nan
+    return samples
+
+
+def check_equal_lengths(lengths: dict[str, int], name: str) -> None:
+    """Leads that were recorded together have the same number of samples.
+
+    Raises:
+        EcgFormatError: they have not.
+    """
+    if len(set(lengths.values())) > 1:
+        raise EcgFormatError(f"{name}: leads of unequal length {lengths}; the file is truncated.")
+
+
+__all__ = [
+    "NO_SAMPLE",
+    "check_equal_lengths",
+    "children",
+    "find",
+    "local_name",
+    "number",
+    "numbers",
+    "parsed_xml",
+    "text_at",
+]
