@@ -40,9 +40,10 @@ def read_aecg(root: Any, options: ReadOptions, name: str) -> RawEcg:
     zero = _earliest(rhythms)
     strips: list[Strip] = []
     for number_of_series, item in enumerate(rhythms):
+        low = _low(item)
         for number_of_set, sequences in enumerate(_sets(item)):
             part = number_of_series if len(rhythms) > 1 else number_of_set
-            strips += _strips(sequences, _low(item) if _low(item) is not None else zero, part, options, name)
+            strips += _strips(sequences, zero if low is None else low, part, options, name)
     if not strips:
         raise EcgFormatError(
             f"{name}: this aECG has no rhythm series (component/series/component/sequenceSet); export it again."

@@ -12,6 +12,7 @@ from .ecg_raw import (
     RawEcg,
     ReadOptions,
     check_size,
+    decoded_text,
     parsed_age,
     parsed_sex,
     require,
@@ -24,6 +25,12 @@ from .errors_gem import EcgFormatError
 
 _DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20
+# Elements of a channel's definition (PS3.6).
+_SOURCE, _UNITS = 0x003A_0208, 0x003A_0211
+_SENSITIVITY, _CORRECTION, _BASELINE = 0x003A_0210, 0x003A_0212, 0x003A_0213
+_TIME_SKEW, _SAMPLE_SKEW = 0x003A_0214, 0x003A_0215
+_BITS_STORED = 0x003A_021A
+_LABEL, _CODE_VALUE, _CODE_MEANING = 0x003A_0203, 0x0008_0100, 0x0008_0104
 _SAMPLE_TYPES = {"SB": "i1", "UB": "u1", "SS": "i2", "US": "u2", "SL": "i4", "UL": "u4"}
 # A padding value among the true samples marks padding only in a run at an end that no heart's pause explains.
 _MIN_PADDING_S = 1.0
@@ -97,18 +104,17 @@ def _group(group: Any, part: int, order: str, name: str, notes: list[str]) -> li
     strips = []
     for row, channel in zip(counts, group.ChannelDefinitionSequence, strict=True):
         lead = _lead(channel)
-        if "ChannelSensitivity" not in channel:
+        if not _text(channel, _SENSITIVITY):
             raise EcgFormatError(f"{name}: channel {lead} has no sensitivity; without it the amplitudes are unknown.")
-        factor = float(channel.ChannelSensitivity) * float(
-            channel.get("ChannelSensitivityCorrectionFactor", 1.0) or 1.0
-        )
+        factor = _decimal(channel, _SENSITIVITY, 1.0) * (_decimal(channel, _CORRECTION, 1.0) or 1.0)
         if factor == 0 or not np.isfinite(factor):
             raise EcgFormatError(f"{name}: channel {lead} has a sensitivity of {factor}; export the file again.")
-        signal = _stored_bits(row, int(channel.get("WaveformBitsStored", 0) or 0), lead, notes).astype(np.float64)
-        signal[_missing(row, padding, rate)] = np.nan
-        signal = signal * factor + float(channel.get("ChannelBaseline", 0.0) or 0.0)
-        skew = float(channel.get("ChannelSampleSkew", 0.0) or 0.0) / rate
-        skew += float(channel.get("ChannelTimeSkew", 0.0) or 0.0)
+        bits = _integer(channel, _BITS_STORED, counts.dtype)
+        signal = _stored_bits(row, bits, lead, notes) * factor + _decimal(channel, _BASELINE, 0.0)
+        missing = _missing(row, padding, rate)
+        if missing.any():
+            signal[missing] = np.nan
+        skew = _decimal(channel, _SAMPLE_SKEW, 0.0) / rate + _decimal(channel, _TIME_SKEW, 0.0)
         strips.append(Strip(lead, signal, rate, _unit(channel), start + skew, part))
     return strips
 
@@ -136,7 +142,8 @@ def _counts(group: Any, order: str, name: str) -> np.ndarray:
             f"{name}: truncated: {channels} channels of {samples} samples need {needed:,} bytes, {len(packed):,} are "
             f"there for {len(group.ChannelDefinitionSequence)} channel definitions."
         )
-    return np.frombuffer(packed[:needed], dtype=dtype).reshape(samples, channels).T
+    # One row of memory per channel: every further step goes along it.
+    return np.ascontiguousarray(np.frombuffer(packed[:needed], dtype=dtype).reshape(samples, channels).T)
 
 
 def _stored_bits(row: np.ndarray, bits: int, lead: str, notes: list[str]) -> np.ndarray:
@@ -183,20 +190,46 @@ def _missing(row: np.ndarray, padding: int | None, rate: float) -> np.ndarray:
     return missing
 
 
+def _text(dataset: Any, tag: int) -> str:
+    """A text or decimal as the file writes it; pydicom's conversion of each would take longer than all else here."""
+    if tag not in dataset:
+        return ""
+    value = dataset.get_item(tag).value
+    return (decoded_text(value) if isinstance(value, bytes) else str("" if value is None else value)).strip(" \0")
+
+
+def _decimal(dataset: Any, tag: int, default: float) -> float:
+    text = _text(dataset, tag)
+    return float(text) if text else default
+
+
+def _integer(dataset: Any, tag: int, samples: np.dtype) -> int:
+    """A number of 16 bits in the byte order of `samples`; 0 where it is absent."""
+    value = dataset.get_item(tag).value if tag in dataset else 0
+    if isinstance(value, bytes):
+        return int.from_bytes(value, "big" if samples.byteorder == ">" else "little")
+    return int(value or 0)
+
+
 def _unit(channel: Any) -> str | None:
     """The unit by its UCUM code or, where the code is none, by its meaning; `None` where nothing is stated."""
-    sequence = channel.get("ChannelSensitivityUnitsSequence")
-    texts = [str(sequence[0].get(key, "") or "") for key in ("CodeValue", "CodeMeaning")] if sequence else []
+    sequence = channel.get(_UNITS)
+    texts = (
+        [_text(sequence.value[0], tag) for tag in (_CODE_VALUE, _CODE_MEANING)] if sequence and sequence.value else []
+    )
     known = [text for text in texts if mv_per_unit(text) is not None]
     return next(iter(known + [text for text in texts if text]), None)
 
 
 def _lead(channel: Any) -> str:
     """The channel's lead by code or meaning, whichever is one of the standard twelve."""
-    source = (channel.get("ChannelSourceSequence") or [{}])[0]
-    names = [str(source.get(key, "")) for key in ("CodeValue", "CodeMeaning")] + [str(channel.get("ChannelLabel", ""))]
-    known = [canonical_lead(text) for text in names if canonical_lead(text) in STANDARD_LEADS]
-    return known[0] if known else names[1] or names[2] or names[0]
+    sequence = channel.get(_SOURCE)
+    names = (
+        [_text(sequence.value[0], tag) for tag in (_CODE_VALUE, _CODE_MEANING)] if sequence and sequence.value else []
+    )
+    names.append(_text(channel, _LABEL))
+    known = [text for text in names if canonical_lead(text) in STANDARD_LEADS]
+    return canonical_lead(known[0]) if known else next(filter(None, [*names[1:], names[0]]), "")
 
 
 def _describe(dataset: Any, raw: RawEcg) -> None:

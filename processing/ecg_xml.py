@@ -78,16 +78,25 @@ def numbers(text: str, label: str, name: str) -> np.ndarray:
     Raises:
         EcgFormatError: there are none, or one is no number.
     """
+    written = text.replace(",", " ").replace(";", " ").split()
     try:
-        samples = np.array(text.replace(",", " ").replace(";", " ").split(), dtype=np.float64)
-    except ValueError as error:
-        raise EcgFormatError(
-            f"{name}: lead {label} has a sample that is no number ({error}); export it again."
-        ) from error
+        # Nearly all documents hold integers, which are read in half the time.
+        samples = np.fromiter(map(int, written), np.float64, len(written))
+    except ValueError:
+        samples = _decimals(written, label, name)
     if samples.size == 0:
         raise EcgFormatError(f"{name}: lead {label} has no samples; the file is truncated.")
     samples[samples == NO_SAMPLE] = np.nan
     return samples
+
+
+def _decimals(written: list[str], label: str, name: str) -> np.ndarray:
+    try:
+        return np.fromiter(map(float, written), np.float64, len(written))
+    except ValueError as error:
+        raise EcgFormatError(
+            f"{name}: lead {label} has a sample that is no number ({error}); export it again."
+        ) from error
 
 
 def check_equal_lengths(lengths: dict[str, int], name: str) -> None:
