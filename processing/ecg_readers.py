@@ -11,14 +11,16 @@ from typing import Any, BinaryIO, Literal, get_args
 import numpy as np
 
 from .ecg_assembly import to_record
+from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
 from .ecg_photo import is_picture, is_picture_data, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
+from .ecg_readers_arrays import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz
 from .ecg_readers_devices import is_scp, read_scp
 from .ecg_readers_dicom import is_dicom, read_dicom
 from .ecg_readers_edf import is_edf, read_edf
 from .ecg_readers_matlab import is_hdf5, is_mat, read_hdf5, read_mat
-from .ecg_readers_tables import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz, read_table
+from .ecg_readers_tables import read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
 from .ecg_readers_xml import is_xml, read_xml
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
@@ -150,7 +152,7 @@ def _read(source: Any, options: ReadOptions) -> EcgRecord:
         return _load_file_object(source, options)
     if isinstance(source, Mapping):
         return _load_row(source, options)
-    return to_record(RawEcg(_as_array(source)), options, record_id or "ECG array", None)
+    return to_record(_raw_of(source, record_id or "ECG array"), options, record_id or "ECG array", None)
 
 
 def _with_all_leads(record: EcgRecord, missing_leads: MissingLeads) -> EcgRecord:
@@ -306,6 +308,8 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
 
 
 def _is_text(data: bytes) -> bool:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
     head = data[:4096]
     return b"\0" not in head and sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head) > 0.95 * len(head)
 
@@ -315,7 +319,8 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
     row = {key: value for key, value in row.items() if value is not None}
     name = options.record_id or str(row.get("id", row.get("record_id", "ECG dict")))
     key = next((key for key in _ROW_SIGNALS if key in row), None)
-    if key is None:
+    leads_of_row = {} if key else _leads_of_row(row)
+    if key is None and not leads_of_row:
         inner = row.get("bytes") or row.get("path")
         if inner is None:
             raise EcgFormatError(
@@ -326,25 +331,58 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
             _load_bytes(inner, options, name, None) if isinstance(inner, bytes) else _load_path(Path(inner), options)
         )
         return replace(of_file, metadata={**of_file.metadata, **patient_facts(row.get("sex"), row.get("age"))})
-    rate = next((row[k] for k in RATE_KEYS if k in row), None)
-    leads = next((row[k] for k in LEAD_KEYS if k in row), None)
-    raw = RawEcg(
-        _as_array(row[key]),
-        leads=[str(lead) for lead in leads] if leads is not None else None,
-        sampling_rate=float(rate) if rate is not None else None,
-        units=next((row[k] for k in UNIT_KEYS if k in row), _ROW_SIGNALS[key]),
-        gain=next((row[k] for k in GAIN_KEYS if k in row), None),
-        report=row.get("report"),
-        labels=_as_labels(row.get("labels")),
-        metadata=patient_facts(row.get("sex"), row.get("age")),
+    raw = _raw_of(row[key] if key else leads_of_row, name)
+    rate, leads, units, gain = (
+        next((row[key] for key in keys if key in row), None) for keys in (RATE_KEYS, LEAD_KEYS, UNIT_KEYS, GAIN_KEYS)
     )
+    if rate is not None:
+        raw.sampling_rate, raw.evidence = float(rate), {}
+    if leads is not None:
+        raw.leads = [str(lead) for lead in leads]
+    if units is not None or raw.units is None:
+        raw.units = units if units is not None or key is None else _ROW_SIGNALS[key]
+    raw.gain, raw.report, raw.labels = gain, row.get("report"), _as_labels(row.get("labels"))
+    raw.metadata = patient_facts(row.get("sex"), row.get("age"))
     return to_record(raw, options, name, row.get("source"))
+
+
+def _leads_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Those entries of a dict that are the samples of one lead or its time axis: the rows of numbers."""
+    described = {
+        *RATE_KEYS,
+        *LEAD_KEYS,
+        *UNIT_KEYS,
+        *GAIN_KEYS,
+        "report",
+        "labels",
+        "id",
+        "record_id",
+        "source",
+        "sex",
+        "age",
+    }
+    rows = {
+        str(key): value for key, value in row.items() if key not in described and not isinstance(value, (str, bytes))
+    }
+    return {key: value for key, value in rows.items() if np.ndim(value) == 1 and len(value) > 1}
 
 
 def _as_labels(labels: Any) -> dict[str, float]:
     if isinstance(labels, Mapping):
         return {str(code): float(value) for code, value in labels.items()}
     return dict.fromkeys(map(str, labels), 1.0) if isinstance(labels, (list, tuple)) else {}
+
+
+def _raw_of(source: Any, name: str) -> RawEcg:
+    """An array, or a table with named columns: a DataFrame, a structured array, a dict of lead -> samples."""
+    if is_frame(source):
+        return raw_from_frame(source, name)
+    if isinstance(source, Mapping):
+        return raw_from_leads(source, name)
+    array = _as_array(source)
+    if array.dtype.names:
+        return raw_from_leads({field: array[field] for field in array.dtype.names}, name)
+    return RawEcg(array)
 
 
 def _as_array(source: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .ecg_assembly import to_record
 from .ecg_raw import MAX_FILE_BYTES, MAX_VALUES, RawEcg, ReadOptions, check_size, require, wrapped
-from .ecg_readers_tables import raw_from_arrays
+from .ecg_readers_arrays import raw_from_arrays
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
 

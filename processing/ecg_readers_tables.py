@@ -1,308 +1,320 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Arrays in files without a medical format: CSV, TSV, NPY, NPZ -> `RawEcg`."""
+"""Text tables (CSV, TSV, exports of watches, PhysioNet's tools, loggers) -> `RawEcg`."""
 
-import csv
 import io
+import json
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .ecg_raw import LEAD_AXIS_SIZES, RawEcg, ReadOptions, check_size, chosen_record, wrapped
-from .ecg_record import canonical_lead
-from .ecg_units import mv_per_unit
+from .ecg_columns import Column, raw_from_columns
+from .ecg_lead_names import STANDARD_LEADS, canonical_lead
+from .ecg_raw import RawEcg, ReadOptions, check_size, decoded_text, wrapped
+from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of, split_cells
+from .ecg_time_axis import rises_evenly
+from .ecg_units import mv_per_unit, name_and_unit
 from .errors_gem import EcgFormatError
 
-_MAX_HEADER_CHARS = 65_536
-_TIME_COLUMN = re.compile(r"^(time|t|timestamp|seconds?|sample|samples|index|idx|ms|s|#|unnamed.*)?$", re.IGNORECASE)
-# A column head such as "II [mV]", "V1 (uV)", "aVF_mV".
-_UNIT_IN_HEAD = re.compile(r"^(?P<lead>.*?)[\s_]*[\[(_ ](?P<unit>[munµμ]?v)[\])]?$", re.IGNORECASE)
-_TIME_UNIT = re.compile(r"[\[(_ ](?P<unit>m?s|msec|sec|seconds)[\])]?$", re.IGNORECASE)
-
-# What publishers and users call the parts of one record in NPZ, MAT and HDF5 files.
-SIGNAL_KEYS = ("signal", "signals", "ecg", "val", "data", "feats", "tracing", "tracings", "p_signal", "x", "array")
-RATE_KEYS = (
-    "sampling_rate",
-    "curr_sample_rate",
-    "sample_rate",
-    "fs",
-    "sfreq",
-    "frequency",
-    "freq",
-    "Fs",
-    "samplerate",
+_MAX_LINE_CHARS = 2**22
+# Rows of leads are so much longer than a table of columns is wide.
+_ROW_PER_LEAD = 10
+_MAX_ROWS_OF_LEADS = 32
+_COMMENTS = ("#", "%", "//")
+# The sampling rate among the lines above the numbers: a number in hertz, of any language; not those of filters.
+_HERTZ = re.compile(
+    r"(?P<number>\d{1,6}(?:[.,]\d{1,6})?)\s{0,3}(?P<kilo>k)?(?:hz|hertz|herz|hercios?|гц|герц|赫兹|赫茲|赫|ヘルツ|헤르츠|χερτζ|هرتز|הרץ)",
+    re.IGNORECASE,
 )
-LEAD_KEYS = ("leads", "lead_names", "lead_name", "sig_name", "channels", "channel_names")
-UNIT_KEYS = ("unit", "units")
-GAIN_KEYS = ("gain", "adc_gain")
-
-
-def read_npy(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """One `.npy` array `(leads, samples)`; pickled objects are refused.
-
-    Raises:
-        EcgFormatError: the header and the size of the file disagree, or the array holds no numbers.
-    """
-    return RawEcg(_npy_array(io.BytesIO(data), len(data), name))
-
-
-def read_npz(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """An `.npz` archive with a signal and, if it has them, `sampling_rate`, `leads`, `unit`.
-
-    Raises:
-        EcgFormatError: no array or several could be the signal; members inflate beyond the size limit.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if not info.filename.endswith(".npy"):
-                    continue
-                with archive.open(info) as member:
-                    arrays[info.filename.removesuffix(".npy")] = _npy_array(member, info.file_size, name)
-    except Exception as error:
-        raise wrapped(name, "NPZ", error) from error
-    return raw_from_arrays(arrays, options, name, "NPZ")
-
-
-def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
-    """The array behind an NPY header, after its declared size was compared with the bytes that are there."""
-    npy = np.lib.format
-    try:
-        version = npy.read_magic(stream)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
-    except Exception as error:
-        raise wrapped(name, "NPY", error) from error
-    if dtype.hasobject:
-        raise EcgFormatError(f"{name}: the array holds pickled Python objects, which are never loaded. Save numbers.")
-    if shape:
-        check_size(shape, name)
-    count = int(np.prod(shape, dtype=np.int64)) if shape else 1
-    if count * dtype.itemsize > available:
-        raise EcgFormatError(
-            f"{name}: truncated: the header declares shape {shape} of {dtype} = {count * dtype.itemsize:,} bytes, "
-            f"there are {available:,}. Save it again."
-        )
-    array = np.frombuffer(stream.read(count * dtype.itemsize), dtype=dtype)
-    if array.size < count:
-        raise EcgFormatError(f"{name}: truncated: {array.size} of {count} values are there. Save it again.")
-    return array[:count].reshape(shape, order="F" if fortran else "C")
-
-
-def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, what: str) -> RawEcg:
-    """Picks signal, rate, names and unit out of named arrays (NPZ, MAT and HDF5 share these habits).
-
-    Args:
-        arrays: numpy arrays, or h5py data sets of which only the signal (of several records: the one asked for) and
-            what describes it are read.
-
-    Raises:
-        EcgFormatError: no array or several could be the signal.
-    """
-    signal = arrays[_signal_key(arrays, name, what)]
-    if len(signal.shape) == 3:
-        check_size(signal.shape[1:], name)
-        signal = signal[chosen_record(signal.shape, options.index, name)]
-    else:
-        check_size(signal.shape, name)
-        signal = signal[()]
-    raw = RawEcg(signal)
-    rate = _described(arrays, RATE_KEYS, "iuf")
-    if rate is not None and rate.size == 1:
-        raw.sampling_rate = float(rate.ravel()[0])
-    leads = _described(arrays, LEAD_KEYS, "SU")
-    if leads is not None:
-        raw.leads = [_text(lead) for lead in leads.ravel()]
-    unit = _described(arrays, UNIT_KEYS, "SU")
-    if unit is not None:
-        raw.units = [_text(value) for value in unit.ravel()] if unit.size > 1 else _text(unit.ravel()[0])
-    gain = _described(arrays, GAIN_KEYS, "iuf")
-    if gain is not None:
-        raw.gain = gain.ravel()
-    return raw
-
-
-def _signal_key(arrays: Mapping[str, Any], name: str, what: str) -> str:
-    numeric = {key: array for key, array in arrays.items() if array.dtype.kind in "iuf" and array.size > 1}
-    named = [key for key in numeric if key.lower() in SIGNAL_KEYS]
-    wide = [key for key, array in numeric.items() if array.ndim >= 2 and max(array.shape) > 64]
-    candidates = named or wide or [key for key, array in numeric.items() if array.size > 64]
-    if len(candidates) != 1:
-        shapes = {key: array.shape for key, array in list(arrays.items())[:20]}
-        which = f"each of the arrays {candidates}" if candidates else "no array"
-        raise EcgFormatError(
-            f"{name}: {which} of this {what} file could be the ECG; it holds {shapes}. Save one "
-            "(leads, samples) array as 'signal'."
-        )
-    return candidates[0]
-
-
-def _described(arrays: Mapping[str, Any], keys: tuple[str, ...], kinds: str) -> np.ndarray | None:
-    """The small array under the first of `keys` that is there, if its type fits."""
-    for key in keys:
-        array = arrays.get(key)
-        if array is not None and array.dtype.kind in kinds and 0 < array.size <= 4096:
-            return np.asarray(array[()])
-    return None
-
-
-def _text(value: Any) -> str:
-    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+_RATE_KEY = re.compile(
+    r"sampl|abtast|messrate|échant|echant|muestre|amostra|campion|дискр|采样|採樣|サンプ|표본|\bfs\b|frequency|\brate\b",
+    re.IGNORECASE,
+)
+_NO_RATE = re.compile(r"filt|notch|pass|cut|band|heart|puls|card|herzf", re.IGNORECASE)
+# Cells of a row of units that are no voltage.
+_OTHER_UNITS = frozenset(
+    ["s", "sec", "seconds", "ms", "us", "ns", "samples", "counts", "adu", "mmhg", "%", "bpm", "g", "mg", "1", "-"]
+)
+_UNIT_KEY = re.compile(r"unit|einheit|unidad|unité|unità|eenheid|enhet|ед", re.IGNORECASE)
+# MIT-BIH and PTB heartbeats of Kaggle: 187 samples and the class of the beat.
+_KAGGLE_COLUMNS = (187, 188)
 
 
 def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """CSV or TSV (comma, semicolon, tab or blank; decimal comma with semicolons): one column per lead.
+    """A table of text: one column per lead, or one row per lead.
 
-    A head line gives lead names and units (`II`, `II [uV]`); a time column in s or ms gives the sampling rate and is
-    then left out. Empty cells, `NaN` and `NA` are missing samples. A file with as many rows as an ECG has leads is
-    read as one row per lead.
+    Separator, decimal mark and the block of numbers are found from the whole file. Above the numbers may stand names,
+    units ("II [mV]", a row of units, "Unit,µV"), the sampling rate ("Sample Rate,512 hertz" in any language), the
+    lead of a single column, and other lines, which may identify the patient. Columns of time (any name that only
+    rises), counts, text and other channels are left out and named; a time column gives the sampling rate. Empty cells,
+    `NaN`, `NA` and `-` are missing samples.
 
     Raises:
-        EcgFormatError: cells that are no numbers (named by line and column), rows of unequal length.
+        EcgFormatError: no block of numbers, cells in it that are no numbers (named by line and column), rows of unequal
+            length, or Kaggle's table of single beats, which have no unit.
     """
-    text, delimiter = _decoded(data, name)
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
+    text = decoded_text(data).replace("\0", "").replace("\u2212", "-").replace("\xa0", " ")
+    numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    comments = [line.strip() for _, line in numbered if line.lstrip().startswith(_COMMENTS)]
+    rows = [(number, line) for number, line in numbered if not line.lstrip().startswith(_COMMENTS)]
+    if not rows:
         raise EcgFormatError(f"{name}: the table is empty; export it again.")
-    if len(lines[0]) > _MAX_HEADER_CHARS * 64:
+    lines = [line for _, line in rows]
+    longest = max(map(len, lines))
+    if longest > _MAX_LINE_CHARS:
         raise EcgFormatError(
-            f"{name}: one line of {len(lines[0]):,} characters is no table of an ECG; use one line per sample."
+            f"{name}: one line of {longest:,} characters is no table of an ECG; use one line per sample."
         )
-    head = _head_cells(lines[0], delimiter)
-    values = _numbers(lines[1:] if head else lines, delimiter, name, first_line=2 if head else 1)
-    if values.size == 0:
-        raise EcgFormatError(f"{name}: the table has a head line but no samples; export it again.")
-    if not head and len(values) in (1, *LEAD_AXIS_SIZES) and values.shape[1] > 10 * len(values):
-        return RawEcg(values)
-    notes: list[str] = []
-    if not head:
-        return RawEcg(values.T, notes=notes)
-    if len(head) != values.shape[1]:
+    layout = layout_of(lines, name)
+    head = _Head.of(lines[: layout.first], comments, layout)
+    block = rows[layout.first : layout.last]
+    if layout.last < len(lines):
+        head.notes.append(f"left out {len(lines) - layout.last} line(s) of text below the numbers")
+    check_size((len(block), layout.width), name)
+    if _is_row_per_lead(len(block), head, layout):
+        return _described(_from_rows(block, layout, name), head)
+    return _described(_from_columns(_frame(block, layout, name), head, layout, name), head)
+
+
+@dataclass
+class _Head:
+    """What the lines above the numbers say."""
+
+    names: list[str] | None = None
+    units: list[str] | None = None
+    rate: float | None = None
+    unit: str | None = None
+    lead: str | None = None
+    others: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, lines: Sequence[str], comments: Sequence[str], layout: TableLayout) -> "_Head":
+        head = cls()
+        left = [line.lstrip("#%/ ") for line in comments] + list(lines)
+        wide = [line for line in left if _may_name(line, layout, left[-1])]
+        for line in wide[:-3:-1]:
+            cells = _row_of_head(line, layout)
+            if head.units is None and all(map(_is_unit_cell, cells)):
+                head.units = cells
+            elif head.names is None:
+                head.names = cells
+            else:
+                break
+            left.remove(line)
+        if head.names is None and lines and _names_leads(layout.cells(lines[-1])):
+            head.names = layout.cells(lines[-1])
+        for line in left:
+            head._read_line(line)
+        return head
+
+    def _read_line(self, line: str) -> None:
+        """A line such as "Sample Rate,512 hertz", "Unit: µV", "Ableitung;Ableitung I", OpenSignals' JSON."""
+        if line.startswith("{"):
+            self._read_opensignals(line)
+            return
+        key, value = _key_and_value(line)
+        hertz = _HERTZ.search(line)
+        plain = re.fullmatch(r"\d{1,6}(?:\.\d{1,6})?", value)
+        if hertz and not _NO_RATE.search(line):
+            self._take_rate(float(hertz["number"].replace(",", ".")) * (1000 if hertz["kilo"] else 1))
+        elif plain and _RATE_KEY.search(key) and not _NO_RATE.search(key):
+            self._take_rate(float(plain[0]))
+        elif mv_per_unit(value) is not None and (value.upper() != "V" or _UNIT_KEY.search(key)):
+            self.unit = value
+        else:
+            words = re.findall(r"[A-Za-z0-9]+", value)
+            leads = [word for word in words if word in STANDARD_LEADS]
+            if len(leads) == 1 and key and (key.casefold() in value.casefold() or words == leads):
+                self.lead = leads[0]
+            self.others.append(line)
+
+    def _take_rate(self, rate: float) -> None:
+        if self.rate is not None and rate != self.rate:
+            self.notes.append(f"the head of the table states {self.rate:g} Hz and {rate:g} Hz; the first is taken")
+        self.rate = self.rate or rate
+
+    def _read_opensignals(self, line: str) -> None:
+        """The header of PLUX OpenSignals: columns, their sensors, and the rate, as JSON in a comment."""
+        try:
+            device: dict[str, Any] = next(iter(json.loads(line).values()))
+            sensors = dict(zip(device["label"], device["sensor"], strict=True))
+            self.rate = float(device["sampling rate"])
+            columns = [str(column) for column in device["column"]]
+        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+            self.others.append(line)
+            return
+        self.names = [_sensor_name(sensors, column) for column in columns]
+
+
+def _sensor_name(sensors: dict[str, str], column: str) -> str:
+    """ "ECG" for the channel of an ECG sensor; other columns, such as the digital input "DI", count."""
+    if column not in sensors:
+        return f"counter {column}"
+    kind = "ECG" if str(sensors[column]).upper().startswith(("ECG", "EKG")) else str(sensors[column])
+    return kind if list(sensors.values()).count(sensors[column]) == 1 else f"{kind} {column}"
+
+
+def _may_name(line: str, layout: TableLayout, last: str) -> bool:
+    """Whether a line above the numbers has one cell per column; above a single column only the last line, without marks."""
+    width = layout.width
+    if line.startswith("{") or (width == 1 and (line is not last or re.search("[,;:=\t]", line))):
+        return False
+    return len(_row_of_head(line, layout)) == width
+
+
+def _row_of_head(line: str, layout: TableLayout) -> list[str]:
+    """The cells of a line; those above columns without numbers at the end are left out."""
+    cells = layout.cells(line)
+    return cells if any(cells[layout.width :]) else cells[: layout.width]
+
+
+def _names_leads(cells: Sequence[str]) -> bool:
+    return len(cells) > 1 and any(canonical_lead(name_and_unit(cell)[0]) in STANDARD_LEADS for cell in cells)
+
+
+def _is_unit_cell(cell: str) -> bool:
+    """Whether a cell of a second head line is a unit: "mV", "s", "hh:mm:ss.mmm", or empty."""
+    bare = cell.strip("[]() ")
+    return (
+        not bare or mv_per_unit(bare) is not None or bare.lower().startswith("hh:mm") or bare.lower() in _OTHER_UNITS
+    )
+
+
+def _key_and_value(line: str) -> tuple[str, str]:
+    """ "Sample Rate,512 hertz", "fs=360", "Unit: µV" in two; a line that has no mark is a value."""
+    for mark in (",", ";", "\t", ":", "="):
+        if mark in line:
+            cells = split_cells(line, mark)
+            return cells[0], " ".join(cells[1:]).strip(" =:")
+    return "", line.strip()
+
+
+def _is_row_per_lead(rows: int, head: _Head, layout: TableLayout) -> bool:
+    if len(layout.kinds) < _ROW_PER_LEAD * rows or rows > _MAX_ROWS_OF_LEADS or len(layout.kinds) in _KAGGLE_COLUMNS:
+        return False
+    return head.names is None or layout.kinds[0] == "text" or all(map(is_number, head.names[1:]))
+
+
+def _from_rows(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) -> RawEcg:
+    """One row per lead, with its name in a first column of text and perhaps its unit in a second; or without names."""
+    texts = [column for column, kind in enumerate(layout.kinds) if kind == "text"]
+    values = [column for column, kind in enumerate(layout.kinds) if kind != "text"][: layout.width - len(texts)]
+    cells = [layout.cells(line) for _, line in rows]
+    uneven = next((number for (number, _), row in zip(rows, cells, strict=True) if len(row) < layout.width), None)
+    if uneven is not None:
         raise EcgFormatError(
-            f"{name}: {len(head)} column names {head[:20]} for {values.shape[1]} columns of numbers; name each once."
+            f"{name}: line {uneven} has fewer cells than the others; every lead needs as many samples."
         )
-    return _from_columns(head, values, notes, name)
-
-
-def _from_columns(head: list[str], values: np.ndarray, notes: list[str], name: str) -> RawEcg:
-    raw = RawEcg(values.T, notes=notes)
-    time_columns = [column for column, text in enumerate(head) if _TIME_COLUMN.match(_TIME_UNIT.sub("", text).strip())]
-    kept = [column for column in range(len(head)) if column not in time_columns]
-    if not kept:
-        raise EcgFormatError(f"{name}: no column of {head} is a lead; one column per lead is needed.")
-    for column in time_columns:
-        notes.append(f"left out the column {head[column]!r}")
-        rate = _rate_of(head[column], values[:, column])
-        raw.sampling_rate = raw.sampling_rate or rate
-    names, units = zip(*(_lead_and_unit(head[column]) for column in kept), strict=True)
-    raw.signal, raw.leads, raw.units = values[:, kept].T, names, units
-    return raw
-
-
-def _rate_of(head: str, times: np.ndarray) -> float | None:
-    """Hz, if the column is a time axis in s or ms with even steps."""
-    steps = np.diff(times)
-    if not len(steps) or not np.isfinite(steps).all() or (steps <= 0).any():
-        return None
-    step = (times[-1] - times[0]) / len(steps)
-    # Times are often written with a few digits only, so single steps may wobble by one of them.
-    if np.abs(steps - step).max() > 0.51 * step:
-        return None
-    unit = _TIME_UNIT.search(head)
-    in_ms = unit is not None and unit["unit"].lower().startswith("m")
-    named_seconds = unit is not None or head.strip().lower() in ("time", "t", "seconds", "second", "s")
-    if head.strip().lower() == "ms":
-        in_ms = named_seconds = True
-    if not named_seconds or (not in_ms and step >= 0.5):
-        return None
-    rate = (1000.0 if in_ms else 1.0) / step
-    return round(rate) if abs(rate - round(rate)) < 1e-3 * rate else rate
-
-
-def _lead_and_unit(head: str) -> tuple[str, str | None]:
-    match = _UNIT_IN_HEAD.match(head)
-    if match and match["lead"] and mv_per_unit(match["unit"]) is not None and canonical_lead(head) == head.strip():
-        return match["lead"].strip(), match["unit"]
-    return head, None
-
-
-def _decoded(data: bytes, name: str) -> tuple[str, str]:
-    if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise EcgFormatError(
-            f"{name}: this is binary data, not a table of text, and no known ECG format either; export it as CSV."
-        )
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    sample = text[:_MAX_HEADER_CHARS]
-    counts = {delimiter: sample.count(delimiter) for delimiter in (";", "\t", ",")}
-    if counts[";"]:
-        return text, ";"
-    best = "\t" if counts["\t"] else ","
-    return text, best if counts[best] else " "
-
-
-def _head_cells(line: str, delimiter: str) -> list[str]:
-    """The names of the first line; an empty list if it holds numbers already."""
-    if delimiter == " ":
-        cells = line.split()
-    else:
-        cells = [cell.strip() for cell in next(csv.reader([line[:_MAX_HEADER_CHARS]], delimiter=delimiter))]
-    # Leads may be called "1", "2", "3"; a head needs one cell that is neither a number nor a missing value.
-    is_head = any(_number(cell.replace(",", ".")) is None for cell in cells)
-    return cells if is_head else []
-
-
-def _number(cell: str) -> float | None:
-    if cell.strip().lower() in ("", "na", "n/a", "null", "none"):
-        return float("nan")
-    try:
-        return float(cell)
+        signal = [np.array([layout.number(row[column]) for column in values]) for row in cells]
     except ValueError:
-        return None
+        for column in values:
+            if not all(is_number(row[column]) or row[column].lower() in MISSING for row in cells):
+                _refuse_cell(rows, column, layout, name)
+        raise
+    if not texts:
+        return RawEcg(np.stack(signal))
+    names, *others = ([row[column] for row in cells] for column in texts)
+    units = next(
+        (words for words in others if all(mv_per_unit(word) is not None for word in words)), [None] * len(names)
+    )
+    return raw_from_columns([Column(*row) for row in zip(names, signal, units, strict=True)], name)
 
 
-def _numbers(lines: list[str], delimiter: str, name: str, first_line: int) -> np.ndarray:
-    """The cells of all lines as float64 `(lines, columns)`: vectorised, cell by cell only to name what is wrong."""
+def _frame(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) -> Any:
+    """The block of numbers as a pandas DataFrame, vectorised; cell by cell only to name what is wrong."""
     import pandas as pd
 
-    if not lines:
-        return np.empty((0, 0))
-    columns = len(lines[0].split() if delimiter == " " else lines[0].split(delimiter))
-    check_size((len(lines), max(1, columns)), name)
+    block = [line for _, line in rows]
+    quote = "'" if "'" in block[0] and '"' not in block[0] else '"'
     try:
         frame = pd.read_csv(
-            io.StringIO("\n".join(lines)),
+            io.StringIO("\n".join(block)),
             header=None,
-            sep=r"\s+" if delimiter == " " else delimiter,
-            decimal="," if delimiter == ";" and "," in lines[0] else ".",
+            sep=r"\s+" if layout.separator == " " else layout.separator,
+            decimal=layout.decimal,
+            thousands=layout.thousands,
+            quotechar=quote,
             skipinitialspace=True,
+            na_values=["-"],
+            dtype={column: str for column, kind in enumerate(layout.kinds) if kind in ("clock", "text")},
+            low_memory=False,
         )
     except Exception as error:
         raise wrapped(name, "a table", error) from error
-    wrong = [column for column in frame if frame[column].dtype.kind not in "iuf"]
-    if wrong:
-        cells = frame[wrong[0]]
-        bad = cells[[_number(str(cell)) is None for cell in cells]]
-        row = int(bad.index[0]) if len(bad) else 0
+    for column, kind in enumerate(layout.kinds):
+        if kind == "number" and frame[column].dtype.kind not in "iuf":
+            _refuse_cell(rows, column, layout, name)
+    return frame
+
+
+def _refuse_cell(rows: Sequence[tuple[int, str]], column: int, layout: TableLayout, name: str) -> None:
+    for number, line in rows:
+        cells = layout.cells(line)
+        if column < len(cells) and cells[column].lower() not in MISSING and not is_number(cells[column]):
+            raise EcgFormatError(
+                f"{name}: line {number}, column {column + 1}: {cells[column][:40]!r} is not a number. An ECG table has one "
+                "column per lead and numbers below the head line."
+            )
+    raise EcgFormatError(f"{name}: column {column + 1} holds more than numbers; an ECG table has one column per lead.")
+
+
+def _from_columns(frame: Any, head: _Head, layout: TableLayout, name: str) -> RawEcg:
+    """One column per lead."""
+    _refuse_single_beats(frame, layout, name)
+    names = head.names
+    if names is not None and len(names) == layout.width - 1 and rises_evenly(frame[0].to_numpy()):
+        names = ["index", *names]  # R names its rows in a column without a head
+    if names is not None and len(names) != layout.width:
         raise EcgFormatError(
-            f"{name}: line {row + first_line}, column {int(str(wrong[0])) + 1}: {str(cells[row])[:40]!r} is not a number. "
-            "An ECG table has one column per lead and numbers below the head line."
+            f"{name}: {len(names)} column names {names[:20]} for {layout.width} columns; name each once."
         )
-    # A column without a single value is a trailing delimiter, not a lead.
-    last = frame.columns[-1]
-    if (
-        frame[last].isna().all()
-        and len(frame.columns) > 1
-        and all(line.rstrip().endswith(delimiter) for line in lines)
-    ):
-        frame = frame.drop(columns=last)
-    return frame.to_numpy(dtype=np.float64)
+    if names is None and head.lead is not None and layout.width == 1:
+        names = [head.lead]
+    if names is None and set(layout.kinds[: layout.width]) == {"number"}:
+        return RawEcg(frame.iloc[:, : layout.width].to_numpy().T)
+    names = names or ["" if kind == "number" else kind for kind in layout.kinds]
+    if not names[0] and any(names[1:]):
+        names = ["index", *names[1:]]
+    empty = [names[column] for column in range(layout.width) if layout.kinds[column] == "empty" and names[column]]
+    if empty:
+        head.notes.append(f"left out empty columns: {', '.join(empty)}")
+    units = [None if unit in ("", "-") else unit for unit in head.units or [""] * layout.width]
+    columns = [
+        Column(names[column], frame[column].to_numpy(), units[column])
+        for column in range(layout.width)
+        if layout.kinds[column] != "empty"
+    ]
+    return raw_from_columns(columns, name, head.rate)
 
 
-__all__ = ["raw_from_arrays", "read_npy", "read_npz", "read_table"]
+def _refuse_single_beats(frame: Any, layout: TableLayout, name: str) -> None:
+    if frame.shape[1] not in _KAGGLE_COLUMNS or any(kind != "number" for kind in layout.kinds):
+        return
+    values = frame.to_numpy(dtype=np.float64)
+    label = values[:, -1]
+    if values[:, :-1].min() >= 0 and values[:, :-1].max() <= 1 and np.isin(label, range(5)).all():
+        raise EcgFormatError(
+            f"{name}: this is the table of single heartbeats from MIT-BIH or PTB that Kaggle offers ({frame.shape[1] - 1} "
+            "samples at 125 Hz and a class per row), scaled to 0..1: no unit, no rhythm. Take the records from PhysioNet."
+        )
+
+
+def _described(raw: RawEcg, head: _Head) -> RawEcg:
+    """`raw` with what the head says of all columns."""
+    raw.notes = [*head.notes, *raw.notes]
+    if head.unit is not None:
+        units = (
+            raw.units if raw.units is not None and not isinstance(raw.units, str) else [raw.units] * len(raw.signal)
+        )
+        raw.units = [unit or head.unit for unit in units]
+    raw.sampling_rate = raw.sampling_rate or head.rate
+    if head.others:
+        raw.identifying["lines above the table"] = head.others
+    return raw
+
+
+__all__ = ["read_table"]

@@ -88,6 +88,8 @@ _SECONDS_PER_UNIT = {
 _LONGEST_STEP_S = 0.05
 # Times since 1970 by their size, in s, ms, us and ns: the years 2001 to 2286.
 _EPOCH_STARTS = ((1e9, 1.0), (1e12, 1e-3), (1e15, 1e-6), (1e18, 1e-9))
+# Times with few digits repeat; where more samples than these share one, they came in packets and tell no rate.
+_MAX_ROUNDING = 10
 _MIN_SAMPLES = 20
 _CLOCK = re.compile(
     r"['\"\[]?(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[T ]+)?(?:(?P<h>\d{1,3}):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:[.,]\d{1,9})?)"
@@ -98,13 +100,17 @@ _CLOCK = re.compile(
 
 def is_time_name(head: str) -> bool:
     """Whether a column is called a time or a count of samples, in the languages that devices write."""
-    words = re.findall(r"[^\W\d_]+|#|n°", head.casefold()) or [""]
-    return not head.strip() or (words[0] in _TIME_WORDS | _COUNT_WORDS or words[-1] in _TIME_WORDS | _COUNT_WORDS)
+    words = re.findall(r"[^\W\d_]+|#|n°", head.casefold())
+    return bool({*words[:1], *words[-1:]} & (_TIME_WORDS | _COUNT_WORDS))
 
 
 def rises_evenly(row: np.ndarray) -> bool:
     """Whether a row is an axis and no signal: every step upwards, and none far from their mean."""
-    if len(row) < _MIN_SAMPLES or not (row[1] > row[0] and row[2] > row[1] and row[-1] > row[0]):
+    if (
+        row.dtype.kind not in "iuf"
+        or len(row) < _MIN_SAMPLES
+        or not (row[1] > row[0] and row[2] > row[1] and row[-1] > row[0])
+    ):
         return False
     steps = np.diff(row.astype(np.float64))
     return bool(
@@ -126,7 +132,8 @@ def rate_of_axis(head: str, unit: str | None, times: np.ndarray) -> float | None
     step = (times[-1] - times[0]) / len(steps)
     # Times are often written with few digits only, so that single steps wobble by one of them.
     finest = steps[steps > 0].min(initial=np.inf)
-    if step <= 0 or (steps < 0).any() or np.abs(steps - step).max() > max(0.51 * step, finest * 1.01):
+    rounded = finest * 1.01 if finest <= _MAX_ROUNDING * step else 0.0
+    if step <= 0 or (steps < 0).any() or np.abs(steps - step).max() > max(0.51 * step, rounded):
         return None
     scale = _stated_scale(head, unit) or _scale_by_size(times[0], step)
     if scale is None:
