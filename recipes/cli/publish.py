@@ -30,6 +30,10 @@ RevisionOption = Annotated[str | None, typer.Option(help="Branch; created if it 
 CredentialedOption = Annotated[
     bool, typer.Option("--allow-credentialed", help="You may pass on the MIMIC or eICU data in it.")
 ]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Pattern of further files to send, e.g. 'extra/*'; repeatable. Look into them first."),
+]
 LicenceOption = Annotated[str | None, typer.Option("--license", help="The Hub's identifier, e.g. cc-by-4.0.")]
 
 
@@ -40,6 +44,7 @@ def model(
     private: PrivateOption = False,
     dry_run: DryRunOption = False,
     revision: RevisionOption = None,
+    include: IncludeOption = None,
     allow_credentialed: CredentialedOption = False,
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file.")] = "5GB",
     base_model: Annotated[
@@ -82,7 +87,7 @@ def model(
         )
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
-        plan = plan_model(_folder(path), Path(stage), card, max_shard_size)
+        plan = plan_model(_folder(path), Path(stage), card, max_shard_size, include or ())
         # The text of a model's card may speak of MIMIC without any of it inside; its metadata say what it was made from.
         check_credentials(credentialed_sources([], plan.metadata, ""), allow_credentialed)
         _send(plan, repo, private, dry_run, revision)
@@ -95,13 +100,14 @@ def dataset(
     private: PrivateOption = False,
     dry_run: DryRunOption = False,
     revision: RevisionOption = None,
+    include: IncludeOption = None,
     allow_credentialed: CredentialedOption = False,
     licence: LicenceOption = None,
 ) -> None:
     """Parquet shards and a card in one commit, after a search for what must not be public.
 
-    Refused: columns named like identities (patient_name, birth_date, mrn, ...), texts with headers of devices, device files,
-    pickles, and data of MIMIC or eICU without --allow-credentialed.
+    Only tables, texts and pictures go. Refused: columns named like identities (patient_name, birth_date, mrn, ...), texts with
+    headers of devices, keys and tokens, pickles, and data of MIMIC or eICU without --allow-credentialed.
 
     \b
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run
@@ -113,7 +119,7 @@ def dataset(
         return dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
-        plan = plan_dataset(_folder(path), Path(stage), card, allow_credentialed)
+        plan = plan_dataset(_folder(path), Path(stage), card, allow_credentialed, include or ())
         _send(plan, repo, private, dry_run, revision)
 
 
@@ -124,6 +130,7 @@ def space(
     private: PrivateOption = False,
     dry_run: DryRunOption = False,
     revision: RevisionOption = None,
+    include: IncludeOption = None,
 ) -> None:
     """A Space; the packages of gem-ecg go with it if its code imports them.
 
@@ -132,7 +139,7 @@ def space(
     from recipes.publishing.plan import plan_space
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
-        _send(plan_space(_folder(path), Path(stage)), repo, private, dry_run, revision)
+        _send(plan_space(_folder(path), Path(stage), include or ()), repo, private, dry_run, revision)
 
 
 def _folder(path: Path) -> Path:

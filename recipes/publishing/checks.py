@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What must not leave the machine: pickles, patients' identities, raw device files, credentialed data."""
+"""What must not leave the machine: patients' identities and credentialed data."""
 
 import re
-import zipfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,8 @@ import pyarrow.parquet as pq
 from processing.errors_gem import PublishError
 from recipes.sources.source_record import is_credentialed
 
-PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
-# Files of devices and archives carry the patient in their headers (or file names); what is published is Parquet.
-RAW_RECORD_SUFFIXES = {
-    ".dcm",
-    ".dicom",
-    ".xml",
-    ".scp",
-    ".ecg",
-    ".edf",
-    ".hea",
-    ".dat",
-    ".mat",
-    ".h5",
-    ".hdf5",
-    ".zip",
-}
-TEXT_SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".txt", ".md"}
+from .allowed import TEXT_SUFFIXES, TOKENIZER_FILES
+
 # Each is a run of words inside a column's name, whatever its spelling: `PatientName`, `patient_name`, `ecg.patient-name`.
 PHI_WORDS = tuple(
     tuple(words.split())
@@ -40,67 +25,32 @@ PHI_WORDS = tuple(
         "dateof birth", "dob", "mrn", "medical record number", "patient id", "patientid", "insurance number", "ssn",
         "social security", "address", "street", "phone", "telephone", "phone number", "fax", "email", "e mail",
         "zip code", "zipcode", "postal code", "postcode", "physician name", "referring physician", "technician name",
-        "operator name", "account number", "passport",
+        "operator name", "account number", "passport", "pat name", "pat nm", "pat id", "referrer", "referred by", "attending",
+        # German, Dutch, Swedish, Danish and Norwegian
+        "patientenname", "patienten name", "name des patienten", "vorname", "nachname", "familienname", "geburtsdatum", "geburtstag", "geburtsname",
+        "versichertennummer", "adresse", "anschrift", "strasse", "plz", "telefon", "achternaam", "voornaam", "geboortedatum", "bsn",
+        "burgerservicenummer", "personnummer", "efternamn", "fornamn", "fodelsedatum", "fodelsedato", "fodselsdato", "fornavn", "etternavn",
+        "efternavn",
+        # French, Spanish, Portuguese and Italian
+        "nom du patient", "nom patient", "prenom", "nom de famille", "date de naissance", "numero de securite sociale", "nombre del paciente",
+        "apellido", "apellidos", "fecha de nacimiento", "fecha nacimiento", "direccion", "telefono", "nome do paciente", "sobrenome",
+        "data de nascimento", "data nascimento", "cpf", "endereco", "cognome", "data di nascita", "codice fiscale", "indirizzo",
     )
 )  # fmt: skip
+# Words that say little inside a name and all as the whole of it.
+PHI_COLUMNS = {"name", "names", "pid", "nom", "nome", "nombre", "naam", "namn", "navn", "patient", "patients"}
 # Keys and elements of DICOM, MUSE, Sierra, aECG and JSON headers that name a patient, inside text values.
 PHI_IN_TEXT = (
     r"PatientName|PatientID|PatientBirth|PatientAddress|PatientLastName|PatientFirstName|DateofBirth|"
     r"subjectDemographicPerson|<birthTime|<lastname|\(0010,00[1-3]0\)|"
+    r"^\s*<?(patient|patienten)[ _]?(name|id|nummer)>?\s*[:=>]|"
     r'"(patient_?name|first_?name|last_?name|surname|birth_?date|date_of_birth|dob|mrn|patient_?id)"\s*:'
 )
+_SEARCHED = TEXT_SUFFIXES - {".py"}
 CREDENTIALED_HELP = (
     "data of MIMIC and eICU may be under a PhysioNet data use agreement, which forbids to pass it on. If the agreement of this "
     "data allows it (or the repository is private and shared with signatories only), repeat with --allow-credentialed."
 )
-
-
-def check_no_pickles(files: Iterable[Path]) -> None:
-    """
-    Raises:
-        PublishError: A file is a pickle, by its name or by its content, or an array file with objects inside.
-    """
-    for file in files:
-        if file.suffix.lower() in PICKLE_SUFFIXES or _holds_pickle(file):
-            raise PublishError(
-                f"{file}: a pickle, which may run code on the machine of whoever opens it, is never published. Save weights "
-                "as safetensors (`gem convert` reads legacy ones), arrays as Parquet or NPY of numbers; else delete it."
-            )
-
-
-def _holds_pickle(file: Path) -> bool:
-    with file.open("rb") as stream:
-        head = stream.read(4096)
-    if head.startswith(b"\x80") and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return True
-    if head.startswith(b"\x93NUMPY"):
-        return _npy_of_objects(head)
-    if head.startswith(b"PK") and zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            for entry in archive.namelist():
-                if Path(entry).suffix.lower() in PICKLE_SUFFIXES:
-                    return True
-                if entry.endswith(".npy") and _npy_of_objects(archive.open(entry).read(4096)):
-                    return True
-    return False
-
-
-def _npy_of_objects(head: bytes) -> bool:
-    """Whether the `descr` in an NPY header names objects (`|O`)."""
-    return b"|O" in head.split(b"\n", 1)[0]
-
-
-def check_no_raw_records(files: Iterable[Path]) -> None:
-    """
-    Raises:
-        PublishError: A data set holds files of devices, whose headers name the patient.
-    """
-    for file in files:
-        if file.suffix.lower() in RAW_RECORD_SUFFIXES:
-            raise PublishError(
-                f"{file}: device files and archives carry names and dates in their headers and are not published. Turn the "
-                "records into Parquet columns (docs/publishing.md)."
-            )
 
 
 def check_table(file: Path) -> None:
@@ -124,13 +74,13 @@ def check_table(file: Path) -> None:
 
 def check_text_file(file: Path) -> None:
     """
-    The same for CSV, TSV, JSON, JSON Lines, Markdown and plain text beside the tables.
+    The same for CSV, TSV, JSON, JSON Lines, Markdown, YAML, HTML and plain text, of models and Spaces too.
 
     Raises:
         PublishError: A column or key is named like an identity, or the text holds a device's header.
     """
     suffix = file.suffix.lower()
-    if suffix not in TEXT_SUFFIXES:
+    if suffix not in _SEARCHED or file.name in TOKENIZER_FILES:
         return
     with file.open(encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream):
@@ -189,9 +139,12 @@ def _strings(column: pa.Array) -> Iterator[pa.Array]:
 def is_identity(name: str) -> bool:
     """Whether a column's name says that it identifies a person."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    words = tuple(re.sub(r"[^a-z0-9]+", " ", spaced.lower()).split())
+    plain = unicodedata.normalize("NFKD", spaced.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
+    words = tuple(re.sub(r"[^a-z0-9]+", " ", plain.encode("ascii", "ignore").decode().lower()).split())
     if words[-1:] == ("hash",):
         return False
+    if len(words) == 1 and words[0] in PHI_COLUMNS:
+        return True
     return any(words[i : i + len(phi)] == phi for phi in PHI_WORDS for i in range(len(words)))
 
 
@@ -242,8 +195,6 @@ def _listed(value: Any) -> list[Any]:
 
 __all__ = [
     "check_credentials",
-    "check_no_pickles",
-    "check_no_raw_records",
     "check_table",
     "check_text_file",
     "column_names",

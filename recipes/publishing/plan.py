@@ -5,7 +5,7 @@ import fnmatch
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,8 @@ from safetensors.torch import save_file
 
 from processing.errors_gem import CheckpointError, PublishError
 
-from .checks import (
-    check_credentials,
-    check_no_pickles,
-    check_no_raw_records,
-    check_table,
-    check_text_file,
-    credentialed_sources,
-)
+from .allowed import check_allowed
+from .checks import check_credentials, check_table, check_text_file, credentialed_sources
 from .remote_code import add_remote_code
 
 # What training and conversion leave beside a model: of use here, not there, and some of it names local paths.
@@ -78,8 +72,21 @@ def list_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
     return kept, left_out
 
 
+def _checked_files(folder: Path, kind: str, include: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """What `list_files` finds, if all of it may be published."""
+    files, left_out = list_files(folder)
+    check_allowed(folder, files, kind, include)
+    for file in files.values():
+        check_text_file(file)
+    return files, left_out
+
+
 def plan_model(
-    folder: Path, stage: Path, make_card: Callable[[Path], RepoCard], max_shard_size: str = "5GB"
+    folder: Path,
+    stage: Path,
+    make_card: Callable[[Path], RepoCard],
+    max_shard_size: str = "5GB",
+    include: Sequence[str] = (),
 ) -> PublishPlan:
     """
     A saved GEM, its processor, the code that loads it without gem-ecg, and a card (the folder's own, or `make_card`'s).
@@ -89,12 +96,12 @@ def plan_model(
         stage: An empty folder; large weight files are written there anew as shards.
         make_card: Writes a card for the folder if it has none.
         max_shard_size: Largest weight file.
+        include: Patterns of files that go though no model is made of them.
 
     Raises:
-        PublishError: Not a complete model folder, or it holds pickles.
+        PublishError: Not a complete model folder, or it holds what `check_allowed` or `check_text_file` refuses.
     """
-    files, left_out = list_files(folder)
-    check_no_pickles(files.values())
+    files, left_out = _checked_files(folder, "model", include)
     if not any(name.endswith(".safetensors") for name in files):
         raise PublishError(f"{folder}: no *.safetensors here; save the model with `save_pretrained` first.")
     # The code comes from this version of gem-ecg; a link to older code would be written through.
@@ -109,15 +116,15 @@ def plan_model(
     return PublishPlan("model", list_files(stage)[0], left_out, card)
 
 
-def plan_space(folder: Path, stage: Path) -> PublishPlan:
+def plan_space(folder: Path, stage: Path, include: Sequence[str] = ()) -> PublishPlan:
     """
     A Space and, if its code imports ours, the packages of gem-ecg beside it: the Space then needs no release of gem-ecg.
 
     Raises:
-        PublishError: No README.md with the Space's settings, or its app is not there.
+        PublishError: No README.md with the Space's settings, its app is not there, or it holds what `check_allowed` or
+            `check_text_file` refuses.
     """
-    files, left_out = list_files(folder)
-    check_no_pickles(files.values())
+    files, left_out = _checked_files(folder, "space", include)
     if README not in files:
         raise PublishError(
             f"{folder}: a Space needs a README.md with a YAML block of title, sdk, sdk_version and app_file."
@@ -217,7 +224,11 @@ SHARD_BYTES = 500_000_000
 
 
 def plan_dataset(
-    folder: Path, stage: Path, make_card: Callable[[Path], RepoCard], allow_credentialed: bool = False
+    folder: Path,
+    stage: Path,
+    make_card: Callable[[Path], RepoCard],
+    allow_credentialed: bool = False,
+    include: Sequence[str] = (),
 ) -> PublishPlan:
     """
     Args:
@@ -225,26 +236,28 @@ def plan_dataset(
         stage: An empty folder; Parquet shards are written there where the folder has none.
         make_card: Writes a card for the staged folder if it has none.
         allow_credentialed: The user states that the agreement of the data (MIMIC, eICU) allows this.
+        include: Patterns of files that go though no data set is made of them.
 
     Raises:
-        PublishError: Patients' identities, device files, pickles, credentialed data, or no data set.
+        PublishError: Patients' identities, credentialed data, what `check_allowed` refuses, or no data set.
     """
     saved = any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    files, left_out = list_files(folder)
-    check_no_pickles(files.values())
     if saved:
+        files, left_out = list_files(folder)
         _write_shards(folder, stage)
-        link_files({README: files[README]} if README in files else {}, stage)
+        card_file = {README: files[README]} if README in files else {}
+        check_allowed(folder, card_file, "dataset")
+        for file in card_file.values():
+            check_text_file(file)
+        link_files(card_file, stage)
     else:
-        check_no_raw_records(files.values())
+        files, left_out = _checked_files(folder, "dataset", include)
         if not any(name.endswith(".parquet") for name in files):
             raise PublishError(f"{folder}: no Parquet files here, and not a data set that `save_to_disk` wrote.")
         link_files(files, stage)
     tables = sorted(stage.rglob("*.parquet"))
     for table in tables:
         check_table(table)
-    for file in list_files(stage)[0].values():
-        check_text_file(file)
     card = take_card(stage, lambda: make_card(stage))
     check_credentials(credentialed_sources(tables, card.data.to_dict(), card.text), allow_credentialed)
     return PublishPlan("dataset", list_files(stage)[0], left_out, card)
