@@ -12,7 +12,8 @@ import numpy as np
 
 from .ecg_assembly import to_record
 from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
-from .ecg_photo import is_picture, is_picture_data, load_page_picture
+from .ecg_other_files import refuse_other_files
+from .ecg_photo import is_picture, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
 from .ecg_readers_arrays import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz
@@ -23,7 +24,7 @@ from .ecg_readers_matlab import is_hdf5, is_mat, read_hdf5, read_mat
 from .ecg_readers_tables import read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
 from .ecg_readers_xml import is_xml, read_xml
-from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
+from .ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead, is_ecg_record
 from .errors_gem import EcgFormatError, EcgLeadError
 
 Reader = Callable[[bytes, ReadOptions, str], RawEcg]
@@ -39,7 +40,10 @@ _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
 KNOWN_DATASETS = ("ludb", "sph", "code15")
 # Keys of a row's signal, with the unit that the name states.
 _ROW_SIGNALS = {"signal": None, "signal_uv": "uV", "signal_mv": "mV", "array": None, "ecg": None}
-
+# Keys of a row that are no samples of a lead.
+_DESCRIPTIONS = frozenset(
+    (*RATE_KEYS, *LEAD_KEYS, *UNIT_KEYS, *GAIN_KEYS, "report", "labels", "id", "record_id", "source", "sex", "age")
+)
 
 _READERS: tuple[tuple[Callable[[bytes], bool], Reader, str], ...] = (
     (lambda data: data.startswith(b"\x93NUMPY"), read_npy, "NPY"),
@@ -80,13 +84,14 @@ def load_ecg(
               XML, Philips Sierra XML, HL7 aECG, Schiller XML. The content decides, not the file's name. EDF, DICOM,
               HDF5 and SCP-ECG/Sierra need the extras `edf`, `dicom`, `hdf5` and `vendor`.
             - the bytes of such a file, or a binary file object.
+            - a table with named columns: a DataFrame of pandas or polars, a structured array, a dict of lead -> samples.
             - an array or tensor `(leads, samples)`; `(samples, leads)` is recognised only where the second axis is 8,
               12 or 15 (or the number of `leads`) and the first far longer.
             - a dict such as a row of `datasets`: `signal`, `array` or `signal_uv` with `sampling_rate`, `leads`/
               `lead_names`, `gain` or `unit`, `report`, `labels`, `id`; or `path`/`bytes`.
             - an `EcgRecord`, which comes back as it is, but for limb leads that it lacks.
         sampling_rate: Hz, where the source states none; overrides it (noted) where it does.
-        leads: one name per row, likewise.
+        leads: one name per row, likewise, or one per row that may be an ECG; `"-"` leaves a row out.
         unit: `"mV"`, `"uV"`, `"V"` or `"nV"`, likewise.
         gain: counts per mV, one number or one per row, for raw ADC counts.
         record_id: name for messages and tables; default: the file's stem.
@@ -283,20 +288,13 @@ def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: P
 
 def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]:
     """The reader for a file's content; only text without any mark is told apart by the file's name."""
+    suffix = path.suffix.lower() if path is not None else ""
+    refuse_other_files(data, name, suffix)
     for matches, reader, what in _READERS:
         if matches(data):
             return reader, what
-    head = data[:64]
-    if is_picture_data(head):
-        raise EcgFormatError(
-            f"{name}: a picture, not a signal. Give it to the model as a page picture (`load_page_picture`); "
-            "gem-ecg does not digitise paper ECGs."
-        )
-    if head.startswith(b"%PDF"):
-        raise EcgFormatError(f"{name}: a PDF. Export its page as PNG and use it as a page picture.")
     if data[:256].lstrip().startswith(b"<"):
-        raise EcgFormatError(f"{name}: a web page, not an ECG; the download went wrong, fetch the file again.")
-    suffix = path.suffix.lower() if path is not None else ""
+        raise EcgFormatError(f"{name}: a text with tags (XML, HTML) that is no ECG; fetch or export the file again.")
     if suffix == ".dat":
         raise EcgFormatError(f"{name}: a WFDB signal file without its header; put {Path(name).stem}.hea beside it.")
     if suffix in _TEXT_SUFFIXES or _is_text(data):
@@ -348,23 +346,9 @@ def _load_row(row: Mapping[str, Any], options: ReadOptions) -> EcgRecord:
 
 def _leads_of_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Those entries of a dict that are the samples of one lead or its time axis: the rows of numbers."""
-    described = {
-        *RATE_KEYS,
-        *LEAD_KEYS,
-        *UNIT_KEYS,
-        *GAIN_KEYS,
-        "report",
-        "labels",
-        "id",
-        "record_id",
-        "source",
-        "sex",
-        "age",
-    }
-    rows = {
-        str(key): value for key, value in row.items() if key not in described and not isinstance(value, (str, bytes))
-    }
-    return {key: value for key, value in rows.items() if np.ndim(value) == 1 and len(value) > 1}
+    rows = {str(key): value for key, value in row.items() if key not in _DESCRIPTIONS and np.ndim(value) == 1}
+    rows = {key: value for key, value in rows.items() if len(value) > 1}
+    return rows if any(canonical_lead(key) in STANDARD_LEADS or "ecg" in key.lower() for key in rows) else {}
 
 
 def _as_labels(labels: Any) -> dict[str, float]:

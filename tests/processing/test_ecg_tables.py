@@ -244,6 +244,35 @@ def test_hostile_heads_take_linear_time(head):
     assert time.process_time() - start < 5
 
 
+# Files that are no ECG ---------------------------------------------------------------------------------------------------
+
+OTHER_FILES = {
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n": "Git LFS",
+    b"/annex/objects/MD5E-s1--0.dat\n": "git-annex",
+    b"<!DOCTYPE html><html><body>404</body></html>": "web page",
+    b"\xef\xbb\xbf\r\n<html lang='en'>": "web page",
+    b"<?xml version='1.0'?><!DOCTYPE html>": "web page",
+    b"%PDF-1.4 ": "PDF",
+    b"PK\x03\x04 xl/workbook.xml": "Excel",
+    b"PK\x03\x04 a.hea": "ZIP",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "Office",
+    b"ALIVE\0\0\0\4\0\0\0": "Kardia",
+    b"0000011\0\0\0" + b"2020-11-12 18:09:05\0" + bytes(2000): "Contec",
+    b"<?xml version='1.0'?><CardiologyXML><x/></CardiologyXML>": "CardioSoft",
+    b"\0" * 5000: "zeros",
+    b" \r\n": "blanks",
+    b"": "empty",
+}
+
+
+@pytest.mark.parametrize(("content", "what"), OTHER_FILES.items(), ids=list(OTHER_FILES.values()))
+def test_what_is_no_ecg_is_named_as_what_it_is(content, what, tmp_path):
+    for suffix in (".csv", ".xml", ".ecg"):
+        (tmp_path / f"t{suffix}").write_bytes(content)
+        with pytest.raises(EcgFormatError, match=what):
+            load_ecg(tmp_path / f"t{suffix}", sampling_rate=500)
+
+
 # Tables in memory -----------------------------------------------------------------------------------------------------------
 
 MIMIC = ["I", "II", "III", "aVR", "aVF", "aVL", *STANDARD_LEADS[6:]]
