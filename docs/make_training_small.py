@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recipes.training.trainer import last_checkpoint
+from recipes.training.checkpoints import last_checkpoint
 
 SMOOTHING = 3
 

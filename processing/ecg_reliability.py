@@ -23,10 +23,8 @@ FEWEST_BEATS = 4
 # Size in mV of a direction in the space of the leads: less than the first does no harm. Waves of fibrillation reach the
 # second, though not in an electrode's direction: what is less there is taken out for P and QRS, and stays for T.
 HARMLESS_MV, FIBRILLATION_MV = 0.03, 0.12
-ELECTRODE, ENTERED = (
-    0.98,
-    0.2,
-)  # cosine between a direction and the electrode that makes it: fibrillation stays below 0.96; share of a lead
+# Cosine between a direction and the electrode that makes it (fibrillation stays below 0.96), and its share in a lead.
+ELECTRODE, ENTERED = 0.98, 0.2
 P_BANDS, T_BANDS = ("band", "slope", "p_band", "p_slope"), ("t_band", "t_slope")
 MOSTLY_DISTURBANCE = 0.5  # of a lead: less is left of it
 FEWEST_LEADS = 6  # fewer leave no direction to take out

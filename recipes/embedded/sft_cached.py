@@ -19,7 +19,8 @@ from processing.errors_gem import TrainingError
 from processing.processing_gem import Modality
 from recipes.console import run_script
 from recipes.files import write_json
-from recipes.training.trainer import GemSFTTrainer, checkpoint_to_resume, freeze_towers, parse_settings
+from recipes.training.checkpoints import checkpoint_to_resume
+from recipes.training.trainer import GemSFTTrainer, freeze_towers, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 

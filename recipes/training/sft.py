@@ -30,10 +30,11 @@ from processing.processing_gem import MODALITIES
 from recipes.console import run_script
 from recipes.dataset.schema import is_built, with_transform
 
+from .checkpoints import checkpoint_to_resume
 from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .collator import GemDataCollator
 from .samples import SampleWriter
-from .trainer import GemSFTTrainer, checkpoint_to_resume, freeze_towers, keep_trained_in_float32, parse_settings
+from .trainer import GemSFTTrainer, freeze_towers, keep_trained_in_float32, parse_settings
 
 if TYPE_CHECKING:
     from peft import PeftConfig

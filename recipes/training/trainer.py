@@ -5,13 +5,12 @@ import copy
 import functools
 import types
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
 from torch import nn
-from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer, TrlParser
 from trl.trainer.utils import FusedCausalLMOutput
@@ -19,13 +18,8 @@ from yaml import YAMLError
 
 from processing.errors_gem import TrainingError
 
+from .checkpoints import last_checkpoint
 from .collator import DATA_COLUMNS, GemDataCollator
-
-
-def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint that is complete: a `Trainer` writes its state last, and may be stopped before."""
-    found = [state.parent for state in Path(folder).glob("checkpoint-*/trainer_state.json")]
-    return str(max(found, key=lambda path: int(path.name.rpartition("-")[2]))) if found else None
 
 
 def parse_settings(parser: TrlParser, arguments: Sequence[str] | None) -> tuple[Any, ...]:
@@ -41,27 +35,6 @@ def parse_settings(parser: TrlParser, arguments: Sequence[str] | None) -> tuple[
         raise TrainingError(f"The training settings are not YAML ({' '.join(str(error).split())}).") from error
     except (OSError, ValueError) as error:
         raise TrainingError(f"The training settings cannot be used: {error}") from error
-
-
-def checkpoint_to_resume(training: TrainingArguments) -> str | None:
-    """
-    The folder that `resume_from_checkpoint` names; with true the newest complete one, or none: nothing to resume from is a
-    first start, so that a job that is queued again keeps one command.
-
-    Raises:
-        TrainingError: It names no checkpoint.
-    """
-    asked = str(training.resume_from_checkpoint).lower()
-    if asked in ("none", "false", ""):
-        return None
-    if asked in ("true", "last"):
-        return last_checkpoint(training.output_dir)
-    if not (Path(training.resume_from_checkpoint) / "trainer_state.json").is_file():
-        raise TrainingError(
-            f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there (trainer_state.json is "
-            "missing). Say true for the newest complete one of OUTPUT_DIR, or false to start anew."
-        )
-    return training.resume_from_checkpoint
 
 
 def _as_stored(dataset: Any) -> Any:
@@ -208,9 +181,7 @@ def keep_trained_in_float32(model: torch.nn.Module) -> None:
 
 __all__ = [
     "GemSFTTrainer",
-    "checkpoint_to_resume",
     "freeze_towers",
     "keep_trained_in_float32",
-    "last_checkpoint",
     "parse_settings",
 ]

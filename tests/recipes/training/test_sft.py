@@ -23,6 +23,7 @@ from recipes.cli import app
 from recipes.embedded.sft_cached import CachedArguments
 from recipes.training import sft
 from recipes.training.adapter import merge_adapter
+from recipes.training.checkpoints import checkpoint_to_resume, last_checkpoint
 from recipes.training.collator import GemDataCollator
 from recipes.training.trainer import GemSFTTrainer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
@@ -142,7 +143,7 @@ def test_resuming_from_the_newest_complete_checkpoint_or_from_none(folder, tmp_p
 
 def test_what_resume_from_checkpoint_may_say(folder, tmp_path):
     def resumed(value: str) -> str | None:
-        return sft.checkpoint_to_resume(sft.parse(arguments(folder, tmp_path, "--resume_from_checkpoint", value))[1])
+        return checkpoint_to_resume(sft.parse(arguments(folder, tmp_path, "--resume_from_checkpoint", value))[1])
 
     assert resumed("true") is resumed("false") is None
     (tmp_path / "checkpoint-3").mkdir()
@@ -154,6 +155,30 @@ def test_what_resume_from_checkpoint_may_say(folder, tmp_path):
         (tmp_path / f"checkpoint-{step}").mkdir()
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
     assert resumed("true") == str(tmp_path / "checkpoint-100")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_checkpoint_is_left_out_for_an_older_one(folder, tmp_path):
+    """Every file that training writes, cut in half as a full disk leaves it."""
+    sft.main(arguments(folder, tmp_path, *RESUMABLE, "--max_steps", "2"))
+    older, newest = (tmp_path / f"checkpoint-{step}" for step in (1, 2))
+    assert last_checkpoint(tmp_path) == str(newest)
+    files = [path for path in newest.rglob("*") if path.suffix in (".safetensors", ".pt", ".pth", ".json")]
+    assert {path.suffix for path in files} == {".safetensors", ".pt", ".pth", ".json"}
+    for file in files:
+        whole = file.read_bytes()
+        cut(file)
+        assert last_checkpoint(tmp_path) == str(older), file.name
+        file.write_bytes(whole)
+    assert last_checkpoint(tmp_path) == str(newest)
+    cut(newest / "optimizer.pt")
+    with pytest.raises(TrainingError, match=r"optimizer\.pt is cut off"):
+        checkpoint_to_resume(sft.parse(arguments(folder, tmp_path, "--resume_from_checkpoint", str(newest)))[1])
+    more = [*RESUMABLE, "--resume_from_checkpoint", "true"]
+    assert [step for step, _ in losses(sft.main(arguments(folder, tmp_path, *more, "--max_steps", "2")))] == [1, 2]
 
 
 def built(folder, tmp_path, *more):

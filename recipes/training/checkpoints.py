@@ -1,0 +1,94 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Checkpoints of training: which of them are complete, and which one training goes on from."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from transformers import TrainingArguments
+from transformers.utils import logging
+
+from processing.errors_gem import TrainingError
+
+logger = logging.get_logger(__name__)
+STATE = "trainer_state.json"  # a `Trainer` writes it last
+_ZIPPED = (".pt", ".pth", ".bin")  # as torch.save writes them, with the directory at the end
+
+
+def damage(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's first damaged file, `None` where all of them open.
+
+    A full disk or a power cut leaves files cut off. Safetensors must be as long as their header says, torch's files must have
+    their directory, JSON must parse; the numbers inside are not read.
+    """
+    if not (checkpoint / STATE).is_file():
+        return f"{STATE} is missing"
+    for file in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
+        wrong = None
+        if file.suffix == ".safetensors":
+            wrong = _safetensors_damage(file)
+        elif file.suffix in _ZIPPED and not zipfile.is_zipfile(file):
+            wrong = "is cut off"
+        elif file.suffix == ".json":
+            wrong = _json_damage(file)
+        if wrong:
+            return f"{file.relative_to(checkpoint)} {wrong}"
+    return None
+
+
+def _safetensors_damage(file: Path) -> str | None:
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= size - 8:
+            return "has no whole header"
+        try:
+            header = json.loads(stream.read(length))
+        except ValueError:
+            return "has no whole header"
+    end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    return None if size == 8 + length + end else f"has {size:,} bytes instead of {8 + length + end:,}"
+
+
+def _json_damage(file: Path) -> str | None:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return "is no JSON"
+    return None
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint in `folder` that is complete; says which newer ones are not."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
+    for checkpoint in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        wrong = damage(checkpoint)
+        if wrong is None:
+            return str(checkpoint)
+        logger.warning(f"{checkpoint} is left out: {wrong}.")
+    return None
+
+
+def checkpoint_to_resume(training: TrainingArguments) -> str | None:
+    """The folder that `resume_from_checkpoint` names; with true the newest complete one, or none.
+
+    Nothing to resume from is a first start, so that a job that is queued again keeps one command.
+
+    Raises:
+        TrainingError: It names no checkpoint, or a damaged one.
+    """
+    asked = str(training.resume_from_checkpoint).lower()
+    if asked in ("none", "false", ""):
+        return None
+    if asked in ("true", "last"):
+        return last_checkpoint(training.output_dir)
+    wrong = damage(Path(training.resume_from_checkpoint))
+    if wrong:
+        raise TrainingError(
+            f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there ({wrong}). Say true for "
+            "the newest complete one of OUTPUT_DIR, or false to start anew."
+        )
+    return training.resume_from_checkpoint
+
+
+__all__ = ["checkpoint_to_resume", "damage", "last_checkpoint"]
