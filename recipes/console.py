@@ -23,12 +23,15 @@ def say_failed(word: str, what: object) -> None:
     errors.print(Text.assemble((word, "red"), f" {what}"))
 
 
-def run_script(main: Callable[[], object]) -> None:
-    """Runs `main`; errors that a user can cause (`GemError`, `OSError`) end in one red line, not a traceback, with exit code 2."""
+def run_script(main: Callable[[], object], words: Callable[[object], str] = str) -> None:
+    """Runs `main`; errors that a user can cause (`GemError`, `OSError`) end in one red line, not a traceback, with exit code 2.
+
+    `words` puts an error into the words of the program, such as the names of its options.
+    """
     try:
         main()
     except (GemError, OSError) as error:
-        say_failed("error:", error)
+        say_failed("error:", words(error))
         sys.exit(2)
 
 

@@ -7,19 +7,22 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.table import Table
 
+from processing.ecg_features import extract_features
 from recipes.console import console
 from recipes.files import atomic_path
 from recipes.models import load_gem, model_source
 
+from .record_options import RecordOptions, as_options, say_verdict, with_record_options
 from .records import check_target, counts, write_evidence
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from modeling_gem import EcgRecord, GemForConditionalGeneration, GemProcessor
+    from modeling_gem import EcgFeatures, EcgRecord, GemForConditionalGeneration, GemProcessor
 
 NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
@@ -35,15 +38,16 @@ ModelOption = Annotated[
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+@with_record_options
 def interpret(
     record: RecordArgument,
+    options: RecordOptions,
     image: Annotated[
         Path | None, typer.Option(help="Picture that goes with the record; else a page is drawn.")
     ] = None,
     question: Annotated[str | None, typer.Option("--question", "-q", help="What to ask about the ECG.")] = None,
     model: ModelOption = "",
     modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
     evidence: Annotated[
@@ -54,26 +58,31 @@ def interpret(
     ] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
 ) -> None:
-    """Interpret an ECG: the answer streams as it is written.
+    """Interpret an ECG: the answer streams as it is written, behind what is suspect about the record.
 
     Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     """
+    from processing.ecg_readers import is_picture
     from processing.processing_gem import as_modality
 
     started = time.perf_counter()
     if evidence is not None:
         check_target(evidence, modality)
+    # The record is read, judged and measured before the model is loaded.
+    shown = as_modality(modality)
+    ecg = None if is_picture(record) else options.load(record)
+    measured = extract_features(ecg).check_plausibility() if ecg is not None else None
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         network, processor = _load(model, trust_remote_code)
-    # Measured values and the model's text come from one loaded record.
-    kwargs = {"sampling_rate": sampling_rate} if sampling_rate else {}
-    chat = processor.build_conversation(
-        record, question=question, image=image, modality=as_modality(modality), **kwargs
-    )
+    chat = processor.build_conversation(record if ecg is None else ecg, question=question, image=image, modality=shown)
     if save_page is not None:
         _save_picture(processor.picture(chat), save_page)
+    if measured is not None and not as_json:
+        say_verdict(record, measured.plausibility)
+    if ecg is not None and not as_json:
+        for note in _unseen(ecg, processor):
+            console.print(as_options(f"{record}: {note}"), style="yellow")
     text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)
-    ecg = processor.record(chat)
     checked = write_evidence(ecg, text, evidence) if evidence is not None else None
     if as_json:
         result = {
@@ -81,23 +90,38 @@ def interpret(
             "model": model or "gem-ecg-tiny",
             "question": question or processor.default_question,
             "interpretation": text,
-            "measurements": processor.measurements(chat),
+            "plausibility": measured.plausibility.to_dict() if measured is not None else None,
+            "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
             **({"grounding": checked.to_dict()} if checked is not None else {}),
+            "unseen": _unseen(ecg, processor) if ecg is not None else [],
             "history": list(ecg.history) if ecg is not None else [],
             "seconds": round(time.perf_counter() - started, 2),
             "notice": NOT_A_DEVICE,
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
-        return
-    if ecg is not None:
-        console.print(_measured_line(ecg), style="dim")
-    for change in ecg.history if ecg is not None else ():
-        console.print(f"{record}: {change}", style="dim")
-    if checked is not None:
-        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts(checked).items())
-        console.print(f"{len(checked.claims)} claims: {verdicts} -> {evidence}")
-    console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
-    console.print(NOT_A_DEVICE, style="yellow")
+    else:
+        if measured is not None:
+            console.print(_measured_line(measured), style="dim")
+        for change in ecg.history if ecg is not None else ():
+            console.print(f"{record}: {change}", style="dim")
+        if checked is not None:
+            verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts(checked).items())
+            console.print(f"{len(checked.claims)} claims: {verdicts} -> {evidence}")
+        console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
+        console.print(NOT_A_DEVICE, style="yellow")
+
+
+def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:
+    """What of the record the model does not see, a sentence each."""
+    found = []
+    masked = [lead for lead in ecg.leads if not np.isfinite(ecg.lead(lead)).any()]
+    if masked:
+        found.append(f"the model sees nothing of {', '.join(masked)}: not recorded")
+    extractor = processor.feature_extractor
+    seconds = extractor.num_samples / extractor.sampling_rate
+    if ecg.duration > seconds + 0.05:
+        found.append(f"the model sees the first {seconds:g} of {ecg.duration:g} s; `start=` chooses others")
+    return found
 
 
 def info(
@@ -247,12 +271,10 @@ def demo(
     launch(model, host=host, port=port, inbrowser=open_browser)
 
 
-def _measured_line(ecg: "EcgRecord") -> str:
+def _measured_line(measured: "EcgFeatures") -> str:
     """What the waveform itself says, beside what the model says."""
-    from processing.ecg_features import extract_features
     from recipes.teachers.grounded_answer import milliseconds, number
 
-    measured = extract_features(ecg)
     return (
         f"measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
         f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "

@@ -13,80 +13,128 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from processing.ecg_withheld import withheld_in_words
+from processing.errors_gem import EcgQualityError
 from recipes.console import console, errors, say_failed
 from recipes.files import atomic_path
 
+from .record_options import SUSPECT, RecordOptions, as_options, end_by, say_verdict, with_record_options
+from .tables import print_features, print_summary
+
 if TYPE_CHECKING:
+    from processing.ecg_plausibility import Plausibility
     from processing.ecg_record import EcgRecord
     from processing.grounding.check import GroundingReport
 
 
-def for_each_record(source: Path, work: Callable[[Path], None], quiet: bool = False) -> None:
-    """One record, or all of a folder with progress; in a folder failures are reported at the end, and exit code 1."""
+def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet: bool = False) -> None:
+    """One record, or all of a folder with progress; `work` gives the verdict on each.
+
+    In a folder failures and suspect records are listed at the end.
+
+    Raises:
+        typer.Exit: with 1 where records of a folder failed, with 3 where one is suspect.
+        GemError: the one record cannot be read, or is refused.
+    """
     from processing.ecg_readers import list_ecg_files
     from processing.errors_gem import GemError
 
     if not source.is_dir():
-        work(source)
+        end_by(work(source))
         return
-    failures = []
+    failures, suspects = [], []
     paths = list_ecg_files(source)
     for path in track(paths, description="records", console=errors, disable=quiet):
         try:
-            work(path)
+            found = work(path)
         except GemError as error:
             failures.append(error)
+            continue
+        if found.verdict == "suspect":
+            suspects.append(f"{path}: {found.reasons}")
     errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
+    for suspect in suspects:
+        say_failed("suspect", as_options(suspect))
     for failure in failures:
-        say_failed("failed", failure)
-    if failures:
-        raise typer.Exit(1)
+        say_failed("failed", as_options(failure))
+    if failures or suspects:
+        raise typer.Exit(1 if failures else SUSPECT)
 
 
+TEXT_TOKENS = 1200
+RecordsArgument = Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")]
+
+
+@with_record_options
 def inspect(
-    source: Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")],
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
+    source: RecordsArgument,
+    options: RecordOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per record.")] = False,
 ) -> None:
-    """Show leads, rate, units, quality and every change made while reading, of a record or a folder."""
-    from processing.ecg_quality import inspect_record
-    from processing.ecg_readers import load_ecg
+    """Show the verdict on a record, its leads, rate, units, quality and every change made while reading.
 
-    def show(path: Path) -> None:
-        summary = inspect_record(load_ecg(path, sampling_rate=sampling_rate))
-        print(json.dumps(summary, ensure_ascii=False)) if as_json else _print_summary(summary)
+    \b
+    gem inspect record.hea
+    gem inspect export.csv --unit uV --sampling-rate 500
+    """
+    from processing.ecg_plausibility import Plausibility
+    from processing.ecg_quality import inspect_record
+
+    def show(path: Path) -> Plausibility:
+        summary = inspect_record(options.load(path))
+        found = Plausibility.from_dict(summary)
+        if as_json:
+            print(json.dumps(summary, ensure_ascii=False))
+        else:
+            if found.verdict == "ok":
+                console.print(f"{path}: ok", style="green")
+            say_verdict(path, found)
+            print_summary(console, summary)
+        if found.verdict == "refused":
+            raise EcgQualityError(f"{path.name}: {found.reasons}")
+        return found
 
     for_each_record(source, show, quiet=as_json)
 
 
+@with_record_options
 def render(
-    source: Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")],
+    source: RecordsArgument,
     output: Annotated[Path, typer.Argument(help="Picture to write (PNG, JPEG), or a folder when SOURCE is one.")],
+    options: RecordOptions,
     layout: Annotated[str, typer.Option(help="gem_12x1, 6x2, 3x4, 3x4+1, 3x4+3, 12x1 or square_12x1.")] = "3x4+1",
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
     speed: Annotated[float, typer.Option(help="Paper speed, mm/s.")] = 25,
-    gain: Annotated[float, typer.Option(help="mm per mV.")] = 10,
+    mm_per_mv: Annotated[float, typer.Option(help="Paper gain: 2.5, 5, 10 or 20 mm per mV.")] = 10,
 ) -> None:
     """Draw ECGs on paper, as a clinician or the model sees them."""
     from processing.ecg_page import render_ecg
-    from processing.ecg_readers import load_ecg
 
-    def draw(path: Path) -> None:
+    def draw(path: Path) -> "Plausibility":
         target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
+        record = options.load(path).check_quality()
         target.parent.mkdir(parents=True, exist_ok=True)
-        record = load_ecg(path, sampling_rate=sampling_rate)
-        render_ecg(record, layout=layout, speed=speed, gain=gain).save(target)
+        found = record.plausibility()
+        if not source.is_dir():
+            say_verdict(path, found)
+        render_ecg(record, layout=layout, speed=speed, gain=mm_per_mv).save(target)
+        return found
 
     for_each_record(source, draw)
 
 
+@with_record_options
 def features(
-    source: Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")],
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
+    source: RecordsArgument,
+    options: RecordOptions,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the full measurements, one JSON object per record.")
     ] = False,
-    max_tokens: Annotated[int, typer.Option(help="Budget of the printed text.")] = 1200,
+    as_text: Annotated[
+        bool, typer.Option("--text", help="Print the text that prompts of teachers and models hold.")
+    ] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Budget of that text, which it asks for. Default: 1200.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the waves that were found (PNG, PDF, SVG); a folder when SOURCE is one.")
     ] = None,
@@ -98,22 +146,21 @@ def features(
         str | None, typer.Option(help="featuredb: the 14 sequences by FeatureDB's definitions (QT from QRS end).")
     ] = None,
 ) -> None:
-    """Measure intervals, axis, ST, waves: 14 sequences per lead and beat, and the record as a whole.
+    """Measure intervals, axis, ST, waves: the record beside normal ranges, then lead after lead.
 
     \b
     gem features record.hea --plot waves.png
     gem features records/ --output features.jsonl --workers 4
     """
     from processing.ecg_features import extract_features
-    from processing.ecg_readers import load_ecg
 
     if output is not None:
-        _measure_all(source, output, sampling_rate, workers, compat)
+        _measure_all(source, output, options, workers, compat)
         return
 
-    def measure(path: Path) -> None:
-        record = load_ecg(path, sampling_rate=sampling_rate)
-        measured = extract_features(record, compat=compat)
+    def measure(path: Path) -> "Plausibility":
+        record = options.load(path)
+        measured = extract_features(record, compat=compat).check_plausibility()
         if plot is not None:
             target = plot / path.relative_to(source).with_suffix(".png") if source.is_dir() else plot
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -122,15 +169,17 @@ def features(
             values: dict[str, Any] = measured.to_dict(full=True)
             values["record"]["path"] = str(path)
             print(json.dumps(values, ensure_ascii=False))
+        elif as_text or max_tokens is not None:
+            print(f"{path}\n{measured.to_text(max_tokens or TEXT_TOKENS)}")
         else:
-            print(f"{path}\n{measured.to_text(max_tokens)}")
+            console.print(as_options(f"{path}: {withheld_in_words(measured) or 'ok'}"))
+            print_features(console, measured)
+        return measured.plausibility
 
     for_each_record(source, measure, quiet=as_json)
 
 
-def _measure_all(
-    source: Path, output: Path, sampling_rate: float | None, workers: int | None, compat: str | None
-) -> None:
+def _measure_all(source: Path, output: Path, options: RecordOptions, workers: int | None, compat: str | None) -> None:
     from recipes.dataset.feature_file import extract_features_batch
 
     columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -142,11 +191,11 @@ def _measure_all(
             workers=workers,
             compat=compat,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
-            load_kwargs={"sampling_rate": sampling_rate} if sampling_rate else None,
+            load_kwargs=options.keywords(),
         )
     errors.print(f"{report} -> {output}")
     for record, reason in report.failed.items():
-        say_failed("failed", f"{record}: {reason}")
+        say_failed("failed", as_options(f"{record}: {reason}"))
     if report.failed:
         raise typer.Exit(1)
 
@@ -154,10 +203,11 @@ def _measure_all(
 COLORS = {"supported": "green", "contradicted": "red", "not_measurable": "dim"}
 
 
+@with_record_options
 def check(
     record: Annotated[Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML).")],
     text: Annotated[Path, typer.Option(help="File with the interpretation; - reads what is piped in.")],
-    sampling_rate: Annotated[float | None, typer.Option(help="Hz, for files that do not say.")] = None,
+    options: RecordOptions,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print scores, claims and evidence as one JSON object.")
     ] = False,
@@ -170,17 +220,20 @@ def check(
     gem interpret record.hea --json | jq -r .interpretation | gem check record.hea --text -
     """
     from processing.ecg_features import extract_features
-    from processing.ecg_readers import load_ecg
     from processing.grounding.check import check_grounding
 
     words = _read(text)
-    report = check_grounding(words, extract_features(load_ecg(record, sampling_rate=sampling_rate)))
+    measured = extract_features(options.load(record)).check_plausibility()
+    report = check_grounding(words, measured)
     if as_json:
-        print(json.dumps({"record": str(record), **report.to_dict()}, indent=2, ensure_ascii=False))
+        verdict = {"plausibility": measured.plausibility.to_dict()}
+        print(json.dumps({"record": str(record), **verdict, **report.to_dict()}, indent=2, ensure_ascii=False))
     else:
+        say_verdict(record, measured.plausibility)
         _print_report(report)
     if strict and report.contradiction_rate > 0:
         raise typer.Exit(1)
+    end_by(measured.plausibility)
 
 
 def _read(text: Path) -> str:
@@ -260,28 +313,3 @@ def counts(report: "GroundingReport") -> dict[str, int]:
     from processing.evidence.picture import VERDICT_LOOKS
 
     return {look.word: report.count(verdict) for verdict, look in VERDICT_LOOKS.items()}
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
-    for key, value in summary.items():
-        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
-            table = Table(title=key, title_justify="left")
-            columns = list(next(iter(value.values())))
-            for column in ("lead", *columns):
-                table.add_column(column.replace("_", " "), overflow="fold")
-            for name, row in value.items():
-                table.add_row(str(name), *(_short(row.get(column)) for column in columns))
-            console.print(table, soft_wrap=False)
-        elif isinstance(value, (list, tuple)) and key == "history":
-            for change in value:
-                console.print(f"  - {change}")
-        else:
-            console.print(Text.assemble((key, "bold"), f": {_short(value)}"))
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)

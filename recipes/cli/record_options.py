@@ -1,0 +1,148 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The options that say of a record what its file does not, once for every verb that reads one, and the verdict's exit code."""
+
+import dataclasses
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from processing.errors_gem import EcgFormatError, EcgLeadError
+from recipes.console import console, errors
+
+if TYPE_CHECKING:
+    from processing.ecg_plausibility import Plausibility
+    from processing.ecg_record import EcgRecord
+
+SUSPECT = 3  # exit code of what was done, but on a record that is suspect
+_PANEL = "What the file does not say"
+
+
+def _option(names: str, text: str) -> Any:
+    return typer.Option(names, help=text, rich_help_panel=_PANEL)
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What a user says of a record: the keywords of `load_ecg` as they are typed."""
+
+    sampling_rate: Annotated[float | None, _option("--sampling-rate", "Hz.")] = None
+    unit: Annotated[str | None, _option("--unit", "Of the samples: mV, uV, V or nV.")] = None
+    gain: Annotated[str | None, _option("--gain", "Raw counts per mV: one number, or one per lead with commas.")] = (
+        None
+    )
+    leads: Annotated[
+        str | None,
+        _option("--leads", "Names of the rows, with commas; or, of a file that names its leads, those to use."),
+    ] = None
+    missing_leads: Annotated[
+        str,
+        _option(
+            "--missing-leads",
+            "Of the twelve: derive limb leads from two others, mask what is absent too, or refuse the record.",
+        ),
+    ] = "derive"
+    index: Annotated[int | None, _option("--index", "Which record of a file of several, from 0.")] = None
+    start: Annotated[float, _option("--start", "First second that is used.")] = 0.0
+    seconds: Annotated[float | None, _option("--seconds", "How many seconds are used. Default: to the end.")] = None
+
+    def keywords(self) -> dict[str, Any]:
+        """What was said, as keywords of `load_ecg`.
+
+        Raises:
+            EcgFormatError: `gain` is no number.
+        """
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        said = {name: value for name, value in said.items() if value is not None}
+        if self.leads is not None:
+            said["leads"] = [name.strip() for name in self.leads.split(",")]
+        if self.gain is not None:
+            try:
+                said["gain"] = [float(value) for value in self.gain.split(",")]
+            except ValueError as error:
+                raise EcgFormatError(
+                    f"--gain is one number or one per lead with commas, got {self.gain!r}."
+                ) from error
+        return said
+
+    def load(self, path: Path) -> "EcgRecord":
+        """The record of `path`, read as the user says.
+
+        Raises:
+            GemError: see `load_ecg`.
+        """
+        from processing.ecg_plausibility import EcgPlausibilityWarning
+        from processing.ecg_readers import load_ecg
+
+        said = self.keywords()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it
+            if self.leads is None:
+                return load_ecg(path, **said)
+            names = said.pop("leads")
+            try:
+                record = load_ecg(path, **said)
+            except (EcgFormatError, EcgLeadError):  # without names it cannot be read
+                return load_ecg(path, leads=names, **said)
+            if len(names) < len(record.recorded_leads_only().leads) and set(names) <= set(record.leads):
+                return record.select_leads(names)
+            return load_ecg(path, leads=names, **said)
+
+
+def with_record_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """`verb`, with its parameter `options` spread out into the options of `RecordOptions` on the command line."""
+    fields = dataclasses.fields(RecordOptions)
+
+    @functools.wraps(verb)
+    def run(*args: Any, **values: Any) -> None:
+        said = {field.name: values.pop(field.name) for field in fields if field.name in values}
+        verb(*args, **values, options=RecordOptions(**said))
+
+    signature = inspect.signature(verb, eval_str=True)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "options"]
+    shared = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for field in fields
+    ]
+    run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
+    return run
+
+
+# Messages name keywords of `load_ecg` in backticks; on the command line the same is an option.
+_KEYWORD = re.compile(rf"`({'|'.join(field.name for field in dataclasses.fields(RecordOptions))})(?:=([^`]*))?`")
+
+
+def as_options(text: object) -> str:
+    """A message with the keywords of `load_ecg` as the options that say the same: `` `unit='uV'` `` -> `--unit uV`."""
+
+    def option(match: re.Match[str]) -> str:
+        value = re.sub(r"[\[\]'\"]|\.\.\.", "", match[2] or "").replace(", ", ",").strip(",")
+        return f"--{match[1].replace('_', '-')}{f' {value}' if value else ''}"
+
+    return _KEYWORD.sub(option, str(text))
+
+
+def say_verdict(name: object, found: "Plausibility", to_errors: bool = False) -> None:
+    """One line about a record that is not "ok", before anything else is said of it."""
+    if found.verdict != "ok":
+        (errors if to_errors else console).print(as_options(f"{name}: {found}"), style="red")
+
+
+def end_by(found: "Plausibility") -> None:
+    """Ends the command with exit code 3 where the record is suspect.
+
+    Raises:
+        typer.Exit: it is.
+    """
+    if found.verdict == "suspect":
+        raise typer.Exit(SUSPECT)
+
+
+__all__ = ["SUSPECT", "RecordOptions", "as_options", "end_by", "say_verdict", "with_record_options"]

@@ -1,0 +1,136 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What the command line says to people: verdicts, cures as options, tables on narrow and wide terminals, help in groups."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from processing.ecg_readers import load_ecg
+from processing.processing_gem import SOURCE_NAMES
+from recipes.cli import PANELS, app, models, records
+from recipes.cli.record_options import RecordOptions, as_options
+
+SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
+NORMAL = load_ecg(SAMPLES / "normal.hea")
+
+
+def gem(*arguments: object, columns: int = 200):
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": str(columns)})
+
+
+def csv(path: Path, signal: np.ndarray, leads: tuple[str, ...] = NORMAL.leads) -> Path:
+    heads = ",".join(f"{lead} (mV)" for lead in leads)
+    np.savetxt(path, signal.T, fmt="%.6f", delimiter=",", header=heads, comments="")
+    return path
+
+
+def test_the_options_are_keywords_of_load_ecg_and_of_chats():
+    options = set(RecordOptions.__dataclass_fields__)
+    assert options == set(SOURCE_NAMES) and options <= set(inspect.signature(load_ecg).parameters)
+
+
+@pytest.mark.parametrize("verb", [records.inspect, records.render, records.features, records.check, models.interpret])
+def test_every_verb_that_reads_a_record_has_every_option(verb):
+    said = gem(verb.__name__, "--help").stdout
+    assert all(f"--{name.replace('_', '-')}" in said for name in RecordOptions.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("message", "option"),
+    [
+        ("Pass `unit='uV'`, or `gain=` in counts.", "Pass --unit uV, or --gain in counts."),
+        ("name rows with `leads=['I', 'II', ...]`", "name rows with --leads I,II"),
+        ("choose `index=0` to `index=3`", "choose --index 0 to --index 3"),
+        ("`missing_leads='mask'` or `nan_policy='zero'`", "--missing-leads mask or `nan_policy='zero'`"),
+    ],
+)
+def test_a_cure_is_named_as_the_option_that_it_is_here(message, option):
+    assert as_options(message) == option
+
+
+@pytest.mark.parametrize("verb", ["inspect", "features", "render", "check", "interpret"])
+def test_a_refused_record_passes_no_verb_and_the_option_it_names_cures_it(verb, tmp_path):
+    path = csv(tmp_path / "counts.csv", NORMAL.signal * 1000)
+    more = {"render": [tmp_path / "page.png"], "check": ["--text", tmp_path / "text"]}.get(verb, [])
+    (tmp_path / "text").write_text("Sinus rhythm.")
+    result = gem(verb, path, *more, "--sampling-rate", 500)
+    assert result.exit_code != 0 and "spans" in str(result.exception) and "`unit='uV'`" in str(result.exception)
+    assert "Sokolow" not in result.output and not (tmp_path / "page.png").exists()
+    if verb != "interpret":  # the model is loaded elsewhere
+        assert gem(verb, path, *more, "--sampling-rate", 500, "--unit", "uV").exit_code == 0
+
+
+def test_a_refused_record_is_left_out_of_a_folder(tmp_path):
+    csv(tmp_path / "counts.csv", NORMAL.signal * 1000)
+    csv(tmp_path / "good.csv", NORMAL.signal)
+    result = gem("features", tmp_path, "--sampling-rate", 500, "--output", tmp_path / "features.jsonl")
+    lines = {line["id"]: line for line in map(json.loads, (tmp_path / "features.jsonl").read_text().splitlines())}
+    assert result.exit_code == 1 and "features" in lines["good.csv"] and "spans" in lines["counts.csv"]["error"]
+
+
+def test_a_suspect_record_says_so_first_and_ends_with_its_own_exit_code(tmp_path):
+    path = csv(tmp_path / "tenth.csv", NORMAL.signal / 10)
+    for verb in ("inspect", "features"):
+        result = gem(verb, path, "--sampling-rate", 500)
+        assert result.exit_code == 3 and result.stdout.splitlines()[0].startswith(f"{path}: suspect: ")
+        assert "--unit uV" in result.stdout.splitlines()[0]
+    result = gem("features", path, "--sampling-rate", 500, "--json")
+    told = json.loads(result.stdout)["record"]
+    assert result.exit_code == 3 and told["plausibility"]["verdict"] == "suspect" and told["sokolow_lyon"] is None
+    assert gem("render", tmp_path, tmp_path / "out", "--sampling-rate", 500).exit_code == 3
+
+
+def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
+    chosen = json.loads(gem("inspect", SAMPLES / "normal.hea", "--leads", "V5, II", "--json").stdout)
+    assert chosen["leads"] == ["V5", "II"]
+    np.save(tmp_path / "rows.npy", NORMAL.signal[[1, 6]])
+    named = json.loads(
+        gem("inspect", tmp_path / "rows.npy", "--leads", "II,V1", "--sampling-rate", 500, "--json").stdout
+    )
+    assert named["leads"] == ["II", "V1"]
+    part = gem("inspect", SAMPLES / "normal.hea", "--start", 2, "--seconds", 4, "--json")
+    assert json.loads(part.stdout)["duration_s"] == 4
+    assert "--gain is one number" in str(gem("inspect", SAMPLES / "normal.hea", "--gain", "much").exception)
+
+
+def test_one_lead_is_interpreted_and_the_reader_told_what_the_model_does_not_see(tmp_path):
+    path = tmp_path / "one.npy"
+    np.save(path, np.tile(NORMAL.signal[1:2], 2))
+    said = ("--sampling-rate", 500, "--leads", "II", "--modality", "signal")
+    refused = gem("interpret", path, *said)
+    assert refused.exit_code == 1 and "missing_leads='mask'" in str(refused.exception)
+    shown = gem("interpret", path, *said, "--missing-leads", "mask", "--max-new-tokens", 4)
+    assert shown.exit_code == 0, shown.output
+    assert "the model sees nothing of I, III" in shown.stdout and "the first 10 of 20 s; --start" in shown.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("verb", ["inspect", "features"])
+def test_tables_fit_the_terminal(verb, columns):
+    result = gem(verb, SAMPLES / "inferior_infarction.hea", columns=columns)
+    tables = [line for line in result.stdout.splitlines() if not line.startswith(("- ", str(SAMPLES), "File"))]
+    assert result.exit_code == 0 and max(map(len, tables)) <= columns
+    assert not re.search(
+        r"[a-z]_[a-z]|nan|-0\.00", "\n".join(tables).replace("ecg_limits", "").replace("inferior_inf", "")
+    )
+
+
+def test_features_are_marked_where_they_are_out_of_range():
+    said = gem("features", SAMPLES / "left_bundle_branch_block.hea").stdout
+    assert re.search(r"QRS duration +\d{3} +ms +up to 120 +> high", said)
+    assert re.search(r"Heart rate +\d+ +bpm +60 to 100 *$", said, re.M)
+    text = gem("features", SAMPLES / "left_bundle_branch_block.hea", "--text").stdout
+    assert "beats in 10.0 s, rhythm" in text and "up to 120" not in text
+
+
+def test_help_comes_in_groups_and_there_is_a_version():
+    said = gem("--help", columns=100).stdout
+    places = [said.index(f"─ {panel} ─") for panel in PANELS]
+    assert places == sorted(places) and said.index(" inspect ") < said.index(" features ") < said.index(" eval ")
+    version = gem("--version")
+    assert version.exit_code == 0 and version.stdout.startswith("gem-ecg")
