@@ -20,6 +20,7 @@ from .patterns import (
     P_LEFT,
     P_RIGHT,
     PACED,
+    PACED_FLAT,
     T_DIPOLE,
     Activation,
     Pattern,
@@ -211,7 +212,7 @@ def draw_ecg(
     beats, marks = [], []
     timed = sorted(timing.beats, key=lambda beat: beat.onset)
     mean_rr = float(np.mean(np.diff([beat.onset for beat in timed]))) if len(timed) > 1 else 1.0
-    foci = {"ventricular_premature": ECTOPIC, "escape": ESCAPE, "paced": PACED}
+    foci = {"ventricular_premature": ECTOPIC, "escape": ESCAPE, "paced": PACED, "paced_flat": PACED_FLAT}
     if any(beat.kind == VENTRICULAR for beat in timed):
         foci[VENTRICULAR] = _ventricular_focus(rng, mean_rr)
     breath = 2 * np.pi * rng.uniform(0.2, 0.3)

@@ -1,11 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Pacing spikes: how large a pacemaker's stimuli are on the skin, and how they are drawn."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 SPIKE_S = 0.002
+LARGEST_SMEAR_S = 0.002  # SD of a Gaussian filter of 66 Hz (3 dB)
 USUAL_SPIKE = (0.5, -1.0, 0.7)  # mV
 
 
@@ -30,23 +32,30 @@ def draw_stimuli(
     rotation: np.ndarray,
     rate: float,
 ) -> None:
-    """Adds spikes of 2 ms at `times` (s) to `dipole` `(3, samples)`; without `pacing` they are 1.3 mV and point up."""
+    """Adds spikes of 2 ms at `times` (s) to `dipole` `(3, samples)`.
+
+    Without `pacing` they are sharp, 1.3 mV and point up; with it their direction is drawn, and how much the recorder's filter
+    smears them.
+    """
     if not len(times):
         return
     width = max(1, round(SPIKE_S * rate))
-    if pacing is None:
-        shape, vector = np.ones(width), np.array(USUAL_SPIKE)
-    else:
+    shape, vector, early = np.ones(width), np.array(USUAL_SPIKE), 0
+    if pacing is not None:
         stimulus = PACING[pacing]
         vector = rng.normal(size=3)
         vector *= rng.uniform(*stimulus.size) / np.linalg.norm(vector)
         after = np.arange(round(5 * stimulus.fading_s * rate)) / (stimulus.fading_s * rate)
-        shape = np.concatenate([np.ones(width), -stimulus.after_potential * np.exp(-after)])
+        shape = np.concatenate([shape, -stimulus.after_potential * np.exp(-after)])
+        smear = max(rng.uniform(0, LARGEST_SMEAR_S) * rate, 0.1)
+        early = math.ceil(3 * smear)
+        shape = np.convolve(shape, np.exp(-0.5 * np.square(np.arange(-early, early + 1) / smear)))
+        shape /= shape.max()
     spike = np.outer(rotation @ vector, shape)
     for time in times:
-        first = round(time * rate)
-        room = dipole[:, first : first + len(shape)]
-        room += spike[:, : room.shape[1]]
+        first = round(time * rate) - early
+        start, stop = max(first, 0), min(first + len(shape), dipole.shape[1])
+        dipole[:, start:stop] += spike[:, start - first : stop - first]
 
 
 __all__ = ["PACING", "Stimulus", "draw_stimuli"]

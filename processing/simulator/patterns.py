@@ -151,6 +151,15 @@ PACED = Activation(
     (0.134, 0.154),
     True,
 )
+PACED_FLAT = Activation(
+    (
+        (0.14, 0.14, (0.35, -0.55, 0.50)),
+        *((centre, 0.18, (0.60, -0.95, 0.95)) for centre in (0.30, 0.48, 0.66)),
+        (0.84, 0.16, (0.20, -0.35, 0.35)),
+    ),
+    (0.150, 0.190),
+    True,
+)
 # A focus in the ventricles, which may lie anywhere: it is turned at random.
 FOCUS = Activation(
     ((0.28, 0.28, (0.45, 0.55, 0.35)), (0.56, 0.30, (0.80, 1.05, 0.75)), (0.82, 0.18, (0.45, 0.30, 0.55))),
@@ -335,6 +344,7 @@ __all__ = [
     "ISCHEMIA",
     "NORMAL",
     "PACED",
+    "PACED_FLAT",
     "P_LEFT",
     "P_RIGHT",
     "REPOLARIZATION",

@@ -222,9 +222,10 @@ def _atrial_paced(rng: np.random.Generator, pace: Pace) -> Timing:
 
 
 def _ventricular_paced_alone(rng: np.random.Generator, pace: Pace) -> Timing:
-    """The atria fibrillate, too finely to be seen."""
-    timing = _regular(rng, replace(pace, variation=0.0), "paced", with_p=False)
-    timing.stimuli = _before([beat.onset for beat in timing.beats], rng.uniform(0.004, 0.03))
+    """The atria fibrillate, too finely to be seen. Every other heart answers with a QRS that rests at its top."""
+    kind = str(rng.choice(["paced", "paced_flat"]))
+    timing = _regular(rng, replace(pace, variation=0.0), kind, with_p=False)
+    timing.stimuli = _before([beat.onset for beat in timing.beats], rng.uniform(0.004, 0.04))
     return timing
 
 

@@ -48,7 +48,7 @@ class SimulatedEcg:
         record: the ECG with noise; its report, labels (SCP-ECG codes) and rhythm go with it.
         clean: the same without noise, `(12, samples)` mV; the isoelectric line is exactly 0.
         beat_times: QRS onsets in s, `(beats,)`. beat_kinds: `normal`, `atrial_premature`, `ventricular_premature`,
-            `escape`, `paced` or `ventricular_tachycardia`.
+            `escape`, `paced`, `paced_flat` (a QRS with a flat top) or `ventricular_tachycardia`.
         beat_fiducials: `"P"`, `"QRS"`, `"T"`, `"U"` -> mathematical onset, peak of the dipole and offset in s, `(beats, 3)`,
             NaN where a beat has no such wave.
         fiducials: the same per lead, `(12, waves, 3)`: first and last sample above 3 % of the wave's peak and 0.01 mV;

@@ -45,15 +45,18 @@ class Strip:
                 self.placed[wave].append(rows + start)
 
     def stimulate(self, times: Iterable[float], size: tuple[float, float], after_potential: float) -> None:
-        """Spikes of one sample at `times`, as large as `size` (mV) in the lead that shows them best."""
+        """Spikes at `times`, as large as `size` (mV) in the lead that shows them best, of one sample or smeared by a filter."""
         vector = _twelve(self.rng.normal(size=8))
         vector *= self.rng.uniform(*size) / np.abs(vector).max()
         shape = np.concatenate([[1.0], -after_potential * np.exp(-np.arange(15) / 4)])
+        smear = self.rng.uniform(0.2, 1.0)
+        shape = np.convolve(shape, np.exp(-0.5 * np.square(np.arange(-3, 4) / smear)))
         for time in times:
-            first = round(time * RATE)
+            at = round(time * RATE)
+            first = at - 3
             if 0 <= first < self.samples - len(shape):
-                self.signal[:, first : first + len(shape)] += np.outer(vector, shape)
-                self.spikes.append(first / RATE)
+                self.signal[:, first : first + len(shape)] += np.outer(vector, shape / shape.max())
+                self.spikes.append(at / RATE)
 
     def fibrillate(self, size_mv: float) -> None:
         """Fibrillation waves: two sources of noise of 4 to 8 Hz, `size_mv` (SD) in V1 or so, less in the other leads."""
@@ -213,7 +216,7 @@ def _pacing(
     def rhythm(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
         strip, source = Strip(rng), _pick(rng, beats.narrow)
         pieces = source.conducted if chambers == "atrial" else _pick(rng, beats.wide)
-        pr, rr, latency = _pr(rng, source.p), 60 / rng.uniform(60, 85), rng.uniform(0.008, 0.030)
+        pr, rr, latency = _pr(rng, source.p), 60 / rng.uniform(60, 85), rng.uniform(0.008, 0.040)
         onsets = _walk(rng, rr, 0.0)
         for onset in onsets:
             strip.put(_pick(rng, pieces), onset)
