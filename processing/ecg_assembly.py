@@ -373,16 +373,17 @@ def _divided_by_gain(
 
 def _finite_or_nan(signal: np.ndarray, leads: tuple[str, ...], notes: list[str]) -> np.ndarray:
     with np.errstate(over="ignore"):
-        signal = signal.astype(np.float32)
+        signal = signal.astype(np.float32, copy=False)
+    if all(np.isfinite(row).all() for row in signal):
+        return signal
     infinite = np.isinf(signal)
     if infinite.any():
-        signal[infinite] = np.nan
+        signal = np.where(infinite, np.float32(np.nan), signal)
         worst = [lead for lead, row in zip(leads, infinite, strict=True) if row.any()]
         notes.append(f"{int(infinite.sum())} infinite samples in {', '.join(worst)} marked as missing")
     missing = np.isnan(signal)
-    if missing.any():
-        shares = [f"{lead} {row.mean():.1%}" for lead, row in zip(leads, missing, strict=True) if row.any()]
-        notes.append(f"missing samples kept as NaN: {', '.join(shares)}")
+    shares = [f"{lead} {row.mean():.1%}" for lead, row in zip(leads, missing, strict=True) if row.any()]
+    notes.append(f"missing samples kept as NaN: {', '.join(shares)}")
     return signal
 
 

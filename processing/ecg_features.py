@@ -4,14 +4,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
+from .ecg_events import EVENTS_FROM_S, RhythmEvents, find_events
 from .ecg_filters import WORKING_RATE
 from .ecg_limits import Sex, st_elevation_limit
+from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
 from .ecg_plausibility import Plausibility, assess
 from .ecg_quality import chest_lead_swap, doubts_of_beats, lead_quality, limb_lead_reversal
 from .ecg_raw import parsed_age, parsed_sex
@@ -189,11 +192,17 @@ class EcgFeatures:
             raise EcgQualityError(f"{self.record_id or 'ECG'}: {self.plausibility.reasons}")
         return self
 
+    @cached_property
+    def events(self) -> RhythmEvents:
+        """Pauses, premature beats and their runs, lowest and highest rate, see `find_events`; for records of minutes and more."""
+        return find_events(self)
+
     def to_dict(self, full: bool = False) -> dict[str, Any]:
         """Plain values for JSON: lead -> each of the 14 names -> one value per beat, `None` where a wave is absent.
 
         That is the layout of `machine_measurements` in ECG-Grounding; ms and bpm are whole numbers, mV have three
-        digits. `full=True` adds the key `"record"` with all the rest: beat times, marks, global and lead measures.
+        digits. `full=True` adds the key `"record"` with all the rest: beat times, marks, global and lead measures, and of
+        a record longer than a minute its `events`.
         """
         return features_to_dict(self, full)
 
@@ -232,8 +241,11 @@ def extract_features(
     leads: Sequence[str] | None = None,
     compat: str | None = None,
     settings: DelineationSettings | None = None,
+    progress: Progress | None = None,
 ) -> EcgFeatures:
     """Measures an ECG: 14 sequences per lead and beat, and the record as a whole.
+
+    A record longer than an hour is measured in windows of ten minutes, see `measure_in_windows`.
 
     Args:
         ecg: an `EcgRecord`, or mV as `(leads, samples)` or `(samples,)`.
@@ -242,6 +254,7 @@ def extract_features(
         compat: `"featuredb"` gives the 14 sequences by FeatureDB's definitions (QT from the END of the QRS, amplitudes
             without sign); all else stays as it is.
         settings: constants of the delineation.
+        progress: called with (windows finished, windows in all) while a record longer than an hour is measured.
 
     Returns:
         The features. A signal without heartbeats (flat, empty, too short) has none, and says so in `note`.
@@ -263,6 +276,11 @@ def extract_features(
         raise EcgFormatError(f"extract_features: compat={compat!r} is unknown; it is None or 'featuredb'.")
     source: Any = ecg
     record: EcgRecord = source if is_ecg_record(source) else _as_record(source, sampling_rate, leads)
+    measure = partial(_measure, compat=compat, settings=settings)
+    return measure_in_windows(record, measure, progress) if record.duration > LONG_RECORD_S else measure(record)
+
+
+def _measure(record: EcgRecord, compat: str | None, settings: DelineationSettings | None) -> EcgFeatures:
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
@@ -433,6 +451,8 @@ def features_to_dict(features: EcgFeatures, full: bool = False) -> dict[str, Any
             "cautions": list(features.cautions),
             "plausibility": features.plausibility.to_dict(),
         }
+        if features.duration > EVENTS_FROM_S:
+            result[RECORD_KEY]["events"] = features.events.to_dict()
     return result
 
 

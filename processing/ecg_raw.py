@@ -13,8 +13,8 @@ from .ecg_lead_evidence import Evidence
 from .ecg_limits import Sex
 from .errors_gem import EcgFormatError, GemError, MissingDependencyError
 
-# Bounds that keep a hostile or broken file from filling the memory: 2**26 samples are 93 min of 12 leads at 1 kHz.
-MAX_VALUES = 2**26
+# Bounds that keep a hostile or broken file from filling the memory: 2**27 values are a day of 3 leads at 500 Hz.
+MAX_VALUES = 2**27
 MAX_FILE_BYTES = 2**30
 # Clinical ECG is sampled at 100-1000 Hz, pacemaker detection at up to 75 kHz (AHA/ACC/HRS 2007, part I).
 MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 20.0, 100_000.0

@@ -85,7 +85,10 @@ class EcgRecord:
     evidence: Mapping[str, LeadEvidence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        signal = np.array(self.signal, dtype=np.float32, order="C")
+        given = self.signal
+        # What nobody can change needs no copy: half a gigabyte of a day's recording.
+        kept = isinstance(given, np.ndarray) and given.flags.owndata and not given.flags.writeable
+        signal = (np.asarray if kept else np.array)(given, dtype=np.float32, order="C")
         if signal.ndim != 2 or 0 in signal.shape:
             raise EcgFormatError(
                 f"{self.name}: an ECG is a (leads, samples) array with at least one sample, got shape {signal.shape}."

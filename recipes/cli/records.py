@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from processing.grounding.check import GroundingReport
 
 
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
 def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet: bool = False) -> None:
     """One record, or all of a folder with progress; `work` gives the verdict on each.
 
@@ -151,8 +154,13 @@ def features(
     \b
     gem features record.hea --plot waves.png
     gem features records/ --output features.jsonl --workers 4
+
+    A record of more than a minute is told by its events too: pauses, premature beats and their runs, lowest and highest
+    rate. What is longer than an hour is measured in windows, with progress.
     """
+    from processing.ecg_events import EVENTS_FROM_S
     from processing.ecg_features import extract_features
+    from processing.ecg_long_records import LONG_RECORD_S
 
     if output is not None:
         _measure_all(source, output, options, workers, compat)
@@ -160,7 +168,11 @@ def features(
 
     def measure(path: Path) -> "Plausibility":
         record = options.load(path)
-        measured = extract_features(record, compat=compat).check_plausibility()
+        with Progress(*COLUMNS, console=errors, transient=True, disable=record.duration <= LONG_RECORD_S) as bar:
+            task = bar.add_task("windows", total=None)
+            measured = extract_features(
+                record, compat=compat, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            ).check_plausibility()
         if plot is not None:
             target = plot / path.relative_to(source).with_suffix(".png") if source.is_dir() else plot
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +186,8 @@ def features(
         else:
             console.print(as_options(f"{path}: {withheld_in_words(measured) or 'ok'}"))
             print_features(console, measured)
+        if measured.duration > EVENTS_FROM_S and not as_json:
+            print(measured.events.to_text())
         return measured.plausibility
 
     for_each_record(source, measure, quiet=as_json)
@@ -182,8 +196,7 @@ def features(
 def _measure_all(source: Path, output: Path, options: RecordOptions, workers: int | None, compat: str | None) -> None:
     from recipes.dataset.feature_file import extract_features_batch
 
-    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as progress:
+    with Progress(*COLUMNS, console=errors) as progress:
         task = progress.add_task("records", total=None)
         report = extract_features_batch(
             source if source.is_dir() else [source],

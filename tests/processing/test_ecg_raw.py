@@ -62,9 +62,9 @@ def test_rates_from_20_hz_to_100_khz(rate, accepted):
             load_ecg(COUNTS, sampling_rate=rate, unit="uV")
 
 
-def test_no_more_than_2_to_the_26_values_are_read():
-    too_many = np.broadcast_to(np.float32(1), (1, 2**26 + 1))  # takes no memory
-    with pytest.raises(EcgFormatError, match="67,108,864"):
+def test_no_more_than_2_to_the_27_values_are_read():
+    too_many = np.broadcast_to(np.float32(1), (1, 2**27 + 1))  # takes no memory
+    with pytest.raises(EcgFormatError, match="134,217,728"):
         load_ecg(too_many, sampling_rate=500, leads=["II"])
 
 

@@ -1,11 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 import json
 
+import numpy as np
 from PIL import Image
 from typer.testing import CliRunner
 
 from processing.ecg_features import EcgFeatures
 from processing.ecg_readers import load_ecg
+from processing.simulator.simulator import simulate_ecg
 from recipes.cli import app
 from recipes.dataset.feature_file import read_features
 from recipes.dataset.samples import SAMPLES
@@ -27,6 +29,17 @@ def test_json_names_the_record_and_goes_back():
     theirs = json.loads(invoke(SAMPLES / "normal.hea", "--json", "--compat", "featuredb").stdout)
     assert theirs["record"]["compat"] == "featuredb"
     assert theirs["II"]["QT Interval"][1] < values["II"]["QT Interval"][1] - 60
+
+
+def test_minutes_are_told_by_their_events(tmp_path):
+    record = simulate_ecg("ventricular_premature", duration=70, seed=2, sampling_rate=250).record
+    path = tmp_path / "minute.npz"
+    np.savez(path, signal=record.signal, leads=record.leads, sampling_rate=250)
+    events = json.loads(invoke(path, "--json").stdout)["record"]["events"]
+    assert events["wide_premature"] >= 3 and events["ectopy_share"] > 0
+    text = invoke(path).stdout
+    assert f"{events['wide_premature']} wide and" in text and "pauses of 2 s or more" in text
+    assert "pauses" not in invoke(SAMPLES / "normal.hea").stdout
 
 
 def test_text_keeps_the_budget():
