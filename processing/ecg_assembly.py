@@ -150,6 +150,7 @@ def _without_other_channels(
 ) -> list[int]:
     """The rows that may be leads: not those that are no ECG by their name, and no axis of time or count of samples."""
     others = [row for row, channel in enumerate(names) if channel and is_other_channel(channel)]
+    others += _accelerometer(names, units)
     axes = [
         row
         for row, channel in enumerate(names)
@@ -171,6 +172,13 @@ def _without_other_channels(
             f"{NO_LEAD!r} for those that are none."
         )
     return rows
+
+
+def _accelerometer(names: Sequence[str], units: Sequence[str | None]) -> list[int]:
+    """Rows x, y, z that state no unit, beside other channels that are no set of leads: a movement, not Frank's leads."""
+    axes = [row for row, channel in enumerate(names) if channel.lower() in ("x", "y", "z") and not units[row]]
+    standard = sum(canonical_lead(channel) in STANDARD_LEADS for channel in names)
+    return axes if len(axes) == 3 < len(names) and standard < LEAD_AXIS_SIZES[0] else []
 
 
 def _named_by_caller(

@@ -91,16 +91,20 @@ def _take_rate(raw: RawEcg, axes: Sequence[Column]) -> None:
 
 
 def is_frame(source: Any) -> bool:
-    """Whether `source` is a table of named columns: a DataFrame of pandas or polars, or a structured numpy array."""
-    return hasattr(source, "columns") and (hasattr(source, "iloc") or hasattr(source, "get_column"))
+    """Whether `source` is a DataFrame or a Series of pandas or polars, by its methods: neither is imported."""
+    return hasattr(source, "to_frame") or (
+        hasattr(source, "columns") and (hasattr(source, "iloc") or hasattr(source, "get_column"))
+    )
 
 
 def raw_from_frame(frame: Any, name: str) -> RawEcg:
-    """A DataFrame of pandas or polars: one column per lead, or (pandas) one row per lead named by the index.
+    """A DataFrame or Series of pandas or polars: one column per lead, or (pandas) one row per lead named by the index.
 
     Raises:
         EcgFormatError: no column can be a lead.
     """
+    if hasattr(frame, "to_frame"):
+        frame = frame.to_frame()
     heads = [str(head) for head in frame.columns]
     if not hasattr(frame, "iloc"):
         return raw_from_columns([Column(head, frame.get_column(head).to_numpy()) for head in heads], name)

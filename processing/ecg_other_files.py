@@ -10,6 +10,7 @@ _HTML = re.compile(rb"<(?:!doctype\s{1,9}html|html)\b", re.IGNORECASE)
 _CARDIOSOFT = re.compile(rb"<CardiologyXML\b")
 # The header of Contec's ECG90A: the case's number, then a date, each ended by zeros.
 _CONTEC = re.compile(rb"[\x20-\x7e]{0,8}\0{2,10}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\0")
+_JSON = re.compile(rb"\s{0,99}(?:\{\s{0,99}[\"}]|\[\s{0,99}[\[{\"]|\[\s{0,99}-?\d{1,20}(?:\.\d{1,20})?\s{0,9},)")
 _FETCH = "the download went wrong, fetch the file again"
 _EXPORT = "export the recording from the device's own software as DICOM, SCP-ECG, EDF, HL7 aECG or CSV"
 # What a file begins with, what it is, and what helps.
@@ -61,6 +62,11 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
         return next(zipped, ("a ZIP archive", "unpack it and name one record"))
     if _HTML.search(data[:1024]):
         return "a web page, not an ECG", _FETCH
+    if _JSON.match(data.removeprefix(b"\xef\xbb\xbf")[:512]):
+        return (
+            "a JSON file",
+            "read it with `json.load` and pass a dict of lead -> samples with 'sampling_rate' and 'unit'",
+        )
     if _CARDIOSOFT.search(data[:4096]):
         return "an XML of GE CardioSoft, which has no public specification", _EXPORT
     if _CONTEC.match(data[:64]):

@@ -14,7 +14,7 @@ from .ecg_columns import Column, raw_from_columns
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead
 from .ecg_raw import RawEcg, ReadOptions, check_size, decoded_text, wrapped
 from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of, split_cells
-from .ecg_time_axis import rises_evenly
+from .ecg_time_axis import SECONDS_PER_UNIT, rises_evenly
 from .ecg_units import mv_per_unit, name_and_unit
 from .errors_gem import EcgFormatError
 
@@ -25,7 +25,7 @@ _MAX_ROWS_OF_LEADS = 32
 _COMMENTS = ("#", "%", "//")
 # The sampling rate among the lines above the numbers: a number in hertz, of any language; not those of filters.
 _HERTZ = re.compile(
-    r"(?P<number>\d{1,6}(?:[.,]\d{1,6})?)\s{0,3}(?P<kilo>k)?(?:hz|hertz|herz|hercios?|гц|герц|赫兹|赫茲|赫|ヘルツ|헤르츠|χερτζ|هرتز|הרץ)",
+    r"(?P<number>\d{1,6}(?:[.,]\d{1,6})?)\s{0,3}(?P<kilo>k)?(?:hz|hertz|herz|hercios?|гц|герц|赫兹|赫茲|赫|ヘルツ|헤르츠|χερτζ|هرتز|הרץ|sps\b|samples?\s?/\s?s)",
     re.IGNORECASE,
 )
 _RATE_KEY = re.compile(
@@ -33,6 +33,13 @@ _RATE_KEY = re.compile(
     re.IGNORECASE,
 )
 _NO_RATE = re.compile(r"filt|notch|pass|cut|band|heart|puls|card|herzf", re.IGNORECASE)
+# "Sampling interval: 2 ms", LabChart's "Interval=	0.001 s", "0.5 msec/sample".
+_INTERVAL = re.compile(
+    r"(?:(?:interval|period)\w{0,3}[\s=:,;]{1,5})(?P<number>\d{1,6}(?:\.\d{1,9})?)\s{0,3}(?P<unit>s|sec|ms|msec|us|µs|μs)\b",
+    re.IGNORECASE,
+)
+# LabChart's rows of names and units.
+_NAMES_KEY, _UNITS_KEY = "channeltitle=", "unitname="
 # Cells of a row of units that are no voltage.
 _OTHER_UNITS = frozenset(
     ["s", "sec", "seconds", "ms", "us", "ns", "samples", "counts", "adu", "mmhg", "%", "bpm", "g", "mg", "1", "-"]
@@ -94,6 +101,12 @@ class _Head:
     def of(cls, lines: Sequence[str], comments: Sequence[str], layout: TableLayout) -> "_Head":
         head = cls()
         left = [line.lstrip("#%/ ") for line in comments] + list(lines)
+        for line in left:
+            key, *cells = layout.cells(line)
+            if key.lower() == _NAMES_KEY:
+                head.names = ["time", *cells]
+            elif key.lower() == _UNITS_KEY:
+                head.units = ["s", *cells]
         wide = [line for line in left if _may_name(line, layout, left[-1])]
         for line in wide[:-3:-1]:
             cells = _row_of_head(line, layout)
@@ -117,9 +130,12 @@ class _Head:
             return
         key, value = _key_and_value(line)
         hertz = _HERTZ.search(line)
+        interval = _INTERVAL.search(line)
         plain = re.fullmatch(r"\d{1,6}(?:\.\d{1,6})?", value)
         if hertz and not _NO_RATE.search(line):
             self._take_rate(float(hertz["number"].replace(",", ".")) * (1000 if hertz["kilo"] else 1))
+        elif interval:
+            self._take_rate(1 / (float(interval["number"]) * SECONDS_PER_UNIT[interval["unit"].lower()]))
         elif plain and _RATE_KEY.search(key) and not _NO_RATE.search(key):
             self._take_rate(float(plain[0]))
         elif mv_per_unit(value) is not None and (value.upper() != "V" or _UNIT_KEY.search(key)):
@@ -160,7 +176,11 @@ def _sensor_name(sensors: dict[str, str], column: str) -> str:
 def _may_name(line: str, layout: TableLayout, last: str) -> bool:
     """Whether a line above the numbers has one cell per column; above a single column only the last line, without marks."""
     width = layout.width
-    if line.startswith("{") or (width == 1 and (line is not last or re.search("[,;:=\t]", line))):
+    if (
+        line.startswith("{")
+        or layout.cells(line)[0].endswith("=")
+        or (width == 1 and (line is not last or re.search("[,;:=\t]", line)))
+    ):
         return False
     return len(_row_of_head(line, layout)) == width
 
@@ -168,6 +188,8 @@ def _may_name(line: str, layout: TableLayout, last: str) -> bool:
 def _row_of_head(line: str, layout: TableLayout) -> list[str]:
     """The cells of a line; those above columns without numbers at the end are left out."""
     cells = layout.cells(line)
+    if layout.separator == " " and len(cells) != layout.width:
+        cells = re.split(r"\s{2,99}", line.strip())  # "sample #    MLII"
     return cells if any(cells[layout.width :]) else cells[: layout.width]
 
 
@@ -282,7 +304,7 @@ def _from_columns(frame: Any, head: _Head, layout: TableLayout, name: str) -> Ra
     empty = [names[column] for column in range(layout.width) if layout.kinds[column] == "empty" and names[column]]
     if empty:
         head.notes.append(f"left out empty columns: {', '.join(empty)}")
-    units = [None if unit in ("", "-") else unit for unit in head.units or [""] * layout.width]
+    units = [unit.strip("[]() -") or None for unit in head.units or [""] * layout.width]
     columns = [
         Column(names[column], frame[column].to_numpy(), units[column])
         for column in range(layout.width)

@@ -19,7 +19,7 @@ MISSING = frozenset({"", "-", "na", "n/a", "nan", "null", "none", "#n/a"})
 # A number with a decimal point or comma. "064" is none: it is what a comma left over from "0,064".
 _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*(?:[.,]\d+)?")
-_WITH_MARKS = re.compile(r"[-+]?\d+(?:[.,]\d+)+")
+_WITH_MARKS = re.compile(r"(?<![\d:])[-+]?\d+(?:[.,]\d+)+")
 # What a comma between thousands never is.
 _FRACTION = re.compile(r"(?<!\d)0,|,\d{1,2}(?!\d)|,\d{4}")
 # So many lines, spread over the file, and the beginnings of them tell how it is written.
@@ -188,7 +188,7 @@ def _marks(lines: Sequence[str], separator: str) -> tuple[str, str | None]:
         return ".", None
     if separator == ",":
         text = "\n".join(re.findall(r'"([^"]*)"', text))
-    if "." not in text and _FRACTION.search(text):
+    if "." not in text and ":" not in text and _FRACTION.search(text):
         return ",", None
     marked = set(_WITH_MARKS.findall(text))
     commas = {number for number in marked if "," in number}

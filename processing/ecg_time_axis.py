@@ -79,7 +79,7 @@ _COUNT_WORDS = frozenset(
         "id",
     ]
 )
-_SECONDS_PER_UNIT = {
+SECONDS_PER_UNIT = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "sekunden": 1.0, "secondes": 1.0, "segundos": 1.0,
     "secondi": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6,
     "μs": 1e-6, "usec": 1e-6, "ns": 1e-9, "nsec": 1e-9,
@@ -92,7 +92,7 @@ _EPOCH_STARTS = ((1e9, 1.0), (1e12, 1e-3), (1e15, 1e-6), (1e18, 1e-9))
 _MAX_ROUNDING = 10
 _MIN_SAMPLES = 20
 _CLOCK = re.compile(
-    r"['\"\[]?(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[T ]+)?(?:(?P<h>\d{1,3}):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:[.,]\d{1,9})?)"
+    r"['\"\[]?(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4},?[T ]+|\d{1,5} days? \+?)?(?:(?P<h>\d{1,3}):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:[.,]\d{1,9})?)"
     r"(?:\s*(?:Z|[AP]M|[+-]\d{2}:?\d{2}))?(?: \d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})?['\"\]]?",
     re.IGNORECASE,
 )
@@ -145,7 +145,7 @@ def rate_of_axis(head: str, unit: str | None, times: np.ndarray) -> float | None
 def _stated_scale(head: str, unit: str | None) -> float | None:
     """Seconds per unit of the column, by the row of units or the last word of its head."""
     words = re.findall(r"[^\W\d_]+", (unit or head).casefold())
-    return _SECONDS_PER_UNIT.get(words[-1]) if words else None
+    return SECONDS_PER_UNIT.get(words[-1]) if words else None
 
 
 def _scale_by_size(start: float, step: float) -> float | None:
@@ -173,4 +173,4 @@ def seconds_of_clock(cells: list[str]) -> np.ndarray:
     return seconds + 86_400.0 * np.cumsum(np.diff(seconds, prepend=seconds[:1]) < -43_200)
 
 
-__all__ = ["is_clock", "is_time_name", "rate_of_axis", "rises_evenly", "seconds_of_clock"]
+__all__ = ["SECONDS_PER_UNIT", "is_clock", "is_time_name", "rate_of_axis", "rises_evenly", "seconds_of_clock"]

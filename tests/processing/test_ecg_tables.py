@@ -120,6 +120,34 @@ def test_the_tables_of_physionets_tools(quote):
     assert np.isnan(read("\n".join(head + missing)).lead("V1")).sum() == 10
 
 
+def test_the_tables_of_rdsamp_in_columns_of_blanks():
+    head = "       time      MLII        V5\n      (sec)      (mV)      (mV)"
+    record = read(text([SECONDS, MV[1], MV[10]], head, "   "))
+    assert record.leads == ("MLII", "V5") and record.assumed == {} and record.sampling_rate == 500
+    with pytest.raises(EcgFormatError, match="integers without a unit"):
+        read(text([np.arange(2000), *COUNTS[:2]], "   sample #    MLII     V5", "   ", form="{}"), sampling_rate=500)
+
+
+def test_the_export_of_labchart():
+    head = "Interval=\t0.002 s\nExcelDateTime=\t4.4e4\t1/1/2020\nChannelTitle=\tECG\tRESP\nRange=\t2.0 mV\t10 V"
+    record = read(text([SECONDS, *MV[:2]], head, "\t"))
+    assert record.leads == ("ECG",) and record.sampling_rate == 500
+
+
+def test_the_axes_of_an_accelerometer_are_not_franks_leads():
+    assert read(text([SECONDS, *MV[:4]], "time,ecg,x,y,z")).leads == ("ecg",)
+    assert read(text([SECONDS, *MV[:3]], "time,X,Y,Z")).leads == ("X", "Y", "Z")
+    assert read(text([SECONDS, *MV[:4]], "time,II,X (mV),Y (mV),Z (mV)"), unit="mV").leads == ("II", "X", "Y", "Z")
+
+
+def test_clocks_with_dates_and_decimal_commas():
+    clocks = ["01.02.2023 " + f"10:00:{s:06.3f}".replace(".", ",") for s in SECONDS]
+    rows = [f"{clock};{value:.3f}" for clock, value in zip(clocks, MV[1], strict=True)]
+    holds(read("Zeit;II [mV]\n" + "\n".join(rows)), "II", 1)
+    days = [f"0 days 00:00:{s:09.6f},{value:.3f}" for s, value in zip(SECONDS, MV[1], strict=True)]
+    holds(read("time,II [mV]\n" + "\n".join(days)), "II", 1)
+
+
 def test_a_sample_counter_and_raw_counts():
     content = text([np.arange(2000), COUNTS[1] + 1024, COUNTS[10] + 1024], "'sample #','MLII','V5'", form="{}")
     with pytest.raises(EcgFormatError, match="integers without a unit"):
@@ -290,6 +318,7 @@ def test_frames_with_units_times_and_other_columns():
     holds(load_ecg(frame), "II", 1)
     timed = pd.DataFrame({"II": MV[1]}, index=pd.to_timedelta(SECONDS, unit="s"))
     holds(load_ecg(timed), "II", 1)
+    holds(load_ecg(pd.Series(MV[1], name="II"), sampling_rate=500), "II", 1)
     wide = pd.DataFrame(MV, index=list(STANDARD_LEADS))
     holds(load_ecg(wide, sampling_rate=500), "aVF", 5)
     with pytest.raises(EcgLeadError, match="numbers"):
