@@ -9,10 +9,8 @@ Two parts, each can be left out:
 """
 
 import argparse
-import ast
 import warnings
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from tests.helpers.disturbances import (
     with_rail,
     with_step,
 )
+from tests.helpers.ptbxl_signals import read_ptbxl
 
 PARTS = ["corpus", "rows"]
 RATE = 500
@@ -126,23 +125,6 @@ def _rate_and_rhythm(clean: EcgFeatures, span: tuple[float, float] | None) -> tu
             rates.append(60000 / float(np.mean(clean.rr_intervals[outside])))
             rhythms.add(regularity(clean.rr_intervals[outside]))
     return rates, rhythms
-
-
-def read_ptbxl(folder: Path, wanted: Callable[[set[str]], bool], count: int, step: int = 1) -> list[np.ndarray]:
-    """The first `count` signals of every `step`-th PTB-XL record whose SCP codes are wanted, `(12, 5000)` mV at 500 Hz."""
-    import pyarrow.parquet as pq
-
-    chosen: list[np.ndarray] = []
-    for path in sorted(folder.glob("*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(64, columns=["signal_uv", "scp_codes"]):
-            for raw, codes in zip(batch["signal_uv"], batch["scp_codes"], strict=True):
-                if len(chosen) == count * step:
-                    return chosen[::step]
-                if wanted(set(ast.literal_eval(codes.as_py()))):
-                    values = raw.as_py()
-                    row = np.frombuffer(values, np.int16) if isinstance(values, bytes) else np.array(values, np.int16)
-                    chosen.append(row.reshape(12, 5000) / 1000)
-    return chosen[::step]
 
 
 def corpus(ludb: list[MarkedEcg], ptbxl: list[np.ndarray], seed: int, verbose: bool) -> None:

@@ -24,13 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.artefacts import read_ptbxl
 from benchmarks.bench_features import SHARED, ours
 from benchmarks.delineation_rivals import Marks
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_rules import regularity
 from tests.helpers.averaged_beats import mark_by_average
 from tests.helpers.delineation_scoring import TOLERANCE_S, WAVES, DelineationScore, MarkedEcg, match, read_ludb
+from tests.helpers.ptbxl_signals import read_ptbxl
 from tests.helpers.retimed_beats import Beats
 from tests.helpers.retimed_rhythms import RETIMED
 from tests.helpers.rhythm_ecgs import SIMULATED, RhythmEcg, simulated_rhythm

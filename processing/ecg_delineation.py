@@ -15,7 +15,8 @@ from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_flutter import is_flutter
 from .ecg_lone_p_waves import find_lone_p_waves
 from .ecg_p_waves import find_p_waves
-from .ecg_qrs import QrsSettings, detect_beats, dominant_peaks, global_limits, lead_limits
+from .ecg_qrs import detect_beats
+from .ecg_qrs_limits import QrsSettings, dominant_peaks, global_limits, lead_limits
 from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
 from .ecg_short_intervals import find_short_intervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves

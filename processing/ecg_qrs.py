@@ -1,37 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""QRS complexes: where the beats are, and onset, peak and offset of each for the heart and per lead."""
+"""Where the heartbeats are."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
-from .ecg_reliability import NEAR_GAP, Reliability, runs
-
-
-@dataclass(frozen=True)
-class QrsSettings:
-    """Times in s, thresholds as shares of the beat's steepest slope or multiples of the noise; tuned on LUDB."""
-
-    onset_share: float = 0.05754
-    onset_noise: float = 3.396
-    offset_share: float = 0.09
-    offset_noise: float = 4.523
-    onset_quiet_time: float = 0.01071
-    travel_share: float = 0.3
-    offset_quiet_time: float = 0.022
-    lead_share: float = 0.2
-    lead_noise: float = 2.812
-    onset_own_weight: float = 0.5971
-    offset_own_weight: float = 0.3337
-    onset_bias: float = 0.0100
-    offset_bias: float = -0.0067
-
-
-TRAVEL_S = 0.030
-SHORTEST_QRS_S = 0.02
-LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
+from .ecg_reliability import NEAR_GAP, runs
 
 
 def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
@@ -46,112 +21,12 @@ def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     return found
 
 
-def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:
-    """Per row the last index that ends `hold` quiet samples (loudness below 1), NaN if there is none."""
-    loud = np.cumsum(loudness >= 1, axis=1)
-    quiet = np.zeros(loudness.shape, dtype=bool)
-    quiet[:, hold:] = (loud[:, hold:] == loud[:, :-hold]) & (loudness[:, hold:] < 1)
-    last = loudness.shape[1] - 1 - np.argmax(quiet[:, ::-1], axis=1)
-    return np.where(quiet.any(axis=1), last, np.nan)
-
-
-def global_limits(
-    ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability, settings: QrsSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Onset and offset of the QRS in the spatial velocity of all leads, `(beats,)` samples each."""
-    share = _shares(beats, reliability.weights, ecg.slope.shape[1])
-    velocity = np.sqrt(moving_average(np.einsum("ls,ls->s", share, np.square(ecg.slope)), 0.008))
-    noise = np.percentile(velocity[::2], 25)
-    half = int(0.06 * WORKING_RATE)
-    around = windows(velocity, beats - half, 2 * half + 1)
-    steepest, peak = beats - half + around.argmax(axis=1), around.max(axis=1)
-    before, after = int(0.21 * WORKING_RATE), int(0.21 * WORKING_RATE)
-    travel = _travel(ecg.band, share)
-    longest = settings.travel_share * windows(travel, steepest - half, 2 * half).max(axis=1)
-    limit = np.maximum(settings.onset_share * peak, np.minimum(settings.onset_noise * noise, 0.25 * peak))
-    loud = _loudness(velocity, travel, steepest - before, before + 1, limit, longest, -TRAVEL_S)
-    onset = steepest - before + _last_quiet(loud, int(settings.onset_quiet_time * WORKING_RATE))
-    limit = np.maximum(settings.offset_share * peak, np.minimum(settings.offset_noise * noise, 0.25 * peak))
-    loud = _loudness(velocity, travel, steepest, after + 1, limit, longest, 0.0)
-    offset = steepest + after - _last_quiet(loud[:, ::-1], int(settings.offset_quiet_time * WORKING_RATE))
-    onset = np.where(np.isfinite(onset), onset, steepest - 0.05 * WORKING_RATE)
-    offset = np.where(np.isfinite(offset), offset, steepest + 0.06 * WORKING_RATE)
-    # Each beat keeps to its side of the middle between it and its neighbour.
-    middle = (beats[:-1] + beats[1:]) // 2
-    onset[1:], offset[:-1] = np.maximum(onset[1:], middle + 1), np.minimum(offset[:-1], middle)
-    return onset, np.maximum(offset, onset + SHORTEST_QRS_S * WORKING_RATE)
-
-
-def _shares(beats: np.ndarray, weights: np.ndarray, samples: int) -> np.ndarray:
-    """What share of the squares' sum each lead has at every sample, `(leads, samples)`: that of the nearest beat."""
-    power = np.square(weights)
-    edges = np.concatenate([[0], (beats[:-1] + beats[1:]) // 2, [samples]])
-    return np.repeat(power / np.maximum(power.sum(axis=0), 1e-9), np.diff(edges), axis=1)
-
-
-def _travel(band: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """How far the heart's vector goes in the next 30 ms, `(samples,)` mV."""
-    ahead = int(TRAVEL_S * WORKING_RATE)
-    later = np.concatenate([band[:, ahead:], np.repeat(band[:, -1:], ahead, axis=1)], axis=1)
-    return np.sqrt(np.einsum("ls,ls->s", share, np.square(later - band)))
-
-
-def _loudness(
-    velocity: np.ndarray,
-    travel: np.ndarray,
-    start: np.ndarray,
-    width: int,
-    limit: np.ndarray,
-    longest: np.ndarray,
-    shift_s: float,
-) -> np.ndarray:
-    """Velocity and travel over their limits, whichever is more: a wide QRS may rest at its peak, but does not end."""
-    moved = windows(travel, start + int(shift_s * WORKING_RATE), width)
-    return np.maximum(windows(velocity, start, width) / limit[:, None], moved / longest[:, None])
-
-
-def lead_limits(
-    ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray, reliability: Reliability, settings: QrsSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Onset and offset per lead, `(leads, beats)` samples: the lead's own steep part, drawn towards the heart's."""
-    slope = np.abs(ecg.slope)
-    noise = np.percentile(slope[:, ::4], 25, axis=1)[:, None]
-    margin, width = int(LEAD_MARGIN_S * WORKING_RATE), int(0.30 * WORKING_RATE)
-    start = np.round(onset).astype(int) - margin
-    window = windows(moving_average(slope, 0.006), start, width)
-    inside = np.arange(width) <= (offset - start)[:, None] + margin
-    window = np.where(inside, window, 0)
-    peak = window.max(axis=2)
-    steep = (
-        window
-        >= np.maximum(settings.lead_share * peak, np.minimum(settings.lead_noise * noise, 0.3 * peak))[..., None]
-    )
-    steep &= inside
-    own_onset = start + steep.argmax(axis=2) - 1
-    own_offset = start + width - steep[..., ::-1].argmax(axis=2)
-    own_onset = np.clip(own_onset, onset - margin, onset + margin)
-    own_offset = np.clip(own_offset, offset - 0.04 * WORKING_RATE, offset + margin)
-    own = reliability.weights
-    return (
-        onset + settings.onset_own_weight * own * (own_onset - onset),
-        offset + settings.offset_own_weight * own * (own_offset - offset),
-    )
-
-
-def dominant_peaks(ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Sample of the largest deflection from the QRS onset level, `(leads, beats)`."""
-    width = int(0.26 * WORKING_RATE)
-    start = np.round(onset).astype(int)
-    window = windows(ecg.band, start, width)
-    inside = np.arange(width) <= (offset - start)[:, None]
-    return start + np.where(inside, np.abs(window - window[..., :1]), -1).argmax(axis=2)
-
-
 REFRACTORY_S = (
     0.22  # two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s)
 )
 SMOOTHING_S = 0.07217
-THRESHOLD = 0.3  # of the local level of strong beats
+THRESHOLD = 0.22  # of the local level of strong beats
+EDGE_S, CUT_THRESHOLD = 0.06, 0.5  # of what the record's edge cuts, half must be there
 SEARCH_BACK_THRESHOLD = 0.16
 SEARCH_BACK_GAP = 1.6  # of the median RR interval; 1.66 in Pan and Tompkins 1985
 T_WAVE_WINDOW_S = 0.40  # a weak candidate this close to a strong one is its T wave
@@ -203,7 +78,8 @@ def detect_beats(ecg: FilteredEcg, noisy: np.ndarray) -> tuple[np.ndarray, np.nd
         return peaks, live, gaps
     height = found["peak_heights"] * _relative_size(ecg.band, peaks, found["peak_heights"], share)
     level = _local_level(peaks, height, len(energy))
-    strong = height > THRESHOLD * level
+    cut = (peaks < EDGE_S * WORKING_RATE) | (peaks > len(energy) - EDGE_S * WORKING_RATE)
+    strong = height > np.where(cut, CUT_THRESHOLD, THRESHOLD) * level
     beats = _without_t_waves(peaks[strong], height[strong])
     beats = _search_back(beats, peaks, strong, height, level)
     for start, end in gaps:
@@ -258,4 +134,4 @@ def _search_back(
     return np.sort(np.append(beats, added)).astype(int)
 
 
-__all__ = ["QrsSettings", "detect_beats", "dominant_peaks", "global_limits", "lead_limits", "lead_weights", "windows"]
+__all__ = ["detect_beats", "lead_weights", "windows"]
