@@ -92,6 +92,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
             )
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
+    signal.setflags(write=False)
     return RawEcg(
         signal,
         [row[0].lead for row in rows],

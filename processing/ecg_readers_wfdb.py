@@ -13,6 +13,9 @@ from .ecg_wfdb_header import BYTES_PER_SAMPLE, DEFAULT_GAIN, FLAC_FORMATS, WfdbH
 from .ecg_wfdb_samples import no_sample, read_signal_file
 from .errors_gem import EcgFormatError
 
+# Samples of a lead, two hours at 500 Hz: what is longer is kept in float32, of which a day takes half a gigabyte less.
+_LONG_ROW = 2**22
+
 
 def wfdb_header_path(path: Path) -> Path | None:
     """The header of the record that `path` (with or without `.hea`, or its signal file) means, if there is one."""
@@ -170,9 +173,14 @@ def _strips(
     """Each signal in its unit; in counts above the baseline where the caller gives the gain."""
     strips = []
     for signal, lead, row in zip(header.signals, _names(header.signals), counts, strict=True):
-        physical = (row - float(signal.baseline)) / (1.0 if options.gain is not None else signal.gain or DEFAULT_GAIN)
-        if no_sample(signal.fmt) is not None:
-            physical[row == no_sample(signal.fmt)] = np.nan
+        gain = 1.0 if options.gain is not None else signal.gain or DEFAULT_GAIN
+        physical = np.empty(len(row), dtype=np.float64 if len(row) <= _LONG_ROW else np.float32)
+        for first in range(0, len(row), _LONG_ROW):
+            some = row[first : first + _LONG_ROW]
+            values = (some - float(signal.baseline)) / gain
+            if no_sample(signal.fmt) is not None:
+                values[some == no_sample(signal.fmt)] = np.nan
+            physical[first : first + _LONG_ROW] = values
         strips.append(
             Strip(
                 lead,
