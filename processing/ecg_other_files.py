@@ -7,6 +7,9 @@ from .ecg_photo import is_picture_data
 from .errors_gem import EcgFormatError
 
 _HTML = re.compile(rb"<(?:!doctype\s{1,9}html|html)\b", re.IGNORECASE)
+_ANSWER = re.compile(
+    rb"\s*(\{\s*\"(error|message|detail)\"|(\d{3}:? )?(not found|access denied|forbidden)\b)", re.IGNORECASE
+)
 _CARDIOSOFT = re.compile(rb"<CardiologyXML\b")
 # The header of Contec's ECG90A: the case's number, then a date, each ended by zeros.
 _CONTEC = re.compile(rb"[\x20-\x7e]{0,8}\0{2,10}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\0")
@@ -21,8 +24,10 @@ _BEGINNINGS = (
         "run `git lfs pull` where it was cloned",
     ),
     (b"/annex/objects/", "a pointer of git-annex, not the file itself", "run `git annex get` where it was cloned"),
-    (b"%PDF", "a PDF", "export its page as PNG and use it as a page picture (`load_page_picture`)"),
+    (b"%PDF", "a PDF, not a signal", "give it to the model as a page picture (`load_page_picture`)"),
     (b"ALIVE", "a recording of AliveCor's Kardia (.atc)", _EXPORT),
+    (b"ANN  1.0", "ISHNE annotations without the ECG", "name the .ecg file beside it"),
+    (b"@ MFR ", "an MFER recording", _EXPORT),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", "save its table as CSV"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
     (b"Rar!", "a RAR archive", "unpack it"),
@@ -60,6 +65,10 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
     if data.startswith(b"PK\x03\x04") and b".npy" not in data:
         zipped = ((what, cure) for mark, what, cure in _ZIPPED if mark in data)
         return next(zipped, ("a ZIP archive", "unpack it and name one record"))
+    if data[257:262] == b"ustar":
+        return "a tar archive", "unpack it and name one record"
+    if _ANSWER.match(data[:64]):
+        return "the answer of a server, not an ECG", _FETCH
     if _HTML.search(data[:1024]):
         return "a web page, not an ECG", _FETCH
     if _JSON.match(data.removeprefix(b"\xef\xbb\xbf")[:512]):

@@ -12,20 +12,21 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, pdf_page
 from .errors_gem import EcgFormatError
 
 # A DIN A4 page at 600 dpi has 35 million pixels; phones deliver up to 200 million, which are refused with a cure.
 MAX_PICTURE_PIXELS = 64_000_000
 MAX_PICTURE_BYTES = 100 * 2**20
 MIN_PICTURE_SIDE = 64
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pdf")
 _PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "MPO")
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
 
 
 def is_picture_data(head: bytes) -> bool:
-    """Whether a file starting with `head` (16 bytes) is a PNG, JPEG, TIFF, GIF, BMP or WebP picture."""
-    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    """Whether a file starting with `head` (16 bytes) is a PNG, JPEG, TIFF, GIF, BMP, WebP or HEIC picture or a PDF."""
+    if head.startswith(_MAGIC) or is_heif(head) or is_pdf(head) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
     return head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"
 
@@ -39,22 +40,36 @@ def is_picture(path: str | Path) -> bool:
         return is_picture_data(file.read(16))
 
 
-def load_page_picture(source: str | Path | bytes | BinaryIO) -> Image.Image:
+def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None = None) -> Image.Image:
     """A photographed or scanned ECG page as an upright RGB picture (EXIF rotation applied, transparency on white).
 
     Args:
-        source: path, bytes or binary file of a PNG, JPEG, TIFF, BMP, WebP or GIF (first frame).
+        source: path, bytes or binary file of a PNG, JPEG, TIFF, BMP, WebP, GIF (first frame), HEIC or PDF; the last
+            two need the extra `pages`.
+        index: the page of a PDF or TIFF of several, from 0.
 
     Raises:
-        EcgFormatError: no picture, truncated, smaller than 64 pixels a side, or beyond 64 million pixels. The size is
-            read from the header, so a decompression bomb is refused before a pixel is unpacked.
+        EcgFormatError: no picture, truncated, several pages and no `index`, smaller than 64 pixels a side, or beyond 64
+            million pixels. The size is read from the header, so a decompression bomb is refused before a pixel is
+            unpacked.
+        MissingDependencyError: the library for HEIC or PDF is not installed; the message names the extra.
     """
     name, data = _picture_bytes(source)
+    if is_pdf(data[:16]):
+        page = pdf_page(data, index, name)
+        _check_picture_size(page, name)
+        return page
+    formats: tuple[str, ...] = _PIL_FORMATS
+    if is_heif(data[:16]):
+        enable_heif()
+        formats = ("HEIF",)
     try:
         with warnings.catch_warnings():
             # Pillow warns of damaged metadata, and at a size limit of its own; ours is checked before unpacking.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_PIL_FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=formats) as picture:
+                if picture.format == "TIFF":
+                    picture.seek(chosen_page(getattr(picture, "n_frames", 1), index, name))
                 _check_picture_size(picture, name)
                 picture.load()
                 upright = ImageOps.exif_transpose(picture)
@@ -63,7 +78,7 @@ def load_page_picture(source: str | Path | bytes | BinaryIO) -> Image.Image:
         raise
     except UnidentifiedImageError as error:
         raise EcgFormatError(
-            f"{name}: not a picture. A page is a PNG, JPEG, TIFF, BMP, WebP or GIF; convert it (PDF: export as PNG)."
+            f"{name}: not a picture. A page is a PNG, JPEG, TIFF, BMP, WebP, GIF, HEIC or PDF; convert it."
         ) from error
     except Exception as error:
         raise EcgFormatError(

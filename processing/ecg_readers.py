@@ -13,6 +13,7 @@ import numpy as np
 from .ecg_assembly import to_record
 from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
 from .ecg_other_files import refuse_other_files
+from .ecg_packed import inflated
 from .ecg_photo import is_picture, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
@@ -20,6 +21,7 @@ from .ecg_readers_arrays import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read
 from .ecg_readers_devices import is_scp, read_scp
 from .ecg_readers_dicom import is_dicom, read_dicom
 from .ecg_readers_edf import is_edf, read_edf
+from .ecg_readers_ishne import is_ishne, read_ishne
 from .ecg_readers_matlab import is_hdf5, is_mat, read_hdf5, read_mat
 from .ecg_readers_tables import read_table
 from .ecg_readers_wfdb import read_wfdb, wfdb_header_path
@@ -36,6 +38,7 @@ ECG_SUFFIXES = (
     ".hea", ".mat", ".csv", ".tsv", ".npy", ".npz", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".scp", ".xml", ".ecg",
 )  # fmt: skip
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 # Data sets whose files need a word from outside of them; the others are read by what they say themselves.
 KNOWN_DATASETS = ("ludb", "sph", "code15")
 # Keys of a row's signal, with the unit that the name states.
@@ -50,6 +53,7 @@ _READERS: tuple[tuple[Callable[[bytes], bool], Reader, str], ...] = (
     (lambda data: data.startswith(b"PK\x03\x04"), read_npz, "NPZ"),
     (is_dicom, read_dicom, "DICOM"),
     (is_edf, read_edf, "EDF"),
+    (is_ishne, read_ishne, "ISHNE"),
     (is_hdf5, read_hdf5, "HDF5"),
     (is_xml, read_xml, "XML"),
     (is_scp, read_scp, "SCP-ECG"),
@@ -80,9 +84,10 @@ def load_ecg(
 
     Args:
         source: one of
-            - a path: WFDB (with or without `.hea`/`.dat`), CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, GE MUSE
-              XML, Philips Sierra XML, HL7 aECG, Schiller XML. The content decides, not the file's name. EDF, DICOM,
-              HDF5 and SCP-ECG/Sierra need the extras `edf`, `dicom`, `hdf5` and `vendor`.
+            - a path: WFDB (with or without `.hea`/`.dat`), CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, ISHNE,
+              GE MUSE XML, Philips Sierra XML, HL7 aECG, Schiller XML, packed by gzip, bzip2 or xz or not. The content
+              decides, not the file's name. EDF, DICOM, HDF5 and SCP-ECG/Sierra need the extras `edf`, `dicom`, `hdf5`
+              and `vendor`. docs/formats.md lists the dialects of each.
             - the bytes of such a file, or a binary file object.
             - a table with named columns: a DataFrame of pandas or polars, a structured array, a dict of lead -> samples.
             - an array or tensor `(leads, samples)`; `(samples, leads)` is recognised only where the second axis is 8,
@@ -207,7 +212,7 @@ def list_ecg_files(folder: str | Path) -> list[Path]:
     segments = {path.with_name(name) for path in files if path.suffix == ".hea" for name in _segment_names(path)}
     records = []
     for path in files:
-        suffix = path.suffix.lower()
+        suffix = _unpacked_path(path).suffix.lower()
         if suffix not in ECG_SUFFIXES or (suffix != ".hea" and path.with_suffix("") in headers):
             continue
         if (suffix == ".hea" and path.with_suffix("") in segments) or (headers and suffix in (".csv", ".tsv")):
@@ -269,8 +274,14 @@ def _load_file_object(file: BinaryIO, options: ReadOptions) -> EcgRecord:
 def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None) -> EcgRecord:
     if not data:
         raise EcgFormatError(f"{name}: the file is empty; copy or export it again.")
-    reader, what = _reader_for(data, name, path)
-    stem = path.stem if path is not None else name
+    content = inflated(data, name)
+    inner = path
+    if content is not None:
+        data, inner = content, _unpacked_path(path) if path is not None else None
+        if not data:
+            raise EcgFormatError(f"{name}: the packed file is empty; copy or export it again.")
+    reader, what = _reader_for(data, name, inner)
+    stem = inner.stem if inner is not None else name
 
     def read() -> RawEcg:
         try:
@@ -279,6 +290,11 @@ def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None)
             raise wrapped(name, what, error) from error
 
     return _finish(read, options, stem, path)
+
+
+def _unpacked_path(path: Path) -> Path:
+    """`ecg.csv` for `ecg.csv.gz`: the name tells the format of a text."""
+    return path.with_suffix("") if path.suffix.lower() in _PACKED_SUFFIXES else path
 
 
 def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: Path | None) -> EcgRecord:
@@ -300,8 +316,8 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
     if suffix in _TEXT_SUFFIXES or _is_text(data):
         return read_table, "a table"
     raise EcgFormatError(
-        f"{name}: no known ECG format. Known are WFDB, CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, MUSE XML, "
-        "Sierra XML and HL7 aECG; export it as one of them."
+        f"{name}: no known ECG format. Known are WFDB, CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, ISHNE, "
+        "MUSE XML, Sierra XML, Schiller XML and HL7 aECG; export it as one of them."
     )
 
 

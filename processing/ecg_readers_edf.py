@@ -144,10 +144,13 @@ def _stated(subfield: str) -> str:
 
 
 def _start_time(file: Any) -> datetime | None:
-    try:
-        return datetime.combine(file.startdate, file.starttime)
-    except ValueError:
-        return None
+    with warnings.catch_warnings():
+        # EDF+ writes the date twice; where both differ, edfio takes the longer form and warns.
+        warnings.simplefilter("ignore")
+        try:
+            return datetime.combine(file.startdate, file.starttime)
+        except ValueError:
+            return None
 
 
 __all__ = ["is_edf", "read_edf"]

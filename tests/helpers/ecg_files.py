@@ -327,3 +327,34 @@ def _huffman(values: np.ndarray) -> bytes:
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
     return int(text, 2).to_bytes(len(text) // 8, "big")
+
+
+_ISHNE_CODES = {lead: code for code, lead in enumerate(("X", "Y", "Z", *LEADS, "ES", "AS", "AI"), start=2)}
+
+
+def ishne_bytes(counts: np.ndarray, leads: Sequence[str] = LEADS, rate: int = 500, **patch) -> bytes:
+    """ISHNE 1.0 by Badilini 1998; leads that are no standard ones get code 0 (unknown).
+
+    `patch`: `resolutions` (nV per count, 1000 each by default), `text`, `declared` (samples per lead), `checksum`.
+    """
+    text = patch.get("text", "Holter of Jane Doe").encode("latin-1")
+    rows, samples = counts.shape
+    codes = [_ISHNE_CODES.get(lead, 0) for lead in leads]
+    resolutions = list(patch.get("resolutions", [1000] * rows))
+
+    def twelve(values: Sequence[int]) -> bytes:
+        return struct.pack("<12h", *values, *[-9] * (12 - rows))
+
+    block = b"".join(
+        (
+            struct.pack("<4ih", len(text), patch.get("declared", samples), 522, 522 + len(text), 1),
+            b"Jane".ljust(40, b"\0"), b"Doe".ljust(40, b"\0"), b"4711".ljust(20, b"\0"),
+            struct.pack("<2h", 2, 0), struct.pack("<3h", 8, 5, 1953), struct.pack("<3h", 1, 1, 2020),
+            struct.pack("<3h", 2, 1, 2020), struct.pack("<3h", 12, 0, 0), struct.pack("<h", rows), twelve(codes),
+            twelve([1] * rows), twelve(resolutions), struct.pack("<h", 0), b"digital".ljust(40, b"\0"),
+            struct.pack("<h", rate), bytes(80), bytes(80), bytes(88),
+        )
+    )  # fmt: skip
+    assert len(block) == 512
+    crc = patch.get("checksum", binascii.crc_hqx(block + text, 0xFFFF))
+    return b"ISHNE1.0" + struct.pack("<H", crc) + block + text + counts.T.astype("<i2").tobytes()

@@ -21,9 +21,13 @@ from processing.errors_gem import EcgFormatError, EcgLeadError, GemError
 from tests.helpers.ecg_files import (
     INDEPENDENT,
     LEADS,
+    aecg_series,
+    aecg_set,
     aecg_xml,
     dicom_bytes,
+    dicom_group,
     edf_bytes,
+    ishne_bytes,
     microvolts,
     muse_xml,
     scp_bytes,
@@ -211,12 +215,16 @@ def mat(**arrays) -> bytes:
     return stream.getvalue()
 
 
-def inflating_mat() -> bytes:
-    """3 MB that inflate to 1.5 GB: one block of zeros repeated, which deflate allows after a full flush."""
-    deflater, zeros = zlib.compressobj(9), bytes(2**20)
+def inflating_stream(wbits: int = zlib.MAX_WBITS) -> bytes:
+    """1.5 MB that inflate to 1.5 GB: one block of zeros repeated, which deflate allows after a full flush."""
+    deflater, zeros = zlib.compressobj(9, wbits=wbits), bytes(2**20)
     first = deflater.compress(zeros) + deflater.flush(zlib.Z_FULL_FLUSH)
     again = deflater.compress(zeros) + deflater.flush(zlib.Z_FULL_FLUSH)
-    stream = first + again * 1500
+    return first + again * 1500
+
+
+def inflating_mat() -> bytes:
+    stream = inflating_stream()
     return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + struct.pack("<2I", 15, len(stream)) + stream
 
 
@@ -234,6 +242,13 @@ content("garbled.mat", b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + bytes(ran
 def _(folder: Path) -> Path:
     path = folder / "inflating.mat"
     path.write_bytes(inflating_mat())
+    return path
+
+
+@case("inflating.csv.gz")
+def _(folder: Path) -> Path:
+    path = folder / "inflating.csv.gz"
+    path.write_bytes(inflating_stream(wbits=31))
     return path
 
 
@@ -314,6 +329,23 @@ content("no_voltage.dcm", dicom_bytes(ECG, unit="mm[Hg]"))
 content("megahertz.dcm", dicom_bytes(ECG, rate=1_000_000))
 content("deflated.dcm", bytes(128) + b"DICM" + b"1.2.840.10008.1.2.1.99".ljust(2**21, b"\0"))
 
+ISHNE = ishne_bytes(ECG)
+content("header_cut.ecg", ISHNE[:300])
+content("no_samples.ecg", ISHNE[:545])
+content("no_leads.ecg", patched(ISHNE, 156, struct.pack("<h", 0)))
+content("many_leads.ecg", patched(ISHNE, 156, struct.pack("<h", 32767)))
+content("rate_zero.ecg", patched(ISHNE, 272, struct.pack("<h", 0)))
+content("text_beyond_the_end.ecg", patched(ISHNE, 10, struct.pack("<i", 2**31 - 1)))
+content("negative_text.ecg", patched(ISHNE, 10, struct.pack("<i", -400)))
+content("counts.ecg", ishne_bytes(ECG, resolutions=[0] * 12))
+content(
+    "offset_of_years.dcm",
+    dicom_bytes(groups=[dicom_group(ECG[:6], LEADS[:6]), dicom_group(ECG[6:], LEADS[6:], offset_ms=1e15)]),
+)
+content("contradicting_groups.dcm", dicom_bytes(groups=[dicom_group(ECG), dicom_group(ECG // 2)]))
+content("bits_allocated.dcm", dicom_bytes(ECG, interpretation="SL"))
+content("gaps_in_time.edf", patched(EDF, 192, b"EDF+D").replace(b"ECG V6          ", b"EDF Annotations "))
+
 SCP = scp_bytes(EIGHT)
 content("truncated.scp", SCP[: len(SCP) // 2])
 content("lead_data_cut.scp", scp_bytes(EIGHT, huffman=True)[:-4000])
@@ -350,6 +382,20 @@ content("muse_doubled.xml", muse_xml(EIGHT, LeadID="II"), EcgLeadError)
 content("aecg_empty.xml", '<AnnotatedECG xmlns="urn:hl7-org:v3"/>')
 content("aecg_scale_zero.xml", aecg_xml(ECG, scale="0"))
 content("aecg_scale_word.xml", aecg_xml(ECG, scale="NaN"))
+content(
+    "aecg_years_apart.xml",
+    aecg_xml(
+        series=[
+            aecg_series(
+                aecg_set(ECG[:6], LEADS[:6], start="20000101000000"),
+                aecg_set(ECG[6:], LEADS[6:], start="20200101000000"),
+            )
+        ]
+    ),
+)
+content("aecg_contradicting.xml", aecg_xml(series=[aecg_series(aecg_set(ECG), aecg_set(ECG // 2))]))
+content("aecg_only_beats.xml", aecg_xml(series=[aecg_series(aecg_set(ECG), code="REPRESENTATIVE_BEAT")]))
+content("muse_start.xml", muse_xml(EIGHT, WaveformStartTime="soon"))
 content("aecg_no_increment.xml", aecg_xml(ECG, increment="0"))
 content("aecg_digits.xml", aecg_xml(ECG, digits="1 2 three"))
 content("aecg_no_digits.xml", aecg_xml(ECG, digits=""))
@@ -442,12 +488,17 @@ PICTURES = {
     "head_only.png": lambda: b"\x89PNG\r\n\x1a\n",
     "tiny.png": _tiny,
     "page.pdf": lambda: b"%PDF-1.7\n" + bytes(1000),
+    "page.heic": lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(1000),
     "vector.eps": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 900 900\n",
 }
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_bad_picture_gets_an_error_that_names_it(name: str, tmp_path: Path) -> None:
+    if name.endswith(".pdf"):
+        pytest.importorskip("pypdfium2")
+    elif name.endswith(".heic"):
+        pytest.importorskip("pillow_heif")
     (tmp_path / name).write_bytes(PICTURES[name]())
     with pytest.raises(EcgFormatError, match=name):
         load_page_picture(tmp_path / name)
@@ -462,6 +513,7 @@ def test_absent_picture_gets_an_error_that_names_it(tmp_path: Path) -> None:
 
 BOMBS = (
     "inflating.mat",
+    "inflating.csv.gz",
     "zip_bomb.npz",
     "tera.npy",
     "tera.h5",

@@ -1,0 +1,86 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Pictures that Pillow does not decode by itself: HEIC photos of phones, and pages of PDF documents."""
+
+from typing import Any
+
+from PIL import Image
+
+from .ecg_raw import require
+from .errors_gem import EcgFormatError
+
+# Brands of the ISO base media files that hold HEIF pictures (ISO/IEC 23008-12).
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_PDF_DPI = 200
+_MAX_PDF_SIDE_PX = 4000
+_POINTS_PER_INCH = 72
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether a file starting with `head` (12 bytes) is a HEIF picture, `.heic` of phones among them."""
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def is_pdf(head: bytes) -> bool:
+    return head.startswith(b"%PDF")
+
+
+def enable_heif() -> None:
+    """Lets Pillow open HEIF pictures.
+
+    Raises:
+        MissingDependencyError: pillow-heif is not installed (`gem-ecg[pages]`).
+    """
+    require("pillow_heif", "pages", "A HEIC photo").register_heif_opener()
+
+
+def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
+    """A page of a PDF document at 200 dpi, at most 4000 pixels a side.
+
+    Args:
+        index: the page, from 0; may be left out where there is only one.
+
+    Raises:
+        EcgFormatError: no PDF, encrypted, without pages, or of several pages without `index`.
+        MissingDependencyError: pypdfium2 is not installed (`gem-ecg[pages]`).
+    """
+    pdfium = require("pypdfium2", "pages", "A PDF")
+    try:
+        document = pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        raise EcgFormatError(
+            f"{name}: the PDF is truncated, corrupt or encrypted ({error}); print its page to a new PDF or PNG."
+        ) from error
+    try:
+        return _rendered(document[chosen_page(len(document), index, name)], name)
+    except pdfium.PdfiumError as error:
+        raise EcgFormatError(f"{name}: the page cannot be drawn ({error}); export it as PNG.") from error
+    finally:
+        document.close()
+
+
+def chosen_page(pages: int, index: int | None, name: str) -> int:
+    """The page meant of a document.
+
+    Raises:
+        EcgFormatError: there are none, or several and `index` names none of them.
+    """
+    if pages == 1 and index is None:
+        return 0
+    if index is None or not 0 <= index < pages:
+        choice = (
+            f"choose the one that shows the ECG with `index=0` to `index={pages - 1}`" if pages else "save it again"
+        )
+        raise EcgFormatError(f"{name}: a document of {pages} pages; {choice}.")
+    return index
+
+
+def _rendered(page: Any, name: str) -> Image.Image:
+    longer = max(page.get_size())
+    if longer <= 0:
+        raise EcgFormatError(f"{name}: the page has no size; export it as PNG.")
+    scale = min(_PDF_DPI / _POINTS_PER_INCH, _MAX_PDF_SIDE_PX / longer)
+    picture: Image.Image = page.render(scale=scale).to_pil()
+    return picture.convert("RGB")
+
+
+__all__ = ["chosen_page", "enable_heif", "is_heif", "is_pdf", "pdf_page"]
