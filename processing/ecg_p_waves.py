@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_p_repeats import Repeats, find_repeats
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
@@ -50,13 +51,11 @@ def find_p_waves(
     duration = qrs_offset - qrs_onset
     usual = duration <= np.percentile(duration, 30) + ECTOPIC_QRS_S * rate
     room = ((end - earliest > 0.07 * rate) | short.p_told) & usual & ~short.no_p_told
-    search, template = _search(ecg, end, earliest, room, reliability)
-    coherence = _coherence(search.deviation, template, reliability.weights)
+    search, repeats = _search(ecg, qrs_onset, end, earliest, room, reliability, settings)
     marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)
     noise = p_noise(ecg)
     present = room & (size > max(settings.p_smallest, settings.p_noise * _usual(noise[live])))
-    present &= (coherence > settings.p_coherence) & _repeats(coherence[room], qrs_onset, reliability, settings)
-    present &= marks.per_lead[..., 1].min(axis=0) > 0
+    present &= repeats.there & (marks.per_lead[..., 1].min(axis=0) > 0)
     per_lead, overall = marks.per_lead, marks.overall
     per_lead[..., 0] = steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
     per_lead[..., 2] = steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
@@ -82,9 +81,15 @@ def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) 
 
 
 def _search(
-    ecg: FilteredEcg, end: np.ndarray, earliest: np.ndarray, room: np.ndarray, reliability: Reliability
-) -> tuple[PSearch, np.ndarray]:
-    """Windows that end with the PR segment, and the template of their deviation, `(leads, samples)`."""
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    end: np.ndarray,
+    earliest: np.ndarray,
+    room: np.ndarray,
+    reliability: Reliability,
+    settings: WaveSettings,
+) -> tuple[PSearch, Repeats]:
+    """Windows that end with the PR segment, and what repeats in them."""
     width = int(SEARCH_S * WORKING_RATE)
     start = end - width + 1
     index = np.arange(width)
@@ -93,11 +98,11 @@ def _search(
     level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
     chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
     deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
-    template = np.median(deviation[:, room], axis=1) if room.sum() > 1 else deviation.mean(axis=1)
-    shape = weighted_size(template[:, None], reliability.leads[:, None])[0]
+    repeats = find_repeats(ecg, qrs_onset, deviation, room, reliability, settings)
     together = weighted_size(deviation, reliability.weights)
-    centre = (together * (0.35 + 0.65 * shape / max(shape.max(), 1e-9))).argmax(axis=1)
-    return PSearch(start, first, window, deviation, centre), template
+    shape = repeats.shape / np.maximum(repeats.shape.max(axis=1, keepdims=True), 1e-9)
+    centre = (together * (0.35 + 0.65 * shape)).argmax(axis=1)
+    return PSearch(start, first, window, deviation, centre), repeats
 
 
 def search_around(ecg: FilteredEcg, peaks: np.ndarray) -> PSearch:
@@ -158,25 +163,6 @@ def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) ->
     rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
     turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
     return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
-
-
-def _coherence(deviation: np.ndarray, template: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Correlation of every beat's window with the template over all leads, each by its weight, `(beats,)`."""
-    power = np.square(weights)
-    shared = np.einsum("lb,lbw,lw->b", power, deviation, template, optimize=True)
-    own = np.einsum("lb,lbw,lbw->b", power, deviation, deviation, optimize=True)
-    energy = own * (np.einsum("lw,lw->l", template, template) @ power)
-    return shared / np.sqrt(np.maximum(energy, 1e-12))
-
-
-def _repeats(coherence: np.ndarray, qrs_onset: np.ndarray, reliability: Reliability, settings: WaveSettings) -> bool:
-    """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
-    if not len(coherence):
-        return False
-    rr = np.diff(qrs_onset)[reliability.known_intervals(qrs_onset)]
-    variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
-    needed = settings.p_median_coherence + settings.p_irregularity * np.clip(variation - 0.06, 0, 0.3)
-    return bool(np.median(coherence) > needed)
 
 
 __all__ = [

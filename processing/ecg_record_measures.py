@@ -20,6 +20,7 @@ LEAD_MEASURES = (
     "st_j", "st_j60", "st_j80", "t_amplitude",
 )  # fmt: skip
 USUAL_PERCENT = 40
+P_SHARE = 0.4  # of the usual beats: in bigeminy with narrow ectopic beats every second one has a P wave
 LIKE_SHARE = 1 / 3
 LARGE_DEFLECTION_MV = 0.5  # capital letters in the QRS pattern
 DEFLECTION_MV = 0.06
@@ -42,7 +43,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
     inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
-    p_present: bool | None = bool(inside.any() and has_p[inside].mean() > 0.5)
+    p_present: bool | None = bool(inside.any() and has_p[inside].mean() > P_SHARE)
     if not p_present and delineation.reliability.mostly_disturbed:
         p_present = None
     rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan

@@ -1,0 +1,168 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Whether what stands before the QRS complexes repeats: P waves do, waves of fibrillation and T waves of ectopic beats do not.
+
+Told stretch by stretch, and among beats of one kind: neither an episode nor every second beat decides for the others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median, nan_median
+from .ecg_qrs import windows
+from .ecg_reliability import Reliability, weighted_size
+from .ecg_t_waves import WaveSettings
+
+STRETCH = 40  # beats, at least
+QRS_SPAN_S, QRS_STEP = (-0.02, 0.14), 4  # around QRS onset; samples at 500 Hz
+ALIKE_QRS = 0.9  # correlation of complexes of one kind
+FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which on they are told by themselves
+OF_ONE_KIND, SEVERAL_FOCI = (
+    0.3,
+    0.12,
+)  # what few beats, and P waves of another shape, must repeat better, of what is left to 1
+LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What repeats before the beats.
+
+    Attributes:
+        there: whether the line before a beat is the usual one of its like, `(beats,)`.
+        shape: size of that usual line, `(beats, samples)`.
+    """
+
+    there: np.ndarray
+    shape: np.ndarray
+
+
+def find_repeats(
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    deviation: np.ndarray,
+    room: np.ndarray,
+    reliability: Reliability,
+    settings: WaveSettings,
+) -> Repeats:
+    """Tells for every beat whether the line before it repeats.
+
+    Args:
+        qrs_onset: samples, `(beats,)`.
+        deviation: the line before every beat, `(leads, beats, samples)`.
+        room: whether there can be a P wave, `(beats,)`.
+    """
+    count = len(qrs_onset)
+    there, shape = np.zeros(count, dtype=bool), np.zeros((count, deviation.shape[2]), dtype=deviation.dtype)
+    known = np.append(False, reliability.known_intervals(qrs_onset))
+    before = np.where(known, np.diff(qrs_onset, prepend=np.nan), np.nan)
+    for beats in np.array_split(np.arange(count), max(count // STRETCH, 1)):
+        part = _Stretch(deviation[:, beats], room[beats], before[beats], reliability.weights[:, beats], settings)
+        there[beats], shape[beats] = part.told_together()
+        if not there[beats].any():
+            there[beats], shape[beats] = part.told_by(_kinds(ecg, qrs_onset[beats], reliability))
+    return Repeats(there, shape)
+
+
+def _kinds(ecg: FilteredEcg, qrs_onset: np.ndarray, reliability: Reliability) -> list[np.ndarray]:
+    """Sets of beats with like QRS complexes, and of those unlike all, masks `(beats,)`; too few are in none."""
+    first, last = (round(side * WORKING_RATE) for side in QRS_SPAN_S)
+    fewest = max(FEWEST, OF_STRETCH * len(qrs_onset))
+    if len(qrs_onset) < 2 * fewest:
+        return []
+    start = np.round(qrs_onset).astype(int) + first
+    rows = np.moveaxis(windows(ecg.band, start, last - first)[..., ::QRS_STEP], 1, 0)
+    rows = (rows - rows[..., :1]) * reliability.leads[:, None]
+    rows = rows.reshape(len(rows), -1)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    alike = rows @ rows.T > ALIKE_QRS
+    kinds, left = [], np.ones(len(rows), dtype=bool)
+    while left.sum() >= fewest:
+        kind = alike[(alike & left).sum(axis=1).argmax()] & left
+        kinds.append(kind if kind.sum() >= fewest else left)
+        left = left & ~kinds[-1]
+    return kinds
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Beats that are told together: as in `find_repeats`, and the RR interval before each, `(beats,)` samples or NaN."""
+
+    deviation: np.ndarray
+    room: np.ndarray
+    before: np.ndarray
+    weights: np.ndarray
+    settings: WaveSettings
+
+    def told_together(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the line before each beat repeats, `(beats,)`, and the size of the usual one, `(beats, samples)`."""
+        every = np.ones(len(self.room), dtype=bool)
+        template = self._template(every)
+        coherence = self._coherence(template)
+        there = coherence > self.settings.p_coherence
+        if not self._repeats(coherence, every):
+            there = np.zeros_like(there)
+        shape = np.repeat(self._size(template), len(every), axis=0)
+        return self._of_other_foci(there, shape, every) if there.any() else (there, shape)
+
+    def told_by(self, kinds: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The same with one kind of beats after another, those first that come late, as premature ones do not; the beats of
+        other kinds must show the P waves of the first that has any."""
+        for main in sorted(kinds, key=lambda kind: -float(nan_median(self.before[kind]))):
+            template = self._template(main)
+            coherence = self._coherence(template)
+            if self._repeats(coherence, main, OF_ONE_KIND):
+                break
+        else:
+            return np.zeros(len(self.room), dtype=bool), self._size(self.deviation.mean(axis=1))
+        there = coherence > self.settings.p_coherence
+        for kind in kinds:
+            if kind is not main and not self._median(coherence, kind) > LIKE_MAIN:
+                there &= ~kind
+        shape = np.repeat(self._size(template), len(there), axis=0)
+        return self._of_other_foci(there, shape, main)
+
+    def _of_other_foci(self, there: np.ndarray, shape: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`there` and `shape` with beats of the `kind` whose P waves are like each other, though unlike the usual ones."""
+        others = kind & ~there
+        if (others & self.room).sum() < FEWEST:
+            return there, shape
+        template = self._template(others)
+        coherence = self._coherence(template)
+        if not self._repeats(coherence, others, SEVERAL_FOCI):
+            return there, shape
+        others &= coherence > self.settings.p_coherence
+        return there | others, np.where(others[:, None], self._size(template), shape)
+
+    def _template(self, beats: np.ndarray) -> np.ndarray:
+        """The usual line before `beats`, `(leads, samples)`."""
+        told = beats & self.room
+        return median(self.deviation[:, told], axis=1) if told.sum() > 1 else self.deviation.mean(axis=1)
+
+    def _size(self, template: np.ndarray) -> np.ndarray:
+        leads = median(self.weights, axis=1)[:, None]
+        return weighted_size(template[:, None], leads)
+
+    def _coherence(self, template: np.ndarray) -> np.ndarray:
+        """Correlation of every beat's window with the template over all leads, each by its weight, `(beats,)`."""
+        power = np.square(self.weights)
+        shared = np.einsum("lb,lbw,lw->b", power, self.deviation, template, optimize=True)
+        own = np.einsum("lb,lbw,lbw->b", power, self.deviation, self.deviation, optimize=True)
+        energy = own * (np.einsum("lw,lw->l", template, template) @ power)
+        return shared / np.sqrt(np.maximum(energy, 1e-12))
+
+    def _repeats(self, coherence: np.ndarray, beats: np.ndarray, more: float = 0.0) -> bool:
+        """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
+        rr = self.before[beats & np.isfinite(self.before)]
+        variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
+        needed = self.settings.p_median_coherence
+        needed += self.settings.p_irregularity * float(np.clip(variation - 0.06, 0, 0.3))
+        return self._median(coherence, beats) > needed + more * (1 - needed)
+
+    def _median(self, coherence: np.ndarray, beats: np.ndarray) -> float:
+        told = coherence[beats & self.room]
+        return float(median(told)) if len(told) else 0.0
+
+
+__all__ = ["Repeats", "find_repeats"]

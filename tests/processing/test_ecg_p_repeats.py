@@ -1,0 +1,49 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""P waves are told stretch by stretch and among beats of one kind."""
+
+import numpy as np
+import pytest
+
+from processing.ecg_features import extract_features
+from processing.simulator.simulator import simulate_ecg
+from tests.helpers.delineation_scoring import LEADS, match, read_ludb
+from tests.helpers.retimed_beats import Beats
+from tests.helpers.retimed_rhythms import RETIMED
+from tests.helpers.shared_data import shared_path
+
+
+def test_an_episode_of_fibrillation_keeps_the_p_waves_around_it_and_has_none():
+    parts = [simulate_ecg(rhythm, duration=60, seed=4) for rhythm in ("sinus", "atrial_fibrillation", "sinus")]
+    signal = np.concatenate([part.record.signal for part in parts], axis=1)
+    for leads in (LEADS, ("II", "V5")):
+        rows = [LEADS.index(lead) for lead in leads]
+        features = extract_features(signal[rows], 500, leads=leads)
+        with_p = np.isfinite(features.beat_waves["P"][:, 1])
+        minute = (features.beat_times // 60).astype(int)
+        assert with_p[minute == 0].mean() > 0.9 and with_p[minute == 2].mean() > 0.9
+        assert with_p[(features.beat_times > 75) & (features.beat_times < 105)].mean() < 0.05
+
+
+def test_a_change_of_the_pr_interval_loses_no_p_wave():
+    parts = [simulate_ecg(pr_interval=pr, heart_rate=70, duration=60, seed=6) for pr in (130, 240)]
+    features = extract_features(
+        np.concatenate([part.record.signal for part in parts], axis=1)[[1, 10]], 500, leads=("II", "V5")
+    )
+    pr = 1000 * (features.beat_waves["QRS"][:, 0] - features.beat_waves["P"][:, 0])
+    assert np.isfinite(pr).mean() > 0.95
+    assert np.nanmedian(pr[features.beat_times > 62]) - np.nanmedian(pr[features.beat_times < 58]) == pytest.approx(
+        110, abs=15
+    )
+
+
+def test_bigeminy_of_real_beats_keeps_the_p_waves_of_its_sinus_beats():
+    beats = Beats.of(read_ludb(shared_path("data/ludb/data"), every=4))
+    kept = []
+    for seed in range(12):
+        truth = RETIMED["bigeminy"](np.random.default_rng(seed), beats)
+        features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
+        peaks = features.beat_waves["P"][:, 1] * truth.ecg.sampling_rate
+        own = truth.ecg.marks[1]["P"][:, 1]
+        peaks = peaks[np.isfinite(peaks)]
+        kept.append(len(match(own, peaks, 50)) >= 0.75 * len(own) and len(peaks) <= len(own) + 2)
+    assert sum(kept) >= 10
