@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files and folders that are complete or absent, and JSON Lines of which a killed run may have left a piece."""
+"""Files and folders that are complete or absent, written by one run at a time; JSON Lines that a killed run may have cut."""
 
 import json
 import os
@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from processing.errors_gem import GemError
 
 
 @contextmanager
@@ -48,6 +52,30 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def one_writer(path: str | os.PathLike, error: type[GemError]) -> Iterator[None]:
+    """Lets one process at a time write `path`, a file or folder; a process that dies leaves no lock behind.
+
+    The lock is `.NAME.lock` beside it, which stays.
+
+    Raises:
+        error: Another process writes there, or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        lock.acquire()
+    except Timeout as taken:
+        raise error(f"{path}: another run is writing here. Wait for it, or give this one its own output.") from taken
+    except OSError as failed:
+        raise error(f"{path}: cannot be written ({failed.strerror}); choose another output.") from failed
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def atomic_write(path: str | os.PathLike, content: str | bytes) -> None:
     """`content` (text as UTF-8) under the name of `path`, all of it or nothing; see `atomic_path`."""
     with atomic_path(path) as part:
@@ -86,4 +114,4 @@ def read_json_lines(
             yield number, value
 
 
-__all__ = ["atomic_folder", "atomic_path", "atomic_write", "json_lines", "read_json_lines", "write_json"]
+__all__ = ["atomic_folder", "atomic_path", "atomic_write", "json_lines", "one_writer", "read_json_lines", "write_json"]

@@ -58,6 +58,7 @@ JudgeLocalOption = Annotated[bool, typer.Option("--judge-local", help="The judge
 
 @app.command()
 def ecgbench(
+    context: typer.Context,
     task: Annotated[
         str,
         typer.Argument(
@@ -101,6 +102,7 @@ def ecgbench(
     check_task(task)
     if likelihood and (task not in MULTI_LABEL or not model):
         raise typer.BadParameter("needs a multi-label set and --model", param_hint="--likelihood")
+    _alone(context, output)
     items = read_bench(data, _files(files), images)[:limit]
     problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
     if not main_process():
@@ -121,6 +123,7 @@ def ecgbench(
 
 @app.command()
 def grounding(
+    context: typer.Context,
     data: Annotated[
         Path, typer.Argument(help="PTB-XL (folder or Parquet), a data set of gem-ecg, or a JSON of ECG-Grounding.")
     ],
@@ -158,6 +161,7 @@ def grounding(
     from recipes.evaluation.judges import description, earlier_judgement
     from recipes.evaluation.report import main_process
 
+    _alone(context, output)
     items, unread = read_test_set(data, question, _files(files), fold, reference)
     items = items[:limit]
     problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
@@ -182,6 +186,7 @@ def grounding(
 
 @app.command()
 def consistency(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
     output: OutputOption,
     model: ModelOption = "",
@@ -205,6 +210,7 @@ def consistency(
     from recipes.evaluation.items import read_test_set, set_name
     from recipes.evaluation.report import main_process
 
+    _alone(context, output)
     items, problems = read_test_set(data, question, _files(files), fold)
     items = items[:limit]
     paths = []
@@ -299,6 +305,16 @@ def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
     if bad := [name for name, sign, value in pairs if not (sign and value)]:
         raise typer.BadParameter(f"{bad[0]!r} is no {form}", param_hint=option)
     return {name: value for name, _, value in pairs}
+
+
+def _alone(context: typer.Context, output: Path) -> None:
+    """No second evaluation writes to `output` until the command ends; of several processes the first one looks."""
+    from processing.errors_gem import EvaluationError
+    from recipes.evaluation.report import main_process
+    from recipes.files import one_writer
+
+    if main_process():
+        context.with_resource(one_writer(output / "report", EvaluationError))
 
 
 def _answers(

@@ -5,14 +5,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from processing.errors_gem import BuildError
+from recipes.files import one_writer
 from recipes.sources import Rejection
 
 from .card import OWN_FILES, write_card
@@ -63,7 +61,7 @@ def build_dataset(
         BuildError: the folder is in use, belongs to other settings or sources, no row is left, or the disk is full.
     """
     report = progress or (lambda what, done, total: None)
-    with _locked(settings.folder):
+    with one_writer(settings.folder / ".build" / "build", BuildError):
         if fresh:
             _clear(settings.folder)
         _check_same_settings(settings)
@@ -151,22 +149,6 @@ def spent_on(folder: Path) -> dict[str, float]:
         for name, amount in json.loads(path.read_text()).items():
             total[name] = total.get(name, 0.0) + amount
     return total
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        (folder / ".build").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BuildError(f"{folder}: cannot be made ({error.strerror}); choose another `output`.") from error
-    lock = FileLock(folder / ".build" / "lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise BuildError(
-            f"{folder}: another build is writing here. Wait for it, or give this one its own `output`."
-        ) from error
 
 
 def _clear(folder: Path) -> None:

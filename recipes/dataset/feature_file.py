@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import list_ecg_files, load_ecg
 from processing.errors_gem import EcgFormatError, GemError
-from recipes.files import json_lines, read_json_lines
+from recipes.files import json_lines, one_writer, read_json_lines
 
 from .pool import in_processes
 
@@ -28,11 +28,10 @@ Item = tuple[str, Any]
 
 @dataclass
 class FeatureBatchReport:
-    """What a batch did: ids that were measured, already there, without heartbeats (why), and failures (why)."""
+    """What a batch did: how many were measured and already there, and ids of failures and refused records with the reason."""
 
     done: int = 0
     resumed: int = 0
-    without_beats: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
     def count(self, line: Line, resumed: bool = False) -> None:
@@ -41,15 +40,9 @@ class FeatureBatchReport:
             return
         self.done += not resumed
         self.resumed += resumed
-        note = line["features"]["record"]["note"]
-        if note:
-            self.without_beats[line["id"]] = note
 
     def __str__(self) -> str:
-        return (
-            f"{self.done} measured, {self.resumed} already there, {len(self.without_beats)} without heartbeats, "
-            f"{len(self.failed)} failed"
-        )
+        return f"{self.done} measured, {self.resumed} already there, {len(self.failed)} failed"
 
 
 def extract_features_batch(
@@ -81,11 +74,22 @@ def extract_features_batch(
         load_kwargs: arguments of `load_ecg`, e.g. `{"sampling_rate": 500}`.
 
     Raises:
-        EcgFormatError: the folder does not exist, or an id stands twice.
+        EcgFormatError: the folder does not exist, an id stands twice, or another run writes `output`.
     """
-    output = Path(output)
+    with one_writer(output, EcgFormatError):
+        return _extract_features(source, Path(output), workers, resume, compat, progress, load_kwargs)
+
+
+def _extract_features(
+    source: str | os.PathLike | Iterable[Any],
+    output: Path,
+    workers: int | None,
+    resume: bool,
+    compat: str | None,
+    progress: Progress | None,
+    load_kwargs: Mapping[str, Any] | None,
+) -> FeatureBatchReport:
     part = output.with_name(output.name + ".part")
-    output.parent.mkdir(parents=True, exist_ok=True)
     report = FeatureBatchReport()
     items, total = _items(source)
     if not resume:

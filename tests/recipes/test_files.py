@@ -1,9 +1,20 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 import errno
+import subprocess
+import sys
 
 import pytest
 
-from recipes.files import atomic_folder, atomic_path, atomic_write, json_lines, read_json_lines, write_json
+from processing.errors_gem import EvaluationError
+from recipes.files import (
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    json_lines,
+    one_writer,
+    read_json_lines,
+    write_json,
+)
 
 
 def names(folder):
@@ -70,3 +81,38 @@ def test_a_reader_may_refuse_damaged_lines(tmp_path):
 
     with pytest.raises(LookupError, match="line 2"):
         list(read_json_lines(tmp_path / "rows.jsonl", refuse))
+
+
+HOLD = """
+import sys, time
+from processing.errors_gem import EvaluationError
+from recipes.files import one_writer
+with one_writer(sys.argv[1], EvaluationError):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_writes_at_a_time_and_a_killed_one_leaves_no_lock(tmp_path):
+    path = tmp_path / "new" / "report"
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "holds\n"
+        with pytest.raises(EvaluationError, match="another run is writing here"), one_writer(path, EvaluationError):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with one_writer(path, EvaluationError):
+        pass
+    with one_writer(path, EvaluationError):  # and a second time in the same process
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(EvaluationError, match="cannot be written"),
+        one_writer(tmp_path / "file" / "x", EvaluationError),
+    ):
+        pass

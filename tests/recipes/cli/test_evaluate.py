@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from processing.errors_gem import EvaluationError
 from recipes.cli import app
+from recipes.files import one_writer
 from tests.helpers.chat_server import Answer, ChatServer
 from tests.helpers.source_trees import ptbxl_tree
 from tests.recipes.evaluation.test_grounding import TEXTS
@@ -88,6 +89,15 @@ def test_an_earlier_judgement_is_named_in_the_report(tmp_path):
     facts = json.loads((tmp_path / "out" / "report.json").read_text())["judge"]
     digest = sha256(judged.read_bytes()).hexdigest()
     assert facts == {"kind": "earlier judgement", "file": "judged.jsonl", "sha256": digest}
+
+
+def test_two_evaluations_do_not_write_into_one_folder(tmp_path):
+    given = ["--answers", "tests/fixtures/evaluation/ptb-answers.jsonl", "-o", str(tmp_path / "out"), "--limit", "5"]
+    with one_writer(tmp_path / "out" / "report", EvaluationError):
+        refused = run.invoke(app, [*BENCH, *given])
+    assert "another run is writing here" in str(refused.exception) and not (tmp_path / "out" / "report.json").exists()
+    run.invoke(app, [*BENCH, *given])
+    assert (tmp_path / "out" / "report.json").exists()
 
 
 def test_problems_end_in_exit_code_1(tmp_path):

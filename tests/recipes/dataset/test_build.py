@@ -26,6 +26,7 @@ from recipes.dataset.plan import hashed_split, make_plan, patient_key, split_by_
 from recipes.dataset.ray_engine import RayEngine
 from recipes.dataset.settings import read_settings, settings_from
 from recipes.dataset.shards import finished_note
+from recipes.files import one_writer
 from recipes.sources import SourceRecord
 from tests.helpers.source_trees import ptbxl_tree, sph_tree
 
@@ -184,11 +185,12 @@ def test_embedded_pages(source, tmp_path):
 
 
 def test_two_builders_on_one_folder(source, tmp_path):
-    from filelock import FileLock
-
-    (tmp_path / "out/.build").mkdir(parents=True)
-    with FileLock(tmp_path / "out/.build/lock"), pytest.raises(BuildError, match="another build is writing here"):
-        build_dataset(settings(source, tmp_path / "out"))
+    output = tmp_path / "out"
+    with (
+        one_writer(output / ".build/build", BuildError),
+        pytest.raises(BuildError, match="another run is writing here"),
+    ):
+        build_dataset(settings(source, output))
 
 
 def test_changed_settings_and_sources_are_refused_and_fresh_builds_anew(source, reference, tmp_path):

@@ -14,6 +14,7 @@ from processing.ecg_features import extract_features
 from processing.errors_gem import EcgFormatError
 from processing.simulator.simulator import simulate_ecg
 from recipes.dataset.feature_file import extract_features_batch, read_features
+from recipes.files import one_writer
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,26 @@ def test_every_record_gets_a_line_and_a_broken_one_its_reason(rows, tmp_path, wo
         workers=workers,
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert report.done == 6 and list(report.failed) == ["broken"] and list(report.without_beats) == ["flat"]
-    assert "(3, 4, 5)" in report.failed["broken"]
-    assert seen[-1] == (7, 7) and str(report).startswith("6 measured")
+    assert report.done == 5 and list(report.failed) == ["broken", "flat"]
+    assert "(3, 4, 5)" in report.failed["broken"] and "flat" in report.failed["flat"]
+    assert seen[-1] == (7, 7) and str(report) == "5 measured, 0 already there, 2 failed"
     lines = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == [row["id"] for row in rows] + ["broken", "flat"], "in the source's order"
     features = dict(read_features(tmp_path / "f.jsonl"))
     assert len(features["ecg3"].beat_times) >= 3 and not (tmp_path / "f.jsonl.part").exists()
+
+
+def test_a_second_run_on_the_same_file_is_refused_and_adds_no_line(rows, tmp_path):
+    output = tmp_path / "f.jsonl"
+
+    def second(done, total):
+        with pytest.raises(EcgFormatError, match="another run is writing here"):
+            extract_features_batch(rows, output, workers=0)
+
+    extract_features_batch(rows, output, workers=0, progress=second)
+    assert len(output.read_text().splitlines()) == len(rows)
+    with one_writer(output, EcgFormatError), pytest.raises(EcgFormatError, match=r"f\.jsonl"):
+        extract_features_batch(rows, output, workers=0)
 
 
 def test_a_stopped_run_goes_on_where_it_was(rows, tmp_path):
