@@ -16,6 +16,8 @@ from .ecg_record import EcgRecord
 from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
+# Longer recordings (an hour of 12 leads at 400 Hz) are read in single precision, which holds 24 bits.
+_MAX_DOUBLES = 2**24
 ONE_AFTER_ANOTHER = "leads were recorded one after another: missing samples where a lead was not recorded"
 # The same samples stored twice differ by rounding only: this share of the lead's range.
 _SAME = 1e-3
@@ -82,7 +84,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
     samples = round(last * rate)
     check_size((len(rows), samples), name)
     if all(len(row) == 1 and len(row[0].signal) == samples for row in rows):
-        signal = np.stack([row[0].signal for row in rows])
+        signal = _stacked([row[0].signal for row in rows])
     else:
         covered: dict[float, list[str]] = {}
         signal = np.stack([_placed(row, first, samples, name, covered) for row in rows])
@@ -104,6 +106,29 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
             for what in dict.fromkeys(what for row in rows for what in row[0].evidence)
         },
     )
+
+
+def empty_rows(lengths: Sequence[int]) -> list[np.ndarray]:
+    """An array to fill for each signal of the given length; those of one length are rows of one array.
+
+    `merged` does not copy such rows, so that a day's recording is in memory once.
+    """
+    dtype = np.float32 if sum(lengths) > _MAX_DOUBLES else np.float64
+    if len(set(lengths)) == 1:
+        return list(np.empty((len(lengths), lengths[0]), dtype))
+    return [np.empty(length, dtype) for length in lengths]
+
+
+def _stacked(rows: list[np.ndarray]) -> np.ndarray:
+    whole = rows[0].base
+    if whole is None or whole.shape != (len(rows), len(rows[0])):
+        return np.stack(rows)
+    starts = [row.ctypes.data for row in rows]
+    if starts != [whole[place].ctypes.data for place in range(len(rows))]:
+        return np.stack(rows)
+    # A record keeps an array that nobody can change as it is.
+    whole.flags.writeable = False
+    return whole
 
 
 def _only_part(
@@ -228,4 +253,4 @@ def without_calibration(raw: RawEcg) -> RawEcg:
     return raw
 
 
-__all__ = ["ONE_AFTER_ANOTHER", "Strip", "merged", "without_calibration", "without_sentinels"]
+__all__ = ["ONE_AFTER_ANOTHER", "Strip", "empty_rows", "merged", "without_calibration", "without_sentinels"]

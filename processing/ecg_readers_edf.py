@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead, is_other_channel
-from .ecg_parts import Strip, merged
+from .ecg_parts import Strip, empty_rows, merged
 from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapped
 from .errors_gem import EcgFormatError
 
@@ -53,7 +53,8 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             labels = [channel.label.strip() for channel in channels]
             chosen = _ecg_channels(labels)
             notes: list[str] = []
-            strips = [_strip(channels[row], labels[row], notes) for row in chosen]
+            rows = empty_rows([file.num_data_records * channels[row].samples_per_data_record for row in chosen])
+            strips = [_strip(channels[row], labels[row], out, notes) for row, out in zip(chosen, rows, strict=True)]
     except Exception as error:
         raise wrapped(name, "EDF", error) from error
     if not strips:
@@ -79,17 +80,18 @@ def _ecg_channels(labels: list[str]) -> list[int]:
     return ecg or [channel for channel, label in enumerate(labels) if not is_other_channel(label)]
 
 
-def _strip(channel: Any, label: str, notes: list[str]) -> Strip:
-    """One channel in its physical unit; missing where it has no scale or says "no sample"."""
+def _strip(channel: Any, label: str, signal: np.ndarray, notes: list[str]) -> Strip:
+    """One channel in its physical unit, written into `signal`; missing where it has no scale or says "no sample"."""
     counts = channel.digital
     (low, high), (bottom, top) = channel.physical_range, channel.digital_range
-    lowest = -(2**15) if counts.dtype.itemsize == 2 else -(2**23)
-    signal = np.full(len(counts), np.nan)
     if low == high or bottom == top:
         notes.append(f"channel {label}: its minimum equals its maximum, so it has no amplitudes: taken as missing")
+        signal[:] = np.nan
     else:
-        recorded = counts != lowest
-        signal[recorded] = (counts[recorded].astype(np.float64) - bottom) * ((high - low) / (top - bottom)) + low
+        np.subtract(counts, bottom, out=signal, dtype=signal.dtype, casting="unsafe")
+        signal *= (high - low) / (top - bottom)
+        signal += low
+        signal[counts == (-(2**15) if counts.dtype.itemsize == 2 else -(2**23))] = np.nan
     return Strip(label, signal, channel.sampling_frequency, channel.physical_dimension.strip() or None)
 
 

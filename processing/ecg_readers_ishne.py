@@ -79,6 +79,8 @@ def _in_mv(counts: np.ndarray, resolutions: tuple[int, ...], rate: int) -> RawEc
     for row, (lead, resolution) in enumerate(zip(counts, resolutions, strict=True)):
         signal[row] = lead * np.float32(resolution / _NV_PER_MV if resolution > 0 else 1.0)
         signal[row][lead == _NO_SAMPLE] = np.nan
+    # A record keeps an array that nobody can change as it is.
+    signal.flags.writeable = False
     units = ["mV" if resolution > 0 else None for resolution in resolutions]
     return RawEcg(signal, sampling_rate=float(rate), units=units, evidence={"gain": "stated"} if all(units) else {})
 

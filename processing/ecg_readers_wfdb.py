@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .ecg_parts import Strip, merged
+from .ecg_lead_evidence import Evidence
+from .ecg_parts import Strip, empty_rows, merged
 from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_age, parsed_sex, wrapped
 from .ecg_record import canonical_lead
 from .ecg_wfdb_header import BYTES_PER_SAMPLE, DEFAULT_GAIN, FLAC_FORMATS, WfdbHeader, WfdbSignal, parse_header
@@ -172,26 +173,17 @@ def _strips(
 ) -> list[Strip]:
     """Each signal in its unit; in counts above the baseline where the caller gives the gain."""
     strips = []
-    for signal, lead, row in zip(header.signals, _names(header.signals), counts, strict=True):
-        gain = 1.0 if options.gain is not None else signal.gain or DEFAULT_GAIN
-        physical = np.empty(len(row), dtype=np.float64 if len(row) <= _LONG_ROW else np.float32)
-        for first in range(0, len(row), _LONG_ROW):
-            some = row[first : first + _LONG_ROW]
-            values = (some - float(signal.baseline)) / gain
-            if no_sample(signal.fmt) is not None:
-                values[some == no_sample(signal.fmt)] = np.nan
-            physical[first : first + _LONG_ROW] = values
-        strips.append(
-            Strip(
-                lead,
-                physical,
-                header.signal_rate(signal),
-                signal.unit or "mV",
-                start,
-                part,
-                {"unit": "stated" if signal.unit else "assumed", "gain": "stated" if signal.gain else "assumed"},
-            )
-        )
+    rows = empty_rows([len(row) for row in counts])
+    for signal, lead, row, physical in zip(header.signals, _names(header.signals), counts, rows, strict=True):
+        np.subtract(row, signal.baseline, out=physical, dtype=physical.dtype, casting="unsafe")
+        physical /= 1.0 if options.gain is not None else signal.gain or DEFAULT_GAIN
+        if no_sample(signal.fmt) is not None:
+            physical[row == no_sample(signal.fmt)] = np.nan
+        evidence: dict[str, Evidence] = {
+            "unit": "stated" if signal.unit else "assumed",
+            "gain": "stated" if signal.gain else "assumed",
+        }
+        strips.append(Strip(lead, physical, header.signal_rate(signal), signal.unit or "mV", start, part, evidence))
     return strips
 
 
