@@ -422,7 +422,8 @@ def lead_marks(drawing: Drawing, name: str, rate: float) -> np.ndarray:
 def hidden_p_waves(marks: Mapping[str, np.ndarray]) -> np.ndarray:
     """Which P waves lie within QRS complexes and T waves by more than `HIDDEN_SHARE`, `(waves,)` bool, of `lead_marks`."""
     others = np.concatenate([_visible_spans(marks[wave]) for wave in ("QRS", "T")])
-    time = np.linspace(*_visible_spans(marks["P"]).T, 101)[..., None]
+    first, last = _visible_spans(marks["P"]).T
+    time = np.linspace(first, last, 101)[..., None]
     covered = ((time >= others[:, 0]) & (time <= others[:, 1])).any(axis=2)
     return covered.mean(axis=0) > HIDDEN_SHARE
 
