@@ -10,6 +10,7 @@ import numpy as np
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, moving_average
 from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV
+from .ecg_order_statistics import median
 from .ecg_qrs import windows
 
 MS = 1000 / WORKING_RATE  # ms per sample
@@ -133,7 +134,7 @@ def fridericia(qt: Any, rr: Any) -> Any:
 def _rr_intervals(delineation: Delineation) -> np.ndarray:
     """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances; NaN over a gap."""
     peaks = delineation.qrs.per_lead[delineation.live, :, 1]
-    rr = np.median(np.diff(peaks, axis=1), axis=0) * MS
+    rr = median(np.diff(peaks, axis=1), axis=0) * MS
     return np.where(delineation.reliability.known_intervals(delineation.beats), rr, np.nan)
 
 

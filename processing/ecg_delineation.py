@@ -14,6 +14,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_flutter import is_flutter
 from .ecg_lone_p_waves import find_lone_p_waves
+from .ecg_order_statistics import median
 from .ecg_p_waves import find_p_waves
 from .ecg_qrs import detect_beats
 from .ecg_qrs_limits import QrsSettings, dominant_peaks, global_limits, lead_limits
@@ -92,7 +93,7 @@ def delineate(
     short = find_short_intervals(ecg, onset, offset, reliability)
     t_waves = find_t_waves(ecg, onset, offset, short, reliability, settings.waves)
     p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, short, reliability, settings.waves)
-    qrs = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1)
+    qrs = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1)
     lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)
     supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
     if supposed and is_flutter(ecg, qrs, reliability):
@@ -103,7 +104,7 @@ def delineate(
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
     per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
     per_lead[~live] = np.nan
-    overall = np.stack([onset, np.median(peaks[live], axis=0), offset], axis=-1) - shift
+    overall = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1) - shift
     unused = left_out(ecg, noisy, beats, reliability)
     qrs_waves = WaveMarks(per_lead, overall)
     return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, ecg)

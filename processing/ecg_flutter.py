@@ -4,6 +4,7 @@
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
 
@@ -38,7 +39,7 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
     known = reliability.known_intervals(qrs[:, 1])
     if known.sum() < FEWEST_BEATS:
         return False
-    usual = float(np.median(rr[known]))
+    usual = float(median(rr[known]))
     steady = np.flatnonzero(np.abs(rr - usual) < STEADY_RR * usual)
     shortest, longest = (limit * WORKING_RATE for limit in CYCLE_S)
     cycles = [(steady, rr[steady] / ratio) for ratio in range(2, 8) if shortest <= usual / ratio <= longest]
@@ -57,13 +58,13 @@ def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndar
     if len(beats) < FEWEST_BEATS:
         return False
     onset = qrs[beats + 1, 0]
-    gap = np.median(onset - qrs[beats, 2]) - np.median(cycle) - AFTER_QRS_S * WORKING_RATE
-    length = int(min(gap, np.median(cycle)))
+    gap = median(onset - qrs[beats, 2]) - median(cycle) - AFTER_QRS_S * WORKING_RATE
+    length = int(min(gap, median(cycle)))
     if length < SHORTEST_S * WORKING_RATE:
         return False
     width = length - round(BEFORE_QRS_S * WORKING_RATE)
     now, earlier = (
-        _level(np.median(windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP], axis=1))
+        _level(median(windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP], axis=1))
         for start in (onset - length, onset - length - cycle)
     )
     before, after = (np.linalg.svd(part, compute_uv=False) ** 2 for part in (earlier, earlier - now))

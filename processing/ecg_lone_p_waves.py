@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median, percentile
 from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -112,11 +113,11 @@ def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability
     sizes = bump_sizes(ecg.p_band) * reliability.leads[:, None]
     at = np.clip(np.round(beats.p_peak / STEP), 0, sizes.shape[1] - 1)
     known = np.flatnonzero(np.isfinite(at))
-    reference = np.median(sizes[:, at[known].astype(int)], axis=1)
+    reference = median(sizes[:, at[known].astype(int)], axis=1)
     alike, size = _alike(sizes, reference)
     gaps = np.diff(beats.p_peak[known])
     told = reliability.known_intervals(beats.onset)
-    shortest = np.percentile(gaps, 20) if len(gaps) else np.inf
+    shortest = percentile(gaps, 20) if len(gaps) else np.inf
     found, asked = [], 0
     for i, gap in zip(known[:-1], gaps, strict=True):
         if known[np.searchsorted(known, i) + 1] != i + 1 or not told[i]:
@@ -144,8 +145,8 @@ def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndar
     samples = ecg.p_band.shape[1]
     before = int(0.08 * WORKING_RATE)
     start = np.round(beats.onset).astype(int) - before
-    width = int(np.clip(np.percentile(np.diff(start), 10), 0.3 * WORKING_RATE, 0.9 * WORKING_RATE))
-    usual = np.median(windows(ecg.p_band, start, width), axis=1)
+    width = int(np.clip(percentile(np.diff(start), 10), 0.3 * WORKING_RATE, 0.9 * WORKING_RATE))
+    usual = median(windows(ecg.p_band, start, width), axis=1)
     # No step where the subtraction ends.
     usual = usual - usual[:, -1:] * np.linspace(0, 1, width)
     rest, quiet = ecg.p_band.copy(), np.ones(samples, dtype=bool)
@@ -168,14 +169,14 @@ def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np
     candidates, _ = find_peaks(strength, distance=int(0.30 * WORKING_RATE / STEP))
     if len(candidates) < GRID_FEWEST:
         return nothing
-    strongest = candidates[strength[candidates] > 0.4 * np.percentile(strength[candidates], 80)]
+    strongest = candidates[strength[candidates] > 0.4 * percentile(strength[candidates], 80)]
     shapes = sizes[:, strongest] / np.maximum(strength[strongest], 1e-9)
     likeness = shapes.T @ shapes
-    centre = np.argsort(-likeness, axis=1)[np.argmax(np.median(likeness, axis=1))]
-    like = strongest[centre[likeness[np.argmax(np.median(likeness, axis=1))][centre] > LONE_ALIKE - 0.1]]
+    centre = np.argsort(-likeness, axis=1)[np.argmax(median(likeness, axis=1))]
+    like = strongest[centre[likeness[np.argmax(median(likeness, axis=1))][centre] > LONE_ALIKE - 0.1]]
     if len(like) < GRID_FEWEST:
         return nothing
-    alike, size = _alike(sizes, np.median(sizes[:, like], axis=1))
+    alike, size = _alike(sizes, median(sizes[:, like], axis=1))
     low, high = LONE_SIZE
     peaks = candidates[(alike[candidates] > LONE_ALIKE - 0.1) & (size[candidates] > low) & (size[candidates] < high)]
     return _on_grid(peaks * STEP, quiet)
@@ -210,7 +211,7 @@ def _at_foot_of_qrs(train: np.ndarray, beats: _Beats) -> bool:
     delay = delay[next_beat < len(beats.onset)]
     if len(delay) < 3:
         return False
-    close = np.median(delay) < PR_RANGE_S[0] * WORKING_RATE
+    close = median(delay) < PR_RANGE_S[0] * WORKING_RATE
     return bool(close and np.std(delay) < DISSOCIATED_PR_S * WORKING_RATE)
 
 

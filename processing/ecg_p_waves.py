@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median, percentile
 from .ecg_p_repeats import Repeats, find_repeats
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
@@ -49,7 +50,7 @@ def find_p_waves(
     end = np.round(qrs_onset - settings.p_end * rate).astype(int)
     earliest = np.maximum(_earliest_p(end, qrs_offset, t_end, settings), short.earliest_p)
     duration = qrs_offset - qrs_onset
-    usual = duration <= np.percentile(duration, 30) + ECTOPIC_QRS_S * rate
+    usual = duration <= percentile(duration, 30) + ECTOPIC_QRS_S * rate
     room = ((end - earliest > 0.07 * rate) | short.p_told) & usual & ~short.no_p_told
     search, repeats = _search(ecg, qrs_onset, end, earliest, room, reliability, settings)
     marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)
@@ -67,12 +68,12 @@ def find_p_waves(
 
 def _usual(noise: np.ndarray) -> float:
     """The mean over the leads; a single noisy one does not count for all."""
-    return float(np.minimum(noise, LOUDEST_NOISE * np.median(noise)).mean())
+    return float(np.minimum(noise, LOUDEST_NOISE * median(noise)).mean())
 
 
 def p_noise(ecg: FilteredEcg) -> np.ndarray:
     """What the P band leaves out, in mV per lead: the median size of the signal above it."""
-    return np.median(np.abs(ecg.band[:, ::5] - ecg.p_band[:, ::5]), axis=1)
+    return median(np.abs(ecg.band[:, ::5] - ecg.p_band[:, ::5]), axis=1)
 
 
 def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) -> np.ndarray:

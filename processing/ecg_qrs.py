@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
+from .ecg_order_statistics import median, percentile
 from .ecg_reliability import NEAR_GAP, runs
 
 
@@ -43,10 +44,10 @@ def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, 
     lead without signal. Only the samples of `heard`, `(leads, samples)`, count.
     """
     steepness, usable = np.abs(qrs_slope[:, ::3]), heard[:, ::3]
-    typical, steep = np.percentile(steepness, [50, STEEP_PERCENTILE], axis=1)
+    typical, steep = median(steepness, axis=1), percentile(steepness, STEEP_PERCENTILE, axis=1)
     for lead in np.flatnonzero(~usable.all(axis=1)):
         part = steepness[lead, usable[lead]]
-        typical[lead], steep[lead] = np.percentile(part, [50, STEEP_PERCENTILE]) if len(part) else (0.0, 0.0)
+        typical[lead], steep[lead] = (median(part), percentile(part, STEEP_PERCENTILE)) if len(part) else (0.0, 0.0)
     peakiness = np.clip(steep / np.maximum(typical, 1e-9), 1, 25) - 1
     return np.where(steep > DEAD_SLOPE_MV_S, peakiness, 0.0), steep
 
@@ -89,11 +90,11 @@ def detect_beats(ecg: FilteredEcg, noisy: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _relative_size(band: np.ndarray, peaks: np.ndarray, height: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Size of every candidate against the strong ones, 0.2 to 1.5: P and T waves are smaller than a QRS."""
-    scale = np.maximum(np.percentile(np.abs(band[:, ::3]), 99, axis=1), 1e-6).astype(np.float32)
+    scale = np.maximum(percentile(np.abs(band[:, ::3]), 99, axis=1), 1e-6).astype(np.float32)
     size = moving_average(np.sqrt(share @ np.square(band / scale[:, None])), 0.06)
     around = np.clip(peaks[:, None] + np.arange(-35, 36, 5), 0, len(size) - 1)
     largest = size[around].max(axis=1)
-    return np.clip(largest / max(np.median(largest[height > 0.3 * height.max()]), 1e-9), 0.2, 1.5)
+    return np.clip(largest / max(median(largest[height > 0.3 * height.max()]), 1e-9), 0.2, 1.5)
 
 
 def _local_level(peaks: np.ndarray, height: np.ndarray, samples: int) -> np.ndarray:
@@ -101,10 +102,10 @@ def _local_level(peaks: np.ndarray, height: np.ndarray, samples: int) -> np.ndar
     duration = samples / WORKING_RATE
     count = max(2, int(0.55 * duration))
     if duration <= 3 * LOCAL_LEVEL_S:
-        return np.full(len(peaks), np.median(np.sort(height)[-count:]))
+        return np.full(len(peaks), median(np.sort(height)[-count:]))
     count, reach = max(2, int(0.55 * 2 * LOCAL_LEVEL_S)), LOCAL_LEVEL_S * WORKING_RATE
     first, last = np.searchsorted(peaks, peaks - reach, "right"), np.searchsorted(peaks, peaks + reach, "left")
-    return np.array([np.median(np.sort(height[a:b])[-count:]) for a, b in zip(first, last, strict=True)])
+    return np.array([median(np.sort(height[a:b])[-count:]) for a, b in zip(first, last, strict=True)])
 
 
 def _without_t_waves(beats: np.ndarray, height: np.ndarray) -> np.ndarray:
@@ -124,7 +125,7 @@ def _search_back(
 ) -> np.ndarray:
     if len(beats) < 3:
         return beats
-    typical, margin, added = np.median(np.diff(beats)), 0.35 * WORKING_RATE, []
+    typical, margin, added = median(np.diff(beats)), 0.35 * WORKING_RATE, []
     for start, stop in pairwise(beats):
         if stop - start > SEARCH_BACK_GAP * typical:
             weak = (peaks > start + margin) & (peaks < stop - margin) & ~strong

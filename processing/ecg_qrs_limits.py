@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
+from .ecg_order_statistics import median, percentile
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
 
@@ -98,7 +99,7 @@ def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) ->
 def _kinds(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which beats are alike, as numbers, and how many samples later each beat lies best over the others of its kind."""
     play, half = int(ALIGN_S * WORKING_RATE), int(1.5 * NEAR_S * WORKING_RATE)
-    core = windows(ecg.band * np.median(weights, axis=1)[:, None], beats - half - play, 2 * (half + play))
+    core = windows(ecg.band * median(weights, axis=1)[:, None], beats - half - play, 2 * (half + play))
     core = np.moveaxis(core, 1, 0)
 
     def moved(rows: np.ndarray, later: int) -> np.ndarray:
@@ -157,7 +158,7 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
         np.sqrt(moving_average(np.einsum("lb,lbs->bs", share, np.square(slope)), SMOOTHING_S))
         for slope in (around.slope, around.qrs_slope)
     )
-    noise = np.percentile(velocity[:, ::2], 25, axis=1)
+    noise = percentile(velocity[:, ::2], 25, axis=1)
     index = np.arange(velocity.shape[1])
     steepest = np.where(np.abs(index - (beats - around.start)[:, None]) <= near, velocity, -1).argmax(axis=1)
     since = index - steepest[:, None]
@@ -275,7 +276,7 @@ def _per_lead_steepness(
     power = np.square(slope)
     power[..., 1:-1] = (power[..., :-2] + power[..., 1:-1] + power[..., 2:]) / 3
     slope = np.sqrt(power)
-    noise = settings.late_noise * np.percentile(slope[..., ::2], 25, axis=2, keepdims=True)
+    noise = settings.late_noise * percentile(slope[..., ::2], 25, axis=2)[..., None]
     own = np.where(close, slope, 0).max(axis=2, keepdims=True)
     typical = np.sqrt(np.square(own).mean(axis=0))
     size = np.where(slope > noise, slope, 0) * reliability.weights[..., None]
@@ -287,7 +288,7 @@ def lead_limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Onset and offset per lead, `(leads, beats)` samples: the lead's own steep part, drawn towards the heart's."""
     slope = np.abs(ecg.slope)
-    noise = np.percentile(slope[:, ::4], 25, axis=1)[:, None]
+    noise = percentile(slope[:, ::4], 25, axis=1)[:, None]
     margin, width = int(LEAD_MARGIN_S * WORKING_RATE), int(0.30 * WORKING_RATE)
     start = np.round(onset).astype(int) - margin
     window = windows(moving_average(slope, 0.006), start, width)

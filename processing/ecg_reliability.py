@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median
 from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and behind it (T wave).
@@ -104,7 +105,7 @@ class Reliability:
     @property
     def leads(self) -> np.ndarray:
         """How much each lead counts in its usual beat, `(leads,)`."""
-        return np.median(self.weights, axis=1)
+        return median(self.weights, axis=1)
 
 
 def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
@@ -119,7 +120,7 @@ def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
     around = np.lib.stride_tricks.sliding_window_view(np.pad(level, ((0, 0), (half, half))), FLOOR_BLOCKS, 1)
     floor = np.partition(around, FLOOR_RANK, axis=2)[..., FLOOR_RANK]
     whole = level[:, : blocks // BEAT_BLOCKS * BEAT_BLOCKS].reshape(leads, -1, BEAT_BLOCKS)
-    limit = np.maximum(NOISY_FLOOR * np.median(floor, axis=1), NOISY_PEAK * np.median(whole.max(axis=2), axis=1))
+    limit = np.maximum(NOISY_FLOOR * median(floor, axis=1), NOISY_PEAK * median(whole.max(axis=2), axis=1))
     loud: Any = floor > limit[:, None]
     if loud.any():
         # The floor rises and falls so many blocks inside the noise.
@@ -187,8 +188,8 @@ def rely_on_what_repeats(
     rest = np.concatenate([_what_does_not_repeat(ecg.band, beats, *span) for span in _between_beats(beats)], axis=2)
     rest[~live] = 0
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
-    usual = together <= 2 * np.median(together)
-    raw = np.median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
+    usual = together <= 2 * median(together)
+    raw = median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
     disturbed, of_p, of_t = np.zeros(leads, dtype=bool), None, None
     if live.sum() >= FEWEST_LEADS:
         of_p, of_t, disturbed = _without_movements(rest[:, usual].reshape(leads, -1), names)
@@ -198,10 +199,10 @@ def rely_on_what_repeats(
         ecg = replace(ecg, **{name: of_p @ getattr(ecg, name) for name in P_BANDS})
         rest = (of_p @ rest.reshape(leads, -1)).reshape(rest.shape)
     size = np.sqrt(np.mean(np.square(rest[live]), axis=2))
-    typical = np.maximum(np.median(size, axis=1, keepdims=True), 1e-9)
+    typical = np.maximum(median(size, axis=1)[:, None], 1e-9)
     excess = size / typical
-    shared = np.maximum(np.median(excess, axis=0), 1.0)
-    usual_size = max(float(np.median(typical)), QUIET_LEAD_MV)
+    shared = np.maximum(median(excess, axis=0), 1.0)
+    usual_size = max(float(median(typical[:, 0])), QUIET_LEAD_MV)
     share = np.minimum(1.0, usual_size / typical)
     # A lead of mere disturbance adds nothing of the heart's.
     weights[live] = share * np.minimum(1.0, share / MOSTLY_DISTURBANCE)
@@ -213,7 +214,7 @@ def rely_on_what_repeats(
 
 def _between_beats(beats: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
     """`BEFORE_S` and `BEHIND_S` without the neighbouring beats: in a fast rhythm their QRS complexes would seem to move."""
-    rr = float(np.median(np.diff(beats))) / WORKING_RATE
+    rr = float(median(np.diff(beats))) / WORKING_RATE
     start = max(BEFORE_S[0], min(WIDE_QRS_S - rr, BEFORE_S[1] - SHORTEST_SPAN_S))
     end = min(BEHIND_S[1], max(BEFORE_S[1] + rr, BEHIND_S[0] + SHORTEST_SPAN_S))
     return (start, BEFORE_S[1]), (BEHIND_S[0], end)
@@ -225,7 +226,7 @@ def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, e
     window = band[:, np.clip(beats[:, None] + index, 0, band.shape[1] - 1)]
     share = np.linspace(0, 1, len(index), dtype=np.float32)
     window = window - (window[..., :1] * (1 - share) + window[..., -1:] * share)
-    return window - np.median(window, axis=1, keepdims=True)
+    return window - median(window, axis=1)[:, None]
 
 
 def _without_movements(
@@ -247,7 +248,7 @@ def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The principal directions of `rest` `(leads, samples)`, one a column, and the size in mV of what lies in each."""
     directions = np.linalg.svd(rest @ rest.T)[0]
     # The median: free P waves of an AV block are short, a disturbance is there all the time.
-    return directions, np.median(np.abs(directions.T @ rest), axis=1)
+    return directions, median(np.abs(directions.T @ rest), axis=1)
 
 
 def _electrodes(names: Sequence[str], leads: int) -> np.ndarray:

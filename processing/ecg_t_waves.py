@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
@@ -83,7 +84,7 @@ def own_weight(amplitude: np.ndarray, reliability: Reliability, trust: float) ->
     `trust` is the height, in typical heights of the beat's waves, at which half is reached.
     """
     height = np.abs(amplitude)
-    typical = np.median(height[reliability.live], axis=0)
+    typical = median(height[reliability.live], axis=0)
     return reliability.weights * height / np.maximum(height + trust * typical, 1e-9)
 
 
@@ -166,7 +167,7 @@ def find_t_waves(
     window = windows(ecg.t_band, start, width)
     deviation = _over_chord(window, last)
     size = weighted_size(deviation, weights)
-    u_wave = _before_u_wave(np.median(size, axis=0), float(np.median(start - qrs_onset)), float(np.median(rr_root)))
+    u_wave = _before_u_wave(median(size, axis=0), float(median(start - qrs_onset)), float(median(rr_root)))
     if u_wave is not None:
         last = np.minimum(last, u_wave[0])
         deviation = _over_chord(window, last)
@@ -188,7 +189,7 @@ def find_t_waves(
     offset += (1 - settings.t_offset_own_weight * own) * (overall[:, 2] - offset)
     present = (stop - start > np.where(short.told, SHORTEST_T_S, 0.08) * rate) & (offset.max(axis=0) < samples - 1)
     # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
-    noise = np.median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
+    noise = median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
     visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)
     folds = np.log(np.clip(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
     onset -= settings.t_onset_per_fold * rate * folds
@@ -238,7 +239,7 @@ def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int,
 def _rr_after(qrs_onset: np.ndarray) -> np.ndarray:
     """RR interval that follows each beat, in samples; the typical one after the last."""
     rr = np.diff(qrs_onset)
-    typical = float(np.median(rr)) if len(rr) else float(WORKING_RATE)
+    typical = float(median(rr)) if len(rr) else float(WORKING_RATE)
     return np.append(rr, typical)
 
 
@@ -247,7 +248,7 @@ def steadied(marks: np.ndarray, reference: np.ndarray, usable: np.ndarray, jitte
     if usable.sum() < 3:
         return marks
     distance = marks - reference
-    usual = np.median(distance[:, usable], axis=1, keepdims=True)
+    usual = median(distance[:, usable], axis=1)[:, None]
     change = distance - usual
     return reference + usual + np.sign(change) * np.maximum(np.abs(change) - jitter, 0)
 
