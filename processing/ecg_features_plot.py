@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
 
 COLOURS = {"P": "#2a9d5c", "QRS": "#c1272d", "T": "#2b5fb3"}
-ROW_MV, TEXT_X = 2.2, 1.01
+GRID_COLOUR = "#f2c9c9"
+ROW_MV, TEXT_X = 2.0, 1.01  # a multiple of the grid, so that every lead rests on a line
 
 
 def plot_features(
@@ -61,14 +62,25 @@ def plot_features(
         _draw_lead(axes, features, record, lead, -row * ROW_MV, (start, stop))
     axes.set_xlim(start, stop)
     axes.set_ylim(-(len(names) - 0.4) * ROW_MV, ROW_MV)
-    axes.set_yticks([])
-    axes.set_xlabel("s")
+    _draw_grid(axes, (start, stop), len(names))
+    axes.set_xlabel("s; a square is 0.2 s and 0.5 mV")
     axes.set_title(_title(features), fontsize=10, loc="left")
     for edge in ("top", "right", "left"):
         axes.spines[edge].set_visible(False)
     if path is not None:
         figure.savefig(path, dpi=110, format=Path(path).suffix.removeprefix(".") or "png")
     return figure
+
+
+def _draw_grid(axes: Any, span: tuple[float, float], rows: int) -> None:
+    """Squares of 0.2 s and 0.5 mV, as on paper."""
+    axes.set_xticks(np.arange(math.ceil(span[0]), span[1] + 1e-9, 1.0))
+    axes.set_xticks(np.arange(math.ceil(span[0] / 0.2) * 0.2, span[1] + 1e-9, 0.2), minor=True)
+    axes.set_yticks([])
+    axes.set_yticks(np.arange(-math.floor(rows * ROW_MV / 0.5) * 0.5, ROW_MV, 0.5), minor=True)
+    axes.grid(which="both", color=GRID_COLOUR, linewidth=0.6)
+    axes.tick_params(which="minor", length=0)
+    axes.set_axisbelow(True)
 
 
 def _draw_lead(
@@ -97,20 +109,35 @@ def _values(features: "EcgFeatures", row: int) -> str:
         finite = values[np.isfinite(values)]
         return float(np.median(finite)) if len(finite) else math.nan
 
-    interval = [f"{short} {median(name):.0f}" for short, name in (("PR", "PR Interval"), ("QRS", "QRS Duration"))]
-    level = features.lead_values["st_j60"][row]
-    return (
-        f"{'  '.join(interval)}  QT {median('QT Interval'):.0f} ms\nT {median('T Amplitude'):+.2f}  ST {level:+.2f} mV"
-    )
+    level = float(features.lead_values["st_j60"][row])
+    times = [_named(short, median(name)) for short, name in (("PR", "PR Interval"), ("QRS", "QRS Duration"))]
+    heights = [_named("T", median("T Amplitude"), "+.2f"), _named("ST", level, "+.2f")]
+    return f"{'  '.join([*times, _named('QT', median('QT Interval'))])} ms\n{'  '.join(heights)} mV"
+
+
+def _named(name: str, value: float, form: str = ".0f") -> str:
+    """`PR 129`, or a dash where there is no value."""
+    return f"{name} {value:{form}}" if math.isfinite(value) else f"{name} -"
 
 
 def _title(features: "EcgFeatures") -> str:
+    name = features.record_id or "ECG"
+    if features.plausibility.verdict != "ok":
+        name = f"{name} ({features.plausibility.verdict})"
     if not len(features.beat_times):
-        return f"{features.record_id or 'ECG'}: {features.note}"
+        return f"{name}: {features.note}"
+    intervals = [
+        _named(short, value)
+        for short, value in (
+            ("PR", features.pr_interval),
+            ("QRS", features.qrs_duration),
+            ("QT", features.qt_interval),
+            ("QTc", features.qtc_bazett),
+        )
+    ]
     return (
-        f"{features.record_id or 'ECG'}: {features.heart_rate:.0f}/min, {features.rhythm_regularity}, "
-        f"PR {features.pr_interval:.0f}, QRS {features.qrs_duration:.0f}, QT {features.qt_interval:.0f}, "
-        f"QTc {features.qtc_bazett:.0f} ms, axis {features.qrs_axis:.0f} deg"
+        f"{name}: {_named('rate', features.heart_rate)}/min, {features.rhythm_regularity or 'rhythm -'}, "
+        f"{', '.join(intervals)} ms, {_named('axis', features.qrs_axis)} deg"
     )
 
 

@@ -126,21 +126,30 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 
 SIDE_PX = 1000  # enough for a trace of a 12-lead page to stay connected
+POOL_PX = 4  # the paper around a place is looked at so coarsely
 PAPER_WINDOW = 0.06  # of the side: wider than any stroke, narrower than a shadow
 PAPER_LEVEL = 0.8  # of the paper around it
 INK_LEVEL = 0.65
+FAINT_INK_LEVEL = 0.8  # where a page was made so small that its strokes are thinner than a pixel
+SMALL_SIDE_PX = 500
+SMALLEST_JUDGED_PX = 128
 MIN_PAPER = 0.55  # a photo shows some of the table too
 TRACE_WIDTH = 0.12  # of the picture's width; half of what one lead of a 3 x 4 page takes
 TRACE_HEIGHT = 0.012  # of the picture's height: ruled lines are flatter
 MAX_TRACE_FILL = 0.35  # of its bounding box: strokes are thin, dark things are not
-MIN_TRACE_LENGTH = 2.0  # all traces together, in widths of the picture; a page of 12 leads has 2.6 and more
+# A trace of an ECG is as thin as its stroke for most of its way and stands up at every heartbeat: the tallest of 30 columns is at
+# least three times as high as the usual one. Sines, random walks and handwriting stay below 2.8, frames of charts at 1.
+STROKE_PX = 5
+SPIKE_COLUMNS, SPIKE_HEIGHT, JOINT_SPIKE_HEIGHT = 0.97, 3.0, 5.0
+# All such traces together, in widths of the picture: one lead is enough. Pages whose traces run into each other keep 0.9 and more.
+MIN_TRACE_LENGTH = 0.8
 
 
 def shows_ecg_page(picture: Image.Image) -> bool:
     """A coarse look that tells ECG pages, printed, scanned or photographed, from pictures of other things.
 
     The brighter the paper's colour channel the less its coloured grid shows, so the brightest channel is taken, measured
-    against the paper around it. A page is mostly paper and has traces: long, thin, dark and not straight.
+    against the paper around it. A page is mostly paper and has traces: long, thin, dark, and with heartbeats.
 
     Args:
         picture: upright, of any size and mode.
@@ -149,17 +158,29 @@ def shows_ecg_page(picture: Image.Image) -> bool:
     return paper >= MIN_PAPER and traces >= MIN_TRACE_LENGTH
 
 
+def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
+    """The picture itself, if it shows an ECG page, or is too small to tell (below 128 px a side no trace can be told).
+
+    Raises:
+        EcgFormatError: it does not.
+    """
+    if min(picture.size) < SMALLEST_JUDGED_PX or shows_ecg_page(picture):
+        return picture
+    raise EcgFormatError(
+        f"{name}: no ECG page is seen in this picture. Photograph the page straight on, alone and in good light, or give the "
+        "record itself."
+    )
+
+
 def page_signs(picture: Image.Image) -> tuple[float, float]:
-    """The share of paper, and the length of all traces in widths of the picture."""
+    """The share of paper, and the length of all traces with heartbeats in widths of the picture."""
     from scipy import ndimage
 
     small = picture.convert("RGB")
     small.thumbnail((SIDE_PX, SIDE_PX))
     bright = np.asarray(small).max(axis=2).astype(np.float32)
-    window = max(3, round(PAPER_WINDOW * max(bright.shape)))
-    around = ndimage.gaussian_filter(ndimage.maximum_filter(bright, window), window / 2) + 1
-    level = bright / around
-    ink = level < INK_LEVEL
+    level = bright / _paper_around(bright)
+    ink = level < (INK_LEVEL if max(bright.shape) >= SMALL_SIDE_PX else FAINT_INK_LEVEL)
     labels, _ = ndimage.label(ink, structure=np.ones((3, 3)))
     height, width = ink.shape
     length = 0.0
@@ -167,14 +188,41 @@ def page_signs(picture: Image.Image) -> tuple[float, float]:
     for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         wide, high = columns.stop - columns.start, rows.stop - rows.start
         thin = sizes[number] <= MAX_TRACE_FILL * wide * high
-        if wide >= TRACE_WIDTH * width and high >= TRACE_HEIGHT * height and thin:
+        long = wide >= TRACE_WIDTH * width and high >= TRACE_HEIGHT * height
+        if thin and long and _has_heartbeats(labels[rows, columns] == number):
             length += wide / width
     return float((level > PAPER_LEVEL).mean()), length
+
+
+def _paper_around(bright: np.ndarray) -> np.ndarray:
+    """How bright the paper is around every pixel."""
+    from scipy import ndimage
+
+    window = max(3, round(PAPER_WINDOW * max(bright.shape) / POOL_PX))
+    rows, columns = bright.shape
+    padded = np.pad(bright, ((0, -rows % POOL_PX), (0, -columns % POOL_PX)), mode="edge")
+    pooled = padded.reshape(padded.shape[0] // POOL_PX, POOL_PX, -1, POOL_PX).max(axis=(1, 3))
+    around = ndimage.gaussian_filter(ndimage.maximum_filter(pooled, window), window / 2)
+    return around.repeat(POOL_PX, axis=0).repeat(POOL_PX, axis=1)[:rows, :columns] + 1
+
+
+def _has_heartbeats(trace: np.ndarray) -> bool:
+    """Whether a connected stroke `(rows, columns)`, true where it is, is thin for most of its way and stands up now and then.
+
+    Traces that run into each other are one stroke: then its ink stands up, five times the usual.
+    """
+    heights = len(trace) - trace[::-1].argmax(axis=0) - trace.argmax(axis=0)
+    usual = float(np.median(heights))
+    if usual <= STROKE_PX:
+        return float(np.quantile(heights, SPIKE_COLUMNS)) >= SPIKE_HEIGHT * usual
+    ink = trace.sum(axis=0)
+    return float(np.quantile(ink, SPIKE_COLUMNS)) >= JOINT_SPIKE_HEIGHT * float(np.median(ink))
 
 
 __all__ = [
     "MAX_PICTURE_PIXELS",
     "PICTURE_SUFFIXES",
+    "check_ecg_page",
     "is_picture",
     "is_picture_data",
     "load_page_picture",

@@ -15,6 +15,7 @@ from transformers.image_utils import ImageInput, make_flat_list_of_images
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
 
 from .ecg_page import render_ecg
+from .ecg_photo import check_ecg_page
 from .ecg_readers import is_picture, load_ecg, load_page_picture
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, PlaceholderError
@@ -200,7 +201,7 @@ class GemProcessor(ProcessorMixin):
 
         Args:
             draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add such a block to ECGs of a
-                conversation that has no picture.
+                conversation that has no picture. An ECG block with `"modality": "signal"` never gets one.
         """
         draw = self.draw_page if draw_page is None else draw_page
         is_batched = isinstance(conversation[0], (list, tuple))
@@ -238,9 +239,14 @@ class GemProcessor(ProcessorMixin):
             **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`.
 
         Raises:
-            GemError: The source is none of these, cannot be read, or gives nothing to look at.
+            GemError: The source is none of these, cannot be read, is refused as no ECG or no ECG page, or gives nothing to
+                look at.
         """
         if is_chat(source):
+            for block in content_blocks(source):
+                given = block.get("image", block.get("path")) if block["type"] == "image" else None
+                if isinstance(given, Image.Image) or (isinstance(given, (str, Path)) and Path(given).is_file()):
+                    page_picture(given)
             return self._filled(self._with_page_blocks(source, self.draw_page and modality == "both"))
         if isinstance(source, dict) and "ecg" in source:
             options = {"question": question, "image": image, "modality": modality, **ecg_kwargs}
@@ -249,6 +255,7 @@ class GemProcessor(ProcessorMixin):
             )
         as_modality(modality)
         content: list[dict[str, Any]] = []
+        picture: Image.Image | None = None
         if isinstance(source, Image.Image) or (isinstance(source, (str, Path)) and is_picture(source)):
             if modality == "signal":
                 raise PlaceholderError(
@@ -256,17 +263,16 @@ class GemProcessor(ProcessorMixin):
                 )
             image = source
         elif source is not None:
-            record = load_ecgs(source, **ecg_kwargs)[0]
+            record = load_ecgs(source, **ecg_kwargs)[0].check_quality()
             if modality != "image":
-                content.append({"type": "ecg", "ecg": record})
-            elif image is None:
-                image = self.page(record)
-            if image is None and modality == "both" and self.draw_page:
-                image = self.page(record)
-        if image is not None and modality != "signal":
-            content.append(
-                {"type": "image", "image": image if isinstance(image, Image.Image) else load_page_picture(image)}
-            )
+                # A signal-only chat stays one wherever it goes: its ECG gets no page later either.
+                alone = {"modality": "signal"} if modality == "signal" else {}
+                content.append({"type": "ecg", "ecg": record, **alone})
+            draws = modality == "image" or (modality == "both" and self.draw_page)
+            if image is None and draws:
+                picture = self.page(record)
+        if modality != "signal" and (image is not None or picture is not None):
+            content.append({"type": "image", "image": picture if picture is not None else page_picture(image)})
         content.append({"type": "text", "text": question or self.default_question})
         return [{"role": "user", "content": content}]
 
@@ -305,7 +311,10 @@ class GemProcessor(ProcessorMixin):
         for message in conversation:
             content = message.get("content")
             if isinstance(content, list):
-                pairs = ([b, {"type": "image"}] if b["type"] == "ecg" else [b] for b in content)
+                paged_types = ("ecg", None)
+                pairs = (
+                    [b, {"type": "image"}] if (b["type"], b.get("modality")) == paged_types else [b] for b in content
+                )
                 content = [block for pair in pairs for block in pair]
             paged.append({**message, "content": content})
         return paged
@@ -319,7 +328,8 @@ class GemProcessor(ProcessorMixin):
                 for block in message["content"]:
                     if block["type"] == "ecg":
                         record = self._load_block(block)
-                        block = {"type": "ecg", "ecg": record}
+                        alone = {"modality": "signal"} if block.get("modality") == "signal" else {}
+                        block = {"type": "ecg", "ecg": record, **alone}
                     elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
                         if record is None:
                             raise PlaceholderError(
@@ -446,6 +456,18 @@ def as_modality(name: str) -> Modality:
         if name == modality:
             return modality
     raise GemError(f"`modality` is 'both', 'signal' or 'image', got {name!r}.")
+
+
+def page_picture(source: Any) -> Image.Image:
+    """A picture that a user gives, loaded and judged.
+
+    Raises:
+        EcgFormatError: it cannot be read, or shows no ECG page.
+    """
+    if isinstance(source, Image.Image):
+        return check_ecg_page(source)
+    name = Path(source).name if isinstance(source, (str, Path)) else "picture"
+    return check_ecg_page(load_page_picture(source), name)
 
 
 def is_chat(source: Any) -> bool:

@@ -379,6 +379,15 @@ def test_text_keeps_the_budget_of_a_tokenizer(features, budget):
     assert 0.5 * budget < used <= budget and "left out" in text
 
 
+def test_plot_has_a_grid_and_a_dash_for_what_is_not_there():
+    record = simulate_ecg("atrial_fibrillation", heart_rate=90, seed=4).record
+    figure = extract_features(record).plot(record)
+    axes = figure.axes[0]
+    texts = [text.get_text() for text in axes.texts] + [axes.get_title(loc="left")]
+    assert any("PR -" in text for text in texts) and not any("nan" in text for text in texts)
+    assert len(axes.get_xticks(minor=True)) > 30 and all(line.get_visible() for line in axes.get_xgridlines())
+
+
 def test_plot_shows_waves_and_values(normal, features, tmp_path):
     path = tmp_path / "features.png"
     figure = features.plot(normal.record, path)

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Pages of ECGs are told from pictures of other things."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from processing.ecg_page import render_ecg
-from processing.ecg_photo import shows_ecg_page
+from processing.ecg_photo import check_ecg_page, shows_ecg_page
 from processing.ecg_readers import load_ecg
+from processing.errors_gem import EcgFormatError
 from recipes.embedded.page_augment import augment_page
 from tests.helpers.shared_data import shared_path
 
@@ -49,6 +51,53 @@ def noise() -> Image.Image:
 )
 def test_other_pictures(picture):
     assert not shows_ecg_page(picture)
+
+
+def charts() -> dict[str, Image.Image]:
+    """Charts that are no ECG: walks, sines, bars, and rows of each that are laid out as an ECG page is."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(1)
+    pictures = {}
+    for name, rows, curve in (
+        ("a sine", 1, np.sin(np.arange(1000) / 40)),
+        ("rows of sines", 6, np.sin(np.arange(1000) / 20)),
+        ("rows of random walks", 6, None),
+        ("a random walk", 1, None),
+    ):
+        figure = Figure(figsize=(10, 8))
+        FigureCanvasAgg(figure)
+        for row in range(rows):
+            axes = figure.add_subplot(rows, 1, row + 1)
+            axes.plot(np.cumsum(rng.normal(size=1000)) if curve is None else curve, linewidth=0.8, color="black")
+        stream = io.BytesIO()
+        figure.savefig(stream, dpi=100)
+        pictures[name] = Image.open(stream)
+    return pictures
+
+
+def test_charts_are_no_ecgs():
+    for name, chart in charts().items():
+        assert not shows_ecg_page(chart), name
+
+
+def test_one_lead_small_pages_and_traces_that_run_into_each_other_are_pages():
+    record = load_ecg(SAMPLES / "normal.hea")
+    large = record.changed((), signal=record.signal * 4)
+    for page in (
+        render_ecg(record, layout="12x1", leads=["II"], px_per_mm=4),
+        render_ecg(record, size=(336, 336)),
+        render_ecg(large, layout="gem_12x1", dpi=100),
+    ):
+        assert shows_ecg_page(page.to_pil())
+
+
+def test_a_picture_without_a_page_is_refused_by_its_name():
+    page = render_ecg(load_ecg(SAMPLES / "normal.hea"), layout="3x4", px_per_mm=4).to_pil()
+    assert check_ecg_page(page) is page
+    with pytest.raises(EcgFormatError, match=r"cat\.png: no ECG page"):
+        check_ecg_page(noise(), "cat.png")
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])

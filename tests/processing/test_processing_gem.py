@@ -12,6 +12,7 @@ from transformers import AutoProcessor
 from modeling_gem import EcgRecord, GemProcessor
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import GemError, PlaceholderError
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.tiny_gem import chat, picture, signal, tiny_processor
 
 
@@ -237,6 +238,42 @@ def test_build_conversation_takes_whatever_an_ecg_comes_as(processor, tmp_path):
         processor.build_conversation(picture(), modality="signal")
     with pytest.raises(GemError, match="modality"):
         processor.build_conversation(record(), modality="sound")
+
+
+def test_a_signal_only_chat_stays_one_in_every_turn(processor):
+    chat = processor.build_conversation(record(), modality="signal")
+    inputs = template(processor, chat)
+    assert "pixel_values" not in inputs and "ecg_values" in inputs
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "Sinus rhythm."}]}
+    again = processor.build_conversation(
+        [*chat, answer, {"role": "user", "content": [{"type": "text", "text": "Rate?"}]}]
+    )
+    assert "pixel_values" not in template(processor, again)
+    assert "pixel_values" in template(processor, processor.build_conversation(record()))
+
+
+def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
+    white = Image.new("RGB", (800, 600), "white")
+    white.save(tmp_path / "white.png")
+    block = {"type": "image", "image": white}
+    for source in (white, tmp_path / "white.png", [{"role": "user", "content": [block]}]):
+        with pytest.raises(GemError, match="no ECG page is seen"):
+            processor.build_conversation(source)
+    with pytest.raises(GemError, match=r"white\.png: no ECG page"):
+        processor.build_conversation(record(), image=tmp_path / "white.png")
+    page = processor.build_conversation(processor.page(simulate_ecg(heart_rate=70, seed=1).record), modality="image")
+    assert isinstance(processor.picture(page), Image.Image)
+
+
+def test_a_block_says_of_its_ecg_what_load_ecg_can_be_told(processor):
+    signal = simulate_ecg(heart_rate=70, seed=1).record.signal
+    block = {"type": "ecg", "ecg": signal[1:2] * 200, "leads": ["II"], "gain": 200, "sampling_rate": 500, "start": 2}
+    chat = [{"role": "user", "content": [{**block, "missing_leads": "mask"}, {"type": "text", "text": "Rate?"}]}]
+    loaded = processor.record(processor.build_conversation(chat))
+    np.testing.assert_allclose(loaded.lead("II"), signal[1, 1000:], atol=1e-5)
+    assert np.isnan(loaded.lead("V1")).all()
+    with pytest.raises(GemError, match="missing_leads='mask'"):
+        template(processor, [{"role": "user", "content": [block]}])
 
 
 def test_post_processing_gives_text(processor):

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 import processing
-from processing.ecg_photo import shows_ecg_page
+from processing.ecg_photo import check_ecg_page
 from processing.ecg_readers import is_picture, load_ecg, load_page_picture
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
@@ -99,12 +99,7 @@ def read_upload(paths: Sequence[str]) -> Upload:
 
 def _read(path: Path) -> Upload:
     if is_picture(path):
-        picture = load_page_picture(path)
-        if not shows_ecg_page(picture):
-            raise EcgFormatError(
-                f"{path.name}: no 12-lead ECG page is seen in this picture. Photograph the page straight on, alone and in good "
-                "light, or give the record itself."
-            )
+        picture = check_ecg_page(load_page_picture(path), path.name)
         picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
         return Upload(path.name, picture=picture)
     record = load_ecg(path)
