@@ -94,6 +94,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
             )
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
+    # A record keeps an array that nobody can change as it is.
     signal.setflags(write=False)
     return RawEcg(
         signal,
@@ -126,8 +127,6 @@ def _stacked(rows: list[np.ndarray]) -> np.ndarray:
     starts = [row.ctypes.data for row in rows]
     if starts != [whole[place].ctypes.data for place in range(len(rows))]:
         return np.stack(rows)
-    # A record keeps an array that nobody can change as it is.
-    whole.flags.writeable = False
     return whole
 
 

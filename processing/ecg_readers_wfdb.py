@@ -14,9 +14,6 @@ from .ecg_wfdb_header import BYTES_PER_SAMPLE, DEFAULT_GAIN, FLAC_FORMATS, WfdbH
 from .ecg_wfdb_samples import no_sample, read_signal_file
 from .errors_gem import EcgFormatError
 
-# Samples of a lead, two hours at 500 Hz: what is longer is kept in float32, of which a day takes half a gigabyte less.
-_LONG_ROW = 2**22
-
 
 def wfdb_header_path(path: Path) -> Path | None:
     """The header of the record that `path` (with or without `.hea`, or its signal file) means, if there is one."""
