@@ -82,7 +82,7 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
         return "a recording of Contec, whose format has no public specification", _EXPORT
     if suffix in _SUFFIXES:
         return f"a recording of {_SUFFIXES[suffix]}, whose format has no public specification", _EXPORT
-    if not data.strip(b"\0 \r\n\t"):
+    if re.fullmatch(rb"[\0\s]*", data):
         return "a file of blanks or zeros alone", _FETCH
     return None
 

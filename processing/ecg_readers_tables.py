@@ -266,11 +266,28 @@ def _frame(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) -> A
             low_memory=False,
         )
     except Exception as error:
+        _refuse_uneven(rows, layout, name)
         raise wrapped(name, "a table", error) from error
+    # The last line may be cut off: what it lacks is missing.
+    _refuse_uneven(
+        [rows[row] for row in np.flatnonzero(frame[layout.width - 1].isna()).tolist() if row < len(rows) - 1],
+        layout,
+        name,
+    )
     for column, kind in enumerate(layout.kinds):
         if kind == "number" and frame[column].dtype.kind not in "iuf":
             _refuse_cell(rows, column, layout, name)
     return frame
+
+
+def _refuse_uneven(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) -> None:
+    for number, line in rows:
+        cells = layout.cells(line)
+        if len(cells) < layout.width or any(cells[len(layout.kinds) :]):
+            raise EcgFormatError(
+                f"{name}: line {number} has {len(cells)} cells, most have {len(layout.kinds)}; which lead each belongs to is "
+                "not known. Export the table again."
+            )
 
 
 def _refuse_cell(rows: Sequence[tuple[int, str]], column: int, layout: TableLayout, name: str) -> None:

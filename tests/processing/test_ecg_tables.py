@@ -262,6 +262,16 @@ def test_a_cell_that_is_no_number_is_named_by_its_line(line):
         read("\n".join(lines), sampling_rate=500)
 
 
+@pytest.mark.parametrize("change", [",0.5", None])
+def test_a_line_of_more_or_fewer_cells_is_named_and_a_cut_end_is_missing(change):
+    lines = text(MV[:3], "I,II,III").splitlines()
+    lines[999] = lines[999] + change if change else lines[999].rsplit(",", 1)[0]
+    with pytest.raises(EcgFormatError, match=f"line 1000 has {4 if change else 2} cells, most have 3"):
+        read("\n".join(lines), sampling_rate=500)
+    cut = text(MV[:3], "I,II,III").rstrip().rsplit(",", 1)[0]
+    assert np.isnan(read(cut, sampling_rate=500).lead("III")).sum() == 1
+
+
 @pytest.mark.parametrize(
     "head", ["a" + " " * 200_000, "(" * 200_000, "_" * 200_000 + "mV", "1," * 100_000, "0:" * 100_000]
 )
