@@ -11,9 +11,10 @@ from typing import TypeVar
 import numpy as np
 
 from tests.helpers.delineation_scoring import WAVES, MarkedEcg
-from tests.helpers.retimed_beats import RATE, Beats, Piece, usual_qrs
+from tests.helpers.retimed_beats import NARROW_S, RATE, Beats, Piece, usual_qrs
 from tests.helpers.rhythm_ecgs import RhythmEcg, first_of, hidden_p, last_of, marked, net_axis
 
+QTC_S = 0.41  # Fridericia, of a usual heart
 NOISE_MV, WANDER_MV = 0.005, 0.02
 # mV in the lead that shows a spike best, and the share of it that swings back.
 UNIPOLAR, BIPOLAR = ((2.0, 8.0), 0.04), ((0.2, 0.5), 0.0)
@@ -108,14 +109,15 @@ def _pr(rng: np.random.Generator, waves: list[Piece]) -> float:
     return max(float(rng.uniform(0.13, 0.19)), longest + 0.02)
 
 
-def _shortened(piece: Piece, rr: float) -> Piece:
-    """The complex with a T wave that ends before the next beat, as fast hearts repolarise faster."""
-    return piece.with_qt(min(piece.qt_s, max(0.88 * rr, piece.qrs_s + 0.09)))
+def _repolarised(piece: Piece, rr: float, until_next: float | None = None) -> Piece:
+    """The complex with a QT that fits the mean RR (s) and leaves an eighth of the time until the next beat."""
+    usual = QTC_S * rr ** (1 / 3) + 0.7 * max(piece.qrs_s - NARROW_S, 0)
+    return piece.with_qt(min(usual, max(0.88 * (until_next or rr), piece.qrs_s + 0.09)))
 
 
 def _tachycardia(strip: Strip, pieces: list[Piece], rr: float, variation: float = 0.004) -> None:
     for number, onset in enumerate(_walk(strip.rng, rr, variation)):
-        strip.put(_shortened(pieces[number % len(pieces)], rr), onset)
+        strip.put(_repolarised(pieces[number % len(pieces)], rr), onset)
 
 
 def supraventricular_tachycardia(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
@@ -149,7 +151,7 @@ def _fibrillation(low_mv: float, high_mv: float) -> Rhythm:
         onset = -rng.uniform(0, 1) * mean
         while onset < 11:
             rr = float(np.clip(rng.gamma(18, mean / 18), 0.36, 1.8))
-            strip.put(_shortened(_pick(rng, source.conducted), rr), onset)
+            strip.put(_repolarised(_pick(rng, source.conducted), mean, rr), onset)
             onset += rr
         strip.fibrillate(rng.uniform(low_mv, high_mv))
         return strip.finished(source.name, "atrial fibrillation", has_p=False)
@@ -178,7 +180,7 @@ def wandering_pacemaker(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
     site, left, rr = 0, 2, 60 / rng.uniform(56, 80)
     for onset in _walk(rng, rr, 0.05):
         waves, pr = sites[site]
-        strip.put(_shortened(_pick(rng, source.conducted), rr), onset)
+        strip.put(_repolarised(_pick(rng, source.conducted), rr), onset)
         strip.put(_pick(rng, waves), onset - pr)
         left -= 1
         if left == 0:
@@ -191,9 +193,9 @@ def bigeminy(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
     strip, source, pieces, rr = Strip(rng), _pick(rng, beats.narrow), _pick(rng, beats.wide), 60 / rng.uniform(60, 80)
     coupling, pr = max(rng.uniform(0.52, 0.66) * rr, 0.45), _pr(rng, source.p)
     for onset in _walk(rng, 2 * rr, 0.015):
-        strip.put(_shortened(_pick(rng, source.conducted), coupling), onset)
+        strip.put(_repolarised(_pick(rng, source.conducted), rr, coupling), onset)
         strip.put(_pick(rng, source.p), onset - pr)
-        strip.put(_pick(rng, pieces), onset + coupling)
+        strip.put(_repolarised(_pick(rng, pieces), rr), onset + coupling)
     return strip.finished(source.name, "bigeminy", has_p=True, one_shape=False)
 
 
@@ -201,8 +203,9 @@ def complete_block(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
     """P waves at one rate and complexes at another, narrow or wide; where they meet they add up."""
     strip, atria = Strip(rng), _pick(rng, beats.narrow)
     pieces = _pick(rng, beats.wide) if rng.random() < 0.5 else _pick(rng, beats.narrow).conducted
-    for onset in _walk(rng, 60 / rng.uniform(32, 50), 0.01):
-        strip.put(_pick(rng, pieces), onset)
+    rr = 60 / rng.uniform(32, 50)
+    for onset in _walk(rng, rr, 0.01):
+        strip.put(_repolarised(_pick(rng, pieces), rr), onset)
     for onset in _walk(rng, 60 / rng.uniform(68, 100), 0.02):
         strip.put(_pick(rng, atria.p), onset)
     return strip.finished(atria.name, "complete AV block", has_p=False)
@@ -219,7 +222,7 @@ def _pacing(
         pr, rr, latency = _pr(rng, source.p), 60 / rng.uniform(60, 85), rng.uniform(0.008, 0.040)
         onsets = _walk(rng, rr, 0.0)
         for onset in onsets:
-            strip.put(_pick(rng, pieces), onset)
+            strip.put(_repolarised(_pick(rng, pieces), rr), onset)
             if chambers != "ventricular":
                 strip.put(_pick(rng, source.p), onset - pr)
         if chambers != "ventricular":
@@ -236,7 +239,7 @@ def wide_qrs(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
     strip, source, pieces = Strip(rng), _pick(rng, beats.narrow), _pick(rng, beats.wide)
     factor, rr, pr = rng.uniform(0.14, 0.20) / usual_qrs(pieces), 60 / rng.uniform(58, 85), _pr(rng, source.p)
     for onset in _walk(rng, rr, 0.02):
-        piece = _pick(rng, pieces)
+        piece = _repolarised(_pick(rng, pieces), rr)
         strip.put(piece.stretched(piece.onset, last_of(piece.marks["QRS"]), max(factor, 1.0)), onset)
         strip.put(_pick(rng, source.p), onset - pr)
     return strip.finished(source.name, "wide QRS", has_p=True)
