@@ -220,10 +220,13 @@ def _extremes(samples: np.ndarray, run: int) -> np.ndarray:
     whole = len(samples) // run * run
     runs = samples[:whole].reshape(-1, run)
     finite = np.isfinite(runs)
-    lowest = np.where(finite, runs, np.inf).argmin(axis=1)
-    highest = np.where(finite, runs, -np.inf).argmax(axis=1)
-    ends = np.sort(np.stack([lowest, highest], axis=1), axis=1) + np.arange(len(runs))[:, None] * run
-    return np.r_[0, ends.ravel(), np.arange(whole, len(samples)), len(samples) - 1]
+    low, high = (runs, runs) if finite.all() else (np.where(finite, runs, np.inf), np.where(finite, runs, -np.inf))
+    lowest, highest = low.argmin(axis=1), high.argmax(axis=1)
+    ends = np.empty((len(runs), 2), dtype=np.intp)
+    np.minimum(lowest, highest, out=ends[:, 0])
+    np.maximum(lowest, highest, out=ends[:, 1])
+    ends += np.arange(0, whole, run)[:, None]
+    return np.concatenate([[0], ends.ravel(), np.arange(whole, len(samples)), [len(samples) - 1]])
 
 
 def _place_label(canvas: InkCanvas, page: EcgPage, panel: Panel) -> PlacedLabel:

@@ -150,6 +150,10 @@ class InkCanvas:
         # At 72 dpi a point is a pixel.
         self._renderer = RendererAgg(width, height, 72)
         self._flip = Affine2D().scale(1, -1).translate(0, height)
+        # One for all lines: a new one reads matplotlib's settings.
+        self._context = self._renderer.new_gc()
+        self._context.set_joinstyle("round")
+        self._context.set_antialiased(True)
         self.background = background
         self.rgba = np.asarray(self._renderer.buffer_rgba())
         np.copyto(self.rgba, background)
@@ -163,13 +167,11 @@ class InkCanvas:
         """
         from matplotlib.path import Path as AggPath
 
-        context = self._renderer.new_gc()
+        context = self._context
         context.set_linewidth(width)
         red, green, blue = (channel / 255 for channel in color)
         context.set_foreground((red, green, blue, 1.0), isRGBA=True)
-        context.set_joinstyle("round")
         context.set_capstyle(cap)
-        context.set_antialiased(True)
         context.set_snap(snap)
         path = AggPath(vertices)
         path.should_simplify = True

@@ -207,6 +207,15 @@ def test_one_tile_equals_clip_and_llava(layout, mode):
     assert not torch.equal(ours, gem_processor(other)(images, return_tensors="pt")["pixel_values"])
 
 
+@pytest.mark.parametrize("size", [(336, 336), (336, 337), (400, 336), (90, 120)])
+def test_every_size_gives_the_bits_of_transformers(size):
+    """A page that has the tower's size takes a shorter way."""
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    settings = {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
+    ours, theirs = (kind(**settings)(picture)["pixel_values"] for kind in (GemImageProcessor, LlavaImageProcessorPil))
+    assert np.array_equal(ours[0], theirs[0]) and ours[0].dtype == theirs[0].dtype
+
+
 @pytest.mark.parametrize("layout", ["ori", "pad"])
 @torch.no_grad()
 def test_one_tile_features_equal_llava(layout):
