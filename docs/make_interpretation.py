@@ -18,7 +18,7 @@ def main() -> None:
     record = load_ecg(SAMPLE)
     interpret = pipeline(modeling_gem.GEM_TASK, model=str(modeling_gem.default_checkpoint()), dtype="float32")
     text = interpret(record, do_sample=False)["generated_text"]
-    page = render_ecg(record, layout="3x4+1").to_pil().resize((1120, 840), Image.Resampling.LANCZOS)
+    page = render_ecg(record, layout="3x4+1", px_per_mm=4).to_pil()
     lines = textwrap.wrap(text.replace(". ", ".  "), 112)
     picture = Image.new("RGB", (page.width, page.height + 40 + 26 * len(lines)), "white")
     picture.paste(page)

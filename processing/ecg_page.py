@@ -5,7 +5,8 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from .ecg_page_layout import RHYTHM_LEADS, PageLayout, Panel, page_layout, page_
 from .ecg_page_picture import EcgPage, EcgPageWarning, PageVisibility, PlacedLabel, panel_samples
 from .ecg_record import STANDARD_LEADS, EcgRecord
 from .errors_gem import EcgFormatError, GemError
+
+if TYPE_CHECKING:
+    from .ecg_features import EcgFeatures
 
 MAX_PIXELS = 100_000_000
 PX_PER_MM_BOUNDS = (0.1, 50.0)
@@ -25,6 +29,8 @@ REACH_IN_PITCHES = 1.5
 # Of the samples within half a px, only the extremes can be seen.
 RUNS_PER_PX = 2
 SEPARATOR_MM = 3.15
+# What the processor draws by default, and what GEM was trained on.
+MODEL_LAYOUTS = ("square_12x1", "gem_12x1", "gem_6x2")
 
 
 def render_ecg(
@@ -44,6 +50,7 @@ def render_ecg(
     px_per_mm: float | None = None,
     dpi: float | None = None,
     header: str | Sequence[str] | None = None,
+    measured: "EcgFeatures | None" = None,
     labels: bool = True,
     pulses: bool = True,
 ) -> EcgPage:
@@ -67,6 +74,8 @@ def render_ecg(
         px_per_mm: the scale; or
         dpi: the scale per inch. By default 200 dpi for the authors' pages, otherwise 8 px/mm.
         header: lines for the top of the page. Nothing of the record's metadata is ever written by itself.
+        measured: the record's measurements: rate, PR, QRS, QT, QTc and axes are written under the header, marked as ours, and
+            the filter, where the file states it. Never on the pages that models see: a model would read the answer.
         labels: write the lead names, and "not recorded".
         pulses: draw the calibration pulses, 1 mV high and 5 mm wide.
 
@@ -80,6 +89,10 @@ def render_ecg(
     if is_gem:
         _check_gem_leads(record, layout, leads)
     header_lines = header.splitlines() if isinstance(header, str) else list(header or ())
+    if measured is not None:
+        if layout in MODEL_LAYOUTS:
+            raise GemError(f"{layout} is a page that models see: it carries no measurements. Use 3x4+1, 6x2 or 12x1.")
+        header_lines += measured_lines(measured, record)
     inks = _resolve_style(style, "gem" if is_gem else "clinical")
 
     if rhythm_leads is None:
@@ -97,6 +110,7 @@ def render_ecg(
             rhythm_leads=rhythm_leads,
             header_lines=len(header_lines),
             label_mm=label_mm,
+            duration=record.duration,
         )
 
     plan = plan_at(gain)
@@ -178,9 +192,19 @@ def _notes(record: EcgRecord, plan: PageLayout, gain: float, columns: str) -> tu
     first, last = plan.window
     if first > 0 or record.duration > last + 0.05:
         notes.append(f"{first:g} to {min(last, record.duration):g} s of {record.duration:g} s")
+    if columns == "sequential" and _columns_overlap(plan):
+        notes.append("short record: its last seconds stand in several columns")
     if columns == "simultaneous" and plan.separators:
         notes.append("columns simultaneous")
     return tuple(notes)
+
+
+def _columns_overlap(plan: PageLayout) -> bool:
+    """Whether a column of a page of ours begins before the one left of it ends."""
+    if plan.name.startswith("gem_"):
+        return False
+    columns = sorted({(panel.x, panel.start, panel.stop) for panel in plan.panels if not panel.is_rhythm})
+    return any(later[1] < earlier[2] - 1e-6 for earlier, later in pairwise(columns))
 
 
 def _draw_lines(canvas: InkCanvas, page: EcgPage, pulses: bool) -> None:
@@ -280,7 +304,7 @@ def _clearest(
 
 
 def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
-    plan, style = page.layout, page.style
+    plan, style, record = page.layout, page.style, page.record
     halo_px = style.halo_mm * page.px_per_mm
     text_px = style.text_pt / POINTS_PER_MM * page.px_per_mm
 
@@ -299,7 +323,37 @@ def _write_texts(page: EcgPage, header_lines: Sequence[str]) -> None:
     if page.labels and not page.layout.name.startswith("gem_"):
         for panel in plan.panels:
             if page.samples_of(panel) is None:
-                write("not recorded", *page.mm_to_px(panel.x + 3, panel.baseline), halo_px=halo_px)
+                write(_why_empty(record, panel), *page.mm_to_px(panel.x + 3, panel.baseline), halo_px=halo_px)
+
+
+def _why_empty(record: EcgRecord, panel: Panel) -> str:
+    """Why a panel shows nothing: its lead was never recorded, or not in these seconds."""
+    if panel.lead in record.leads and np.isfinite(record.lead(panel.lead)).any():
+        return f"recorded, but not from {panel.start:g} to {panel.stop:g} s"
+    return "not recorded"
+
+
+def measured_lines(measured: "EcgFeatures", record: EcgRecord) -> list[str]:
+    """What electrocardiographs print above the traces, of our measurements: two or three lines of text."""
+
+    def number(value: float) -> str:
+        return f"{value:.0f}" if math.isfinite(value) else "-"
+
+    axes = "/".join(number(axis) for axis in (measured.p_axis, measured.qrs_axis, measured.t_axis))
+    values = [
+        f"Rate {number(measured.heart_rate)} bpm",
+        f"PR {number(measured.pr_interval)} ms",
+        f"QRS {number(measured.qrs_duration)} ms",
+        f"QT/QTc {number(measured.qt_interval)}/{number(measured.qtc_bazett)} ms (Bazett)",
+        f"axes P/QRS/T {axes} deg",
+    ]
+    doubt = "" if measured.plausibility.verdict == "ok" else f" The record is {measured.plausibility.verdict}."
+    lines = ["    ".join(values), f"Measured by gem-ecg, not confirmed by a physician.{doubt}"]
+    band = [record.metadata.get(name) for name in ("high_pass_hz", "low_pass_hz")]
+    if any(edge is not None for edge in band):
+        low, high = ("open" if edge is None else f"{edge:g}" for edge in band)
+        lines.append(f"Filter as the file states it: {low} to {high} Hz")
+    return lines
 
 
 __all__ = [
@@ -307,5 +361,6 @@ __all__ = [
     "EcgPageWarning",
     "PageStyle",
     "PageVisibility",
+    "measured_lines",
     "render_ecg",
 ]

@@ -80,8 +80,15 @@ class PageLayout:
         return min(panel.start for panel in self.panels), max(panel.stop for panel in self.panels)
 
 
+# Between the rows of pages with several columns, as on the prints of electrocardiographs: taller paper would stay empty.
+ROW_MM = 30.0
+TOP_MM, BOTTOM_MM, LINE_MM = 5.0, 10.0, 5.0
+
+
 @dataclass(frozen=True)
 class _Paper:
+    """Rows, columns and rhythm strips of a page; its height in mm, which several columns get from their rows."""
+
     rows: int
     columns: int
     strips: int = 0
@@ -135,6 +142,7 @@ def page_layout(
     rhythm_leads: Sequence[str] = RHYTHM_LEADS,
     header_lines: int = 0,
     label_mm: float = 6.0,
+    duration: float | None = None,
 ) -> PageLayout:
     """The geometry of a named page.
 
@@ -153,6 +161,8 @@ def page_layout(
         rhythm_leads: leads of the rhythm strips, as many as the layout has strips.
         header_lines: lines of header to leave room for.
         label_mm: size of the lead labels in mm.
+        duration: of the record in s. Where it ends in or before the middle of the last of several columns, later columns begin
+            earlier and show the record's last seconds.
 
     Raises:
         GemError: an unknown layout, speed, gain or column mode, or a scale that the authors' page does not have.
@@ -187,6 +197,7 @@ def page_layout(
         rhythm_leads=rhythm_leads,
         header_lines=header_lines,
         label_mm=label_mm,
+        end=math.inf if duration is None else duration,
     )
 
 
@@ -207,21 +218,26 @@ def _own_layout(
     rhythm_leads: Sequence[str],
     header_lines: int,
     label_mm: float,
+    end: float,
 ) -> PageLayout:
     rows = len(leads) if paper.columns == 1 else min(paper.rows, len(leads))
     columns = math.ceil(len(leads) / rows)
     strips = [canonical_lead(lead) for lead in rhythm_leads[: paper.strips]]
     trace_x, width = 25.0, paper.width - TRACE_WIDTH_MM + seconds * speed
-    height = width if name.startswith("square") else paper.height
-    top, bottom = 5.0 + 5.0 * header_lines, 10.0
-    pitch = (height - top - bottom) / (rows + len(strips))
+    top = TOP_MM + LINE_MM * header_lines
+    if paper.columns > 1:
+        height = top + ROW_MM * (rows + len(strips)) + BOTTOM_MM
+    else:
+        height = width if name.startswith("square") else paper.height
+    pitch = (height - top - BOTTOM_MM) / (rows + len(strips))
     baselines = [float(round(top + pitch * (row + 0.55))) for row in range(rows + len(strips))]
     column_seconds = seconds / columns
+    latest = end - column_seconds if end < start + seconds - column_seconds / 2 else math.inf
     panels, separators = [], []
     for index, lead in enumerate(leads):
         column, row = divmod(index, rows)
         x = trace_x + column * column_seconds * speed
-        first = start + column * column_seconds * sequential
+        first = max(start, min(start + column * column_seconds * sequential, latest))
         panels.append(
             _panel(lead, first, first + column_seconds, x, baselines[row], pitch, label_mm, in_margin=columns == 1)
         )

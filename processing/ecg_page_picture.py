@@ -20,7 +20,7 @@ from .errors_gem import EcgLeadError, GemError
 IMAGE_MODES = ("ori", "pad", "anyres")
 # The side of the CLIP tower that GEM uses.
 TOWER_PX = 336
-SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".pdf": "PDF"}
 
 
 class EcgPageWarning(UserWarning):
@@ -110,11 +110,11 @@ class EcgPage:
         return Image.fromarray(self.pixels)
 
     def save(self, path: str | os.PathLike, **options: Any) -> Path:
-        """Writes a PNG or JPEG that carries the resolution.
+        """Writes a PNG, a JPEG or a PDF of one page; each carries the resolution, so that it prints to scale.
 
         Args:
-            path: ends in `.png`, `.jpg` or `.jpeg`.
-            options: passed to `PIL.Image.Image.save`; JPEG defaults to quality 95 without chroma subsampling.
+            path: ends in `.png`, `.jpg`, `.jpeg` or `.pdf`.
+            options: passed to `PIL.Image.Image.save`; JPEG and PDF default to quality 95 without chroma subsampling.
 
         Raises:
             GemError: another suffix.
@@ -122,8 +122,10 @@ class EcgPage:
         path = Path(path)
         image_format = SUFFIXES.get(path.suffix.lower())
         if image_format is None:
-            raise GemError(f"{path}: a page is saved as .png, .jpg or .jpeg, not {path.suffix or 'without suffix'!r}.")
-        if image_format == "JPEG":
+            raise GemError(
+                f"{path}: a page is saved as .png, .jpg, .jpeg or .pdf, not {path.suffix or 'without suffix'!r}."
+            )
+        if image_format != "PNG":
             options = {"quality": 95, "subsampling": 0} | options
         encoded = io.BytesIO()
         self.to_pil().save(encoded, image_format, dpi=(self.dpi, self.dpi), **options)

@@ -61,7 +61,7 @@ class RecordOptions:
         said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         said = {name: value for name, value in said.items() if value is not None}
         if self.leads is not None:
-            said["leads"] = [name.strip() for name in self.leads.split(",")]
+            said["leads"] = self.lead_names()
         if self.gain is not None:
             try:
                 said["gain"] = [float(value) for value in self.gain.split(",")]
@@ -70,6 +70,10 @@ class RecordOptions:
                     f"--gain is one number or one per lead with commas, got {self.gain!r}."
                 ) from error
         return said
+
+    def lead_names(self) -> list[str]:
+        """The names of `leads`, one by one."""
+        return [name.strip() for name in (self.leads or "").split(",") if name.strip()]
 
     def load(self, path: Path) -> "EcgRecord":
         """The record of `path`, read as the user says.

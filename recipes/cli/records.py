@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The verbs around records: inspect, render, features, check, and the evidence of `gem interpret`."""
 
+import dataclasses
 import json
 import math
 import sys
@@ -103,23 +104,54 @@ def inspect(
 @with_record_options
 def render(
     source: RecordsArgument,
-    output: Annotated[Path, typer.Argument(help="Picture to write (PNG, JPEG), or a folder when SOURCE is one.")],
+    output: Annotated[
+        Path, typer.Argument(help="Picture to write (PNG, JPEG, PDF), or a folder of PNGs when SOURCE is one.")
+    ],
     options: RecordOptions,
     layout: Annotated[str, typer.Option(help="gem_12x1, 6x2, 3x4, 3x4+1, 3x4+3, 12x1 or square_12x1.")] = "3x4+1",
     speed: Annotated[float, typer.Option(help="Paper speed, mm/s.")] = 25,
     mm_per_mv: Annotated[float, typer.Option(help="Paper gain: 2.5, 5, 10 or 20 mm per mV.")] = 10,
+    header: Annotated[list[str] | None, typer.Option(help="A line above the traces; may be given again.")] = None,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Write rate, PR, QRS, QT, QTc and axes above the traces, as we measure.")
+    ] = False,
 ) -> None:
-    """Draw ECGs on paper, as a clinician or the model sees them."""
+    """Draw ECGs on paper, as a clinician or the model sees them.
+
+    --leads gives the order too (also: cabrera); --seconds the length of a row, --start where it begins.
+
+    \b
+    gem render record.hea page.pdf --measures --header "Study 7"
+    gem render record.hea strip.png --layout 12x1 --leads II,V1 --start 10 --seconds 6
+    """
+    from processing.ecg_features import extract_features
     from processing.ecg_page import render_ecg
+
+    shown = options.leads if options.leads in ("standard", "cabrera") or not options.leads else options.lead_names()
+    read = dataclasses.replace(
+        options, start=0.0, seconds=None, leads=None if isinstance(shown, str) else options.leads
+    )
 
     def draw(path: Path) -> "Plausibility":
         target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
-        record = options.load(path).check_quality()
+        record = read.load(path).check_quality()
         target.parent.mkdir(parents=True, exist_ok=True)
-        found = record.plausibility()
+        measured = extract_features(record) if measures else None
+        found = record.plausibility() if measured is None else measured.plausibility
         if not source.is_dir():
             say_verdict(path, found)
-        render_ecg(record, layout=layout, speed=speed, gain=mm_per_mv).save(target)
+        page = render_ecg(
+            record,
+            layout=layout,
+            speed=speed,
+            gain=mm_per_mv,
+            leads=shown,
+            start=options.start,
+            seconds=options.seconds,
+            header=header,
+            measured=measured,
+        )
+        page.save(target)
         return found
 
     for_each_record(source, draw)

@@ -3,22 +3,28 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from processing.ecg_page import EcgPageWarning, PageStyle, render_ecg
+from modeling_gem import GemProcessor
+from processing import ecg_page
+from processing.ecg_features import extract_features
+from processing.ecg_page import MODEL_LAYOUTS, EcgPageWarning, PageStyle, measured_lines, render_ecg
 from processing.ecg_page_ink import STYLES
 from processing.ecg_page_layout import LAYOUTS, page_layout
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError, GemError
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.ecg_page_records import beating_record
 from tests.helpers.shared_data import shared_path
 
@@ -438,9 +444,58 @@ def test_save(tmp_path):
     with Image.open(page.save(str(tmp_path / "page.JPG"))) as jpeg:
         assert jpeg.info["dpi"] == pytest.approx((200, 200), abs=1)
         assert np.abs(np.asarray(jpeg).astype(int) - page.pixels).mean() < 3
+    pdf = page.save(tmp_path / "page.pdf").read_bytes()
+    box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+)", pdf)
+    assert pdf.startswith(b"%PDF") and [float(side) / 72 * 25.4 for side in box.groups()] == pytest.approx(
+        [page.layout.width, page.layout.height], abs=0.2
+    )
     with pytest.raises(GemError, match="bmp"):
         page.save(tmp_path / "page.bmp")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.JPG", "page.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.JPG", "page.pdf", "page.png"]
+
+
+def test_a_lead_outside_of_its_panel_is_not_called_unrecorded(monkeypatch):
+    written = []
+    monkeypatch.setattr(ecg_page, "draw_text", lambda pixels, text, *args, **kwargs: written.append(text))
+    signal = beating_record().signal.copy()
+    signal[6, 2500:5000] = np.nan  # V1, shown from 5 to 7.5 s
+    signal[7] = np.nan
+    render_ecg(EcgRecord(signal, STANDARD_LEADS, 500), "3x4", px_per_mm=2)
+    assert written.count("not recorded") == 1 and written.count("recorded, but not from 5 to 7.5 s") == 1
+    written.clear()
+    page = render_ecg(beating_record(seconds=5), "3x4+1", px_per_mm=2)
+    assert not any("recorded" in text for text in written)
+    assert page.notes == ("short record: its last seconds stand in several columns",)
+
+
+def test_measurements_stand_on_clinical_pages_on_request_and_never_on_those_of_models():
+    ecg = simulate_ecg(heart_rate=70, seed=2).record.changed((), metadata={"high_pass_hz": 0.05, "low_pass_hz": 150})
+    measured = extract_features(ecg)
+    lines = measured_lines(measured, ecg)
+    assert lines[0].startswith(f"Rate {measured.heart_rate:.0f} bpm    PR {measured.pr_interval:.0f} ms")
+    assert "not confirmed" in lines[1] and lines[2].endswith("0.05 to 150 Hz")
+    nothing = replace(measured, pr_interval=np.nan)
+    assert "PR - ms" in measured_lines(nothing, ecg)[0] and "nan" not in measured_lines(nothing, ecg)[0]
+    plain, page = (render_ecg(ecg, "3x4+1", px_per_mm=3, measured=given) for given in (None, measured))
+    assert page.layout.height == plain.layout.height + 15
+    assert (page.pixels[:45, 75:600].max(axis=-1) < 110).any()
+    for layout in MODEL_LAYOUTS:
+        with pytest.raises(GemError, match="a page that models see"):
+            render_ecg(ecg, layout, px_per_mm=3, measured=measured)
+
+
+def test_no_page_of_the_processor_carries_measurements():
+    """Whatever its layout: the model would read the answer."""
+    ecg = simulate_ecg(heart_rate=70, seed=2).record
+    for layout in ("square_12x1", "3x4+1"):
+        drawn = GemProcessor.page(SimpleNamespace(page_size=None, page_layout=layout), ecg)
+        np.testing.assert_array_equal(np.asarray(drawn), render_ecg(ecg, layout).pixels)
+    modules = [
+        ROOT / room
+        for room in ("processing/processing_gem.py", "recipes/training", "recipes/embedded", "recipes/dataset")
+    ]
+    files = [path for module in modules for path in ([module] if module.is_file() else module.rglob("*.py"))]
+    assert not [path.name for path in files if re.search(r"\bmeasured=\w", path.read_text())]
 
 
 def test_a_real_record(tmp_path):

@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The geometry of the pages in mm."""
 
+from itertools import pairwise
+
 import pytest
 
 from processing.ecg_page_layout import CABRERA_LEADS, LAYOUTS, page_layout, page_leads
@@ -96,3 +98,23 @@ def test_inverted_lead_of_the_cabrera_order():
 def test_impossible_pages_are_refused(name, options):
     with pytest.raises(GemError):
         page_layout(name, **options)
+
+
+@pytest.mark.parametrize("name", [name for name in OWN_LAYOUTS if not name.endswith("12x1")])
+def test_rows_of_several_columns_stand_30_mm_apart_and_use_the_page(name):
+    for header_lines in (0, 3):
+        plan = page_layout(name, header_lines=header_lines)
+        baselines = sorted({panel.baseline for panel in plan.panels})
+        assert {later - earlier for earlier, later in pairwise(baselines)} == {30}
+        assert plan.height == 15 + 5 * header_lines + 30 * len(baselines)
+
+
+@pytest.mark.parametrize(
+    ("duration", "starts"),
+    [(10.0, [0, 2.5, 5, 7.5]), (9.0, [0, 2.5, 5, 7.5]), (8.0, [0, 2.5, 5, 5.5]), (5.0, [0, 2.5, 2.5, 2.5]), (2.0, [0, 0, 0, 0])],
+)  # fmt: skip
+def test_columns_of_short_records_show_what_there_is(duration, starts):
+    plan = page_layout("3x4+1", duration=duration)
+    shown = {panel.x: panel.start for panel in plan.panels if not panel.is_rhythm}
+    assert [shown[x] for x in sorted(shown)] == starts
+    assert {panel.start for panel in plan.panels if panel.is_rhythm} == {0.0}

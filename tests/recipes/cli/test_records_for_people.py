@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from processing.ecg_readers import load_ecg
@@ -134,3 +135,17 @@ def test_help_comes_in_groups_and_there_is_a_version():
     assert places == sorted(places) and said.index(" inspect ") < said.index(" features ") < said.index(" eval ")
     version = gem("--version")
     assert version.exit_code == 0 and version.stdout.startswith("gem-ecg")
+
+
+def test_pages_with_measures_header_chosen_leads_and_as_pdf(tmp_path):
+    heights = {}
+    for name, more in {"plain": (), "measures": ("--measures", "--header", "Study 7", "--header", "at rest")}.items():
+        assert gem("render", SAMPLES / "normal.hea", tmp_path / f"{name}.png", *more).exit_code == 0
+        heights[name] = Image.open(tmp_path / f"{name}.png").height
+    assert heights["measures"] - heights["plain"] == 8 * 5 * 4, "two lines of header, two of measures, 8 px per mm"
+    strip = ("--layout", "12x1", "--leads", "II,V1", "--start", 2, "--seconds", 4)
+    assert gem("render", SAMPLES / "normal.hea", tmp_path / "strip.pdf", *strip).exit_code == 0
+    assert (tmp_path / "strip.pdf").read_bytes().startswith(b"%PDF")
+    assert gem("render", SAMPLES / "normal.hea", tmp_path / "c.png", "--leads", "cabrera").exit_code == 0
+    refused = gem("render", SAMPLES / "normal.hea", tmp_path / "m.png", "--measures", "--layout", "square_12x1")
+    assert refused.exit_code == 1 and "a page that models see" in str(refused.exception)
