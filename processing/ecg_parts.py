@@ -18,6 +18,8 @@ from .errors_gem import EcgFormatError
 
 # Longer recordings (an hour of 12 leads at 400 Hz) are read in single precision, which holds 24 bits.
 _MAX_DOUBLES = 2**24
+# Gaps may take up to this many values; of longer recordings a share at least has to be recorded.
+_MAX_GAPS, _MIN_RECORDED = 2**22, 0.01
 ONE_AFTER_ANOTHER = "leads were recorded one after another: missing samples where a lead was not recorded"
 # The same samples stored twice differ by rounding only: this share of the lead's range.
 _SAME = 1e-3
@@ -86,8 +88,13 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
     if all(len(row) == 1 and len(row[0].signal) == samples for row in rows):
         signal = _stacked([row[0].signal for row in rows])
     else:
+        _check_gaps(rows, samples, name)
         covered: dict[float, list[str]] = {}
-        signal = np.stack([_placed(row, first, samples, name, covered) for row in rows])
+        signal = np.full(
+            (len(rows), samples), np.nan, np.float32 if len(rows) * samples > _MAX_DOUBLES else np.float64
+        )
+        for row, place in zip(rows, signal, strict=True):
+            _place(row, place, first, name, covered)
         for seconds, leads in covered.items():
             notes.append(
                 f"left out {', '.join(leads)} of {seconds:g} s: longer strips of the same leads were recorded"
@@ -194,16 +201,25 @@ def _in_unit(strip: Strip, unit: str | None, name: str) -> Strip:
     return replace(strip, signal=strip.signal * (ours / theirs), unit=unit)
 
 
-def _placed(strips: list[Strip], first: float, samples: int, name: str, covered: dict[float, list[str]]) -> np.ndarray:
-    """One lead's strips in a row of `samples`; the longest first, so that shorter ones only fill what it lacks.
+def _check_gaps(rows: Sequence[Sequence[Strip]], samples: int, name: str) -> None:
+    """Refuses a long recording that is all but empty: its parts are recordings of their own, or their times are false."""
+    values, recorded = len(rows) * samples, sum(len(strip.signal) for row in rows for strip in row)
+    if values > _MAX_GAPS and recorded < _MIN_RECORDED * values:
+        raise EcgFormatError(
+            f"{name}: the parts of the recording lie far apart: {recorded:,} of {values:,} samples were recorded. Read one "
+            "part with `index=0`, `index=1` ..., or correct the times."
+        )
+
+
+def _place(strips: list[Strip], row: np.ndarray, first: float, name: str, covered: dict[float, list[str]]) -> None:
+    """Enters one lead's strips in `row`; the longest first, so that shorter ones only fill what it lacks.
 
     Shorter strips that differ from what a longer one holds for their time are entered in `covered`, by their seconds.
     """
-    row = np.full(samples, np.nan, dtype=np.result_type(np.float32, *(strip.signal.dtype for strip in strips)))
     spans: list[tuple[int, int]] = []
     for strip in sorted(strips, key=lambda strip: -len(strip.signal)):
         start = round((strip.start - first) * strip.rate)
-        stop = min(start + len(strip.signal), samples)
+        stop = min(start + len(strip.signal), len(row))
         place, new = row[start:stop], strip.signal[: stop - start]
         stored = ~np.isnan(place)
         twice = stored & ~np.isnan(new)
@@ -218,7 +234,6 @@ def _placed(strips: list[Strip], first: float, samples: int, name: str, covered:
                 "same time; choose the part with `index=0`, `index=1` ..."
             )
         spans.append((start, stop))
-    return row
 
 
 def without_sentinels(counts: np.ndarray, sentinel: int) -> np.ndarray:

@@ -21,6 +21,8 @@ _SCP_SECTION_HEADER = 16
 _MAX_SCP_BYTES = 2**20
 _MAX_SIERRA_BYTES = 2**23
 _MAX_XLI_BYTES = 2**19
+# How EN 1064 calls the calibration pulse of a lead: "I-cal".
+_CALIBRATION = "-cal"
 # Devices write the lowest number of 16 bits for "no sample".
 _NO_SAMPLE = -(2**15)
 
@@ -137,8 +139,11 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         raise wrapped(name, what, error) from error
     if not parsed.leads:
         raise EcgFormatError(f"{name}: this {what} file holds no rhythm leads.")
-    strips = []
+    strips, calibrations = [], []
     for lead in parsed.leads:
+        if lead.label.lower().endswith(_CALIBRATION):
+            calibrations.append(lead.label)
+            continue
         if not lead.resolution or not lead.resolution_unit:
             raise EcgFormatError(
                 f"{name}: lead {lead.label} has a gain of 0; the amplitudes are unknown. Export it again."
@@ -151,7 +156,11 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         physical = (lead.to_physical() if lead.is_raw else lead).convert_units("mV")
         signal = np.where(lead.samples == _NO_SAMPLE, np.nan, physical.samples) if lead.is_raw else physical.samples
         strips.append(Strip(lead.label, np.asarray(signal, dtype=np.float64), rate, "mV", start / rate))
+    if not strips:
+        raise EcgFormatError(f"{name}: this {what} file holds calibration pulses alone; export it with the rhythm.")
     raw = merged(strips, name)
+    if calibrations:
+        raw.notes.append(f"left out calibration channels {', '.join(calibrations)}")
     raw.notes += sorted({f"reader's warning: {warning.message}" for warning in caught})
     _describe_ecgdatakit(parsed, raw)
     return without_calibration(raw)

@@ -123,7 +123,9 @@ def parse_header(path: Path, name: str) -> WfdbHeader:
         num_signals = int(record_line[1])
         rate_text = re.split(r"[/(]", record_line[2])[0] if len(record_line) > 2 else str(_DEFAULT_RATE)
         rate = float(rate_text)
-        num_samples = int(record_line[3]) if len(record_line) > 3 else 0
+        # Some writers leave out the number of samples, but not the date behind it.
+        counted = len(record_line) > 3 and not re.search(r"\d[:/-]\d", record_line[3])
+        num_samples = int(record_line[3]) if counted else 0
         segments_declared = int(num_segments) if num_segments else 0
     except (ValueError, IndexError) as error:
         raise EcgFormatError(
@@ -149,7 +151,7 @@ def parse_header(path: Path, name: str) -> WfdbHeader:
         signals=() if segments_declared else tuple(_parse_signal(row, path, name) for row in rows[:expected]),
         segments=tuple(_parse_segment(row, path, name) for row in rows[:expected]) if segments_declared else (),
         comments=comments,
-        date=" ".join(record_line[4:]),
+        date=" ".join(record_line[4 if counted else 3 :]),
     )
 
 

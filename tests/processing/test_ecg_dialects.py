@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The liberties that writers of device formats take: each is read to the last count, with what it leaves open said."""
 
+import io
 import struct
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,17 @@ DICOM_MV = (COUNTS * 2.5 + 10) / 1000
 
 
 # DICOM
+
+
+def test_dicom_in_implicit_vr() -> None:
+    pydicom = pytest.importorskip("pydicom")
+    dataset = pydicom.dcmread(io.BytesIO(dicom_bytes(COUNTS, padding=-32768)))
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    stream = io.BytesIO()
+    dataset.save_as(stream, implicit_vr=True, little_endian=True)
+    record = load_ecg(stream.getvalue())
+    assert record.leads == LEADS
+    np.testing.assert_allclose(record.signal, DICOM_MV, atol=2e-6)
 
 
 def test_dicom_in_big_endian() -> None:
@@ -161,6 +173,17 @@ def test_scp_compressed_leads_counted_from_0() -> None:
     np.testing.assert_allclose(load_ecg(data).recorded_leads_only().signal, EIGHT / 1000, atol=1e-6)
 
 
+def test_scp_calibration_channels_are_left_out_and_named() -> None:
+    pytest.importorskip("ecgdatakit")
+    # Lead 31 of EN 1064 is the calibration pulse of lead I; here it takes the place of V6, lead 8.
+    definition = struct.pack("<IIB", 1, 5000, 8)
+    data = scp_bytes(EIGHT).replace(definition, struct.pack("<IIB", 1, 5000, 31))
+    record = load_ecg(data).recorded_leads_only()
+    assert record.leads == INDEPENDENT[:-1]
+    np.testing.assert_allclose(record.signal, EIGHT[:-1] / 1000, atol=1e-6)
+    assert any("I-cal" in note for note in record.history)
+
+
 def test_scp_false_checksum_stays_noticed_when_leads_are_counted_from_0() -> None:
     pytest.importorskip("ecgdatakit")
     data = bytearray(scp_bytes(EIGHT, ranges=[(0, 5000)] * 8))
@@ -244,6 +267,12 @@ def test_wfdb_dates(date: str, keep_phi: bool, tmp_path: Path) -> None:
     record = load_ecg(wfdb_record(tmp_path, header, dat=TWO_DAT), keep_phi=keep_phi)
     np.testing.assert_allclose(record.recorded_leads_only().signal, TWO_MV, atol=1e-6)
     assert record.start_time == (datetime(2014, 5, 8, 5, 5, 15) if keep_phi else None)
+
+
+def test_wfdb_date_without_a_number_of_samples(tmp_path: Path) -> None:
+    header = "r 2 500 2014-05-08 05:05:15\nr.dat 16 1000/mV 16 0 0 0 0 I\nr.dat 16 1000/mV 16 0 0 0 0 II\n"
+    record = load_ecg(wfdb_record(tmp_path, header, dat=TWO_DAT), keep_phi=True)
+    assert record.start_time == datetime(2014, 5, 8, 5, 5, 15) and record.num_samples == 5000
 
 
 @pytest.mark.parametrize("date", ["yesterday", "99:99:99 08/05/2014", "25/12/2014"])

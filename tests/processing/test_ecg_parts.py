@@ -78,6 +78,13 @@ def test_a_part_years_away_is_refused() -> None:
             merged([strip("I", [1.0]), strip("II", [1.0], start=start, part=1)], "rec")
 
 
+def test_parts_hours_apart_are_refused_and_can_be_read_one_by_one() -> None:
+    strips = [strip("II", [1.0] * 500), strip("II", [2.0] * 500, start=24 * 3600.0, part=1)]
+    with pytest.raises(EcgFormatError, match=r"rec: .*far apart.*index=0"):
+        merged(strips, "rec")
+    np.testing.assert_array_equal(merged(strips, "rec", index=1).signal, [[2.0] * 500])
+
+
 # DICOM multiplex groups
 
 

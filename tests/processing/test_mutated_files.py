@@ -102,6 +102,8 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     """A copy cut somewhere, or with bytes changed, zeroed, repeated or exchanged, most of them near the beginning."""
     copy = bytearray(data[: rng.integers(1, len(data))] if rng.random() < 0.3 else data)
     for _ in range(rng.integers(1, 6)):
+        if not copy:
+            break
         at = int(rng.integers(0, len(copy) if rng.random() < 0.3 else min(len(copy), 2000)))
         size = int(rng.integers(1, 9))
         kind = rng.integers(4)
