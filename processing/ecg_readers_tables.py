@@ -2,49 +2,23 @@
 """Text tables (CSV, TSV, exports of watches, PhysioNet's tools, loggers) -> `RawEcg`."""
 
 import io
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .ecg_columns import Column, raw_from_columns
-from .ecg_lead_names import STANDARD_LEADS, canonical_lead
 from .ecg_raw import RawEcg, ReadOptions, check_size, decoded_text, wrapped
-from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of, split_cells
-from .ecg_time_axis import SECONDS_PER_UNIT, rises_evenly
-from .ecg_units import mv_per_unit, name_and_unit
+from .ecg_table_head import COMMENTS, TableHead
+from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of
+from .ecg_time_axis import rises_evenly
+from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 _MAX_LINE_CHARS = 2**22
 # Rows of leads are so much longer than a table of columns is wide.
 _ROW_PER_LEAD = 10
 _MAX_ROWS_OF_LEADS = 32
-_COMMENTS = ("#", "%", "//")
-# The sampling rate among the lines above the numbers: a number in hertz, of any language; not those of filters.
-_HERTZ = re.compile(
-    r"(?P<number>\d{1,6}(?:[.,]\d{1,6})?)\s{0,3}(?P<kilo>k)?(?:hz|hertz|herz|hercios?|гц|герц|赫兹|赫茲|赫|ヘルツ|헤르츠|χερτζ|هرتز|הרץ|sps\b|samples?\s?/\s?s)",
-    re.IGNORECASE,
-)
-_RATE_KEY = re.compile(
-    r"sampl|abtast|messrate|échant|echant|muestre|amostra|campion|дискр|采样|採樣|サンプ|표본|\bfs\b|frequency|\brate\b",
-    re.IGNORECASE,
-)
-_NO_RATE = re.compile(r"filt|notch|pass|cut|band|heart|puls|card|herzf", re.IGNORECASE)
-# "Sampling interval: 2 ms", LabChart's "Interval=	0.001 s", "0.5 msec/sample".
-_INTERVAL = re.compile(
-    r"(?:(?:interval|period)\w{0,3}[\s=:,;]{1,5})(?P<number>\d{1,6}(?:\.\d{1,9})?)\s{0,3}(?P<unit>s|sec|ms|msec|us|µs|μs)\b",
-    re.IGNORECASE,
-)
-# LabChart's rows of names and units.
-_NAMES_KEY, _UNITS_KEY = "channeltitle=", "unitname="
-# Cells of a row of units that are no voltage.
-_OTHER_UNITS = frozenset(
-    ["s", "sec", "seconds", "ms", "us", "ns", "samples", "counts", "adu", "mmhg", "%", "bpm", "g", "mg", "1", "-"]
-)
-_UNIT_KEY = re.compile(r"unit|einheit|unidad|unité|unità|eenheid|enhet|ед", re.IGNORECASE)
 # MIT-BIH and PTB heartbeats of Kaggle: 187 samples and the class of the beat.
 _KAGGLE_COLUMNS = (187, 188)
 
@@ -64,8 +38,8 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     """
     text = decoded_text(data).replace("\0", "").replace("\u2212", "-").replace("\xa0", " ")
     numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    comments = [line.strip() for _, line in numbered if line.lstrip().startswith(_COMMENTS)]
-    rows = [(number, line) for number, line in numbered if not line.lstrip().startswith(_COMMENTS)]
+    comments = [line.strip() for _, line in numbered if line.lstrip().startswith(COMMENTS)]
+    rows = [(number, line) for number, line in numbered if not line.lstrip().startswith(COMMENTS)]
     if not rows:
         raise EcgFormatError(f"{name}: the table is empty; export it again.")
     lines = [line for _, line in rows]
@@ -75,7 +49,7 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             f"{name}: one line of {longest:,} characters is no table of an ECG; use one line per sample."
         )
     layout = layout_of(lines, name)
-    head = _Head.of(lines[: layout.first], comments, layout)
+    head = TableHead.of(lines[: layout.first], comments, layout)
     block = rows[layout.first : layout.last]
     if layout.last < len(lines):
         head.notes.append(f"left out {len(lines) - layout.last} line(s) of text below the numbers")
@@ -85,136 +59,7 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     return _described(_from_columns(_frame(block, layout, name), head, layout, name), head)
 
 
-@dataclass
-class _Head:
-    """What the lines above the numbers say."""
-
-    names: list[str] | None = None
-    units: list[str] | None = None
-    rate: float | None = None
-    unit: str | None = None
-    lead: str | None = None
-    others: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, lines: Sequence[str], comments: Sequence[str], layout: TableLayout) -> "_Head":
-        head = cls()
-        left = [line.lstrip("#%/ ") for line in comments] + list(lines)
-        for line in left:
-            key, *cells = layout.cells(line)
-            if key.lower() == _NAMES_KEY:
-                head.names = ["time", *cells]
-            elif key.lower() == _UNITS_KEY:
-                head.units = ["s", *cells]
-        wide = [line for line in left if _may_name(line, layout, left[-1])]
-        for line in wide[:-3:-1]:
-            cells = _row_of_head(line, layout)
-            if head.units is None and all(map(_is_unit_cell, cells)):
-                head.units = cells
-            elif head.names is None:
-                head.names = cells
-            else:
-                break
-            left.remove(line)
-        if head.names is None and lines and _names_leads(layout.cells(lines[-1])):
-            head.names = layout.cells(lines[-1])
-        for line in left:
-            head._read_line(line)
-        return head
-
-    def _read_line(self, line: str) -> None:
-        """A line such as "Sample Rate,512 hertz", "Unit: µV", "Ableitung;Ableitung I", OpenSignals' JSON."""
-        if line.startswith("{"):
-            self._read_opensignals(line)
-            return
-        key, value = _key_and_value(line)
-        hertz = _HERTZ.search(line)
-        interval = _INTERVAL.search(line)
-        plain = re.fullmatch(r"\d{1,6}(?:\.\d{1,6})?", value)
-        if hertz and not _NO_RATE.search(line):
-            self._take_rate(float(hertz["number"].replace(",", ".")) * (1000 if hertz["kilo"] else 1))
-        elif interval:
-            self._take_rate(1 / (float(interval["number"]) * SECONDS_PER_UNIT[interval["unit"].lower()]))
-        elif plain and _RATE_KEY.search(key) and not _NO_RATE.search(key):
-            self._take_rate(float(plain[0]))
-        elif mv_per_unit(value) is not None and (value.upper() != "V" or _UNIT_KEY.search(key)):
-            self.unit = value
-        else:
-            words = re.findall(r"[A-Za-z0-9]+", value)
-            leads = [word for word in words if word in STANDARD_LEADS]
-            if len(leads) == 1 and key and (key.casefold() in value.casefold() or words == leads):
-                self.lead = leads[0]
-            self.others.append(line)
-
-    def _take_rate(self, rate: float) -> None:
-        if self.rate is not None and rate != self.rate:
-            self.notes.append(f"the head of the table states {self.rate:g} Hz and {rate:g} Hz; the first is taken")
-        self.rate = self.rate or rate
-
-    def _read_opensignals(self, line: str) -> None:
-        """The header of PLUX OpenSignals: columns, their sensors, and the rate, as JSON in a comment."""
-        try:
-            device: dict[str, Any] = next(iter(json.loads(line).values()))
-            sensors = dict(zip(device["label"], device["sensor"], strict=True))
-            self.rate = float(device["sampling rate"])
-            columns = [str(column) for column in device["column"]]
-        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-            self.others.append(line)
-            return
-        self.names = [_sensor_name(sensors, column) for column in columns]
-
-
-def _sensor_name(sensors: dict[str, str], column: str) -> str:
-    """ "ECG" for the channel of an ECG sensor; other columns, such as the digital input "DI", count."""
-    if column not in sensors:
-        return f"counter {column}"
-    kind = "ECG" if str(sensors[column]).upper().startswith(("ECG", "EKG")) else str(sensors[column])
-    return kind if list(sensors.values()).count(sensors[column]) == 1 else f"{kind} {column}"
-
-
-def _may_name(line: str, layout: TableLayout, last: str) -> bool:
-    """Whether a line above the numbers has one cell per column; above a single column only the last line, without marks."""
-    width = layout.width
-    if (
-        line.startswith("{")
-        or layout.cells(line)[0].endswith("=")
-        or (width == 1 and (line is not last or re.search("[,;:=\t]", line)))
-    ):
-        return False
-    return len(_row_of_head(line, layout)) == width
-
-
-def _row_of_head(line: str, layout: TableLayout) -> list[str]:
-    """The cells of a line; those above columns without numbers at the end are left out."""
-    cells = layout.cells(line)
-    if layout.separator == " " and len(cells) != layout.width:
-        cells = re.split(r"\s{2,99}", line.strip())  # "sample #    MLII"
-    return cells if any(cells[layout.width :]) else cells[: layout.width]
-
-
-def _names_leads(cells: Sequence[str]) -> bool:
-    return len(cells) > 1 and any(canonical_lead(name_and_unit(cell)[0]) in STANDARD_LEADS for cell in cells)
-
-
-def _is_unit_cell(cell: str) -> bool:
-    """Whether a cell of a second head line is a unit: "mV", "s", "hh:mm:ss.mmm", or empty."""
-    bare = cell.strip("[]() ")
-    return (
-        not bare or mv_per_unit(bare) is not None or bare.lower().startswith("hh:mm") or bare.lower() in _OTHER_UNITS
-    )
-
-
-def _key_and_value(line: str) -> tuple[str, str]:
-    """ "Sample Rate,512 hertz", "fs=360", "Unit: µV" in two; a line that has no mark is a value."""
-    for mark in (",", ";", "\t", ":", "="):
-        if mark in line:
-            cells = split_cells(line, mark)
-            return cells[0], " ".join(cells[1:]).strip(" =:")
-    return "", line.strip()
-
-
-def _is_row_per_lead(rows: int, head: _Head, layout: TableLayout) -> bool:
+def _is_row_per_lead(rows: int, head: TableHead, layout: TableLayout) -> bool:
     if len(layout.kinds) < _ROW_PER_LEAD * rows or rows > _MAX_ROWS_OF_LEADS or len(layout.kinds) in _KAGGLE_COLUMNS:
         return False
     return head.names is None or layout.kinds[0] == "text" or all(map(is_number, head.names[1:]))
@@ -301,7 +146,7 @@ def _refuse_cell(rows: Sequence[tuple[int, str]], column: int, layout: TableLayo
     raise EcgFormatError(f"{name}: column {column + 1} holds more than numbers; an ECG table has one column per lead.")
 
 
-def _from_columns(frame: Any, head: _Head, layout: TableLayout, name: str) -> RawEcg:
+def _from_columns(frame: Any, head: TableHead, layout: TableLayout, name: str) -> RawEcg:
     """One column per lead."""
     _refuse_single_beats(frame, layout, name)
     names = head.names
@@ -342,7 +187,7 @@ def _refuse_single_beats(frame: Any, layout: TableLayout, name: str) -> None:
         )
 
 
-def _described(raw: RawEcg, head: _Head) -> RawEcg:
+def _described(raw: RawEcg, head: TableHead) -> RawEcg:
     """`raw` with what the head says of all columns."""
     raw.notes = [*head.notes, *raw.notes]
     if head.unit is not None:

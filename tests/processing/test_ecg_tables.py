@@ -222,10 +222,27 @@ def test_a_column_that_states_another_rate_than_the_head_is_told():
     assert record.sampling_rate == 250 and any("500 Hz" in note for note in record.history)
 
 
-@pytest.mark.parametrize("line", ["Filter: 0.05-150 Hz", "Notch,50 Hz", "Heart rate: 70"])
+@pytest.mark.parametrize(
+    "line",
+    ["Filter: 0.05-150 Hz", "Notch,50 Hz", "Heart rate: 70", "Samples: 5000", "HF 150Hz", "Period: 10 s", "AC 60 Hz"],
+)
 def test_hertz_of_filters_are_no_sampling_rate(line):
     with pytest.raises(EcgFormatError, match="sampling rate"):
         read(f"{line}\n" + text(MV[:2], "I,II"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sampling rate: 500 Hz",
+        "fs=500",
+        "# Sampling Rate (Hz):= 500",
+        "Sampling interval: 2 ms",
+        "0.5 kHz sampling rate",
+    ],
+)
+def test_the_rate_in_a_line_above_the_numbers(line):
+    holds(read(f"{line}\n" + text(MV[:2], "I,II")), "II", 1)
 
 
 def test_one_row_per_lead_with_its_name_and_unit():
