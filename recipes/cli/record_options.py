@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from processing.ecg_plausibility import Plausibility
     from processing.ecg_record import EcgRecord
 
-SUSPECT = 3  # exit code of what was done, but on a record that is suspect
+SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
 _PANEL = "What the file does not say"
 
 
@@ -139,14 +139,27 @@ def say_verdict(name: object, found: "Plausibility", to_errors: bool = False) ->
         (errors if to_errors else console).print(as_options(f"{name}: {found}"), style="red")
 
 
+def holds_false_numbers(found: "Plausibility") -> bool:
+    """Whether the scale, the leads or the sampling rate of a record that is not refused are in doubt."""
+    return found.verdict == "suspect" and found.doubts_about("scale", "leads", "time base")
+
+
 def end_by(found: "Plausibility") -> None:
-    """Ends the command with exit code 3 where the record is suspect.
+    """Ends the command with exit code 3 where the record may hold false numbers.
 
     Raises:
-        typer.Exit: it is.
+        typer.Exit: it does.
     """
-    if found.verdict == "suspect":
+    if holds_false_numbers(found):
         raise typer.Exit(SUSPECT)
 
 
-__all__ = ["SUSPECT", "RecordOptions", "as_options", "end_by", "say_verdict", "with_record_options"]
+__all__ = [
+    "SUSPECT",
+    "RecordOptions",
+    "as_options",
+    "end_by",
+    "holds_false_numbers",
+    "say_verdict",
+    "with_record_options",
+]

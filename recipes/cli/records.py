@@ -19,7 +19,15 @@ from processing.errors_gem import EcgQualityError
 from recipes.console import console, errors, say_failed
 from recipes.files import atomic_path
 
-from .record_options import SUSPECT, RecordOptions, as_options, end_by, say_verdict, with_record_options
+from .record_options import (
+    SUSPECT,
+    RecordOptions,
+    as_options,
+    end_by,
+    holds_false_numbers,
+    say_verdict,
+    with_record_options,
+)
 from .tables import print_features, print_summary
 
 if TYPE_CHECKING:
@@ -54,7 +62,7 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
         except GemError as error:
             failures.append(error)
             continue
-        if found.verdict == "suspect":
+        if holds_false_numbers(found):
             suspects.append(f"{path}: {found.reasons}")
     errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
     for suspect in suspects:

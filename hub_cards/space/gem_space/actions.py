@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from processing.ecg_withheld import withheld_in_words
 from processing.errors_gem import GemError
 
 from . import views
@@ -25,7 +26,9 @@ def _opened(files: list[str] | None, sample: str | None) -> tuple:
     session = open_ecg(files, sample)
     assert session.upload is not None
     record, features = session.upload.record, session.features
-    notes = "; ".join(record.history) if record is not None else "a picture: it can be interpreted, not measured"
+    doubts = [withheld_in_words(features)] if features is not None else []
+    known = record.history if record is not None else ("a picture: it can be interpreted, not measured",)
+    notes = "; ".join(note for note in (*doubts, *known) if note)
     return (
         session,
         views.message(f"{session.upload.name}{': ' if notes else ''}{notes}"),
