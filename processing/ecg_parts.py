@@ -236,13 +236,6 @@ def _place(strips: list[Strip], row: np.ndarray, first: float, name: str, covere
         spans.append((start, stop))
 
 
-def without_sentinels(counts: np.ndarray, sentinel: int) -> np.ndarray:
-    """`counts` as float64, NaN where they are `sentinel`, the value that a device writes for "no sample"."""
-    signal = counts.astype(np.float64)
-    signal[counts == sentinel] = np.nan
-    return signal
-
-
 def without_calibration(raw: RawEcg) -> RawEcg:
     """`raw` without whole seconds at its end in which every lead holds one and the same calibration pulse.
 
@@ -267,4 +260,4 @@ def without_calibration(raw: RawEcg) -> RawEcg:
     return raw
 
 
-__all__ = ["ONE_AFTER_ANOTHER", "Strip", "empty_rows", "merged", "without_calibration", "without_sentinels"]
+__all__ = ["ONE_AFTER_ANOTHER", "Strip", "empty_rows", "merged", "without_calibration"]
