@@ -82,10 +82,16 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     start = np.round(qrs_onset - ISOELECTRIC_GAP_S * WORKING_RATE - width).astype(int)
     knots = windows(signal, start, width).mean(axis=2)
     position = np.maximum(start + width / 2, 0)
-    samples = np.arange(signal.shape[1])
     if len(position) == 1:
         return signal - knots
-    return signal - np.stack([np.interp(samples, position, row) for row in knots])
+    samples = np.arange(signal.shape[1])
+    before = np.clip(np.searchsorted(position, samples, side="right") - 1, 0, len(position) - 2)
+    steps = np.diff(position)
+    share = np.clip((samples - position[before]) / np.maximum(steps[before], 1e-9), 0, 1).astype(np.float32)
+    line = np.diff(knots, axis=1)[:, before]
+    line *= share
+    line += knots[:, before]
+    return np.subtract(signal, line, out=line)
 
 
 def measure_beats(delineation: Delineation) -> BeatMeasures:

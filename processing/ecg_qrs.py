@@ -12,13 +12,13 @@ from .ecg_reliability import NEAR_GAP, runs
 
 def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     """`values[..., start : start + width]` for every start, `(..., beats, width)`; edges repeated."""
+    found = np.empty((*values.shape[:-1], len(start), width), dtype=values.dtype)
     last = values.shape[-1] - width
-    if last < 0:
-        return values[..., np.clip(start[:, None] + np.arange(width), 0, values.shape[-1] - 1)]
-    within = np.clip(start, 0, last)
-    found = np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)[..., within, :]
-    for beat in np.flatnonzero(within != start):
-        found[..., beat, :] = values[..., np.clip(start[beat] + np.arange(width), 0, values.shape[-1] - 1)]
+    for beat, first in enumerate(start.tolist()):
+        if 0 <= first <= last:
+            found[..., beat, :] = values[..., first : first + width]
+        else:
+            found[..., beat, :] = values[..., np.clip(np.arange(first, first + width), 0, values.shape[-1] - 1)]
     return found
 
 

@@ -30,7 +30,8 @@ NOISE_LIKENESS = 0.4
 
 def lead_measures(beats: BeatMeasures) -> dict[str, np.ndarray]:
     """The median over the beats of every amplitude, area and level, each `(leads,)`."""
-    return {name: nan_median(getattr(beats, name), axis=1) for name in LEAD_MEASURES}
+    medians = nan_median(np.stack([getattr(beats, name) for name in LEAD_MEASURES]), axis=2)
+    return dict(zip(LEAD_MEASURES, medians, strict=True))
 
 
 def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
