@@ -236,7 +236,7 @@ class GemProcessor(ProcessorMixin):
             question: What to ask; `default_question` if not given.
             image: A picture that goes with the ECG; if not given, a page is drawn.
             modality: `"both"`, `"signal"` (no picture) or `"image"` (only the picture).
-            **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`.
+            **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`; `index` is also the page of a PDF or TIFF of several.
 
         Raises:
             GemError: The source is none of these, cannot be read, is refused as no ECG or no ECG page, or gives nothing to
@@ -256,12 +256,13 @@ class GemProcessor(ProcessorMixin):
         as_modality(modality)
         content: list[dict[str, Any]] = []
         picture: Image.Image | None = None
+        page_index: int | None = None
         if isinstance(source, Image.Image) or (isinstance(source, (str, Path)) and is_picture(source)):
             if modality == "signal":
                 raise PlaceholderError(
                     f"{source}: a picture has no signal; use `modality='image'` or give the record."
                 )
-            image = source
+            image, page_index = source, ecg_kwargs.get("index")
         elif source is not None:
             record = load_ecgs(source, **ecg_kwargs)[0].check_quality()
             if modality != "image":
@@ -272,7 +273,9 @@ class GemProcessor(ProcessorMixin):
             if image is None and draws:
                 picture = self.page(record)
         if modality != "signal" and (image is not None or picture is not None):
-            content.append({"type": "image", "image": picture if picture is not None else page_picture(image)})
+            content.append(
+                {"type": "image", "image": picture if picture is not None else page_picture(image, page_index)}
+            )
         content.append({"type": "text", "text": question or self.default_question})
         return [{"role": "user", "content": content}]
 
@@ -458,8 +461,8 @@ def as_modality(name: str) -> Modality:
     raise GemError(f"`modality` is 'both', 'signal' or 'image', got {name!r}.")
 
 
-def page_picture(source: Any) -> Image.Image:
-    """A picture that a user gives, loaded and judged.
+def page_picture(source: Any, index: int | None = None) -> Image.Image:
+    """A picture that a user gives, loaded and judged; `index` is the page of a document of several.
 
     Raises:
         EcgFormatError: it cannot be read, or shows no ECG page.
@@ -467,7 +470,7 @@ def page_picture(source: Any) -> Image.Image:
     if isinstance(source, Image.Image):
         return check_ecg_page(source)
     name = Path(source).name if isinstance(source, (str, Path)) else "picture"
-    return check_ecg_page(load_page_picture(source), name)
+    return check_ecg_page(load_page_picture(source, index), name)
 
 
 def is_chat(source: Any) -> bool:

@@ -74,7 +74,8 @@ def interpret(
     measured = extract_features(ecg).check_plausibility() if ecg is not None else None
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         network, processor = _load(model, trust_remote_code)
-    chat = processor.build_conversation(record if ecg is None else ecg, question=question, image=image, modality=shown)
+    given, said = (record, {"index": options.index}) if ecg is None else (ecg, {})
+    chat = processor.build_conversation(given, question=question, image=image, modality=shown, **said)
     if save_page is not None:
         _save_picture(processor.picture(chat), save_page)
     if measured is not None and not as_json:

@@ -10,6 +10,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 from modeling_gem import EcgRecord, GemProcessor
+from processing.ecg_page import render_ecg
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import GemError, PlaceholderError
 from processing.simulator.simulator import simulate_ecg
@@ -263,6 +264,18 @@ def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
         processor.build_conversation(record(), image=tmp_path / "white.png")
     page = processor.build_conversation(processor.page(simulate_ecg(heart_rate=70, seed=1).record), modality="image")
     assert isinstance(processor.picture(page), Image.Image)
+
+
+def test_of_a_document_of_several_pages_the_one_that_is_asked_for_is_shown(processor, tmp_path):
+    page = render_ecg(simulate_ecg(heart_rate=70, seed=1).record)
+    path = tmp_path / "report.tiff"
+    Image.new("RGB", page.size, "white").save(path, save_all=True, append_images=[page])
+    with pytest.raises(GemError, match=r"2 pages.*index=1"):
+        processor.build_conversation(path, modality="image")
+    shown = processor.picture(processor.build_conversation(path, modality="image", index=1))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(page))
+    with pytest.raises(GemError, match="no ECG page"):
+        processor.build_conversation(path, modality="image", index=0)
 
 
 def test_a_block_says_of_its_ecg_what_load_ecg_can_be_told(processor):
