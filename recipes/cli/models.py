@@ -2,6 +2,7 @@
 """The verbs around a model: interpret, info, convert, train, merge, demo."""
 
 import json
+import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -117,7 +118,7 @@ def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:
     found = []
     masked = [lead for lead in ecg.leads if not np.isfinite(ecg.lead(lead)).any()]
     if masked:
-        found.append(f"the model sees nothing of {', '.join(masked)}: not recorded")
+        found.append(f"the model sees nothing of {', '.join(masked)}: there is no signal of them")
     extractor = processor.feature_extractor
     seconds = extractor.num_samples / extractor.sampling_rate
     if ecg.duration > seconds + 0.05:
@@ -276,10 +277,11 @@ def _measured_line(measured: "EcgFeatures") -> str:
     """What the waveform itself says, beside what the model says."""
     from recipes.teachers.grounded_answer import milliseconds, number
 
+    axis = f"{number(measured.qrs_axis)} degrees" if math.isfinite(measured.qrs_axis) else "not measurable"
     return (
         f"measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
         f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "
-        f"QTc {milliseconds(measured.qtc_bazett)}, axis {number(measured.qrs_axis)} degrees"
+        f"QTc {milliseconds(measured.qtc_bazett)}, axis {axis}"
     )
 
 

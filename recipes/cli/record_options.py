@@ -91,11 +91,12 @@ class RecordOptions:
                 return load_ecg(path, **said)
             names = said.pop("leads")
             try:
-                record = load_ecg(path, **said)
+                record = load_ecg(path, **{**said, "missing_leads": "derive"})
             except (EcgFormatError, EcgLeadError):  # without names it cannot be read
                 return load_ecg(path, leads=names, **said)
             if len(names) < len(record.recorded_leads_only().leads) and set(names) <= set(record.leads):
-                return record.select_leads(names)
+                chosen = record.select_leads(names)
+                return chosen if self.missing_leads == "derive" else load_ecg(chosen, missing_leads=self.missing_leads)
             return load_ecg(path, leads=names, **said)
 
 

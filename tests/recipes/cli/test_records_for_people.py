@@ -94,6 +94,8 @@ def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
         gem("inspect", tmp_path / "rows.npy", "--leads", "II,V1", "--sampling-rate", 500, "--json").stdout
     )
     assert named["leads"] == ["II", "V1"]
+    masked = gem("inspect", SAMPLES / "normal.hea", "--leads", "II", "--missing-leads", "mask", "--json")
+    assert json.loads(masked.stdout)["leads"][0] == "II" and len(json.loads(masked.stdout)["leads"]) == 12
     part = gem("inspect", SAMPLES / "normal.hea", "--start", 2, "--seconds", 4, "--json")
     assert json.loads(part.stdout)["duration_s"] == 4
     assert "--gain is one number" in str(gem("inspect", SAMPLES / "normal.hea", "--gain", "much").exception)
