@@ -3,7 +3,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,15 @@ def measure_in_windows(
     return _joined(record, parts)
 
 
+def windows_of(record: EcgRecord) -> Iterator[tuple[float, EcgRecord]]:
+    """The record in windows of about ten minutes that do not overlap, each with its start in s."""
+    count = max(1, round(record.duration / WINDOW_S))
+    length = record.num_samples / record.sampling_rate / count
+    for number in range(count):
+        start = round(number * length * record.sampling_rate) / record.sampling_rate
+        yield start, record.between(start, round((number + 1) * length, 3) - start)
+
+
 def _between_beats(times: np.ndarray, moment: float) -> float:
     """The middle between the two beats around `moment`, in s; `moment` itself where none are near."""
     after = int(np.searchsorted(times, moment))
@@ -88,8 +97,8 @@ def _moved(part: "EcgFeatures", offset: float, begin: float, end: float) -> "Ecg
 
 def _joined(record: EcgRecord, parts: Sequence["EcgFeatures"]) -> "EcgFeatures":
     measured = [part for part in parts if len(part.beat_times)]
-    quality = {lead: _joined_quality([part.quality[lead] for part in parts]) for lead in record.leads}
-    left_out = tuple(_without_seams(span for part in parts for span in part.left_out))
+    quality = {lead: joined_quality([part.quality[lead] for part in parts]) for lead in record.leads}
+    left_out = tuple(without_seams(span for part in parts for span in part.left_out))
     verdict = _most(part.plausibility.verdict for part in parts)
     plausibility = next(part.plausibility for part in parts if part.plausibility.verdict == verdict)
     if not measured:
@@ -144,7 +153,7 @@ def _mean_direction(degrees: Sequence[float]) -> float:
     return math.degrees(math.atan2(np.sin(known).sum(), np.cos(known).sum())) if len(known) else math.nan
 
 
-def _without_seams(spans: Iterable[tuple[str, float, float, str]]) -> list[tuple[str, float, float, str]]:
+def without_seams(spans: Iterable[tuple[str, float, float, str]]) -> list[tuple[str, float, float, str]]:
     """Parts that were left out, those that go on from one window into the next as one, in time order."""
     found: list[tuple[str, float, float, str]] = []
     last: dict[tuple[str, str], int] = {}
@@ -162,7 +171,7 @@ def _start(span: tuple[str, float, float, str]) -> float:
     return span[1]
 
 
-def _joined_quality(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def joined_quality(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The quality of one lead: shares and disturbances as means and medians over the windows, the verdict of most."""
     joined: dict[str, Any] = {}
     for name in windows[0]:
@@ -179,4 +188,4 @@ def _joined_quality(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return joined
 
 
-__all__ = ["LONG_RECORD_S", "Progress", "measure_in_windows"]
+__all__ = ["LONG_RECORD_S", "Progress", "joined_quality", "measure_in_windows", "windows_of", "without_seams"]

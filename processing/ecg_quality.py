@@ -5,6 +5,8 @@
 """
 
 import math
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -17,6 +19,7 @@ from .ecg_bad_samples import may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
 from .ecg_limits import MAX_PLAUSIBLE_MV
+from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
 from .ecg_order_statistics import median, percentile
 from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors
 from .ecg_record import (
@@ -261,6 +264,8 @@ def chest_lead_swap(leads: Sequence[str], complexes: np.ndarray) -> str | None:
     return f"{CHEST_LEADS[shortest - 1]} and {CHEST_LEADS[shortest]}"
 
 
+WITHOUT = "measured without"
+
 # The summary of `gem inspect` -----------------------------------------------------------------------------------------
 
 
@@ -278,7 +283,45 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         >>> summary = inspect_record(EcgRecord(np.zeros((1, 5000)), ("II",), 500))
         >>> summary["verdict"], summary["reasons"][0]["found"], summary["lead_quality"]["II"]["verdict"]
         ('refused', 'the signal is flat in every lead', 'flat')
+
+    A record longer than an hour is judged in windows of ten minutes: the verdict is that of most, and a suspicion says in
+    how many it arose.
     """
+    return _inspected(record) if record.duration <= LONG_RECORD_S else _inspected_in_windows(record)
+
+
+def _inspected_in_windows(record: EcgRecord) -> dict[str, Any]:
+    starts, parts = zip(*((start, _inspected(part)) for start, part in windows_of(record)), strict=True)
+    verdict = Counter(part["verdict"] for part in parts).most_common(1)[0][0]
+    left_out = without_seams(
+        (lead, begin + start, end + start, reason)
+        for start, part in zip(starts, parts, strict=True)
+        for lead, begin, end, reason in part["left_out"]
+    )
+    errors = [part["einthoven_error"] for part in parts if part["einthoven_error"] is not None]
+    # The same suspicion has other numbers in every window.
+    kinds: dict[str, list[str]] = {}
+    for part in parts:
+        for sentence in part["suspicions"]:
+            if not sentence.startswith(WITHOUT):
+                kinds.setdefault(re.sub(r"[\d.]+", "", sentence), []).append(sentence)
+    return {
+        **parts[0],
+        "samples": record.num_samples,
+        "duration_s": round(record.duration, 4),
+        "verdict": verdict,
+        "reasons": next(part["reasons"] for part in parts if part["verdict"] == verdict),
+        "lead_quality": {
+            lead: joined_quality([part["lead_quality"][lead] for part in parts]) for lead in parts[0]["lead_quality"]
+        },
+        "left_out": [list(span) for span in left_out],
+        "einthoven_error": _rounded(float(np.median(errors))) if errors else None,
+        "suspicions": [f"in {len(found)} of {len(parts)} windows: {found[0]}" for found in kinds.values()],
+        "history": list(record.history),
+    }
+
+
+def _inspected(record: EcgRecord) -> dict[str, Any]:
     recorded = record.recorded_leads_only()
     delineation = delineate(np.where(np.isfinite(record.signal), record.signal, np.nan), record.sampling_rate)
     left_out = [part.named(record.leads) for part in delineation.left_out] if delineation is not None else []
@@ -300,7 +343,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
         *_rate_and_length(recorded),
         *_lead_suspicions(quality),
         *_exchanged_augmented_leads(recorded, filled, _alive(quality)),
-        *([f"measured without {unused_in_words(left_out, record.duration)}"] if left_out else []),
+        *([f"{WITHOUT} {unused_in_words(left_out, record.duration)}"] if left_out else []),
         *_electrode_suspicions(record, values, swap),
     ]
     return {

@@ -15,6 +15,7 @@ from processing import ecg_long_records
 from processing.ecg_events import LONG_PAUSE_S, find_events
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_long_records import measure_in_windows
+from processing.ecg_quality import inspect_record
 from processing.ecg_record import EcgRecord
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import match, read_ludb
@@ -80,6 +81,17 @@ def test_no_window_has_a_beat():
     found = measure_in_windows(EcgRecord(np.zeros((2, 100 * 1300)), ("II", "V5"), 100), extract_features)
     assert not len(found.beat_times) and found.note and found.duration == 1300
     assert {quality["verdict"] for quality in found.quality.values()} == {"flat"}
+
+
+def test_an_hour_and_more_is_inspected_in_windows():
+    minute = simulate_ecg(duration=60, seed=1, sampling_rate=100).record.select_leads(["II", "V1", "V5"])
+    signal = np.tile(minute.signal, 61)
+    signal[1, : 100 * 700] = 0
+    summary = inspect_record(EcgRecord(signal, minute.leads, 100))
+    assert summary["duration_s"] == 3660 and summary["samples"] == 366000
+    assert [summary["lead_quality"][lead]["verdict"] for lead in minute.leads] == ["good", "good", "good"]
+    assert summary["lead_quality"]["V1"]["flat_share"] == pytest.approx(700 / 3660, abs=0.01)
+    assert "in 1 of 6 windows: lead V1 is flat: electrode off, or not recorded" in summary["suspicions"]
 
 
 MEMORY = """
