@@ -267,7 +267,7 @@ def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
 
 
 def test_of_a_document_of_several_pages_the_one_that_is_asked_for_is_shown(processor, tmp_path):
-    page = render_ecg(simulate_ecg(heart_rate=70, seed=1).record)
+    page = render_ecg(simulate_ecg(heart_rate=70, seed=1).record).to_pil()
     path = tmp_path / "report.tiff"
     Image.new("RGB", page.size, "white").save(path, save_all=True, append_images=[page])
     with pytest.raises(GemError, match=r"2 pages.*index=1"):
