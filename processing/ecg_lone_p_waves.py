@@ -2,11 +2,12 @@
 """P waves without a QRS of their own: those that an AV block drops, and trains that the ventricles ignore."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import median, nan_median, percentile
 from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -20,10 +21,18 @@ REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE, REGULAR_TOLERANCE = 0.92, 0.65, 0.06
 LONE_ALIKE, LONE_SIZE = 0.80, (0.5, 1.8)
 ATRIAL_CYCLE_S = (0.45, 1.30)  # of P waves that conduct irregularly or not at all
 GRID_TOLERANCE = 0.12  # of the atrial cycle
-GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST = 0.80, 0.60, 5
+# Peaks on the grid: of the most on any, of its places outside QRS complexes, and how many. A grid lasts so long.
+GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST, GRID_S = 0.95, 0.60, 5, 15.0
+ON_GRID_ALIKE, SHAPES = 0.5, 3  # of a wave where one is due; shapes that are tried
+GRID_SHARE, GRID_SHARE_IRREGULAR = (
+    0.70,
+    0.85,
+)  # of all peaks; where the ventricles are irregular, waves of fibrillation fit often
 PR_RANGE_S = (0.09, 0.40)
 DISSOCIATED_PR_S = 0.040  # PR varies by more (SD) while the ventricles are regular: complete AV block
 REGULAR_RR = 0.08
+CONDUCTED_SHARE, SAME_PR_S = 0.7, 0.012  # of the beats; SD
+SLOW_S, TRAIN_PER_BEAT = 0.9, 1.3  # RR of an escape rhythm; P waves for each of its beats
 
 
 def _kernel() -> np.ndarray:
@@ -77,19 +86,43 @@ def find_lone_p_waves(
     """
     beats = _Beats(qrs[:, 0], qrs[:, 2], p.overall[:, 1], t_end)
     known = np.isfinite(beats.p_peak)
-    if len(beats.onset) < 3:
-        return _marked(ecg, np.zeros(0), reliability, settings), p
+    none = _marked(ecg, np.zeros(0), reliability, settings)
+    if len(known) < 3:
+        return none, p
+    if known.any() and not _conduct(beats) and _is_slow(beats, reliability) and not len(ecg.spikes):
+        train = _free_train(ecg, beats, reliability)
+        if len(train) > TRAIN_PER_BEAT * len(known) and _ignored(train, beats):
+            nothing = WaveMarks(np.full_like(p.per_lead, np.nan), np.full_like(p.overall, np.nan))
+            return _marked(ecg, train, reliability, settings), nothing
     if known.mean() > 0.5:
         return _marked(ecg, _between_conducted(ecg, beats, reliability), reliability, settings), p
     # Between pacing spikes a remnant of the stimulus passes for a P wave.
     if known.any() or len(ecg.spikes) or short.no_p_told.mean() > 0.5:
-        return _marked(ecg, np.zeros(0), reliability, settings), p
+        return none, p
     train = _free_train(ecg, beats, reliability)
     if _at_foot_of_qrs(train, beats):
-        return _marked(ecg, np.zeros(0), reliability, settings), p
+        return none, p
     followed = _followed_by(train, beats)
     lone = np.delete(train, followed[followed >= 0])
     return _marked(ecg, lone, reliability, settings), _attached(ecg, train, followed, reliability, settings, p)
+
+
+def _conduct(beats: _Beats) -> bool:
+    """Whether most beats come at the same time after their P wave."""
+    pr = (beats.onset - beats.p_peak)[np.isfinite(beats.p_peak)]
+    return len(pr) > CONDUCTED_SHARE * len(beats.onset) and float(np.std(pr)) < SAME_PR_S * WORKING_RATE
+
+
+def _is_slow(beats: _Beats, reliability: Reliability) -> bool:
+    """Whether the ventricles are so slow and regular that the atria may go their own way."""
+    rr = np.diff(beats.onset)[reliability.known_intervals(beats.onset)]
+    return bool(len(rr) and np.median(rr) > SLOW_S * WORKING_RATE and np.std(rr) < REGULAR_RR * np.mean(rr))
+
+
+def _ignored(train: np.ndarray, beats: _Beats) -> bool:
+    """Whether the beats come at any time after the last wave of the train."""
+    last = np.searchsorted(train, beats.onset) - 1
+    return bool(np.std((beats.onset - train[last])[last >= 0]) > DISSOCIATED_PR_S * WORKING_RATE)
 
 
 def _marked(ecg: FilteredEcg, peaks: np.ndarray, reliability: Reliability, settings: WaveSettings) -> WaveMarks:
@@ -146,6 +179,9 @@ def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndar
     before = int(0.08 * WORKING_RATE)
     start = np.round(beats.onset).astype(int) - before
     width = int(np.clip(percentile(np.diff(start), 10), 0.3 * WORKING_RATE, 0.9 * WORKING_RATE))
+    behind_t = nan_median(beats.t_end - start)
+    # Behind the T wave there is nothing of the beat's; free P waves would be, where they keep step for a while.
+    width = min(width, int(behind_t)) if np.isfinite(behind_t) else width
     usual = median(windows(ecg.p_band, start, width), axis=1)
     # No step where the subtraction ends.
     usual = usual - usual[:, -1:] * np.linspace(0, 1, width)
@@ -172,36 +208,69 @@ def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np
     strongest = candidates[strength[candidates] > 0.4 * percentile(strength[candidates], 80)]
     shapes = sizes[:, strongest] / np.maximum(strength[strongest], 1e-9)
     likeness = shapes.T @ shapes
-    centre = np.argsort(-likeness, axis=1)[np.argmax(median(likeness, axis=1))]
-    like = strongest[centre[likeness[np.argmax(median(likeness, axis=1))][centre] > LONE_ALIKE - 0.1]]
-    if len(like) < GRID_FEWEST:
-        return nothing
+    rr = np.diff(beats.onset)[reliability.known_intervals(beats.onset)]
+    regular = len(rr) > 0 and np.std(rr) < REGULAR_RR * np.mean(rr)
+    share = GRID_SHARE if regular else GRID_SHARE_IRREGULAR
+    left, train = np.ones(len(strongest), dtype=bool), nothing
+    # What the usual beat leaves of T waves is alike, too: the shape that makes the longest train is the P wave's.
+    for _ in range(SHAPES):
+        like = left & (likeness[np.where(left, median(likeness, axis=1), -np.inf).argmax()] > LONE_ALIKE - 0.1)
+        if like.sum() < GRID_FEWEST:
+            break
+        own = _train_like(sizes, candidates, strongest[like], quiet, share)
+        train, left = (own if len(own) > len(train) else train), left & ~like
+    return train
+
+
+def _train_like(
+    sizes: np.ndarray, candidates: np.ndarray, like: np.ndarray, quiet: np.ndarray, share: float
+) -> np.ndarray:
+    """The train that waves as those at `like` make among all `candidates`, peaks in samples, or nothing."""
+    from scipy.signal import find_peaks
+
     alike, size = _alike(sizes, median(sizes[:, like], axis=1))
-    low, high = LONE_SIZE
-    peaks = candidates[(alike[candidates] > LONE_ALIKE - 0.1) & (size[candidates] > low) & (size[candidates] < high)]
-    return _on_grid(peaks * STEP, quiet)
+    sized = (size > LONE_SIZE[0]) & (size < LONE_SIZE[1])
+    peaks = candidates[sized[candidates] & (alike[candidates] > LONE_ALIKE - 0.1)]
+    weaker = find_peaks(np.where(sized, alike, 0), height=ON_GRID_ALIKE, distance=int(0.30 * WORKING_RATE / STEP))[0]
+    return _on_grid(peaks * STEP, weaker * STEP, quiet, share)
 
 
-def _on_grid(peaks: np.ndarray, quiet: np.ndarray) -> np.ndarray:
-    """The peaks that fit one atrial cycle, if most do and most of its places outside the QRS are taken."""
+def _on_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, share: float) -> np.ndarray:
+    """Waves on a grid of one atrial cycle, stretch by stretch, as no cycle lasts: where a `share` of `peaks` fits it and
+    most of its places outside the QRS are taken, those of the `weaker` peaks that fit."""
+    stretches = max(round(len(quiet) / (GRID_S * WORKING_RATE)), 1)
+    found = []
+    for first, end in pairwise(np.linspace(0, len(quiet), stretches + 1).astype(int)):
+        own, others = (part[(part >= first) & (part < end)] - first for part in (peaks, weaker))
+        found.append(first + _on_one_grid(own, others, quiet[first:end], share))
+    return np.concatenate(found)
+
+
+def _on_one_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, share: float) -> np.ndarray:
+    nothing = np.zeros(0)
     if len(peaks) < GRID_FEWEST:
-        return np.zeros(0)
+        return nothing
     cycles = np.arange(*ATRIAL_CYCLE_S, 0.005) * WORKING_RATE
-    phases = np.exp(2j * np.pi * peaks[None] / cycles[:, None]).mean(axis=1)
+    phase = peaks / cycles[:, None]
+    # From every peak to the places that each of them would give.
+    fits = np.abs((phase[:, :, None] - phase[:, None, :] + 0.5) % 1 - 0.5) < GRID_TOLERANCE
+    count = fits.sum(axis=2).max(axis=1)
     # Fractions of the true cycle fit as well: the longest that fits is the true one.
-    good = np.flatnonzero(np.abs(phases) > max(GRID_REGULARITY, 0.95 * np.abs(phases).max()))
-    if not len(good):
-        return np.zeros(0)
-    best = good[-1]
-    first_places = np.angle(phases[best]) / (2 * np.pi) * cycles[best]
-    places = np.arange(first_places % cycles[best], len(quiet), cycles[best])
+    best = np.flatnonzero(count >= max(GRID_FEWEST, GRID_REGULARITY * count.max()))[-1:]
+    if not len(best) or count[best[0]] < share * len(peaks):
+        return nothing
+    cycle = cycles[best[0]]
+    anchor = fits[best[0]].sum(axis=1).argmax()
+    fitting = peaks[fits[best[0], anchor]]
+    middle = peaks[anchor] + np.median((fitting - peaks[anchor] + 0.5 * cycle) % cycle - 0.5 * cycle)
+    places = np.arange(middle % cycle, len(quiet), cycle)
     visible = places[quiet[places.astype(int)]]
-    distance = np.abs(peaks[:, None] - places[None]).min(axis=1)
-    fitting = peaks[distance < 1.5 * GRID_TOLERANCE * cycles[best]]
-    if len(fitting) < max(GRID_FEWEST, 0.75 * len(peaks)):
-        return np.zeros(0)
-    taken = np.abs(visible[:, None] - fitting[None]).min(axis=1) < 0.2 * cycles[best]
-    return fitting.astype(float) if np.mean(taken) > GRID_COVERAGE else np.zeros(0)
+    taken = np.abs(visible[:, None] - fitting[None]).min(axis=1) < 0.2 * cycle
+    if not np.mean(taken) > GRID_COVERAGE:
+        return nothing
+    return weaker[np.abs((weaker - middle + 0.5 * cycle) % cycle - 0.5 * cycle) < 1.5 * GRID_TOLERANCE * cycle].astype(
+        float
+    )
 
 
 def _at_foot_of_qrs(train: np.ndarray, beats: _Beats) -> bool:
