@@ -65,7 +65,7 @@ class EcgFeatures:
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
-        p_axis, qrs_axis, t_axis: degrees in the frontal plane, from net areas.
+        p_axis, qrs_axis, t_axis: degrees in the frontal plane, from net areas (P, T) and amplitudes (QRS).
         sokolow_lyon, cornell: mV. r_transition: first chest lead with R above S. poor_r_progression, low_voltage.
         lead_values: medians over the beats, name -> `(leads,)`: `p_amplitude`, `q_amplitude`, `r_amplitude`,
             `s_amplitude`, `qrs_amplitude`, `t_amplitude`, ST level `st_j`, `st_j60`, `st_j80` (signed mV),

@@ -2,7 +2,7 @@
 """`EcgFeatures` as compact text for prompts: the record first, then lead after lead, within a token budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,17 @@ import numpy as np
 from .ecg_beat_measures import SEQUENCES
 from .ecg_raw import MAX_STATED_AGE
 from .ecg_reliability import unused_in_words
-from .ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
+from .ecg_rules import (
+    axis_sector,
+    high_voltage_criteria,
+    is_long_pr,
+    is_long_qtc,
+    is_low_voltage,
+    is_wide_qrs,
+    pathological_q_leads,
+    st_depressed_leads,
+    st_elevated_leads,
+)
 from .ecg_withheld import withheld_in_words
 
 if TYPE_CHECKING:
@@ -21,6 +31,12 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
 SEX_WORDS = {"F": "female", "M": "male"}
 P_WORDS = {True: "present", False: "absent", None: "not measurable (moving electrodes)"}
+JUDGED: tuple[tuple[str, "Callable[[EcgFeatures], bool]"], ...] = (
+    ("prolonged PR", is_long_pr),
+    ("wide QRS", is_wide_qrs),
+    ("prolonged QTc", is_long_qtc),
+    ("low voltage", is_low_voltage),
+)
 LEFT_OUT = "({} further line(s) left out for length.)"
 _SHORT = {
     "P Amplitude": "P mV",
@@ -116,6 +132,7 @@ def _findings_line(features: "EcgFeatures") -> str:
     found = [
         f"Sokolow-Lyon {_number(features.sokolow_lyon, 2)} mV, Cornell {_number(features.cornell, 2)} mV",
         f"R/S transition {features.r_transition or '-'}",
+        *_judged(features),
     ]
     for words, leads in (
         ("ST elevated in", _with_levels(features, st_elevated_leads(features), "st_j")),
@@ -139,6 +156,16 @@ def _findings_line(features: "EcgFeatures") -> str:
         found.append(f"not used: {unused_in_words(features.left_out, features.duration)}")
     found.extend(features.cautions)
     return "; ".join(found) + "."
+
+
+def _judged(features: "EcgFeatures") -> list[str]:
+    """The values of the record that are beyond their limits, in words."""
+    found = [words for words, holds in JUDGED if holds(features)]
+    sector = axis_sector(features.qrs_axis, features.age)
+    if sector not in (None, "normal"):
+        found.append(f"{sector} axis deviation")
+    high = high_voltage_criteria(features)
+    return [*found, f"high voltage ({', '.join(high)})"] if high else found
 
 
 def _with_levels(features: "EcgFeatures", leads: Sequence[str], point: str) -> list[str]:

@@ -403,6 +403,11 @@ def voltage_ratios(features: "EcgFeatures") -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
+def high_voltage_criteria(features: "EcgFeatures") -> tuple[str, ...]:
+    """The voltage criteria of left ventricular hypertrophy that are met (`voltage_ratios`)."""
+    return tuple(name for name, ratio in voltage_ratios(features).items() if ratio >= 1)
+
+
 def is_right_hypertrophy(features: "EcgFeatures") -> bool:
     """V1 upright as a whole, or an axis right of the normal one: what of it is measured."""
     return qrs_area(features, "V1") > 0 or features.qrs_axis > axis_limit(features.age).high

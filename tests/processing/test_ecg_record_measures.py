@@ -20,9 +20,13 @@ TIME = np.arange(10 * RATE) / RATE
 ONE_LEAD = drawn_lead(TIME, np.arange(0.4, 9.5, 0.8))
 
 
+DRAWN = tuple(lead for lead in STANDARD_LEADS if lead != "I")
+
+
 def measured(leads=None, others=None, onsets=None):
-    """Features of a drawn ECG: `leads` name those that differ from the `others`."""
-    waves = {lead: dict(others or {}) | dict((leads or {}).get(lead, {})) for lead in STANDARD_LEADS}
+    """Features of a drawn ECG: `leads` name those that differ from the `others`. Limb leads that are drawn freely break the laws
+    that make a record suspect; these are not asked where lead I is missing."""
+    waves = {lead: dict(others or {}) | dict((leads or {}).get(lead, {})) for lead in DRAWN}
     return extract_features(drawn_ecg(waves, onsets))
 
 
@@ -41,11 +45,7 @@ def test_the_axis_turns_with_the_dipole(angle, leads):
     assert extract_features(turned(angle, leads)).qrs_axis == pytest.approx(angle, abs=1)
 
 
-def test_the_axis_is_read_from_i_and_avf_where_both_are_there():
-    record = turned(50, LIMB)
-    without_two = np.array(record.signal)
-    without_two[1] = 0.0
-    assert extract_features(without_two, RATE, leads=record.leads).qrs_axis == pytest.approx(50, abs=1)
+def test_there_is_no_axis_without_lead_i():
     assert math.isnan(extract_features(turned(50, ("II", "III"))).qrs_axis)
 
 
@@ -74,8 +74,8 @@ def test_amplitudes_follow_the_signal_and_times_do_not(factor):
 
 
 def test_upside_down_every_amplitude_changes_its_sign():
-    plain = measured(others={"q": 0.0, "s": 0.0, "st": 0.1})
-    mirrored = measured(others={"q": 0.0, "s": 0.0, "p": -0.12, "r": -1.0, "st": -0.1, "t": -0.3})
+    plain = measured(others={"q": 0.0, "s": 0.02, "st": 0.1})
+    mirrored = measured(others={"q": 0.0, "s": -0.02, "p": -0.12, "r": -1.0, "st": -0.1, "t": -0.3})
     for name in ("t_amplitude", "st_j60", "qrs_area"):
         np.testing.assert_allclose(mirrored.lead_values[name], -plain.lead_values[name], rtol=0.05, atol=0.02)
     np.testing.assert_allclose(mirrored.lead_values["s_amplitude"], -plain.lead_values["r_amplitude"], rtol=0.05)
@@ -157,12 +157,12 @@ def test_st_is_elevated_or_depressed_from_a_tenth_of_a_millivolt_on(level, form)
 )
 def test_st_slopes_from_five_hundredths_of_a_millivolt_on(slope, word):
     """The line rises by `slope` mV/s from J on: 44 or 56 uV until J + 80 ms."""
-    record = drawn_ecg({lead: {"t": 0.0, "p": 0.0} for lead in STANDARD_LEADS})
+    record = drawn_ecg({lead: {"t": 0.0, "p": 0.0} for lead in DRAWN})
     signal = np.array(record.signal)
     for onset in np.arange(0.4, 9.5, 0.8):
         ramp = TIME - (onset + 0.1)
         signal += slope * np.where((ramp > 0) & (ramp < 0.2), ramp, 0).astype(np.float32)
-    forms = extract_features(signal, RATE).sequence("ST Form", "V4")
+    forms = extract_features(EcgRecord(signal, DRAWN, RATE)).sequence("ST Form", "V4")
     assert all(form.endswith(word) for form in forms if form) and any(forms)
 
 
@@ -210,9 +210,9 @@ HEIGHTS = {
 
 def test_sokolow_lyon_and_cornell_take_their_leads():
     features = measured(HEIGHTS)
-    r = {lead: features.lead_value("r_amplitude", lead) for lead in STANDARD_LEADS}
-    s = {lead: -features.lead_value("s_amplitude", lead) for lead in STANDARD_LEADS}
-    for lead in STANDARD_LEADS:
+    r = {lead: features.lead_value("r_amplitude", lead) for lead in DRAWN}
+    s = {lead: -features.lead_value("s_amplitude", lead) for lead in DRAWN}
+    for lead in DRAWN:
         assert r[lead] == pytest.approx(HEIGHTS[lead]["r"], abs=0.05)
         assert s[lead] == pytest.approx(HEIGHTS[lead]["s"], abs=0.05)
     # Sokolow and Lyon 1949: S in V1 + the larger R of V5 and V6. Casale 1985: R in aVL + S in V3.
@@ -239,7 +239,7 @@ def test_r_in_v3_progresses_poorly_up_to_three_tenths_of_a_millivolt(height, poo
     [(0.47, 1.5, True), (0.55, 1.5, False), (1.0, 0.95, True), (1.0, 1.08, False), (0.55, 1.08, False)],
 )
 def test_low_voltage_below_half_a_millivolt_in_limb_or_one_in_chest_leads(limb, chest, low):
-    waves = {lead: {"r": limb if lead in LIMB else chest, "s": 0.0, "p": 0.05} for lead in STANDARD_LEADS}
+    waves = {lead: {"r": limb if lead in LIMB else chest, "s": 0.02, "p": 0.05} for lead in DRAWN}
     assert measured(waves).low_voltage == low
     # One lead that reaches the limit is enough.
     assert not measured(waves | {"II": {"r": 0.6, "s": 0.0}, "V4": {"r": 1.1, "s": 0.0}}).low_voltage
