@@ -1,8 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Libraries that delineate an ECG, each as `MarkedEcg -> marks of every lead`; none is needed by gem-ecg itself.
 
-neurokit2 (MIT), wfdb (MIT; beats only) and openecg (Apache-2.0; trained on LUDB's training part, QTDB and ISP) work lead by
-lead. A lead on which a library raises has no marks, and is counted.
+neurokit2 (MIT), wfdb (MIT; beats only), openecg (Apache-2.0; trained on LUDB's training part, QTDB and ISP) and wavedet (GPL-2,
+a port of ecg-kit's) work lead by lead. ecgdeli (GPL-3, a port of the KIT's toolbox) sees all leads and marks each. A lead on
+which a library raises has no marks, and is counted. The two under the GPL are for an environment of this benchmark only.
 """
 
 import importlib.util
@@ -23,6 +24,8 @@ NEEDS = {
     "neurokit2 prominence": ("neurokit2",),
     "wfdb xqrs": ("wfdb",),
     "openecg": ("openecg", "ai_edge_litert"),
+    "ecgdeli": ("ecgdeli",),
+    "wavedet": ("wavedet",),
 }
 
 
@@ -33,6 +36,8 @@ def installed_rivals() -> dict[str, Method]:
         "neurokit2 prominence": neurokit("prominence"),
         "wfdb xqrs": wfdb_beats,
         "openecg": openecg,
+        "ecgdeli": ecgdeli,
+        "wavedet": wavedet,
     }
     for name, packages in NEEDS.items():
         missing = [package for package in packages if importlib.util.find_spec(package) is None]
@@ -118,3 +123,38 @@ def _openecg_lead(row: np.ndarray, rate: float) -> dict[str, np.ndarray]:
 
 
 openecg = _lead_by_lead("openecg", _openecg_lead)
+
+
+def ecgdeli(record: MarkedEcg) -> Marks:
+    """ecgdeli as its manual shows it: filter, annotate all leads; the marks are those of each lead."""
+    import ecgdeli as library
+    from ecgdeli.fpt import Wave
+
+    try:
+        filtered = library.filter_ecg(record.signal.T, record.sampling_rate)
+        leads = library.annotate(filtered, record.sampling_rate).leads
+    except Exception:
+        FAILURES["ecgdeli"] += len(record.signal)
+        return [_nothing() for _ in record.signal]
+    columns = {
+        "P": [Wave.P_ON, Wave.P_PEAK, Wave.P_OFF],
+        "QRS": [Wave.QRS_ON, Wave.R_PEAK, Wave.QRS_OFF],
+        "T": [Wave.T_ON, Wave.T_PEAK, Wave.T_OFF],
+    }
+    return [{wave: lead.samples[:, points] for wave, points in columns.items()} for lead in leads]
+
+
+def _wavedet_lead(row: np.ndarray, rate: float) -> dict[str, np.ndarray]:
+    from wavedet import delineate
+
+    found = delineate(row, int(rate))
+    waves = {
+        "P": (found.p_on, found.p, found.p_off),
+        "QRS": (found.qrs_on, found.qrs, found.qrs_off),
+        "T": (found.t_on, found.t, found.t_off),
+    }
+    marks = {wave: np.stack(points, axis=1) for wave, points in waves.items()}
+    return {wave: rows[np.isfinite(rows).any(axis=1)] for wave, rows in marks.items()}
+
+
+wavedet = _lead_by_lead("wavedet", _wavedet_lead)

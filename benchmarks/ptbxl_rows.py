@@ -11,13 +11,13 @@ import numpy as np
 RATE = 500
 # Duplicates that PTB-XL 1.0.3 removed.
 REMOVED = {137, 139, 140, 141, 142, 143, 145, 456, 458, 459, 461, 462}
-_COLUMNS = ["ecg_id", "age", "sex", "scp_codes", "heart_axis", "strat_fold", "signal_uv"]
+_COLUMNS = ["ecg_id", "age", "sex", "scp_codes", "heart_axis", "infarction_stadium1", "strat_fold", "signal_uv"]
 
 
 @dataclass(frozen=True)
 class PtbXlRow:
     """One record: `signal` is `(12, 5000)` in mV at 500 Hz; `codes` are SCP codes with their likelihood in percent, 0 where
-    it is not stated; `sex` and `age` (years) are `None` where unknown."""
+    it is not stated; `sex`, `age` (years), the labels of the `axis` and of an infarct's `stadium` are `None` where unknown."""
 
     ecg_id: int
     signal: np.ndarray
@@ -26,6 +26,7 @@ class PtbXlRow:
     sex: str | None
     age: float | None
     axis: str | None
+    stadium: str | None
 
 
 def read_rows(folder: Path) -> Iterator[PtbXlRow]:
@@ -44,4 +45,5 @@ def read_rows(folder: Path) -> Iterator[PtbXlRow]:
                         sex={0: "M", 1: "F"}.get(row["sex"]),
                         age=row["age"],
                         axis=row["heart_axis"],
+                        stadium=row["infarction_stadium1"],
                     )
