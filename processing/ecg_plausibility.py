@@ -21,6 +21,7 @@ About = Literal["scale", "leads", "time base", "signal"]
 
 # A lead's span is the median over windows of 2 s of highest minus lowest sample: a heartbeat each, no matter what artefacts.
 WINDOW_S: Final = 2.0
+MOST_WINDOWS: Final = 300  # of a longer record as many are looked at, from all of it
 # The median span of eight and more leads: 0.38 to 6.6 mV, of 99.9 % of the ECGs 0.41 to 3.9 mV.
 USUAL_SPAN_MV: Final = (0.4, 4.0)
 # The span of a lead: of 99.95 % at least 0.15 mV, of all at most 13.2 mV.
@@ -167,6 +168,7 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float) -> Pl
 
 
 def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float) -> Plausibility:
+    filled = _looked_at(filled, sampling_rate)
     spans, correlation, clipped = _window_signs(filled, sampling_rate)
     if not (np.nan_to_num(spans) > 0).any() and not _moves(filled):
         found = "the signal is flat in every lead"
@@ -179,6 +181,16 @@ def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float) -> P
         *_limb_doubts(leads, filled),
     ]
     return Plausibility().with_doubts(doubts)
+
+
+def _looked_at(signal: np.ndarray, rate: float) -> np.ndarray:
+    """A long record by windows from all of it, side by side, so that a day takes no more time and memory than some minutes."""
+    length = max(2, round(WINDOW_S * rate))
+    count = signal.shape[1] // length
+    if count <= MOST_WINDOWS:
+        return signal
+    chosen = np.linspace(0, count - 1, MOST_WINDOWS).round().astype(int)
+    return np.concatenate([signal[:, length * number : length * (number + 1)] for number in chosen], axis=1)
 
 
 def _moves(signal: np.ndarray) -> bool:
@@ -311,8 +323,9 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
         return {}
     rows, there = (array[[leads.index(name) for name in names]] for array in (signal, known))
     common = there.all(axis=0)
-    if not common.any():
-        return {}
+    if not common.any():  # as on a page whose columns follow each other
+        limb = [row for row, lead in enumerate(leads) if lead in ("I", "II", "III")]
+        return limb_errors([leads[row] for row in limb], signal[limb]) if len(limb) < len(leads) else {}
     rows = (rows if common.all() else rows[:, common]).astype(np.float64)
     power = (centred := rows - rows.mean(axis=1, keepdims=True)) @ centred.T
     errors = {}

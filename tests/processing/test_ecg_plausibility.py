@@ -112,6 +112,15 @@ def test_gaps_and_absent_leads_are_no_doubt():
         ]
     assert judged(columns).verdict == "ok"
 
+    columns[2] *= 2
+    assert judged(columns).doubts_about("leads"), "I, II and III stand in one column"
+
+
+def test_a_long_record_is_judged_by_parts_of_all_of_it():
+    long = np.tile(ECG.signal, 130)
+    assert judged(long).verdict == "ok"
+    assert judged(np.concatenate([long[:, :5000], 1000 * long], axis=1)).verdict == "refused"
+
 
 @pytest.mark.parametrize("factor", [1000.0, 10.0, 0.1])
 def test_no_statement_comes_from_a_doubtful_scale(factor):
