@@ -34,6 +34,8 @@ _LABEL, _CODE_VALUE, _CODE_MEANING = 0x003A_0203, 0x0008_0100, 0x0008_0104
 _SAMPLE_TYPES = {"SB": "i1", "UB": "u1", "SS": "i2", "US": "u2", "SL": "i4", "UL": "u4"}
 # A padding value among the true samples marks padding only in a run at an end that no heart's pause explains.
 _MIN_PADDING_S = 1.0
+# Of the range of the samples: no padding value so near to them is told from a sample.
+_APART = 0.5
 
 
 def is_dicom(data: bytes) -> bool:
@@ -101,6 +103,7 @@ def _group(group: Any, part: int, order: str, name: str, notes: list[str]) -> li
     rate = float(group.SamplingFrequency)
     start = float(group.get("MultiplexGroupTimeOffset", 0.0) or 0.0) / 1000
     padding = _padding_value(group, counts.dtype)
+    apart = padding is not None and _stands_apart(counts, padding)
     strips = []
     for row, channel in zip(counts, group.ChannelDefinitionSequence, strict=True):
         lead = _lead(channel)
@@ -109,11 +112,11 @@ def _group(group: Any, part: int, order: str, name: str, notes: list[str]) -> li
         factor = _decimal(channel, _SENSITIVITY, 1.0) * (_decimal(channel, _CORRECTION, 1.0) or 1.0)
         if factor == 0 or not np.isfinite(factor):
             raise EcgFormatError(f"{name}: channel {lead} has a sensitivity of {factor}; export the file again.")
+        missing = _missing(row, padding, apart, rate)
         bits = _integer(channel, _BITS_STORED, counts.dtype)
-        signal = _stored_bits(row, bits, lead, notes) * factor + _decimal(channel, _BASELINE, 0.0)
-        missing = _missing(row, padding, rate)
-        if missing.any():
-            signal[missing] = np.nan
+        row = _stored_bits(np.where(missing, 0, row) if missing.any() else row, bits, lead, notes)
+        signal = row * factor + _decimal(channel, _BASELINE, 0.0)
+        signal[missing] = np.nan
         skew = _decimal(channel, _SAMPLE_SKEW, 0.0) / rate + _decimal(channel, _TIME_SKEW, 0.0)
         strips.append(Strip(lead, signal, rate, _unit(channel), start + skew, part))
     return strips
@@ -171,17 +174,26 @@ def _padding_value(group: Any, dtype: np.dtype) -> int | None:
     return None
 
 
-def _missing(row: np.ndarray, padding: int | None, rate: float) -> np.ndarray:
-    """Where `row` holds padding, or the lowest number of 16 bits, which devices write for "no sample"."""
-    missing = row == -(2**15) if row.dtype.itemsize == 2 else np.zeros(len(row), bool)
+def _stands_apart(counts: np.ndarray, padding: int) -> bool:
+    """Whether a padding value lies so far from all samples of its group that it can be none of them."""
+    others = counts[counts != padding]
+    if others.size == 0:
+        return True
+    low, high = int(others.min()), int(others.max())
+    return not low - _APART * (high - low) <= padding <= high + _APART * (high - low)
+
+
+def _missing(row: np.ndarray, padding: int | None, apart: bool, rate: float) -> np.ndarray:
+    """Where `row` holds padding, or the lowest number of 16 or 32 bits, which devices write for "no sample"."""
+    signed = row.dtype.kind == "i" and row.dtype.itemsize > 1
+    missing = row == np.iinfo(row.dtype).min if signed else np.zeros(len(row), bool)
     if padding is None:
         return missing
     padded = row == padding
-    others = row[~padded & ~missing]
-    if others.size == 0 or not others.min() < padding < others.max():
+    if apart:
         return missing | padded
     shortest = round(_MIN_PADDING_S * rate)
-    ahead = int(np.argmin(padded))
+    ahead = len(row) if padded.all() else int(np.argmin(padded))
     behind = int(np.argmin(padded[::-1]))
     if ahead >= shortest:
         missing[:ahead] = True

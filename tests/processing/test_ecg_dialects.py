@@ -84,6 +84,25 @@ def test_dicom_padding_of_0_leaves_samples_of_0_alone() -> None:
     assert np.isnan(record.signal[:, -600:]).all()
 
 
+def test_dicom_padding_of_0_leaves_a_lead_alone_that_rests_at_0() -> None:
+    pytest.importorskip("pydicom")
+    counts = np.maximum(COUNTS, 0)
+    record = load_ecg(dicom_bytes(counts, padding=0))
+    assert not np.isnan(record.signal).any()
+    np.testing.assert_allclose(record.signal, (counts * 2.5 + 10) / 1000, atol=2e-6)
+
+
+def test_dicom_padding_beside_12_stored_bits() -> None:
+    pytest.importorskip("pydicom")
+    counts = np.clip(COUNTS, -2048, 2047)
+    stored = (counts & 0xFFF).astype(np.int16)
+    stored[2, 40:60] = -32768
+    record = load_ecg(dicom_bytes(stored, bits=12, padding=-32768))
+    truth = (counts * 2.5 + 10) / 1000
+    truth[2, 40:60] = np.nan
+    np.testing.assert_allclose(record.signal, truth, atol=2e-6)
+
+
 @pytest.mark.parametrize("padding", [-32768, 30000])
 def test_dicom_padding_outside_of_the_samples_is_missing_everywhere(padding: int) -> None:
     pytest.importorskip("pydicom")
