@@ -76,7 +76,8 @@ def test_ishne_checksum(checksum: str | int) -> None:
 
 def test_ishne_that_was_cut_says_so() -> None:
     assert any("may be cut" in note for note in load_ecg(ishne_bytes(COUNTS)[:-6000]).history)
-    assert not any("may be cut" in note for note in load_ecg(ishne_bytes(COUNTS, declared=5000 * 12)).history)
+    assert not any("declares" in note for note in load_ecg(ishne_bytes(COUNTS, declared=5000 * 12)).history)
+    assert any("may be no ECG" in note for note in load_ecg(ishne_bytes(COUNTS, declared=4000)).history)
 
 
 def test_ishne_equals_ecgdatakit(tmp_path: Path) -> None:
@@ -196,6 +197,16 @@ def test_heic_photo(tmp_path: Path) -> None:
     path.write_bytes(heic()[:400])
     with pytest.raises(EcgFormatError, match=r"IMG_0001\.HEIC"):
         load_page_picture(path)
+
+
+def test_heic_photo_is_turned_upright_once() -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    # As bytes it is written as a rotation of the file, which is how phones store it.
+    upright = load_page_picture(saved(page(), "HEIF", quality=95, exif=exif.tobytes()))
+    assert upright.size == (600, 800)
+    assert max(upright.getpixel((450, 200))) < 20 and min(upright.getpixel((150, 600))) > 235
 
 
 def test_pdf_page(tmp_path: Path) -> None:
