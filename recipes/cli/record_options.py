@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from processing.ecg_lead_names import canonical_lead
+from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility
+from processing.ecg_readers import MissingLeads, load_ecg
 from processing.errors_gem import EcgFormatError, EcgLeadError
 from recipes.console import console, errors
 
 if TYPE_CHECKING:
-    from processing.ecg_plausibility import Plausibility
     from processing.ecg_record import EcgRecord
 
 SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
@@ -42,7 +44,7 @@ class RecordOptions:
         _option("--leads", "Names of the rows, with commas; or, of a file that names its leads, those to use."),
     ] = None
     missing_leads: Annotated[
-        str,
+        MissingLeads,
         _option(
             "--missing-leads",
             "Of the twelve: derive limb leads from two others, mask what is absent too, or refuse the record.",
@@ -81,9 +83,6 @@ class RecordOptions:
         Raises:
             GemError: see `load_ecg`.
         """
-        from processing.ecg_plausibility import EcgPlausibilityWarning
-        from processing.ecg_readers import load_ecg
-
         said = self.keywords()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it
@@ -94,7 +93,8 @@ class RecordOptions:
                 record = load_ecg(path, **{**said, "missing_leads": "derive"})
             except (EcgFormatError, EcgLeadError):  # without names it cannot be read
                 return load_ecg(path, leads=names, **said)
-            if len(names) < len(record.recorded_leads_only().leads) and set(names) <= set(record.leads):
+            known = {canonical_lead(name) for name in names} <= set(record.leads)
+            if known and len(names) < len(record.recorded_leads_only().leads):
                 chosen = record.select_leads(names)
                 return chosen if self.missing_leads == "derive" else load_ecg(chosen, missing_leads=self.missing_leads)
             return load_ecg(path, leads=names, **said)
@@ -134,18 +134,18 @@ def as_options(text: object) -> str:
     return _KEYWORD.sub(option, str(text))
 
 
-def say_verdict(name: object, found: "Plausibility", to_errors: bool = False) -> None:
+def say_verdict(name: object, found: Plausibility, to_errors: bool = False) -> None:
     """One line about a record that is not "ok", before anything else is said of it."""
     if found.verdict != "ok":
         (errors if to_errors else console).print(as_options(f"{name}: {found}"), style="red")
 
 
-def holds_false_numbers(found: "Plausibility") -> bool:
+def holds_false_numbers(found: Plausibility) -> bool:
     """Whether the scale, the leads or the sampling rate of a record that is not refused are in doubt."""
     return found.verdict == "suspect" and found.doubts_about("scale", "leads", "time base")
 
 
-def end_by(found: "Plausibility") -> None:
+def end_by(found: Plausibility) -> None:
     """Ends the command with exit code 3 where the record may hold false numbers.
 
     Raises:

@@ -87,7 +87,7 @@ def test_a_suspect_record_says_so_first_and_ends_with_its_own_exit_code(tmp_path
 
 
 def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
-    chosen = json.loads(gem("inspect", SAMPLES / "normal.hea", "--leads", "V5, II", "--json").stdout)
+    chosen = json.loads(gem("inspect", SAMPLES / "normal.hea", "--leads", "V5, ii", "--json").stdout)
     assert chosen["leads"] == ["V5", "II"]
     np.save(tmp_path / "rows.npy", NORMAL.signal[[1, 6]])
     named = json.loads(
