@@ -4,7 +4,9 @@
 Format: Kemp et al., Electroencephalogr Clin Neurophysiol 82 (1992) 391, and EDF+, https://www.edfplus.info.
 """
 
+import re
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,8 @@ from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapp
 from .errors_gem import EcgFormatError
 
 _MAX_SIGNALS = 4096
+_RECORD_START = re.compile(rb"([+-]\d{1,9}(?:\.\d{0,9})?)\x14\x14")
+_SAME_TIME_S = 1e-3
 
 
 def is_edf(data: bytes) -> bool:
@@ -29,11 +33,12 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     Header text is Latin-1, as devices write it (the standard asks for ASCII). A number of records of -1 (a recording
     that was not closed) means as many as the file holds; dates that are none are left out; a blank dimension is a unit
     that nobody states. A channel whose physical or digital minimum equals its maximum has no amplitudes: its samples
-    are missing. So are samples of -32768 (BDF: -8388608), the value of no sample. Channels of lower sampling rates are
-    resampled to the highest one. Patient and recording fields are identifying.
+    are missing. So are samples of -32768 (BDF: -8388608), the value of no sample, and the gaps of an interrupted
+    recording (EDF+D). Channels of lower sampling rates are resampled to the highest one. Patient and recording fields
+    are identifying.
 
     Raises:
-        EcgFormatError: truncated, with gaps in time (EDF+D), corrupt, or no samples.
+        EcgFormatError: truncated, interrupted without saying when, corrupt, or no samples.
         MissingDependencyError: edfio is not installed (`gem-ecg[edf]`).
     """
     edfio = require("edfio", "edf", "EDF")
@@ -44,11 +49,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             # It warns of what is handled here: record counts and degenerate ranges.
             warnings.simplefilter("ignore")
             file = read(memoryview(data)[:size], header_encoding="latin-1")
-            if file.reserved.startswith(("EDF+D", "BDF+D")) and not file.is_continuous:
-                raise EcgFormatError(
-                    f"{name}: the recording has gaps in time (EDF+D), which are not read. Export its continuous parts "
-                    "as EDF+C."
-                )
+            runs = _runs(data, file, name) if file.reserved.startswith(("EDF+D", "BDF+D")) else None
             channels = file.signals
             labels = [channel.label.strip() for channel in channels]
             chosen = _ecg_channels(labels)
@@ -63,7 +64,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         raise EcgFormatError(f"{name}: the EDF file holds no samples; export it again.")
     if len(notes) == len(strips):
         raise EcgFormatError(f"{name}: no channel has a scale (its minimum equals its maximum); export it again.")
-    raw = merged(strips, name)
+    raw = merged(strips if runs is None else _in_runs(strips, channels, chosen, runs), name, options.index)
     raw.notes += notes
     if len(chosen) < len(labels):
         raw.notes.append(f"left out channels {[x for i, x in enumerate(labels) if i not in chosen]}")
@@ -93,6 +94,39 @@ def _strip(channel: Any, label: str, signal: np.ndarray, notes: list[str]) -> St
         signal += low
         signal[counts == (-(2**15) if counts.dtype.itemsize == 2 else -(2**23))] = np.nan
     return Strip(label, signal, channel.sampling_frequency, channel.physical_dimension.strip() or None)
+
+
+def _runs(data: bytes, file: Any, name: str) -> list[tuple[int, int, float]]:
+    """The unbroken parts of an interrupted recording: first record, record behind the last, and start in s.
+
+    Each record of EDF+D begins its annotations with its own start, `+12.5` and two bytes 20 (EDF+, 2.2.4).
+    """
+    signals, width = int(data[252:256]), 3 if data[:1] == b"\xff" else 2
+    labels = [data[256 + 16 * i : 272 + 16 * i].strip() for i in range(signals)]
+    place = next((i for i, label in enumerate(labels) if label in (b"EDF Annotations", b"BDF Annotations")), None)
+    starts: list[float] = []
+    if place is not None:
+        sizes = [width * int(data[256 + 216 * signals + 8 * i :][:8]) for i in range(signals)]
+        first = 256 * (signals + 1) + sum(sizes[:place])
+        for record in range(file.num_data_records):
+            found = _RECORD_START.match(data, first + record * sum(sizes))
+            starts += [float(found[1])] if found else []
+    if len(starts) != file.num_data_records:
+        raise EcgFormatError(
+            f"{name}: the recording was interrupted (EDF+D), but its records do not say when they begin. Export its "
+            "continuous parts as EDF+C."
+        )
+    seconds = file.data_record_duration
+    begins = [0, *(k for k in range(1, len(starts)) if abs(starts[k] - starts[k - 1] - seconds) > _SAME_TIME_S)]
+    return [(a, b, starts[a]) for a, b in zip(begins, [*begins[1:], len(starts)], strict=True)]
+
+
+def _in_runs(strips: list[Strip], channels: Any, chosen: list[int], runs: list[tuple[int, int, float]]) -> list[Strip]:
+    return [
+        replace(strip, signal=strip.signal[first * size : last * size], start=start, part=part)
+        for part, (first, last, start) in enumerate(runs)
+        for strip, size in zip(strips, (channels[row].samples_per_data_record for row in chosen), strict=True)
+    ]
 
 
 def _checked_size(data: bytes, name: str) -> int:

@@ -16,6 +16,7 @@ from tests.helpers.ecg_files import (
     aecg_xml,
     dicom_bytes,
     dicom_group,
+    edf_bytes,
     microvolts,
     muse_block,
     muse_xml,
@@ -138,6 +139,37 @@ def test_dicom_groups_that_contradict_each_other_are_chosen_by_index() -> None:
     with pytest.raises(EcgFormatError, match="index=1"):
         load_ecg(data)
     np.testing.assert_allclose(load_ecg(data, index=1).signal, ((COUNTS // 2) * 2.5 + 10) / 1000, atol=2e-6)
+
+
+# EDF
+
+
+def interrupted_edf(starts: list[float]) -> bytes:
+    """EDF+D: eleven leads and, in place of V6, the start of each record of 1 s."""
+    counts = COUNTS.copy()
+    for record, start in enumerate(starts):
+        text = f"+{start:g}\x14\x14\0".encode().ljust(1000, b"\0")
+        counts[11, 500 * record : 500 * (record + 1)] = np.frombuffer(text, "<i2")
+    data = edf_bytes(counts).replace(b"ECG V6          ", b"EDF Annotations ")
+    return data[:192] + b"EDF+D" + data[197:]
+
+
+def test_edf_of_an_interrupted_recording_keeps_its_times() -> None:
+    pytest.importorskip("edfio")
+    starts = [0, 1, 2, 3, 7.5, 8.5, 9.5, 10.5, 11.5, 12.5]
+    record = load_ecg(interrupted_edf(starts))
+    assert record.leads[:11] == LEADS[:11] and record.num_samples == 6750
+    truth = np.full((11, 6750), np.nan)
+    truth[:, :2000], truth[:, 3750:] = COUNTS[:11, :2000], COUNTS[:11, 2000:]
+    np.testing.assert_allclose(record.signal[:11], truth / 1000, atol=1e-6)
+    later = load_ecg(interrupted_edf(starts), index=1)
+    np.testing.assert_allclose(later.signal[:11], COUNTS[:11, 2000:] / 1000, atol=1e-6)
+
+
+def test_edf_marked_as_interrupted_without_a_gap_is_one_piece() -> None:
+    pytest.importorskip("edfio")
+    record = load_ecg(interrupted_edf([float(second) for second in range(10)]))
+    np.testing.assert_allclose(record.signal[:11], COUNTS[:11] / 1000, atol=1e-6)
 
 
 # HL7 aECG
