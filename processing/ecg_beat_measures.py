@@ -118,7 +118,7 @@ def measure_beats(delineation: Delineation) -> BeatMeasures:
         p_duration=(p[..., 2] - p[..., 0]) * MS,
         p_area=_area(level, p, 0.2),
         pr_interval=(qrs[..., 0] - p[..., 0]) * MS,
-        **_qrs_measures(level, qrs),
+        **qrs_measures(level, qrs),
         qrs_duration=(qrs[..., 2] - qrs[..., 0]) * MS,
         st_j=_value_at(level, qrs[..., 2]),
         st_j60=_value_at(level, qrs[..., 2] + 60 / MS),
@@ -173,9 +173,17 @@ def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
     return np.where(inside.any(axis=2), np.where(inside, window, 0).sum(axis=2) * MS, np.nan)
 
 
-def _qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
+def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
     """Q, R and S of every complex: R is its highest point, Q the lowest before the first R and S the lowest behind it (in an
-    rSr' it lies before the highest point); a QS is both. The first R is where 0.1 mV is reached, or the highest point."""
+    rSr' it lies before the highest point); a QS is both. The first R is where 0.1 mV is reached, or the highest point.
+
+    Args:
+        level: `(leads, samples)` mV against the PR segment.
+        qrs: onset, peak, offset in samples, `(leads, beats, 3)`.
+
+    Returns:
+        Name -> `(leads, beats)`, in mV, ms (`q_duration`) and mV ms (`qrs_area`); NaN where a lead has no marks.
+    """
     window, inside = wave_windows(level, qrs, 0.26)
     known = inside.any(axis=2)
     high, low = np.where(inside, window, -np.inf), np.where(inside, window, np.inf)
@@ -288,6 +296,7 @@ __all__ = [
     "fridericia",
     "isoelectric_level",
     "measure_beats",
+    "qrs_measures",
     "st_form",
     "wave_windows",
 ]

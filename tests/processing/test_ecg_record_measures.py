@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processing.ecg_beat_measures import qrs_measures
 from processing.ecg_features import extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.ecg_record_measures import voltages
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.drawn_ecg import RATE, drawn_ecg, drawn_lead
 
@@ -220,6 +222,36 @@ def test_sokolow_lyon_and_cornell_take_their_leads():
     assert features.cornell == pytest.approx(r["aVL"] + s["V3"])
     swapped = measured(HEIGHTS | {"V5": {"r": 2.0}})
     assert swapped.sokolow_lyon == pytest.approx(s["V1"] + 2.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("heights", "q", "r", "s"),
+    [
+        ((0.2, -1.0, 0.4), 0.0, 0.4, -1.0),  # rSr': S lies before the highest point
+        ((-0.3, 1.0, -0.5), -0.3, 1.0, -0.5),  # qRs
+        ((0.08, -0.6, 0.9), -0.6, 0.9, 0.0),  # less than a small square is no R: qR
+        ((-0.5, -1.0, 0.2), -1.0, 0.2, 0.0),  # a QS, and the ST segment above it
+        ((-0.5, -1.0, -0.2), -1.0, 0.0, -1.0),  # a QS
+    ],
+)
+def test_q_lies_before_the_first_r_and_s_behind_it(heights, q, r, s):
+    level = np.zeros((1, 500))
+    level[0, 200:230] = np.repeat(heights, 10)
+    found = qrs_measures(level, np.array([[[195.0, 215.0, 235.0]]]))
+    assert [float(found[f"{wave}_amplitude"][0, 0]) for wave in "qrs"] == [q, r, s]
+
+
+def test_voltages_take_the_deepest_point_of_v1_and_v3():
+    values = {
+        "r_amplitude": [0.2, 0.3, 1.5, 0.6],
+        "q_amplitude": [-1.4, 0.0, 0.0, 0.0],
+        "s_amplitude": [0.0, -0.9, 0.0, 0.0],
+    }
+    found = voltages(
+        ("V1", "V3", "V5", "aVL"),
+        {name: np.array(row) for name, row in values.items()} | {"qrs_amplitude": np.ones(4)},
+    )
+    assert found["sokolow_lyon"] == pytest.approx(2.9) and found["cornell"] == pytest.approx(1.5)
 
 
 def test_the_transition_is_the_first_chest_lead_whose_r_exceeds_its_s():
