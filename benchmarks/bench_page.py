@@ -16,11 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from processing.ecg_page import render_ecg
 from processing.ecg_page_layout import LAYOUTS, page_layout
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.evidence.highlight import highlight
+from processing.feature_extraction_gem import GemFeatureExtractor
+from processing.image_processing_gem import GemImageProcessor
 from recipes.embedded.page_augment import augment_page
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -57,6 +60,11 @@ def main() -> None:
     report("gem_12x1 straight to 434 x 336", small_ms, "goal 10")
     for side in (336, 672):
         report(f"square_12x1 at {side} x {side}", cpu_ms(lambda side=side: render_ecg(record, size=(side, side))))
+    square = Image.fromarray(np.asarray(render_ecg(record, size=(336, 336))))
+    pictures = GemImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    report("that page to pixel_values", cpu_ms(lambda: pictures(square, return_tensors="pt")))
+    signals = GemFeatureExtractor()
+    report("the record to ecg_values", cpu_ms(lambda: signals(record, return_tensors="pt")))
     for name in LAYOUTS:
         page = render_ecg(record, name)
         height, width = page.pixels.shape[:2]
