@@ -22,7 +22,7 @@ from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on
 from .ecg_short_intervals import find_short_intervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
-SPIKE_TO_QRS_S = 0.014  # what a stimulus needs to show in the QRS
+STIMULUS_S = (0.03, 0.05)  # the stimulus of a QRS stands at most so long before and behind the onset that is seen
 SHORTEST_S = 0.4  # less holds no heartbeat with its surroundings
 
 
@@ -99,7 +99,7 @@ def delineate(
     if supposed and is_flutter(ecg, qrs, reliability):
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
-    lead_onset, onset = (_behind_spikes(marks, ecg.spikes, settings.qrs) for marks in (lead_onset, onset))
+    lead_onset, onset = (_behind_spikes(marks, ecg, settings.qrs) for marks in (lead_onset, onset))
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
     per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
@@ -110,14 +110,15 @@ def delineate(
     return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, ecg)
 
 
-def _behind_spikes(onset: np.ndarray, spikes: np.ndarray, settings: QrsSettings) -> np.ndarray:
-    """QRS onsets moved behind the pacing spike that set them off, where one stands just around them."""
-    if not len(spikes):
+def _behind_spikes(onset: np.ndarray, ecg: FilteredEcg, settings: QrsSettings) -> np.ndarray:
+    """QRS onsets that seem to lie in the pacing spike that set them off, moved to where it ends."""
+    if not len(ecg.spikes):
         return onset
-    nearest = spikes[np.abs(spikes[:, None] - onset.reshape(1, -1)).argmin(axis=0)].reshape(onset.shape)
-    earliest = nearest + (SPIKE_TO_QRS_S + settings.onset_bias) * WORKING_RATE
-    stimulated = (nearest > onset - 0.03 * WORKING_RATE) & (nearest < onset + 0.05 * WORKING_RATE)
-    return np.where(stimulated, np.maximum(onset, earliest), onset)
+    nearest = np.abs(ecg.spikes[:, None] - onset.reshape(1, -1)).argmin(axis=0)
+    spike, end = (marks[nearest].reshape(onset.shape) for marks in (ecg.spikes, ecg.spike_ends))
+    before, behind = (seconds * WORKING_RATE for seconds in STIMULUS_S)
+    stimulated = (spike > onset - before) & (spike < onset + behind)
+    return np.where(stimulated, np.maximum(onset, end + settings.onset_bias * WORKING_RATE), onset)
 
 
 __all__ = ["Delineation", "DelineationSettings", "delineate"]

@@ -8,18 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from .ecg_bad_samples import repair
-from .ecg_order_statistics import median
+from .ecg_spikes import remove_spikes
 
 WORKING_RATE = 500  # Hz of every array in the delineation
-SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
-SPIKE_ELSEWHERE = 0.1  # ... and by this share in a second lead; a pop of one electrode's amplifier does not
-SPIKE_ABRUPT = 5.0  # ... and by so many times what came just before
-SPIKE_OVER = 0.7  # 10 ms later nothing is as steep any more ...
-WIDE_SPIKE_OVER = 0.2  # ... or, as a wide stimulus ends with an edge as steep as its first, 16 ms later all is quiet
-SPIKE_REFRACTORY_S = 0.02  # one stimulus has two or more edges
-SPIKE_MIN_RATE, SPIKE_MAX_RATE = 0.5, 6.0  # per s: fewer are electrode pops, more are noise
-SPIKE_QUIET_SAMPLES = 15  # 30 ms
-SPIKE_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class FilterBands:
 class FilteredEcg:
     """One conditioned ECG in every band of the delineation: float32 `(leads, samples)` at 500 Hz, mV or mV/s.
 
-    `bad` marks the samples that were bridged, `spikes` are sample numbers.
+    `bad` marks the samples that were bridged; `spikes` and `spike_ends` are the first samples of the pacing spikes and behind them.
     """
 
     signal: np.ndarray
@@ -55,9 +46,10 @@ class FilteredEcg:
     p_slope: np.ndarray
     bad: np.ndarray
     spikes: np.ndarray
+    spike_ends: np.ndarray
 
 
-def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The signal without gaps, offset, steps and pacing spikes on the 500 Hz grid, and where bad samples and spikes were.
 
     Args:
@@ -73,8 +65,8 @@ def condition(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.
         signal = _to_working_rate(signal, sampling_rate)
         nearest = np.arange(signal.shape[1]) * (sampling_rate / WORKING_RATE)
         bad = bad[:, np.minimum(nearest.astype(int), bad.shape[1] - 1)]
-    clean, spikes = remove_spikes(signal)
-    return clean, bad, spikes
+    clean, spikes, spike_ends = remove_spikes(signal)
+    return clean, bad, spikes, spike_ends
 
 
 def _to_working_rate(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
@@ -84,50 +76,6 @@ def _to_working_rate(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
     if ratio.numerator == 0 or signal.shape[1] < 2:
         return signal[:, :1]
     return resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
-
-
-def find_spikes(signal: np.ndarray) -> np.ndarray:
-    """Sample numbers of pacing spikes in `(leads, samples)` at 500 Hz: jumps out of quiet, again and again, in two leads.
-
-    A heart's own waves gather speed over several samples; a stimulus does not.
-    """
-    jumps = np.abs(np.diff(signal, axis=1))
-    jump = jumps.max(axis=0)
-    high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(median(jump[::3]))))
-    if len(signal) > 1:
-        high = high[np.sort(jumps[:, high], axis=0)[-2] > SPIKE_ELSEWHERE * jump[high]]
-    # Infinite before the ECG begins: nobody knows whether it was quiet.
-    padded = np.concatenate([np.full(SPIKE_QUIET_SAMPLES, np.inf), jump, np.zeros(2 * SPIKE_SAMPLES)])
-
-    def largest(first: int, last: int) -> np.ndarray:
-        """The largest jump `first` to `last` samples after each of `high`."""
-        return padded[high[:, None] + np.arange(first, last + 1) + SPIKE_QUIET_SAMPLES].max(axis=1)
-
-    abrupt = jump[high] > SPIKE_ABRUPT * largest(-SPIKE_QUIET_SAMPLES, -2)
-    # The steepest part of a steep QRS is still to come.
-    over = largest(5, 10) < SPIKE_OVER * largest(0, 4)
-    over |= largest(SPIKE_SAMPLES, SPIKE_SAMPLES + 5) < WIDE_SPIKE_OVER * largest(0, SPIKE_SAMPLES - 1)
-    candidates = high[abrupt & over]
-    spikes = candidates[np.diff(candidates, prepend=-WORKING_RATE) > SPIKE_REFRACTORY_S * WORKING_RATE]
-    rate = len(spikes) * WORKING_RATE / signal.shape[1]
-    return spikes if SPIKE_MIN_RATE <= rate <= SPIKE_MAX_RATE else spikes[:0]
-
-
-def remove_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`signal` `(leads, samples)` with pacing spikes bridged in all leads (16 ms), and their sample numbers."""
-    samples = signal.shape[1]
-    if samples < WORKING_RATE // 5:
-        return signal, np.zeros(0, dtype=int)
-    spikes = find_spikes(signal)
-    if not len(spikes):
-        return signal, spikes
-    affected = np.zeros(samples, dtype=bool)
-    affected[np.clip(spikes[:, None] + np.arange(-1, SPIKE_SAMPLES - 1), 0, samples - 1)] = True
-    clean, dirty = np.flatnonzero(~affected), np.flatnonzero(affected)
-    signal = signal.copy()
-    for row in signal:
-        row[dirty] = np.interp(dirty, clean, row[clean])
-    return signal, spikes
 
 
 def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | None = None) -> FilteredEcg:
@@ -140,7 +88,7 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
     """
     from scipy import fft
 
-    conditioned, bad, spikes = condition(signal, sampling_rate)
+    conditioned, bad, spikes, spike_ends = condition(signal, sampling_rate)
     samples = conditioned.shape[1]
     pad = min(samples - 1, int(1.2 * WORKING_RATE))
     first, last = conditioned[:, :1], conditioned[:, -1:]
@@ -166,6 +114,7 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
         p_slope=_central_difference(p_band),
         bad=bad,
         spikes=spikes,
+        spike_ends=spike_ends,
     )
 
 
@@ -202,4 +151,4 @@ def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
     return uniform_filter1d(values, max(1, int(seconds * WORKING_RATE) | 1), axis=-1, mode="nearest")
 
 
-__all__ = ["WORKING_RATE", "FilterBands", "FilteredEcg", "condition", "filter_ecg", "moving_average", "remove_spikes"]
+__all__ = ["WORKING_RATE", "FilterBands", "FilteredEcg", "condition", "filter_ecg", "moving_average"]

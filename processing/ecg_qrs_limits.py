@@ -18,7 +18,11 @@ NEAR_S = 0.06  # the steepest part lies so close to the beat
 SHORTEST_QRS_S, LONGEST_QRS_S = 0.02, 0.20
 LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
 BEFORE_S, BEHIND_S = 0.30, 0.52  # what is looked at around a beat
+FUSED_S = 0.03  # a stimulus so close before the beat may fall into a QRS that had begun
 APART_S = 0.02  # a steep part so far outside the limits is another one
+T_FASTEST = (
+    0.15  # of the steepest slope: no slower than the T wave is the QRS told from it, unless T is faster than this
+)
 T_SHARPEST = 0.12  # of the QRS: where T seems sharper still, only this is asked of the end of the QRS
 T_FROM_S = 0.26  # behind the onset: no QRS lasts so long
 LIMB_S = 0.08  # a late part of the QRS is over so soon; what lasts longer is the T wave
@@ -62,10 +66,12 @@ class BeatWindows:
 
     Attributes:
         start: first sample of each window, `(beats,)`.
+        stimulus: where in the window the last pacing spike before the beat stands, `(beats,)`, minus infinity where there is none.
         band, slope, qrs_slope: as in `FilteredEcg`, `(leads, beats, samples)`.
     """
 
     start: np.ndarray
+    stimulus: np.ndarray
     band: np.ndarray
     slope: np.ndarray
     qrs_slope: np.ndarray
@@ -74,7 +80,9 @@ class BeatWindows:
 def around_beats(ecg: FilteredEcg, beats: np.ndarray) -> BeatWindows:
     start, width = beats - int(BEFORE_S * WORKING_RATE), int((BEFORE_S + BEHIND_S) * WORKING_RATE)
     bands = (windows(values, start, width) for values in (ecg.band, ecg.slope, ecg.qrs_slope))
-    return BeatWindows(start, *bands)
+    spikes = np.concatenate([[-np.inf], ecg.spikes])
+    last = spikes[np.searchsorted(ecg.spikes, beats - int(FUSED_S * WORKING_RATE), "right")]
+    return BeatWindows(start, last - start, *bands)
 
 
 def averaged(ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability) -> BeatWindows:
@@ -84,7 +92,8 @@ def averaged(ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability) -> B
     joined = [
         np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("band", "slope", "qrs_slope")
     ]
-    return BeatWindows(np.concatenate([part.start for part in parts]), *joined)
+    start, stimulus = (np.concatenate([getattr(part, name) for part in parts]) for name in ("start", "stimulus"))
+    return BeatWindows(start, stimulus, *joined)
 
 
 def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> BeatWindows:
@@ -93,7 +102,9 @@ def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) ->
     around = around_beats(ecg, beats + shift)
     count = np.einsum("ij,lj->li", alike, weights)
     share = alike * weights[:, None] / np.maximum(count, 1e-9)[..., None]
-    return BeatWindows(around.start, *(share @ values for values in (around.band, around.slope, around.qrs_slope)))
+    return BeatWindows(
+        around.start, around.stimulus, *(share @ values for values in (around.band, around.slope, around.qrs_slope))
+    )
 
 
 def _kinds(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +189,9 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
         )
     )
 
+    t_fastest = np.where(is_t, velocity, 0).max(axis=1)
+    offset_limit = np.maximum(offset_limit, np.minimum(t_fastest, T_FASTEST * peak))
+
     def rest_before(start: np.ndarray) -> np.ndarray:
         moved = windows_of(travel, start - reach - int(TRAVEL_S * rate), reach + 1)
         loud = np.maximum(windows_of(velocity, start - reach, reach + 1) / onset_limit[:, None], moved)
@@ -195,6 +209,8 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
     onset, offset = rest_before(steepest), rest_behind(steepest)
     first, last = _other_steep_parts(around, steepest, onset, offset, rr, reliability, settings)
     onset = np.where(first < steepest, rest_before(first), onset)
+    # What lies before a stimulus did not follow it.
+    onset = np.maximum(onset, around.stimulus)
     later = rest_behind(last)
     offset = np.where((last > steepest) & (later - last <= LIMB_S * rate), later, offset)
     # Noise above the limits of a record without noise hides the rest; another steep part may be a P wave of AV block.
@@ -253,6 +269,7 @@ def _other_steep_parts(
         return values / np.maximum(np.where(close, values, 0).max(axis=1, keepdims=True), 1e-9)
 
     early = share(np.sqrt(np.square(sharp).mean(axis=0))) >= settings.early_share
+    early &= index >= (around.stimulus - steepest)[:, None]
     early &= (index <= onset - apart) & (index >= offset - longest) & (index >= -QRS_RR * rr[:-1, None])
     sharp, slope = share(sharp.max(axis=0)), share(slope.max(axis=0))
     is_t = (index > onset + T_FROM_S * WORKING_RATE) & (index < T_RR * rr[1:, None])
