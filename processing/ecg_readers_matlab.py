@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_assembly import to_record
-from .ecg_raw import MAX_FILE_BYTES, MAX_VALUES, RawEcg, ReadOptions, check_size, require, wrapped
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, check_size, require, wrapped
 from .ecg_readers_arrays import raw_from_arrays
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
@@ -28,7 +28,7 @@ _TEXT_TYPES = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16
 _CELL, _STRUCTURE, _TEXT = 1, 2, 4
 _NUMBER_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MAT4_TYPES = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
-_MAX_INFLATED = 8 * MAX_VALUES
+_MAX_INFLATED = 2**29
 _MAX_ELEMENTS, _MAX_DEPTH = 10_000, 6
 
 Arrays = dict[str, np.ndarray]
