@@ -18,15 +18,16 @@ ALIKE, FEWEST_ALIKE = 0.08, 3  # intervals alike within so much of their length 
 TOGETHER = 40  # intervals in a row, in a long record
 LEVEL_S = (0.024, 0.012)  # before the QRS: where the line is read that a wave bulges away from
 BULGE_S, SMOOTH_S = 0.032, 0.018  # half span over which the line is bent; over which it is averaged
-AFTER_QRS_S, BEFORE_QRS_S = 0.020, 0.036  # the QRS itself bulges
+AFTER_QRS_S, BEFORE_QRS_S = 0.020, 0.042  # the QRS itself bulges, and its foot
 # The T wave's apex after QRS onset at the latest, at 60/min, with the cube root of RR (QT as Fridericia's, which ends some
 # 0.06 s later), and what a QRS beyond 0.1 s adds.
 LATEST_T_S, OF_WIDE_QRS = 0.36, 0.7
 # Apex of a P wave: after that of the T wave at least, before the QRS at most. The same for what stands beside the T wave's
 # direction: what is earlier may be the T wave's own loop. Without a T wave: before the QRS.
 P_SPAN_S, P_BESIDE_SPAN_S, ONLY_P_S = (0.06, 0.20), (0.04, 0.10), 0.09
+LATE_T = 3.0  # times what bulges in time for a T wave: a later hump is the T wave all the same
 P_ONSET_S = 0.05  # before its apex, at least
-SMALLEST_MV, OF_T = 0.014, 0.03  # of a P wave: in all leads, and of the T wave's bulge
+SMALLEST_MV, OF_T, OF_T_BESIDE = 0.014, 0.03, 0.15  # of a P wave: in all leads, and of the T wave's bulge
 OF_BULGE = 0.4  # a wave stands away from the line; where the T wave's end bends back into it, nothing does
 
 
@@ -104,21 +105,25 @@ def _start_of_p(
     humps = _humps(size, bulge)
     latest = LATEST_T_S * rate * np.cbrt(rr / rate) + OF_WIDE_QRS * max(rr - room - 0.1 * rate, 0.0)
     before_apex = round(P_ONSET_S * rate)
+    apart = room - humps >= ONLY_P_S * rate
     early = humps[humps + rr - room <= latest]
-    if not len(early):
-        if not len(humps):
-            return None
-        if room - humps[-1] < ONLY_P_S * rate:
-            return room - int(humps[-1]) + before_apex
-        early = humps
-    t = int(early[bulge[early].argmax()])
+    largest = humps[apart][bulge[humps[apart]].argmax()] if apart.any() else None
+    if len(early) and (largest is None or bulge[largest] < LATE_T * bulge[early].max()):
+        t = int(early[bulge[early].argmax()])
+    elif largest is not None:
+        t = int(largest)
+    else:
+        return room - int(humps[-1]) + before_apex if len(humps) else None
     # A P wave on the T wave's limb may be no hump of its own, but it leaves the T wave's direction in space.
     towards_t = interval[:, t] / max(float(np.linalg.norm(interval[:, t])), 1e-9)
     beside = _bulges(interval - np.outer(towards_t, towards_t @ interval))
-    for (own_size, own_bulge), (after_t, before_qrs) in (((size, bulge), P_SPAN_S), (beside, P_BESIDE_SPAN_S)):
+    for (own_size, own_bulge), (after_t, before_qrs), of_t in (
+        ((size, bulge), P_SPAN_S, OF_T),
+        (beside, P_BESIDE_SPAN_S, OF_T_BESIDE),
+    ):
         waves = _humps(own_size, own_bulge)
         waves = waves[(waves - t >= after_t * rate) & (room - waves < before_qrs * rate)]
-        waves = waves[own_bulge[waves] > OF_T * bulge[t]]
+        waves = waves[own_bulge[waves] > of_t * bulge[t]]
         if len(waves):
             p = int(waves[own_bulge[waves].argmax()])
             return room - min(t + int(own_bulge[t:p].argmin()), p - before_apex)

@@ -16,7 +16,7 @@ T_APEX_S = (0.24, 0.38)  # after QRS onset at 60/min, with the square root of RR
 T_START, SHORTEST_T_S = 0.17, 0.06  # in a short interval: where the search begins, of what there is; what it needs
 T_TO_U_S = 0.10  # apex to apex, at least
 U_FALL = 1.5  # of a U wave's visible rise
-U_PROMINENCE = 0.07  # of the T wave before it, in sizes of the U wave
+U_PROMINENCE = 0.12  # of the T wave before it, in sizes of the U wave; a bend of the ST segment stands out less
 
 
 @dataclass(frozen=True)
