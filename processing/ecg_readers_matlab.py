@@ -28,6 +28,7 @@ _TEXT_TYPES = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16
 _CELL, _STRUCTURE, _TEXT = 1, 2, 4
 _NUMBER_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MAT4_TYPES = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
+# Half of what 2**27 values of float64 take: inflating needs the buffer twice for a moment.
 _MAX_INFLATED = 2**29
 _MAX_ELEMENTS, _MAX_DEPTH = 10_000, 6
 
