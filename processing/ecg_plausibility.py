@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
+from .ecg_order_statistics import nan_median
 
 Verdict = Literal["ok", "suspect", "refused"]
 # What is in doubt: the gain or unit, the names of the leads, the sampling rate, or whether there is an ECG at all.
@@ -225,10 +226,7 @@ def _window_signs(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
 
 def _median(values: np.ndarray) -> np.ndarray:
     """Median of each row without what is NaN; NaN for a row of NaN."""
-    if np.isfinite(values).all():
-        return np.median(values, axis=1)
-    known = [row[np.isfinite(row)] for row in values]
-    return np.array([np.median(row) if len(row) else math.nan for row in known])
+    return nan_median(np.where(np.isfinite(values), values, np.nan), axis=1)
 
 
 def _scale_doubts(leads: Sequence[str], signal: np.ndarray, spans: np.ndarray) -> Iterator[Doubt]:

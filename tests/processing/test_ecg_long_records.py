@@ -31,9 +31,9 @@ def minutes(request):
     if request.param == "simulated":
         record = simulate_ecg(duration=300, heart_rate=68, seed=3, sampling_rate=250).record
         return record.select_leads(["II", "V1", "V5"])
-    records = read_ludb(shared_path("data/ludb/data"), every=7)
+    records = read_ludb(shared_path("data/ludb/data"), every=20)
     levelled = [record.signal - np.median(record.signal, axis=1, keepdims=True) for record in records]
-    return EcgRecord(np.concatenate(levelled * 2, axis=1)[:, : 300 * 500], LEADS, 500)
+    return EcgRecord(np.concatenate(levelled * 6, axis=1)[:, : 300 * 500], LEADS, 500)
 
 
 def test_windows_join_to_the_whole(minutes, monkeypatch):
