@@ -249,8 +249,10 @@ def _measure_all(source: Path, output: Path, options: RecordOptions, workers: in
     errors.print(f"{report} -> {output}")
     for record, reason in report.failed.items():
         say_failed("failed", as_options(f"{record}: {reason}"))
-    if report.failed:
-        raise typer.Exit(1)
+    for record, reason in report.suspect.items():
+        say_failed("suspect", as_options(f"{record}: {reason}"))
+    if report.failed or report.suspect:
+        raise typer.Exit(1 if report.failed else SUSPECT)
 
 
 COLORS = {"supported": "green", "contradicted": "red", "not_measurable": "dim"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_plausibility import Plausibility
 from processing.ecg_readers import list_ecg_files, load_ecg
 from processing.errors_gem import EcgFormatError, GemError
 from recipes.files import json_lines, one_writer, read_json_lines
@@ -28,11 +29,13 @@ Item = tuple[str, Any]
 
 @dataclass
 class FeatureBatchReport:
-    """What a batch did: how many were measured and already there, and ids of failures and refused records with the reason."""
+    """What a batch did: how many were measured and already there, and with the reason the ids of failures and refused records,
+    and of measured ones whose scale, leads or sampling rate are suspect."""
 
     done: int = 0
     resumed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    suspect: dict[str, str] = field(default_factory=dict)
 
     def count(self, line: Line, resumed: bool = False) -> None:
         if "features" not in line:
@@ -40,6 +43,9 @@ class FeatureBatchReport:
             return
         self.done += not resumed
         self.resumed += resumed
+        found = Plausibility.from_dict(line["features"]["record"].get("plausibility", {"reasons": []}))
+        if found.doubts_about("scale", "leads", "time base"):
+            self.suspect[line["id"]] = found.reasons
 
     def __str__(self) -> str:
         return f"{self.done} measured, {self.resumed} already there, {len(self.failed)} failed"

@@ -72,6 +72,10 @@ def test_a_refused_record_is_left_out_of_a_folder(tmp_path):
     result = gem("features", tmp_path, "--sampling-rate", 500, "--output", tmp_path / "features.jsonl")
     lines = {line["id"]: line for line in map(json.loads, (tmp_path / "features.jsonl").read_text().splitlines())}
     assert result.exit_code == 1 and "features" in lines["good.csv"] and "spans" in lines["counts.csv"]["error"]
+    (tmp_path / "counts.csv").unlink()
+    csv(tmp_path / "tenth.csv", NORMAL.signal / 10)
+    result = gem("features", tmp_path, "--sampling-rate", 500, "--output", tmp_path / "features.jsonl", "--workers", 0)
+    assert result.exit_code == 3 and "suspect tenth.csv: lead" in result.output.replace("\n", " ")
 
 
 def test_a_suspect_record_says_so_first_and_ends_with_its_own_exit_code(tmp_path):
