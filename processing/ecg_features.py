@@ -156,8 +156,8 @@ class EcgFeatures:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What to know of the recording before its measurements are believed: a sampling rate below 100 Hz, with the
-        uncertainty of intervals that comes of it; a gain that seems false. See `ecg_rules.cautions`."""
+        """What to know before the measurements are believed: a sampling rate below 100 Hz, with the uncertainty of intervals
+        that comes of it; a gain that seems false; a child, for whom most limits are those of adults. See `ecg_rules.cautions`."""
         return cautions(self)
 
     def lead_value(self, name: str, lead: str) -> float:
