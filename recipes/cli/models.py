@@ -17,7 +17,7 @@ from recipes.console import console
 from recipes.files import atomic_path
 from recipes.models import load_gem, model_source
 
-from .record_options import RecordOptions, as_options, say_verdict, with_record_options
+from .record_options import RecordOptions, as_options, end_by, say_verdict, with_record_options
 from .records import check_target, counts, write_evidence
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def interpret(
     ] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
 ) -> None:
-    """Interpret an ECG: the answer streams as it is written, behind what is suspect about the record.
+    """Interpret an ECG: the answer streams as it is written, behind what is suspect about the record (exit code 3).
 
     Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     """
@@ -73,14 +73,14 @@ def interpret(
     shown = as_modality(modality)
     ecg = None if is_picture(record) else options.load(record)
     measured = extract_features(ecg).check_plausibility() if ecg is not None else None
+    if measured is not None and not as_json:
+        say_verdict(record, measured.plausibility)
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         network, processor = _load(model, trust_remote_code)
     given, said = (record, {"index": options.index}) if ecg is None else (ecg, {})
     chat = processor.build_conversation(given, question=question, image=image, modality=shown, **said)
     if save_page is not None:
         _save_picture(processor.picture(chat), save_page)
-    if measured is not None and not as_json:
-        say_verdict(record, measured.plausibility)
     if ecg is not None and not as_json:
         for note in _unseen(ecg, processor):
             console.print(as_options(f"{record}: {note}"), style="yellow")
@@ -89,10 +89,10 @@ def interpret(
     if as_json:
         result = {
             "record": str(record),
+            "plausibility": measured.plausibility.to_dict() if measured is not None else None,
             "model": model or "gem-ecg-tiny",
             "question": question or processor.default_question,
             "interpretation": text,
-            "plausibility": measured.plausibility.to_dict() if measured is not None else None,
             "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
             **({"grounding": checked.to_dict()} if checked is not None else {}),
             "unseen": _unseen(ecg, processor) if ecg is not None else [],
@@ -111,6 +111,8 @@ def interpret(
             console.print(f"{len(checked.claims)} claims: {verdicts} -> {evidence}")
         console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
         console.print(NOT_A_DEVICE, style="yellow")
+    if measured is not None:
+        end_by(measured.plausibility)
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:

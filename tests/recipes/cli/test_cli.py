@@ -136,8 +136,8 @@ def test_convert_and_interpret_with_the_converted_model(tmp_path):
     assert result.exit_code == 0, result.output
     assert "unfreeze_mm_vision_tower" in result.stdout and "left out: 1 weights" in result.stdout
     assert (tmp_path / "gem" / "modeling_gem.py").is_file()
-    arguments = ("interpret", fixture / "inputs" / "rec_a.hea", "--model", tmp_path / "gem", "--max-new-tokens", 5)
-    result = invoke(*arguments, "--trust-remote-code")
+    said = ("--model", tmp_path / "gem", "--max-new-tokens", 5, "--trust-remote-code")
+    result = invoke("interpret", SAMPLES / "normal.hea", *said)
     assert result.exit_code == 0, result.output
 
 

@@ -80,13 +80,16 @@ def test_a_refused_record_is_left_out_of_a_folder(tmp_path):
 
 def test_a_suspect_record_says_so_first_and_ends_with_its_own_exit_code(tmp_path):
     path = csv(tmp_path / "tenth.csv", NORMAL.signal / 10)
-    for verb in ("inspect", "features"):
-        result = gem(verb, path, "--sampling-rate", 500)
+    quick = ("--modality", "signal", "--max-new-tokens", 4)
+    for verb, more in (("inspect", ()), ("features", ()), ("interpret", quick)):
+        result = gem(verb, path, "--sampling-rate", 500, *more)
         assert result.exit_code == 3 and result.stdout.splitlines()[0].startswith(f"{path}: suspect: ")
         assert "--unit uV" in result.stdout.splitlines()[0]
     result = gem("features", path, "--sampling-rate", 500, "--json")
     told = json.loads(result.stdout)["record"]
     assert result.exit_code == 3 and told["plausibility"]["verdict"] == "suspect" and told["sokolow_lyon"] is None
+    result = gem("interpret", path, "--sampling-rate", 500, "--json", *quick)
+    assert result.exit_code == 3 and json.loads(result.stdout)["plausibility"]["verdict"] == "suspect"
     assert gem("render", tmp_path, tmp_path / "out", "--sampling-rate", 500).exit_code == 3
 
 
