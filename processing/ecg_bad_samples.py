@@ -12,14 +12,11 @@ from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 HOLE_SHARE = 20.0  # a hole lies this many times farther from the median than three quarters of the samples
-DEAD_S = 1.0  # equal samples for so long: nothing is connected ...
-DRAWN_S = (
-    0.10  # ... unless such stretches are everywhere, as in a drawing without noise, where they are the heart's pauses
-)
-RAIL_S, RAIL_FROM_MV = (
-    0.10,
-    0.5,
-)  # a plateau at a lead's own extreme, so far from its median: the amplifier was at its end
+# Equal samples for so long: nothing is connected, unless shorter stretches are there too, as in a drawing without noise, where
+# they are the heart's pauses.
+DEAD_S, DRAWN_S = 1.0, 0.10
+# A plateau at a lead's own extreme, so far from its median: the amplifier was at its end.
+RAIL_S, RAIL_FROM_MV = 0.10, 0.5
 STEP_MV = 0.3
 STEP_S = 0.006  # the length of a step through a recorder's low-pass
 STEP_ALONE_S, STEP_ABRUPT = 0.020, 5.0  # around a step nothing is nearly as steep ...

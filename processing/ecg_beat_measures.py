@@ -182,12 +182,13 @@ def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
         qrs: onset, peak, offset in samples, `(leads, beats, 3)`.
 
     Returns:
-        Name -> `(leads, beats)`, in mV, ms (`q_duration`) and mV ms (`qrs_area`); NaN where a lead has no marks.
+        Name -> `(leads, beats)`, in mV, ms (`q_duration`) and mV ms (`qrs_area`); NaN where a lead has no marks. `qrs_net`
+        is the highest plus the lowest point, from which the axis is taken.
     """
     window, inside = wave_windows(level, qrs, 0.26)
     known = inside.any(axis=2)
     high, low = np.where(inside, window, -np.inf), np.where(inside, window, np.inf)
-    top, bottom = np.max(high, axis=2), np.min(low, axis=2)
+    top, bottom = (np.where(known, extreme, 0) for extreme in (high.max(axis=2), low.min(axis=2)))
     first_r = (high >= np.minimum(top, FIRST_R_MV)[..., None]).argmax(axis=2)
     index = np.arange(window.shape[2])
     before, after = index < first_r[..., None], index > first_r[..., None]
@@ -201,7 +202,7 @@ def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
         "q_amplitude": np.where(without_r, np.minimum(bottom, 0), q),
         "s_amplitude": np.where(without_r, np.minimum(bottom, 0), s),
         "q_duration": q_samples * MS,
-        "qrs_amplitude": np.where(known, top, 0) - np.where(known, bottom, 0),
+        "qrs_amplitude": top - bottom,
         "qrs_net": top + bottom,
         "qrs_area": np.where(inside, window, 0).sum(axis=2) * MS,
     }

@@ -8,6 +8,15 @@ from functools import lru_cache
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
 CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 STANDARD_LEADS = LIMB_LEADS + CHEST_LEADS
+# Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II). Any two give the others.
+LIMB_LEADS_FROM_I_II = {
+    "I": (1.0, 0.0),
+    "II": (0.0, 1.0),
+    "III": (-1.0, 1.0),
+    "aVR": (-0.5, -0.5),
+    "aVL": (1.0, -0.5),
+    "aVF": (-0.5, 1.0),
+}
 
 _ALIASES = {lead.upper(): lead for lead in STANDARD_LEADS} | {
     "DI": "I",
@@ -342,6 +351,7 @@ def _kept_name(name: str) -> str | None:
 __all__ = [
     "CHEST_LEADS",
     "LIMB_LEADS",
+    "LIMB_LEADS_FROM_I_II",
     "STANDARD_LEADS",
     "UNNAMED_LEADS",
     "canonical_lead",

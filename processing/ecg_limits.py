@@ -65,9 +65,8 @@ PAUSE_S: Final = 1.5
 PAUSE_RR_SHARE: Final = 1.4
 # The pause that reports of long-term ECGs list: ACC/AHA guidelines for ambulatory electrocardiography 1999 (Crawford et al.).
 LONG_PAUSE_S: Final = 2.0
-RUN_BEATS: Final = (
-    3  # ectopic beats in a row are a run (a tachycardia, from 100 a minute on), ACC/AHA/HRS 2006 (Buxton et al.)
-)
+# So many ectopic beats in a row are a run (a tachycardia, from 100 a minute on): ACC/AHA/HRS 2006 (Buxton et al.).
+RUN_BEATS: Final = 3
 BIGEMINY_SHARE: Final = 0.35  # of the beats are premature
 # Flutter with 2:1 conduction (atria at 240 to 360 per minute, ESC 2020) beats at this rate.
 FLUTTER_TWO_TO_ONE: Final = Limit(120.0, 180.0, "bpm", FIBRILLATION)

@@ -24,10 +24,8 @@ GRID_TOLERANCE = 0.12  # of the atrial cycle
 # Peaks on the grid: of the most on any, of its places outside QRS complexes, and how many. A grid lasts so long.
 GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST, GRID_S = 0.95, 0.60, 5, 15.0
 ON_GRID_ALIKE, SHAPES = 0.5, 3  # of a wave where one is due; shapes that are tried
-GRID_SHARE, GRID_SHARE_IRREGULAR = (
-    0.70,
-    0.85,
-)  # of all peaks; where the ventricles are irregular, waves of fibrillation fit often
+# Of all peaks; where the ventricles are irregular, waves of fibrillation often fit a grid by chance.
+GRID_SHARE, GRID_SHARE_IRREGULAR = 0.70, 0.85
 PR_RANGE_S = (0.09, 0.40)
 DISSOCIATED_PR_S = 0.040  # PR varies by more (SD) while the ventricles are regular: complete AV block
 REGULAR_RR = 0.08

@@ -18,10 +18,8 @@ STRETCH = 40  # beats, at least
 QRS_SPAN_S, QRS_STEP = (-0.02, 0.14), 4  # around QRS onset; samples at 500 Hz
 ALIKE_QRS = 0.9  # correlation of complexes of one kind
 FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which on they are told by themselves
-OF_ONE_KIND, SEVERAL_FOCI = (
-    0.3,
-    0.12,
-)  # what few beats, and P waves of another shape, must repeat better, of what is left to 1
+# What few beats, and P waves of another shape, must repeat better, of what is left to 1.
+OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
 LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from .ecg_lead_names import LIMB_LEADS_FROM_I_II
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
 from .ecg_order_statistics import nan_median
 
@@ -37,16 +38,13 @@ LEAST_CORRELATION: Final = 0.2
 LAG_FROM_HZ: Final = 100.0
 # I + III - II and Goldberger's definitions, RMS of what is left over the largest RMS: at most 0.011 and 0.03.
 LIMB_TOLERANCE: Final = 0.1
-# What adds up to zero, by the lead that it is told of.
+# Weights of leads whose sum is zero, by the lead that a doubt names: Einthoven's law has III, and is told of II.
 LIMB_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
-    "II": {"I": 1.0, "III": 1.0, "II": -1.0},
-    "aVR": {"aVR": 1.0, "I": 0.5, "II": 0.5},
-    "aVL": {"aVL": 1.0, "I": -1.0, "II": 0.5},
-    "aVF": {"aVF": 1.0, "I": 0.5, "II": -1.0},
+    named: {lead: 1.0, "I": -LIMB_LEADS_FROM_I_II[lead][0], "II": -LIMB_LEADS_FROM_I_II[lead][1]}
+    for named, lead in (("II", "III"), ("aVR", "aVR"), ("aVL", "aVL"), ("aVF", "aVF"))
 }
-CLIPPED_SHARE: Final = (
-    0.05  # of the samples stand at a lead's own highest or lowest value; at most 0.02 in the median lead
-)
+# Share of the samples at a lead's own highest or lowest value: at most 0.02 in the median lead.
+CLIPPED_SHARE: Final = 0.05
 # A QTc (Fridericia) below is no adult's (short QT syndrome below 330 ms) where the QRS is short at once, and a QT and a QRS beyond
 # the others are in none of 1,377 ECGs; of 835 with half their sampling rate the second names 93 %.
 SHORTEST_QTC_MS: Final = 330.0

@@ -21,6 +21,8 @@ MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 20.0, 100_000.0
 # Ages above 89 identify a person (HIPAA safe harbor, 45 CFR 164.514(b)(2)(i)(C)); PTB-XL writes them as 300.
 MAX_STATED_AGE = 89
 
+# What devices write for "no sample": the lowest number of 16 bits.
+NO_SAMPLE_16 = -(2**15)
 # Sizes of a second axis that can only be the leads.
 LEAD_AXIS_SIZES = (8, 12, 15)
 # Lines of a report that name the person who signed it.
@@ -191,6 +193,7 @@ def patient_facts(sex: Any, age: Any) -> dict[str, Any]:
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_VALUES",
+    "NO_SAMPLE_16",
     "RawEcg",
     "ReadOptions",
     "check_size",

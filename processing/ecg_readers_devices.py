@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_parts import Strip, merged, without_calibration
-from .ecg_raw import RawEcg, ReadOptions, parsed_sex, require, split_signatures, wrapped
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_sex, require, split_signatures, wrapped
 from .errors_gem import EcgFormatError
 
 _SCP_SECTION_HEADER = 16
@@ -23,8 +23,6 @@ _MAX_SIERRA_BYTES = 2**23
 _MAX_XLI_BYTES = 2**19
 # How EN 1064 calls the calibration pulse of a lead: "I-cal".
 _CALIBRATION = "-cal"
-# Devices write the lowest number of 16 bits for "no sample".
-_NO_SAMPLE = -(2**15)
 
 
 @contextmanager
@@ -154,7 +152,7 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
                 f"{name}: lead {lead.label} has {len(lead.samples)} samples from sample {start + 1} on; export it again."
             )
         physical = (lead.to_physical() if lead.is_raw else lead).convert_units("mV")
-        signal = np.where(lead.samples == _NO_SAMPLE, np.nan, physical.samples) if lead.is_raw else physical.samples
+        signal = np.where(lead.samples == NO_SAMPLE_16, np.nan, physical.samples) if lead.is_raw else physical.samples
         strips.append(Strip(lead.label, np.asarray(signal, dtype=np.float64), rate, "mV", start / rate))
     if not strips:
         raise EcgFormatError(f"{name}: this {what} file holds calibration pulses alone; export it with the rhythm.")

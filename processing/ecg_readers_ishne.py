@@ -10,13 +10,12 @@ from datetime import datetime
 
 import numpy as np
 
-from .ecg_raw import RawEcg, ReadOptions, check_size
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, check_size
 from .errors_gem import EcgFormatError
 
 _MAGIC = b"ISHNE1.0"
 _HEADER_BYTES = 522
 _MAX_LEADS = 12
-_NO_SAMPLE = -(2**15)
 _NV_PER_MV = 1e6
 # Lead specifications, table 1; 0 is unknown and 1 a bipolar lead of no name.
 _LEADS = {
@@ -79,7 +78,7 @@ def _in_mv(counts: np.ndarray, resolutions: tuple[int, ...], rate: int) -> RawEc
     signal = np.empty(counts.shape, np.float32)
     for row, (lead, resolution) in enumerate(zip(counts, resolutions, strict=True)):
         signal[row] = lead * np.float32(resolution / _NV_PER_MV if resolution > 0 else 1.0)
-        signal[row][lead == _NO_SAMPLE] = np.nan
+        signal[row][lead == NO_SAMPLE_16] = np.nan
     # A record keeps an array that nobody can change as it is.
     signal.flags.writeable = False
     units = ["mV" if resolution > 0 else None for resolution in resolutions]

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from .ecg_parts import Strip, merged, without_calibration
-from .ecg_raw import RawEcg, ReadOptions, parsed_age, parsed_sex, split_signatures
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_age, parsed_sex, split_signatures
 from .ecg_readers_aecg import read_aecg
 from .ecg_readers_devices import read_sierra
 from .ecg_xml import (
-    NO_SAMPLE,
     check_equal_lengths,
     children,
     find,
@@ -166,7 +165,7 @@ def _muse_samples(lead: Any, lead_id: str, name: str) -> tuple[np.ndarray, bool]
     checksum = text_at(lead, "LeadDataCRC32")
     intact = not checksum.isdecimal() or int(checksum) == zlib.crc32(packed)
     counts = np.frombuffer(packed, dtype="<i2")
-    return np.where(counts == NO_SAMPLE, np.nan, counts * scale), intact
+    return np.where(counts == NO_SAMPLE_16, np.nan, counts * scale), intact
 
 
 def _muse_age(patient: Any) -> int | None:

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from .ecg_lead_evidence import LeadEvidence
-from .ecg_lead_names import CHEST_LEADS, LIMB_LEADS, STANDARD_LEADS, canonical_lead, leads_of_channels
+from .ecg_lead_names import (
+    CHEST_LEADS,
+    LIMB_LEADS,
+    LIMB_LEADS_FROM_I_II,
+    STANDARD_LEADS,
+    canonical_lead,
+    leads_of_channels,
+)
 from .ecg_plausibility import Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
@@ -35,16 +42,6 @@ MAIN_WALLS = ("inferior", "anterior", "lateral")
 # Two leads that look at neighbouring parts of the heart: the limb leads of a wall, chest leads side by side. The fourth
 # universal definition asks for two such leads wherever it calls an ST segment or a Q wave abnormal.
 NEIGHBOURING_LEADS = (("I", "aVL"), ("II", "III"), ("II", "aVF"), ("III", "aVF"), *pairwise(CHEST_LEADS))
-
-# Einthoven's law and Goldberger's definitions: each limb lead as (weight of I, weight of II). Any two give the others.
-LIMB_LEADS_FROM_I_II = {
-    "I": (1.0, 0.0),
-    "II": (0.0, 1.0),
-    "III": (-1.0, 1.0),
-    "aVR": (-0.5, -0.5),
-    "aVL": (1.0, -0.5),
-    "aVF": (-0.5, 1.0),
-}
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,56 +11,12 @@ _MV_PER_UNIT = {word: factor for factor, words in _MV_PER_WORD.items() for word 
 # The micro sign (U+00B5), the Greek letter (U+03BC), and both in UTF-8 that was read as Latin-1 or Mac Roman.
 _MICRO_SIGNS = ("Âµ", "Î¼", "¬µ", "µ", "μ")
 # Units in heads of columns that are no voltage; other words in brackets belong to the name: "ECG (filtered)".
-_OTHER_UNITS = frozenset(
-    [
-        "s",
-        "sec",
-        "seconds",
-        "ms",
-        "msec",
-        "us",
-        "µs",
-        "ns",
-        "min",
-        "hz",
-        "bpm",
-        "1/min",
-        "%",
-        "°c",
-        "degc",
-        "c",
-        "g",
-        "mg",
-        "gal",
-        "m/s²",
-        "m/s^2",
-        "m/s2",
-        "°/s",
-        "dps",
-        "mmhg",
-        "cmh2o",
-        "kpa",
-        "ohm",
-        "ω",
-        "kohm",
-        "l/min",
-        "ml",
-        "lux",
-        "adu",
-        "counts",
-        "count",
-        "lsb",
-        "bit",
-        "bits",
-        "raw",
-        "adc",
-        "a.u.",
-        "au",
-        "arb.",
-        "n/a",
-        "nu",
-    ]
-)
+_OTHER_UNITS = frozenset((
+    "s", "sec", "seconds", "ms", "msec", "us", "µs", "ns", "min", "hz", "bpm", "1/min", "%", "°c", "degc", "c",
+    "g", "mg", "gal", "m/s²", "m/s^2", "m/s2", "°/s", "dps", "mmhg", "cmh2o", "kpa", "ohm", "ω", "kohm",
+    "l/min", "ml", "lux", "adu", "counts", "count", "lsb", "bit", "bits", "raw", "adc", "a.u.", "au", "arb.",
+    "n/a", "nu",
+))  # fmt: skip
 _MAX_HEAD = 200
 
 

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_raw import wrapped
+from .ecg_raw import NO_SAMPLE_16, wrapped
 from .errors_gem import EcgFormatError
-
-# Devices write the lowest number of 16 bits for "no sample".
-NO_SAMPLE = -(2**15)
 
 
 def parsed_xml(data: bytes, name: str) -> Any:
@@ -86,7 +83,7 @@ def numbers(text: str, label: str, name: str) -> np.ndarray:
         samples = _decimals(written, label, name)
     if samples.size == 0:
         raise EcgFormatError(f"{name}: lead {label} has no samples; the file is truncated.")
-    samples[samples == NO_SAMPLE] = np.nan
+    samples[samples == NO_SAMPLE_16] = np.nan
     return samples
 
 
@@ -110,7 +107,6 @@ def check_equal_lengths(lengths: dict[str, int], name: str) -> None:
 
 
 __all__ = [
-    "NO_SAMPLE",
     "check_equal_lengths",
     "children",
     "find",

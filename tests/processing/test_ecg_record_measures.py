@@ -3,6 +3,7 @@
 
 import dataclasses
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -239,6 +240,16 @@ def test_q_lies_before_the_first_r_and_s_behind_it(heights, q, r, s):
     level[0, 200:230] = np.repeat(heights, 10)
     found = qrs_measures(level, np.array([[[195.0, 215.0, 235.0]]]))
     assert [float(found[f"{wave}_amplitude"][0, 0]) for wave in "qrs"] == [q, r, s]
+
+
+def test_a_complex_without_marks_has_no_values_and_raises_no_warning():
+    marks = np.array([[[100.0, 120.0, 150.0]], [[np.nan, np.nan, np.nan]]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = qrs_measures(np.stack([ONE_LEAD, ONE_LEAD]), marks)
+    for name, value in values.items():
+        assert np.isfinite(value[0]).all(), name
+        assert np.isnan(value[1]).all(), name
 
 
 def test_voltages_take_the_deepest_point_of_v1_and_v3():
