@@ -40,10 +40,6 @@ class Limit:
         return self.low <= value <= self.high
 
 
-def _up_to(high: float, unit: str, source: str) -> Limit:
-    return Limit(-math.inf, high, unit, source)
-
-
 # Rate and rhythm ------------------------------------------------------------------------------------------------------
 
 HEART_RATE: Final = Limit(60.0, 100.0, "bpm", CUSTOM)

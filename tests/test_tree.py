@@ -38,3 +38,11 @@ def test_skipped_tests_are_named_and_fail_in_ci_where_the_data_are(ci, code, sai
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == code, run.stdout + run.stderr
     assert said in run.stdout and "15 x data/ludb/data is not here" in run.stdout
+
+
+def test_contributing_groups_every_flat_file_of_processing_once():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("| job | files")[1].split("\n\n")[0]
+    cells = re.sub(r"\([^)]*\)", "", table.split("\n", 2)[2])
+    named = [name if name.endswith(".py") else f"ecg_{name}.py" for name in re.findall(r"`([\w.]+)`", cells)]
+    flat = [path.name for path in (ROOT / "processing").glob("*.py") if path.name != "__init__.py"]
+    assert sorted(named) == sorted(flat)
