@@ -59,6 +59,8 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
         row = signal[lead]
         starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
         lengths = np.diff(np.concatenate((starts, [len(row)])))
+        if lengths.max() < shortest:
+            continue
         level = row[starts]
         rail = ((level == row.max()) | (level == row.min())) & (np.abs(level) >= RAIL_FROM_MV) & (lengths >= shortest)
         dead = (lengths >= DEAD_S * rate) & (lengths < len(row))

@@ -292,13 +292,14 @@ def _measure(record: EcgRecord, compat: str | None, settings: DelineationSetting
     complexes, inside = median_beat(delineation, beats)
     measured = intervals(delineation, beats)
     doubts = doubts_of_beats(record.leads, measured, values)
-    limits = [st_elevation_limit(lead, **patient_of(record)) for lead in record.leads]
+    patient = patient_of(record)
+    limits = [st_elevation_limit(lead, **patient) for lead in record.leads]
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
         duration=record.duration,
         record_id=record.record_id,
-        **patient_of(record),
+        **patient,
         beat_times=np.round(delineation.qrs.overall[:, 1] / WORKING_RATE, 4),
         sequences=_sequences(beats, limits) if compat is None else featuredb_sequences(delineation, beats),
         compat=compat,

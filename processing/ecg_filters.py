@@ -148,7 +148,15 @@ def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
     """Centred moving average along the last axis over an odd number of samples (500 Hz), edges repeated."""
     from scipy.ndimage import uniform_filter1d
 
-    return uniform_filter1d(values, max(1, int(seconds * WORKING_RATE) | 1), axis=-1, mode="nearest")
+    width = max(1, int(seconds * WORKING_RATE) | 1)
+    if width == 3 and values.shape[-1] > 1:  # a tenth of the filter's time
+        total = values.copy()
+        total[..., 1:] += values[..., :-1]
+        total[..., :1] += values[..., :1]
+        total[..., :-1] += values[..., 1:]
+        total[..., -1:] += values[..., -1:]
+        return total / 3
+    return uniform_filter1d(values, width, axis=-1, mode="nearest")
 
 
 __all__ = ["WORKING_RATE", "FilterBands", "FilteredEcg", "condition", "filter_ecg", "moving_average"]

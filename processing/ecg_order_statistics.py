@@ -24,9 +24,10 @@ def percentile(values: np.ndarray, share: float, axis: int = -1) -> Any:
 
 def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
     """Median of the values that are not NaN; NaN where there is none (`np.nanmedian`, ten times as fast)."""
-    values = values.ravel() if axis is None else values
-    values = np.sort(values, axis=axis if axis is not None else 0)  # NaN come last
-    axis = axis or 0
+    values, axis = (values.ravel(), 0) if axis is None else (values, axis)
+    if values.shape[axis] and np.isfinite(values).all():
+        return median(values, axis)
+    values = np.sort(values, axis=axis)  # NaN come last
     count = np.expand_dims(np.isfinite(values).sum(axis=axis), axis)
     if values.shape[axis] == 0:
         return np.full(np.squeeze(count, axis).shape, np.nan)

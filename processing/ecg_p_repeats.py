@@ -145,8 +145,8 @@ class _Stretch:
     def _coherence(self, template: np.ndarray) -> np.ndarray:
         """Correlation of every beat's window with the template over all leads, each by its weight, `(beats,)`."""
         power = np.square(self.weights)
-        shared = np.einsum("lb,lbw,lw->b", power, self.deviation, template, optimize=True)
-        own = np.einsum("lb,lbw,lbw->b", power, self.deviation, self.deviation, optimize=True)
+        shared = (power * (self.deviation @ template[..., None])[..., 0]).sum(axis=0)
+        own = (power * np.einsum("lbw,lbw->lb", self.deviation, self.deviation)).sum(axis=0)
         energy = own * (np.einsum("lw,lw->l", template, template) @ power)
         return shared / np.sqrt(np.maximum(energy, 1e-12))
 

@@ -136,7 +136,7 @@ def bound_p_waves(
     onset, offset = limits(search.window, slope, peak, sign, reach, stops)
     onset, peak, offset = (search.start + mark.astype(float) for mark in (onset, peak, offset))
     weight = reliability.weights * np.abs(amplitude) + 1e-9
-    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
+    overall = weighted_median(np.stack([onset, peak, offset], axis=-1), weight[..., None])
     own = settings.p_own_weight * own_weight(amplitude, reliability, settings.p_trust)
     onset += (1 - own) * (overall[:, 0] - onset)
     offset += (1 - own) * (overall[:, 2] - offset)

@@ -208,11 +208,13 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
 
     onset, offset = rest_before(steepest), rest_behind(steepest)
     first, last = _other_steep_parts(around, steepest, onset, offset, rr, reliability, settings)
-    onset = np.where(first < steepest, rest_before(first), onset)
+    if (first < steepest).any():
+        onset = np.where(first < steepest, rest_before(first), onset)
     # What lies before a stimulus did not follow it.
     onset = np.maximum(onset, around.stimulus)
-    later = rest_behind(last)
-    offset = np.where((last > steepest) & (later - last <= LIMB_S * rate), later, offset)
+    if (last > steepest).any():
+        later = rest_behind(last)
+        offset = np.where((last > steepest) & (later - last <= LIMB_S * rate), later, offset)
     # Noise above the limits of a record without noise hides the rest; another steep part may be a P wave of AV block.
     hidden = np.maximum(onset_limit / (settings.onset_share * peak), offset_limit / (settings.offset_share * peak)) - 1
     doubt = np.where((first < steepest) | (last > steepest), 1.0, np.minimum(hidden, 1.0))
@@ -222,7 +224,7 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
 def windows_of(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     """`values[row, start : start + width]` of every row `(beats, samples)`; edges repeated."""
     index = np.clip(start[:, None] + np.arange(width), 0, values.shape[1] - 1)
-    return np.take_along_axis(values, index, axis=1)
+    return values[np.arange(len(values))[:, None], index]
 
 
 def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:

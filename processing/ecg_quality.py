@@ -140,26 +140,34 @@ def _verdict(measured: Mapping[str, Any]) -> str:
 
 def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Noise and wander of each lead in mV, `(leads,)` each."""
-    # Median absolute deviation: the QRS, a few per cent of the time, hardly moves it.
-    noise = 1.4826 * median(np.abs(_band(filled, rate, NOISE_BAND_HZ, math.inf)), axis=1)
     coarse = max(1, int(rate / WANDER_RATE))
-    return noise, _band(filled[:, : filled.shape[1] // coarse * coarse], rate, 0.0, WANDER_BAND_HZ, coarse).std(axis=1)
+    whole = filled[:, : filled.shape[1] // coarse * coarse]
+    above, below = _bands(whole, rate, (NOISE_BAND_HZ, math.inf, 1), (0.0, WANDER_BAND_HZ, coarse))
+    # Median absolute deviation: the QRS, a few per cent of the time, hardly moves it.
+    return 1.4826 * median(np.abs(above), axis=1), below.std(axis=1)
 
 
-def _band(signal: np.ndarray, rate: float, low: float, high: float, step: int = 1) -> np.ndarray:
-    """Every `step`-th sample of `signal` between two frequencies in Hz: second-order Butterworth forth and back, by FFT; zeros
-    where the record is too short or too coarse for the band."""
+def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) -> list[np.ndarray]:
+    """For each of `bands` (lowest and highest frequency in Hz, step) every `step`-th sample of `signal` between these
+    frequencies: second-order Butterworth forth and back, by FFT; zeros where the record is too coarse for it, one where it is too short."""
     from scipy.fft import irfft, rfft
 
     samples = signal.shape[1]
-    if low >= 0.5 * rate or samples < 30:
-        return np.zeros_like(signal)
+    if samples < 30:
+        return [np.zeros((len(signal), 1)) for _ in bands]
     # Without the line from the first to the last sample the ends meet, and the FFT has no jump between them.
     line = signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, samples, dtype=np.float32)
-    kept = samples // step // 2 + 1
-    spectrum = rfft(signal - line, axis=1)[:, :kept] * _response(samples, rate, low, high)[:kept]
-    filtered = irfft(spectrum, samples // step, axis=1) / step
-    return filtered if low else filtered + line[:, ::step]
+    spectrum = rfft(signal - line, axis=1)
+    found = []
+    for low, high, step in bands:
+        if low >= 0.5 * rate:
+            found.append(np.zeros_like(signal))
+            continue
+        kept = samples // step // 2 + 1
+        response = _response(samples, rate, low, high)[:kept]
+        filtered = irfft(spectrum[:, :kept] * response, samples // step, axis=1) / step
+        found.append(filtered if low else filtered + line[:, ::step])
+    return found
 
 
 @lru_cache(maxsize=16)
@@ -201,7 +209,8 @@ def limb_lead_reversal(
     alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
     alive &= np.isfinite(signal).mean(axis=1) > 0.5
     needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
-    band = _band(interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate, *_QRS_BAND_HZ)
+    limbs = interpolate_gaps(signal[[leads.index(lead) for lead in needed]])
+    (band,) = _bands(limbs, sampling_rate, (*_QRS_BAND_HZ, 1))
     rows = dict(zip(needed, band, strict=True))
     flat = _leg_reversal(rows) if {"I", "II", "III"} <= set(rows) else None
     if flat:

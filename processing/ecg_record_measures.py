@@ -2,6 +2,7 @@
 """Measures of a whole ECG: intervals, axes, voltages, ST levels and patterns."""
 
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -168,23 +169,17 @@ def _likeness(delineation: Delineation, start: np.ndarray) -> float:
 
 def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarray) -> dict[str, str]:
     """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on."""
-    return {lead: _pattern(row[mask]) for lead, row, mask in zip(leads, complexes, inside, strict=True) if mask.any()}
+    deflected = inside & (np.abs(complexes) > DEFLECTION_MV)
+    return {lead: _pattern(complexes[row, deflected[row]]) for row, lead in enumerate(leads) if inside[row].any()}
 
 
-def _pattern(complex_: np.ndarray) -> str:
-    sign = np.where(complex_ > DEFLECTION_MV, 1, np.where(complex_ < -DEFLECTION_MV, -1, 0))
-    runs = [part for part in np.split(complex_, np.flatnonzero(np.diff(sign)) + 1) if abs(part[0]) > DEFLECTION_MV]
-    merged: list[float] = []
-    for part in runs:
-        extreme = float(part[np.abs(part).argmax()])
-        if merged and (merged[-1] > 0) == (extreme > 0):
-            merged[-1] = max(merged[-1], extreme, key=abs)
-        else:
-            merged.append(extreme)
-    if len(merged) == 1 and merged[0] < 0:
+def _pattern(deflected: np.ndarray) -> str:
+    """The letters for what of a QRS is off the line, in time order."""
+    extremes = [max(part, key=abs) for _, part in groupby(deflected.tolist(), key=lambda value: value > 0)]
+    if len(extremes) == 1 and extremes[0] < 0:
         return "QS"
     letters, primes = "", {"R": -1, "S": -1}
-    for extreme in merged:
+    for extreme in extremes:
         if extreme < 0 and not letters:
             name, mark = "Q", ""
         else:

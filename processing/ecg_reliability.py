@@ -8,6 +8,7 @@ leads, those leads count less in those beats. Seconds of loud noise are left out
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class Reliability:
         known[places[(places > 0) & (places < len(marks))] - 1] = False
         return known
 
-    @property
+    @cached_property
     def leads(self) -> np.ndarray:
         """How much each lead counts in its usual beat, `(leads,)`."""
         return median(self.weights, axis=1)

@@ -69,9 +69,10 @@ class TWaves(WaveMarks):
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted median over the first axis."""
+    """Weighted median over the first axis; `weights` has that shape, or one that broadcasts to it."""
     order = np.argsort(values, axis=0)
-    values, weights = np.take_along_axis(values, order, 0), np.take_along_axis(weights, order, 0)
+    values = np.take_along_axis(values, order, 0)
+    weights = np.take_along_axis(np.broadcast_to(weights, values.shape), order, 0)
     total = np.cumsum(weights, axis=0)
     middle = np.argmax(total >= 0.5 * total[-1], axis=0)
     return np.take_along_axis(values, middle[None], 0)[0]
@@ -96,8 +97,10 @@ def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray)
         steepest: index of the steepest part of the falling limb, `(leads, beats)`.
         reference: index that is surely behind the end, `(leads, beats)`.
     """
-    index = np.arange(wave.shape[-1])
     top = np.take_along_axis(wave, steepest[..., None], -1)
+    # Of whole numbers NumPy would make double precision.
+    index = np.arange(wave.shape[-1], dtype=np.float32)
+    steepest, reference = steepest.astype(np.float32), reference.astype(np.float32)
     area = (top - wave) * (2 * reference[..., None] - index - steepest[..., None])
     between = (index > steepest[..., None]) & (index < reference[..., None])
     return np.where(between.any(axis=-1), np.where(between, area, -np.inf).argmax(axis=-1), steepest)
@@ -183,7 +186,7 @@ def find_t_waves(
     onset, offset = limits(window, windows(ecg.t_slope, start, width), peak, sign, reach, stops)
     onset, peak, offset = (start + mark.astype(float) for mark in (onset, peak, offset))
     weight = weights * np.abs(amplitude) + 1e-9
-    overall = np.stack([weighted_median(mark, weight) for mark in (onset, peak, offset)], axis=-1)
+    overall = weighted_median(np.stack([onset, peak, offset], axis=-1), weight[..., None])
     own = own_weight(amplitude, reliability, settings.t_trust)
     onset += (1 - settings.t_onset_own_weight * own) * (overall[:, 0] - onset)
     offset += (1 - settings.t_offset_own_weight * own) * (overall[:, 2] - offset)
@@ -206,7 +209,7 @@ def find_t_waves(
 def _over_chord(window: np.ndarray, last: np.ndarray) -> np.ndarray:
     """`(leads, beats, samples)` against the line from the first sample to index `last` `(beats,)`; 0 beyond."""
     index = np.arange(window.shape[-1])
-    chord = index / last[:, None]
+    chord = (index / last[:, None]).astype(np.float32)
     end = np.take_along_axis(window, np.broadcast_to(last[None, :, None], (*window.shape[:2], 1)), 2)
     return np.where(index <= last[:, None], window - (window[..., :1] * (1 - chord) + end * chord), 0)
 
