@@ -35,7 +35,7 @@ report_to: none
 def write_readers_files(folder: Path) -> None:
     counts = simulated_microvolts()
     write_wfdb(folder, "my_record", counts)
-    (folder / "my_record.dcm").write_bytes(dicom_bytes(counts))
+    (folder / "my_record.dcm").write_bytes(dicom_bytes(counts, sensitivity="1", baseline="0"))
     (folder / "my_folder").mkdir()
     for seed in range(2):
         write_wfdb(folder / "my_folder", f"ecg{seed}", simulated_microvolts(seed))
