@@ -14,6 +14,7 @@ from PIL import Image
 
 from .ecg_page_ink import PageStyle
 from .ecg_page_layout import PageLayout, Panel
+from .ecg_photo import known_as_page
 from .ecg_record import EcgRecord, canonical_lead
 from .errors_gem import EcgLeadError, GemError
 
@@ -107,7 +108,7 @@ class EcgPage:
         return self.px_per_mm * 25.4
 
     def to_pil(self) -> Image.Image:
-        return Image.fromarray(self.pixels)
+        return known_as_page(Image.fromarray(self.pixels))
 
     def save(self, path: str | os.PathLike, **options: Any) -> Path:
         """Writes a PNG, a JPEG or a PDF of one page; each carries the resolution, so that it prints to scale.

@@ -133,6 +133,7 @@ INK_LEVEL = 0.65
 FAINT_INK_LEVEL = 0.8  # where a page was made so small that its strokes are thinner than a pixel
 SMALL_SIDE_PX = 500
 SMALLEST_JUDGED_PX = 128
+PAGE_MARK = "shows an ECG page"  # key of `Image.info`
 MIN_PAPER = 0.55  # a photo shows some of the table too
 TRACE_WIDTH = 0.12  # of the picture's width; half of what one lead of a 3 x 4 page takes
 TRACE_HEIGHT = 0.012  # of the picture's height: ruled lines are flatter
@@ -158,18 +159,34 @@ def shows_ecg_page(picture: Image.Image) -> bool:
     return paper >= MIN_PAPER and traces >= MIN_TRACE_LENGTH
 
 
+def known_as_page(picture: Image.Image) -> Image.Image:
+    """The picture itself, marked as one of an ECG page, because it was drawn from a record or judged before.
+
+    The mark is no text, so that no file can bring it in, and stays with copies.
+    """
+    picture.info[PAGE_MARK] = True
+    return picture
+
+
 def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
-    """The picture itself, if it shows an ECG page, or is too small to tell (below 128 px a side no trace can be told).
+    """The picture itself, if it shows an ECG page or is marked as one, see `known_as_page`.
 
     Raises:
-        EcgFormatError: it does not.
+        EcgFormatError: it does not, or has fewer than 128 pixels a side, with which no trace can be told.
     """
-    if min(picture.size) < SMALLEST_JUDGED_PX or shows_ecg_page(picture):
+    if picture.info.get(PAGE_MARK) is True:
         return picture
-    raise EcgFormatError(
-        f"{name}: no ECG page is seen in this picture. Photograph the page straight on, alone and in good light, or give the "
-        "record itself."
-    )
+    width, height = picture.size
+    if min(width, height) < SMALLEST_JUDGED_PX:
+        raise EcgFormatError(
+            f"{name}: {width} x {height} pixels are too few to tell an ECG page; a side has {SMALLEST_JUDGED_PX} at least."
+        )
+    if not shows_ecg_page(picture):
+        raise EcgFormatError(
+            f"{name}: no ECG page is seen in this picture. Photograph the page straight on, alone and in good light, or give "
+            "the record itself."
+        )
+    return known_as_page(picture)
 
 
 def page_signs(picture: Image.Image) -> tuple[float, float]:
@@ -221,10 +238,12 @@ def _has_heartbeats(trace: np.ndarray) -> bool:
 
 __all__ = [
     "MAX_PICTURE_PIXELS",
+    "PAGE_MARK",
     "PICTURE_SUFFIXES",
     "check_ecg_page",
     "is_picture",
     "is_picture_data",
+    "known_as_page",
     "load_page_picture",
     "shows_ecg_page",
 ]

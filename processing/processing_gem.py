@@ -11,9 +11,11 @@ import numpy as np
 from huggingface_hub.dataclasses import validate_typed_dict
 from PIL import Image
 from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers.image_transforms import to_pil_image
 from transformers.image_utils import ImageInput, make_flat_list_of_images
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
 
+from .ecg_features import check_ecg, extract_features
 from .ecg_page import render_ecg
 from .ecg_photo import check_ecg_page
 from .ecg_readers import is_picture, load_ecg, load_page_picture
@@ -79,6 +81,8 @@ class GemProcessor(ProcessorMixin):
     """
 
     valid_processor_kwargs = GemProcessorKwargs
+    # Whether pictures must show an ECG page. Set to `False` on a processor whose pictures are known to, as in training.
+    judge_pictures: bool = True
     _ecgs_of_chat: list[EcgRecord] | None = None
 
     def __init__(
@@ -133,7 +137,7 @@ class GemProcessor(ProcessorMixin):
 
         Raises:
             PlaceholderError: Placeholders and ECGs or pictures differ in number, or truncation cut placeholders.
-            GemError: An ECG cannot be read.
+            GemError: An ECG cannot be read or is refused as none, or a picture shows no ECG page.
         """
         if text is None:
             raise PlaceholderError(
@@ -158,6 +162,9 @@ class GemProcessor(ProcessorMixin):
         images = [] if images is None else make_flat_list_of_images(images)
         self._check_counts(texts, "ecg", len(records))
         self._check_counts(texts, "image", len(images))
+        if self.judge_pictures:
+            for image in images:
+                check_ecg_page(image if isinstance(image, Image.Image) else to_pil_image(image))
 
         ecg_inputs = self.feature_extractor(records, **ecg_kwargs) if records else {}
         image_inputs = self.image_processor(images, **merged["images_kwargs"]) if images else {}
@@ -264,7 +271,7 @@ class GemProcessor(ProcessorMixin):
                 )
             image, page_index = source, ecg_kwargs.get("index")
         elif source is not None:
-            record = load_ecgs(source, **ecg_kwargs)[0].check_quality()
+            record = check_ecg(load_ecgs(source, **ecg_kwargs)[0])
             if modality != "image":
                 # A signal-only chat stays one wherever it goes: its ECG gets no page later either.
                 alone = {"modality": "signal"} if modality == "signal" else {}
@@ -286,8 +293,6 @@ class GemProcessor(ProcessorMixin):
 
     def measurements(self, conversation: list[dict]) -> dict | None:
         """The grounding features (`machine_measurements` layout) of the first ECG of a built conversation."""
-        from .ecg_features import extract_features
-
         record = self.record(conversation)
         return None if record is None else extract_features(record).to_dict()
 
@@ -304,7 +309,7 @@ class GemProcessor(ProcessorMixin):
     def page(self, record: EcgRecord) -> Image.Image:
         """The page that stands for `record` as a picture."""
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
-        return Image.fromarray(np.asarray(render_ecg(record, layout=self.page_layout, size=size)))
+        return render_ecg(record, layout=self.page_layout, size=size).to_pil()
 
     @staticmethod
     def _with_page_blocks(conversation: list[dict], draw: bool) -> list[dict]:

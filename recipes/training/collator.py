@@ -61,6 +61,8 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
         self.processor: GemProcessor = copy.copy(self.processor)
         self.processor.draw_page = False
+        # Pages of a data set were drawn from its records, or are what it is about.
+        self.processor.judge_pictures = False
         # A tokenizer would cut through placeholders; `_shorten` knows better.
         self.length_limit, self.max_length = self.max_length, None
         # Shared, so that persistent workers hear of a new epoch.

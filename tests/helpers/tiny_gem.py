@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPVisionConfig, LlamaConfig, PretrainedConfig, PreTrainedTokenizerFast
 
 from modeling_gem import GemConfig, GemEcgConfig, GemForConditionalGeneration, GemProcessor
 from modeling_gem.chat_templates import PLAIN
 from modeling_gem.gem_parts import build_processor
+from processing.ecg_page import render_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.simulator.simulator import simulate_ecg
 
 
 @cache
@@ -103,14 +107,34 @@ def tiny_processor(config: GemConfig | None = None, **changes: Any) -> GemProces
     return processor
 
 
-def signal(seed: int = 0, leads: int = 12, samples: int = 500) -> np.ndarray:
-    """White noise in mV: no ECG, but every tensor shape and number of one."""
-    return np.random.default_rng(seed).normal(scale=0.3, size=(leads, samples)).astype(np.float32)
+@cache
+def _simulated(seed: int) -> np.ndarray:
+    return simulate_ecg(seed=seed).record.signal.astype(np.float32)
 
 
-def picture(seed: int = 0, height: int = 90, width: int = 120):
-    from PIL import Image
+def trusting(processor: GemProcessor) -> GemProcessor:
+    """The processor itself, which takes pictures of anything: those of the original code's golden values are no ECG pages."""
+    processor.judge_pictures = False
+    return processor
 
+
+def signal(seed: int = 0, samples: int = 500) -> np.ndarray:
+    """A simulated ECG in mV at 500 Hz, `(12, samples)`, up to 10 s of it."""
+    return _simulated(seed)[:, :samples].copy()
+
+
+@cache
+def _drawn(seed: int) -> Image.Image:
+    return render_ecg(EcgRecord(_simulated(seed), STANDARD_LEADS, 500), layout="square_12x1", size=(160, 160)).to_pil()
+
+
+def page(seed: int = 0) -> Image.Image:
+    """A small page of the simulated ECG."""
+    return _drawn(seed).copy()
+
+
+def picture(seed: int = 0, height: int = 90, width: int = 120) -> Image.Image:
+    """Random pixels, for what takes any picture."""
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 
@@ -121,6 +145,6 @@ def chat(
     if ecg:
         content.append({"type": "ecg", "ecg": signal(seed), "sampling_rate": 500})
     if image:
-        content.append({"type": "image", "image": picture(seed)})
+        content.append({"type": "image", "image": page(seed)})
     messages = [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
     return messages if answer is None else [*messages, {"role": "assistant", "content": answer}]

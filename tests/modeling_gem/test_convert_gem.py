@@ -14,6 +14,7 @@ from modeling_gem import GemEcgModel
 from modeling_gem.convert_gem import convert_ecg_coca, convert_original_checkpoint
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
+from tests.helpers.tiny_gem import trusting
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "original_f1"
 FULL = ("F1", "F3")
@@ -59,7 +60,7 @@ def original(request, tmp_path_factory):
     folder = shared_path(f"fixtures/original/{request.param}")
     output = tmp_path_factory.mktemp(request.param)
     report = convert_original_checkpoint(folder / "checkpoint" / f"llava-gem-{request.param}", output)
-    processor = AutoProcessor.from_pretrained(output)
+    processor = trusting(AutoProcessor.from_pretrained(output))
     samples = dict(zip("abcd", json.loads((folder / "inputs" / "data.json").read_text()), strict=True))
     chats = {name: conversation(sample, folder / "inputs") for name, sample in samples.items()}
     return SimpleNamespace(
@@ -252,7 +253,7 @@ def packaged(tmp_path_factory):
 
 def test_packaged_proof_of_equality(packaged):
     golden = load_file(FIXTURE / "golden.safetensors")
-    processor = AutoProcessor.from_pretrained(packaged)
+    processor = trusting(AutoProcessor.from_pretrained(packaged))
     model = AutoModelForMultimodalLM.from_pretrained(packaged, dtype=torch.float32).eval()
     chat = [
         {

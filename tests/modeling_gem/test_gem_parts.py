@@ -35,7 +35,7 @@ from modeling_gem import GemEcgModel
 from modeling_gem.convert_gem import assemble_gem, convert_ecg_coca, convert_original_checkpoint
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
-from tests.helpers.tiny_gem import picture, signal, tiny_tokenizer
+from tests.helpers.tiny_gem import page, signal, tiny_tokenizer
 
 VOCABULARY = 300
 TEXT = {
@@ -189,7 +189,7 @@ def test_processor_fits_the_model(assembled):
             [{"type": "ecg", "ecg": signal(0, samples=5000), "sampling_rate": 500}],
             [
                 {"type": "ecg", "ecg": signal(1, samples=5000), "sampling_rate": 500},
-                {"type": "image", "image": picture(1)},
+                {"type": "image", "image": page(1)},
             ],
             [],
         )

@@ -43,7 +43,7 @@ from modeling_gem.convert_gem import convert_original_checkpoint
 from modeling_gem.modeling_gem import letterbox
 from processing.errors_gem import CheckpointError
 from tests.helpers.shared_data import shared_path
-from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
+from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor, trusting
 
 SIDE, GRID = 56, 4  # pixels and tokens along one tile
 PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]  # (height, width)
@@ -353,7 +353,7 @@ def test_published_geometry_diverges_where_stated():
 @pytest.mark.parametrize("merge", ["flat", "spatial_unpad"])
 def test_prompt_and_model_agree_in_a_mixed_batch(merge):
     config = tiny_config(vision_config=vision_config(), image_merge_type=merge, image_grid_pinpoints=PINPOINTS)
-    model, processor = tiny_model(config), tiny_processor(config, draw_page=False)
+    model, processor = tiny_model(config), tiny_processor(config, draw_page=False, judge_pictures=False)
     processor.image_processor.image_aspect_ratio = "anyres"
     inputs = processor(
         images=[picture(0, 40, 300), picture(1, 300, 40), picture(2, 47, 188)],
@@ -425,7 +425,7 @@ def tiled(tmp_path_factory):
         original=config,
         report=report,
         model=AutoModelForMultimodalLM.from_pretrained(folder / "gem", dtype=torch.float32).eval(),
-        processor=AutoProcessor.from_pretrained(folder / "gem"),
+        processor=trusting(AutoProcessor.from_pretrained(folder / "gem")),
         inputs=shared_path("fixtures/original/F1/inputs"),
         golden=load_file(shared_path("fixtures/original/F1/golden.safetensors")),
         vision_config=CLIPVisionConfig.from_pretrained(tower),

@@ -8,7 +8,7 @@ from transformers import pipeline
 
 from modeling_gem import EcgRecord
 from processing.ecg_record import STANDARD_LEADS
-from tests.helpers.tiny_gem import chat, picture, signal, tiny_config, tiny_model, tiny_processor
+from tests.helpers.tiny_gem import chat, page, signal, tiny_config, tiny_model, tiny_processor
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +42,10 @@ def test_single_inputs(interpret, tmp_path):
         (record(), {}),
         (signal(), {"sampling_rate": 500}),
         (str(tmp_path / "a.npy"), {"sampling_rate": 500}),
-        (picture(), {}),
+        (page(), {}),
         (chat(), {}),
         (record(), {"modality": "signal", "question": "Rate?"}),
-        (record(), {"image": picture()}),
+        (record(), {"image": page()}),
     ):
         output = interpret(source, **options)
         assert set(output) == {"generated_text"} and isinstance(output["generated_text"], str)
@@ -54,7 +54,7 @@ def test_single_inputs(interpret, tmp_path):
 def test_batches_of_mixed_modality_equal_single_calls(interpret):
     inputs = [
         record(0),
-        picture(1),
+        page(1),
         {"ecg": record(2), "modality": "signal"},
         chat(3),
         chat(4, ecg=False, image=False),
@@ -69,5 +69,5 @@ def test_batches_of_mixed_modality_equal_single_calls(interpret):
 def test_measurements_and_page_on_request(interpret):
     output = interpret(record(), return_measurements=True, return_page=True)
     assert isinstance(output["page"], Image.Image) and output["measurements"] is not None
-    assert interpret(picture(), return_measurements=True)["measurements"] is None
+    assert interpret(page(), return_measurements=True)["measurements"] is None
     assert isinstance(interpret(chat(image=False), return_page=True)["page"], Image.Image)

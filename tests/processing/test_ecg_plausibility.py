@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_features import EcgFeatures, check_ecg, extract_features
 from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility, assess, marks_of_missing
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
@@ -89,13 +89,21 @@ def test_what_cannot_be_an_ecg_is_refused_with_its_cure(signal, rate, about, wor
         (np.clip(ECG.signal, -0.1, 0.1), "scale", "highest or lowest value"),
         (with_row("III", ECG.lead("III") * 2), "leads", "Einthoven"),
         (with_row("aVL", ECG.lead("aVF")), "leads", "lead aVL differs"),
-        (NOISE.normal(size=(12, 5000)), "signal", "nothing in common"),
     ],
 )
 def test_what_is_doubtful_is_suspect(signal, about, words):
     found = judged(signal)
     assert found.verdict == "suspect" and found.doubts_about(about) and words in str(found)
     assert EcgRecord(signal, STANDARD_LEADS, 500).check_quality()
+
+
+def test_noise_is_refused_where_no_heartbeat_is_in_it():
+    noise = NOISE.normal(size=(12, 5000))
+    assert judged(noise).verdict == "suspect" and judged(noise).doubts_about("signal")
+    with pytest.raises(EcgQualityError, match="noise: what looks like heartbeats"):
+        check_ecg(EcgRecord(noise, STANDARD_LEADS, 500))
+    under = EcgRecord(ECG.signal + noise * 0.3, STANDARD_LEADS, 500)
+    assert under.plausibility().doubts_about("signal") and check_ecg(under) is under
 
 
 def test_gaps_and_absent_leads_are_no_doubt():

@@ -1,20 +1,24 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Prompts, ECGs and pictures -> model inputs: every placeholder has its input, every input its placeholder."""
 
+import base64
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from transformers import AutoProcessor
 
 from modeling_gem import EcgRecord, GemProcessor
 from processing.ecg_page import render_ecg
+from processing.ecg_photo import PAGE_MARK
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import GemError, PlaceholderError
 from processing.simulator.simulator import simulate_ecg
-from tests.helpers.tiny_gem import chat, picture, signal, tiny_processor
+from tests.helpers.tiny_gem import chat, page, picture, signal, tiny_processor
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,7 @@ def processor():
 
 
 def record(seed: int = 0) -> EcgRecord:
-    return EcgRecord(signal(seed), STANDARD_LEADS, 500, record_id=f"noise-{seed}")
+    return EcgRecord(signal(seed), STANDARD_LEADS, 500, record_id=f"simulated-{seed}")
 
 
 def tokens(processor, ids) -> tuple[int, int]:
@@ -37,7 +41,7 @@ def template(processor, conversation, **kwargs):
 
 
 def test_placeholders_expand_to_the_towers_tokens(processor):
-    inputs = processor(text="<ecg><image>\nWhat is this?", ecgs=record(), images=picture(), return_tensors="pt")
+    inputs = processor(text="<ecg><image>\nWhat is this?", ecgs=record(), images=page(), return_tensors="pt")
     assert tokens(processor, inputs["input_ids"]) == (11, 4)
     assert set(inputs) == {"input_ids", "attention_mask", "ecg_values", "pixel_values"}
     assert inputs["ecg_values"].shape == (1, 12, 500) and inputs["pixel_values"].shape == (1, 3, 28, 28)
@@ -63,7 +67,7 @@ def test_a_conversation_shows_the_modality_that_is_asked_for(processor, modality
 def test_types_of_tokens_are_text_picture_and_ecg(processor):
     """0, 1 and 4: Transformers keeps 2 and 3 for video and audio."""
     text = ["<ecg><image>\nWhat is this?", "<ecg>", "Hello."]
-    inputs = processor(text=text, ecgs=[record(1), record(2)], images=picture(), return_mm_token_type_ids=True)
+    inputs = processor(text=text, ecgs=[record(1), record(2)], images=page(), return_mm_token_type_ids=True)
     assert [len(row) for row in inputs["mm_token_type_ids"]] == [len(row) for row in inputs["input_ids"]]
     for ids, types in zip(inputs["input_ids"], inputs["mm_token_type_ids"], strict=True):
         expected = {processor.ecg_token_id: 4, processor.image_token_id: 1}
@@ -73,7 +77,7 @@ def test_types_of_tokens_are_text_picture_and_ecg(processor):
 
 def test_several_ecgs_and_pictures_stay_in_order(processor):
     text = ["<ecg><ecg>\nCompare.", "<image>\nRead.", "Hello."]
-    inputs = processor(text=text, ecgs=[record(1), record(2)], images=picture(3), padding=True, return_tensors="pt")
+    inputs = processor(text=text, ecgs=[record(1), record(2)], images=page(3), padding=True, return_tensors="pt")
     assert [tokens(processor, row) for row in inputs["input_ids"]] == [(22, 0), (0, 4), (0, 0)]
     assert np.array_equal(inputs["ecg_values"].numpy(), [signal(1), signal(2)])
     assert inputs["attention_mask"][0].all() and not inputs["attention_mask"][2, 0]  # left padding
@@ -84,9 +88,9 @@ def test_several_ecgs_and_pictures_stay_in_order(processor):
     [
         ({"text": "<ecg><ecg>", "ecgs": [record()]}, r"2 <ecg> placeholder\(s\), but 1 ECG"),
         ({"text": "<ecg>"}, r"1 <ecg> placeholder\(s\), but 0 ECG"),
-        ({"text": "<ecg>\n<image>", "images": [picture()]}, r"1 <ecg> placeholder\(s\), but 0 ECG"),
+        ({"text": "<ecg>\n<image>", "images": [page()]}, r"1 <ecg> placeholder\(s\), but 0 ECG"),
         ({"text": "no placeholder", "ecgs": [record()]}, r"0 <ecg> placeholder\(s\), but 1 ECG"),
-        ({"text": "<image><image>", "images": [picture()]}, r"2 <image> placeholder\(s\), but 1 picture"),
+        ({"text": "<image><image>", "images": [page()]}, r"2 <image> placeholder\(s\), but 1 picture"),
         ({"text": ["<ecg>", "<ecg><image>"], "ecgs": [record()] * 2}, r"per prompt: \[0, 1\]"),
         ({"ecgs": [record()]}, "give `text`"),
         ({"text": "<ecg>", "ecgs": [record()], "truncation": True, "max_length": 5}, "truncation"),
@@ -181,7 +185,7 @@ def test_ecg_kwargs_may_be_grouped_or_loose(processor):
 
 def test_text_offsets_and_token_types_on_request(processor):
     names = {"return_mm_token_type_ids": True, "return_text_replacement_offsets": True}
-    output = processor(text=["<ecg><image>\nRate?"], ecgs=record(), images=picture(), **names)
+    output = processor(text=["<ecg><image>\nRate?"], ecgs=record(), images=page(), **names)
     assert [offset["type"] for offset in output["text_replacement_offsets"][0]] == ["ecg", "image"]
     types = np.asarray(output["mm_token_type_ids"][0])
     assert ((types == 4).sum(), (types == 1).sum()) == tokens(processor, output["input_ids"])
@@ -217,14 +221,14 @@ def test_save_and_load(processor, tmp_path):
 
 
 def test_build_conversation_takes_whatever_an_ecg_comes_as(processor, tmp_path):
-    picture().save(tmp_path / "page.png")
+    page().save(tmp_path / "page.png")
     np.save(tmp_path / "record.npy", signal())
     kinds = {
         "record": (record(), {}, ["ecg", "image", "text"]),
         "array": (signal(), {"sampling_rate": 500}, ["ecg", "image", "text"]),
         "file": (tmp_path / "record.npy", {"sampling_rate": 500}, ["ecg", "image", "text"]),
         "picture file": (str(tmp_path / "page.png"), {}, ["image", "text"]),
-        "picture": (picture(), {}, ["image", "text"]),
+        "picture": (page(), {}, ["image", "text"]),
         "row": ({"ecg": signal(), "sampling_rate": 500, "question": "Rate?"}, {}, ["ecg", "image", "text"]),
         "signal only": (record(), {"modality": "signal"}, ["ecg", "text"]),
         "image only": (record(), {"modality": "image"}, ["image", "text"]),
@@ -236,7 +240,7 @@ def test_build_conversation_takes_whatever_an_ecg_comes_as(processor, tmp_path):
     assert not processor.is_one_input([record(), record()])
     assert isinstance(processor.picture(processor.build_conversation(record())), Image.Image)
     with pytest.raises(PlaceholderError, match="a picture has no signal"):
-        processor.build_conversation(picture(), modality="signal")
+        processor.build_conversation(page(), modality="signal")
     with pytest.raises(GemError, match="modality"):
         processor.build_conversation(record(), modality="sound")
 
@@ -262,18 +266,61 @@ def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
             processor.build_conversation(source)
     with pytest.raises(GemError, match=r"white\.png: no ECG page"):
         processor.build_conversation(record(), image=tmp_path / "white.png")
-    page = processor.build_conversation(processor.page(simulate_ecg(heart_rate=70, seed=1).record), modality="image")
-    assert isinstance(processor.picture(page), Image.Image)
+    shown = processor.build_conversation(processor.page(simulate_ecg(heart_rate=70, seed=1).record), modality="image")
+    assert isinstance(processor.picture(shown), Image.Image)
+
+
+def test_pictures_are_judged_at_every_door_but_those_known_as_pages(processor, tmp_path):
+    white = Image.new("RGB", (800, 600), "white")
+    white.save(tmp_path / "white.png", pnginfo=claimed_page())
+    page().save(tmp_path / "page.png")
+    for given in (white, np.asarray(white), np.asarray(white).transpose(2, 0, 1) / 255, picture(0, 300, 400)):
+        with pytest.raises(GemError, match="no ECG page is seen"):
+            processor(text="<image>", images=given)
+    with pytest.raises(GemError, match="too few to tell"):
+        processor(text="<image>", images=picture(0, 120, 300))
+    url = f"data:image/png;base64,{base64.b64encode((tmp_path / 'white.png').read_bytes()).decode()}"
+    for key, value in (("url", url), ("path", str(tmp_path / "white.png")), ("image", white)):
+        block = {"type": "image", key: value}
+        with pytest.raises(GemError, match="no ECG page is seen"):
+            template(processor, [{"role": "user", "content": [block, {"type": "text", "text": "?"}]}])
+    small = page().resize((28, 28))  # drawn from a record, which its copies know
+    unmarked = np.asarray(page())
+    for given in (small, unmarked, Image.open(tmp_path / "page.png")):
+        assert "pixel_values" in processor(text="<image>", images=given)
+    trusting = copy.copy(processor)
+    trusting.judge_pictures = False
+    assert "pixel_values" in trusting(text="<image>", images=white)
+
+
+def claimed_page() -> PngInfo:
+    """What a file would have to hold to be taken for a page, if files could say so."""
+    claim = PngInfo()
+    claim.add_text(PAGE_MARK, "True")
+    return claim
+
+
+def test_noise_gets_no_reading_and_an_ecg_under_noise_does(processor):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=0.3, size=(12, 5000)).astype(np.float32)
+    for read in (
+        lambda: processor(text="<ecg>", ecgs=noise, sampling_rate=500),
+        lambda: processor.build_conversation(noise, sampling_rate=500),
+    ):
+        with pytest.raises(GemError, match="noise"):
+            read()
+    under = signal(1, samples=5000) + rng.normal(scale=0.3, size=(12, 5000)).astype(np.float32)
+    assert "ecg_values" in processor(text="<ecg>", ecgs=under, sampling_rate=500)
 
 
 def test_of_a_document_of_several_pages_the_one_that_is_asked_for_is_shown(processor, tmp_path):
-    page = render_ecg(simulate_ecg(heart_rate=70, seed=1).record).to_pil()
+    drawn = render_ecg(simulate_ecg(heart_rate=70, seed=1).record).to_pil()
     path = tmp_path / "report.tiff"
-    Image.new("RGB", page.size, "white").save(path, save_all=True, append_images=[page])
+    Image.new("RGB", drawn.size, "white").save(path, save_all=True, append_images=[drawn])
     with pytest.raises(GemError, match=r"2 pages.*index=1"):
         processor.build_conversation(path, modality="image")
     shown = processor.picture(processor.build_conversation(path, modality="image", index=1))
-    np.testing.assert_array_equal(np.asarray(shown), np.asarray(page))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(drawn))
     with pytest.raises(GemError, match="no ECG page"):
         processor.build_conversation(path, modality="image", index=0)
 
