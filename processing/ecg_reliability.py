@@ -37,7 +37,7 @@ DISTURBED_LEAD, MANY_LEADS = 3.0, 1 / 3  # times the usual lead; share of the le
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
 BLOCK = 50  # samples at 500 Hz, 0.1 s
-FLOOR_BLOCKS, FLOOR_RANK = 7, 2  # the third quietest of 0.7 s, which no QRS reaches at 200/min or less
+FLOOR_BLOCKS, FLOOR_RANK = 7, 1  # the second quietest of 0.7 s, which no QRS reaches at 220/min or less
 NOISY_FLOOR, NOISY_PEAK = 4.0, 0.3  # times the lead's usual floor, and the usual beat's steepest part
 BEAT_BLOCKS = 20  # 2 s hold a beat
 NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
