@@ -73,16 +73,12 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
 
 def may_hold_plateau(signal: np.ndarray, shortest: int) -> np.ndarray:
     """Whether a lead of `(leads, samples)` may hold `shortest` equal samples in a row (3 or more), `(leads,)`: so many hold
-    several equal ones at regular distances. Few leads do, and need a closer look."""
+    a whole block of half the length, wherever they begin. Few leads do, and need a closer look."""
     if signal.shape[1] < shortest:
         return np.zeros(len(signal), dtype=bool)
-    distance = max(1, shortest // 6)
-    coarse = signal[:, ::distance]
-    equal = coarse[:, 1:] == coarse[:, :-1]
-    in_a_row = equal
-    for _ in range(shortest // distance - 2):
-        in_a_row = in_a_row[:, 1:] & equal[:, : in_a_row.shape[1] - 1]
-    return in_a_row.any(axis=1)
+    equal, block = signal[:, 1:] == signal[:, :-1], shortest // 2
+    blocks = equal[:, : equal.shape[1] // block * block].reshape(len(signal), -1, block)
+    return blocks.all(axis=2).any(axis=1)
 
 
 def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:

@@ -170,7 +170,7 @@ def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tupl
 
 def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
     window, inside = wave_windows(level, marks, longest_s)
-    return np.where(inside.any(axis=2), np.where(inside, window, 0).sum(axis=2) * MS, np.nan)
+    return np.where(inside.any(axis=2), (window * inside).sum(axis=2) * MS, np.nan)
 
 
 def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,13 +187,12 @@ def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
     """
     window, inside = wave_windows(level, qrs, 0.26)
     known = inside.any(axis=2)
-    high, low = np.where(inside, window, -np.inf), np.where(inside, window, np.inf)
-    top, bottom = (np.where(known, extreme, 0) for extreme in (high.max(axis=2), low.min(axis=2)))
-    first_r = (high >= np.minimum(top, FIRST_R_MV)[..., None]).argmax(axis=2)
+    top = np.where(known, window.max(axis=2, where=inside, initial=-np.inf), 0)
+    bottom = np.where(known, window.min(axis=2, where=inside, initial=np.inf), 0)
+    first_r = (inside & (window >= np.minimum(top, FIRST_R_MV)[..., None])).argmax(axis=2)
     index = np.arange(window.shape[2])
     before, after = index < first_r[..., None], index > first_r[..., None]
-    q = np.minimum(np.where(before, low, 0).min(axis=2), 0)
-    s = np.minimum(np.where(after, low, 0).min(axis=2), 0)
+    q, s = (window.min(axis=2, where=inside & side, initial=0) for side in (before, after))
     without_r = top < MIN_R_MV
     negative = inside & (window < -Q_EDGE_MV)
     q_samples = np.where(without_r, negative.sum(axis=2), (negative & before).sum(axis=2))
@@ -204,7 +203,7 @@ def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
         "q_duration": q_samples * MS,
         "qrs_amplitude": top - bottom,
         "qrs_net": top + bottom,
-        "qrs_area": np.where(inside, window, 0).sum(axis=2) * MS,
+        "qrs_area": (window * inside).sum(axis=2) * MS,
     }
     return {name: np.where(known, value, np.nan) for name, value in values.items()}
 

@@ -296,9 +296,9 @@ def _per_lead_steepness(
     power[..., 1:-1] = (power[..., :-2] + power[..., 1:-1] + power[..., 2:]) / 3
     slope = np.sqrt(power)
     noise = settings.late_noise * percentile(slope[..., ::2], 25, axis=2)[..., None]
-    own = np.where(close, slope, 0).max(axis=2, keepdims=True)
+    own = (slope * close).max(axis=2, keepdims=True)
     typical = np.sqrt(np.square(own).mean(axis=0))
-    size = np.where(slope > noise, slope, 0) * reliability.weights[..., None]
+    size = slope * (slope > noise) * reliability.weights[..., None]
     return size / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
 
 

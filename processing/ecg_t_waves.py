@@ -102,8 +102,17 @@ def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray)
     index = np.arange(wave.shape[-1], dtype=np.float32)
     steepest, reference = steepest.astype(np.float32), reference.astype(np.float32)
     area = (top - wave) * (2 * reference[..., None] - index - steepest[..., None])
-    between = (index > steepest[..., None]) & (index < reference[..., None])
-    return np.where(between.any(axis=-1), np.where(between, area, -np.inf).argmax(axis=-1), steepest)
+    largest = _only_within(area, steepest + 1, reference - 1).argmax(axis=-1)
+    # Nothing lies between at the window's edge.
+    return np.where(np.minimum(reference, wave.shape[-1]) > steepest + 1, largest, steepest).astype(int)
+
+
+def _only_within(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """`values` `(leads, beats, samples)` from index `first` to `last`, `(leads, beats)`; elsewhere less than any."""
+    # Short integers are compared in a tenth of the time of long ones, and subtraction is as much faster than `np.where`.
+    index = np.arange(values.shape[-1], dtype=np.int16)
+    outside = (index < first[..., None].astype(np.int16)) | (index > last[..., None].astype(np.int16))
+    return values - outside * np.float32(1e30)
 
 
 def around_peak(onset: np.ndarray, peak: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +126,7 @@ def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _steepest(slope: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    index = np.arange(slope.shape[-1])
-    best = np.where((index >= first[..., None]) & (index <= last[..., None]), slope, -np.inf).argmax(axis=-1)
+    best = _only_within(slope, first, last).argmax(axis=-1)
     # Nothing lies between where the peak is at the window's edge.
     return np.clip(np.where(last >= first, best, first), 0, slope.shape[-1] - 1)
 
