@@ -3,8 +3,8 @@
 
 _MV_PER_WORD = {
     1e3: ("v", "volt", "volts"),
-    1.0: ("mv", "milliv", "millivolt", "millivolts"),
-    1e-3: ("uv", "mcv", "microv", "microvolt", "microvolts", "mikrov", "mikrovolt"),
+    1.0: ("mv", "мв", "milliv", "millivolt", "millivolts"),
+    1e-3: ("uv", "мкв", "mcv", "microv", "microvolt", "microvolts", "mikrov", "mikrovolt"),
     1e-6: ("nv", "nanov", "nanovolt", "nanovolts"),
 }
 _MV_PER_UNIT = {word: factor for factor, words in _MV_PER_WORD.items() for word in words}

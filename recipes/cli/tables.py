@@ -182,16 +182,26 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "Length",
         f"{summary['duration_s']:g} s, {summary['samples']:,} samples at {summary['sampling_rate_hz']:g} Hz",
     )
-    for what, words in (("unit", "Unit"), ("name", "Names"), ("rate", "Rate")):
-        origins = {entry.get(what) for entry in summary.get("evidence", {}).values()} - {None}
-        if origins and origins != {"stated"}:
-            yield words, f"{' and '.join(sorted(map(str, origins)))}, not stated by the file throughout"
+    for what, words in (("name", "Names"), ("unit", "Units"), ("gain", "Gains"), ("rate", "Rate")):
+        origins = _leads_by_origin(summary["evidence"], what)
+        if origins:
+            yield words, "; ".join(f"{origin} ({', '.join(leads)})" for origin, leads in origins.items())
     for name, value in summary["metadata"].items():
         yield name.replace("_", " ").capitalize(), str(value)
     if summary["labels"]:
         yield "Labels", ", ".join(summary["labels"])
     if summary["has_report"]:
         yield "Report", "the file holds one"
+
+
+def _leads_by_origin(evidence: Mapping[str, Mapping[str, str | None]], what: str) -> dict[str, list[str]]:
+    """Where `what` comes from, if it is not the file that says it -> of which leads; "all leads" where it is one origin."""
+    found: dict[str, list[str]] = {}
+    for lead, entry in evidence.items():
+        origin = entry[what]
+        if origin not in (None, "stated"):
+            found.setdefault(f"{origin}, not stated by the file", []).append(lead)
+    return {origin: leads if len(leads) < len(evidence) else ["all leads"] for origin, leads in found.items()}
 
 
 def _print_list(console: Console, title: str, lines: Sequence[str]) -> None:

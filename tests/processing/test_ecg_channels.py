@@ -155,9 +155,13 @@ def test_a_unit_that_nobody_knows_is_refused(unit):
         load(STANDARD_LEADS, unit=unit)
 
 
-@pytest.mark.parametrize("unit", ["µV", "μV", "ÂµV", "Î¼V", "microV", "MicroVolts", "u_V", "µv"])
+@pytest.mark.parametrize("unit", ["µV", "μV", "ÂµV", "Î¼V", "microV", "MicroVolts", "u_V", "µv", "мкВ"])
 def test_micro_signs_of_every_encoding(unit):
     assert mv_per_unit(unit) == 1e-3
+
+
+def test_millivolts_in_cyrillic():
+    assert mv_per_unit("мВ") == 1.0 and name_and_unit("II (мВ)") == ("II", "мВ")
 
 
 HEADS = {

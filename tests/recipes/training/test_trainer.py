@@ -164,7 +164,7 @@ def test_sft_learns_and_leaves_the_towers_alone(tmp_path):
     run = trainer(tmp_path, model)
     run.train()
     losses = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert not any("tower" in name for name in changed)
     for part in ("ecg_projector", "multi_modal_projector", "language_model", "lm_head"):
