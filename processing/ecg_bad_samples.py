@@ -57,8 +57,7 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
         return found
     for lead in np.flatnonzero(may_hold_plateau(signal, shortest)):
         row = signal[lead]
-        starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
-        lengths = np.diff(np.concatenate((starts, [len(row)])))
+        starts, lengths = equal_runs(row)
         if lengths.max() < shortest:
             continue
         level = row[starts]
@@ -69,6 +68,12 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
         for start, length in zip(starts[rail | dead], lengths[rail | dead], strict=True):
             found[lead, start : start + length] = True
     return found
+
+
+def equal_runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First samples and lengths of the runs of equal samples in `row` `(samples,)`; a missing sample is a run of its own."""
+    starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
+    return starts, np.diff(np.concatenate((starts, [len(row)])))
 
 
 def may_hold_plateau(signal: np.ndarray, shortest: int) -> np.ndarray:
@@ -115,4 +120,4 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
     return (signal[:, :1] + np.cumsum(change, axis=1)).astype(np.float32)
 
 
-__all__ = ["MAX_ABS_MV", "may_hold_plateau", "repair"]
+__all__ = ["MAX_ABS_MV", "equal_runs", "may_hold_plateau", "repair"]

@@ -15,6 +15,7 @@ from .ecg_limits import (
     WIDE_PREMATURE_MORE_MS,
     WIDE_PREMATURE_MS,
 )
+from .ecg_reliability import runs
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -83,8 +84,9 @@ class RhythmEvents:
         longest = sorted(self.pauses, key=lambda pause: -pause.seconds)[:most]
         lines += [f"  {_clock(p.time)} {p.seconds:.1f} s" for p in sorted(longest, key=lambda pause: pause.time)]
         lines.append(f"{len(self.runs)} runs of {RUN_BEATS} or more premature beats")
-        runs = sorted(sorted(self.runs, key=lambda run: -run.beats)[:most], key=lambda run: run.time)
-        return "\n".join(lines + [f"  {_clock(r.time)} {r.beats} {r.kind} beats, {r.rate:.0f} bpm" for r in runs])
+        most_beats = sorted(self.runs, key=lambda run: -run.beats)[:most]
+        by_time = sorted(most_beats, key=lambda run: run.time)
+        return "\n".join(lines + [f"  {_clock(r.time)} {r.beats} {r.kind} beats, {r.rate:.0f} bpm" for r in by_time])
 
 
 def _clock(seconds: float) -> str:
@@ -102,14 +104,14 @@ def find_events(features: "EcgFeatures") -> RhythmEvents:
     times, rr = features.beat_times, features.rr_intervals / 1000
     premature, wide = _premature(rr, features.beat_waves["QRS"])
     pauses = [Pause(round(float(times[i]), 3), round(float(rr[i]), 3)) for i in np.flatnonzero(rr >= LONG_PAUSE_S)]
-    runs = [*_runs(times, rr, premature & wide, "wide"), *_runs(times, rr, premature & ~wide, "narrow")]
+    found = [*_runs(times, rr, premature & wide, "wide"), *_runs(times, rr, premature & ~wide, "narrow")]
     lowest, highest = _rates(times, rr)
     return RhythmEvents(
         beats=len(times),
         wide_premature=int((premature & wide).sum()),
         narrow_premature=int((premature & ~wide).sum()),
         pauses=tuple(pauses),
-        runs=tuple(sorted(runs, key=lambda run: run.time)),
+        runs=tuple(sorted(found, key=lambda run: run.time)),
         lowest_rate=lowest,
         highest_rate=highest,
     )
@@ -134,10 +136,9 @@ def _premature(rr: np.ndarray, qrs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _runs(times: np.ndarray, rr: np.ndarray, ectopic: np.ndarray, kind: Literal["wide", "narrow"]) -> list[Run]:
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], ectopic, [False])).astype(np.int8))).reshape(-1, 2)
     return [
         Run(round(float(times[start]), 3), int(end - start), round(60 / float(rr[start : end - 1].mean()), 1), kind)
-        for start, end in edges
+        for start, end in runs(ectopic)
         if end - start >= RUN_BEATS
     ]
 

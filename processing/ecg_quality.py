@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_bad_samples import may_hold_plateau
+from .ecg_bad_samples import equal_runs, may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
 from .ecg_limits import MAX_PLAUSIBLE_MV
@@ -100,7 +100,8 @@ def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
         span = float(high[lead]) - float(low[lead])
         flat = saturated = 0.0
         if closer[lead]:
-            lengths, levels = _runs(row)
+            starts, lengths = equal_runs(row)
+            levels = row[starts]
             flat = lengths[lengths >= flat_run].sum() / samples
             plateaus = ((levels == low[lead]) | (levels == high[lead])) & (lengths >= saturated_run)
             saturated = lengths[plateaus & (np.abs(levels) >= SATURATED_FROM_MV)].sum() / samples
@@ -115,12 +116,6 @@ def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths and levels of the runs of equal samples (a missing sample is a run of its own)."""
-    starts = np.concatenate(([0], np.flatnonzero(row[1:] != row[:-1]) + 1))
-    return np.diff(np.concatenate((starts, [len(row)]))), row[starts]
 
 
 def _verdict(measured: Mapping[str, Any]) -> str:
@@ -148,8 +143,10 @@ def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
 
 
 def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) -> list[np.ndarray]:
-    """For each of `bands` (lowest and highest frequency in Hz, step) every `step`-th sample of `signal` between these
-    frequencies: second-order Butterworth forth and back, by FFT; zeros where the record is too coarse for it, one where it is too short."""
+    """For each of `bands` (lowest and highest frequency in Hz, step) every `step`-th sample of `signal` between these frequencies.
+
+    Second-order Butterworth forth and back, by FFT; zeros where the record is too coarse for it, one where it is too short.
+    """
     from scipy.fft import irfft, rfft
 
     samples = signal.shape[1]

@@ -134,7 +134,7 @@ def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
 
 
 def runs(mask: np.ndarray) -> np.ndarray:
-    """First and last-but-one sample of every run of true values, `(runs, 2)`."""
+    """First sample of every run of true values, and the first behind it, `(runs, 2)`."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges.reshape(-1, 2)
 

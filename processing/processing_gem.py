@@ -203,8 +203,8 @@ class GemProcessor(ProcessorMixin):
     ) -> Any:
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
-        "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}` with any keyword of `SOURCE_NAMES`. A picture block without a picture is
-        drawn from the ECG before it.
+        "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}` with any keyword of
+        `SOURCE_NAMES`. A picture block without a picture is drawn from the ECG before it.
 
         Args:
             draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add such a block to ECGs of a

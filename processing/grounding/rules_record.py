@@ -261,7 +261,13 @@ def _in_leads_and_beats(
 
 
 def _global(features: EcgFeatures, sequence: str) -> float | None:
-    attribute = {"PR Interval": "pr_interval", "QRS Duration": "qrs_duration", "QT Interval": "qt_interval", "QTc Interval": "qtc_bazett", "P Duration": "p_duration"}.get(sequence)  # fmt: skip
+    attribute = {
+        "PR Interval": "pr_interval",
+        "QRS Duration": "qrs_duration",
+        "QT Interval": "qt_interval",
+        "QTc Interval": "qtc_bazett",
+        "P Duration": "p_duration",
+    }.get(sequence)
     value = float(getattr(features, attribute)) if attribute else math.nan
     return value if math.isfinite(value) else None
 

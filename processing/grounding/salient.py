@@ -50,8 +50,8 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
 
     Clearly: ST of 0.1 mV (in V2, V3 more) or an inverted T (aVR and V1 apart) or a pathological Q in two leads of a
     wall; PR above 210 ms, QRS from 125 ms on, QTc (Bazett and Fridericia) 10 ms above its limit, an axis 10 degrees outside
-    the normal, limits by sex and age where known; Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing spikes, and the findings whose row names a
-    salient one of their own.
+    the normal, limits by sex and age where known; Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing
+    spikes, and the findings whose row names a salient one of their own.
     """
     if not len(features.beat_times):
         return []
