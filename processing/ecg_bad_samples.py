@@ -4,6 +4,8 @@
 Filters would smear each of them over more than a second.
 """
 
+import math
+
 import numpy as np
 
 from .ecg_limits import MAX_PLAUSIBLE_MV
@@ -55,11 +57,11 @@ def _plateaus(signal: np.ndarray, rate: float) -> np.ndarray:
     shortest = max(3, int(RAIL_S * rate))
     if signal.shape[1] <= shortest:
         return found
-    for lead in np.flatnonzero(may_hold_plateau(signal, shortest)):
+    extremes = (signal.max(axis=1, keepdims=True), signal.min(axis=1, keepdims=True))
+    railed = np.any([np.count_nonzero(signal == extreme, axis=1) >= shortest for extreme in extremes], axis=0)
+    for lead in np.flatnonzero(railed | may_hold_plateau(signal, max(3, math.ceil(DEAD_S * rate)))):
         row = signal[lead]
         starts, lengths = equal_runs(row)
-        if lengths.max() < shortest:
-            continue
         level = row[starts]
         rail = ((level == row.max()) | (level == row.min())) & (np.abs(level) >= RAIL_FROM_MV) & (lengths >= shortest)
         dead = (lengths >= DEAD_S * rate) & (lengths < len(row))

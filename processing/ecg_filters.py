@@ -121,7 +121,8 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
 def _central_difference(band: np.ndarray) -> np.ndarray:
     """Slope in mV/s; exact enough below 25 Hz, and cheaper than another inverse FFT."""
     slope = np.zeros_like(band)
-    slope[:, 1:-1] = (band[:, 2:] - band[:, :-2]) * np.float32(WORKING_RATE / 2)
+    np.subtract(band[:, 2:], band[:, :-2], out=slope[:, 1:-1])
+    slope *= np.float32(WORKING_RATE / 2)
     return slope
 
 
