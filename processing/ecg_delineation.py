@@ -15,7 +15,7 @@ from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_flutter import is_flutter
 from .ecg_lone_p_waves import find_lone_p_waves
 from .ecg_order_statistics import median
-from .ecg_p_waves import find_p_waves
+from .ecg_p_waves import find_p_waves, p_waves_merge_with_t
 from .ecg_qrs import detect_beats
 from .ecg_qrs_limits import QrsSettings, dominant_peaks, global_limits, lead_limits
 from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
@@ -47,6 +47,7 @@ class Delineation:
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
             (fractions possible), NaN where the wave is absent or not visible.
         lone_p: the same of P waves that no QRS follows, `(leads, waves, 3)` and `(waves, 3)`.
+        p_unclear: whether waves before the beats were left out that may be T or flutter waves as well as P waves.
         ecg: the filtered signal the marks were found in.
     """
 
@@ -58,6 +59,7 @@ class Delineation:
     lone_p: WaveMarks
     qrs: WaveMarks
     t: WaveMarks
+    p_unclear: bool
     ecg: FilteredEcg
 
 
@@ -96,18 +98,21 @@ def delineate(
     qrs = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1)
     lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)
     supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
-    if supposed and is_flutter(ecg, qrs, reliability):
+    flutter = supposed and is_flutter(ecg, qrs, reliability)
+    shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
+    duration = (qrs - shift)[:, 2] - (qrs - shift)[:, 0]
+    p_unclear = not flutter and p_waves_merge_with_t(p_waves, duration, t_waves.overall[:, 2])
+    if flutter or p_unclear:
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
     lead_onset, onset = (_behind_spikes(marks, ecg, settings.qrs) for marks in (lead_onset, onset))
-    shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
     per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
     per_lead[~live] = np.nan
     overall = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1) - shift
     unused = left_out(ecg, noisy, beats, reliability)
     qrs_waves = WaveMarks(per_lead, overall)
-    return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, ecg)
+    return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, p_unclear, ecg)
 
 
 def _behind_spikes(onset: np.ndarray, ecg: FilteredEcg, settings: QrsSettings) -> np.ndarray:

@@ -61,7 +61,8 @@ class EcgFeatures:
         beat_waves: the same for the heart as a whole, `(beats, 3)`.
         heart_rate: bpm, 60000 / mean RR. rr_interval: mean, ms. rr_variability: SD of the RR over their mean.
         rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
-        p_present: a P wave goes before more than 40 % of the usual beats; `None` where moving electrodes hide it.
+        p_present: a P wave goes before more than 40 % of the usual beats; `None` where moving electrodes hide it, or
+            where fast wide beats leave no line by which it is told from T and flutter waves.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.

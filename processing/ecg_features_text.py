@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES
+from .ecg_p_waves import FAST_RR_S, WIDE_QRS_S
 from .ecg_raw import MAX_STATED_AGE
 from .ecg_reliability import unused_in_words
 from .ecg_rules import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 CHARACTERS_PER_TOKEN = 2.6  # measured numbers are dense: Llama's tokenizer takes 2.7-3.1 characters of this text
 SEX_WORDS = {"F": "female", "M": "male"}
-P_WORDS = {True: "present", False: "absent", None: "not measurable (moving electrodes)"}
 JUDGED: tuple[tuple[str, "Callable[[EcgFeatures], bool]"], ...] = (
     ("prolonged PR", is_long_pr),
     ("wide QRS", is_wide_qrs),
@@ -113,13 +113,21 @@ def _number(value: Any, digits: int = 0) -> str:
     return f"{value:.{digits}f}"
 
 
+def p_waves_in_words(features: "EcgFeatures") -> str:
+    """Whether P waves lead the beats, or why that is not known."""
+    if features.p_present is not None:
+        return "present" if features.p_present else "absent"
+    fast = features.rr_interval < 1000 * FAST_RR_S and features.qrs_duration > 1000 * WIDE_QRS_S
+    return f"not measurable ({'fast wide beats' if fast else 'moving electrodes'})"
+
+
 def _record_line(features: "EcgFeatures") -> str:
     if not len(features.beat_times):
         return f"No measurements: {features.note}."
     return (
         f"{len(features.beat_times)} beats in {features.duration:.1f} s, rhythm {features.rhythm_regularity or '-'}, "
         f"HR {_number(features.heart_rate)} bpm, RR {_number(features.rr_interval)} ms, "
-        f"P waves {P_WORDS[features.p_present]}, PR {_number(features.pr_interval)} ms, "
+        f"P waves {p_waves_in_words(features)}, PR {_number(features.pr_interval)} ms, "
         f"QRS {_number(features.qrs_duration)} ms, QT {_number(features.qt_interval)} ms, "
         f"QTc {_number(features.qtc_bazett)} (Bazett) {_number(features.qtc_fridericia)} (Fridericia) ms, "
         f"QRS axis {_number(features.qrs_axis)} deg."

@@ -46,7 +46,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
     p_present: bool | None = bool(inside.any() and has_p[inside].mean() > P_SHARE)
-    if not p_present and delineation.reliability.mostly_disturbed:
+    if not p_present and (delineation.p_unclear or delineation.reliability.mostly_disturbed):
         p_present = None
     rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan
     qt = float(nan_median((t[inside, 2] - qrs[inside, 0]) * MS))

@@ -190,14 +190,15 @@ def is_irregular(features: "EcgFeatures") -> bool:
     )
 
 
-def has_sinus_p_waves(features: "EcgFeatures") -> bool:
-    """P waves lead the beats, or more than three stand alone: those that no QRS follows are the sinus node's as well."""
-    return features.p_present or len(features.lone_p_waves) > 3
+def has_sinus_p_waves(features: "EcgFeatures") -> bool | None:
+    """P waves lead the beats, or more than three stand alone: those that no QRS follows are the sinus node's as well.
+    `None` where P waves cannot be told."""
+    return len(features.lone_p_waves) > 3 or features.p_present
 
 
 def is_sinus_arrhythmia(features: "EcgFeatures") -> bool:
     uneven = is_irregular(features) or features.rr_variability > SINUS_ARRHYTHMIA_RR_VARIABILITY
-    return has_sinus_p_waves(features) and uneven
+    return bool(has_sinus_p_waves(features)) and uneven
 
 
 def is_atrial_fibrillation(features: "EcgFeatures") -> bool:

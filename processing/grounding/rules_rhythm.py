@@ -73,7 +73,9 @@ def signed(claim: Claim, holds: bool | None, measured: object, explanation: str)
 
 
 def _basis(features: EcgFeatures) -> str:
-    atria = "P waves lead the beats" if features.p_present else "no P waves lead the beats"
+    atria = {True: "P waves lead the beats", False: "no P waves lead the beats", None: "P waves not measurable"}[
+        features.p_present
+    ]
     spikes = f", {len(features.pacing_spikes)} pacing spikes" if len(features.pacing_spikes) else ""
     return f"{features.heart_rate:.0f} bpm, {features.rhythm_regularity}, {atria}{spikes}"
 
@@ -98,6 +100,8 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
     if name == "atrial fibrillation":
         return is_atrial_fibrillation(features)
     if name == "atrial flutter":
+        if p is None:
+            return None
         # Flutter waves in a 2:1 rhythm can pass for P waves.
         return (None if FLUTTER_TWO_TO_ONE.contains(rate) else False) if p else None if irregular else True
     if name == "paced rhythm":

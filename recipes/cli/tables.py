@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processing import ecg_limits as limits
+from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_reliability import unused_in_words
 from processing.ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = {"low": ("< low", "bold red"), "high": ("> high", "bold red"), "": ("", "")}
 UNKNOWN = "-"
-P_WAVES = {True: "present", False: "absent", None: "not measurable: moving electrodes"}
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -55,7 +55,7 @@ def _record_table(features: "EcgFeatures") -> Table:
         words, style = OUTSIDE[side]
         table.add_row(name, Text(number(value, digits), style), limit.unit, _range(limit, digits), Text(words, style))
     table.add_row("Rhythm", features.rhythm_regularity or UNKNOWN, "", "regular", "")
-    table.add_row("P waves", P_WAVES[features.p_present], "", "present", "")
+    table.add_row("P waves", p_waves_in_words(features), "", "present", "")
     return table
 
 
