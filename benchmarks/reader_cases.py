@@ -127,10 +127,10 @@ CASES = (
     ),
     Case("16_dicom_12_bits_stored/e.dcm", "sign from bit 11: II 1.367 mV", TWELVE),
     Case("17_scp_lead_start_0/start0.scp", "8 leads, 2000 samples, II 1.367 mV", reads(EIGHT, 2000, 500, "II", 1.367)),
-    Case("17_scp_lead_start_0/start1.scp", "the same", reads(EIGHT, 2000, 500, "II", 1.367)),
+    Case("17_scp_lead_start_0/start1.scp", "8 leads, 2000 samples, II 1.367 mV", reads(EIGHT, 2000, 500, "II", 1.367)),
     Case("18_edf_micro_sign/e.edf", "II 1.367 mV", THREE),
     Case("20_apple_watch_csv/en.csv", "I, 512 Hz, 0.663 mV", reads(("I",), 2000, 512, "I", 0.663)),
-    Case("20_apple_watch_csv/de.csv", "the same", reads(("I",), 2000, 512, "I", 0.663)),
+    Case("20_apple_watch_csv/de.csv", "I, 512 Hz, 0.663 mV", reads(("I",), 2000, 512, "I", 0.663)),
     Case(
         "21_physiobank_atm_csv/samples.csv",
         "I, II, V1 at 500 Hz, II 1.367 mV",
@@ -149,8 +149,8 @@ CASES = (
         options={"sampling_rate": 360, "gain": 200},
     ),
     Case("24_decimal_comma_variants/tab.csv", "I, II, II 1.367 mV", TWO),
-    Case("24_decimal_comma_variants/first_row_integers.csv", "the same", TWO),
-    Case("24_decimal_comma_variants/quoted.csv", "the same", TWO),
+    Case("24_decimal_comma_variants/first_row_integers.csv", "I, II, II 1.367 mV", TWO),
+    Case("24_decimal_comma_variants/quoted.csv", "I, II, II 1.367 mV", TWO),
     Case(
         "25_csv_one_row_per_lead_with_names/t.csv",
         "12 leads, 1000 samples",
