@@ -244,7 +244,7 @@ def _measure_all(source: Path, output: Path, options: RecordOptions, workers: in
             workers=workers,
             compat=compat,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
-            load_kwargs=options.keywords(),
+            load=options.load,
         )
     errors.print(f"{report} -> {output}")
     for record, reason in report.failed.items():

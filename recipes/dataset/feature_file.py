@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_plausibility import Plausibility
 from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
 from recipes.files import json_lines, one_writer, read_json_lines
 
@@ -60,6 +61,7 @@ def extract_features_batch(
     compat: str | None = None,
     progress: Progress | None = None,
     load_kwargs: Mapping[str, Any] | None = None,
+    load: Callable[..., EcgRecord] = load_ecg,
 ) -> FeatureBatchReport:
     """Measures many ECGs into a JSON Lines file, one `{"id", "features" | "error"}` per record in the source's order.
 
@@ -77,13 +79,15 @@ def extract_features_batch(
         resume: keep what is already there; otherwise start anew.
         compat: see `extract_features`.
         progress: called with (records finished, records in all or `None`).
-        load_kwargs: arguments of `load_ecg`, e.g. `{"sampling_rate": 500}`.
+        load_kwargs: arguments of `load`, e.g. `{"sampling_rate": 500}`.
+        load: reads an item of the source; workers get it, so that it must be a function or method of a module.
 
     Raises:
         EcgFormatError: the folder does not exist, an id stands twice, or another run writes `output`.
     """
     with one_writer(output, EcgFormatError):
-        return _extract_features(source, Path(output), workers, resume, compat, progress, load_kwargs)
+        read = partial(load, **dict(load_kwargs or {}))
+        return _extract_features(source, Path(output), workers, resume, compat, progress, read)
 
 
 def _extract_features(
@@ -93,7 +97,7 @@ def _extract_features(
     resume: bool,
     compat: str | None,
     progress: Progress | None,
-    load_kwargs: Mapping[str, Any] | None,
+    read: Callable[[Any], EcgRecord],
 ) -> FeatureBatchReport:
     part = output.with_name(output.name + ".part")
     report = FeatureBatchReport()
@@ -104,7 +108,7 @@ def _extract_features(
     earlier = _finished(output, compat) if resume and output.exists() else {}
     todo = ((name, None if name in earlier else item) for name, item in _distinct(items) if name not in written)
     with part.open("ab") as file, output.open("rb") if earlier else io.BytesIO() as old:
-        for line in _measured(todo, partial(_measure, compat=compat, load_kwargs=dict(load_kwargs or {})), workers):
+        for line in _measured(todo, partial(_measure, compat=compat, read=read), workers):
             if line["id"] in earlier:
                 _copy_line(old, earlier.pop(line["id"]), file)
                 report.resumed += 1
@@ -240,14 +244,13 @@ def _measure_all(chunk: Iterable[Item], measure: Callable[[Item], Line]) -> list
     return list(map(measure, chunk))
 
 
-def _measure(named: Item, compat: str | None, load_kwargs: Mapping[str, Any]) -> Line:
+def _measure(named: Item, compat: str | None, read: Callable[[Any], EcgRecord]) -> Line:
     """The line of one record; without features or error where there is nothing to measure (no item, a name alone)."""
     record_id, item = named
     if item is None:
         return {"id": record_id}
     try:
-        record = load_ecg(item, **load_kwargs)
-        features = extract_features(record, compat=compat).check_plausibility()
+        features = extract_features(read(item), compat=compat).check_plausibility()
         return {"id": record_id, "features": features.to_dict(full=True)}
     except GemError as error:
         return {"id": record_id, "error": str(error)}

@@ -96,6 +96,12 @@ def test_a_suspect_record_says_so_first_and_ends_with_its_own_exit_code(tmp_path
 def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
     chosen = json.loads(gem("inspect", SAMPLES / "normal.hea", "--leads", "V5, ii", "--json").stdout)
     assert chosen["leads"] == ["V5", "II"]
+    batch = tmp_path / "features.jsonl"
+    assert (
+        gem("features", SAMPLES / "normal.hea", "--leads", "V5, ii", "--output", batch, "--workers", 1).exit_code == 0
+    )
+    measured = json.loads(batch.read_text())["features"]
+    assert list(measured)[:2] == ["V5", "II"] and "V1" not in measured
     np.save(tmp_path / "rows.npy", NORMAL.signal[[1, 6]])
     named = json.loads(
         gem("inspect", tmp_path / "rows.npy", "--leads", "II,V1", "--sampling-rate", 500, "--json").stdout
@@ -106,6 +112,16 @@ def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
     part = gem("inspect", SAMPLES / "normal.hea", "--start", 2, "--seconds", 4, "--json")
     assert json.loads(part.stdout)["duration_s"] == 4
     assert "--gain is one number" in str(gem("inspect", SAMPLES / "normal.hea", "--gain", "much").exception)
+
+
+def test_inspect_says_of_which_leads_something_is_assumed_or_derived(tmp_path):
+    said = gem("inspect", csv(tmp_path / "two.csv", NORMAL.signal[:2], ("I", "II")), "--sampling-rate", 500).stdout
+    assert re.search(r"^Names +derived, not stated by the file \(III, aVR, aVL, aVF\)", said, re.M)
+    assert re.search(r"^Rate +given, not stated by the file \(all leads\)", said, re.M) and "Units" not in said
+    np.save(tmp_path / "rows.npy", NORMAL.signal)
+    said = gem("inspect", tmp_path / "rows.npy", "--sampling-rate", 500).stdout
+    assert re.search(r"^Units +assumed, not stated by the file \(all leads\)", said, re.M)
+    assert "not stated" not in gem("inspect", SAMPLES / "normal.hea").stdout
 
 
 def test_one_lead_is_interpreted_and_the_reader_told_what_the_model_does_not_see(tmp_path):
