@@ -84,7 +84,7 @@ def test_two_bad_seconds_change_no_beat_elsewhere(records, number, kind, size, l
     assert len(match(truth, found, 0.05)) == len(truth) == len(found)
     qrs = [f.beat_waves["QRS"][away(f.beat_times, span)] for f in (clean, measured)]
     moved = np.abs(qrs[0] - qrs[1])[..., [0, 2]] * 1000
-    assert np.median(moved) <= 2 and moved.max() <= 20
+    assert np.median(moved) < 2.1 and moved.max() <= 20  # a sample is 2 ms
 
 
 @pytest.mark.parametrize("kind", KINDS)
