@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """From records to the report: answers, the check against measurements, a judge over HTTP, every formula, every defect named."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from recipes.evaluation.items import read_test_set
 from recipes.evaluation.judge_replies import CRITERIA
 from recipes.evaluation.judges import ChatJudge
 from recipes.evaluation.report import write_report
+from recipes.sources.source_record import EcgFile
 from tests.helpers.chat_server import Answer, ChatServer
 from tests.recipes.evaluation.test_judges import verdict
 
@@ -124,7 +126,7 @@ def test_everything_wrong_is_a_problem_of_the_report(items, tmp_path):
 
 
 def test_a_record_that_cannot_be_read_is_named(items, tmp_path):
-    broken = [items[0], type(items[1])(**{**items[1].__dict__, "ecg": type(items[1].ecg)("missing.hea")})]
+    broken = [items[0], dataclasses.replace(items[1], ecg=EcgFile("missing.hea"))]
     run = evaluate_grounding(broken, answers(tmp_path), tmp_path)
     assert any("atrial_fibrillation: not checked" in p and "missing" in p for p in run.problems)
     assert len(run.checks) == 1
