@@ -39,7 +39,13 @@ def print_features(console: Console, features: "EcgFeatures") -> None:
     for words in _findings(features):
         console.print(f"- {words}", soft_wrap=False)
     console.print(_lead_table(features), soft_wrap=False)
-    console.print("Normal ranges are those of adults at rest, see processing/ecg_limits.py.", style="dim")
+    console.print(f"Normal ranges are those of {_whose(features)} at rest, see processing/ecg_limits.py.", style="dim")
+
+
+def _whose(features: "EcgFeatures") -> str:
+    """Whose normal ranges are shown: the limits of QTc and Cornell voltage follow the sex, those of QRS and axis the age."""
+    people = {"F": "women", "M": "men", None: "adults"}[features.sex]
+    return people if features.age is None else f"{people} of {features.age:g} years"
 
 
 def _record_table(features: "EcgFeatures") -> Table:
@@ -51,7 +57,7 @@ def _record_table(features: "EcgFeatures") -> Table:
     for name, side in (("measure", "left"), ("value", "right"), ("unit", "left"), ("normal", "right"), ("", "left")):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for name, value, digits, limit in _measures(features):
-        side = "" if not math.isfinite(value) else "low" if value < limit.low else "high" if value > limit.high else ""
+        side = _side(value, limit)
         words, style = OUTSIDE[side]
         table.add_row(name, Text(number(value, digits), style), limit.unit, _range(limit, digits), Text(words, style))
     table.add_row("Rhythm", features.rhythm_regularity or UNKNOWN, "", "regular", "")
@@ -59,21 +65,31 @@ def _record_table(features: "EcgFeatures") -> Table:
     return table
 
 
+def _side(value: float, limit: limits.Limit) -> str:
+    """On which side of its normal range a value lies; a limit without a lower end is abnormal from itself on, as the rules say."""
+    if not math.isfinite(value):
+        return ""
+    if math.isinf(limit.low):
+        return "high" if value >= limit.high else ""
+    return "low" if value < limit.low else "high" if value > limit.high else ""
+
+
 def _measures(features: "EcgFeatures") -> Iterator[tuple[str, float, int, limits.Limit]]:
-    """Name, value, digits and normal range of the measures of a record."""
+    """Name, value, digits and normal range of the measures of a record, for the sex and age of the patient where known."""
     below = -math.inf
-    qrs = limits.Limit(below, limits.WIDE_QRS_MS, "ms", limits.PART_3)
+    qrs = limits.Limit(below, limits.wide_qrs_limit(features.age), "ms", limits.PART_3)
+    qtc = limits.qtc_limit(features.sex)
     sokolow = limits.Limit(below, limits.SOKOLOW_LYON_MV, "mV", limits.PART_5)
-    cornell = limits.Limit(below, limits.CORNELL_MV, "mV", limits.PART_5)
+    cornell = limits.Limit(below, limits.cornell_limit(features.sex), "mV", limits.PART_5)
     anywhere = limits.Limit(below, math.inf, limits.AXIS.unit, "")
     yield "Heart rate", features.heart_rate, 0, limits.HEART_RATE
     yield "PR interval", features.pr_interval, 0, limits.PR
     yield "P duration", features.p_duration, 0, limits.P_DURATION
     yield "QRS duration", features.qrs_duration, 0, qrs
     yield "QT interval", features.qt_interval, 0, limits.QT
-    yield "QTc (Bazett)", features.qtc_bazett, 0, limits.qtc_limit()
-    yield "QTc (Fridericia)", features.qtc_fridericia, 0, limits.qtc_limit()
-    yield "QRS axis", features.qrs_axis, 0, limits.AXIS
+    yield "QTc (Bazett)", features.qtc_bazett, 0, qtc
+    yield "QTc (Fridericia)", features.qtc_fridericia, 0, qtc
+    yield "QRS axis", features.qrs_axis, 0, limits.axis_limit(features.age)
     yield "P axis", features.p_axis, 0, anywhere
     yield "T axis", features.t_axis, 0, anywhere
     yield "Sokolow-Lyon", features.sokolow_lyon, 2, sokolow
@@ -81,11 +97,11 @@ def _measures(features: "EcgFeatures") -> Iterator[tuple[str, float, int, limits
 
 
 def _range(limit: limits.Limit, digits: int) -> str:
-    """`60 to 100`, `up to 120`; nothing where every value is normal."""
+    """`60 to 100`, `below 120`; nothing where every value is normal."""
     if math.isinf(limit.high):
         return ""
     high = f"{limit.high:.{digits}f}"
-    return f"up to {high}" if math.isinf(limit.low) else f"{limit.low:.{digits}f} to {high}"
+    return f"below {high}" if math.isinf(limit.low) else f"{limit.low:.{digits}f} to {high}"
 
 
 def _findings(features: "EcgFeatures") -> Iterator[str]:

@@ -2,19 +2,25 @@
 """What the command line says to people: verdicts, cures as options, tables on narrow and wide terminals, help in groups."""
 
 import inspect
+import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
+from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
+from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
 from processing.processing_gem import SOURCE_NAMES
 from recipes.cli import PANELS, app, models, records
 from recipes.cli.record_options import RecordOptions, as_options
+from recipes.cli.tables import print_features
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
 NORMAL = load_ecg(SAMPLES / "normal.hea")
@@ -148,10 +154,10 @@ def test_tables_fit_the_terminal(verb, columns):
 
 def test_features_are_marked_where_they_are_out_of_range():
     said = gem("features", SAMPLES / "left_bundle_branch_block.hea").stdout
-    assert re.search(r"QRS duration +\d{3} +ms +up to 120 +> high", said)
+    assert re.search(r"QRS duration +\d{3} +ms +below 120 +> high", said)
     assert re.search(r"Heart rate +\d+ +bpm +60 to 100 *$", said, re.M)
     text = gem("features", SAMPLES / "left_bundle_branch_block.hea", "--text").stdout
-    assert "beats in 10.0 s, rhythm" in text and "up to 120" not in text
+    assert "beats in 10.0 s, rhythm" in text and "below 120" not in text
 
 
 def test_help_comes_in_groups_and_there_is_a_version():
@@ -174,3 +180,22 @@ def test_pages_with_measures_header_chosen_leads_and_as_pdf(tmp_path):
     assert gem("render", SAMPLES / "normal.hea", tmp_path / "c.png", "--leads", "cabrera").exit_code == 0
     refused = gem("render", SAMPLES / "normal.hea", tmp_path / "m.png", "--measures", "--layout", "square_12x1")
     assert refused.exit_code == 1 and "a page that models see" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("sex", "age", "words"), [("M", None, "men at"), ("F", 34, "women of 34 years"), (None, None, "adults")]
+)
+def test_the_table_marks_what_the_rules_call_abnormal(sex, age, words):
+    measured = extract_features(NORMAL)
+    for qtc, duration, cornell in ((455.0, 100.0, 1.0), (465.0, 119.0, 2.2), (430.0, 120.0, 3.0)):
+        features = replace(measured, sex=sex, age=age, qtc_bazett=qtc, qrs_duration=duration, cornell=cornell)
+        console = Console(width=100, record=True, file=io.StringIO())
+        print_features(console, features)
+        shown = console.export_text()
+        for name, high in (
+            (r"QTc \(Bazett\)", is_long_qtc(features)),
+            ("QRS duration", is_wide_qrs(features)),
+            ("Cornell", "Cornell" in high_voltage_criteria(features)),
+        ):
+            assert bool(re.search(rf"{name} .*> high", shown)) == high, (name, qtc, duration, cornell)
+        assert words in shown
