@@ -111,7 +111,7 @@ def _values(features: "EcgFeatures", row: int) -> str:
 
     level = float(features.lead_values["st_j60"][row])
     times = [_named(short, median(name)) for short, name in (("PR", "PR Interval"), ("QRS", "QRS Duration"))]
-    heights = [_named("T", median("T Amplitude"), "+.2f"), _named("ST", level, "+.2f")]
+    heights = [_named("T", median("T Amplitude"), "+z.2f"), _named("ST", level, "+z.2f")]
     return f"{'  '.join([*times, _named('QT', median('QT Interval'))])} ms\n{'  '.join(heights)} mV"
 
 
