@@ -16,6 +16,7 @@ from .ecg_qrs import windows
 MS = 1000 / WORKING_RATE  # ms per sample
 AMPLITUDE_SMOOTHING_S = 0.006
 ISOELECTRIC_GAP_S = 0.004  # the isoelectric level is read just before the QRS onset, on the PR segment
+SAME_RR_MS, OTHER_RR_MS = 10.0, 20.0  # RR intervals by two marks of a QRS that agree, and that do not
 ISOELECTRIC_S = 0.012
 MIN_R_MV = 0.05  # below this there is no R wave: the complex is a QS
 # From here on a positive deflection makes what was before it a Q wave and what follows an S wave: a small square of the paper.
@@ -143,9 +144,16 @@ def fridericia(qt: Any, rr: Any) -> Any:
 
 
 def _rr_intervals(delineation: Delineation) -> np.ndarray:
-    """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances; NaN over a gap."""
+    """Beat-to-beat intervals in ms, `(beats - 1,)`: the median over the leads of the R peak distances; NaN over a gap.
+
+    A QRS that is flat at its top has no clear peak. Where the onsets and the steepest parts of two beats agree on another
+    distance, it is that of the steepest parts.
+    """
     peaks = delineation.qrs.per_lead[delineation.live, :, 1]
     rr = median(np.diff(peaks, axis=1), axis=0) * MS
+    steepest, onsets = np.diff(delineation.beats) * MS, np.diff(delineation.qrs.overall[:, 0]) * MS
+    flat = (np.abs(steepest - onsets) < SAME_RR_MS) & (np.abs(steepest - rr) > OTHER_RR_MS)
+    rr = np.where(flat, steepest, rr)
     return np.where(delineation.reliability.known_intervals(delineation.beats), rr, np.nan)
 
 

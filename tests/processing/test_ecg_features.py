@@ -12,6 +12,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import LIMB_LEADS, STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError
 from processing.simulator.simulator import simulate_ecg
+from tests.helpers.rhythm_ecgs import simulated_rhythm
 
 
 @pytest.fixture(scope="module")
@@ -420,3 +421,13 @@ def test_the_record_itself_is_not_changed(normal):
     same = extract_features(np.array(normal.record.signal), 500)
     assert same.to_dict() == extract_features(normal.record).to_dict()
     assert isinstance(normal.record, EcgRecord)
+
+
+@pytest.mark.parametrize("seed", range(0, 12, 2))
+def test_a_qrs_that_is_flat_at_its_top_does_not_make_the_rhythm_irregular(seed):
+    """Its R peak jumps along the top by up to 70 ms, in all leads at once."""
+    ecg = simulated_rhythm("LBBB, flat top", seed)
+    measured = extract_features(ecg.ecg.signal, 500)
+    assert measured.rhythm_regularity == "regular"
+    rr = np.diff(ecg.beat_times)
+    assert measured.rr_variability == pytest.approx(np.std(rr) / np.mean(rr), abs=0.01)
