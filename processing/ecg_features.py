@@ -281,20 +281,6 @@ def extract_features(
     return measure_in_windows(record, measure, progress) if record.duration > LONG_RECORD_S else measure(record)
 
 
-def check_ecg(record: EcgRecord) -> EcgRecord:
-    """The record itself, if it can be an ECG: `EcgRecord.check_quality`, and where it seems to be noise there are heartbeats.
-
-    Raises:
-        EcgQualityError: it cannot; the message gives the reasons.
-    """
-    found = record.plausibility()
-    if found.doubts_about("signal"):
-        found = extract_features(record).plausibility
-    if found.verdict == "refused":
-        raise EcgQualityError(f"{record.name}: {found.reasons}")
-    return record
-
-
 def _measure(record: EcgRecord, compat: str | None, settings: DelineationSettings | None) -> EcgFeatures:
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
@@ -561,7 +547,6 @@ def features_to_pandas(features: EcgFeatures) -> Any:
 
 __all__ = [
     "EcgFeatures",
-    "check_ecg",
     "extract_features",
     "features_from_dict",
     "features_to_dict",

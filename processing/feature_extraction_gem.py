@@ -8,7 +8,7 @@ import numpy as np
 from transformers import BatchFeature
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
-from .ecg_features import check_ecg
+from .ecg_check import check_ecg
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_readers import load_ecg
 from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps

@@ -15,7 +15,7 @@ from transformers.image_transforms import to_pil_image
 from transformers.image_utils import ImageInput, make_flat_list_of_images
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
 
-from .ecg_features import check_ecg, extract_features
+from .ecg_check import check_ecg
 from .ecg_page import render_ecg
 from .ecg_photo import check_ecg_page
 from .ecg_readers import is_picture, load_ecg, load_page_picture
@@ -293,6 +293,8 @@ class GemProcessor(ProcessorMixin):
 
     def measurements(self, conversation: list[dict]) -> dict | None:
         """The grounding features (`machine_measurements` layout) of the first ECG of a built conversation."""
+        from .ecg_features import extract_features
+
         record = self.record(conversation)
         return None if record is None else extract_features(record).to_dict()
 

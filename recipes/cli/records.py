@@ -132,7 +132,8 @@ def render(
     gem render record.hea page.pdf --measures --header "Study 7"
     gem render record.hea strip.png --layout 12x1 --leads II,V1 --start 10 --seconds 6
     """
-    from processing.ecg_features import check_ecg, extract_features
+    from processing.ecg_check import check_ecg
+    from processing.ecg_features import extract_features
     from processing.ecg_page import render_ecg
 
     shown = options.leads if options.leads in ("standard", "cabrera") or not options.leads else options.lead_names()

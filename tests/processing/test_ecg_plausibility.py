@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from processing.ecg_features import EcgFeatures, check_ecg, extract_features
+from processing.ecg_check import check_ecg
+from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility, assess, marks_of_missing
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
