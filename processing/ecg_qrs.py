@@ -22,9 +22,8 @@ def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     return found
 
 
-REFRACTORY_S = (
-    0.22  # two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s)
-)
+# Two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s).
+REFRACTORY_S = 0.22
 SMOOTHING_S = 0.07217
 THRESHOLD = 0.22  # of the local level of strong beats
 EDGE_S, CUT_THRESHOLD = 0.06, 0.5  # of what the record's edge cuts, half must be there

@@ -20,9 +20,8 @@ LEAD_MARGIN_S = 0.030  # how far a lead's own limits may lie outside the heart's
 BEFORE_S, BEHIND_S = 0.30, 0.52  # what is looked at around a beat
 FUSED_S = 0.03  # a stimulus so close before the beat may fall into a QRS that had begun
 APART_S = 0.02  # a steep part so far outside the limits is another one
-T_FASTEST = (
-    0.15  # of the steepest slope: no slower than the T wave is the QRS told from it, unless T is faster than this
-)
+# Of the steepest slope: at the end of the QRS rest is what is no faster than the T wave, up to this share of the QRS.
+T_FASTEST = 0.15
 T_SHARPEST = 0.12  # of the QRS: where T seems sharper still, only this is asked of the end of the QRS
 T_FROM_S = 0.26  # behind the onset: no QRS lasts so long
 LIMB_S = 0.08  # a late part of the QRS is over so soon; what lasts longer is the T wave

@@ -10,14 +10,11 @@ RATE = 500  # Hz
 SPIKE_MIN_MV = 0.15  # a pacing spike jumps by at least this within one sample (2 ms)
 ABRUPT = 5.0  # ... and by so many times what came just before
 ELSEWHERE = 0.1  # ... at the same instant by this share in a second lead; a pop of one amplifier does not
-RARE_ELSEWHERE = (
-    0.35  # ... few spikes in half of the leads; a pop of an arm's electrode shows by a third in the chest leads
-)
+# ... few spikes in half of the leads; a pop of an arm's electrode shows by a third in the chest leads
+RARE_ELSEWHERE = 0.35
 OVER = 0.7  # 10 ms later nothing is as steep any more ...
-WIDE_OVER, WIDE_SAMPLES = (
-    0.2,
-    8,
-)  # ... or, as a wide stimulus ends with an edge as steep as its first, 16 ms later all is quiet
+# ... or, as a wide stimulus ends with an edge as steep as its first, 16 ms later all is quiet
+WIDE_OVER, WIDE_SAMPLES = 0.2, 8
 LONG_OVER, LONGEST_SAMPLES = 0.15, 15  # ... or 30 ms later, where a recorder's filter rings
 REFRACTORY_S = 0.02  # one stimulus has two or more edges
 MIN_RATE, OFTEN, MAX_RATE = 0.2, 0.5, 6.0  # per s: one is an electrode pop, few must show in all leads, more are noise
