@@ -2,7 +2,6 @@
 """The door through which every ECG comes to a model or a page: what cannot be one is refused."""
 
 from .ecg_record import EcgRecord
-from .errors_gem import EcgQualityError
 
 
 def check_ecg(record: EcgRecord) -> EcgRecord:
@@ -16,8 +15,7 @@ def check_ecg(record: EcgRecord) -> EcgRecord:
         from .ecg_features import extract_features
 
         found = extract_features(record).plausibility
-    if found.verdict == "refused":
-        raise EcgQualityError(f"{record.name}: {found.reasons}")
+    found.check(record.name)
     return record
 
 

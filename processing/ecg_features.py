@@ -35,7 +35,7 @@ from .ecg_record_measures import (
 from .ecg_reliability import ALL_LEADS
 from .ecg_rules import cautions
 from .ecg_withheld import without_doubtful
-from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
+from .errors_gem import EcgFormatError, EcgLeadError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -189,8 +189,7 @@ class EcgFeatures:
         Raises:
             EcgQualityError: `plausibility` is `"refused"`; the message gives the reasons.
         """
-        if self.plausibility.verdict == "refused":
-            raise EcgQualityError(f"{self.record_id or 'ECG'}: {self.plausibility.reasons}")
+        self.plausibility.check(self.record_id or "ECG")
         return self
 
     @cached_property

@@ -16,6 +16,7 @@ import numpy as np
 from .ecg_lead_names import LIMB_LEADS_FROM_I_II
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
 from .ecg_order_statistics import nan_median
+from .errors_gem import EcgQualityError
 
 Verdict = Literal["ok", "suspect", "refused"]
 # What is in doubt: the gain or unit, the names of the leads, the sampling rate, or whether there is an ECG at all.
@@ -124,6 +125,15 @@ class Plausibility:
         verdict: Literal["suspect", "refused"] = "refused" if self.doubts_about("signal") else "suspect"
         expected = "an ECG without heartbeats is asystole, fibrillation or none"
         return self.with_doubts([Doubt(verdict, "signal", "", note, expected, "Look at the page before its text.")])
+
+    def check(self, name: str) -> None:
+        """Lets pass what is not refused.
+
+        Raises:
+            EcgQualityError: the record called `name` is; the message gives the reasons.
+        """
+        if self.verdict == "refused":
+            raise EcgQualityError(f"{name}: {self.reasons}")
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.reasons}" if self.doubts else self.verdict

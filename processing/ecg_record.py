@@ -21,7 +21,7 @@ from .ecg_lead_names import (
     leads_of_channels,
 )
 from .ecg_plausibility import Plausibility, assess
-from .errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
+from .errors_gem import EcgFormatError, EcgLeadError
 
 # The leads that look at each wall of the left ventricle: AHA/ACCF/HRS 2009, part VI (Wagner et al.), and the fourth
 # universal definition of myocardial infarction, 2018. The posterior wall is seen by its mirror image.
@@ -320,9 +320,7 @@ class EcgRecord:
         Raises:
             EcgQualityError: it is; the message gives the reasons.
         """
-        found = self.plausibility()
-        if found.verdict == "refused":
-            raise EcgQualityError(f"{self.name}: {found.reasons}")
+        self.plausibility().check(self.name)
         return self
 
 

@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from processing.ecg_withheld import withheld_in_words
-from processing.errors_gem import EcgQualityError
 from recipes.console import console, errors, say_failed
 from recipes.files import atomic_path
 
@@ -102,8 +101,7 @@ def inspect(
                 console.print(f"{path}: ok", style="green")
             say_verdict(path, found)
             print_summary(console, summary)
-        if found.verdict == "refused":
-            raise EcgQualityError(f"{path.name}: {found.reasons}")
+        found.check(path.name)
         return found
 
     for_each_record(source, show, quiet=as_json)
