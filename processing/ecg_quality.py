@@ -329,7 +329,8 @@ def _inspected_in_windows(record: EcgRecord) -> dict[str, Any]:
 
 def _inspected(record: EcgRecord) -> dict[str, Any]:
     recorded = record.recorded_leads_only()
-    delineation = delineate(np.where(np.isfinite(record.signal), record.signal, np.nan), record.sampling_rate)
+    signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
+    delineation = delineate(signal, record.sampling_rate, leads=record.leads)
     left_out = [part.named(record.leads) for part in delineation.left_out] if delineation is not None else []
     rows = {lead: row for row, lead in enumerate(recorded.leads)} | {ALL_LEADS: None}
     unused = [LeftOut(rows[lead], start, end, why) for lead, start, end, why in left_out if lead in rows]

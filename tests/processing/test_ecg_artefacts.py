@@ -169,9 +169,12 @@ def test_a_hidden_p_wave_is_neither_present_nor_absent():
 def test_p_waves_hidden_by_the_right_arm_are_not_called_absent(sinus, size):
     """As little as waves of fibrillation are, its movement is known by its direction."""
     for number, (signal, clean) in enumerate(sinus):
-        measured = extract_features(with_loose_electrode(signal, RATE, movement, size, "RA", number), RATE)
+        moved = with_loose_electrode(signal, RATE, movement, size, "RA", number)
+        measured = extract_features(moved, RATE)
         assert clean.p_present and measured.p_present is not False
         assert measured.left_out
+        inspected = inspect_record(EcgRecord(signal=moved, leads=STANDARD_LEADS, sampling_rate=RATE))
+        assert inspected["left_out"] == [list(part) for part in measured.left_out], "gem inspect says the same"
 
 
 @pytest.mark.parametrize("rhythm", ["atrial_fibrillation", "atrial_flutter"])
