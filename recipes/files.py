@@ -87,6 +87,23 @@ def write_json(path: str | os.PathLike, value: Any, **options: Any) -> None:
     atomic_write(path, json.dumps(value, **options) + "\n")
 
 
+def safetensors_damage(file: Path) -> str | None:
+    """What is wrong with a safetensors file, told by its header and its length; `None` where it is whole."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= size - 8:
+            return "has no whole header"
+        try:
+            header = json.loads(stream.read(length))
+            end = max(
+                (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
+            )
+        except (ValueError, AttributeError, KeyError, IndexError, TypeError):  # JSON, but no header
+            return "has no whole header"
+    return None if size == 8 + length + end else f"has {size:,} bytes instead of {8 + length + end:,}"
+
+
 def json_lines(rows: Iterable[Any], **options: Any) -> str:
     """`rows` as JSON Lines, characters beyond ASCII as they are; `options` are those of `json.dumps`."""
     return "".join(json.dumps(row, ensure_ascii=False, **options) + "\n" for row in rows)
@@ -114,4 +131,13 @@ def read_json_lines(
             yield number, value
 
 
-__all__ = ["atomic_folder", "atomic_path", "atomic_write", "json_lines", "one_writer", "read_json_lines", "write_json"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "atomic_write",
+    "json_lines",
+    "one_writer",
+    "read_json_lines",
+    "safetensors_damage",
+    "write_json",
+]

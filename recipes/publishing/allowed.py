@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from processing.errors_gem import PublishError
+from recipes.files import safetensors_damage
 
 TEXT_SUFFIXES = {
     ".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".py", ".yaml", ".yml", ".toml", ".jinja", ".j2", ".html", ".css", ".js",
@@ -128,10 +129,9 @@ def _check_content(name: str, file: Path) -> None:
             )
         return
     if suffix == ".safetensors":
-        if head[8:9] != b"{" or int.from_bytes(head[:8], "little") > file.stat().st_size:
-            raise PublishError(
-                f"{name}: no safetensors header; the file is cut or something else. Save the model again."
-            )
+        wrong = safetensors_damage(file)
+        if wrong:
+            raise PublishError(f"{name}: {wrong}; the file is cut or something else. Save the model again.")
         return
     found = device_file(head)
     if found is not None:

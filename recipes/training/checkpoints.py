@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 from transformers.utils import logging
 
 from processing.errors_gem import TrainingError
+from recipes.files import safetensors_damage
 
 logger = logging.get_logger(__name__)
 STATE = "trainer_state.json"  # a `Trainer` writes it last
@@ -26,7 +27,7 @@ def damage(checkpoint: Path) -> str | None:
     for file in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
         wrong = None
         if file.suffix == ".safetensors":
-            wrong = _safetensors_damage(file)
+            wrong = safetensors_damage(file)
         elif file.suffix in _ZIPPED and not zipfile.is_zipfile(file):
             wrong = "is cut off"
         elif file.suffix == ".json":
@@ -34,20 +35,6 @@ def damage(checkpoint: Path) -> str | None:
         if wrong:
             return f"{file.relative_to(checkpoint)} {wrong}"
     return None
-
-
-def _safetensors_damage(file: Path) -> str | None:
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= size - 8:
-            return "has no whole header"
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError:
-            return "has no whole header"
-    end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-    return None if size == 8 + length + end else f"has {size:,} bytes instead of {8 + length + end:,}"
 
 
 def _json_damage(file: Path) -> str | None:
