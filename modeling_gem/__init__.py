@@ -34,6 +34,7 @@ from .pipeline_gem import GEM_TASK, GemPipeline
 
 # Offered here, loaded at first use (PEP 562): module -> its names.
 LOADED_AT_FIRST_USE = {
+    "modeling_gem.interpretation": ("Interpretation", "check_answer", "interpret"),
     "processing.claims.claims": ("extract_claims",),
     "processing.ecg_features": ("EcgFeatures", "extract_features"),
     "processing.evidence.highlight": ("highlight",),
@@ -45,6 +46,7 @@ LOADED_AT_FIRST_USE = {
 }
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers
+    from modeling_gem.interpretation import Interpretation, check_answer, interpret
     from processing.claims.claims import extract_claims
     from processing.ecg_features import EcgFeatures, extract_features
     from processing.evidence.highlight import highlight
@@ -107,6 +109,8 @@ __all__ = [
     "GemPipeline",
     "GemPreTrainedModel",
     "GemProcessor",
+    "Interpretation",
+    "check_answer",
     "check_grounding",
     "default_checkpoint",
     "evidence_html",
@@ -114,6 +118,7 @@ __all__ = [
     "extract_claims",
     "extract_features",
     "highlight",
+    "interpret",
     "load_ecg",
     "render_ecg",
     "simulate_ecg",
