@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import named, quoted
 from .ecg_lead_evidence import Evidence, LeadEvidence
 from .ecg_lead_names import (
     STANDARD_LEADS,
@@ -98,7 +99,7 @@ def _without_marks(signal: np.ndarray, marked: np.ndarray, leads: tuple[str, ...
     """`signal` with NaN where a device wrote its mark for a missing sample."""
     if not marked.any():
         return signal
-    shares = [f"{lead} {row.mean():.1%}" for lead, row in zip(leads, marked, strict=True) if row.any()]
+    shares = [f"{named([lead])} {row.mean():.1%}" for lead, row in zip(leads, marked, strict=True) if row.any()]
     notes.append(f"marks for missing samples (such as -32768) removed: {', '.join(shares)}")
     return np.where(marked, np.nan, signal)
 
@@ -160,10 +161,10 @@ def _without_other_channels(
         raw.sampling_rate = rate_of_axis(names[axes[0]], None, signal[axes[0]])
         raw.evidence["rate"] = "derived"
     if others:
-        left_out = [f"{names[row]} ({units[row]})" if units[row] else names[row] for row in others]
+        left_out = [quoted(f"{names[row]} ({units[row]})" if units[row] else names[row]) for row in others]
         notes.append(f"left out channels that are no ECG: {', '.join(left_out)}")
     if axes:
-        called = ", ".join(names[row] or f"row {row + 1}" for row in axes)
+        called = ", ".join(quoted(names[row]) if names[row] else f"row {row + 1}" for row in axes)
         notes.append(f"left out {called}: evenly rising, a time or a count of samples")
     rows = [row for row in range(len(signal)) if row not in others and row not in axes]
     if not rows:
@@ -191,7 +192,7 @@ def _named_by_caller(
         )
     before = [names[row] for row in rows]
     if any(before) and [canonical_lead(lead) for lead in before] != [canonical_lead(lead) for lead in leads]:
-        notes.append(f"lead names {', '.join(leads)} given by the caller, the file has {before}")
+        notes.append(f"lead names {named(leads)} given by the caller, the file has {named(before)}")
     found: list[tuple[int, str, Evidence]] = [
         (row, canonical_lead(lead), "given") for row, lead in zip(rows, leads, strict=True) if lead.strip() != NO_LEAD
     ]
@@ -230,8 +231,12 @@ def _named_by_source(
             f"`leads=['II', ...]`, one per channel, {NO_LEAD!r} for one that is no ECG."
         )
     if unknown:
-        notes.append(f"left out channels whose lead nobody knows: {', '.join(unknown)}; name them with `leads`")
-    renamed = [f"{names[row]} to {lead}" for row, lead, _ in found if names[row].lower() != lead.lower()]
+        notes.append(
+            f"left out channels whose lead nobody knows: {', '.join(map(quoted, unknown))}; name them with `leads`"
+        )
+    renamed = [
+        f"{named([names[row]])} to {named([lead])}" for row, lead, _ in found if names[row].lower() != lead.lower()
+    ]
     if renamed:
         guessed = any(evidence == "assumed" for _, _, evidence in found)
         notes.append(f"renamed leads {', '.join(renamed)}{' (assumed from the whole set)' if guessed else ''}")
@@ -299,7 +304,7 @@ def _note_unit_of_caller(unit: str, channels: list[_Channel], name: str, notes: 
         raise EcgFormatError(f"{name}: unit {unit!r} is unknown; use 'V', 'mV', 'uV' or 'nV'.")
     others = sorted({c.unit for c in channels if c.unit is not None and mv_per_unit(c.unit) != mv_per_unit(unit)})
     if others:
-        notes.append(f"unit {unit} given by the caller, the file says {others}")
+        notes.append(f"unit {unit} given by the caller, the file says {', '.join(map(quoted, others))}")
 
 
 def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, notes: list[str]) -> list[_Channel]:
@@ -316,7 +321,7 @@ def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, n
                 "If you know the unit, pass e.g. `unit='mV'`."
             )
     if wrong:
-        dropped = ", ".join(f"{channel.lead} ({channel.unit})" for channel in wrong)
+        dropped = ", ".join(quoted(f"{channel.lead} ({channel.unit})") for channel in wrong)
         notes.append(f"dropped channels that are no voltage: {dropped}")
     kept = [channel for channel in channels if channel not in wrong]
     silent = [channel for channel in kept if channel.unit is None]
@@ -331,7 +336,7 @@ def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, n
             f"the other. If all are in one unit, pass `unit={stated[0].unit!r}`."
         )
     if silent:
-        notes.append(f"left out channels without a unit: {', '.join(channel.lead for channel in silent)}")
+        notes.append(f"left out channels without a unit: {named(channel.lead for channel in silent)}")
     return stated
 
 
@@ -385,9 +390,9 @@ def _finite_or_nan(signal: np.ndarray, leads: tuple[str, ...], notes: list[str])
     if infinite.any():
         signal = np.where(infinite, np.float32(np.nan), signal)
         worst = [lead for lead, row in zip(leads, infinite, strict=True) if row.any()]
-        notes.append(f"{int(infinite.sum())} infinite samples in {', '.join(worst)} marked as missing")
+        notes.append(f"{int(infinite.sum())} infinite samples in {named(worst)} marked as missing")
     missing = np.isnan(signal)
-    shares = [f"{lead} {row.mean():.1%}" for lead, row in zip(leads, missing, strict=True) if row.any()]
+    shares = [f"{named([lead])} {row.mean():.1%}" for lead, row in zip(leads, missing, strict=True) if row.any()]
     notes.append(f"missing samples kept as NaN: {', '.join(shares)}")
     return signal
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .ecg_identity import named
 from .ecg_lead_evidence import Evidence
 from .ecg_lead_names import is_other_channel
 from .ecg_raw import RawEcg, check_size
@@ -96,9 +97,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
         for row, place in zip(rows, signal, strict=True):
             _place(row, place, first, name, covered)
         for seconds, leads in covered.items():
-            notes.append(
-                f"left out {', '.join(leads)} of {seconds:g} s: longer strips of the same leads were recorded"
-            )
+            notes.append(f"left out {named(leads)} of {seconds:g} s: longer strips of the same leads were recorded")
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
     # A record keeps an array that nobody can change as it is.
@@ -146,7 +145,7 @@ def _only_part(
         )
     if len(parts) > 1:
         others = {strip.lead: None for strip in strips if strip.part != parts[index]}
-        notes.append(f"took part {index} of {len(parts)} as asked, left out {', '.join(others)}")
+        notes.append(f"took part {index} of {len(parts)} as asked, left out {named(others)}")
     return [strip for strip in strips if strip.part == parts[index]]
 
 
@@ -157,7 +156,7 @@ def _at_one_rate(strips: Sequence[Strip], notes: list[str]) -> Sequence[Strip]:
     kept = [strip for strip in strips if _may_be_ecg(strip)]
     if kept and len(kept) < len(strips):
         others = [f"{strip.lead} ({strip.unit})" for strip in strips if not _may_be_ecg(strip)]
-        notes.append(f"left out channels that are no ECG: {', '.join(dict.fromkeys(others))}")
+        notes.append(f"left out channels that are no ECG: {named(dict.fromkeys(others))}")
         strips = kept
     rates = sorted({strip.rate for strip in strips})
     if len(rates) == 1:

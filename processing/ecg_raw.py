@@ -25,11 +25,6 @@ MAX_STATED_AGE = 89
 NO_SAMPLE_16 = -(2**15)
 # Sizes of a second axis that can only be the leads.
 LEAD_AXIS_SIZES = (8, 12, 15)
-# Lines of a report that name the person who signed it.
-_SIGNATURE = re.compile(
-    r"(confirmed|reviewed|signed|read|interpreted|verified|edited|overread)\s*(electronically\s*)?(by|:)|\bM\.?D\.?\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass
@@ -155,16 +150,6 @@ def wrapped(name: str, what: str, error: Exception) -> GemError:
     )
 
 
-def split_signatures(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """`lines` of a report without those that name a person, and those."""
-    kept: list[str] = []
-    signed: list[str] = []
-    for line in (" ".join(line.split()) for line in lines):
-        if line:
-            (signed if _SIGNATURE.search(line) else kept).append(line)
-    return kept, signed
-
-
 def parsed_age(text: Any) -> int | None:
     """Whole years from `"56"`, `"056Y"`, `"56 years"`, `"18M"` (months); `None` where no age is stated."""
     match = re.match(r"^\s*(\d{1,3})(?:\.\d+)?\s*(?:([YMWD])\w*)?\s*$", str(text), re.IGNORECASE)
@@ -203,6 +188,5 @@ __all__ = [
     "parsed_sex",
     "patient_facts",
     "require",
-    "split_signatures",
     "wrapped",
 ]

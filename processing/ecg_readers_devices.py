@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import known_device, named, quoted, split_signatures
 from .ecg_parts import Strip, merged, without_calibration
-from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_sex, require, split_signatures, wrapped
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_sex, require, wrapped
 from .errors_gem import EcgFormatError
 
 _SCP_SECTION_HEADER = 16
@@ -158,8 +159,8 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         raise EcgFormatError(f"{name}: this {what} file holds calibration pulses alone; export it with the rhythm.")
     raw = merged(strips, name)
     if calibrations:
-        raw.notes.append(f"left out calibration channels {', '.join(calibrations)}")
-    raw.notes += sorted({f"reader's warning: {warning.message}" for warning in caught})
+        raw.notes.append(f"left out calibration channels {named(calibrations)}")
+    raw.notes += sorted({f"reader's warning: {quoted(warning.message)}" for warning in caught})
     _describe_ecgdatakit(parsed, raw)
     return without_calibration(raw)
 
@@ -172,7 +173,7 @@ def _describe_ecgdatakit(parsed: Any, raw: RawEcg) -> None:
     raw.metadata = {
         "age": patient.age,
         "sex": parsed_sex(patient.sex),
-        "device": " ".join(filter(None, (recording.device.manufacturer, recording.device.model))),
+        "device": known_device(" ".join(filter(None, (recording.device.manufacturer, recording.device.model)))),
     }
     raw.start_time = recording.date
     raw.identifying = {

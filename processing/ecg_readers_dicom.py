@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import known_device, named, quoted, split_signatures
 from .ecg_parts import Strip, merged, without_calibration
 from .ecg_raw import (
     RawEcg,
@@ -16,7 +17,6 @@ from .ecg_raw import (
     parsed_age,
     parsed_sex,
     require,
-    split_signatures,
     wrapped,
 )
 from .ecg_record import STANDARD_LEADS, canonical_lead
@@ -85,7 +85,7 @@ def _read_groups(dataset: Any, options: ReadOptions, name: str) -> RawEcg:
     raw.notes += dict.fromkeys(notes)
     others = [_in_words(group) for group in groups if group not in chosen]
     if others:
-        raw.notes.append(f"left out derived waveforms: {'; '.join(others)}")
+        raw.notes.append(f"left out derived waveforms: {', '.join(map(quoted, others))}")
     if not original:
         raw.notes.append("the waveform is marked as derived (a median beat, or filtered)")
     _describe(dataset, raw)
@@ -161,7 +161,9 @@ def _stored_bits(row: np.ndarray, bits: int, lead: str, notes: list[str]) -> np.
     if -sign <= lowest and highest < sign:
         return row
     if lowest < 0 or highest >= 2 * sign:
-        notes.append(f"{lead}: samples of more than the {bits} bits that are stated to be stored; read as they stand")
+        notes.append(
+            f"{named([lead])}: samples of more than the {bits} bits that are stated to be stored; read as they stand"
+        )
         return row
     notes.append(f"sign taken from the highest of {bits} stored bits")
     return (row.astype(np.int64) ^ sign) - sign
@@ -252,7 +254,9 @@ def _describe(dataset: Any, raw: RawEcg) -> None:
     raw.metadata = {
         "age": parsed_age(dataset.get("PatientAge", "")),
         "sex": parsed_sex(dataset.get("PatientSex", "")),
-        "device": " ".join(str(dataset.get(key, "")) for key in ("Manufacturer", "ManufacturerModelName")).strip(),
+        "device": known_device(
+            " ".join(str(dataset.get(key, "")) for key in ("Manufacturer", "ManufacturerModelName"))
+        ),
     }
     raw.identifying = {
         "patient name": str(dataset.get("PatientName", "")),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import known_device, named
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead, is_other_channel
 from .ecg_parts import Strip, empty_rows, merged
 from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapped
@@ -67,7 +68,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     raw = merged(strips if runs is None else _in_runs(strips, channels, chosen, runs), name, options.index)
     raw.notes += notes
     if len(chosen) < len(labels):
-        raw.notes.append(f"left out channels {[x for i, x in enumerate(labels) if i not in chosen]}")
+        raw.notes.append(f"left out channels {named(x for i, x in enumerate(labels) if i not in chosen)}")
     _describe(file, raw)
     return raw
 
@@ -86,7 +87,9 @@ def _strip(channel: Any, label: str, signal: np.ndarray, notes: list[str]) -> St
     counts = channel.digital
     (low, high), (bottom, top) = channel.physical_range, channel.digital_range
     if low == high or bottom == top:
-        notes.append(f"channel {label}: its minimum equals its maximum, so it has no amplitudes: taken as missing")
+        notes.append(
+            f"channel {named([label])}: its minimum equals its maximum, so it has no amplitudes: taken as missing"
+        )
         signal[:] = np.nan
     else:
         np.subtract(counts, bottom, out=signal, dtype=signal.dtype, casting="unsafe")
@@ -166,7 +169,7 @@ def _describe(file: Any, raw: RawEcg) -> None:
     plus = file.local_recording_identification.startswith("Startdate ")
     raw.metadata = {
         "sex": parsed_sex(patient.sex) if plus else None,
-        "device": _stated(recording.equipment_code) if plus else "",
+        "device": known_device(_stated(recording.equipment_code)) if plus else "",
     }
     raw.identifying = {
         "patient": " ".join(filter(None, map(_stated, file.local_patient_identification.split()))),

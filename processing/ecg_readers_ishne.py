@@ -10,6 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
+from .ecg_identity import known_device
 from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, check_size
 from .errors_gem import EcgFormatError
 
@@ -95,7 +96,7 @@ def _describe(data: bytes, variable: int, raw: RawEcg) -> None:
     def text(position: int, size: int) -> str:
         return data[position : position + size].split(b"\0")[0].decode("latin-1").strip()
 
-    raw.metadata = {"sex": _SEXES.get(_short(data, 128)), "device": text(232, 40)}
+    raw.metadata = {"sex": _SEXES.get(_short(data, 128)), "device": known_device(text(232, 40))}
     raw.start_time = _date_time(data)
     raw.identifying = {
         "patient name": " ".join(filter(None, (text(28, 40), text(68, 40)))),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_columns import Column, raw_from_columns
+from .ecg_identity import named
 from .ecg_raw import RawEcg, ReadOptions, check_size, decoded_text, wrapped
 from .ecg_table_head import COMMENTS, TableHead
 from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of
@@ -165,7 +166,7 @@ def _from_columns(frame: Any, head: TableHead, layout: TableLayout, name: str) -
         names = ["index", *names[1:]]
     empty = [names[column] for column in range(layout.width) if layout.kinds[column] == "empty" and names[column]]
     if empty:
-        head.notes.append(f"left out empty columns: {', '.join(empty)}")
+        head.notes.append(f"left out empty columns: {named(empty)}")
     units = [unit.strip("[]() -") or None for unit in head.units or [""] * layout.width]
     columns = [
         Column(names[column], frame[column].to_numpy(), units[column])

@@ -1,11 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """WFDB records (PhysioNet: PTB-XL, MIMIC-IV-ECG, CinC challenges, LUDB ...) -> `RawEcg`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from .ecg_identity import named, split_signatures
 from .ecg_lead_evidence import Evidence
 from .ecg_parts import Strip, empty_rows, merged
 from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_age, parsed_sex, wrapped
@@ -97,7 +99,7 @@ def _read_segments(header: WfdbHeader, options: ReadOptions, name: str) -> RawEc
     recorded = {strip.lead for strip in strips}
     absent = [lead for lead in order if lead not in recorded]
     if absent:
-        raw.notes.append(f"in no segment: {', '.join(absent)}")
+        raw.notes.append(f"in no segment: {named(absent)}")
     return raw
 
 
@@ -201,16 +203,16 @@ def _notes_on(header: WfdbHeader, counts: list[np.ndarray], options: ReadOptions
         and (int(row.sum(dtype=np.int64)) - signal.checksum) % 65536
     ]
     if false:
-        notes.append(f"checksum of {', '.join(false)} differs from the header's: header or samples were edited")
+        notes.append(f"checksum of {named(false)} differs from the header's: header or samples were edited")
     unscaled = [signal.name for signal in header.signals if signal.gain == 0]
     if unscaled and options.gain is None:
         notes.append(
-            f"no gain (0) in the header for {', '.join(unscaled)}: WFDB's default {DEFAULT_GAIN:g} per mV assumed, "
+            f"no gain (0) in the header for {named(unscaled)}: WFDB's default {DEFAULT_GAIN:g} per mV assumed, "
             "amplitudes are uncertain"
         )
     unitless = [signal.name for signal in header.signals if signal.unit is None]
     if unitless and options.gain is None and options.unit is None:
-        notes.append(f"no unit in the header for {', '.join(unitless)}: mV by WFDB's definition")
+        notes.append(f"no unit in the header for {named(unitless)}: mV by WFDB's definition")
     return notes
 
 
@@ -231,6 +233,9 @@ def _is_ludb(header: WfdbHeader, counts: list[np.ndarray], options: ReadOptions)
     return bool(np.abs(spans - 1.0).max() < 0.01 and np.abs(lead_i + lead_iii - lead_ii).max() <= 2)
 
 
+_SNOMED_CODE = re.compile(r"\d{6,18}")
+
+
 def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
     """Age, sex and diagnosis codes of CinC, PTB-XL and LUDB headers; every other comment may identify the patient."""
     others: list[str] = []
@@ -243,8 +248,9 @@ def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
         elif separator and key in ("sex", "gender"):
             raw.metadata["sex"] = parsed_sex(value)
         elif separator and key == "dx":
-            codes = [code.strip() for code in value.split(",") if code.strip() not in ("", "Unknown")]
-            raw.labels = dict.fromkeys(codes, 1.0)
+            codes = [code.strip() for code in value.split(",")]
+            raw.labels = {code: 1.0 for code in codes if _SNOMED_CODE.fullmatch(code)}
+            others += [code for code in codes if code and code not in raw.labels and code != "Unknown"]
         elif separator and key == "diagnoses":
             diagnoses = [value] if value else []
         elif diagnoses is not None:
@@ -252,7 +258,9 @@ def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
         elif value.lower() not in ("", "unknown") or not separator:
             others.append(comment)
     if diagnoses:
-        raw.report = " ".join(diagnoses)
+        report, signed = split_signatures(diagnoses)
+        raw.report = " ".join(report) or None
+        others += signed
     if others:
         raw.identifying["header comments"] = others
 

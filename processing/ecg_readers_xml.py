@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import known_device, named, quoted, split_signatures
 from .ecg_parts import Strip, merged, without_calibration
-from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_age, parsed_sex, split_signatures
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_age, parsed_sex
 from .ecg_readers_aecg import read_aecg
 from .ecg_readers_devices import read_sierra
 from .ecg_xml import (
@@ -83,7 +84,7 @@ def _read_muse(root: Any, options: ReadOptions, name: str) -> RawEcg:
     raw.notes += notes
     others = [kind for kind in kinds if kind.lower() != "rhythm"]
     if others:
-        raw.notes.append(f"left out waveforms that are no rhythm: {', '.join(others)}")
+        raw.notes.append(f"left out waveforms that are no rhythm: {', '.join(map(quoted, others))}")
     _describe_muse(root, rhythms[0], raw)
     return raw
 
@@ -99,9 +100,9 @@ def _muse_strips(block: Any, part: int, name: str, notes: list[str]) -> Iterator
         lead_id = text_at(lead, "LeadID")
         row, intact = _muse_samples(lead, lead_id, name)
         if not intact:
-            notes.append(f"lead {lead_id}: its CRC-32 does not match the samples, they may be damaged")
+            notes.append(f"lead {named([lead_id])}: its CRC-32 does not match the samples, they may be damaged")
         if text_at(lead, "LeadOff").upper() == "TRUE":
-            notes.append(f"lead {lead_id}: the device reports the electrode as off")
+            notes.append(f"lead {named([lead_id])}: the device reports the electrode as off")
         offset = number(text_at(lead, "LeadTimeOffset") or "0", f"lead {lead_id}'s LeadTimeOffset", name)
         lengths[lead_id] = len(row)
         unit = text_at(lead, "LeadAmplitudeUnits") or None
@@ -116,7 +117,7 @@ def _describe_muse(root: Any, rhythm: Any, raw: RawEcg) -> None:
     raw.metadata = {
         "age": _muse_age(patient),
         "sex": parsed_sex(text_at(patient, "Gender")),
-        "device": text_at(root, "TestDemographics/AcquisitionDevice"),
+        "device": known_device(text_at(root, "TestDemographics/AcquisitionDevice")),
         "high_pass_hz": _filter_hz(text_at(rhythm, "HighPassFilter"), 100),
         "low_pass_hz": _filter_hz(text_at(rhythm, "LowPassFilter"), 1),
         "device_measurements": _muse_measurements(root),
@@ -195,7 +196,7 @@ def _read_schiller(root: Any, options: ReadOptions, name: str) -> RawEcg:
     patient = find(root, "patdata")
     raw.metadata = {
         "sex": parsed_sex(text_at(patient, "gender")),
-        "device": text_at(root, "examdescript/aquiringdevice/hardware/model"),
+        "device": known_device(text_at(root, "examdescript/aquiringdevice/hardware/model")),
     }
     raw.identifying = {
         "patient id": text_at(patient, "id"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import named
 from .ecg_lead_evidence import LeadEvidence
 from .ecg_lead_names import (
     CHEST_LEADS,
@@ -242,10 +243,10 @@ class EcgRecord:
             notes.append(_derivation(derived, sources))
         dropped = [lead for lead in self.leads if lead not in wanted]
         if dropped:
-            notes.append(f"dropped {', '.join(dropped)}")
+            notes.append(f"dropped {named(dropped)}")
         kept = [lead for lead in self.leads if lead in wanted]
         if [lead for lead in wanted if lead in kept] != kept:
-            notes.append(f"reordered leads {', '.join(kept)} to {', '.join(wanted)}")
+            notes.append(f"reordered leads {named(kept)} to {named(wanted)}")
         return self.changed(
             notes or "selected leads",
             signal=np.stack(rows),
