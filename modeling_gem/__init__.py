@@ -4,6 +4,9 @@ GEM for Transformers, and the one door to what a notebook needs: `import modelin
 pipeline task; measuring, checking, showing and simulating ECGs load at their first use.
 """
 
+from . import own_packages  # noqa: F401 (before what it looks for is imported)
+
+# isort: split
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

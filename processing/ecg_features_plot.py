@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_record import EcgRecord
-from .errors_gem import EcgLeadError, MissingDependencyError
+from .errors_gem import EcgLeadError
+from .extras_gem import require
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -45,18 +46,15 @@ def plot_features(
         EcgLeadError: a lead was not measured, or `record` has other leads than `features`.
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError("plotting needs matplotlib: pip install gem-ecg") from error
+    figure_canvas = require("matplotlib.backends.backend_agg", "Plotting").FigureCanvasAgg
+    figure_type = require("matplotlib.figure", "Plotting").Figure
     names = tuple(leads or features.leads)
     unknown = [lead for lead in names if lead not in features.leads or lead not in record.leads]
     if unknown:
         raise EcgLeadError(f"{record.name}: lead(s) {unknown} are not in both the record and its measurements.")
     stop = min(record.duration, start + seconds) if seconds else record.duration
-    figure = Figure(figsize=(max(8, 1.6 * (stop - start)), 0.9 * len(names) + 1), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_type(figsize=(max(8, 1.6 * (stop - start)), 0.9 * len(names) + 1), layout="constrained")
+    figure_canvas(figure)
     axes = figure.add_subplot()
     for row, lead in enumerate(names):
         _draw_lead(axes, features, record, lead, -row * ROW_MV, (start, stop))

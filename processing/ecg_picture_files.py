@@ -5,8 +5,8 @@ from typing import Any
 
 from PIL import Image
 
-from .ecg_raw import require
 from .errors_gem import EcgFormatError
+from .extras_gem import require
 
 # Brands of the ISO base media files that hold HEIF pictures (ISO/IEC 23008-12).
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -30,7 +30,7 @@ def enable_heif() -> None:
     Raises:
         MissingDependencyError: pillow-heif is not installed (`gem-ecg[pages]`).
     """
-    require("pillow_heif", "pages", "A HEIC photo").register_heif_opener()
+    require("pillow_heif", "A HEIC photo").register_heif_opener()
 
 
 def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
@@ -43,7 +43,7 @@ def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
         EcgFormatError: no PDF, encrypted, without pages, or of several pages without `index`.
         MissingDependencyError: pypdfium2 is not installed (`gem-ecg[pages]`).
     """
-    pdfium = require("pypdfium2", "pages", "A PDF")
+    pdfium = require("pypdfium2", "A PDF")
     try:
         document = pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:

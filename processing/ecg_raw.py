@@ -11,7 +11,7 @@ import numpy as np
 
 from .ecg_lead_evidence import Evidence
 from .ecg_limits import Sex
-from .errors_gem import EcgFormatError, GemError, MissingDependencyError
+from .errors_gem import EcgFormatError, GemError
 
 # Bounds that keep a hostile or broken file from filling the memory: 2**27 values are a day of 3 leads at 500 Hz.
 MAX_VALUES = 2**27
@@ -86,22 +86,6 @@ def decoded_text(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def require(module: str, extra: str, what: str) -> Any:
-    """The optional library `module`.
-
-    Raises:
-        MissingDependencyError: it is not installed; the message names the extra.
-    """
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{what} needs the library {module.split('.')[0]!r}: pip install gem-ecg[{extra}]"
-        ) from error
 
 
 def check_size(shape: Iterable[int], name: str) -> None:
@@ -187,6 +171,5 @@ __all__ = [
     "parsed_age",
     "parsed_sex",
     "patient_facts",
-    "require",
     "wrapped",
 ]

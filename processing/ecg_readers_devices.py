@@ -14,8 +14,9 @@ import numpy as np
 
 from .ecg_identity import known_device, named, quoted, split_signatures
 from .ecg_parts import Strip, merged, without_calibration
-from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_sex, require, wrapped
+from .ecg_raw import NO_SAMPLE_16, RawEcg, ReadOptions, parsed_sex, wrapped
 from .errors_gem import EcgFormatError
+from .extras_gem import require
 
 _SCP_SECTION_HEADER = 16
 # Both decoders below run bit by bit: a resting ECG has 20-300 KB, larger input would take minutes.
@@ -63,7 +64,7 @@ def read_scp(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         raise EcgFormatError(
             f"{name}: an SCP-ECG file of {len(data):,} bytes is no resting ECG (up to {_MAX_SCP_BYTES:,})."
         )
-    parsers = require("ecgdatakit.parsing.parsers.scp_ecg", "vendor", "SCP-ECG")
+    parsers = require("ecgdatakit.parsing.parsers.scp_ecg", "SCP-ECG")
     counted_from_1 = _counted_from_1(data)
     raw = _from_ecgdatakit(parsers.SCPECGParser(), counted_from_1, ".scp", "SCP-ECG", name)
     if counted_from_1 != data:
@@ -125,7 +126,7 @@ def read_sierra(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     limit = _MAX_XLI_BYTES if compressed else _MAX_SIERRA_BYTES
     if len(data) > limit:
         raise EcgFormatError(f"{name}: a Philips XML of {len(data):,} bytes is no resting ECG (up to {limit:,}).")
-    parsers = require("ecgdatakit.parsing.parsers.sierra_xml", "vendor", "Philips Sierra XML")
+    parsers = require("ecgdatakit.parsing.parsers.sierra_xml", "Philips Sierra XML")
     return _from_ecgdatakit(parsers.SierraXMLParser(), data, ".xml", "Philips Sierra XML", name)
 
 

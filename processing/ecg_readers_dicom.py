@@ -16,12 +16,12 @@ from .ecg_raw import (
     decoded_text,
     parsed_age,
     parsed_sex,
-    require,
     wrapped,
 )
 from .ecg_record import STANDARD_LEADS, canonical_lead
 from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
+from .extras_gem import require
 
 _DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20
@@ -56,7 +56,7 @@ def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             that contradict each other.
         MissingDependencyError: pydicom is not installed (`gem-ecg[dicom]`).
     """
-    pydicom = require("pydicom", "dicom", "DICOM")
+    pydicom = require("pydicom", "DICOM")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -15,8 +15,9 @@ import numpy as np
 from .ecg_identity import known_device, named
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead, is_other_channel
 from .ecg_parts import Strip, empty_rows, merged
-from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, require, wrapped
+from .ecg_raw import RawEcg, ReadOptions, check_size, parsed_sex, wrapped
 from .errors_gem import EcgFormatError
+from .extras_gem import require
 
 _MAX_SIGNALS = 4096
 _RECORD_START = re.compile(rb"([+-]\d{1,9}(?:\.\d{0,9})?)\x14\x14")
@@ -42,7 +43,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         EcgFormatError: truncated, interrupted without saying when, corrupt, or no samples.
         MissingDependencyError: edfio is not installed (`gem-ecg[edf]`).
     """
-    edfio = require("edfio", "edf", "EDF")
+    edfio = require("edfio", "EDF")
     size = _checked_size(data, name)
     read = edfio.read_bdf if data[:1] == b"\xff" else edfio.read_edf
     try:

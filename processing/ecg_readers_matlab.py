@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from .ecg_assembly import to_record
-from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, check_size, require, wrapped
+from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, check_size, wrapped
 from .ecg_readers_arrays import raw_from_arrays
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
+from .extras_gem import require
 
 _MAT5_TEXT = b"MATLAB 5.0"
 _MATRIX, _COMPRESSED = 14, 15
@@ -249,7 +250,7 @@ def read_hdf5(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         EcgFormatError: corrupt, several records and no `index`, or the file points to data in other files.
         MissingDependencyError: h5py is not installed (`gem-ecg[hdf5]`).
     """
-    h5py = require("h5py", "hdf5", "HDF5")
+    h5py = require("h5py", "HDF5")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             arrays: dict[str, Any] = {}
@@ -316,7 +317,7 @@ def read_code15_exam(path: str, row: int, record_id: str) -> EcgRecord:
         EcgFormatError: corrupt, or no part file of CODE-15.
         MissingDependencyError: h5py is not installed (`gem-ecg[hdf5]`).
     """
-    h5py = require("h5py", "hdf5", "HDF5")
+    h5py = require("h5py", "HDF5")
     name = Path(path).name
     try:
         with h5py.File(path, "r") as file:

@@ -8,6 +8,8 @@ The functions that a script calls are offered here and load at first use; the fi
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .extras import missing_extra
+
 # Offered here, loaded at first use (PEP 562): module -> its names.
 LOADED_AT_FIRST_USE = {
     "recipes.chat.batch": ("export_batch",),
@@ -54,7 +56,12 @@ else:  # a type checker that sees `__getattr__` believes in any name
     def __getattr__(name: str) -> Any:
         for module, names in LOADED_AT_FIRST_USE.items():
             if name in names:
-                globals()[name] = getattr(import_module(module), name)
+                try:
+                    globals()[name] = getattr(import_module(module), name)
+                except ImportError as error:
+                    if (missing := missing_extra(error)) is not None:
+                        raise missing from error
+                    raise
                 return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

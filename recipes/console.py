@@ -14,6 +14,8 @@ from rich.text import Text
 
 from processing.errors_gem import GemError
 
+from .extras import missing_extra
+
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 
@@ -24,12 +26,20 @@ def say_failed(word: str, what: object) -> None:
 
 
 def run_script(main: Callable[[], object], words: Callable[[object], str] = str) -> None:
-    """Runs `main`; errors that a user can cause (`GemError`, `OSError`) end in one red line, not a traceback, with exit code 2.
+    """
+    Runs `main`; errors that a user can cause (`GemError`, `OSError`, a library of an extra that is not installed) end in
+    one red line, not a traceback, with exit code 2.
 
     `words` puts an error into the words of the program, such as the names of its options.
     """
     try:
         main()
+    except ImportError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        say_failed("error:", missing)
+        sys.exit(2)
     except (GemError, OSError) as error:
         say_failed("error:", words(error))
         sys.exit(2)

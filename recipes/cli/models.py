@@ -264,14 +264,8 @@ def demo(
 
     Example: gem demo --port 7861
     """
-    from processing.errors_gem import MissingDependencyError
+    from hub_cards.space.gem_space.interface import launch
 
-    try:
-        from hub_cards.space.gem_space.interface import launch
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise MissingDependencyError("gem demo needs Gradio: pip install 'gem-ecg[demo]'.") from error
     launch(model, host=host, port=port, inbrowser=open_browser)
 
 

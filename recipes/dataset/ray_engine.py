@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from processing.errors_gem import BuildError, GemError, MissingDependencyError
+from processing.errors_gem import BuildError, GemError
+from processing.extras_gem import require
 
 from .plan import Shard
 from .settings import BuildSettings
@@ -43,10 +44,7 @@ class RayEngine:
         self.address, self.teachers, self.teacher_gpus, self.local_cpus = address, teachers, teacher_gpus, local_cpus
 
     def __call__(self, shards: list[Shard], settings: BuildSettings) -> Iterator[ShardNote]:
-        try:
-            import ray
-        except ImportError as error:
-            raise MissingDependencyError("--engine ray needs the library 'ray': pip install gem-ecg[ray]") from error
+        ray = require("ray", "--engine ray")
         if not shards:
             return
         started = not ray.is_initialized()

@@ -19,7 +19,8 @@ import typer
 from processing.claims.claims import Claim, extract_claims
 from processing.claims.findings import BY_KIND
 from processing.ecg_features import EcgFeatures, extract_features
-from processing.errors_gem import EcgFormatError, EvaluationError, GemError, MissingDependencyError
+from processing.errors_gem import EcgFormatError, EvaluationError, GemError
+from processing.extras_gem import require
 from processing.grounding.check import DEFAULT_TOLERANCES, Tolerances, check_grounding
 from recipes.console import run_command
 from recipes.files import read_json_lines
@@ -124,20 +125,12 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 @cache
 def _bleu() -> Any:
-    try:
-        from sacrebleu import BLEU
-    except ImportError as error:
-        raise MissingDependencyError("BLEU needs sacrebleu: pip install 'gem-ecg[eval]'.") from error
-    return BLEU(smooth_method="none", tokenize="13a")
+    return require("sacrebleu", "BLEU").BLEU(smooth_method="none", tokenize="13a")
 
 
 @cache
 def _rouge() -> Any:
-    try:
-        from rouge_score.rouge_scorer import RougeScorer
-    except ImportError as error:
-        raise MissingDependencyError("ROUGE needs rouge-score: pip install 'gem-ecg[eval]'.") from error
-    return RougeScorer(["rougeL"])
+    return require("rouge_score.rouge_scorer", "ROUGE").RougeScorer(["rougeL"])
 
 
 # Claims ---------------------------------------------------------------------------------------------------------------

@@ -40,9 +40,9 @@ class Code15Exam:
 @lru_cache(maxsize=32)
 def exam_rows(path: str) -> dict[int, int]:
     """Exam -> its row in a part file."""
-    from processing.ecg_raw import require
+    from processing.extras_gem import require
 
-    h5py = require("h5py", "hdf5", "CODE-15")
+    h5py = require("h5py", "CODE-15")
     try:
         with h5py.File(path, "r") as file:
             return {int(exam): row for row, exam in enumerate(file["exam_id"][()])}

@@ -25,7 +25,8 @@ from transformers import (
 from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
-from processing.errors_gem import MissingDependencyError, TrainingError
+from processing.errors_gem import TrainingError
+from processing.extras_gem import require
 from processing.processing_gem import MODALITIES
 from recipes.console import run_script
 from recipes.dataset.schema import is_built, with_transform
@@ -149,10 +150,7 @@ def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
             "QLoRA (`load_in_4bit`, `load_in_8bit`) needs a CUDA device and none is visible. Use LoRA on this machine: "
             "recipes/configs/sft_lora.yaml."
         )
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError("QLoRA needs bitsandbytes: pip install bitsandbytes") from error
+    require("bitsandbytes", "QLoRA")
     config.llm_int8_skip_modules = NOT_QUANTISED
     return config
 

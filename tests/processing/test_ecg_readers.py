@@ -260,7 +260,9 @@ def test_file_objects_carry_their_name(tmp_path: Path) -> None:
 
 def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install gem-ecg\[dicom\]"):
+    with pytest.raises(
+        MissingDependencyError, match=r'pip install "gem-ecg\[dicom\]" \(the library alone: pip install "pydicom"\)'
+    ):
         load_ecg(FILES["DICOM"][0])
 
 
