@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -313,6 +314,10 @@ class EcgRecord:
 
     def plausibility(self) -> Plausibility:
         """Whether the signal can be the ECG that it is said to be, with the reasons; see `ecg_plausibility.assess`."""
+        return self._plausibility
+
+    @cached_property
+    def _plausibility(self) -> Plausibility:
         return assess(self.leads, self.signal, self.sampling_rate)
 
     def check_quality(self) -> "EcgRecord":
