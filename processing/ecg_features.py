@@ -61,8 +61,9 @@ class EcgFeatures:
         beat_waves: the same for the heart as a whole, `(beats, 3)`.
         heart_rate: bpm, 60000 / mean RR. rr_interval: mean, ms. rr_variability: SD of the RR over their mean.
         rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
-        p_present: a P wave goes before more than 40 % of the usual beats; `None` where moving electrodes hide it, or
-            where fast wide beats leave no line by which it is told from T and flutter waves.
+        p_present: a P wave goes before more than 40 % of the usual beats; `None` where that cannot be told.
+        p_unclear: why it cannot: `"moving electrodes"` hide the P wave, or `"fast wide beats"` leave no line by which it is
+            told from T and flutter waves; else `None`.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
@@ -100,6 +101,7 @@ class EcgFeatures:
     rr_variability: float = math.nan
     rhythm_regularity: str | None = None
     p_present: bool | None = False
+    p_unclear: str | None = None
     p_duration: float = math.nan
     pr_interval: float = math.nan
     qrs_duration: float = math.nan
@@ -394,7 +396,7 @@ RECORD_KEY = "record"
 TIME_DIGITS = 4
 # What `EcgFeatures` holds beyond arrays, with the digits after the decimal point of the numbers.
 _SCALARS = {
-    "heart_rate": 1, "rr_interval": 1, "rr_variability": 4, "rhythm_regularity": None, "p_present": None,
+    "heart_rate": 1, "rr_interval": 1, "rr_variability": 4, "rhythm_regularity": None, "p_present": None, "p_unclear": None,
     "p_duration": 1, "pr_interval": 1, "qrs_duration": 1, "qt_interval": 1, "qtc_bazett": 1, "qtc_fridericia": 1,
     "p_axis": 1, "qrs_axis": 1, "t_axis": 1, "sokolow_lyon": 3, "cornell": 3, "r_transition": None,
     "poor_r_progression": None, "low_voltage": None, "t_inversion": None, "pathological_q": None,

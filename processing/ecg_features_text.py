@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES
-from .ecg_p_waves import FAST_RR_S, WIDE_QRS_S
 from .ecg_raw import MAX_STATED_AGE
 from .ecg_reliability import unused_in_words
 from .ecg_rules import (
@@ -117,8 +116,7 @@ def p_waves_in_words(features: "EcgFeatures") -> str:
     """Whether P waves lead the beats, or why that is not known."""
     if features.p_present is not None:
         return "present" if features.p_present else "absent"
-    fast = features.rr_interval < 1000 * FAST_RR_S and features.qrs_duration > 1000 * WIDE_QRS_S
-    return f"not measurable ({'fast wide beats' if fast else 'moving electrodes'})"
+    return f"not measurable ({features.p_unclear})"
 
 
 def _record_line(features: "EcgFeatures") -> str:

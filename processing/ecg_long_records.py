@@ -22,7 +22,9 @@ MARGIN_S = 15.0  # what a window sees beyond its ends: the filters' run-in and s
 JOINED_WITHIN_S = 0.05  # parts that were left out on both sides of a window's end are one part
 MEDIANS = ("p_duration", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett", "qtc_fridericia")
 AXES = ("p_axis", "qrs_axis", "t_axis")
-WORDS = ("rhythm_regularity", "p_present", "limb_lead_reversal", "chest_lead_swap")
+WORDS = ("rhythm_regularity", "limb_lead_reversal", "chest_lead_swap")
+
+P_WORDS = ("p_present", "p_unclear")  # whether there are P waves, and why that is not known: one answer
 
 Progress = Callable[[int, int], None]
 
@@ -111,6 +113,7 @@ def _joined(record: EcgRecord, parts: Sequence["EcgFeatures"]) -> "EcgFeatures":
         **{name: float(nan_median(np.array([getattr(part, name) for part in measured]))) for name in MEDIANS},
         **{name: _mean_direction([getattr(part, name) for part in measured]) for name in AXES},
         **{name: _most(getattr(part, name) for part in measured) for name in WORDS},
+        **dict(zip(P_WORDS, _most(tuple(getattr(part, name) for name in P_WORDS) for part in measured), strict=True)),
         **voltages(record.leads, values),
         **findings(record.leads, values),
     }

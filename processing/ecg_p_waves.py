@@ -201,8 +201,6 @@ def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) ->
 
 
 __all__ = [
-    "FAST_RR_S",
-    "WIDE_QRS_S",
     "PSearch",
     "bound_p_waves",
     "find_p_waves",

@@ -46,7 +46,11 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
     p_present: bool | None = bool(inside.any() and has_p[inside].mean() > P_SHARE)
-    if not p_present and (delineation.p_unclear or delineation.reliability.mostly_disturbed):
+    p_unclear = "fast wide beats" if delineation.p_unclear else None
+    p_unclear = p_unclear or ("moving electrodes" if delineation.reliability.mostly_disturbed else None)
+    if p_present or p_unclear is None:
+        p_unclear = None
+    else:
         p_present = None
     rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan
     qt = float(nan_median((t[inside, 2] - qrs[inside, 0]) * MS))
@@ -60,6 +64,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
         "qtc_bazett": float(bazett(qt, rr)),
         "qtc_fridericia": float(fridericia(qt, rr)),
         "p_present": p_present,
+        "p_unclear": p_unclear,
     }
 
 

@@ -196,14 +196,17 @@ def has_sinus_p_waves(features: "EcgFeatures") -> bool | None:
     return len(features.lone_p_waves) > 3 or features.p_present
 
 
-def is_sinus_arrhythmia(features: "EcgFeatures") -> bool:
+def is_sinus_arrhythmia(features: "EcgFeatures") -> bool | None:
+    """P waves at intervals that vary. `None` where only the P waves cannot be told."""
     uneven = is_irregular(features) or features.rr_variability > SINUS_ARRHYTHMIA_RR_VARIABILITY
-    return bool(has_sinus_p_waves(features)) and uneven
+    return has_sinus_p_waves(features) if uneven else False
 
 
-def is_atrial_fibrillation(features: "EcgFeatures") -> bool:
-    """Irregular without P waves and without pacing (ESC 2020)."""
-    return not features.p_present and is_irregular(features) and not len(features.pacing_spikes)
+def is_atrial_fibrillation(features: "EcgFeatures") -> bool | None:
+    """Irregular without P waves and without pacing (ESC 2020). `None` where only the P waves cannot be told."""
+    if features.p_present or not is_irregular(features) or len(features.pacing_spikes):
+        return False
+    return None if features.p_present is None else True
 
 
 def premature_beats(features: "EcgFeatures") -> tuple[int, int]:

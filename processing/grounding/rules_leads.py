@@ -11,6 +11,7 @@ import numpy as np
 from processing.claims.claims import Claim
 from processing.claims.finding import Finding, LeadRule
 from processing.ecg_features import EcgFeatures
+from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
     P_DURATION,
     P_HEIGHT_MV,
@@ -331,7 +332,7 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
 
 def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if not features.p_present:
-        return unmeasurable("no P waves lead the beats")
+        return unmeasurable(f"P waves {p_waves_in_words(features)}")
     if claim.kind == "p_wide":
         return in_words(
             claim,

@@ -90,15 +90,14 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return decided(
             not math.isfinite(value), None if math.isnan(value) else round(value), f"{name}: {shown(value, 'ms')}"
         )
+    of_no_wave = claim.kind in ("pr_interval", "p_duration") and features.p_present is False
+    if of_no_wave and not math.isfinite(value) and len(features.beat_times):
+        return decided(claim.polarity == "negated", None, f"{name} is stated, but no P waves lead the beats")
     if is_number(claim):
-        if not math.isfinite(value) and claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
-            return decided(claim.polarity == "negated", None, f"{name} is stated, but no P waves lead the beats")
         if claim.beats or claim.leads:
             return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), tol, name)
         return compare(claim, value, getattr(tol, tolerance), tol, name)
     if not math.isfinite(value):
-        if claim.kind in ("pr_interval", "p_duration") and len(features.beat_times):
-            return decided(claim.polarity == "negated", None, f"{name} is judged, but no P waves lead the beats")
         return unmeasurable(f"{name} cannot be measured in this ECG")
     return _interval_words(claim, features, value, tol, name)
 

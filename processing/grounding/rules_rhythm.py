@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
+from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
     AXIS,
     BIGEMINY_SHARE,
@@ -107,7 +108,7 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
     if name == "paced rhythm":
         return bool(len(features.pacing_spikes)) or (None if is_wide_qrs(features) else False)
     if name == "junctional rhythm":
-        return False if p or irregular else rate < JUNCTIONAL_HIGHEST_BPM or None
+        return False if p or irregular else (p is False and rate < JUNCTIONAL_HIGHEST_BPM) or None
     if name == "supraventricular tachycardia":
         return rate > HEART_RATE.high - tol.limit_bpm and not irregular
     if name == "ventricular tachycardia":
@@ -162,6 +163,8 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if math.isfinite(pr)
         else f"no fixed PR, {lone} P waves without QRS"
     )
+    if not math.isfinite(pr) and features.p_present is not False and not lone:
+        return unmeasurable(f"P waves {p_waves_in_words(features)}, {explanation}")
     if claim.value == 1:
         if not math.isfinite(pr):
             return signed(claim, None if claim.polarity == "negated" else False, None, explanation)
@@ -172,7 +175,8 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         # Every second P wave may hide in a T wave, and atrial flutter is conducted so without any block.
         return signed(claim, lone > 0 or None, lone, explanation)
     if claim.value == 3:
-        return signed(claim, lone > 0 and not features.p_present, lone, explanation)
+        apart = None if features.p_present is None else not features.p_present
+        return signed(claim, lone > 0 and apart, lone, explanation)
     holds = lone > 0 or (math.isfinite(pr) and pr > PR.high - (0 if claim.polarity == "negated" else tol.limit_ms))
     return signed(claim, holds, lone, explanation)
 
@@ -304,7 +308,7 @@ def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
 
 def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if not features.p_present:
-        return unmeasurable("no P waves lead the beats")
+        return unmeasurable(f"P waves {p_waves_in_words(features)}")
     height = features.lead_value("p_amplitude", "II") if "II" in features.leads else math.nan
     measured, explanation = (
         [round(features.p_duration), round(height, 2)],
@@ -347,7 +351,7 @@ def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     abnormal = [
         finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=NORMAL_ST_FACTOR))
     ]
-    if not features.p_present:
+    if features.p_present is False:
         abnormal.append("no P waves")
     if features.heart_rate < CLEARLY_SLOW_BPM or features.heart_rate > CLEARLY_FAST_BPM:
         abnormal.append(f"{features.heart_rate:.0f} bpm")
@@ -355,6 +359,8 @@ def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
         return decided(claim.polarity == "negated", None, "; ".join(abnormal))
     if claim.polarity == "negated":
         return unmeasurable("nothing clearly abnormal is measured, which does not prove it normal")
+    if features.p_present is None:
+        return unmeasurable(f"nothing clearly abnormal is measured, but P waves {p_waves_in_words(features)}")
     return decided(True, None, "nothing clearly abnormal is measured")
 
 

@@ -153,6 +153,8 @@ class _Reading:
     def p_waves(self) -> list[str]:
         features, settled = self.features, self.settled
         alone = len(features.lone_p_waves)
+        if features.p_present is None:
+            return [f"Whether P waves precede the QRS complexes cannot be measured because of {features.p_unclear}."]
         if not features.p_present:
             if alone:  # dissociated, or fibrillation that looks like it
                 apart = settled.says("av_block", 3)

@@ -162,7 +162,8 @@ def test_a_hidden_p_wave_is_neither_present_nor_absent():
     assert extract_features(clean, RATE).p_present is False
     assert measured.p_present is None and math.isnan(measured.pr_interval)
     assert "P waves not measurable" in measured.to_text()
-    assert EcgFeatures.from_dict(measured.to_dict(full=True)).p_present is None
+    read = EcgFeatures.from_dict(measured.to_dict(full=True))
+    assert read.p_present is None and read.p_unclear == "moving electrodes"
 
 
 @pytest.mark.parametrize("size", [0.1, 0.2])

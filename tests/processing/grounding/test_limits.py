@@ -265,6 +265,33 @@ def test_named_leads_must_all_show_it_and_two_of_a_wall(leads, text, expected, n
     assert verdict(text, with_values(normal, **levels)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("Sinus rhythm.", {}),
+        ("No sinus rhythm.", {}),
+        ("P waves are absent.", {}),
+        ("P waves are present.", {}),
+        ("P waves are tall in lead II.", {}),
+        ("Left atrial enlargement.", {}),
+        ("The PR interval is 160 ms.", {}),
+        ("The PR interval is prolonged.", {}),
+        ("First degree AV block.", {}),
+        ("AV block.", {}),
+        ("Third degree AV block.", {"lone_p_waves": np.ones((1, 3))}),
+        ("Sinus arrhythmia.", {"rr_variability": 0.1}),
+        ("Atrial fibrillation.", {"rhythm_regularity": "irregular", "rr_variability": 0.2}),
+        ("No atrial fibrillation.", {"rhythm_regularity": "irregular", "rr_variability": 0.2}),
+        ("Atrial flutter.", {"heart_rate": 150.0}),
+        ("Junctional rhythm.", {"heart_rate": 50.0}),
+        ("Normal ECG.", {}),
+    ],
+)
+def test_what_rests_on_p_waves_is_not_judged_where_they_are_unclear(text, changes, normal):
+    unclear = {"p_present": None, "p_unclear": "moving electrodes", "pr_interval": math.nan, "p_duration": math.nan}
+    assert verdict(text, with_values(normal, **unclear | changes)) == NOT_MEASURABLE
+
+
 def test_rhythms_by_p_waves_and_regularity(normal):
     no_p = {"p_present": False, "pr_interval": math.nan, "p_duration": math.nan}
     uneven = {"rhythm_regularity": "irregular", "rr_variability": 0.2}

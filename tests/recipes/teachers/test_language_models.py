@@ -2,6 +2,7 @@
 """Each kind of teacher: over real HTTP, a real model in this process, and without any model."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,13 @@ def test_short_template(requests):
     assert answer.version.startswith("short-") and "normal ECG" in answer.text
     with pytest.raises(ValueError, match="long"):
         TemplateTeacher("medium")
+
+
+def test_the_template_does_not_call_p_waves_absent_that_are_unclear(requests):
+    features = replace(requests[0].features, p_present=None, p_unclear="moving electrodes", pr_interval=math.nan)
+    (answer,) = teach([replace(requests[0], features=features)], TemplateTeacher())
+    assert "cannot be measured because of moving electrodes" in answer.text
+    assert not any(words in answer.text for words in ("No P waves precede", "P waves are absent"))
 
 
 def test_template_without_beats_or_labels(requests):
