@@ -10,6 +10,10 @@ class EcgFormatError(GemError):
     """A file or array cannot be read as an ECG."""
 
 
+class ReadBudgetError(EcgFormatError):
+    """To read a file of unknown origin took more memory or time than it may, or ended the process that read it."""
+
+
 class EcgLeadError(GemError):
     """Leads are unknown, missing or duplicated."""
 
@@ -66,6 +70,7 @@ __all__ = [
     "MissingDependencyError",
     "PlaceholderError",
     "PublishError",
+    "ReadBudgetError",
     "TeacherError",
     "TrainingError",
 ]
