@@ -32,6 +32,7 @@ from processing.image_processing_gem import GemImageProcessor
 from processing.processing_gem import GemProcessor
 
 from .configuration_gem import GemConfig, GemEcgConfig
+from .hubert_ecg import HubertEcgConfig, HubertEcgModel
 from .modeling_gem import GemEcgModel, GemForConditionalGeneration, GemModel, GemPreTrainedModel
 from .pipeline_gem import GEM_TASK, GemPipeline
 
@@ -78,9 +79,10 @@ def default_checkpoint() -> Path:
 
 
 def _register() -> None:
-    for model_type, config in (("gem", GemConfig), ("gem_ecg", GemEcgConfig)):
+    for model_type, config in (("gem", GemConfig), ("gem_ecg", GemEcgConfig), ("gem_hubert_ecg", HubertEcgConfig)):
         AutoConfig.register(model_type, config, exist_ok=True)
     AutoModel.register(GemEcgConfig, GemEcgModel, exist_ok=True)
+    AutoModel.register(HubertEcgConfig, HubertEcgModel, exist_ok=True)
     AutoModel.register(GemConfig, GemModel, exist_ok=True)
     # TRL picks the causal class when a config carries no `auto_map`.
     for auto_class in (AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoModelForCausalLM):
@@ -112,6 +114,8 @@ __all__ = [
     "GemPipeline",
     "GemPreTrainedModel",
     "GemProcessor",
+    "HubertEcgConfig",
+    "HubertEcgModel",
     "Interpretation",
     "check_answer",
     "check_grounding",

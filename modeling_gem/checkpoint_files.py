@@ -67,13 +67,17 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
 
 @dataclass
 class ConversionReport:
-    """What went where. `sources` names where each part's weights came from; `dropped` lists source keys by reason."""
+    """
+    What went where. `sources` names where each part's weights came from; `dropped` lists source keys by reason; `notes` are
+    sentences for whoever passes the result on.
+    """
 
     output: str
     sources: dict[str, str] = field(default_factory=dict)
     converted: int = 0
     dropped: dict[str, list[str]] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     num_parameters: int = 0
 
     def drop(self, reason: str, keys: list[str]) -> None:

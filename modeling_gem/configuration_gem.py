@@ -25,6 +25,9 @@ REFUSED_TEXT_MODELS = {
     "mamba2": "it has no key/value cache",
 }
 
+# What a GEM reads of the configuration of any ECG tower: the shape of its input, and width and number of its tokens.
+ECG_CONFIG_FIELDS = ("num_leads", "seq_length", "hidden_size", "num_tokens")
+
 
 @strict
 class GemEcgConfig(PreTrainedConfig):
@@ -92,7 +95,9 @@ class GemConfig(CompositeConfig):
     projector (the ECG tokens pass the ECG projector first).
 
     Args:
-        ecg_config (`GemEcgConfig` or `dict`, *optional*): The signal tower.
+        ecg_config (`PreTrainedConfig` or `dict`, *optional*): The signal tower: any model registered with `AutoModel` that
+            takes signals `(num_ecgs, leads, samples)` and returns token states, see `ECG_CONFIG_FIELDS`. Defaults to
+            ECG-CoCa's (`GemEcgConfig`).
         vision_config (`PreTrainedConfig` or `dict`, *optional*): Any image tower that gives patch tokens (CLIP, SigLIP,
             DINOv2 ...). Defaults to CLIP ViT-L/14 at 336 px.
         text_config (`PreTrainedConfig` or `dict`, *optional*): Any causal language model whose head is a plain linear
@@ -156,6 +161,8 @@ class GemConfig(CompositeConfig):
         return 1 + getattr(self.vision_config, "num_register_tokens", 0)
 
     def __post_init__(self, **kwargs):
+        if isinstance(self.ecg_config, dict):
+            self.ecg_config = ecg_config_from_dict(self.ecg_config)
         super().__post_init__(**kwargs)
         if not self.tie_word_embeddings and self.text_config.tie_word_embeddings:
             self.tie_word_embeddings = True
@@ -175,10 +182,29 @@ class GemConfig(CompositeConfig):
                     f"Text models of type `{text.model_type}` with `{name}={value}` are refused: GEM's head is a plain "
                     "linear layer and would give other logits than the source."
                 )
+        if absent := [name for name in ECG_CONFIG_FIELDS if not hasattr(self.ecg_config, name)]:
+            raise ValueError(
+                f"The ECG tower's configuration (`{self.ecg_config.model_type}`) lacks {', '.join(absent)}: a GEM needs "
+                f"{', '.join(ECG_CONFIG_FIELDS)} of it. `HubertEcgConfig` of gem-ecg shows how to adapt an open encoder."
+            )
         if self.ecg_token_id == self.image_token_id:
             raise ValueError("`ecg_token_id` and `image_token_id` must differ.")
         if self.image_merge_type == "spatial_unpad" and not self.image_grid_pinpoints:
             raise ValueError("`image_merge_type='spatial_unpad'` needs `image_grid_pinpoints`.")
+
+
+def ecg_config_from_dict(settings: dict) -> PreTrainedConfig:
+    """The configuration of an ECG tower by its `model_type`; ours, which remote code need not register, without one."""
+    model_type = settings.get("model_type", GemEcgConfig.model_type)
+    if model_type == GemEcgConfig.model_type:
+        return GemEcgConfig(**settings)
+    try:
+        return AutoConfig.for_model(**{**settings, "model_type": model_type})
+    except ValueError as error:
+        raise ValueError(
+            f"The ECG tower is of the type `{model_type}`, which Transformers does not know here. Import the package that "
+            "registers it; gem-ecg (`import modeling_gem`) registers `gem_ecg` and `gem_hubert_ecg`."
+        ) from error
 
 
 __all__ = ["GemConfig", "GemEcgConfig"]

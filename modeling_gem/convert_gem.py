@@ -16,7 +16,7 @@ from processing.errors_gem import CheckpointError
 
 from .chat_templates import LLAVA_V1, multimodal_chat_template
 from .checkpoint_files import ConversionReport, read_weights, save_model
-from .configuration_gem import GemConfig, GemEcgConfig
+from .configuration_gem import GemConfig
 from .gem_parts import (
     add_placeholders,
     build_processor,
@@ -25,7 +25,7 @@ from .gem_parts import (
     image_statistics,
     load_part,
     plain_vision_config,
-    read_ecg_coca,
+    read_ecg_encoder,
     rename,
     vision_weights,
 )
@@ -77,7 +77,7 @@ def convert_original_checkpoint(
             original uses them: when the config lacks `unfreeze_mm_vision_tower`, the original ignores the tower inside
             the checkpoint. Looked for beside the checkpoint if not given.
         max_shard_size: Largest file to write.
-        ecg_encoder: ECG-CoCa `.pt`, or a saved `GemEcgModel`, for a checkpoint that has no ECG tower.
+        ecg_encoder: ECG-CoCa `.pt`, or a saved ECG tower (see `read_ecg_encoder`), for a checkpoint that has none.
         seed: Of the new ECG projector.
 
     Raises:
@@ -160,7 +160,7 @@ def convert_original_checkpoint(
 
 def _ecg_tower(
     inside: dict[str, torch.Tensor], checkpoint: Path, ecg_encoder: str | Path | None, report: ConversionReport
-) -> tuple[GemEcgConfig, dict[str, torch.Tensor], bool]:
+) -> tuple[PreTrainedConfig, dict[str, torch.Tensor], bool]:
     """Configuration and weights of the ECG tower, and whether it comes from elsewhere."""
     if inside and ecg_encoder is not None:
         raise CheckpointError(f"{checkpoint}: has an ECG tower of its own; convert it without `--ecg-encoder`.")
@@ -173,7 +173,7 @@ def _ecg_tower(
             f"{checkpoint}: there is no ECG tower in this checkpoint (PULSE and LLaVA have none). Give one, to train a GEM "
             f"from it: `gem convert {checkpoint} OUT --ecg-encoder ECG_COCA.pt`."
         )
-    return *read_ecg_coca(ecg_encoder, report), True
+    return *read_ecg_encoder(ecg_encoder, report), True
 
 
 def _text_config(original: dict[str, Any]) -> PreTrainedConfig:
@@ -257,7 +257,7 @@ def convert_ecg_coca(checkpoint: str | Path, output: str | Path) -> ConversionRe
         CheckpointError: A leftover or missing weight.
     """
     report = ConversionReport(str(output))
-    config, weights = read_ecg_coca(checkpoint, report)
+    config, weights = read_ecg_encoder(checkpoint, report)
     save_model(GemEcgModel, config, weights, report)
     return report
 
@@ -273,14 +273,14 @@ def assemble_gem(
     seed: int = 0,
 ) -> ConversionReport:
     """
-    A GEM with new projectors from an ECG-CoCa `.pt` (or a saved `GemEcgModel`), the folder of any Transformers image tower
-    with patch tokens, and the folder of any causal language model with a plain head. To be trained before use.
+    A GEM with new projectors from an ECG encoder (see `read_ecg_encoder`), the folder of any Transformers image tower with
+    patch tokens, and the folder of any causal language model with a plain head. To be trained before use.
 
     Raises:
         CheckpointError: A part cannot be used; the message names it.
     """
     report = ConversionReport(str(output))
-    ecg_config, tower = read_ecg_coca(ecg_encoder, report)
+    ecg_config, tower = read_ecg_encoder(ecg_encoder, report)
     language = load_part(AutoModelForCausalLM, Path(language_model))
     head = language.get_output_embeddings()
     if getattr(head, "bias", None) is not None:

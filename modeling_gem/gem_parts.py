@@ -21,8 +21,9 @@ from processing.feature_extraction_gem import GemFeatureExtractor
 from processing.image_processing_gem import GemImageProcessor
 from processing.processing_gem import GemProcessor
 
+from . import hubert_ecg
 from .checkpoint_files import ConversionReport, read_weights
-from .configuration_gem import GemConfig, GemEcgConfig
+from .configuration_gem import ECG_CONFIG_FIELDS, GemConfig, GemEcgConfig
 
 # Weights of image models that no image tower needs, so that it does not matter whether a folder holds them.
 UNUSED_PARTS = re.compile(r"(^|\.)(head|classifier|pooler|visual_projection|text_projection|text_model|logit_scale)\b")
@@ -97,12 +98,18 @@ def ecg_config_from_weights(weights: dict[str, torch.Tensor], where: str) -> Gem
     )
 
 
-def read_ecg_coca(path: str | Path, report: ConversionReport) -> tuple[GemEcgConfig, dict[str, torch.Tensor]]:
-    """Configuration and weights of the signal tower inside an ECG-CoCa checkpoint, or of a saved `GemEcgModel`."""
+def read_ecg_encoder(path: str | Path, report: ConversionReport) -> tuple[PreTrainedConfig, dict[str, torch.Tensor]]:
+    """
+    Configuration and weights of a signal tower: the one inside an ECG-CoCa checkpoint, a saved `GemEcgModel`, a published
+    HuBERT-ECG, or any saved model that can be one (see `ECG_CONFIG_FIELDS`).
+
+    Raises:
+        CheckpointError: the weights do not add up, or the folder holds something else.
+    """
     path = Path(path)
     if path.is_dir():
         report.sources["ecg_tower"] = str(path)
-        return GemEcgConfig.from_pretrained(path), dict(read_weights(path))
+        return _saved_ecg_encoder(path, report)
     tower, other = {}, []
     for key, tensor in read_weights(path):
         bare = key.removeprefix("module.")
@@ -118,6 +125,24 @@ def read_ecg_coca(path: str | Path, report: ConversionReport) -> tuple[GemEcgCon
     report.drop("ECG-CoCa's text tower and decoder, which GEM does not use", other)
     weights = convert_ecg_tower_weights(tower, str(path))
     return ecg_config_from_weights(weights, str(path)), weights
+
+
+def _saved_ecg_encoder(folder: Path, report: ConversionReport) -> tuple[PreTrainedConfig, dict[str, torch.Tensor]]:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder}: no config.json; give the folder of a saved ECG tower.")
+    settings = json.loads((folder / "config.json").read_text())
+    model_type = settings.get("model_type")
+    if model_type == hubert_ecg.PUBLISHED_TYPE:
+        report.notes.append(f"ECG tower: the authors' weights of HuBERT-ECG are under {hubert_ecg.LICENCE}")
+        weights, heads = hubert_ecg.convert_weights(dict(read_weights(folder)), str(folder))
+        report.drop("heads of HuBERT-ECG's pretraining", heads)
+        return hubert_ecg.convert_config(settings), weights
+    if model_type == GemEcgConfig.model_type:
+        return GemEcgConfig.from_pretrained(folder), dict(read_weights(folder))
+    model = load_part(AutoModel, folder)
+    if absent := [name for name in ECG_CONFIG_FIELDS if not hasattr(model.config, name)]:
+        raise CheckpointError(f"{folder}: a `{model_type}` is no ECG tower, its config lacks {', '.join(absent)}.")
+    return model.config, model.state_dict()
 
 
 def load_part(auto_class: type[AutoModel] | type[AutoModelForCausalLM], folder: Path) -> PreTrainedModel:
@@ -186,7 +211,9 @@ def build_processor(
     class_tokens = config.num_class_tokens if config.vision_feature_select_strategy == "full" else 0
     return GemProcessor(
         image_processor,
-        GemFeatureExtractor(num_samples=ecg.seq_length, compat=compat),
+        GemFeatureExtractor(
+            sampling_rate=getattr(ecg, "sampling_rate", 500), num_samples=ecg.seq_length, compat=compat
+        ),
         tokenizer,
         chat_template=chat_template,
         num_ecg_tokens=ecg.num_tokens,
@@ -216,7 +243,7 @@ __all__ = [
     "image_statistics",
     "load_part",
     "plain_vision_config",
-    "read_ecg_coca",
+    "read_ecg_encoder",
     "rename",
     "vision_weights",
 ]

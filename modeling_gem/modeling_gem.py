@@ -293,7 +293,7 @@ class GemModel(GemPreTrainedModel):
         self._keys_to_ignore_on_load_unexpected = [*self._keys_to_ignore_on_load_unexpected, *unused]
         # At the first call it would be too late for `torch.compile`: the lock around it breaks the graph.
         maybe_install_capturing_hooks(self.vision_tower)
-        self.ecg_tower = GemEcgModel._from_config(ecg)
+        self.ecg_tower = GemEcgModel._from_config(ecg) if isinstance(ecg, GemEcgConfig) else AutoModel.from_config(ecg)
         act = config.projector_hidden_act
         self.ecg_projector = GemProjector(config.ecg_projector_type, ecg.hidden_size, vision.hidden_size, act)
         self.multi_modal_projector = GemProjector(config.projector_type, vision.hidden_size, text.hidden_size, act)
@@ -384,7 +384,7 @@ class GemModel(GemPreTrainedModel):
         """
         if not runs_on_many_processes() or input_ids is None:
             return False
-        return self.training or (input_ids.shape[1] > 1 and is_sharded(self.ecg_tower.layers))
+        return self.training or (input_ids.shape[1] > 1 and is_sharded(self.ecg_tower))
 
     def _absent_modality(self, modality: str) -> torch.Tensor:
         """Zero, computed by a tower on zeros and everything behind it that is trained."""
@@ -642,8 +642,7 @@ def runs_on_many_processes() -> bool:
 
 def is_sharded(module: nn.Module) -> bool:
     """By FSDP2 (`DTensor`) or DeepSpeed ZeRO-3 (which marks parameters with `ds_id`), outside of its own forward."""
-    parameter = next(module.parameters())
-    return hasattr(parameter, "device_mesh") or hasattr(parameter, "ds_id")
+    return any(hasattr(parameter, "device_mesh") or hasattr(parameter, "ds_id") for parameter in module.parameters())
 
 
 __all__ = ["GemEcgModel", "GemForConditionalGeneration", "GemModel", "GemPreTrainedModel"]

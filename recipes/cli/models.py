@@ -209,6 +209,8 @@ def convert(
         console.print(f"left out: {len(keys)} weights, {reason}")
     for part in report.new:
         console.print(f"new, to be trained: {part}")
+    for note in report.notes:
+        console.print(note, style="yellow")
     console.print(f"{report.converted} weights, {report.num_parameters:,} parameters -> {output}")
 
 
