@@ -9,13 +9,14 @@ from typing import NamedTuple
 # Top to bottom, as the house stands: a room imports itself and rooms on lower floors, never its neighbours.
 FLOORS = (
     ("recipes.cli",),
-    ("recipes.embedded", "recipes.serving"),  # the embedded model is saved with its card
+    ("recipes.embedded",),  # the embedded model is saved with its card
     ("recipes.publishing",),
     ("recipes.evaluation", "recipes.training"),
     ("recipes.dataset",),
     ("recipes.teachers",),
     ("recipes.chat", "recipes.sources"),
-    ("hub_cards",),  # the Space loads its model as `recipes.models` does; cards are templates
+    ("hub_cards",),  # the Space serves a model with `recipes.serving`; cards are templates
+    ("recipes.serving",),
     ("recipes",),  # files flat in it: console, files, models, scores, settings
     ("modeling_gem",),
     ("processing.evidence",),

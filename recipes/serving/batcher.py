@@ -1,0 +1,270 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Waiting questions answered as one `generate` batch; each answer is streamed to the one who asked."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+
+from processing.errors_gem import GemError
+
+from .fair_line import FairLine, Places
+
+if TYPE_CHECKING:
+    from modeling_gem import GemForConditionalGeneration, GemProcessor
+
+GATHER_S = 0.03  # questions of one moment become one batch
+TELL_S = 0.1  # between two parts of a stream: more often nobody can read
+HEARTBEAT_S = 2.0
+_NEW_SHARE = 0.5  # of the newest batch in the expected duration of the next one
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an answer is.
+
+    Attributes:
+        text: what is written so far.
+        place: its place in the line, from 1; 0 once its turn has come.
+        seconds: s until it is begun, as far as one can tell from the batches before; `None` if there were none.
+        done: nothing will be added.
+        cut: its time was up before it ended.
+    """
+
+    text: str = ""
+    place: int = 0
+    seconds: float | None = None
+    done: bool = False
+    cut: bool = False
+
+
+class Answer:
+    """The answer to one question, on its way. To be made and followed in a running event loop."""
+
+    def __init__(
+        self, chat: list[dict], max_new_tokens: int, deadline_s: float, leave: "Callable[[Answer], object]"
+    ) -> None:
+        self.chat = chat
+        self._leave = leave
+        self.max_new_tokens = max_new_tokens
+        self.deadline_s = deadline_s
+        self.deadline = time.monotonic() + deadline_s
+        self.begun = False
+        self.cancelled = False
+        self.latest = Progress()
+        self.failure: GemError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._telling = threading.Lock()
+
+    def cancel(self) -> None:
+        """Nobody wants it any more: it leaves the line, or its row of the batch ends with the next token."""
+        self.cancelled = True
+        self._leave(self)
+
+    @property
+    def over(self) -> bool:
+        return self.latest.done or self.cancelled or self.failure is not None
+
+    def tell(self, progress: Progress) -> None:
+        """News for the one who asked, from any thread; where it stood in the line is none once its turn has come."""
+        with self._telling:
+            if progress.place and self.begun:
+                return
+            self.begun = self.begun or not progress.place
+            self.latest = progress
+        self._wake()
+
+    def fail(self, failure: GemError) -> None:
+        self.failure = failure
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """
+        The newest state whenever there is one, and the same again after two seconds without: who follows the stream can look
+        then whether anybody is still there. Ending the iteration cancels the answer.
+
+        Raises:
+            GemError: the question cannot be answered, or its deadline came before its turn.
+        """
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), HEARTBEAT_S)
+                self._news.clear()
+                if self.failure is not None:
+                    raise self.failure
+                latest = self.latest
+                if not latest.done and time.monotonic() > self.deadline + HEARTBEAT_S:
+                    raise GemError(f"No answer within {self.deadline_s:.0f} s: too many people are asking. Try again.")
+                yield latest
+                if latest.done:
+                    return
+        finally:
+            self.cancel()
+
+
+class Batcher:
+    """One model for many users. Answers are greedy, so that a batch gives what single calls give.
+
+    Args:
+        network, processor: a GEM.
+        most_rows: questions that are answered at once; what the memory allows.
+        places: how many may wait.
+    """
+
+    def __init__(
+        self,
+        network: "GemForConditionalGeneration",
+        processor: "GemProcessor",
+        most_rows: int = 16,
+        places: Places | None = None,
+    ) -> None:
+        self.network = network
+        self.processor = processor
+        self.most_rows = most_rows
+        self._line = FairLine[Answer](places)
+        self._expected_s: float | None = None
+        self._begun: float | None = None
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def ask(
+        self,
+        chat: list[dict],
+        client: str = "",
+        session: str = "",
+        max_new_tokens: int = 256,
+        deadline_s: float = 300.0,
+    ) -> Answer:
+        """Puts a question in the line.
+
+        Args:
+            chat: the conversation, as `GemProcessor.apply_chat_template` takes it.
+            client, session: whose it is, for the turns in the line.
+            max_new_tokens: length limit of the answer.
+            deadline_s: s from now; an answer that is being written then is cut, one that waits fails.
+
+        Raises:
+            TooBusyError: too many are waiting.
+        """
+        answer = Answer(chat, max_new_tokens, deadline_s, self._line.leave)
+        self._line.join(answer, client, session)
+        self._tell_places()
+        return answer
+
+    def close(self) -> None:
+        """Ends the thread after the batch that it is at."""
+        self._line.close()
+
+    def _work(self) -> None:
+        while batch := self._line.take(self.most_rows, GATHER_S):
+            self._begun = time.monotonic()
+            self._tell_places()
+            self._answer(batch)
+            took = time.monotonic() - self._begun
+            self._begun = None
+            known = took if self._expected_s is None else self._expected_s
+            self._expected_s = _NEW_SHARE * took + (1 - _NEW_SHARE) * known
+
+    def _tell_places(self) -> None:
+        begun, batch_s = self._begun, self._expected_s
+        running_s = (
+            max(batch_s - (time.monotonic() - begun), 0.0) if batch_s is not None and begun is not None else 0.0
+        )
+        for place, answer in enumerate(self._line.waiting()):
+            seconds = None if batch_s is None else running_s + place // self.most_rows * batch_s
+            answer.tell(Progress(place=place + 1, seconds=seconds))
+
+    def _answer(self, answers: Sequence[Answer]) -> None:
+        """Answers those that are still wanted. If the batch fails each is tried alone, so that one bad question harms no other."""
+        wanted = [answer for answer in answers if not answer.over and time.monotonic() < answer.deadline]
+        for answer in wanted:
+            answer.tell(Progress())
+        try:
+            if wanted:
+                self._generate(wanted)
+        except Exception as error:
+            if len(wanted) > 1:
+                for answer in wanted:
+                    self._answer([answer])
+                return
+            failure = GemError("The model could not answer; try a shorter question or another record.")
+            failure.__cause__ = error
+            wanted[0].fail(error if isinstance(error, GemError) else failure)
+
+    def _generate(self, answers: Sequence[Answer]) -> None:
+        inputs = self.processor.apply_chat_template(
+            [answer.chat for answer in answers],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            draw_page=False,
+            processor_kwargs={"padding": True},
+        ).to(self.network.device)
+        rows = _Rows(answers, self.processor, self.network.generation_config.eos_token_id)
+        with torch.inference_mode():
+            self.network.generate(
+                **inputs,
+                max_new_tokens=max(answer.max_new_tokens for answer in answers),
+                do_sample=False,
+                streamer=rows,
+                stopping_criteria=StoppingCriteriaList([rows]),
+            )
+        rows.end()
+
+
+class _Rows(BaseStreamer, StoppingCriteria):
+    """Hands every row's tokens to its question, and ends the rows that are cut or that nobody wants any more."""
+
+    def __init__(self, answers: Sequence[Answer], processor: "GemProcessor", eos: int | Iterable[int] | None) -> None:
+        self.answers = answers
+        self.tokenizer = processor.tokenizer
+        self.eos = {eos} if isinstance(eos, int) else set(eos or ())
+        self.tokens: list[list[int]] = [[] for _ in answers]
+        self.told = 0.0
+        self.prompt_is_next = True
+
+    def put(self, value: torch.Tensor) -> None:
+        if self.prompt_is_next:
+            self.prompt_is_next = False
+            return
+        now = time.monotonic()
+        is_time = now - self.told >= TELL_S
+        for answer, tokens, token in zip(self.answers, self.tokens, value.tolist(), strict=True):
+            if answer.over:
+                continue
+            if token not in self.eos:
+                tokens.append(token)
+            ended = token in self.eos or len(tokens) >= answer.max_new_tokens
+            cut = not ended and now > answer.deadline
+            if ended or cut or is_time:
+                answer.tell(Progress(self._text(tokens, ended or cut), done=ended or cut, cut=cut))
+        if is_time:
+            self.told = now
+
+    def end(self) -> None:
+        for answer, tokens in zip(self.answers, self.tokens, strict=True):
+            if not answer.over:
+                answer.tell(Progress(self._text(tokens, True), done=True))
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+        return torch.tensor([answer.over for answer in self.answers], device=input_ids.device)
+
+    def _text(self, tokens: list[int], ended: bool) -> str:
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return text if ended else text.rstrip("\ufffd")  # half of a character
+
+
+__all__ = ["Answer", "Batcher", "Progress"]

@@ -1,0 +1,74 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""A desk for work that takes well under a second each: few threads, a fair line in front of them, a deadline for each piece."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from processing.errors_gem import GemError
+
+from .fair_line import FairLine, Places
+
+Result = TypeVar("Result")
+
+
+class _Piece:
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.result: Future = Future()
+
+
+class WorkDesk:
+    """Does the work of many users, a few pieces at a time.
+
+    Args:
+        workers: pieces that are worked on at once.
+        places: how many may wait.
+    """
+
+    def __init__(self, workers: int = 2, places: Places | None = None) -> None:
+        self._line = FairLine[_Piece](places)
+        for _ in range(workers):
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    async def do(self, work: Callable[[], Result], client: str, session: str, within_s: float) -> Result:
+        """
+        What `work` returns, or raises. Work that is cancelled before its turn is not begun; what a thread has begun it ends,
+        its result is dropped.
+
+        Args:
+            client, session: whose work it is, for the turns in the line.
+            within_s: s from now until the result is there.
+
+        Raises:
+            TooBusyError: too many are waiting.
+            GemError: no result within `within_s`.
+        """
+        piece = _Piece(work)
+        self._line.join(piece, client, session)
+        try:
+            async with asyncio.timeout(within_s):
+                return await asyncio.wrap_future(piece.result)
+        except TimeoutError as late:
+            raise GemError(f"No result within {within_s:.0f} s: too many people are waiting. Try again.") from late
+        finally:
+            self._line.leave(piece)
+
+    def close(self) -> None:
+        """Ends the threads once they have done what they are at."""
+        self._line.close()
+
+    def _serve(self) -> None:
+        while taken := self._line.take():
+            for piece in taken:
+                if not piece.result.set_running_or_notify_cancel():
+                    continue
+                try:
+                    piece.result.set_result(piece.work())
+                except BaseException as error:
+                    piece.result.set_exception(error)
+
+
+__all__ = ["WorkDesk"]

@@ -1,0 +1,149 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Many questions, one batch: every answer is the one that a single call gives, and goes to who asked for it."""
+
+import asyncio
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from processing.errors_gem import GemError
+from recipes.models import load_gem
+from recipes.serving.batcher import Batcher, Progress
+from recipes.serving.fair_line import Places, TooBusyError
+
+SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
+LENGTH = 40
+
+
+@pytest.fixture(scope="module")
+def gem():
+    return load_gem()
+
+
+@contextmanager
+def batching(gem, **options):
+    batcher = Batcher(*gem, **options)
+    try:
+        yield batcher
+    finally:
+        batcher.close()
+
+
+def questions(processor):
+    """Records, modalities and questions that differ, so that no two answers may be exchanged unseen."""
+    asked = [
+        (sample.with_suffix(".hea"), question, modality)
+        for sample in sorted(SAMPLES.glob("*.hea"))
+        for question, modality in ((None, "both"), ("What is the rhythm?", "signal"), ("Is V1 normal?", "image"))
+    ]
+    return [processor.build_conversation(path, question=text, modality=seen) for path, text, seen in asked]
+
+
+def single(gem, chat, length=LENGTH):
+    network, processor = gem
+    inputs = processor.apply_chat_template(
+        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+    )
+    with torch.inference_mode():
+        answer = network.generate(**inputs, max_new_tokens=length, do_sample=False)
+    return processor.tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+
+
+async def read(answer):
+    return [progress async for progress in answer.progress()]
+
+
+async def together(batcher, chats, **options):
+    answers = [batcher.ask(chat, str(n), str(n), **options) for n, chat in enumerate(chats)]
+    return await asyncio.gather(*map(read, answers), return_exceptions=True)
+
+
+def test_a_batch_equals_single_calls_without_cross_talk(gem, monkeypatch):
+    monkeypatch.setattr("recipes.serving.batcher.TELL_S", 0.0)
+    chats = questions(gem[1])
+    sizes = []
+    generate = gem[0].generate
+    monkeypatch.setattr(gem[0], "generate", lambda **of: sizes.append(len(of["input_ids"])) or generate(**of))
+    with batching(gem, most_rows=8) as batcher:
+        streams = asyncio.run(together(batcher, chats, max_new_tokens=LENGTH))
+    assert sizes == [8] * (len(chats) // 8) + [len(chats) % 8] * (len(chats) % 8 > 0)
+    monkeypatch.undo()
+    expected = [single(gem, chat) for chat in chats]
+    assert [stream[-1].text for stream in streams] == expected and len(set(expected)) > len(SAMPLES.stem)
+    for stream in streams:
+        assert [progress.done for progress in stream] == [False] * (len(stream) - 1) + [True]
+        written = [progress.text for progress in stream if progress.text]
+        assert len(written) > 3 and all(stream[-1].text.startswith(text) for text in written)
+
+
+def test_rows_of_different_lengths_end_each_by_itself(gem):
+    chat = questions(gem[1])[0]
+
+    async def visit():
+        short, long = (batcher.ask(chat, "a", "1", max_new_tokens=length) for length in (3, LENGTH))
+        return await asyncio.gather(read(short), read(long))
+
+    with batching(gem) as batcher:
+        short, long = asyncio.run(visit())
+    assert short[-1].text == single(gem, chat, 3) and long[-1].text == single(gem, chat)
+
+
+def test_a_bad_question_harms_no_other(gem):
+    chats = questions(gem[1])[:3]
+    bad = [{"role": "user", "content": [{"type": "ecg", "ecg": "/absent"}, {"type": "text", "text": "?"}]}]
+    with batching(gem) as batcher:
+        first, failed, last, third = asyncio.run(
+            together(batcher, [chats[0], bad, chats[1], chats[2]], max_new_tokens=8)
+        )
+    assert isinstance(failed, GemError)
+    assert [stream[-1].text for stream in (first, last, third)] == [single(gem, chat, 8) for chat in chats]
+
+
+def test_whoever_leaves_or_is_late_gives_room_to_the_others(gem):
+    chat = questions(gem[1])[0]
+    rows = []
+
+    async def visit():
+        running = batcher.ask(chat, "a", "1", max_new_tokens=700)
+        async for progress in running.progress():
+            if progress.text:
+                break
+        cut = batcher.ask(chat, "b", "1", max_new_tokens=700, deadline_s=0.5)
+        late = batcher.ask(chat, "c", "1", deadline_s=-10)
+        gone = batcher.ask(chat, "d", "1")
+        gone.cancel()
+        rows.extend(await read(cut))
+        with pytest.raises(GemError, match="No answer within -10 s"):
+            await read(late)
+        return running, gone
+
+    # The model would write 700 tokens: nothing ends its sentence.
+    with batching(gem) as batcher, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gem[0].generation_config, "eos_token_id", None)
+        running, gone = asyncio.run(visit())
+    assert running.cancelled and not running.latest.done and gone.latest.text == ""
+    assert rows[-1].done and rows[-1].cut and len(rows[-1].text.split()) < 600
+
+
+def test_the_wait_is_told_and_full_lines_refuse(gem, monkeypatch):
+    monkeypatch.setattr("recipes.serving.batcher.GATHER_S", 0.5)
+    chat = questions(gem[1])[0]
+
+    async def visit():
+        for _ in range(2):  # how long a batch takes is known once the next one begins
+            await read(batcher.ask(chat, "a", "1", max_new_tokens=4))
+        answers = [batcher.ask(chat, str(n), "1", max_new_tokens=4) for n in range(5)]
+        with pytest.raises(TooBusyError):
+            batcher.ask(chat, "late", "1")
+        return [answer.latest for answer in answers], await asyncio.gather(*map(read, answers))
+
+    with batching(gem, most_rows=2, places=Places(total=5)) as batcher:
+        told, streams = asyncio.run(visit())
+    assert [progress.place for progress in told] == [1, 2, 3, 4, 5]
+    waits = [progress.seconds for progress in told]
+    assert None not in waits and waits == sorted(waits) and waits[4] > waits[0]
+    assert len({stream[-1].text for stream in streams}) == 1 and streams[0][-1] == Progress(
+        streams[0][-1].text, done=True
+    )
