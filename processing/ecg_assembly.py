@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_identity import named, quoted
+from .ecg_identity import OTHER_LEAD, is_lead_name, named, quoted
 from .ecg_lead_evidence import Evidence, LeadEvidence
 from .ecg_lead_names import (
     STANDARD_LEADS,
@@ -223,7 +223,8 @@ def _named_by_source(
     for row, lead in zip(rows, leads, strict=True):
         if lead:
             assumed = lead in STANDARD_LEADS and is_number_name(names[row])
-            found.append((row, lead, "assumed" if assumed else raw.evidence_of("name", row) or "stated"))
+            called = lead if is_lead_name(lead) else f"{OTHER_LEAD} {row + 1}"
+            found.append((row, called, "assumed" if assumed else raw.evidence_of("name", row) or "stated"))
     unknown = [names[row] or f"row {row + 1}" for row, lead in zip(rows, leads, strict=True) if not lead]
     if not found:
         raise EcgLeadError(

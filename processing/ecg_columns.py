@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_identity import named, quoted
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead
 from .ecg_raw import RawEcg
 from .ecg_time_axis import is_clock, is_time_name, rate_of_axis, rises_evenly, seconds_of_clock
@@ -69,9 +70,9 @@ def raw_from_columns(columns: Sequence[Column], name: str, rate: float | None = 
             f"{name}: no column of {[column.head for column in columns][:20]} is a lead; one column per lead is needed."
         )
     if text:
-        raw.notes.append(f"left out columns of text: {', '.join(repr(column.head) for column in text)}")
+        raw.notes.append(f"left out columns of text: {named(column.head for column in text)}")
     for column in axes:
-        raw.notes.append(f"left out the column {column.head!r}: time or a count")
+        raw.notes.append(f"left out the column {quoted(column.head)}: time or a count")
     _take_rate(raw, axes)
     raw.signal = np.stack([column.cells for column in leads])
     raw.leads = [column.head for column in leads] if any(column.head for column in leads) else None

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from .ecg_lead_names import STANDARD_LEADS, canonical_lead
+from .ecg_lead_names import STANDARD_LEADS, canonical_lead, is_number_name
 
 # Who read, took or asked for the ECG: participles and the word for "by", in the languages of ECG carts. "Caused by" and
 # "obscured by" are no such participles. Without accents, as `_plain` writes.
@@ -107,8 +107,12 @@ _MODEL = re.compile(
     r"\b(?:MAC|TC|AT|CS|FT|MS|ELI|CP|SE|FX|FCP|ECG|AR|PC|CM|XR|S|M)[ -]?\d{1,5}[A-Z]{0,2}\b"
     r"|\b(?:MAC(?: VU| Lab)?|PageWriter(?: Trim| Touch)?(?: I{1,3})?|CARDIOVIT|ELI|CardioSoft|MUSE)\b"
 )
+# What a channel of a file is called, with its row, whose name is no lead's.
+OTHER_LEAD = "other"
 _OTHER_LEADS = re.compile(
-    r"V(?:[7-9]|1\d)|V[1-9]R|X|Y|Z|M?L(?:I{1,3}|[1-3])|ML[56]|CM[1-6]|CC5|CS[1-6]|MCL[1-6]|-aVR|MV[1-6]|MX|MY|MZ|EASI|A-?[IS]|E-?S"
+    r"V(?:[7-9]|1\d)|V[1-9]R|X|Y|Z|M?L(?:I{1,3}|[1-3])|ML[56]|CM[1-6]|CC5|CS[1-6]|MCL[1-6]|-aVR|MV[1-6]|MX|MY|MZ|EASI|A-?[IS]|E-?S|E[CK]G"
+    rf"|{OTHER_LEAD} \d+",
+    re.IGNORECASE,
 )
 _MAX_NAME = 40
 
@@ -186,11 +190,13 @@ def unquoted(note: str) -> str:
 
 
 def is_lead_name(name: str) -> bool:
-    """Whether a name is one of a lead that is in use, in any spelling; others may be anything, a person's too."""
-    return canonical_lead(name) in STANDARD_LEADS or _OTHER_LEADS.fullmatch(name) is not None
+    """Whether a name is one of a lead that is in use, in any spelling, or only counts; others may be anything, a person's too."""
+    known = canonical_lead(name) in STANDARD_LEADS or _OTHER_LEADS.fullmatch(name) is not None
+    return known or is_number_name(name)
 
 
 __all__ = [
+    "OTHER_LEAD",
     "is_lead_name",
     "known_device",
     "named",

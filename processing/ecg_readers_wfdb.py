@@ -233,7 +233,7 @@ def _is_ludb(header: WfdbHeader, counts: list[np.ndarray], options: ReadOptions)
     return bool(np.abs(spans - 1.0).max() < 0.01 and np.abs(lead_i + lead_iii - lead_ii).max() <= 2)
 
 
-_SNOMED_CODE = re.compile(r"\d{6,18}")
+SNOMED_CODE = re.compile(r"\d{6,18}")
 
 
 def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
@@ -249,7 +249,7 @@ def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
             raw.metadata["sex"] = parsed_sex(value)
         elif separator and key == "dx":
             codes = [code.strip() for code in value.split(",")]
-            raw.labels = {code: 1.0 for code in codes if _SNOMED_CODE.fullmatch(code)}
+            raw.labels = {code: 1.0 for code in codes if SNOMED_CODE.fullmatch(code)}
             others += [code for code in codes if code and code not in raw.labels and code != "Unknown"]
         elif separator and key == "diagnoses":
             diagnoses = [value] if value else []
@@ -265,4 +265,4 @@ def _read_comments(comments: tuple[str, ...], raw: RawEcg) -> None:
         raw.identifying["header comments"] = others
 
 
-__all__ = ["read_wfdb", "wfdb_header_path"]
+__all__ = ["SNOMED_CODE", "read_wfdb", "wfdb_header_path"]

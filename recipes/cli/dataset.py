@@ -52,6 +52,7 @@ def build_dataset(
     from processing.errors_gem import BuildError
     from recipes.dataset.build import build_dataset as build
     from recipes.dataset.ray_engine import RayEngine
+    from recipes.dataset.report import REJECTS_IN_FULL
     from recipes.dataset.settings import read_settings
 
     if engine not in ("local", "ray"):
@@ -68,6 +69,8 @@ def build_dataset(
     print(f"{result.rows:,} rows, {result.rejected:,} rejected -> {result.folder}")
     resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
     errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md")
+    if result.rejected:
+        errors.print(f"why, in full, for your eyes: {result.folder}/{REJECTS_IN_FULL}")
     if result.unanswered:
         errors.print(
             f"{result.unanswered:,} records got no answer at all: run the same command to ask for them again."

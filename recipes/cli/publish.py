@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
@@ -102,6 +102,10 @@ def dataset(
     revision: RevisionOption = None,
     include: IncludeOption = None,
     allow_credentialed: CredentialedOption = False,
+    ids: Annotated[
+        Literal["hash", "stem"],
+        typer.Option(help="hash: names of your own files do not go; stem: they are published as ids."),
+    ] = "hash",
     licence: LicenceOption = None,
 ) -> None:
     """Parquet shards and a card in one commit, after a search for what must not be public.
@@ -119,7 +123,7 @@ def dataset(
         return dataset_card(stage, name=repo.rpartition("/")[2], repo=repo, licence=licence)
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
-        plan = plan_dataset(_folder(path), Path(stage), card, allow_credentialed, include or ())
+        plan = plan_dataset(_folder(path), Path(stage), card, allow_credentialed, include or (), ids)
         _send(plan, repo, private, dry_run, revision)
 
 
@@ -149,6 +153,11 @@ def _folder(path: Path) -> Path:
 
 
 def _send(plan: "PublishPlan", repo: str, private: bool, dry_run: bool, revision: str | None) -> None:
+    if plan.hidden_ids:
+        errors.print(
+            f"{plan.hidden_ids:,} rows of your own files: ids and patients go as hashes, whose key stays in .build/publish.key "
+            "(--ids stem publishes them as they are)."
+        )
     if dry_run:
         _show(plan, repo, revision)
         return

@@ -16,7 +16,7 @@ from recipes.sources import Rejection
 from .card import OWN_FILES, write_card
 from .plan import BuildPlan, Shard, make_plan
 from .pool import Made, in_processes
-from .report import REJECTS, write_report
+from .report import REJECTS_IN_FULL, write_report
 from .settings import BuildSettings
 from .shards import ShardNote, atomic_file, finished_note, write_shard
 from .stages import Batch, answer, measure
@@ -100,7 +100,7 @@ def _nothing_left(folder: Path, rejections: Sequence[Rejection]) -> BuildError:
     first = rejections[0]
     return BuildError(
         f"{folder}: no row is left, all {len(rejections):,} records fell out; {first.id} for example, at {first.stage}: "
-        f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
+        f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS_IN_FULL}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
         "its cache."
     )
 
@@ -157,7 +157,7 @@ def _clear(folder: Path) -> None:
         return
     for name in ("data", "plots", ".build/shards"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (*OWN_FILES, ".build/settings.json", ".build/sources"):
+    for name in (*OWN_FILES, REJECTS_IN_FULL, ".build/settings.json", ".build/sources"):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -71,7 +71,11 @@ def _one_split(record: SourceRecord, split_of: Callable[[str], Split]) -> Split 
     if len(splits) == 1:
         return splits.pop()
     return Rejection(
-        record.id, record.source, "split", f"compares ECGs of patients in different splits ({_names(splits)})."
+        record.id,
+        record.source,
+        "split",
+        "several_splits",
+        f"compares ECGs of patients in different splits ({_names(splits)}).",
     )
 
 
@@ -144,7 +148,7 @@ def make_plan(settings: BuildSettings, progress: Callable[[int], None] | None = 
                 rejections.append(item)
             elif item.id in seen:
                 rejections.append(
-                    Rejection(item.id, item.source, "import", "this id stands twice; the first was taken.")
+                    Rejection(item.id, item.source, "import", "twice", "this id stands twice; the first was taken.")
                 )
             else:
                 seen.add(item.id)

@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 
 from recipes.files import json_lines
 from recipes.sources import Rejection
+from recipes.sources.source_record import REJECTED_FOR
 
 from .plan import BuildPlan
 from .schema import SPLITS, Split
@@ -26,6 +26,7 @@ from .settings import BuildSettings
 from .shards import ShardNote, atomic_file
 
 REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jsonl"
+REJECTS_IN_FULL = ".build/rejects.jsonl"
 PLOTS = ("records", "heart_rate", "intervals", "labels", "patients", "answers")
 _COLUMNS = ["source", "split", "patient", "sex", "age", "labels", "messages", "teacher", "features", "sampling_rate"]
 # Measures of the whole record whose distribution tells whether a build went wrong.
@@ -72,13 +73,16 @@ class BuildStatistics(TypedDict):
 def write_report(
     plan: BuildPlan, notes: Sequence[ShardNote], settings: BuildSettings
 ) -> tuple[BuildStatistics, list[Rejection]]:
-    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`; the content of `report.json`, and the rejections."""
+    """Writes `report.json`, `report.md`, `rejects.jsonl` and `plots/`, none of which quotes a file, and for this machine alone the
+    reasons in full. Returns the content of `report.json`, and the rejections."""
     rejections = [*plan.rejections, *(rejection for note in notes for rejection in note.rejections)]
     collected = _collect(settings.folder / note.file for note in notes if note.rows)
     statistics = _statistics(collected, rejections, plan, notes)
     with atomic_file(settings.folder / REPORT_JSON) as file:
         file.write(json.dumps(statistics, indent=2, ensure_ascii=False).encode())
     with atomic_file(settings.folder / REJECTS) as file:
+        file.write(json_lines(rejection.published() for rejection in rejections).encode())
+    with atomic_file(settings.folder / REJECTS_IN_FULL) as file:
         file.write(json_lines(map(asdict, rejections)).encode())
     with atomic_file(settings.folder / REPORT_MARKDOWN) as file:
         file.write(markdown(statistics, rejections).encode())
@@ -171,7 +175,7 @@ def _summary(values: Sequence[float | None]) -> Summary:
 
 
 def markdown(statistics: BuildStatistics, rejections: Sequence[Rejection]) -> str:
-    """The report for people: counts, distributions, plots, and every reason for rejection with its first cases."""
+    """The report for people: counts, distributions, plots, and how many records fell out for which reason."""
     lines = ["# Build report", "", f"{statistics['rows']:,} rows of {statistics['patients']:,} patients, "]
     lines[-1] += f"{statistics['bytes'] / 1e6:.1f} MB ({statistics['bytes_per_row']:,} bytes per row); "
     lines[-1] += f"{statistics['rejected']:,} records rejected."
@@ -189,24 +193,13 @@ def markdown(statistics: BuildStatistics, rejections: Sequence[Rejection]) -> st
     lines += [f"| {label} | {count:,} |" for label, count in list(statistics["labels"].items())[:30]]
     lines += ["", *(f"![{name.replace('_', ' ')}](plots/{name}.png)" for name in PLOTS)]
     lines += ["", "## Rejected", ""]
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for rejection in rejections:
-        reasons.setdefault((rejection.stage, _kind_of(rejection)), []).append(rejection.id)
-    for (stage, reason), ids in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
-        more = f" and {len(ids) - 3:,} more" if len(ids) > 3 else ""
-        lines.append(f"- {stage}, {len(ids):,}: {reason} ({', '.join(ids[:3])}{more})")
+    counted = Counter((rejection.stage, rejection.code) for rejection in rejections)
+    for (stage, code), count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"- {stage}, {count:,}: {REJECTED_FOR[code]} (`{code}`)")
     if not rejections:
         lines.append("None.")
-    lines += ["", f"All of them, with the whole reason, are in {REJECTS}."]
+    lines += ["", f"All of them are in {REJECTS}; who built this has the reasons in full in {REJECTS_IN_FULL}."]
     return "\n".join(lines) + "\n"
-
-
-def _kind_of(rejection: Rejection) -> str:
-    """The reason without what varies from record to record: its name, files and numbers, the words of an answer."""
-    if rejection.stage == "verify":
-        return rejection.reason.rsplit("|| ", 1)[-1].split(":")[0]
-    reason = re.sub(r"\S*(?:/|\d)\S*", "...", rejection.reason.removeprefix(f"{rejection.id}: "))
-    return reason if len(reason) <= 160 else reason[:160] + " ..."
 
 
 def _plot(collected: Mapping[str, list[Any]], statistics: BuildStatistics, folder: Path) -> None:
@@ -332,6 +325,7 @@ def _answers(collected: Mapping[str, list[Any]]) -> Figure:
 
 __all__ = [
     "REJECTS",
+    "REJECTS_IN_FULL",
     "REPORT_JSON",
     "REPORT_MARKDOWN",
     "BuildStatistics",

@@ -14,7 +14,7 @@ from recipes.sources import IMPORTERS, SEVERAL_ECGS
 from .schema import SPLITS, PageStyleChoice
 
 # Raised when the same settings give other bytes than before.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # Change where or how fast a data set is built, but not what it holds.
 NOT_CONTENT = ("output", "workers")
 # Keys of `teacher` that are about asking it; the others are `build_teacher`'s.

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 
+from processing.ecg_identity import unquoted
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError
 from recipes.files import atomic_path
@@ -162,15 +163,16 @@ def _offsets(lengths: Iterable[int]) -> pa.Array:
 
 def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
     """One Parquet file; the same table always gives the same bytes."""
-    leaves = [pq_path for pq_path in _leaf_paths(table.schema) if pq_path not in DELTA_ENCODED]
+    leaves = _leaf_paths(table.schema)
+    deltas = [leaf for leaf in leaves if leaf in DELTA_ENCODED]
     pq.write_table(
         table,
         file,
         row_group_size=ROW_GROUP,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
-        use_dictionary=leaves,
-        column_encoding=dict.fromkeys(DELTA_ENCODED, "DELTA_BINARY_PACKED"),
+        use_dictionary=[leaf for leaf in leaves if leaf not in deltas],
+        column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         write_page_index=True,
     )
 
@@ -189,7 +191,10 @@ def to_row(draft: RowDraft, shard: Shard, settings: BuildSettings) -> dict[str, 
         "id": entry.id,
         "source": entry.source,
         "patient": patient_hash(entry, settings.split.salt),
-        "features": _json(draft.features.to_dict(full=True)) if draft.features is not None else None,
+        # The column `id` names the record, and `gem publish` changes it there.
+        "features": _json(replace(draft.features, record_id=None).to_dict(full=True))
+        if draft.features is not None
+        else None,
         "report": entry.report,
         "report_kind": entry.report_kind,
         "labels": [
@@ -206,7 +211,7 @@ def to_row(draft: RowDraft, shard: Shard, settings: BuildSettings) -> dict[str, 
         "image": {"bytes": draft.image, "path": None} if draft.image is not None else None,
         "other_ecgs": [_listed(_signal_columns(other)) for other in draft.records[1:]],
     }
-    row["notes"] = [*record.history, *row["notes"]]
+    row["notes"] = [*map(unquoted, record.history), *row["notes"]]
     return row
 
 

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.errors_gem import GemError
+from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError, GemError, MissingDependencyError
 from recipes.sources import Rejection, SourceRecord
-from recipes.sources.source_record import Message, RejectedAt
+from recipes.sources.source_record import REJECTED_FOR, Message, RejectedAt
 from recipes.teachers.checks import CheckSettings, teach
 from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.language_models import build_teacher
@@ -26,6 +26,12 @@ from recipes.teachers.teacher import Teacher, TeacherAnswer, TeacherRequest
 
 from .settings import TEACH_OPTIONS, BuildSettings, PageSettings
 
+_CODES: dict[type[Exception], str] = {
+    EcgFormatError: "unreadable",
+    EcgLeadError: "leads",
+    EcgQualityError: "quality",
+    MissingDependencyError: "library",
+}
 Stage = RejectedAt | Literal["teach", "write"]
 
 
@@ -73,8 +79,8 @@ class Batch:
             if amount:
                 self.spent[name] = self.spent.get(name, 0.0) + amount
 
-    def reject(self, entry: SourceRecord, stage: RejectedAt, reason: str, answer: str = "") -> None:
-        self.rejections.append(Rejection(entry.id, entry.source, stage, reason, answer))
+    def reject(self, entry: SourceRecord, stage: RejectedAt, code: str, reason: str, answer: str = "") -> None:
+        self.rejections.append(Rejection(entry.id, entry.source, stage, code, reason, answer))
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:
@@ -93,7 +99,7 @@ class Batch:
                 except MemoryError:
                     raise
                 except Exception as error:
-                    self.reject(draft.entry, stage, _reason(error))
+                    self.reject(draft.entry, stage, _code(error), _reason(error))
         self.drafts = kept
 
 
@@ -109,7 +115,7 @@ def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
             except MemoryError:
                 raise
             except Exception as error:
-                batch.reject(entry, "import", _without_folders(_reason(error), entry))
+                batch.reject(entry, "import", _code(error), _without_folders(_reason(error), entry))
     batch.keep("features", _measure)
     if settings.page.embed:
         batch.keep("page", lambda draft: _draw(draft, settings.page))
@@ -136,7 +142,8 @@ def answer(batch: Batch, settings: BuildSettings) -> Batch:
             if given.accepted:
                 _take(draft, given)
             else:
-                batch.reject(draft.entry, "verify", given.rejected_reason or "", given.text)
+                reason = given.rejected_reason or ""
+                batch.reject(draft.entry, "verify", _code_of_answer(reason), reason, given.text)
     batch.drafts = [draft for draft in batch.drafts if draft.messages]
     return batch
 
@@ -192,8 +199,19 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, GemError) else f"{type(error).__name__}: {error}"
 
 
+def _code(error: Exception) -> str:
+    """Of `REJECTED_FOR`, by the kind of error."""
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), "failed")
+
+
+def _code_of_answer(reason: str) -> str:
+    """Of `REJECTED_FOR`: the first check that the last attempt did not pass."""
+    code = f"answer_{reason.rsplit('|| ', 1)[-1].split(':')[0]}"
+    return code if code in REJECTED_FOR else "no_answer"
+
+
 def _without_folders(reason: str, entry: SourceRecord) -> str:
-    """Rejects are published, and equal wherever they are built: files by their names alone."""
+    """Rejects are equal wherever they are built: files by their names alone."""
     for ecg in entry.ecgs:
         reason = reason.replace(f"{Path(ecg.path).parent}{os.sep}", "")
     return reason

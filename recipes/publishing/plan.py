@@ -24,6 +24,7 @@ from processing.errors_gem import CheckpointError, PublishError
 
 from .allowed import check_allowed
 from .checks import check_credentials, check_table, check_text_file, credentialed_sources
+from .private_ids import IdsChoice, hide_private_ids
 from .remote_code import add_remote_code
 
 # What training and conversion leave beside a model: of use here, not there, and some of it names local paths.
@@ -39,12 +40,13 @@ README = "README.md"
 
 @dataclass
 class PublishPlan:
-    """Everything that will be in the commit."""
+    """Everything that will be in the commit. `hidden_ids`: rows whose ids are hashes there."""
 
     repo_type: str
     files: dict[str, Path]
     left_out: list[str]
     card: RepoCard
+    hidden_ids: int = 0
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -229,6 +231,7 @@ def plan_dataset(
     make_card: Callable[[Path], RepoCard],
     allow_credentialed: bool = False,
     include: Sequence[str] = (),
+    ids: IdsChoice = "hash",
 ) -> PublishPlan:
     """
     Args:
@@ -237,6 +240,7 @@ def plan_dataset(
         make_card: Writes a card for the staged folder if it has none.
         allow_credentialed: The user states that the agreement of the data (MIMIC, eICU) allows this.
         include: Patterns of files that go though no data set is made of them.
+        ids: `hash` replaces ids and patients of one's own records, see `hide_private_ids`; `stem` publishes them as they are.
 
     Raises:
         PublishError: Patients' identities, credentialed data, what `check_allowed` refuses, or no data set.
@@ -255,12 +259,13 @@ def plan_dataset(
         if not any(name.endswith(".parquet") for name in files):
             raise PublishError(f"{folder}: no Parquet files here, and not a data set that `save_to_disk` wrote.")
         link_files(files, stage)
+    hidden = hide_private_ids(folder, stage) if ids == "hash" else 0
     tables = sorted(stage.rglob("*.parquet"))
     for table in tables:
         check_table(table)
     card = take_card(stage, lambda: make_card(stage))
     check_credentials(credentialed_sources(tables, card.data.to_dict(), card.text), allow_credentialed)
-    return PublishPlan("dataset", list_files(stage)[0], left_out, card)
+    return PublishPlan("dataset", list_files(stage)[0], left_out, card, hidden)
 
 
 def _write_shards(folder: Path, stage: Path) -> None:

@@ -3,8 +3,10 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from processing.ecg_identity import without_persons
 from processing.errors_gem import EcgFormatError
 
 from .code15 import import_code15
@@ -39,6 +41,8 @@ IMPORTERS: dict[str, Importer] = {
     "ecg-r1": import_ecg_r1,
     ECG_QA: import_ecg_qa,
 }
+# What a row's `source` says of a published data base; other records are one's own.
+PUBLISHED_SOURCES = frozenset(IMPORTERS) - {"folder"}
 # Sets whose rows may hold several ECGs.
 SEVERAL_ECGS = (ECG_QA,)
 # Format -> who publishes its conversations.
@@ -46,7 +50,8 @@ PUBLISHERS = {**LLAVA_PUBLISHERS, ECG_QA: ECG_QA_PUBLISHER}
 
 
 def import_source(format: str, path: str, **options: Any) -> Iterator[SourceRecord | Rejection]:
-    """The records of a source, in the order of its own tables; what is missing comes as a `Rejection`.
+    """The records of a source, in the order of its own tables; what is missing comes as a `Rejection`. Statements of a report that
+    name a person are left out (`without_persons`), before a teacher sees them.
 
     Args:
         format: a key of `IMPORTERS`.
@@ -71,7 +76,20 @@ def import_source(format: str, path: str, **options: Any) -> Iterator[SourceReco
     required = [n for n, p in accepted.items() if p.default is p.empty and n != "path" and n not in options]
     if required:
         raise EcgFormatError(f"source {format}: the option(s) {required} must be given.")
-    return IMPORTERS[format](path, **options)
+    return map(_without_persons, IMPORTERS[format](path, **options))
 
 
-__all__ = ["IMPORTERS", "PUBLISHERS", "SEVERAL_ECGS", "EcgFile", "Rejection", "SourceRecord", "import_source"]
+def _without_persons(item: SourceRecord | Rejection) -> SourceRecord | Rejection:
+    return item if isinstance(item, Rejection) else replace(item, report=without_persons(item.report))
+
+
+__all__ = [
+    "IMPORTERS",
+    "PUBLISHED_SOURCES",
+    "PUBLISHERS",
+    "SEVERAL_ECGS",
+    "EcgFile",
+    "Rejection",
+    "SourceRecord",
+    "import_source",
+]

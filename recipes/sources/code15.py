@@ -68,7 +68,11 @@ def import_code15(path: str) -> Iterator[SourceRecord | Rejection]:
         ecg = _source(folder, row, exam, name)
         if ecg is None:
             yield Rejection(
-                name, SOURCE, "import", f"{row.get('trace_file')}: not in {folder.name}; download that part."
+                name,
+                SOURCE,
+                "import",
+                "no_file",
+                f"{row.get('trace_file')}: not in {folder.name}; download that part.",
             )
             continue
         labels = {code: 100.0 for code in CODE15 if _true(row.get(code))}

@@ -45,7 +45,7 @@ def _question(
     missing = [number for number in numbers if number not in records]
     if missing:
         return Rejection(
-            name, "ptb-xl", "import", f"ECG {', '.join(map(str, missing))} of PTB-XL is not in its folder."
+            name, "ptb-xl", "import", "no_file", f"ECG {', '.join(map(str, missing))} of PTB-XL is not in its folder."
         )
     found = [records[number] for number in numbers]
     first = found[0]

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from processing.ecg_raw import parsed_sex
 from processing.ecg_readers import list_ecg_files
 from processing.errors_gem import EcgFormatError
 
 from .source_record import EcgFile, Rejection, SourceRecord, stated_age, table_rows
+from .statements import SYSTEMS
 
 COLUMNS = ("file", "patient", "report", "labels", "split", "sex", "age")
 
@@ -25,7 +27,7 @@ def import_folder(
         sampling_rate: Hz, for files that do not say.
 
     Raises:
-        EcgFormatError: the folder or the table does not exist, or the table lacks `file` or has unknown columns.
+        EcgFormatError: the folder or the table does not exist, the table lacks `file`, or has unknown columns or labels.
     """
     folder = Path(path)
     rows = _table(Path(table)) if table else [{"file": str(f.relative_to(folder))} for f in list_ecg_files(folder)]
@@ -34,9 +36,13 @@ def import_folder(
         name = f"{source}/{Path(row['file']).with_suffix('').as_posix()}"
         ecg = EcgFile(str(folder / row["file"]), {"record_id": name, **options})
         if not ecg.exists():
-            yield Rejection(name, source, "import", f"{row['file']}: not in {folder.name}.")
+            yield Rejection(name, source, "import", "no_file", f"{row['file']}: not in {folder.name}.")
             continue
         codes = [code.strip() for code in row.get("labels", "").split(";") if code.strip()]
+        if unknown := [code for code in codes if code not in SYSTEMS["scp"]]:
+            raise EcgFormatError(
+                f"{table}: {row['file']} has the labels {unknown}, which are no SCP statements ({', '.join(SYSTEMS['scp'])})."
+            )
         yield SourceRecord(
             id=name,
             source=source,
@@ -47,7 +53,7 @@ def import_folder(
             labels=dict.fromkeys(codes, 100.0),
             label_system="scp" if codes else "",
             split=row.get("split") or None,
-            sex=row.get("sex") or None,
+            sex=parsed_sex(row.get("sex")),
             age=stated_age(row.get("age")),
         )
 

@@ -90,17 +90,19 @@ def _record(
 ) -> SourceRecord | Rejection:
     name = f"{kind}/{row.get('id', row.get('question_id', number))}"
     if not published:
-        return Rejection(name, kind, "import", f"row {number} names no ECG.")
+        return Rejection(name, kind, "import", "no_ecg", f"row {number} names no ECG.")
     source, study, patient = database_of(published)
     path = files.find(published)
     if path is None:
-        return Rejection(name, source or kind, "import", f"{published}: not found; name its folder in `files`.")
+        return Rejection(
+            name, source or kind, "import", "no_file", f"{published}: not found; name its folder in `files`."
+        )
     if source is not None and study is not None and patient is None:
         patient = patients.of(source, study) or study
     try:
         messages = to_messages(row.get("conversations", row.get("messages")), name)
     except EcgFormatError as error:
-        return Rejection(name, source or kind, "import", str(error))
+        return Rejection(name, source or kind, "import", "conversation", str(error))
     report = row.get("report") or ""
     picture = Path(images) / str(row["image"]) if images and isinstance(row.get("image"), str) else None
     return SourceRecord(

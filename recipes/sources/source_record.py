@@ -19,6 +19,26 @@ Message = dict[str, str]
 ReportKind = Literal["physician", "machine", "labels", "none"]
 # Where a record falls out: in the source's table or file, between splits, or at a stage of a build.
 RejectedAt = Literal["import", "split", "features", "page", "verify"]
+# Why, in words that hold for any file: what a published list says.
+REJECTED_FOR = {
+    "no_ecg": "The row names no ECG.",
+    "no_file": "The file that the source names is not there.",
+    "conversation": "The conversation is not of the published form.",
+    "twice": "This id stands twice; the first was taken.",
+    "several_splits": "It compares ECGs of patients in different splits.",
+    "unreadable": "The file cannot be read as an ECG.",
+    "leads": "Its leads are not known, or one stands twice.",
+    "quality": "The signal cannot be an ECG's, or there is too little of it.",
+    "library": "A library that reads this format is not installed.",
+    "failed": "Reading or measuring it failed.",
+    "no_answer": "The teacher gave no answer that could be used.",
+    "answer_length": "The answer is too short or too long.",
+    "answer_report": "The answer speaks of the report or of given figures.",
+    "answer_leads": "The answer names leads that the ECG does not have.",
+    "answer_diagnosis": "The answer names a diagnosis that is not among the settled findings.",
+    "answer_measurements": "The answer contradicts the measurements.",
+    "answer_grounding": "The answer states too few values that are measured.",
+}
 
 # Data bases under a data use agreement of PhysioNet's credentialed access, which forbids to hand records on. MIMIC-IV-ECG's
 # signals and reports are open; what is linked to MIMIC-IV's hospital tables and notes is not, and a column cannot tell.
@@ -122,13 +142,30 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that did not make it: where it fell, and why. `answer` is what a teacher wrote that was not kept."""
+    """A record that did not make it.
+
+    Args:
+        stage: where it fell.
+        code: why, a key of `REJECTED_FOR`; all that is published beside the id.
+        reason: why, in full. It may quote the file and stays on this machine.
+        answer: what a teacher wrote that was not kept; stays too.
+    """
 
     id: str
     source: str
     stage: RejectedAt
+    code: str
     reason: str
     answer: str = ""
+
+    def __post_init__(self) -> None:
+        if self.code not in REJECTED_FOR:
+            raise ValueError(f"code {self.code!r} is none of {list(REJECTED_FOR)}")
+
+    def published(self) -> dict[str, str]:
+        """The line of a list that others may read: nothing in it comes out of the file."""
+        told = {"id": self.id, "source": self.source, "stage": self.stage, "code": self.code}
+        return told | {"reason": REJECTED_FOR[self.code]}
 
 
 def is_credentialed(text: str) -> bool:
@@ -153,6 +190,7 @@ def table_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
 
 
 __all__ = [
+    "REJECTED_FOR",
     "EcgFile",
     "EcgSource",
     "Message",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from processing.ecg_raw import parsed_age, parsed_sex
+from processing.ecg_readers_wfdb import SNOMED_CODE
 from processing.errors_gem import EcgFormatError
 
 from .source_record import EcgFile, SourceRecord, stated_age
@@ -37,7 +38,7 @@ def _record(header: Path, source: str) -> SourceRecord:
     with header.open("rb") as file:
         text = file.read(_MAX_HEADER_BYTES).decode("ascii", errors="ignore")
     stated = {key.lower(): value for key, value in _COMMENT.findall(text)}
-    codes = [code.strip() for code in stated.get("dx", "").split(",") if code.strip() not in ("", "Unknown")]
+    codes = [code for code in map(str.strip, stated.get("dx", "").split(",")) if SNOMED_CODE.fullmatch(code)]
     name = f"{source}/{header.stem}"
     return SourceRecord(
         id=name,

@@ -260,6 +260,7 @@ def scp_bytes(
     huffman: bool = False,
     starts: Sequence[int] | None = None,
     ranges: Sequence[tuple[int, int]] | None = None,
+    patient: str = "Doe",
 ) -> bytes:
     """SCP-ECG (EN 1064) with sections 0, 1, 3, 6 and, for `huffman`, the default code table of section 2.
 
@@ -275,7 +276,7 @@ def scp_bytes(
     tags = b"".join(
         struct.pack("<BH", tag, len(value)) + value
         for tag, value in (
-            (0, b"Doe\0"),
+            (0, f"{patient}\0".encode()),
             (2, b"4711\0"),
             (25, struct.pack("<HBB", 2020, 1, 1)),
             (8, b"\x02"),

@@ -42,7 +42,7 @@ def test_lines_about_the_heart_stay(line):
 
 def test_dates_and_long_numbers_are_taken_out_of_what_stays():
     assert without_persons("no change since ECG of 12.9.91") == "no change since ECG of ..."
-    assert without_persons("compared with 03-MAY-2011; visit 4711081") == "compared with ...; visit ..."
+    assert without_persons("compared with 03-MAY-2011; trace 4711081") == "compared with ...; trace ..."
 
 
 def test_reports_of_ptbxl_keep_what_they_say():

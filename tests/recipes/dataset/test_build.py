@@ -106,7 +106,9 @@ def test_a_folder_to_upload_as_it_is(source, reference):
     }  # fmt: skip
     rejects = [json.loads(line) for line in (folder / "rejects.jsonl").read_text().splitlines()]
     assert [(r["id"], r["stage"]) for r in rejects] == [("ptb-xl/00004", "import"), ("ptb-xl/00006", "import")]
-    assert "truncated" in rejects[0]["reason"] and "flat in every lead" in rejects[1]["reason"]
+    assert [r["code"] for r in rejects] == ["unreadable", "quality"] and "answer" not in rejects[0]
+    in_full = [json.loads(line) for line in (folder / ".build/rejects.jsonl").read_text().splitlines()]
+    assert "truncated" in in_full[0]["reason"] and "flat in every lead" in in_full[1]["reason"]
     report = json.loads((folder / "report.json").read_text())
     assert report["rows_by_split"] == {"test": 1, "train": 6, "validation": 1} and report["heart_rate"]["count"] == 8
     for name in ("records", "heart_rate", "labels"):
@@ -240,7 +242,8 @@ def test_answers_that_fail_the_checks_are_kept_apart_with_their_reason(source, t
     teacher = {"kind": "template", "checks": {"min_words": 10_000, "max_words": 20_000}}
     with pytest.raises(BuildError, match=f"no row is left, all {RECORDS} records fell out"):
         build_dataset(settings(source, tmp_path / "out", teacher=teacher))
-    rejected = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert "answer_length" in (tmp_path / "out/rejects.jsonl").read_text()
+    rejected = [json.loads(line) for line in (tmp_path / "out/.build/rejects.jsonl").read_text().splitlines()]
     verified = [r for r in rejected if r["stage"] == "verify"]
     assert len(verified) == 8 and "length" in verified[0]["reason"] and "bpm" in verified[0]["answer"]
     assert len(rejected) == RECORDS and not (tmp_path / "out/README.md").exists()
@@ -259,7 +262,7 @@ def test_shards_and_splits_without_rows_leave_no_file(source, tmp_path):
     assert sum(1 for _ in load_dataset(str(output), split="train", streaming=True)) == 5
     again = build_dataset(settings(copy, output))
     assert (again.built, again.resumed, again.rejected) == (0, 6, 4)
-    reasons = (output / "rejects.jsonl").read_text()
+    reasons = (output / ".build/rejects.jsonl").read_text()
     assert "00009_hr" in reasons and str(tmp_path) not in reasons
 
 
