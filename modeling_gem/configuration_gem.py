@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Configuration of GEM and of its ECG tower."""
 
+import copy
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
@@ -109,8 +110,8 @@ class GemConfig(CompositeConfig):
         projector_type (`"linear"` or `"mlp2x_gelu"`, *optional*, defaults to `"mlp2x_gelu"`): The shared projector,
             image width -> text width.
         projector_hidden_act (`str`, *optional*, defaults to `"gelu"`): Activation of two-layer projectors.
-        vision_feature_layer (`int`, *optional*, defaults to -2): Hidden state of the image tower that is used. Later
-            blocks are not built.
+        vision_feature_layer (`int`, *optional*, defaults to -2): Hidden state of the image tower that is used. A model
+            builds no block behind it, and its config then names the shorter tower, with -1.
         vision_feature_select_strategy (`"default"` or `"full"`, *optional*, defaults to `"default"`): `"default"` drops
             the tokens in front of the patches (class token, registers), `"full"` keeps them.
         image_merge_type (`"flat"` or `"spatial_unpad"`, *optional*, defaults to `"flat"`): How the tiles of an `anyres`
@@ -159,6 +160,35 @@ class GemConfig(CompositeConfig):
         if "siglip" in self.vision_config.model_type:
             return 0
         return 1 + getattr(self.vision_config, "num_register_tokens", 0)
+
+    def cut_vision_config(self) -> range:
+        """
+        Ends the image tower where its hidden state `vision_feature_layer` is, and returns the numbers of the blocks that
+        go. Called again, it finds none.
+
+        Raises:
+            ValueError: The image tower has no such hidden state.
+        """
+        depth = getattr(self.vision_config, "num_hidden_layers", None)
+        if depth is None:
+            raise ValueError(
+                f"Image tower `{self.vision_config.model_type}` has no `num_hidden_layers`: it gives no patch tokens."
+            )
+        if not -depth - 1 <= self.vision_feature_layer <= depth:
+            raise ValueError(
+                f"`vision_feature_layer={self.vision_feature_layer}` does not exist in a tower of {depth} blocks."
+            )
+        needed = self.vision_feature_layer % (depth + 1)
+        if needed < depth:
+            self.vision_config = copy.deepcopy(self.vision_config)  # the caller's may serve another model
+            self.vision_config.num_hidden_layers = needed
+            if hasattr(
+                self.vision_config, "stage_names"
+            ):  # of towers that may also serve as backbones, such as DINOv2
+                self.vision_config.stage_names = self.vision_config.stage_names[: needed + 1]
+                self.vision_config.set_output_features_output_indices(None, None)
+        self.vision_feature_layer = -1
+        return range(needed, depth)
 
     def __post_init__(self, **kwargs):
         if isinstance(self.ecg_config, dict):

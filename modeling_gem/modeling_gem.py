@@ -1,8 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """PyTorch GEM: an ECG tower and an image tower whose tokens reach a causal language model through one projector."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,20 +26,19 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
 from .configuration_gem import GemConfig, GemEcgConfig
-from .transformers_compat import only_hidden_state, slice_logits_to_keep
+from .transformers_compat import check_chunked_prefill, only_hidden_state, slice_logits_to_keep
 
 
 @dataclass
 class GemModelOutputWithPast(BaseModelOutputWithPast):
     r"""
-    ecg_hidden_states (`torch.Tensor` of shape `(num_ecg_tokens, hidden_size)`, *optional*):
-        Projected ECG tokens of the batch, in the order of their placeholders.
-    image_hidden_states (`torch.Tensor` of shape `(num_image_tokens, hidden_size)`, *optional*):
-        Projected image tokens of the batch, in the order of their placeholders.
+    ecg_outputs, image_outputs (`BaseModelOutputWithPooling`, *optional*):
+        What `get_ecg_features` and `get_image_features` gave: `pooler_output` lists the projected tokens of each ECG and
+        picture of the batch, in the order of their placeholders. `None` if there were none.
     """
 
-    ecg_hidden_states: torch.Tensor | None = None
-    image_hidden_states: torch.Tensor | None = None
+    ecg_outputs: BaseModelOutputWithPooling | None = None
+    image_outputs: BaseModelOutputWithPooling | None = None
 
 
 @dataclass
@@ -47,12 +48,12 @@ class GemCausalLMOutputWithPast(CausalLMOutputWithPast):
         Next-token cross entropy.
     logits (`torch.Tensor` of shape `(batch_size, sequence_length, vocab_size)`):
         Prediction scores before the softmax.
-    ecg_hidden_states, image_hidden_states (`torch.Tensor`, *optional*):
+    ecg_outputs, image_outputs (`BaseModelOutputWithPooling`, *optional*):
         As in `GemModelOutputWithPast`.
     """
 
-    ecg_hidden_states: torch.Tensor | None = None
-    image_hidden_states: torch.Tensor | None = None
+    ecg_outputs: BaseModelOutputWithPooling | None = None
+    image_outputs: BaseModelOutputWithPooling | None = None
 
 
 # Of every language model's output; its cache is called `past_key_values` up to Transformers 5.23 and `cache` from 5.24 on,
@@ -190,17 +191,18 @@ class GemPreTrainedModel(PreTrainedModel):
         As in every Transformers model, except that a weight is never lost or invented silently.
 
         Args:
-            strict (`bool`, *optional*, defaults to `True`): Raise when the checkpoint lacks a weight, holds one that the
-                model does not have, or one of another shape.
+            strict (`bool`, *optional*, defaults to `True`): Raise when the checkpoint lacks a weight or holds one that the
+                model does not have. Weights of another shape raise whatever `strict` is, unless
+                `ignore_mismatched_sizes=True` allows them.
 
         Raises:
-            ValueError: Missing, unexpected or mismatched weights, by name.
+            ValueError: Missing or unexpected weights, by name.
         """
         model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
         if strict:
             problems = [
                 f"{len(info[kind])} {kind.split('_')[0]} ({', '.join(sorted(map(str, info[kind]))[:5])} ...)"
-                for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
+                for kind in ("missing_keys", "unexpected_keys")
                 if info[kind]
             ]
             if problems:
@@ -287,10 +289,13 @@ class GemModel(GemPreTrainedModel):
 
     def __init__(self, config: GemConfig):
         super().__init__(config)
+        unused_blocks = config.cut_vision_config()
         vision, ecg, text = config.vision_config, config.ecg_config, config.text_config
         self.vision_tower = AutoModel.from_config(vision)
-        unused = drop_unused_blocks(self.vision_tower, config.vision_feature_layer)
-        self._keys_to_ignore_on_load_unexpected = [*self._keys_to_ignore_on_load_unexpected, *unused]
+        self._keys_to_ignore_on_load_unexpected = [
+            *self._keys_to_ignore_on_load_unexpected,
+            *block_patterns(self.vision_tower, unused_blocks),
+        ]
         # At the first call it would be too late for `torch.compile`: the lock around it breaks the graph.
         maybe_install_capturing_hooks(self.vision_tower)
         self.ecg_tower = GemEcgModel._from_config(ecg) if isinstance(ecg, GemEcgConfig) else AutoModel.from_config(ecg)
@@ -318,6 +323,7 @@ class GemModel(GemPreTrainedModel):
         outputs.pooler_output = list(features)
         return outputs
 
+    @merge_with_config_defaults
     @can_return_tuple
     def get_image_features(
         self,
@@ -377,14 +383,14 @@ class GemModel(GemPreTrainedModel):
         newline = self.image_newline.to(joined.dtype).expand(joined.shape[0], 1, -1)
         return torch.cat([tiles[0], torch.cat([joined, newline], dim=1).flatten(0, 1)])
 
-    def _waits_for_towers(self, input_ids: torch.LongTensor | None) -> bool:
+    def _waits_for_towers(self, num_tokens: int) -> bool:
         """
         Whether other processes wait for the towers even if this one has nothing to show them: the gradients of DDP in
         training, the weights of FSDP2 and DeepSpeed ZeRO-3 in every pass over a prompt.
         """
-        if not runs_on_many_processes() or input_ids is None:
+        if not runs_on_many_processes():
             return False
-        return self.training or (input_ids.shape[1] > 1 and is_sharded(self.ecg_tower))
+        return self.training or (num_tokens > 1 and is_sharded(self.ecg_tower))
 
     def _absent_modality(self, modality: str) -> torch.Tensor:
         """Zero, computed by a tower on zeros and everything behind it that is trained."""
@@ -398,18 +404,45 @@ class GemModel(GemPreTrainedModel):
         result = 0 * torch.cat(self.get_image_features(zeros, return_dict=True).pooler_output).sum()
         return result if self.image_newline is None else result + 0 * self.image_newline.sum()
 
-    def _placeholder_mask(self, input_ids: torch.LongTensor, modality: str, num_features: int) -> torch.BoolTensor:
+    def placeholder_mask(
+        self, modality: str, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor | None = None
+    ) -> torch.BoolTensor:
+        """
+        Where the placeholders of `"ecg"` or `"image"` stand, `(batch_size, sequence_length)`. Without `input_ids` they are
+        the positions of `inputs_embeds` that hold the placeholder's own embedding.
+
+        Raises:
+            ValueError: The placeholder has no embedding to look for.
+        """
         token_id = getattr(self.config, f"{modality}_token_id")
-        mask = input_ids == token_id
+        if input_ids is not None:
+            return input_ids == token_id
+        if token_id >= self.config.text_config.vocab_size:
+            raise ValueError(
+                f"The {modality} placeholder (id {token_id}) lies outside of the embedding table, so it cannot be found in "
+                "`inputs_embeds`: give `input_ids`, or give it a row with `model.resize_token_embeddings`."
+            )
+        token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
+        return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
+
+    def _check_placeholders(self, modality: str, mask: torch.BoolTensor, num_features: int) -> None:
         num_tokens = mask.sum()
         torch_compilable_check(
             num_tokens == num_features,
             lambda: (
-                f"The prompt holds {int(num_tokens)} {modality} placeholder tokens (id {token_id}), but the {modality} "
-                f"input gives {num_features}. Let `GemProcessor` expand one placeholder per {modality}."
+                f"The prompt holds {int(num_tokens)} {modality} placeholder tokens (id "
+                f"{getattr(self.config, f'{modality}_token_id')}), but the {modality} input gives {num_features}. Let "
+                f"`GemProcessor` expand one placeholder per {modality}."
             ),
         )
-        return mask.unsqueeze(-1)
+
+    def _check_nothing_lost(
+        self, modality: str, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor
+    ) -> None:
+        """A prompt with placeholders for which nothing came would read as if it had been answered from the ECG."""
+        in_table = getattr(self.config, f"{modality}_token_id") < self.config.text_config.vocab_size
+        if inputs_embeds.shape[1] > 1 and (input_ids is not None or in_table) and not is_torchdynamo_compiling():
+            self._check_placeholders(modality, self.placeholder_mask(modality, input_ids, inputs_embeds), 0)
 
     def _embed(self, input_ids: torch.LongTensor) -> torch.Tensor:
         # Placeholders are overwritten later and may lie outside of the table (as in PaliGemma).
@@ -434,40 +467,41 @@ class GemModel(GemPreTrainedModel):
             Signals in mV of all samples of the batch, in the order of their placeholders.
         pixel_values, image_sizes (`torch.Tensor`, *optional*):
             Pictures of all samples of the batch, in the order of their placeholders; see `get_image_features`.
+        inputs_embeds (`torch.Tensor` of shape `(batch_size, sequence_length, hidden_size)`, *optional*):
+            In place of `input_ids`; placeholders are found by their embeddings, and their features put there.
         mm_encoder_outputs (`dict`, *optional*):
             Outputs of `get_ecg_features` (key `"ecg"`) and `get_image_features` (key `"image"`), to skip the towers.
+            `None` under a key says that its placeholders stay without features on purpose.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
         encoded = dict(mm_encoder_outputs or {})
+        asked = {name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs}
         # The ECG tower first, on every process: sharded towers meet the others' collectives in this order.
-        waits_for_towers = self._waits_for_towers(input_ids)
+        waits_for_towers = self._waits_for_towers((inputs_embeds if input_ids is None else input_ids).shape[1])
         absent: torch.Tensor | int = 0
         if ecg_values is not None:
-            encoded["ecg"] = self.get_ecg_features(ecg_values, return_dict=True)
+            encoded["ecg"] = self.get_ecg_features(ecg_values, return_dict=True, **asked)
         elif waits_for_towers and "ecg" not in encoded:
             absent = absent + self._absent_modality("ecg")
         if pixel_values is not None:
-            encoded["image"] = self.get_image_features(pixel_values, image_sizes=image_sizes, return_dict=True)
+            encoded["image"] = self.get_image_features(
+                pixel_values, image_sizes=image_sizes, return_dict=True, **asked
+            )
         elif waits_for_towers and "image" not in encoded:
             absent = absent + self._absent_modality("image")
-        if inputs_embeds is None:
-            inputs_embeds = self._embed(input_ids)
-        elif encoded:
-            raise ValueError(
-                "ECGs and pictures are placed by their placeholders: give `input_ids`, not `inputs_embeds`."
-            )
-
-        projected = {}
+        given_embeds = self._embed(input_ids) if inputs_embeds is None else inputs_embeds
+        inputs_embeds = given_embeds
         for modality in ("image", "ecg"):
             if encoded.get(modality) is not None:
                 features = torch.cat(list(encoded[modality].pooler_output))
-                features = features.to(inputs_embeds.device, inputs_embeds.dtype)
-                mask = self._placeholder_mask(input_ids, modality, features.shape[0])
-                inputs_embeds = inputs_embeds.masked_scatter(mask, features)
-                projected[modality] = features
-            elif input_ids is not None and input_ids.shape[1] > 1 and not is_torchdynamo_compiling():
-                self._placeholder_mask(input_ids, modality, 0)
+                mask = self.placeholder_mask(modality, input_ids, given_embeds)
+                self._check_placeholders(modality, mask, features.shape[0])
+                inputs_embeds = inputs_embeds.masked_scatter(
+                    mask.unsqueeze(-1), features.to(inputs_embeds.device, inputs_embeds.dtype)
+                )
+            elif modality not in encoded:
+                self._check_nothing_lost(modality, input_ids, given_embeds)
         if torch.is_tensor(absent):
             inputs_embeds = inputs_embeds + absent.to(inputs_embeds.dtype)
 
@@ -479,8 +513,8 @@ class GemModel(GemPreTrainedModel):
         )
         return GemModelOutputWithPast(
             **{name: value for name, value in outputs.items() if name in BODY_OUTPUTS},
-            ecg_hidden_states=projected.get("ecg"),
-            image_hidden_states=projected.get("image"),
+            ecg_outputs=encoded.get("ecg"),
+            image_outputs=encoded.get("image"),
         )
 
 
@@ -569,27 +603,94 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return GemCausalLMOutputWithPast(loss=loss, logits=logits, **others)
 
-    def prepare_inputs_for_generation(self, input_ids, inputs_embeds=None, is_first_iteration=False, **kwargs):
-        # Once the ECG is in the cache it must not come again; `generate` knows this of its own modalities only.
-        if not is_first_iteration and kwargs.get("use_cache", True):
-            kwargs.pop("ecg_values", None)
-        return super().prepare_inputs_for_generation(
-            input_ids, inputs_embeds=inputs_embeds, is_first_iteration=is_first_iteration, **kwargs
+    def prepare_inputs_for_generation(
+        self,
+        input_ids,
+        inputs_embeds=None,
+        past_key_values=None,
+        cache=None,
+        is_first_iteration=False,
+        **kwargs,
+    ):
+        # `generate` takes the arguments that stand in this signature; the cache has its second name from 5.24 on.
+        caches = {"past_key_values": past_key_values, "cache": cache}
+        model_inputs = super().prepare_inputs_for_generation(
+            input_ids,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            **{name: value for name, value in caches.items() if value is not None},
+            **kwargs,
         )
+        if not is_first_iteration and kwargs.get("use_cache", True):
+            # Transformers leaves pictures out here, and so must ECGs be: they are in the cache, or this pass is a draft of
+            # assisted decoding, which is made without them and checked with them. Neither has lost anything.
+            model_inputs.pop("ecg_values", None)
+            model_inputs["mm_encoder_outputs"] = dict.fromkeys(("ecg", "image"))
+        return model_inputs
 
-    def _expand_inputs_for_generation(self, expand_size=1, is_encoder_decoder=False, input_ids=None, **model_kwargs):
-        """A row's group of ECGs is repeated as a whole: [A, B] becomes [A, B, A, B], not [A, A, B, B]."""
-        ecg_values = model_kwargs.pop("ecg_values", None)
-        if ecg_values is not None and expand_size > 1:
-            tokens_per_row = (input_ids == self.config.ecg_token_id).sum(-1)
-            groups = ecg_values.split((tokens_per_row // self.config.ecg_config.num_tokens).tolist())
-            ecg_values = torch.cat([group for group in groups for _ in range(expand_size)])
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(
-            expand_size, is_encoder_decoder, input_ids, **model_kwargs
+    def _maybe_prepare_encoder_kwargs_for_generation(
+        self, inputs_tensor, model_kwargs, model_input_name, generation_config
+    ):
+        """
+        Encodes ECGs and pictures before the first pass, so that chunks of the prompt, beams and drafts need not. What
+        lies in a cache that was handed in is not needed again.
+        """
+        if generation_config.prefill_chunk_size is not None:
+            check_chunked_prefill()
+        if is_sharded(self.model.ecg_tower):
+            # Their weights are there within a whole pass only, and in the same order on every process.
+            if max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1) > 1:
+                raise ValueError("A sharded model makes one sequence per row: repeat the rows of the batch instead.")
+            return model_kwargs
+        encoded = dict(model_kwargs.get("mm_encoder_outputs") or {})
+        ecg_values, pixel_values, image_sizes = (
+            model_kwargs.pop(name, None) for name in ("ecg_values", "pixel_values", "image_sizes")
         )
         if ecg_values is not None:
-            model_kwargs["ecg_values"] = ecg_values
-        return input_ids, model_kwargs
+            encoded["ecg"] = self.get_ecg_features(ecg_values, return_dict=True)
+        if pixel_values is not None:
+            encoded["image"] = self.get_image_features(pixel_values, image_sizes=image_sizes, return_dict=True)
+        past_length = cached_length(inputs_tensor, model_kwargs, generation_config)
+        if past_length:
+            prompt = {"input_ids" if model_input_name == "input_ids" else "inputs_embeds": inputs_tensor}
+            encoded = {
+                modality: output if output is None else self._behind_cache(modality, output, past_length, **prompt)
+                for modality, output in encoded.items()
+            }
+        model_kwargs["mm_encoder_outputs"] = encoded
+        return model_kwargs
+
+    def _behind_cache(
+        self,
+        modality: str,
+        output: BaseModelOutputWithPooling,
+        past_length: int,
+        input_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+    ) -> BaseModelOutputWithPooling | None:
+        """Of the features of a whole prompt those behind `past_length` tokens; features of new ECGs alone stay as they are."""
+        mask = self.model.placeholder_mask(modality, input_ids, inputs_embeds)
+        features = torch.cat(list(output.pooler_output))
+        if features.shape[0] != mask.sum():
+            return output
+        rows = mask.flatten().cumsum(0).view_as(mask) - 1
+        rows = rows[:, past_length:][mask[:, past_length:]]
+        return with_features(output, [features[rows]]) if len(rows) else None
+
+    def _expand_multimodal_outputs(self, input_ids, mm_encoder_output, expand_size=1, inputs_embeds=None):
+        """A row's ECGs and pictures are repeated as a whole: [A, B] becomes [A, B, A, B], not [A, A, B, B]."""
+        expanded = {}
+        for modality, output in mm_encoder_output.items():
+            if output is None:
+                continue
+            mask = self.model.placeholder_mask(
+                modality, None if inputs_embeds is not None else input_ids, inputs_embeds
+            )
+            features = torch.cat(list(output.pooler_output))
+            self.model._check_placeholders(modality, mask, features.shape[0])
+            rows = features.split(mask.sum(-1).tolist())
+            expanded[modality] = with_features(output, [row for row in rows for _ in range(expand_size)])
+        return expanded
 
     def _get_logits_processor(self, *args, **kwargs):
         return InVocabularyLogitsProcessors(super()._get_logits_processor(*args, **kwargs))
@@ -602,26 +703,29 @@ class InVocabularyLogitsProcessors(LogitsProcessorList):
         return super().__call__(input_ids.masked_fill(input_ids >= scores.shape[-1], 0), scores, **kwargs)
 
 
-def drop_unused_blocks(tower: nn.Module, feature_layer: int) -> list[str]:
-    """
-    Removes the blocks of an image tower behind hidden state `feature_layer`, so that they are neither stored nor run.
-    Returns patterns of the removed weights; towers without one plain list of blocks are left whole.
-    """
-    num_layers = getattr(tower.config, "num_hidden_layers", None)
-    if num_layers is None:
-        raise ValueError(
-            f"Image tower `{tower.config.model_type}` has no `num_hidden_layers`: it gives no patch tokens."
-        )
-    if not -num_layers - 1 <= feature_layer <= num_layers:
-        raise ValueError(f"`vision_feature_layer={feature_layer}` does not exist in a tower of {num_layers} blocks.")
-    needed = feature_layer % (num_layers + 1)
-    patterns = []
-    for name, module in tower.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == num_layers and needed < num_layers:
-            for index in range(needed, num_layers):
-                patterns.append(rf"vision_tower\..*{name.rsplit('.', 1)[-1]}\.{index}\.")
-            del module[needed:]
-    return patterns
+def block_patterns(tower: nn.Module, numbers: range) -> list[str]:
+    """Patterns of the weights of blocks of an image tower that ends before `numbers`."""
+    lists = [
+        name.rsplit(".", 1)[-1]
+        for name, module in tower.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == tower.config.num_hidden_layers
+    ]
+    return [rf"vision_tower\..*{name}\.{number}\." for name in lists for number in numbers]
+
+
+def with_features(output: BaseModelOutputWithPooling, features: list[torch.Tensor]) -> BaseModelOutputWithPooling:
+    changed = copy.copy(output)
+    changed.pooler_output = features
+    return changed
+
+
+def cached_length(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config) -> int:
+    """Tokens of a prompt that lie in a cache handed to `generate`; 0 if the prompt holds new tokens only."""
+    cache = model_kwargs.get("past_key_values", model_kwargs.get("cache"))
+    mask = model_kwargs.get("attention_mask")
+    # `generate` drops a mask of ones and keeps its length.
+    mask_length = getattr(generation_config, "_mask_length", None) if mask is None else mask.shape[1]
+    return int(cache.get_seq_length()) if cache is not None and mask_length == inputs_tensor.shape[1] else 0
 
 
 def letterbox(image_size: list[int], canvas: tuple[int, int]) -> tuple[int, int]:

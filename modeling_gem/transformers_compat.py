@@ -7,7 +7,7 @@ version in `pyproject.toml` rises, what is no longer needed goes from here, and 
 |---|---|
 | `CompositeConfig`, `SubConfigSpec`, `generate_arguments` | 5.20 |
 | `slice_logits_to_keep` | 5.21 |
-| `only_hidden_state` | 5.23 |
+| `check_chunked_prefill`, `only_hidden_state` | 5.23 |
 """
 
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, Pipeline, PreTrainedConfig
+from transformers.generation import utils as generation_utils
 from transformers.utils import output_capturing
 
 try:
@@ -82,6 +83,15 @@ def only_hidden_state(index: int) -> list[int] | bool:
     return [index] if hasattr(output_capturing, "select_hidden_states") else True
 
 
+def check_chunked_prefill() -> None:
+    """
+    Raises:
+        ValueError: This version of Transformers loses pictures and ECGs of a prompt that it reads in chunks.
+    """
+    if not hasattr(generation_utils, "_slice_mm_encoder_output"):
+        raise ValueError("`prefill_chunk_size` with ECGs or pictures needs Transformers 5.23 or newer.")
+
+
 def generate_arguments(pipeline: Pipeline, given: dict[str, Any], **fixed: Any) -> dict[str, Any]:
     """Arguments of `generate`: those `given` to the call over those of the pipeline, and what the pipeline has `fixed`."""
     if hasattr(pipeline, "_prepare_generate_kwargs"):
@@ -89,4 +99,11 @@ def generate_arguments(pipeline: Pipeline, given: dict[str, Any], **fixed: Any) 
     return {"generation_config": pipeline.generation_config, **given, **fixed}
 
 
-__all__ = ["CompositeConfig", "SubConfigSpec", "generate_arguments", "only_hidden_state", "slice_logits_to_keep"]
+__all__ = [
+    "CompositeConfig",
+    "SubConfigSpec",
+    "check_chunked_prefill",
+    "generate_arguments",
+    "only_hidden_state",
+    "slice_logits_to_keep",
+]

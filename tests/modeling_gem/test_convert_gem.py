@@ -290,11 +290,18 @@ def edited_checkpoint(folder: Path, **config_changes) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("changes", "blocks"), [({}, 3), ({"mm_vision_select_layer": -1}, 4), ({"mm_vision_select_layer": -3}, 2)]
+)
+def test_the_image_tower_ends_at_the_layer_of_the_original_config(tmp_path, changes, blocks):
+    """Of the tower's four blocks; the original reads the state before last if it does not say otherwise."""
+    convert_original_checkpoint(edited_checkpoint(tmp_path, **changes), tmp_path / "out", FIXTURE / "clip_vit_tiny")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["vision_config"]["num_hidden_layers"] == blocks and config["vision_feature_layer"] == -1
+
+
+@pytest.mark.parametrize(
     ("changes", "name", "value"),
     [
-        ({}, "vision_feature_layer", -2),
-        ({"mm_vision_select_layer": -1}, "vision_feature_layer", -1),
-        ({"mm_vision_select_layer": -3}, "vision_feature_layer", -3),
         ({}, "vision_feature_select_strategy", "default"),
         ({"mm_vision_select_feature": "cls_patch"}, "vision_feature_select_strategy", "full"),
         ({}, "ecg_projector_type", "linear"),

@@ -105,8 +105,8 @@ def test_placeholders_take_the_projected_features_in_order(model):
     outputs = model(**batch)
     ecg = model.get_ecg_features(batch["ecg_values"]).pooler_output[0]
     image = model.get_image_features(batch["pixel_values"]).pooler_output[0]
-    assert torch.equal(outputs.ecg_hidden_states, ecg) and ecg.shape == (ECG_TOKENS, 32)
-    assert torch.equal(outputs.image_hidden_states, image) and image.shape == (IMAGE_TOKENS, 32)
+    assert torch.equal(outputs.ecg_outputs.pooler_output[0], ecg) and ecg.shape == (ECG_TOKENS, 32)
+    assert torch.equal(outputs.image_outputs.pooler_output[0], image) and image.shape == (IMAGE_TOKENS, 32)
     embeds = model.get_input_embeddings()(batch["input_ids"].clamp(max=299))
     embeds[0, 1:12], embeds[0, 12:16] = ecg, image
     torch.testing.assert_close(model(inputs_embeds=embeds).logits, outputs.logits)
@@ -127,7 +127,7 @@ def test_input_without_placeholders_raises(model):
     batch = rows("t") | {"ecg_values": torch.randn(1, 12, 500)}
     with pytest.raises(ValueError, match="0 ecg placeholder tokens"):
         model(**batch)
-    with pytest.raises(ValueError, match="input_ids"):
+    with pytest.raises(ValueError, match="0 ecg placeholder tokens"):
         model(inputs_embeds=torch.randn(1, 12, 32), ecg_values=torch.randn(1, 12, 500))
 
 
@@ -214,7 +214,7 @@ def test_picture_features_are_the_hidden_state_that_the_config_names(model):
     config, pixels = model.config, rows("i")["pixel_values"]
     states = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     # The tower keeps no block behind the one that is read, so the state before last of three blocks is its last.
-    assert config.vision_feature_layer == -2 and config.vision_config.num_hidden_layers == 3 and len(states) == 3
+    assert config.vision_feature_layer == -1 and config.vision_config.num_hidden_layers == 2 and len(states) == 3
     expected = model.model.multi_modal_projector(states[2][:, 1:])
     torch.testing.assert_close(torch.stack(model.get_image_features(pixels).pooler_output), expected)
 
@@ -311,8 +311,14 @@ def test_half_precision_takes_float32_inputs(model, dtype):
 
 
 def test_image_tower_stops_at_the_layer_that_is_used(model):
-    tower = model.model.vision_tower
-    assert tower.config.num_hidden_layers == 3 and len(tower.encoder.layers) == 2
+    """And its config says so: of three blocks, the tiny GEM reads the second."""
+    given = tiny_config()
+    vision_config = given.vision_config
+    tower = GemForConditionalGeneration(given).model.vision_tower
+    assert vision_config.num_hidden_layers == 3, "the caller's config may serve another model"
+    assert tower.config.num_hidden_layers == given.vision_config.num_hidden_layers == len(tower.encoder.layers) == 2
+    again = GemForConditionalGeneration(given)
+    assert len(again.model.vision_tower.encoder.layers) == 2 and given.vision_feature_layer == -1
     last = GemForConditionalGeneration(tiny_config(vision_feature_layer=-1))
     assert len(last.model.vision_tower.encoder.layers) == 3
     with pytest.raises(ValueError, match="vision_feature_layer=5"):
@@ -361,6 +367,34 @@ def test_a_leftover_of_the_head_raises(model, tmp_path):
     model.save_pretrained(tmp_path, state_dict=model.state_dict() | {"lm_head.bias": torch.zeros(302)})
     with pytest.raises(ValueError, match=r"unexpected \(lm_head\.bias"):
         GemForConditionalGeneration.from_pretrained(tmp_path)
+
+
+def test_checkpoints_whose_config_names_the_whole_tower_still_load(model, tmp_path):
+    """Such as those saved before the config told the blocks that are there."""
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    config["vision_config"]["num_hidden_layers"], config["vision_feature_layer"] = 3, -2
+    file.write_text(json.dumps(config))
+    old = GemForConditionalGeneration.from_pretrained(tmp_path)
+    assert torch.equal(old(**rows("eit")).logits, model(**rows("eit")).logits)
+    old.save_pretrained(tmp_path)
+    assert GemConfig.from_pretrained(tmp_path).vision_config.num_hidden_layers == 2
+
+
+def test_mismatched_weights_pass_with_consent(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    config = GemConfig.from_pretrained(tmp_path)
+    config.text_config.vocab_size = 310
+    with pytest.raises(RuntimeError, match="ignore_mismatched_sizes"):
+        GemForConditionalGeneration.from_pretrained(tmp_path, config=config)
+    loaded = GemForConditionalGeneration.from_pretrained(tmp_path, config=config, ignore_mismatched_sizes=True)
+    assert loaded.get_input_embeddings().weight.shape == (310, 32) and loaded.lm_head.weight.isfinite().all()
+    assert torch.equal(loaded.model.ecg_projector.linear_1.weight, model.model.ecg_projector.linear_1.weight)
+    broken = {key: value for key, value in model.state_dict().items() if "ecg_projector" not in key}
+    model.save_pretrained(tmp_path, state_dict=broken)
+    with pytest.raises(ValueError, match=r"missing .*ecg_projector"):
+        GemForConditionalGeneration.from_pretrained(tmp_path, config=config, ignore_mismatched_sizes=True)
 
 
 def test_weights_of_another_shape_raise(model, tmp_path):

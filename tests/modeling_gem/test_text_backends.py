@@ -173,13 +173,13 @@ def tower_config(tower: str, **changes):
 @pytest.mark.parametrize("tower", TOWERS)
 @torch.no_grad()
 def test_image_features_are_the_towers_own(tower, layer):
-    config = tower_config(tower, vision_feature_layer=layer)
-    model = tiny_model(config).model
-    bare = AutoModel.from_config(config.vision_config).eval()
+    whole = TOWERS[tower][0]
+    model = tiny_model(tower_config(tower, vision_feature_layer=layer)).model
+    bare = AutoModel.from_config(whole).eval()
     missing, unexpected = bare.load_state_dict(model.vision_tower.state_dict(), strict=False)
     assert not unexpected
     # Blocks behind the layer, and nothing else, are not there.
-    depth = config.vision_config.num_hidden_layers
+    depth = whole.num_hidden_layers
     kept = layer % (depth + 1)
     assert {int(key.split(".layer")[1].lstrip("s").split(".")[1]) for key in missing} == set(range(kept, depth))
     pixels = torch.randn(2, 3, 28, 28, generator=torch.Generator().manual_seed(3))
@@ -225,7 +225,7 @@ def test_register_tokens_are_no_patches(config_class, strategy):
     vision_config = config_class(**SMALL, intermediate_size=48, num_register_tokens=4)
     config = tiny_config(vision_config=vision_config, vision_feature_select_strategy=strategy)
     model = tiny_model(config).model
-    bare = AutoModel.from_config(config.vision_config).eval()
+    bare = AutoModel.from_config(vision_config).eval()
     bare.load_state_dict(model.vision_tower.state_dict(), strict=False)
     pixels = torch.randn(1, 3, 28, 28)
     states = bare(pixels, output_hidden_states=True).hidden_states[-2]
