@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from hub_cards.space.gem_space.interface import serve
+from hub_cards.space.gem_space.folder import ServerFolder
 from hub_cards.space.gem_space.interpreter import Interpreter
+from hub_cards.space.gem_space.server import serve
 from tests.helpers.browser import headless_chromium
 
 SAMPLE = "Left bundle branch block"
@@ -16,7 +17,7 @@ SIDE_PX = 1280
 
 
 def main() -> None:
-    app, url, _ = serve(Interpreter(), prevent_thread_lock=True, quiet=True)
+    app, url, _ = serve(Interpreter(), ServerFolder(), prevent_thread_lock=True, quiet=True)
     with headless_chromium() as browser:
         page = browser.new_page(viewport={"width": SIDE_PX, "height": 900})
         page.set_default_timeout(300_000)

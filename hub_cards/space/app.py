@@ -3,6 +3,12 @@
 
 import os
 
-from gem_space.interface import launch
+from gem_space.server import launch
 
-launch(os.environ.get("GEM_MODEL", ""), host="0.0.0.0", port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+launch(
+    os.environ.get("GEM_MODEL", ""),
+    host="0.0.0.0",
+    port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
+    password=os.environ.get("GEM_PASSWORD", ""),
+    hosts=os.environ.get("GEM_HOSTS", "").split(),
+)

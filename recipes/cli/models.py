@@ -260,15 +260,25 @@ def demo(
     ] = "",
     port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = 7860,
     host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
+    password: Annotated[
+        str, typer.Option(envvar="GEM_PASSWORD", help="What users must know, under any name.", show_default=False)
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(envvar="GEM_HOSTS", help="Name that the server is called by, beside its own; may be repeated."),
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Show ECGs, interpretations and their evidence in a browser; needs the extra `demo`.
 
     Example: gem demo --port 7861
     """
-    from hub_cards.space.gem_space.interface import launch
+    from hub_cards.space.gem_space.guard import is_local
+    from hub_cards.space.gem_space.server import launch
 
-    launch(model, host=host, port=port, inbrowser=open_browser)
+    if not is_local(host) and not password:
+        console.print(f"Whoever reaches {host} can use this demo: --password VALUE asks for one.", style="yellow")
+    launch(model, host, port, password, allow_host or (), inbrowser=open_browser)
 
 
 def _measured_line(measured: "EcgFeatures") -> str:

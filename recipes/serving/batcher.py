@@ -137,6 +137,7 @@ class Batcher:
         self._line = FairLine[Answer](places)
         self._expected_s: float | None = None
         self._begun: float | None = None
+        self.running: tuple[Answer, ...] = ()  # what is being written
         threading.Thread(target=self._work, daemon=True).start()
 
     def ask(
@@ -169,11 +170,11 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._line.take(self.most_rows, GATHER_S):
-            self._begun = time.monotonic()
+            self._begun, self.running = time.monotonic(), tuple(batch)
             self._tell_places()
             self._answer(batch)
             took = time.monotonic() - self._begun
-            self._begun = None
+            self._begun, self.running = None, ()
             known = took if self._expected_s is None else self._expected_s
             self._expected_s = _NEW_SHARE * took + (1 - _NEW_SHARE) * known
 

@@ -1,98 +1,187 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a click shows: values for the interface's components, in the order in which it lists them."""
+"""What a click does and shows: values for the interface's components, in the order in which it lists them."""
 
-from collections.abc import Iterator
-from typing import Any
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import gradio as gr
 
 from processing.ecg_withheld import withheld_in_words
 from processing.errors_gem import GemError
+from recipes.serving.batcher import Progress
+from recipes.serving.desk import WorkDesk
 
 from . import views
+from .folder import ServerFolder
+from .guard import client_of, in_words
 from .interpreter import Interpreter
-from .session import MODALITIES, Session, ask, evidence, explained, open_ecg
+from .session import MODALITIES, NOTHING_OPEN, Session, answered, asked, evidence, measured
+from .store import SessionStore
+from .uploads import Upload, read_sample, read_upload
 
 FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
+READ_AT_ONCE = 4  # uploads: their own processes read them, the threads here mostly wait
+WITHIN_S = 60.0  # whatever a click asks for beside an answer
+DONE = "Done. Choose a claim below to see it on the waveform."
+
+Result = TypeVar("Result")
 
 
-def show(files: list[str] | None, sample: str | None) -> tuple:
-    """A newly opened ECG in place of all that was shown; an error leaves what was there."""
-    opened, problem = explained(lambda: _opened(files, sample))
-    return opened or (gr.skip(), views.message(problem, is_error=True), *[gr.skip()] * 12)
+class Actions:
+    """The clicks of all users.
+
+    Args:
+        interpreter: the model.
+        folder: where uploads come.
+    """
+
+    def __init__(self, interpreter: Interpreter, folder: ServerFolder) -> None:
+        self.interpreter = interpreter
+        self.folder = folder
+        self.store = SessionStore()
+        self.desk = WorkDesk(max(1, (os.cpu_count() or 1) // 2))
+        self.reading = WorkDesk(READ_AT_ONCE)
+
+    async def show(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
+        """A newly opened ECG in place of all that was shown; an error leaves what was there."""
+
+        async def open_it() -> tuple:
+            session = await self._open(files, sample, request)
+            shown = await self._do(lambda: _opened(session, bool(files)), request)
+            self.store.put(_name(request), session)
+            return shown
+
+        opened, problem = await _explained(open_it())
+        return opened or (views.message(problem, is_error=True), *[gr.skip()] * 12)
+
+    async def focus(self, lead: str, request: gr.Request) -> tuple:
+        """The page with all leads or one."""
+        upload = self.store.get(_name(request)).upload
+        if upload is None:
+            return gr.skip(), views.message(NOTHING_OPEN, is_error=True)
+        page, problem = await _explained(self._do(lambda: views.page_view(upload, FIRST_PAGE, lead), request))
+        return (page, gr.skip()) if page else (gr.skip(), views.message(problem, is_error=True))
+
+    async def arrange(self, by: str, largest_first: bool, request: gr.Request) -> Any:
+        """The measurements in another order."""
+        features = self.store.get(_name(request)).features
+        if features is None or by not in (views.LEAD, *views.COLUMNS.values()):
+            return gr.skip()
+        return await self._do(lambda: views.measurements(features, by, largest_first), request)
+
+    async def interpret(self, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+        """A first answer, in place of the conversation that there was."""
+        session = self.store.get(_name(request)).anew()
+        async for shown in self._converse(session, "", seen, request):
+            yield shown
+
+    async def ask(self, question: str, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+        """One more answer."""
+        async for shown in self._converse(self.store.get(_name(request)), question, seen, request):
+            yield shown
+
+    async def clear(self, request: gr.Request) -> str:
+        """Nothing has been said."""
+        name = _name(request)
+        self.store.put(name, self.store.get(name).anew())
+        return ""
+
+    async def compare(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
+        """What changed from the open ECG to another."""
+
+        async def work() -> tuple:
+            first, other = self.store.get(_name(request)), await self._open(files, sample, request)
+            if first.features is None or other.features is None or other.upload is None:
+                raise GemError("Two records are needed: open the first one above; pictures cannot be measured.")
+            before, after, upload = first.features, other.features, other.upload
+            change = views.comparison(before, after)
+            page = await self._do(lambda: views.page_view(upload, OTHER_PAGE), request)
+            return change, page, views.message(f"Compared with {upload.name}.")
+
+        result, problem = await _explained(work())
+        return result or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
+
+    async def _converse(self, session: Session, question: str, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+        """The answer as it is written, then its evidence; what else the user opens meanwhile ends it."""
+        name = _name(request)
+        before, upload = views.conversation(session.messages), session.upload
+        try:
+            modality = MODALITIES.get(seen, "both")
+            session = await self._do(lambda: asked(session, self.interpreter, question, modality), request)
+            latest = session
+            async for progress in self.interpreter.answer(list(session.chat), client_of(request), name).progress():
+                if self.store.get(name).upload is not upload:
+                    return
+                latest = answered(session, progress.text)
+                shown = views.conversation(latest.messages) if progress.text else gr.skip()
+                yield shown, gr.skip(), views.message(_state(progress)), gr.skip()
+            self.store.put(name, latest)
+            proof = await self._do(lambda: evidence(latest), request)
+            done = views.message(f"{_state(progress)} {DONE}".strip())
+            yield views.conversation(latest.messages), proof, done, ""
+        except (GemError, OSError) as error:
+            yield before, gr.skip(), views.message(in_words(error), is_error=True), gr.skip()
+
+    async def _open(self, files: list[str] | None, sample: str | None, request: gr.Request) -> Session:
+        if not files and not sample:
+            raise GemError("Upload an ECG or choose a sample first.")
+        if not files:
+            return await self._do(lambda: measured(read_sample(str(sample))), request)
+        upload: Upload = await self._do(lambda: read_upload(files, self.folder), request, self.reading)
+        return await self._do(lambda: measured(upload), request)
+
+    async def _do(self, work: Callable[[], Result], request: gr.Request, desk: WorkDesk | None = None) -> Result:
+        return await (desk or self.desk).do(work, client_of(request), _name(request), WITHIN_S)
 
 
-def _opened(files: list[str] | None, sample: str | None) -> tuple:
-    session = open_ecg(files, sample)
-    assert session.upload is not None
-    record, features = session.upload.record, session.features
+def _name(request: gr.Request) -> str:
+    """The name of the browser's tab."""
+    return str(request.session_hash)
+
+
+async def _explained(work: Awaitable[Result]) -> tuple[Result | None, str]:
+    """The result of `work` and "", or `None` and what a user can do about the error."""
+    try:
+        return await work, ""
+    except (GemError, OSError) as error:
+        return None, in_words(error)
+
+
+def _state(progress: Progress) -> str:
+    """What there is to wait for."""
+    if progress.cut:
+        return "The answer took too long and was cut."
+    if progress.done:
+        return ""
+    if not progress.place:
+        return "The answer is being written."
+    about = f", about {max(progress.seconds, 1):.0f} s until it begins" if progress.seconds is not None else ""
+    return f"Your question is number {progress.place} in the line{about}."
+
+
+def _opened(session: Session, is_upload: bool) -> tuple:
+    upload, features = session.upload, session.features
+    assert upload is not None
+    record = upload.record
     doubts = [withheld_in_words(features)] if features is not None else []
     known = record.history if record is not None else ("a picture: it can be interpreted, not measured",)
     notes = "; ".join(note for note in (*doubts, *known) if note)
     return (
-        session,
-        views.message(f"{session.upload.name}{': ' if notes else ''}{notes}"),
+        views.message(f"{upload.name}{': ' if notes else ''}{notes}"),
         gr.Dropdown([views.ALL_LEADS, *(record.leads if record is not None else ())], value=views.ALL_LEADS),
-        views.page_view(session.upload, FIRST_PAGE),
+        views.page_view(upload, FIRST_PAGE),
         views.measurements(features) if features is not None else None,
         views.csv_link(features) if features is not None else "",
         [],
         "",
         views.LEAD,
         False,
-        None if files else gr.skip(),
+        None if is_upload else gr.skip(),
         None,
         None,
         "",
     )
 
 
-def focus(session: Session, lead: str) -> tuple:
-    """The page with all leads or one."""
-    if session.upload is None:
-        return gr.skip(), views.message("Open an ECG first.", is_error=True)
-    upload = session.upload
-    page, problem = explained(lambda: views.page_view(upload, FIRST_PAGE, lead))
-    return (page, gr.skip()) if page else (gr.skip(), views.message(problem, is_error=True))
-
-
-def arrange(session: Session, by: str, largest_first: bool) -> Any:
-    """The measurements in another order."""
-    if session.features is None or by not in (views.LEAD, *views.COLUMNS.values()):
-        return gr.skip()
-    return views.measurements(session.features, by, largest_first)
-
-
-def converse(session: Session, interpreter: Interpreter, question: str, seen: str) -> Iterator[tuple]:
-    """The answer as it is written, then its evidence."""
-    latest = session
-    try:
-        for latest in ask(session, interpreter, question, MODALITIES.get(seen, seen)):
-            yield gr.skip(), views.conversation(latest.messages), gr.skip(), gr.skip(), gr.skip()
-        done = views.message("Done. Choose a claim below to see it on the waveform.")
-        yield latest, views.conversation(latest.messages), evidence(latest), done, ""
-    except GemError as error:
-        yield (
-            gr.skip(),
-            views.conversation(session.messages),
-            gr.skip(),
-            views.message(error, is_error=True),
-            gr.skip(),
-        )
-
-
-def compare(session: Session, files: list[str] | None, sample: str | None) -> tuple:
-    """What changed from the open ECG to another."""
-
-    def work() -> tuple:
-        other = open_ecg(files, sample)
-        if session.features is None or other.features is None or other.upload is None:
-            raise GemError("Two records are needed: open the first one above; pictures cannot be measured.")
-        done = views.message(f"Compared with {other.upload.name}.")
-        return views.comparison(session.features, other.features), views.page_view(other.upload, OTHER_PAGE), done
-
-    result, problem = explained(work)
-    return result or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
-
-
-__all__ = ["arrange", "compare", "converse", "focus", "show"]
+__all__ = ["Actions"]

@@ -1,38 +1,32 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Gradio interface: components, their wiring, and the server."""
+"""The Gradio interface: components and their wiring."""
 
-import os
-from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import gradio as gr
 
 from . import views
-from .actions import arrange, compare, converse, focus, show
-from .interpreter import Interpreter
-from .looks import CSS, theme
-from .session import MODALITIES, Session
-from .uploads import MAX_UPLOAD_BYTES, sample_names, upload_folder
+from .actions import Actions
+from .guard import GuardedBlocks
+from .session import MODALITIES
+from .uploads import sample_names
 
-SESSION_S = 3600
-ANSWERS_AT_ONCE = 2
-WAITING = 64
+EVENTS = 512  # at once: nearly all of them stand in the lines of `Actions`, which are shorter and fair
 EMPTY_PAGE = '<p class="gem-empty">The ECG will be here: choose a sample or upload one.</p>'
 FIRST_MESSAGE = "Choose a sample, or upload a record (WFDB: .hea and .dat together)."
 
 
-def build_demo(interpreter: Interpreter) -> gr.Blocks:
-    """The whole app around one model."""
-    with gr.Blocks(title="GEM ECG", analytics_enabled=False) as demo:
-        parts = SimpleNamespace(session=gr.State(Session(), time_to_live=SESSION_S))
+def build_demo(actions: Actions) -> gr.Blocks:
+    """The whole app. What its users have open is kept in `actions`."""
+    with GuardedBlocks(title="GEM ECG", analytics_enabled=False) as demo:
+        parts = SimpleNamespace()
         lay_out_ecg(parts)
         lay_out_measurements(parts)
         lay_out_comparison(parts)
-        wire_ecg(parts)
-        wire_model(parts, interpreter)
-        wire_comparison(parts)
-    return demo.queue(max_size=WAITING, default_concurrency_limit=4)
+        wire_ecg(parts, actions)
+        wire_model(parts, actions)
+        wire_comparison(parts, actions)
+    return demo.queue(max_size=EVENTS, default_concurrency_limit=None, api_open=False)
 
 
 def html(content: str = "") -> gr.HTML:
@@ -104,76 +98,44 @@ def lay_out_comparison(parts: SimpleNamespace) -> None:
                 parts.other_page = html()
 
 
-def wire_ecg(parts: SimpleNamespace) -> None:
+def wire_ecg(parts: SimpleNamespace, actions: Actions) -> None:
     shown = [
-        parts.session, parts.status, parts.lead, parts.page, parts.table, parts.csv, parts.chat, parts.proof, parts.by,
+        parts.status, parts.lead, parts.page, parts.table, parts.csv, parts.chat, parts.proof, parts.by,
         parts.largest_first, parts.sample, parts.change, parts.other_sample, parts.other_page,
     ]  # fmt: skip
-    parts.sample.input(lambda name: show(None, name), parts.sample, shown, api_name="open_sample")
-    parts.upload.upload(lambda files: show(files, None), parts.upload, shown, api_name="open_upload")
-    parts.lead.input(focus, [parts.session, parts.lead], [parts.page, parts.status], api_name="focus")
-    order = [parts.session, parts.by, parts.largest_first]
-    parts.by.input(arrange, order, parts.table, api_name="sort")
-    parts.largest_first.input(arrange, order, parts.table, api_visibility="private")
+
+    async def open_sample(name: str, request: gr.Request) -> tuple:
+        return await actions.show(None, name, request)
+
+    async def open_upload(files: list[str], request: gr.Request) -> tuple:
+        return await actions.show(files, None, request)
+
+    parts.sample.input(open_sample, parts.sample, shown, api_name="open_sample")
+    parts.upload.upload(open_upload, parts.upload, shown, api_name="open_upload")
+    parts.lead.input(actions.focus, parts.lead, [parts.page, parts.status], api_name="focus")
+    order = [parts.by, parts.largest_first]
+    parts.by.input(actions.arrange, order, parts.table, api_name="sort")
+    parts.largest_first.input(actions.arrange, order, parts.table, api_visibility="private")
 
 
-def wire_model(parts: SimpleNamespace, interpreter: Interpreter) -> None:
-    answered = [parts.session, parts.chat, parts.proof, parts.status, parts.question]
-    busy: dict[str, Any] = {"concurrency_limit": ANSWERS_AT_ONCE, "concurrency_id": "model"}
-
-    def first(session: Session, seen: str) -> Iterator[tuple]:
-        yield from converse(session.anew(), interpreter, "", seen)
-
-    def next_question(session: Session, text: str, seen: str) -> Iterator[tuple]:
-        yield from converse(session, interpreter, text, seen)
-
-    parts.interpret.click(first, [parts.session, parts.seen], answered, api_name="interpret", **busy)
-    asked = [parts.session, parts.question, parts.seen]
-    parts.question.submit(next_question, asked, answered, api_name="ask", **busy)
-    forgotten = [parts.session, parts.proof]
-    parts.chat.clear(lambda session: (session.anew(), ""), parts.session, forgotten, api_name="clear")
+def wire_model(parts: SimpleNamespace, actions: Actions) -> None:
+    answered = [parts.chat, parts.proof, parts.status, parts.question]
+    parts.interpret.click(actions.interpret, parts.seen, answered, api_name="interpret")
+    parts.question.submit(actions.ask, [parts.question, parts.seen], answered, api_name="ask")
+    parts.chat.clear(actions.clear, None, parts.proof, api_name="clear")
 
 
-def wire_comparison(parts: SimpleNamespace) -> None:
+def wire_comparison(parts: SimpleNamespace, actions: Actions) -> None:
     compared = [parts.change, parts.other_page, parts.status]
-    parts.other_sample.input(
-        lambda session, name: compare(session, None, name),
-        [parts.session, parts.other_sample],
-        compared,
-        api_name="compare",
-    )
-    parts.other_upload.upload(
-        lambda session, files: compare(session, files, None),
-        [parts.session, parts.other_upload],
-        compared,
-        api_name="compare_upload",
-    )
+
+    async def compare_sample(name: str, request: gr.Request) -> tuple:
+        return await actions.compare(None, name, request)
+
+    async def compare_upload(files: list[str], request: gr.Request) -> tuple:
+        return await actions.compare(files, None, request)
+
+    parts.other_sample.input(compare_sample, parts.other_sample, compared, api_name="compare")
+    parts.other_upload.upload(compare_upload, parts.other_upload, compared, api_name="compare_upload")
 
 
-def launch(model: str = "", host: str = "127.0.0.1", port: int | None = 7860, **options: Any) -> tuple:
-    """Loads the model and serves the app; options are those of `gradio.Blocks.launch`."""
-    import torch
-
-    interpreter = Interpreter(model)
-    # The answers that are written at the same time share the cores; more threads than that only wait for each other.
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // ANSWERS_AT_ONCE))
-    show(None, sample_names()[0])  # what is loaded at first use is loaded before the first user comes
-    return serve(interpreter, server_name=host, server_port=port, **options)
-
-
-def serve(interpreter: Interpreter, **options: Any) -> tuple:
-    """The app with its limits and looks; options are those of `gradio.Blocks.launch`."""
-    os.environ["GRADIO_TEMP_DIR"] = str(upload_folder())
-    settings: dict[str, Any] = {
-        "max_file_size": MAX_UPLOAD_BYTES,
-        "app_kwargs": {"max_body_size": MAX_UPLOAD_BYTES + 2**20},  # several files are one upload; the rest is headers
-        "css": CSS,
-        "theme": theme(),
-        "footer_links": [],
-        "run_history": False,  # it would keep pages and answers in the browser for whoever uses it next
-        "ssr_mode": False,
-    }
-    return build_demo(interpreter).launch(**settings, **options)
-
-
-__all__ = ["build_demo", "launch", "serve"]
+__all__ = ["EVENTS", "build_demo"]

@@ -1,9 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What one user has open, and what a click does with it: pure Python, the interface only wires it."""
+"""What one user has open, and what becomes of it: pure Python, the interface only wires it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+import pickle
+from dataclasses import dataclass, replace
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
@@ -12,25 +11,29 @@ from processing.grounding.check import check_grounding
 from processing.processing_gem import Modality
 
 from .interpreter import Interpreter
-from .uploads import Upload, read_sample, read_upload
+from .uploads import Upload
 
 MODALITIES: dict[str, Modality] = {"Both": "both", "Signal only": "signal", "Picture only": "image"}
+CHAT_BYTES = 2**20  # of a conversation with the picture that the model sees
+NOTHING_OPEN = "Open an ECG first: upload one or choose a sample. (Records are kept for an hour at most.)"
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """One user's ECG, its measurements and the conversation about it."""
+    """One user's ECG, its measurements and the conversation about it.
+
+    Attributes:
+        size: bytes that it takes in memory, nearly.
+    """
 
     upload: Upload | None = None
     features: EcgFeatures | None = None
-    chat: tuple[dict, ...] = field(default=())
-
-    def __deepcopy__(self, memo: dict) -> "Session":
-        return self  # nothing in it is ever changed
+    chat: tuple[dict, ...] = ()
+    size: int = 0
 
     def anew(self) -> "Session":
         """The same ECG with nothing said about it yet."""
-        return Session(self.upload, self.features)
+        return replace(self, chat=())
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -42,35 +45,35 @@ class Session:
         return shown
 
 
-def open_ecg(files: list[str] | None, sample: str | None) -> Session:
-    """A session with an ECG: uploaded files, or else a sample.
+def measured(upload: Upload) -> Session:
+    """A session with an ECG that nothing has been said about yet.
 
     Raises:
-        GemError: neither, or not an ECG.
+        GemError: it cannot be an ECG.
     """
-    if not files and not sample:
-        raise GemError("Upload an ECG or choose a sample first.")
-    upload = read_upload(files) if files else read_sample(str(sample))
-    if upload.record is None:
-        return Session(upload)
-    return Session(upload, extract_features(upload.record).check_plausibility())
+    features = None if upload.record is None else extract_features(upload.record).check_plausibility()
+    return Session(upload, features, size=CHAT_BYTES + len(pickle.dumps((upload, features))))
 
 
-def ask(session: Session, interpreter: Interpreter, question: str, modality: Modality) -> Iterator[Session]:
-    """The session with the growing answer. The first question starts a conversation, later ones go on with it.
+def asked(session: Session, interpreter: Interpreter, question: str, modality: Modality) -> Session:
+    """The session with a question in its conversation. The first one starts it, later ones go on with it.
 
     Raises:
-        GemError: no ECG, or the modality does not fit it.
+        GemError: no ECG, no question, or the modality does not fit the ECG.
     """
     if session.upload is None:
-        raise GemError("Upload an ECG or choose a sample first.")
+        raise GemError(NOTHING_OPEN)
     if session.chat:
         chat = interpreter.follow_up(list(session.chat), question)
     else:
         chat = interpreter.start(session.upload, question, modality)
-    for text in interpreter.stream(chat):
-        answer = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-        yield replace(session, chat=(*chat, answer))
+    return replace(session, chat=tuple(chat))
+
+
+def answered(session: Session, text: str) -> Session:
+    """The session with an answer behind its question."""
+    answer = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    return replace(session, chat=(*session.chat, answer))
 
 
 def evidence(session: Session) -> str:
@@ -83,12 +86,4 @@ def evidence(session: Session) -> str:
     return evidence_fragment(session.upload.record, session.features, check_grounding(text, session.features))
 
 
-def explained(work: Callable[[], Any]) -> tuple[Any, str]:
-    """The result of `work` and "", or `None` and what a user can do about the error."""
-    try:
-        return work(), ""
-    except (GemError, OSError) as error:
-        return None, str(error)
-
-
-__all__ = ["MODALITIES", "Session", "ask", "evidence", "explained", "open_ecg"]
+__all__ = ["MODALITIES", "Session", "answered", "asked", "evidence", "measured"]

@@ -1,11 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Uploaded files -> an ECG in memory; whatever happens, nothing stays on the disk."""
+"""Uploaded files -> an ECG in memory, read in a process of its own with limits."""
 
-import atexit
-import shutil
-import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +8,18 @@ from pathlib import Path
 from PIL import Image
 
 import processing
-from processing.ecg_photo import check_ecg_page
-from processing.ecg_readers import is_picture, load_ecg, load_page_picture
+from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
+from processing.untrusted.reading import load_untrusted, load_untrusted_picture
+
+from .folder import ServerFolder
 
 MAX_UPLOAD_BYTES = 20 * 2**20
 MAX_FILES = 4
 MAX_SECONDS = 60.0
-LEFTOVER_S = 300.0  # after this long nobody will open an upload any more, or its connection broke half way
+MAX_RATE = 1000.0  # Hz; no measurement needs more
+MAX_VALUES = 1_000_000  # leads times samples: sixteen leads of a minute at 1 kHz
 # No image tower sees more; a photo of 64 million pixels would take 200 MB for as long as a session lasts.
 MAX_SIDE_PX = 2000
 SAMPLES = Path(str(processing.__file__)).parent / "samples"
@@ -34,30 +32,6 @@ class Upload:
     name: str
     record: EcgRecord | None = None
     picture: Image.Image | None = None
-
-
-def upload_folder() -> Path:
-    """A new folder for the uploads of one server: what stays there is deleted after a while, and all of it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="gem-uploads-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-
-    def watch() -> None:
-        while folder.is_dir():
-            time.sleep(LEFTOVER_S / 10)
-            sweep(folder, LEFTOVER_S)
-
-    threading.Thread(target=watch, daemon=True).start()
-    return folder
-
-
-def sweep(folder: Path, older_than_s: float) -> None:
-    """Deletes the files in `folder` that nobody has written to for `older_than_s`."""
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and time.time() - path.stat().st_mtime > older_than_s:
-                path.unlink()
-        except FileNotFoundError:
-            pass  # its user has opened it meanwhile
 
 
 def sample_names() -> list[str]:
@@ -75,34 +49,27 @@ def read_sample(name: str) -> Upload:
     return Upload(name, load_ecg(SAMPLES / f"{name}.hea"))
 
 
-def read_upload(paths: Sequence[str]) -> Upload:
-    """Reads uploaded files, several if they are one WFDB record, and deletes them.
+def read_upload(paths: Sequence[str], folder: ServerFolder) -> Upload:
+    """Reads uploaded files, several if they are one WFDB record.
 
     Raises:
-        EcgFormatError: too many, too large, or no ECG.
+        EcgFormatError: too many, too large, no longer there, or no ECG.
+        ReadBudgetError: reading takes more time or memory than an upload may.
     """
     files = [Path(path) for path in paths]
-    try:
-        if not 1 <= len(files) <= MAX_FILES:
-            raise EcgFormatError(f"Give one file, or the .hea and .dat of one WFDB record; these are {len(files)}.")
-        total = sum(file.stat().st_size for file in files)
+    if not 1 <= len(files) <= MAX_FILES:
+        raise EcgFormatError(f"Give one file, or the .hea and .dat of one WFDB record; these are {len(files)}.")
+    with folder.copies(files) as copies:
+        total = sum(file.stat().st_size for file in copies)
         if total > MAX_UPLOAD_BYTES:
             raise EcgFormatError(f"{files[0].name}: {total:,} bytes; an upload has {MAX_UPLOAD_BYTES:,} at most.")
-        with tempfile.TemporaryDirectory(prefix="gem-upload-") as folder:
-            # Each upload lies in a folder of its own; the parts of a WFDB record must lie side by side.
-            moved = [Path(shutil.move(file, Path(folder) / file.name)) for file in files]
-            return _read(next((file for file in moved if file.suffix == ".hea"), moved[0]))
-    finally:
-        for file in files:
-            file.unlink(missing_ok=True)
+        return _read(next((file for file in copies if file.suffix == ".hea"), copies[0]))
 
 
 def _read(path: Path) -> Upload:
     if is_picture(path):
-        picture = check_ecg_page(load_page_picture(path), path.name)
-        picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-        return Upload(path.name, picture=picture)
-    record = load_ecg(path)
+        return Upload(path.name, picture=load_untrusted_picture(path, must_show_ecg=True, max_side=MAX_SIDE_PX))
+    record = load_untrusted(path, max_rate=MAX_RATE, max_values=MAX_VALUES)
     if record.duration > MAX_SECONDS:
         raise EcgFormatError(
             f"{path.name}: {record.duration:.0f} s; this demo reads up to {MAX_SECONDS:.0f} s, cut the record."
@@ -110,4 +77,4 @@ def _read(path: Path) -> Upload:
     return Upload(path.name, record.check_quality())
 
 
-__all__ = ["MAX_UPLOAD_BYTES", "Upload", "read_sample", "read_upload", "sample_names", "sweep", "upload_folder"]
+__all__ = ["MAX_UPLOAD_BYTES", "Upload", "read_sample", "read_upload", "sample_names"]

@@ -94,6 +94,8 @@ def test_the_desk_gives_results_errors_and_deadlines():
         left = asyncio.create_task(desk.do(lambda: begun.append(2), "b", "1", 20))
         await asyncio.sleep(0.05)
         left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
         release.set()
         assert await slow
         assert await desk.do(lambda: 3, "b", "1", 10) == 3 and begun == []

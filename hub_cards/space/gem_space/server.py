@@ -1,0 +1,90 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The server of the Space: its limits, its doors, its end."""
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from processing.untrusted.processes import warm_up
+
+from .actions import Actions
+from .folder import ServerFolder
+from .guard import HostCheck, login, own_names
+from .interface import EVENTS, build_demo
+from .interpreter import Interpreter
+from .looks import CSS, theme
+from .session import measured
+from .uploads import MAX_UPLOAD_BYTES, read_sample, sample_names
+
+
+def launch(
+    model: str = "",
+    host: str = "127.0.0.1",
+    port: int | None = 7860,
+    password: str = "",
+    hosts: Iterable[str] = (),
+    **options: Any,
+) -> None:
+    """Loads the model and serves the app until the process is told to end (SIGINT, SIGTERM).
+
+    Args:
+        model: folder or Hub id of a GEM; the small one that comes with gem-ecg if not given.
+        host: address to serve on.
+        password: what users must know; any user name goes with it. None: no login.
+        hosts: names under which the server may be called, beside its own and its addresses.
+        options: those of `gradio.Blocks.launch`.
+    """
+    import torch
+
+    # Half of the cores write answers; the rest reads, measures and draws meanwhile.
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    folder = ServerFolder()
+    # All that is written, by the processes that read too, is written there, and goes with it.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder.path)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        warm_up()
+        interpreter = Interpreter(model)
+        measured(read_sample(sample_names()[0]))  # loads what is loaded at first use before the first user comes
+        serve(interpreter, folder, host, password, hosts, server_port=port, **options)
+    finally:
+        folder.close()
+
+
+def serve(
+    interpreter: Interpreter,
+    folder: ServerFolder,
+    host: str = "127.0.0.1",
+    password: str = "",
+    hosts: Iterable[str] = (),
+    **options: Any,
+) -> tuple:
+    """The app with its limits and looks. Arguments as in `launch`; gives what `gradio.Blocks.launch` gives."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder.uploads)
+    settings: dict[str, Any] = {
+        "server_name": host,
+        "auth": login(password),
+        "auth_message": "Any user name, and the password that you were given.",
+        "max_file_size": MAX_UPLOAD_BYTES,
+        "app_kwargs": {
+            "max_body_size": MAX_UPLOAD_BYTES + 2**20,  # several files are one upload; the rest is headers
+            "middleware": [Middleware(HostCheck, names=own_names(host, hosts))],
+        },
+        "max_threads": EVENTS,
+        "css": CSS,
+        "theme": theme(),
+        "footer_links": [],
+        "run_history": False,  # it would keep pages and answers in the browser for whoever uses it next
+        "ssr_mode": False,
+    }
+    return build_demo(Actions(interpreter, folder)).launch(**settings, **options)
+
+
+__all__ = ["launch", "serve"]
