@@ -298,7 +298,9 @@ class GemModel(GemPreTrainedModel):
         ]
         # At the first call it would be too late for `torch.compile`: the lock around it breaks the graph.
         maybe_install_capturing_hooks(self.vision_tower)
-        self.ecg_tower = GemEcgModel._from_config(ecg) if isinstance(ecg, GemEcgConfig) else AutoModel.from_config(ecg)
+        self.ecg_tower = (
+            GemEcgModel._from_config(ecg) if ecg.model_type == GemEcgConfig.model_type else AutoModel.from_config(ecg)
+        )
         act = config.projector_hidden_act
         self.ecg_projector = GemProjector(config.ecg_projector_type, ecg.hidden_size, vision.hidden_size, act)
         self.multi_modal_projector = GemProjector(config.projector_type, vision.hidden_size, text.hidden_size, act)

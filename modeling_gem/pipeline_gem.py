@@ -1,11 +1,14 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`pipeline("ecg-text-to-text")`: records, arrays, pictures or chats in, interpretations out."""
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from transformers import GenerationConfig, Pipeline
+from transformers.dynamic_module_utils import custom_object_save
+from transformers.utils import TRANSFORMERS_DYNAMIC_MODULE_NAME
 
 from .transformers_compat import generate_arguments
 
@@ -14,7 +17,7 @@ PREPROCESS_NAMES = (
     "question", "image", "modality", "sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start",
     "seconds",
 )  # fmt: skip
-POSTPROCESS_NAMES = ("return_measurements", "return_page", "skip_special_tokens")
+POSTPROCESS_NAMES = ("return_measurements", "return_page", "return_full_text", "skip_special_tokens")
 
 
 class GemPipeline(Pipeline):
@@ -62,10 +65,11 @@ class GemPipeline(Pipeline):
             sampling_rate, leads, unit, gain, index, missing_leads, start, seconds (*optional*): As in `load_ecg`.
             return_measurements (`bool`, *optional*): Add `measurements`, the grounding features of the record.
             return_page (`bool`, *optional*): Add `page`, the picture that the model saw.
+            return_full_text (`bool`, *optional*): `generated_text` is the whole chat, with the answer as its last message.
             **kwargs: Everything `generate` takes.
 
         Returns:
-            A dict with `generated_text` per input.
+            A dict with `generated_text` per input; with `num_return_sequences`, a list of as many dicts.
         """
         preprocess, forward, postprocess = self._sanitize_parameters(**kwargs)
         params = (
@@ -100,8 +104,7 @@ class GemPipeline(Pipeline):
         model_inputs = inputs["model_inputs"]
         generate_kwargs = generate_arguments(self, generate_kwargs, return_dict_in_generate=False)
         sequences = self.model.generate(**model_inputs, **generate_kwargs)
-        per_input = sequences.shape[0] // len(inputs["conversations"])
-        answers = sequences[::per_input, model_inputs["input_ids"].shape[1] :]
+        answers = sequences[:, model_inputs["input_ids"].shape[1] :]
         return {"answers": answers, "conversations": inputs["conversations"]}
 
     def postprocess(
@@ -109,18 +112,32 @@ class GemPipeline(Pipeline):
         outputs: dict[str, Any],
         return_measurements: bool = False,
         return_page: bool = False,
+        return_full_text: bool = False,
         skip_special_tokens: bool = True,
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
         texts = self.processor.post_process_image_text_to_text(
             outputs["answers"], skip_special_tokens=skip_special_tokens
         )
         results = [{"generated_text": text.strip()} for text in texts]
-        for result, conversation in zip(results, outputs["conversations"], strict=True):
+        copies = len(results) // len(outputs["conversations"])
+        conversations = [conversation for conversation in outputs["conversations"] for _ in range(copies)]
+        for result, conversation in zip(results, conversations, strict=True):
             if return_measurements:
                 result["measurements"] = self.processor.measurements(conversation)
             if return_page:
                 result["page"] = self.processor.picture(conversation)
-        return results
+            if return_full_text:
+                answer = {"role": "assistant", "content": result["generated_text"]}
+                result["generated_text"] = [*conversation, answer]
+        return results if copies == 1 else [results[i : i + copies] for i in range(0, len(results), copies)]
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """Saves model and processor so that `pipeline` takes the folder as it took the one they came from."""
+        if type(self).__module__.startswith(f"{TRANSFORMERS_DYNAMIC_MODULE_NAME}."):
+            os.makedirs(save_directory, exist_ok=True)
+            custom_object_save(self, save_directory)
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
 
 
 __all__ = ["GEM_TASK", "GemPipeline"]

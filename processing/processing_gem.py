@@ -250,6 +250,7 @@ class GemProcessor(ProcessorMixin):
                 look at.
         """
         if is_chat(source):
+            source = [plain_message(message) for message in source]
             for block in content_blocks(source):
                 given = block.get("image", block.get("path")) if block["type"] == "image" else None
                 if isinstance(given, Image.Image) or (isinstance(given, (str, Path)) and Path(given).is_file()):
@@ -481,16 +482,26 @@ def page_picture(source: Any, index: int | None = None) -> Image.Image:
 
 
 def is_chat(source: Any) -> bool:
-    return (
-        isinstance(source, (list, tuple)) and len(source) > 0 and isinstance(source[0], dict) and "role" in source[0]
-    )
+    if not isinstance(source, (list, tuple)) or not source:
+        return False
+    return "role" in source[0] if isinstance(source[0], dict) else hasattr(source[0], "role")
 
 
 def plain_message(message: Any) -> dict:
-    """The message as a dict; like Transformers from 5.24 on, of dataclasses and pydantic models (the OpenAI SDK's) too."""
-    if isinstance(message, dict):
-        return message
-    return message.model_dump(exclude_none=True) if hasattr(message, "model_dump") else vars(message)
+    """
+    The message as a dict without empty keys. Like Transformers from 5.24 on, messages and blocks of their content may be
+    dataclasses or pydantic models (the OpenAI SDK's).
+    """
+    plain = {name: value for name, value in plain_dict(message).items() if value is not None}
+    if isinstance(plain.get("content"), list):
+        plain["content"] = [plain_dict(block) for block in plain["content"]]
+    return plain
+
+
+def plain_dict(value: Any) -> dict:
+    if isinstance(value, dict):
+        return value
+    return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else vars(value)
 
 
 def content_blocks(conversation: list[dict]) -> list[dict]:

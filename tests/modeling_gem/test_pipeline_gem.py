@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Both pipelines: ours for records of any kind, and the stock one with ECGs in the chat."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -64,6 +66,56 @@ def test_batches_of_mixed_modality_equal_single_calls(interpret):
     assert interpret(inputs, batch_size=2) == expected
     assert list(interpret(iter(inputs), batch_size=2)) == expected
     assert len({output["generated_text"] for output in expected}) > 1
+
+
+def test_all_returned_sequences_come_back(interpret):
+    alone = interpret(record(0))["generated_text"]
+    copies = interpret(record(0), do_sample=True, top_k=1, num_return_sequences=3)
+    assert [copy["generated_text"] for copy in copies] == [alone] * 3
+    batch = interpret([record(0), record(1)], batch_size=2, num_beams=2, num_return_sequences=2, return_page=True)
+    assert [len(beams) for beams in batch] == [2, 2]
+    for i, beams in enumerate(batch):
+        assert beams[0]["generated_text"] == interpret(record(i), num_beams=2)["generated_text"]
+        assert all(isinstance(beam["page"], Image.Image) for beam in beams)
+
+
+def test_full_text_is_the_chat_with_its_answer(interpret):
+    answer = interpret(chat(), return_full_text=False)["generated_text"]
+    full = interpret(chat(), return_full_text=True)["generated_text"]
+    assert [message["role"] for message in full] == ["user", "assistant"]
+    assert full[1]["content"] == answer and interpret(chat())["generated_text"] == answer
+
+
+@dataclass
+class Block:
+    type: str
+    text: str | None = None
+    ecg: np.ndarray | None = None
+    sampling_rate: int = 500
+
+
+@dataclass
+class Message:
+    role: str
+    content: list
+    tool_calls: list | None = None
+
+
+def test_messages_may_be_objects(interpret):
+    text = {"type": "text", "text": "Interpret this ECG."}
+    dicts = [{"role": "user", "content": [{"type": "ecg", "ecg": signal(), "sampling_rate": 500}, text]}]
+    objects = [Message("user", [Block("ecg", ecg=signal()), text])]
+    assert interpret(objects) == interpret(dicts)
+    settings = {"add_generation_prompt": True, "tokenize": True, "return_dict": True, "return_tensors": "pt"}
+    expected, given = (interpret.processor.apply_chat_template(c, **settings) for c in (dicts, objects))
+    assert expected.keys() == given.keys() and all((expected[name] == given[name]).all() for name in expected)
+
+
+def test_a_saved_pipeline_is_loaded_again(interpret, tmp_path):
+    interpret.save_pretrained(tmp_path)
+    again = pipeline("ecg-text-to-text", model=str(tmp_path), device="cpu", max_new_tokens=8)
+    assert again(record()) == interpret(record())
+    assert "custom_pipelines" not in (tmp_path / "config.json").read_text()
 
 
 def test_measurements_and_page_on_request(interpret):

@@ -56,6 +56,10 @@ for task in (None, "ecg-text-to-text"):
     answers[str(task)] = interpret(signal, sampling_rate=500)["generated_text"]
     measured = interpret(signal, sampling_rate=500, return_measurements=True, return_page=True)
     assert measured["measurements"] is not None and measured["page"].size[0] > 0
+# The folder that a pipeline of remote code saves is such a folder again.
+interpret.save_pretrained(folder + "/again")
+again = pipeline("ecg-text-to-text", model=folder + "/again", max_new_tokens=5, **trust)
+answers["saved again"] = again(signal, sampling_rate=500)["generated_text"]
 print("ANSWERS " + json.dumps(answers))
 """
 
@@ -98,7 +102,7 @@ def test_a_stranger_loads_everything(published, tmp_path):
     expected = model(**inputs).logits[0, -1].tolist()
     for auto in ("AutoModelForMultimodalLM", "AutoModelForImageTextToText"):
         np.testing.assert_allclose(answers[auto], expected, rtol=1e-4, atol=1e-5)
-    assert answers["None"] == answers["ecg-text-to-text"]
+    assert answers["None"] == answers["ecg-text-to-text"] == answers["saved again"]
     # Transformers copied what it follows from the entry files: a model carries these files and no other.
     followed = {path.name for path in (tmp_path / "modules").rglob("*.py")} - {"__init__.py"}
     assert followed == {path.name for path in published.glob("*.py")}
