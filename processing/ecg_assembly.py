@@ -21,6 +21,7 @@ from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_plausibility import marks_of_missing
 from .ecg_raw import (
     LEAD_AXIS_SIZES,
+    MAX_CHANNELS,
     MAX_SAMPLING_RATE,
     MAX_STATED_AGE,
     MIN_SAMPLING_RATE,
@@ -68,6 +69,10 @@ def to_record(
     notes = list(raw.notes)
     signal = _two_dimensional(np.asarray(raw.signal), options, name, notes)
     check_size(signal.shape, name)
+    if len(signal) > MAX_CHANNELS:
+        raise EcgLeadError(
+            f"{name}: {len(signal):,} rows are no leads; an ECG is a (leads, samples) array. Transpose it, or cut the file."
+        )
     channels = _channels(signal, raw, options, name, notes)
     rate = _stated_rate(raw, options, name, notes)
     marked = marks_of_missing(signal)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+from .ecg_raw import most_inflated
 from .errors_gem import EcgFormatError
 
 # An hour of 12 leads at 500 Hz takes 250 MB as text.
@@ -23,24 +24,24 @@ def inflated(data: bytes, name: str) -> bytes | None:
     """The content of a gzip, bzip2 or xz file; `None` if `data` is none.
 
     Raises:
-        EcgFormatError: truncated, corrupt, packed twice, or inflating to more than `MAX_INFLATED_BYTES`.
+        EcgFormatError: truncated, corrupt, packed twice, or inflating to more than `MAX_INFLATED_BYTES` or out of proportion.
     """
     found = next((kind for kind in _KINDS if data.startswith(kind[0])), None)
     if found is None:
         return None
     magic, what, decompressor = found
     parts: list[bytes] = []
-    size, rest = 0, data
+    size, rest, most = 0, data, min(MAX_INFLATED_BYTES, most_inflated(len(data)))
     try:
         # One file may hold several packed streams, one after another.
         while rest.startswith(magic):
             stream = decompressor()
-            part = stream.decompress(rest, MAX_INFLATED_BYTES - size + 1)
+            part = stream.decompress(rest, most - size + 1)
             parts.append(part)
             size += len(part)
-            if size > MAX_INFLATED_BYTES:
+            if size > most:
                 raise EcgFormatError(
-                    f"{name}: its {what} content is larger than {MAX_INFLATED_BYTES:,} bytes; unpack it and cut the file."
+                    f"{name}: its {what} content is larger than {most:,} bytes; unpack it and cut the file."
                 )
             if not stream.eof:
                 raise EcgFormatError(f"{name}: the {what} file ends early; copy it again.")

@@ -19,6 +19,7 @@ from .errors_gem import EcgFormatError
 MAX_PICTURE_PIXELS = 64_000_000
 MAX_PICTURE_BYTES = 100 * 2**20
 MIN_PICTURE_SIDE = 64
+_BAND_ROWS = 256
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pdf")
 _PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "MPO")
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
@@ -72,8 +73,8 @@ def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None =
                     picture.seek(chosen_page(getattr(picture, "n_frames", 1), index, name))
                 _check_picture_size(picture, name)
                 picture.load()
-                upright = ImageOps.exif_transpose(picture)
-                return _on_white(upright)
+                ImageOps.exif_transpose(picture, in_place=True)
+                return _on_white(picture)
     except EcgFormatError:
         raise
     except UnidentifiedImageError as error:
@@ -115,10 +116,16 @@ def _check_picture_size(picture: Image.Image, name: str) -> None:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        page = Image.new("RGBA", layer.size, "white")
-        page.alpha_composite(layer)
-        return page.convert("RGB")
+        page = Image.new("RGB", picture.size)
+        # In bands: three layers of 64 million pixels would take 700 MB.
+        for top in range(0, picture.height, _BAND_ROWS):
+            box = (0, top, picture.width, min(top + _BAND_ROWS, picture.height))
+            layer = picture.crop(box).convert("RGBA")
+            band = Image.new("RGBA", layer.size, "white")
+            band.alpha_composite(layer)
+            page.paste(band.convert("RGB"), box)
+        page.info = dict(picture.info)
+        return page
     if picture.mode.startswith("I;16") or picture.mode == "I":
         # 16-bit scans: PIL's own conversion to 8 bit clips instead of scaling.
         return picture.point(lambda value: value / 256).convert("L").convert("RGB")

@@ -16,6 +16,11 @@ from .errors_gem import EcgFormatError, GemError
 # Bounds that keep a hostile or broken file from filling the memory: 2**27 values are a day of 3 leads at 500 Hz.
 MAX_VALUES = 2**27
 MAX_FILE_BYTES = 2**30
+# What a packed file may inflate to: 64 MB in any case (half an hour of 12 leads at 500 Hz in double precision is 86 MB, and takes
+# more than a megabyte packed), else so many times its own size. ECGs pack to a third or a tenth, dead channels included.
+_FREE_INFLATED_BYTES, _MAX_INFLATION = 2**26, 64
+# No recorder has more channels; beyond them rows are samples.
+MAX_CHANNELS = 4096
 # Clinical ECG is sampled at 100-1000 Hz, pacemaker detection at up to 75 kHz (AHA/ACC/HRS 2007, part I).
 MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 20.0, 100_000.0
 # Ages above 89 identify a person (HIPAA safe harbor, 45 CFR 164.514(b)(2)(i)(C)); PTB-XL writes them as 300.
@@ -107,6 +112,24 @@ def check_size(shape: Iterable[int], name: str) -> None:
         )
 
 
+def most_inflated(packed: int) -> int:
+    """Bytes that a file of `packed` bytes may inflate to."""
+    return max(_FREE_INFLATED_BYTES, _MAX_INFLATION * packed)
+
+
+def check_inflated(inflated: int, packed: int, name: str) -> None:
+    """Refuses a file whose content is out of all proportion to its size.
+
+    Raises:
+        EcgFormatError: `inflated` bytes are more than `most_inflated(packed)`.
+    """
+    if inflated > most_inflated(packed):
+        raise EcgFormatError(
+            f"{name}: {packed:,} bytes inflate to {inflated:,} or more; no ECG does (decompression bomb?). Save the signal "
+            "alone, or uncompressed."
+        )
+
+
 def chosen_record(shape: Sequence[int], index: int | None, name: str) -> int:
     """The record meant in an array `(records, ., .)`.
 
@@ -127,6 +150,10 @@ def wrapped(name: str, what: str, error: Exception) -> GemError:
     """The error of a library as ours, naming the file; ours pass through."""
     if isinstance(error, GemError):
         return error
+    if isinstance(error, MemoryError):
+        return EcgFormatError(
+            f"{name}: there is not enough memory to read it as {what}; cut the file, or free memory."
+        )
     reason = " ".join(str(error).split())[:200] or "no reason given"
     return EcgFormatError(
         f"{name}: cannot be read as {what} ({type(error).__name__}: {reason}). The file is truncated or corrupt, "
@@ -160,14 +187,17 @@ def patient_facts(sex: Any, age: Any) -> dict[str, Any]:
 
 
 __all__ = [
+    "MAX_CHANNELS",
     "MAX_FILE_BYTES",
     "MAX_VALUES",
     "NO_SAMPLE_16",
     "RawEcg",
     "ReadOptions",
+    "check_inflated",
     "check_size",
     "chosen_record",
     "decoded_text",
+    "most_inflated",
     "parsed_age",
     "parsed_sex",
     "patient_facts",

@@ -2,13 +2,14 @@
 """Arrays in files without a medical format, NPY and NPZ -> `RawEcg`; the habits that MAT and HDF5 files share with them."""
 
 import io
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .ecg_raw import RawEcg, ReadOptions, check_size, chosen_record, wrapped
+from .ecg_raw import RawEcg, ReadOptions, check_inflated, check_size, chosen_record, wrapped
 from .errors_gem import EcgFormatError
 
 # What publishers and users call the parts of one record in NPZ, MAT and HDF5 files.
@@ -27,6 +28,9 @@ RATE_KEYS = (
 LEAD_KEYS = ("leads", "lead_names", "lead_name", "sig_name", "channels", "channel_names")
 UNIT_KEYS = ("unit", "units")
 GAIN_KEYS = ("gain", "adc_gain")
+_MAX_MEMBERS = 1000
+# What describes a signal is short: so many values, of so many bytes each.
+MAX_DESCRIBING, MAX_DESCRIBING_BYTES = 4096, 4096
 
 
 def read_npy(data: bytes, options: ReadOptions, name: str) -> RawEcg:
@@ -47,14 +51,16 @@ def read_npz(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     arrays: dict[str, np.ndarray] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if not info.filename.endswith(".npy"):
-                    continue
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            if len(members) > _MAX_MEMBERS:
+                raise EcgFormatError(f"{name}: {len(members):,} arrays in one file; save the ECG alone.")
+            check_inflated(sum(info.file_size for info in members), len(data), name)
+            for info in members:
                 with archive.open(info) as member:
                     arrays[info.filename.removesuffix(".npy")] = _npy_array(member, info.file_size, name)
     except Exception as error:
         raise wrapped(name, "NPZ", error) from error
-    return raw_from_arrays(arrays, options, name, "NPZ")
+    return raw_from_arrays(arrays, options, name, "NPZ", len(data))
 
 
 def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
@@ -82,22 +88,23 @@ def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
     return array[:count].reshape(shape, order="F" if fortran else "C")
 
 
-def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, what: str) -> RawEcg:
+def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, what: str, packed: int) -> RawEcg:
     """Picks signal, rate, names and unit out of named arrays (NPZ, MAT and HDF5 share these habits).
 
     Args:
         arrays: numpy arrays, or h5py data sets of which only the signal (of several records: the one asked for) and
             what describes it are read.
+        packed: bytes of the file that they come from.
 
     Raises:
-        EcgFormatError: no array or several could be the signal.
+        EcgFormatError: no array or several could be the signal, or it is out of proportion to the file.
     """
     signal = arrays[_signal_key(arrays, name, what)]
     if len(signal.shape) == 3:
-        check_size(signal.shape[1:], name)
+        _check_bytes(signal.shape[1:], signal.dtype, packed, name)
         signal = signal[chosen_record(signal.shape, options.index, name)]
     else:
-        check_size(signal.shape, name)
+        _check_bytes(signal.shape, signal.dtype, packed, name)
         signal = signal[()]
     raw = RawEcg(signal)
     rate = _described(arrays, RATE_KEYS, "iuf")
@@ -113,6 +120,11 @@ def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, 
     if gain is not None:
         raw.gain = gain.ravel()
     return raw
+
+
+def _check_bytes(shape: Sequence[int], dtype: np.dtype, packed: int, name: str) -> None:
+    check_size(shape, name)
+    check_inflated(math.prod(shape) * dtype.itemsize, packed, name)
 
 
 def _signal_key(arrays: Mapping[str, Any], name: str, what: str) -> str:
@@ -134,7 +146,9 @@ def _described(arrays: Mapping[str, Any], keys: tuple[str, ...], kinds: str) -> 
     """The small array under the first of `keys` that is there, if its type fits."""
     for key in keys:
         array = arrays.get(key)
-        if array is not None and array.dtype.kind in kinds and 0 < array.size <= 4096:
+        if array is None or array.dtype.kind not in kinds or array.dtype.itemsize > MAX_DESCRIBING_BYTES:
+            continue
+        if 0 < array.size <= MAX_DESCRIBING:
             return np.asarray(array[()])
     return None
 
@@ -143,4 +157,14 @@ def _text(value: Any) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
-__all__ = ["GAIN_KEYS", "LEAD_KEYS", "RATE_KEYS", "UNIT_KEYS", "raw_from_arrays", "read_npy", "read_npz"]
+__all__ = [
+    "GAIN_KEYS",
+    "LEAD_KEYS",
+    "MAX_DESCRIBING",
+    "MAX_DESCRIBING_BYTES",
+    "RATE_KEYS",
+    "UNIT_KEYS",
+    "raw_from_arrays",
+    "read_npy",
+    "read_npz",
+]

@@ -3,6 +3,7 @@
 
 import io
 import warnings
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .ecg_parts import Strip, merged, without_calibration
 from .ecg_raw import (
     RawEcg,
     ReadOptions,
+    check_inflated,
     check_size,
     decoded_text,
     parsed_age,
@@ -24,7 +26,7 @@ from .errors_gem import EcgFormatError
 from .extras_gem import require
 
 _DEFLATED_TRANSFER_SYNTAX = b"1.2.840.10008.1.2.1.99"
-_MAX_DEFLATED_BYTES = 2**20
+_INFLATED_AT_ONCE = 2**20
 # Elements of a channel's definition (PS3.6).
 _SOURCE, _UNITS = 0x003A_0208, 0x003A_0211
 _SENSITIVITY, _CORRECTION, _BASELINE = 0x003A_0210, 0x003A_0212, 0x003A_0213
@@ -60,9 +62,7 @@ def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The transfer syntax stands in the uncompressed head; pydicom would inflate without a bound.
-            if _DEFLATED_TRANSFER_SYNTAX in data[:2048] and len(data) > _MAX_DEFLATED_BYTES:
-                raise EcgFormatError(f"{name}: a deflated DICOM of {len(data):,} bytes; store it uncompressed.")
+            _check_deflated(data, name)
             dataset = pydicom.dcmread(io.BytesIO(data))
             if not dataset.get("WaveformSequence"):
                 raise EcgFormatError(
@@ -72,6 +72,24 @@ def read_dicom(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             return _read_groups(dataset, options, name)
     except Exception as error:
         raise wrapped(name, "DICOM", error) from error
+
+
+def _check_deflated(data: bytes, name: str) -> None:
+    """Refuses a deflated data set that is out of proportion, before pydicom inflates it without a bound.
+
+    It follows the File Meta Information (PS3.10, 7.1), which says its own length first.
+    """
+    if _DEFLATED_TRANSFER_SYNTAX not in data:
+        return
+    if data[132:138] != b"\x02\0\0\0UL":
+        raise EcgFormatError(f"{name}: a deflated DICOM whose head does not say its length; store it uncompressed.")
+    start = 144 + int.from_bytes(data[140:144], "little")
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    size, rest = 0, data[start:]
+    while rest and not inflater.eof:
+        size += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+        check_inflated(size, len(data), name)
+        rest = inflater.unconsumed_tail
 
 
 def _read_groups(dataset: Any, options: ReadOptions, name: str) -> RawEcg:

@@ -6,6 +6,8 @@ damaged files and inflates compressed variables without a bound. Format: "MAT-Fi
 """
 
 import io
+import itertools
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from .ecg_assembly import to_record
-from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, check_size, wrapped
-from .ecg_readers_arrays import raw_from_arrays
+from .ecg_raw import RawEcg, ReadOptions, check_inflated, check_size, most_inflated, wrapped
+from .ecg_readers_arrays import LEAD_KEYS, MAX_DESCRIBING, MAX_DESCRIBING_BYTES, UNIT_KEYS, raw_from_arrays
 from .ecg_record import EcgRecord
 from .errors_gem import EcgFormatError
 from .extras_gem import require
@@ -29,8 +31,6 @@ _TEXT_TYPES = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16
 _CELL, _STRUCTURE, _TEXT = 1, 2, 4
 _NUMBER_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MAT4_TYPES = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
-# Half of what 2**27 values of float64 take: inflating needs the buffer twice for a moment.
-_MAX_INFLATED = 2**29
 _MAX_ELEMENTS, _MAX_DEPTH = 10_000, 6
 
 Arrays = dict[str, np.ndarray]
@@ -51,7 +51,7 @@ def read_mat(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         EcgFormatError: truncated, corrupt, inflating beyond the size limit, or without an array that is the ECG.
     """
     arrays = _Mat5(data, name).read() if data.startswith(_MAT5_TEXT) else _read_mat4(data, name)
-    raw = raw_from_arrays(arrays, options, name, "MATLAB")
+    raw = raw_from_arrays(arrays, options, name, "MATLAB", len(data))
     if "feats" in arrays and "curr_sample_rate" in arrays:
         state_code15_unit(raw)
     if "val" in arrays and raw.sampling_rate is None and options.sampling_rate is None:
@@ -110,6 +110,7 @@ class _Mat5:
         self.data = memoryview(data)
         self.order = ">" if data[126:128] == b"MI" else "<"
         self.inflated = 0
+        self.unpacked = 0
         self.elements = 0
 
     def read(self) -> Arrays:
@@ -144,15 +145,11 @@ class _Mat5:
     def _inflate(self, body: memoryview) -> memoryview:
         inflater = zlib.decompressobj()
         try:
-            inflated = inflater.decompress(body, _MAX_INFLATED - self.inflated + 1)
+            inflated = inflater.decompress(body, most_inflated(len(self.data)) - self.inflated + 1)
         except zlib.error as error:
             raise self._broken(str(error)) from error
         self.inflated += len(inflated)
-        if self.inflated > _MAX_INFLATED:
-            raise EcgFormatError(
-                f"{self.name}: its variables inflate to more than {_MAX_INFLATED:,} bytes; that is no ECG "
-                "(decompression bomb?). Save only the signal."
-            )
+        check_inflated(self.inflated, len(self.data), self.name)
         if not inflater.eof:
             raise self._broken("compressed data end early")
         return memoryview(inflated)
@@ -194,6 +191,9 @@ class _Mat5:
         check_size(shape, self.name)
         if np.prod(shape, dtype=np.int64) != values.size:
             raise self._broken(f"{values.size:,} values for the shape {shape}")
+        # Doubles that are whole numbers are stored in fewer bytes.
+        self.unpacked += values.size * np.dtype(_NUMBER_CLASSES[kind]).itemsize
+        check_inflated(self.unpacked, len(self.data), self.name)
         return values.astype(_NUMBER_CLASSES[kind]).reshape(shape, order="F")
 
     def _text(self, element: _Element, shape: tuple[int, ...]) -> np.ndarray:
@@ -230,7 +230,8 @@ class _Mat5:
 
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_MAX_VARIABLES = 1000
+_MAX_VARIABLES, _MAX_LINKS, _MAX_GROUP_DEPTH = 1000, 10_000, 4
+_MAX_ATTRIBUTE_VALUES = 64
 SPH_RATE, CODE15_RATE = 500.0, 400.0
 
 
@@ -253,47 +254,71 @@ def read_hdf5(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     h5py = require("h5py", "HDF5")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            arrays: dict[str, Any] = {}
-            _collect(h5py, file, arrays, name, depth=0)
-            raw = raw_from_arrays(arrays, options, name, "HDF5")
+            arrays = _Hdf5(h5py, name, len(data)).read(file)
+            raw = raw_from_arrays(arrays, options, name, "HDF5", len(data))
             return _known_hdf5_layout(raw, arrays, options)
     except Exception as error:
         raise wrapped(name, "HDF5", error) from error
 
 
-def _collect(h5py: Any, group: Any, arrays: dict[str, Any], name: str, depth: int) -> None:
-    """Data sets by their last name; attributes of a name that is nowhere a data set describe the file as well."""
-    for key, value in group.attrs.items():
-        _set_described(arrays, key, np.asarray(value))
-    for key in group:
-        link = group.get(key, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            raise EcgFormatError(
-                f"{name}: '{key}' links to another file, which is not followed; save the data itself."
-            )
-        item = group[key]
-        if isinstance(item, h5py.Group) and depth < 4:
-            _collect(h5py, item, arrays, name, depth + 1)
-        if not isinstance(item, h5py.Dataset) or len(arrays) > _MAX_VARIABLES:
-            continue
+class _Hdf5:
+    """What one HDF5 file of `size` bytes holds: each group once, however many links lead to it."""
+
+    def __init__(self, h5py: Any, name: str, size: int) -> None:
+        self.h5py, self.name, self.size = h5py, name, size
+        self.arrays: dict[str, Any] = {}
+        self.groups: set[int] = set()
+        self.links = 0
+
+    def read(self, file: Any) -> dict[str, Any]:
+        """Data sets by their last name; attributes of a name that is nowhere a data set describe the file as well."""
+        self._collect(file, depth=0)
+        return self.arrays
+
+    def _collect(self, group: Any, depth: int) -> None:
+        address = self.h5py.h5o.get_info(group.id).addr
+        if address in self.groups:
+            return
+        self.groups.add(address)
+        self._describe(group)
+        for key in group:
+            self.links += 1
+            if self.links > _MAX_LINKS:
+                raise EcgFormatError(
+                    f"{self.name}: more than {_MAX_LINKS:,} groups and data sets; save the ECG alone."
+                )
+            if isinstance(group.get(key, getlink=True), self.h5py.ExternalLink):
+                raise EcgFormatError(
+                    f"{self.name}: '{key}' links to another file, which is not followed; save the data itself."
+                )
+            item = group[key]
+            if isinstance(item, self.h5py.Group) and depth < _MAX_GROUP_DEPTH:
+                self._collect(item, depth + 1)
+            if isinstance(item, self.h5py.Dataset) and len(self.arrays) <= _MAX_VARIABLES:
+                self._add(key, item)
+
+    def _add(self, key: str, item: Any) -> None:
         if item.is_virtual or item.external:
-            raise EcgFormatError(f"{name}: '{key}' keeps its data in another file; save the data itself.")
-        if item.chunks and int(np.prod(item.chunks)) * item.dtype.itemsize > MAX_FILE_BYTES:
-            raise EcgFormatError(f"{name}: '{key}' has chunks of more than {MAX_FILE_BYTES:,} bytes; that is no ECG.")
-        for attribute, value in item.attrs.items():
-            _set_described(arrays, attribute, np.asarray(value))
-        if h5py.check_string_dtype(item.dtype) is not None:
-            if item.size and item.size <= 4096:
-                arrays[key] = np.asarray(item.asstr()[()], dtype=str)
+            raise EcgFormatError(f"{self.name}: '{key}' keeps its data in another file; save the data itself.")
+        if item.chunks:  # a chunk is inflated as a whole, however little of it is asked for
+            check_inflated(math.prod(item.chunks) * item.dtype.itemsize, self.size, self.name)
+        self._describe(item)
+        if key in (*LEAD_KEYS, *UNIT_KEYS) and self.h5py.check_string_dtype(item.dtype) is not None:
+            if 0 < item.size <= MAX_DESCRIBING and item.dtype.itemsize <= MAX_DESCRIBING_BYTES:
+                self.arrays[key] = np.asarray(item.asstr()[()], dtype=str)
         else:
-            arrays[key] = item
+            self.arrays[key] = item
 
-
-def _set_described(arrays: dict[str, Any], key: str, value: np.ndarray) -> None:
-    if value.dtype == object:
-        value = value.astype(str)
-    if value.dtype.kind in "iufSU" and 0 < value.size <= 64:
-        arrays.setdefault(key, value)
+    def _describe(self, item: Any) -> None:
+        for key in itertools.islice(item.attrs, _MAX_VARIABLES):
+            attribute = item.attrs.get_id(key)
+            if attribute.dtype.itemsize > MAX_DESCRIBING_BYTES or math.prod(attribute.shape) > _MAX_ATTRIBUTE_VALUES:
+                continue
+            value = np.asarray(item.attrs[key])
+            if value.dtype == object:
+                value = value.astype(str)
+            if value.dtype.kind in "iufSU" and value.size:
+                self.arrays.setdefault(key, value)
 
 
 def _known_hdf5_layout(raw: RawEcg, arrays: dict[str, Any], options: ReadOptions) -> RawEcg:

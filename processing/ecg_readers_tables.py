@@ -2,6 +2,7 @@
 """Text tables (CSV, TSV, exports of watches, PhysioNet's tools, loggers) -> `RawEcg`."""
 
 import io
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .ecg_columns import Column, raw_from_columns
 from .ecg_identity import named
-from .ecg_raw import RawEcg, ReadOptions, check_size, decoded_text, wrapped
+from .ecg_raw import MAX_CHANNELS, RawEcg, ReadOptions, check_size, decoded_text, wrapped
 from .ecg_table_head import COMMENTS, TableHead
 from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of
 from .ecg_time_axis import rises_evenly
@@ -17,11 +18,28 @@ from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 _MAX_LINE_CHARS = 2**22
+# Lines longer than 64 kB hold a lead each, cell by cell: 12 leads of 3 minutes at 500 Hz take 8 MB.
+_LONG_LINE_CHARS, _MAX_LONG_LINES_CHARS = 2**16, 2**23
 # Rows of leads are so much longer than a table of columns is wide.
 _ROW_PER_LEAD = 10
 _MAX_ROWS_OF_LEADS = 32
 # MIT-BIH and PTB heartbeats of Kaggle: 187 samples and the class of the beat.
 _KAGGLE_COLUMNS = (187, 188)
+
+
+class _Rows(Sequence[tuple[int, str]]):
+    """Lines with their numbers in the file, which of millions of lines take little room."""
+
+    def __init__(self, numbers: Sequence[int], lines: list[str]) -> None:
+        self.numbers, self.lines = numbers, lines
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return _Rows(self.numbers[place], self.lines[place])
+        return self.numbers[place], self.lines[place]
 
 
 def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
@@ -38,17 +56,20 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             length, or Kaggle's table of single beats, which have no unit.
     """
     text = decoded_text(data).replace("\0", "").replace("\u2212", "-").replace("\xa0", " ")
-    numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    comments = [line.strip() for _, line in numbered if line.lstrip().startswith(COMMENTS)]
-    rows = [(number, line) for number, line in numbered if not line.lstrip().startswith(COMMENTS)]
-    if not rows:
+    comments: list[str] = []
+    lines: list[str] = []
+    numbers = array("L")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith(COMMENTS):
+            comments.append(line.strip())
+        elif line.strip():
+            lines.append(line)
+            numbers.append(number)
+    del text
+    if not lines:
         raise EcgFormatError(f"{name}: the table is empty; export it again.")
-    lines = [line for _, line in rows]
-    longest = max(map(len, lines))
-    if longest > _MAX_LINE_CHARS:
-        raise EcgFormatError(
-            f"{name}: one line of {longest:,} characters is no table of an ECG; use one line per sample."
-        )
+    _check_lines(lines, name)
+    rows = _Rows(numbers, lines)
     layout = layout_of(lines, name)
     head = TableHead.of(lines[: layout.first], comments, layout)
     block = rows[layout.first : layout.last]
@@ -57,7 +78,25 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     check_size((len(block), layout.width), name)
     if _is_row_per_lead(len(block), head, layout):
         return _described(_from_rows(block, layout, name), head)
+    if layout.width > MAX_CHANNELS:
+        raise EcgFormatError(
+            f"{name}: {layout.width:,} columns are no leads; an ECG table has one column per lead, or one row per lead."
+        )
     return _described(_from_columns(_frame(block, layout, name), head, layout, name), head)
+
+
+def _check_lines(lines: Sequence[str], name: str) -> None:
+    longest = max(map(len, lines))
+    if longest > _MAX_LINE_CHARS:
+        raise EcgFormatError(
+            f"{name}: one line of {longest:,} characters is no table of an ECG; use one line per sample."
+        )
+    long = sum(len(line) for line in lines if len(line) > _LONG_LINE_CHARS) if longest > _LONG_LINE_CHARS else 0
+    if long > _MAX_LONG_LINES_CHARS:
+        raise EcgFormatError(
+            f"{name}: {long:,} characters in lines of a lead each, {_MAX_LONG_LINES_CHARS:,} at most are read; use one line per "
+            "sample, or cut the recording."
+        )
 
 
 def _is_row_per_lead(rows: int, head: TableHead, layout: TableLayout) -> bool:
@@ -77,7 +116,7 @@ def _from_rows(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) 
             f"{name}: line {uneven} has fewer cells than the others; every lead needs as many samples."
         )
     try:
-        signal = [np.array([layout.number(row[column]) for column in values]) for row in cells]
+        signal = [_numbers([row[column] for column in values], layout) for row in cells]
     except ValueError:
         for column in values:
             if not all(is_number(row[column]) or row[column].lower() in MISSING for row in cells):
@@ -92,15 +131,24 @@ def _from_rows(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) 
     return raw_from_columns([Column(*row) for row in zip(names, signal, units, strict=True)], name)
 
 
-def _frame(rows: Sequence[tuple[int, str]], layout: TableLayout, name: str) -> Any:
+def _numbers(cells: list[str], layout: TableLayout) -> np.ndarray:
+    if layout.decimal == "." and layout.thousands is None:
+        try:
+            return np.array(cells, dtype=np.float64)
+        except ValueError:
+            pass  # a missing sample, or no number
+    return np.array([layout.number(cell) for cell in cells])
+
+
+def _frame(rows: _Rows, layout: TableLayout, name: str) -> Any:
     """The block of numbers as a pandas DataFrame, vectorised; cell by cell only to name what is wrong."""
     import pandas as pd
 
-    block = [line for _, line in rows]
+    block = rows.lines
     quote = "'" if "'" in block[0] and '"' not in block[0] else '"'
     try:
         frame = pd.read_csv(
-            io.StringIO("\n".join(block)),
+            io.BytesIO("\n".join(block).encode("utf-8", "replace")),
             header=None,
             sep=r"\s+" if layout.separator == " " else layout.separator,
             decimal=layout.decimal,

@@ -16,6 +16,9 @@ from .ecg_wfdb_header import BYTES_PER_SAMPLE, DEFAULT_GAIN, FLAC_FORMATS, WfdbH
 from .ecg_wfdb_samples import no_sample, read_signal_file
 from .errors_gem import EcgFormatError
 
+# MIMIC's recordings of days have some thousand segments of eight signals.
+_MAX_STRIPS = 2**16
+
 
 def wfdb_header_path(path: Path) -> Path | None:
     """The header of the record that `path` (with or without `.hea`, or its signal file) means, if there is one."""
@@ -74,10 +77,12 @@ def _read_single(header: WfdbHeader, options: ReadOptions, name: str) -> RawEcg:
 
 def _read_segments(header: WfdbHeader, options: ReadOptions, name: str) -> RawEcg:
     """A record of segments; those of a variable layout hold some of its signals each."""
-    inner = {segment: _segment_header(header, segment, name) for segment, _ in header.segments if segment != "~"}
+    names = dict.fromkeys(segment for segment, _ in header.segments if segment != "~")
+    inner = {segment: _segment_header(header, segment, name) for segment in names}
     if not inner:
         raise EcgFormatError(f"{name}: {header.path.name} names no segment but gaps; there is no ECG in this record.")
     check_size((max(len(segment.signals) for segment in inner.values()), header.num_samples or 1), name)
+    _check_strips(header, inner, name)
     leads = dict.fromkeys(lead for segment in inner.values() for lead in _names(segment.signals))
     order = {lead: place for place, lead in enumerate(leads)}
     strips: list[Strip] = []
@@ -101,6 +106,21 @@ def _read_segments(header: WfdbHeader, options: ReadOptions, name: str) -> RawEc
     if absent:
         raw.notes.append(f"in no segment: {named(absent)}")
     return raw
+
+
+def _check_strips(header: WfdbHeader, inner: dict[str, WfdbHeader], name: str) -> None:
+    """All segments together are a recording that can be read; a header may name one of them over and over."""
+    strips = frames = 0
+    for segment, declared in header.segments:
+        if segment != "~":
+            strips += len(inner[segment].signals)
+            frames += max(declared, inner[segment].num_samples or 0) * len(inner[segment].signals)
+    if strips > _MAX_STRIPS:
+        raise EcgFormatError(
+            f"{name}: {len(header.segments):,} segments with {strips:,} signals, {_MAX_STRIPS:,} at most are read; name fewer "
+            "of its segments in a header of their own."
+        )
+    check_size((frames or 1,), name)
 
 
 def _segment_header(header: WfdbHeader, segment: str, name: str) -> WfdbHeader:
@@ -127,6 +147,10 @@ def _check_signal_files(header: WfdbHeader, name: str) -> None:
         if not path.is_file():
             raise EcgFormatError(
                 f"{name}: {file_name}, the signal file of {header.path.name}, is not in its folder; copy it there."
+            )
+        if path.resolve().parent not in (header.path.parent.resolve(), header.path.resolve().parent):
+            raise EcgFormatError(
+                f"{name}: {file_name} is a link to a file outside of the folder of {header.path.name}; put the file itself there."
             )
         available = path.stat().st_size - signals[0].offset
         if path.stat().st_size == 0 or (signals[0].fmt not in FLAC_FORMATS and available <= 0):

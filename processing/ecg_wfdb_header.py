@@ -143,12 +143,18 @@ def parse_header(path: Path, name: str) -> WfdbHeader:
         raise EcgFormatError(
             f"{name}: {path.name} states a sampling rate of {rate_text[:20]} Hz and {num_samples} samples; correct it."
         )
+    signals = () if segments_declared else tuple(_parse_signal(row, path, name) for row in rows[:expected])
+    if num_samples and any(signal.skew >= num_samples for signal in signals):
+        raise EcgFormatError(
+            f"{name}: {path.name} states a skew of {max(signal.skew for signal in signals)} frames in a recording of "
+            f"{num_samples}; correct it."
+        )
     return WfdbHeader(
         path=path,
         rate=rate,
         rate_step=10.0 ** -len(rate_text.partition(".")[2]) if "." in rate_text else 0.0,
         num_samples=num_samples or None,
-        signals=() if segments_declared else tuple(_parse_signal(row, path, name) for row in rows[:expected]),
+        signals=signals,
         segments=tuple(_parse_segment(row, path, name) for row in rows[:expected]) if segments_declared else (),
         comments=comments,
         date=" ".join(record_line[4 if counted else 3 :]),

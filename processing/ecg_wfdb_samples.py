@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .ecg_raw import check_size
+from .ecg_raw import check_inflated, check_size
 from .ecg_wfdb_header import BYTES_PER_SAMPLE, FLAC_FORMATS, WfdbSignal
 from .errors_gem import EcgFormatError
 
@@ -30,6 +30,7 @@ _NO_SAMPLE = {
     "32": -(2**31),
 }
 # Formats whose samples share bytes: samples and bytes of a block.
+BYTES_IN_FLAC = 4  # FLAC's samples are delivered in 32 bits
 _BLOCKS = {"212": (2, 3), "310": (3, 4), "311": (3, 4)}
 
 
@@ -147,6 +148,7 @@ def _flac(path: Path, signals: Sequence[WfdbSignal], frames: int | None, name: s
         available = file.frames - signals[0].offset
         samples = available if frames is None else min(available, frames * spf)
         check_size((samples, file.channels), name)
+        check_inflated(samples * file.channels * BYTES_IN_FLAC, path.stat().st_size, name)
         file.seek(signals[0].offset)
         # Samples are delivered in the upper bits of 32.
         bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[file.subtype]

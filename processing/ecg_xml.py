@@ -11,15 +11,23 @@ import numpy as np
 from .ecg_raw import NO_SAMPLE_16, wrapped
 from .errors_gem import EcgFormatError
 
+# An aECG of a day with a mark per beat has 200,000 elements of two attributes; each takes up to a kilobyte of memory.
+_MAX_TAGS, _MAX_ATTRIBUTES = 2**19, 2**20
+
 
 def parsed_xml(data: bytes, name: str) -> Any:
     """The root element of a document.
 
     Raises:
-        EcgFormatError: not well-formed, or with entity declarations.
+        EcgFormatError: not well-formed, with entity declarations, or of more elements than any record has.
     """
     from defusedxml import DefusedXmlException, ElementTree
 
+    tags, attributes = data.count(b"<"), data.count(b"=")
+    if tags > _MAX_TAGS or attributes > _MAX_ATTRIBUTES:
+        raise EcgFormatError(
+            f"{name}: an XML with {tags:,} tags and up to {attributes:,} attributes is no ECG; export the record alone."
+        )
     try:
         return ElementTree.fromstring(data)
     except DefusedXmlException as error:

@@ -1,9 +1,17 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The one exception family of gem-ecg: every message says what, where, what was expected and how to fix it."""
 
+# A message names heads and names of a file, of which there may be thousands; the cure stands at its end.
+_MAX_MESSAGE = 2000
+
 
 class GemError(ValueError):
-    """Base of all errors that a user's input can cause."""
+    """Base of all errors that a user's input can cause. A long message is cut in its midst."""
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        half = _MAX_MESSAGE // 2
+        super().__init__(text if len(text) <= _MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}")
 
 
 class EcgFormatError(GemError):
