@@ -2,13 +2,16 @@
 """What every door to a GEM gives: an answer about an ECG together with what the waveform says about its claims."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from PIL import Image
-from transformers import pipeline
+from transformers import TextStreamer, pipeline
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
@@ -23,18 +26,27 @@ from processing.grounding.check import (
     GroundingReport,
     check_grounding,
 )
+from processing.grounding.correction import Edit, correct_answer
+from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
-from processing.processing_gem import Modality
+from processing.processing_gem import Modality, content_blocks
 
 from .pipeline_gem import GEM_TASK, GemPipeline
+from .sampling import sample_answers
 
-# How much the check of an answer may do: nothing, mark its claims.
-Grounding = Literal["off", "flag"]
+# What the check of an answer may do: nothing; mark its claims; choose among several answers; change what is left wrong.
+Grounding = Literal["off", "flag", "select", "correct"]
 GROUNDINGS: tuple[Grounding, ...] = get_args(Grounding)
-PICTURE_ONLY = "picture only: not checked"
+PICTURE_ONLY = "picture only"
+SEVERAL_ECGS = "more than one ECG"
+# How many answers `select` and `correct` try, and how many of them are written at once.
+ANSWERS = 8
+BATCH = 16
 
 # An ECG, or the picture of one, as `interpret` takes it.
 EcgLike = EcgRecord | str | Path | np.ndarray | Image.Image
+# Gives so many further answers to the same question.
+MoreAnswers = Callable[[int], Sequence[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +55,14 @@ class Interpretation:
 
     Attributes:
         text: the answer; empty where it was declined.
-        grounding: what was done with its claims, one of `GROUNDINGS`; `off` where there is no waveform.
-        note: why an answer was not checked, in words: `picture only: not checked`; empty where it was.
+        grounding: what was done with its claims, one of `GROUNDINGS`; `off` where nothing can be checked.
+        note: why nothing was checked, in words: `picture only`.
         report: all claims with their verdicts, and the scores; `None` where nothing was checked.
         spans: the stretches of `text` that make the claims, in its order, without overlap.
+        candidates: the answers that were tried, as the model wrote them, in the order of writing (`select`, `correct`).
+        edits: what was changed in the best of them (`correct`).
         features: what was measured in the waveform; `None` without one.
+        record: the waveform. page: the picture that the model saw. Both as far as `interpret` knows them.
         declined: why there is no answer; `None` where there is one.
         seconds: how long it took, all in all.
     """
@@ -57,7 +72,11 @@ class Interpretation:
     note: str = ""
     report: GroundingReport | None = None
     spans: tuple[Span, ...] = ()
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
+    edits: tuple[Edit, ...] = ()
     features: EcgFeatures | None = field(default=None, repr=False)
+    record: EcgRecord | None = field(default=None, repr=False)
+    page: Image.Image | None = field(default=None, repr=False)
     declined: str | None = None
     seconds: float = 0.0
 
@@ -70,66 +89,101 @@ class Interpretation:
     def verdicts(self) -> str:
         """How many claims have each verdict, in words; why there are none, where nothing was checked."""
         if self.report is None:
-            return self.declined or self.note or "not checked"
-        count = self.report.count
-        return (
-            f"{count(CONTRADICTED)} contradicted, {count(SUPPORTED)} supported, {count(NOT_MEASURABLE)} not measurable"
-        )
+            return f"{self.note}: not checked" if self.note else "not checked"
+        numbers = {verdict: self.report.count(verdict) for verdict in (CONTRADICTED, SUPPORTED, NOT_MEASURABLE)}
+        return ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in numbers.items())
+
+    def marks(self) -> dict[str, Any]:
+        """What was found beside the text, as plain values. Without a check there is no list of claims, so that none can be taken
+        for "no wrong claim"."""
+        values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
+        if self.report is None:
+            return values
+        values |= {
+            "verdicts": self.verdicts,
+            "scores": self.report.scores(),
+            "claims": [checked.to_dict() for checked in self.report.claims],
+            "missing": [finding.name for finding in self.report.missing],
+            "spans": [span.to_dict() for span in self.spans],
+        }
+        if self.candidates:
+            values["candidates"] = [candidate.to_dict() for candidate in self.candidates]
+        if self.grounding == "correct":
+            values["edits"] = [edit.to_dict() for edit in self.edits]
+        return values
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON. Without a check there is no list of claims, so that none can be taken for "no wrong claim"."""
-        values: dict[str, Any] = {
+        """Plain values for JSON: `text`, `declined`, the `marks`, `measurements` and `seconds`."""
+        return {
             "text": self.text,
             "declined": self.declined,
-            "grounding": self.grounding,
-            "note": self.note,
+            **self.marks(),
+            "measurements": self.features.to_dict() if self.features is not None else None,
+            "seconds": round(self.seconds, 3),
         }
-        if self.report is not None:
-            values |= {
-                "verdicts": self.verdicts,
-                "scores": self.report.scores(),
-                "claims": [checked.to_dict() for checked in self.report.claims],
-                "missing": [finding.name for finding in self.report.missing],
-                "spans": [span.to_dict() for span in self.spans],
-            }
-        values["measurements"] = self.features.to_dict() if self.features is not None else None
-        return values | {"seconds": round(self.seconds, 3)}
 
 
 def check_answer(
-    text: str, waveform: EcgRecord | EcgFeatures | None, *, grounding: Grounding = "flag"
+    text: str,
+    waveform: EcgRecord | EcgFeatures | None,
+    *,
+    grounding: Grounding = "flag",
+    more: MoreAnswers | None = None,
+    n: int = ANSWERS,
 ) -> Interpretation:
     """An answer that is finished, whoever wrote it, checked against the waveform that it is about.
 
     Args:
-        text: the answer; it is never altered.
+        text: the answer. `flag` never alters it.
         waveform: the record, or what `extract_features` measured in it; `None` where there is a picture alone.
-        grounding: `flag` or `off`.
+        grounding: `flag` marks the claims. `select` asks for `more` answers where one is contradicted, until one has no
+            contradicted claim or `n` were tried, and takes the one whose claims hold best (`score_claims`). `correct` does so too
+            and then puts the measured value for what is still contradicted, or strikes it out. `off` checks nothing.
+        more: gives further answers, of any engine; without it `select` and `correct` have the one.
+        n: how many answers are tried at most, `text` among them.
 
     Raises:
-        GemError: `grounding` is unknown; the text is too long to be read for claims.
+        GemError: `grounding` is unknown; a text is too long to be read for claims.
 
     Example:
         >>> from processing.simulator.simulator import simulate_ecg
-        >>> found = check_answer("Sinus rhythm, 111 bpm.", simulate_ecg(heart_rate=72, seed=1).record)
+        >>> record = simulate_ecg(heart_rate=72, seed=1).record
+        >>> found = check_answer("Sinus rhythm, 111 bpm.", record)
         >>> found.verdicts
         '1 contradicted, 1 supported, 0 not measurable'
         >>> [(span.verdict, span.measured) for span in found.spans][1]
         ('contradicted', 'measured 72 bpm')
-        >>> check_answer("Sinus rhythm.", None).note
+        >>> check_answer("Sinus rhythm, 111 bpm.", record, grounding="correct").text
+        'Sinus rhythm, [72 bpm].'
+        >>> check_answer("Sinus rhythm.", None).verdicts
         'picture only: not checked'
     """
     started = time.perf_counter()
-    as_grounding(grounding)
+    mode = as_grounding(grounding)
     if waveform is None:
         return Interpretation(text, note=PICTURE_ONLY)
     features = waveform if isinstance(waveform, EcgFeatures) else extract_features(waveform)
-    if grounding == "off":
+    if mode == "off":
         return Interpretation(text, features=features, seconds=time.perf_counter() - started)
-    report = check_grounding(text, features)
-    spans = answer_spans(text, report.claims)
+    tried = try_answers([text], features)
+    edits: tuple[Edit, ...] = ()
+    if mode != "flag":
+        while more is not None and len(tried) < n and not best_answer(tried).is_clean:
+            tried += try_answers(more(min(BATCH, n - len(tried))), features)
+    best = best_answer(tried)
+    text, report = best.text, best.report
+    if mode == "correct":
+        text, edits = correct_answer(text, features)
+        report = check_grounding(text, features) if edits else report
     return Interpretation(
-        text, grounding, report=report, spans=spans, features=features, seconds=time.perf_counter() - started
+        text,
+        mode,
+        report=report,
+        spans=answer_spans(text, report.claims),
+        candidates=() if mode == "flag" else tuple(tried),
+        edits=edits,
+        features=features,
+        seconds=time.perf_counter() - started,
     )
 
 
@@ -141,7 +195,11 @@ def interpret(
     question: str | None = None,
     image: str | Path | Image.Image | None = None,
     modality: Modality = "both",
-    max_new_tokens: int = 256,
+    n: int = ANSWERS,
+    seed: int = 0,
+    features: EcgFeatures | None = None,
+    streamer: TextStreamer | None = None,
+    generation: dict[str, Any] | None = None,
     **source: Any,
 ) -> Interpretation:
     """A GEM's answer about an ECG, checked against its waveform.
@@ -149,11 +207,14 @@ def interpret(
     Args:
         record: a path, an `EcgRecord`, an array (leads, samples) or a picture of an ECG.
         model: folder, Hub id or pipeline of a GEM; the small model that comes with gem-ecg if not given.
-        grounding: `flag` marks the claims and alters nothing; `off` checks nothing.
+        grounding: `off`, `flag`, `select` or `correct`, see `check_answer`.
         question: what to ask; the processor's default question if not given.
         image: a picture that goes with the record; else a page is drawn.
         modality: what the model sees: `both`, `signal` or `image`. The check sees the waveform wherever there is one.
-        max_new_tokens: length limit of the answer.
+        n, seed: of `select` and `correct`: how many answers are tried at most, the greedy one first, and the seed of the others.
+        features: what was measured in `record` before.
+        streamer: is given the first answer as it is written.
+        generation: what `generate` takes (`max_new_tokens`, `temperature` ...).
         **source: what the record's file does not say, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...).
 
     Raises:
@@ -167,19 +228,61 @@ def interpret(
     started = time.perf_counter()
     as_grounding(grounding)
     given: Any = record
-    features = None
+    settings = {"do_sample": False, **(generation or {})}
     try:
-        if not _shows_picture_alone(record):
-            given = load_ecgs(record, **source)[0]
-            source = {}
-            features = extract_features(given).check_plausibility()
-        gem = model if isinstance(model, GemPipeline) else load_interpreter(model)
+        if not shows_picture_alone(record):
+            given, source = load_ecgs(record, **source)[0], {}
+            features = (features or extract_features(given)).check_plausibility()
+        gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model
         chat = gem.processor.build_conversation(given, question=question, image=image, modality=modality, **source)
     except EcgQualityError as error:
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
-    text = gem(chat, modality="signal", do_sample=False, max_new_tokens=max_new_tokens)["generated_text"]
-    found = check_answer(text, features, grounding=grounding)
-    return replace(found, seconds=time.perf_counter() - started)
+    text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
+    more = more_answers(gem, chat, features, seed, generation or {}) if features is not None else None
+    found = check_answer(text, features, grounding=grounding, more=more, n=n)
+    return replace(
+        found,
+        record=given if features is not None else None,
+        page=gem.processor.picture(chat),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def check_conversation(
+    gem: GemPipeline,
+    chat: list[dict],
+    text: str,
+    *,
+    grounding: Grounding = "flag",
+    n: int = ANSWERS,
+    seed: int = 0,
+    generation: dict[str, Any] | None = None,
+) -> Interpretation:
+    """What the pipeline answered to a chat, checked against the chat's ECG; arguments as in `interpret`.
+
+    A chat with several ECGs is not checked: nothing says which of them a claim is about.
+    """
+    records = [block["ecg"] for block in content_blocks(chat) if block["type"] == "ecg"]
+    if len(records) > 1:
+        return Interpretation(text, note=SEVERAL_ECGS)
+    if not records:
+        return check_answer(text, None, grounding=grounding)
+    features = extract_features(records[0])
+    more = more_answers(gem, chat, features, seed, generation or {})
+    return check_answer(text, features, grounding=grounding, more=more, n=n)
+
+
+def more_answers(
+    gem: GemPipeline, chat: list[dict], features: EcgFeatures, seed: int, generation: dict[str, Any]
+) -> MoreAnswers:
+    """Further answers of a GEM to a chat, sampled and kept on the waveform's side as they are written; every call gives others."""
+    seeds = count(seed)
+
+    def judge(text: str) -> tuple[float, int]:
+        tried = try_answers([text], features)[0]
+        return tried.score, tried.report.count(CONTRADICTED)
+
+    return lambda number: sample_answers(gem, chat, number, judge, seed=next(seeds), **generation)
 
 
 def as_grounding(name: str) -> Grounding:
@@ -197,20 +300,27 @@ def load_interpreter(model: str | Path | None = None) -> GemPipeline:
     """The pipeline of a GEM: a folder, a Hub id, or (nothing given) the small model that comes with gem-ecg."""
     from . import default_checkpoint
 
-    return pipeline(GEM_TASK, model=str(model or default_checkpoint()))
+    # Half precision has no fast path on most CPUs.
+    dtype = "auto" if torch.cuda.is_available() else torch.float32
+    return pipeline(GEM_TASK, model=str(model or default_checkpoint()), dtype=dtype)
 
 
-def _shows_picture_alone(record: EcgLike) -> bool:
+def shows_picture_alone(record: EcgLike) -> bool:
+    """Whether `record` is a picture of an ECG, which has no waveform to check against."""
     return isinstance(record, Image.Image) or (isinstance(record, (str, Path)) and is_picture(record))
 
 
 __all__ = [
     "GROUNDINGS",
-    "PICTURE_ONLY",
     "EcgLike",
     "Grounding",
     "Interpretation",
+    "MoreAnswers",
+    "as_grounding",
     "check_answer",
+    "check_conversation",
     "interpret",
     "load_interpreter",
+    "more_answers",
+    "shows_picture_alone",
 ]

@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,12 @@ PREPROCESS_NAMES = (
     "question", "image", "modality", "sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start",
     "seconds",
 )  # fmt: skip
-POSTPROCESS_NAMES = ("return_measurements", "return_page", "return_full_text", "skip_special_tokens")
+POSTPROCESS_NAMES = (
+    "return_measurements", "return_page", "return_full_text", "skip_special_tokens", "grounding", "n", "seed",
+)  # fmt: skip
+# The checker stays at home when this file travels with a model: it is asked for by its name.
+CHECKER = "modeling_gem.interpretation"
+NO_CHECKER = "off (install gem-ecg to check)"
 
 
 class GemPipeline(Pipeline):
@@ -33,7 +39,7 @@ class GemPipeline(Pipeline):
     >>> interpret = pipeline("ecg-text-to-text", model=str(modeling_gem.default_checkpoint()))
     >>> result = interpret("processing/samples/normal.hea", question="What is the rhythm?", return_measurements=True)
     >>> sorted(result)
-    ['generated_text', 'measurements']
+    ['claims', 'generated_text', 'grounding', 'measurements', 'missing', 'scores', 'spans', 'verdicts']
     >>> records = ["processing/samples/normal.hea", "processing/samples/atrial_fibrillation.hea"]
     >>> len(interpret(records, batch_size=2, modality="signal", max_new_tokens=8))
     2
@@ -66,10 +72,17 @@ class GemPipeline(Pipeline):
             return_measurements (`bool`, *optional*): Add `measurements`, the grounding features of the record.
             return_page (`bool`, *optional*): Add `page`, the picture that the model saw.
             return_full_text (`bool`, *optional*): `generated_text` is the whole chat, with the answer as its last message.
+            grounding (`str`, *optional*, defaults to `"flag"`): What is done with the answer's claims. `"flag"` checks them
+                against the waveform; `"select"` tries up to `n` answers and takes the one whose claims hold best;
+                `"correct"` also replaces or strikes out what is still contradicted; `"off"` does nothing.
+            n, seed (`int`, *optional*, defaults to 8 and 0): Of `"select"` and `"correct"`.
             **kwargs: Everything `generate` takes.
 
         Returns:
-            A dict with `generated_text` per input; with `num_return_sequences`, a list of as many dicts.
+            A dict per input with `generated_text`, which `"flag"` never alters, and `grounding`: what was done, or why it was
+            not (`"off (picture only)"`, `"off (install gem-ecg to check)"`). Where claims were checked also `claims` with
+            verdicts and evidence, `spans` of the text that make them, `verdicts` in words, `scores` and `missing` findings.
+            With `num_return_sequences`, a list of as many dicts.
         """
         preprocess, forward, postprocess = self._sanitize_parameters(**kwargs)
         params = (
@@ -101,11 +114,11 @@ class GemPipeline(Pipeline):
         return {"model_inputs": model_inputs, "conversations": conversations}
 
     def _forward(self, inputs: dict[str, Any], **generate_kwargs: Any) -> dict[str, Any]:
-        model_inputs = inputs["model_inputs"]
+        model_inputs, given = inputs["model_inputs"], dict(generate_kwargs)
         generate_kwargs = generate_arguments(self, generate_kwargs, return_dict_in_generate=False)
         sequences = self.model.generate(**model_inputs, **generate_kwargs)
         answers = sequences[:, model_inputs["input_ids"].shape[1] :]
-        return {"answers": answers, "conversations": inputs["conversations"]}
+        return {"answers": answers, "conversations": inputs["conversations"], "generation": given}
 
     def postprocess(
         self,
@@ -114,6 +127,8 @@ class GemPipeline(Pipeline):
         return_page: bool = False,
         return_full_text: bool = False,
         skip_special_tokens: bool = True,
+        grounding: str = "flag",
+        **selection: int,
     ) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
         texts = self.processor.post_process_image_text_to_text(
             outputs["answers"], skip_special_tokens=skip_special_tokens
@@ -121,7 +136,9 @@ class GemPipeline(Pipeline):
         results = [{"generated_text": text.strip()} for text in texts]
         copies = len(results) // len(outputs["conversations"])
         conversations = [conversation for conversation in outputs["conversations"] for _ in range(copies)]
+        how = {"grounding": grounding, "generation": outputs["generation"], **selection}
         for result, conversation in zip(results, conversations, strict=True):
+            result |= self._checked(result["generated_text"], conversation, how)
             if return_measurements:
                 result["measurements"] = self.processor.measurements(conversation)
             if return_page:
@@ -138,6 +155,17 @@ class GemPipeline(Pipeline):
             custom_object_save(self, save_directory)
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
+
+    def _checked(self, text: str, conversation: list[dict], how: dict[str, Any]) -> dict[str, Any]:
+        """The text that is given, and what the waveform says about it."""
+        if how["grounding"] == "off":
+            return {"grounding": "off"}
+        try:
+            checker = import_module(CHECKER)
+        except ImportError:
+            return {"grounding": NO_CHECKER}
+        found = checker.check_conversation(self, conversation, text, **how)
+        return {"generated_text": found.text, **found.marks()}
 
 
 __all__ = ["GEM_TASK", "GemPipeline"]

@@ -6,24 +6,26 @@ import math
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import numpy as np
 import typer
 from rich.table import Table
 
 from processing.ecg_features import extract_features
-from recipes.console import console
+from recipes.console import console, say_failed
 from recipes.files import atomic_path
-from recipes.models import load_gem, model_source
+from recipes.models import load_pipeline, model_source
 
-from .record_options import RecordOptions, as_options, end_by, say_verdict, with_record_options
-from .records import check_target, counts, write_evidence
+from .marked_answer import print_answer, print_verdicts, shown_as_written
+from .record_options import DECLINED, RecordOptions, as_options, end_by, say_verdict, with_record_options
+from .records import check_target, write_evidence
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from modeling_gem import EcgFeatures, EcgRecord, GemForConditionalGeneration, GemProcessor
+    from modeling_gem import EcgFeatures, EcgRecord, GemPipeline, GemProcessor
+    from modeling_gem.interpretation import EcgLike
 
 NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
@@ -49,70 +51,124 @@ def interpret(
     question: Annotated[str | None, typer.Option("--question", "-q", help="What to ask about the ECG.")] = None,
     model: ModelOption = "",
     modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
+    grounding: Annotated[
+        str,
+        typer.Option(
+            help="Check the claims against the waveform: flag marks them; select tries --n answers and takes the one whose "
+            "claims hold best; correct also replaces or strikes out what is still contradicted; off."
+        ),
+    ] = "flag",
+    n: Annotated[int, typer.Option("--n", min=1, help="Answers that select and correct try at most.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of these answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
     evidence: Annotated[
-        Path | None, typer.Option(help="Check the claims; draw them on the page (PNG, JPEG or self-contained HTML).")
+        Path | None, typer.Option(help="Draw the claims on the page (PNG, JPEG or self-contained HTML).")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object: text, measurements, what was done.")
+        bool,
+        typer.Option("--json", help="Print one JSON object: text, claims with verdicts, measurements, what was done."),
     ] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
 ) -> None:
-    """Interpret an ECG: the answer streams as it is written, behind what is suspect about the record (exit code 3).
+    """Interpret an ECG, and check the answer against the waveform: what it contradicts is marked with the measured value.
 
-    Example: gem interpret records500/00000/00001_hr --question "What is the rhythm?"
+    \b
+    gem interpret records500/00000/00001_hr --question "What is the rhythm?"
+    gem interpret record.hea --grounding select --n 16    the best of 16 answers
+    gem interpret record.hea --grounding correct          no contradicted claim is left; each change in [brackets]
+
+    The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
+    reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
     """
+    from modeling_gem.interpretation import as_grounding
+    from modeling_gem.interpretation import interpret as interpret_ecg
+    from modeling_gem.model_strength import model_strength
     from processing.ecg_readers import is_picture
-    from processing.processing_gem import as_modality
+    from processing.errors_gem import EcgQualityError
+    from processing.processing_gem import as_modality, page_picture
 
     started = time.perf_counter()
-    if evidence is not None:
-        check_target(evidence, modality)
+    shown, mode = as_modality(modality), as_grounding(grounding)
     # The record is read, judged and measured before the model is loaded.
-    shown = as_modality(modality)
-    ecg = None if is_picture(record) else options.load(record)
-    measured = extract_features(ecg).check_plausibility() if ecg is not None else None
+    ecg = measured = None
+    try:
+        if is_picture(record):
+            given: EcgLike = page_picture(record, options.index)
+        else:
+            given = ecg = options.load(record)
+            measured = extract_features(ecg).check_plausibility()
+    except EcgQualityError as error:
+        _decline(record, error, as_json)
+    if evidence is not None:
+        check_target(evidence, ecg is not None and mode != "off")
     if measured is not None and not as_json:
         say_verdict(record, measured.plausibility)
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
-        network, processor = _load(model, trust_remote_code)
-    given, said = (record, {"index": options.index}) if ecg is None else (ecg, {})
-    chat = processor.build_conversation(given, question=question, image=image, modality=shown, **said)
-    if save_page is not None:
-        _save_picture(processor.picture(chat), save_page)
+        gem = _load(model, trust_remote_code)
     if ecg is not None and not as_json:
-        for note in _unseen(ecg, processor):
+        for note in _unseen(ecg, gem.processor):
             console.print(as_options(f"{record}: {note}"), style="yellow")
-    text = _generate(processor, network, chat, max_new_tokens, stream=not as_json)
-    checked = write_evidence(ecg, text, evidence) if evidence is not None else None
+    with shown_as_written(gem.processor.tokenizer) if not as_json else nullcontext() as streamer:
+        found = interpret_ecg(
+            given,
+            model=gem,
+            grounding=mode,
+            question=question,
+            image=image,
+            modality=shown,
+            n=n,
+            seed=seed,
+            features=measured,
+            streamer=streamer,
+            generation={"max_new_tokens": max_new_tokens},
+        )
+    if save_page is not None:
+        _save_picture(found.page, save_page)
+    if evidence is not None:
+        write_evidence(found, evidence)
+    strength = model_strength(model_source(model), shown)
     if as_json:
         result = {
             "record": str(record),
             "plausibility": measured.plausibility.to_dict() if measured is not None else None,
             "model": model or "gem-ecg-tiny",
-            "question": question or processor.default_question,
-            "interpretation": text,
+            "question": question or gem.processor.default_question,
+            "interpretation": found.text,
+            "declined": found.declined,
+            **found.marks(),
             "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
-            **({"grounding": checked.to_dict()} if checked is not None else {}),
-            "unseen": _unseen(ecg, processor) if ecg is not None else [],
+            "unseen": _unseen(ecg, gem.processor) if ecg is not None else [],
             "history": list(ecg.history) if ecg is not None else [],
+            "model_strength": strength,
             "seconds": round(time.perf_counter() - started, 2),
             "notice": NOT_A_DEVICE,
         }
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
+        print_answer(console, found)
         if measured is not None:
             console.print(_measured_line(measured), style="dim")
         for change in ecg.history if ecg is not None else ():
             console.print(f"{record}: {change}", style="dim")
-        if checked is not None:
-            verdicts = ", ".join(f"{number} {verdict}" for verdict, number in counts(checked).items())
-            console.print(f"{len(checked.claims)} claims: {verdicts} -> {evidence}")
+        if evidence is not None:
+            console.print(f"evidence -> {evidence}")
         console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
         console.print(NOT_A_DEVICE, style="yellow")
+        console.print(strength, style="dim")
+        print_verdicts(console, found)
     if measured is not None:
         end_by(measured.plausibility)
+
+
+def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
+    """No reading without an ECG: the reason, and exit code 3."""
+    if as_json:
+        result = {"record": str(record), "interpretation": None, "declined": str(reason), "notice": NOT_A_DEVICE}
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        say_failed("declined:", as_options(reason))
+    raise typer.Exit(DECLINED)
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:
@@ -135,7 +191,8 @@ def info(
     trust_remote_code: Annotated[bool, typer.Option(help="Let the model bring its own code.")] = False,
 ) -> None:
     """Show what a GEM is made of: towers, projectors, language model, inputs, size."""
-    network, processor = _load(model, trust_remote_code)
+    gem = _load(model, trust_remote_code)
+    network, processor = gem.model, gem.processor
     body = network.model
     parts = {
         "ECG tower": (body.ecg_tower, body.ecg_tower.config.model_type),
@@ -293,31 +350,12 @@ def _measured_line(measured: "EcgFeatures") -> str:
     )
 
 
-def _load(model: str, trust_remote_code: bool) -> tuple["GemForConditionalGeneration", "GemProcessor"]:
-    """`load_gem` without Transformers' bar of weights, which would stand between the answer's lines."""
+def _load(model: str, trust_remote_code: bool) -> "GemPipeline":
+    """`load_pipeline` without Transformers' bar of weights, which would stand between the answer's lines."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    return load_gem(model, trust_remote_code=trust_remote_code)
-
-
-def _generate(
-    processor: "GemProcessor",
-    network: "GemForConditionalGeneration",
-    chat: list[dict],
-    max_new_tokens: int,
-    stream: bool,
-) -> str:
-    import torch
-    from transformers import TextStreamer
-
-    inputs = processor.apply_chat_template(
-        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
-    ).to(network.device)
-    streamer = TextStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True) if stream else None
-    with torch.inference_mode():
-        answer = network.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False, streamer=streamer)
-    return processor.tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+    return load_pipeline(model, trust_remote_code=trust_remote_code)
 
 
 def _save_picture(picture: "Image.Image | None", path: Path) -> None:

@@ -22,6 +22,7 @@ from recipes.console import console, errors
 if TYPE_CHECKING:
     from processing.ecg_record import EcgRecord
 
+DECLINED = 3  # exit code of no reading, as there is no ECG that could be read
 SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
 _PANEL = "What the file does not say"
 
@@ -156,6 +157,7 @@ def end_by(found: Plausibility) -> None:
 
 
 __all__ = [
+    "DECLINED",
     "SUSPECT",
     "RecordOptions",
     "as_options",

@@ -30,8 +30,8 @@ from .record_options import (
 from .tables import print_features, print_summary
 
 if TYPE_CHECKING:
+    from modeling_gem import Interpretation
     from processing.ecg_plausibility import Plausibility
-    from processing.ecg_record import EcgRecord
     from processing.grounding.check import GroundingReport
 
 
@@ -324,46 +324,34 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 PAGES = (".html", ".htm")
 
 
-def check_target(target: Path, modality: str) -> None:
+def check_target(target: Path, can_be_checked: bool) -> None:
     """Refuses what cannot end in evidence before the model is loaded.
 
     Raises:
-        typer.BadParameter: an unknown suffix, or nothing measured to check against.
+        typer.BadParameter: an unknown suffix, or nothing to check against.
     """
     if target.suffix.lower() not in (*PICTURES, *PAGES):
         raise typer.BadParameter(f"{target}: name a .png, .jpg or .html file", param_hint="--evidence")
-    if modality == "image":
+    if not can_be_checked:
         raise typer.BadParameter(
-            "claims are checked against the signal; use --modality both or signal", param_hint="--evidence"
+            "claims are checked against a waveform: give the record, not a picture of it, and not --grounding off",
+            param_hint="--evidence",
         )
 
 
-def write_evidence(record: "EcgRecord | None", text: str, target: Path) -> "GroundingReport":
-    """Checks `text` against `record` and writes the evidence, atomically; returns the `GroundingReport`.
+def write_evidence(found: "Interpretation", target: Path) -> None:
+    """Draws the claims of an answer on the page, atomically.
 
     Raises:
-        typer.BadParameter: the model saw a picture alone.
         GemError: the record cannot be drawn.
     """
-    from processing.ecg_features import extract_features
     from processing.evidence.html import evidence_html
     from processing.evidence.picture import evidence_picture
-    from processing.grounding.check import check_grounding
 
-    if record is None:
-        raise typer.BadParameter("a picture has no signal to check claims against", param_hint="--evidence")
-    features = extract_features(record)
-    report = check_grounding(text, features)
+    assert found.record is not None and found.features is not None and found.report is not None
+    shown = found.record, found.features, found.report
     with atomic_path(target) as part:
         if target.suffix.lower() in PAGES:
-            part.write_text(evidence_html(record, features, report), encoding="utf-8")
+            part.write_text(evidence_html(*shown), encoding="utf-8")
         else:
-            evidence_picture(record, features, report).save(part, format=PICTURES[target.suffix.lower()])
-    return report
-
-
-def counts(report: "GroundingReport") -> dict[str, int]:
-    """How many claims have each verdict, by its name for readers."""
-    from processing.evidence.picture import VERDICT_LOOKS
-
-    return {look.word: report.count(verdict) for verdict, look in VERDICT_LOOKS.items()}
+            evidence_picture(*shown).save(part, format=PICTURES[target.suffix.lower()])

@@ -193,7 +193,7 @@ def answers_and_scores(
     """
     shown = [without_signal(item.record) if modality == "zeroed" else item.record for item in items]
     inputs = "signal" if modality == "zeroed" else modality
-    outputs = interpret(iter(shown), batch_size=batch_size, modality=inputs, do_sample=False)
+    outputs = interpret(iter(shown), batch_size=batch_size, modality=inputs, grounding="off", do_sample=False)
     answers = [output["generated_text"] for output in tqdm(outputs, total=len(items), desc=modality)]
     likelihoods = []
     for start in range(0, len(items), batch_size):

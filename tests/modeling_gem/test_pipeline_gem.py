@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Both pipelines: ours for records of any kind, and the stock one with ECGs in the chat."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from transformers import pipeline
 
 from modeling_gem import EcgRecord
 from processing.ecg_record import STANDARD_LEADS
+from processing.errors_gem import GemError
 from tests.helpers.tiny_gem import chat, page, signal, tiny_config, tiny_model, tiny_processor
 
 
@@ -49,8 +51,28 @@ def test_single_inputs(interpret, tmp_path):
         (record(), {"modality": "signal", "question": "Rate?"}),
         (record(), {"image": page()}),
     ):
-        output = interpret(source, **options)
-        assert set(output) == {"generated_text"} and isinstance(output["generated_text"], str)
+        output = interpret(source, **options, grounding="off")
+        assert set(output) == {"generated_text", "grounding"} and isinstance(output["generated_text"], str)
+
+
+def test_the_claims_are_checked_beside_a_text_that_stays_as_it_is(interpret):
+    plain, flagged = interpret(record(), grounding="off"), interpret(record())
+    assert plain == {"generated_text": flagged["generated_text"], "grounding": "off"}
+    assert flagged["grounding"] == "flag" and {"claims", "spans", "verdicts"} < set(flagged)
+    assert interpret(page()) == {
+        "generated_text": interpret(page())["generated_text"],
+        "grounding": "off (picture only)",
+    }
+    two = [{"role": "user", "content": [*chat()[0]["content"][:1], *chat(1, image=False)[0]["content"]]}]
+    assert interpret(two)["grounding"] == "off (more than one ECG)"
+    with pytest.raises(GemError, match="'select'"):
+        interpret(record(), grounding="best")
+
+
+def test_without_gem_ecg_the_result_says_that_nothing_was_checked(interpret, monkeypatch):
+    monkeypatch.setitem(sys.modules, "modeling_gem.interpretation", None)  # as if it were not installed
+    assert interpret(record()).keys() == {"generated_text", "grounding"}
+    assert interpret(record())["grounding"] == "off (install gem-ecg to check)"
 
 
 def test_batches_of_mixed_modality_equal_single_calls(interpret):

@@ -53,7 +53,9 @@ def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "Rhythm: " in result.stdout and "Impression: " in result.stdout
     assert "\nmeasured: 68 bpm, " in result.stdout and "[/" not in result.stdout
-    assert result.stdout.strip().endswith(NOT_A_DEVICE)
+    notice, strength, verdicts = result.stdout.strip().splitlines()[-3:]
+    assert notice == NOT_A_DEVICE and "rhythm accuracy 0." in strength and "superclass macro F1 0." in strength
+    assert re.fullmatch(r"claims: \d+ contradicted, \d+ supported, \d+ not measurable", verdicts)
     assert Image.open(tmp_path / "page.png").size == (336, 336)
 
 
@@ -88,19 +90,25 @@ def test_interpret_a_photographed_page():
     photo = next(iter(sorted(shared_path("data/loaders/scans").glob("*.jpg"))))
     result = invoke("interpret", photo)
     assert result.exit_code == 0 and NOT_A_DEVICE in result.stdout
+    lines = result.stdout.strip().splitlines()
+    assert lines[0] == lines[-1] == "picture only: not checked"
+
+
+# Exit code and first word of the line.
+UNREADABLE, DECLINED = (2, "error"), (3, "declined")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "message", "ending"),
     [
-        ("absent.hea", None, "absent.hea"),
-        ("broken.hea", b"no header at all", "broken.hea"),
-        ("flat.npy", np.zeros((12, 5000), dtype=np.float32), "flat"),
-        ("short.npy", np.ones((12, 100), dtype=np.float32), "shorter than 1 s"),
-        ("eight.npy", np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32), "lead"),
+        ("absent.hea", None, "absent.hea", UNREADABLE),
+        ("broken.hea", b"no header at all", "broken.hea", UNREADABLE),
+        ("flat.npy", np.zeros((12, 5000), dtype=np.float32), "flat", DECLINED),
+        ("short.npy", np.ones((12, 100), dtype=np.float32), "shorter than 1 s", DECLINED),
+        ("eight.npy", np.random.default_rng(0).normal(size=(3, 5000)).astype(np.float32), "lead", UNREADABLE),
     ],
 )
-def test_bad_input_ends_in_one_clear_line(tmp_path, monkeypatch, capsys, name, content, message):
+def test_bad_input_ends_in_one_clear_line(tmp_path, monkeypatch, capsys, name, content, message, ending):
     path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -110,7 +118,14 @@ def test_bad_input_ends_in_one_clear_line(tmp_path, monkeypatch, capsys, name, c
     with pytest.raises(SystemExit) as ended:
         main()
     error = capsys.readouterr().err
-    assert ended.value.code == 2 and error.startswith("error:") and message in error.replace("\n", " ")
+    assert (ended.value.code, error.partition(":")[0]) == ending and message in error.replace("\n", " ")
+
+
+def test_json_says_why_there_is_no_reading(tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros((12, 5000), dtype=np.float32))
+    result = invoke("interpret", tmp_path / "flat.npy", "--sampling-rate", 500, "--json")
+    output = json.loads(result.stdout)
+    assert result.exit_code == 3 and output["interpretation"] is None and "flat" in output["declined"]
 
 
 def test_bad_input_to_the_program_itself():
@@ -185,12 +200,12 @@ def test_interpret_writes_the_evidence(tmp_path):
     target = tmp_path / "evidence.html"
     result = invoke("interpret", SAMPLES / "normal.hea", "--modality", "signal", "--evidence", target, "--json")
     assert result.exit_code == 0, result.output
-    grounding = json.loads(result.stdout)["grounding"]
-    assert grounding["claims"] == len(grounding["checked"]) > 3
-    assert f'id="claim-{grounding["claims"]}"' in target.read_text()
+    output = json.loads(result.stdout)
+    assert output["grounding"] == "flag" and len(output["claims"]) > 3
+    assert f'id="claim-{len(output["claims"])}"' in target.read_text()
 
 
-@pytest.mark.parametrize("arguments", [("out.pdf",), ("out.png", "--modality", "image")])
+@pytest.mark.parametrize("arguments", [("out.pdf",), ("out.png", "--grounding", "off")])
 def test_evidence_that_cannot_be_is_refused_before_the_model_is_loaded(arguments, tmp_path):
     result = invoke("interpret", SAMPLES / "normal.hea", "--evidence", tmp_path / arguments[0], *arguments[1:])
     assert result.exit_code == 2 and "--evidence" in result.output

@@ -60,7 +60,7 @@ def test_a_cure_is_named_as_the_option_that_it_is_here(message, option):
     assert as_options(message) == option
 
 
-@pytest.mark.parametrize("verb", ["inspect", "features", "render", "check", "interpret"])
+@pytest.mark.parametrize("verb", ["inspect", "features", "render", "check"])
 def test_a_refused_record_passes_no_verb_and_the_option_it_names_cures_it(verb, tmp_path):
     path = csv(tmp_path / "counts.csv", NORMAL.signal * 1000)
     more = {"render": [tmp_path / "page.png"], "check": ["--text", tmp_path / "text"]}.get(verb, [])
@@ -68,8 +68,14 @@ def test_a_refused_record_passes_no_verb_and_the_option_it_names_cures_it(verb, 
     result = gem(verb, path, *more, "--sampling-rate", 500)
     assert result.exit_code != 0 and "spans" in str(result.exception) and "`unit='uV'`" in str(result.exception)
     assert "Sokolow" not in result.output and not (tmp_path / "page.png").exists()
-    if verb != "interpret":  # the model is loaded elsewhere
-        assert gem(verb, path, *more, "--sampling-rate", 500, "--unit", "uV").exit_code == 0
+    assert gem(verb, path, *more, "--sampling-rate", 500, "--unit", "uV").exit_code == 0
+
+
+def test_a_refused_record_is_declined_before_a_model_is_loaded(tmp_path):
+    path = csv(tmp_path / "counts.csv", NORMAL.signal * 1000)
+    result = gem("interpret", path, "--sampling-rate", 500, "--model", "no/such/model")
+    assert result.exit_code == 3 and not result.stdout
+    assert result.stderr.startswith("declined: ") and "spans" in result.stderr and "--unit uV" in result.stderr
 
 
 def test_a_refused_record_is_left_out_of_a_folder(tmp_path):

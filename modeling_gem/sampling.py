@@ -1,0 +1,114 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Several answers to one chat, written side by side, the best of them gone on with: blockwise best of n.
+
+Choosing among whole answers asks for one that is right throughout, which few are. Here every clause is a choice: as soon
+as a clause makes an answer worse than another, it goes on as a copy of the better one (Mudgal et al., Controlled Decoding
+from Language Models, 2024). What comes behind is written by the model in knowledge of what stands, as in any answer.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from itertools import cycle
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.generation import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from .pipeline_gem import GemPipeline
+from .transformers_compat import generate_arguments
+
+# Of the beginning of an answer: how good it is, and how many things are wrong in it.
+Judge = Callable[[str], tuple[float, int]]
+# Its name depends on Transformers' version, see `modeling_gem.modeling_gem`.
+CACHE = next(field.name for field in fields(BaseModelOutputWithPast) if field.name in ("past_key_values", "cache"))
+_CLAUSE_END = re.compile(r"[,.;:!?](?=\s)|\n")
+
+
+def sample_answers(
+    gem: GemPipeline, chat: list[dict], count: int, judge: Judge, *, seed: int = 0, **generation: Any
+) -> list[str]:
+    """Sampled answers to a chat: the same for the same seed, and without a trace in the caller's random numbers.
+
+    The prompt is read once. Whenever the judge finds more wrong in an answer than in the best one, it goes on as a copy of that.
+
+    Args:
+        chat: what `GemProcessor.build_conversation` built.
+        count: how many answers are written side by side.
+        judge: says of the beginning of an answer how good it is, and how many things are wrong in it. It is asked at every
+            end of a clause.
+        **generation: of what `generate` takes, `max_new_tokens`, `temperature`, `top_k`, `top_p`; others have no effect.
+    """
+    network, tokenizer = gem.model, gem.processor.tokenizer
+    settings = _settings(gem, generation)
+    warpers = _warpers(settings)
+    inputs = gem.processor.apply_chat_template(
+        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+    ).to(network.device)
+    judge = lru_cache(maxsize=None)(judge)
+    random = torch.Generator(network.device).manual_seed(seed)
+    ends = torch.as_tensor(settings.eos_token_id, device=network.device).reshape(-1)
+    with torch.inference_mode():
+        read = network(**inputs, use_cache=True, logits_to_keep=1)
+        cache = read[CACHE]
+        cache.batch_repeat_interleave(count)
+        logits, mask = read.logits.repeat(count, 1, 1), inputs["attention_mask"].repeat(count, 1)
+        written = torch.empty((count, 0), dtype=torch.long, device=network.device)
+        done = torch.zeros(count, dtype=torch.bool, device=network.device)
+        for _ in range(settings.max_new_tokens):
+            chances = warpers(written, logits[:, -1].float()).softmax(-1)
+            tokens = torch.multinomial(chances, 1, generator=random)[:, 0].masked_fill(done, ends[0])
+            written = torch.cat([written, tokens[:, None]], dim=1)
+            done |= torch.isin(tokens, ends)
+            kept = _kept(tokenizer.batch_decode(written, skip_special_tokens=True), done.tolist(), judge)
+            if kept != list(range(count)):
+                order = torch.tensor(kept, device=network.device)
+                cache.reorder_cache(order)
+                written, done = written[order], done[order]
+            if done.all():
+                break
+            mask = torch.cat([mask, mask.new_ones(count, 1)], dim=1)
+            logits = network(
+                input_ids=written[:, -1:], attention_mask=mask, use_cache=True, logits_to_keep=1, **{CACHE: cache}
+            ).logits
+    return [text.strip() for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
+
+
+def _kept(texts: Sequence[str], done: Sequence[bool], judge: Judge) -> list[int]:
+    """Of which answer each goes on: its own, or where more is wrong in it than in the best ones, theirs in turn."""
+    found = [judge(text if over else _whole_clauses(text)) for text, over in zip(texts, done, strict=True)]
+    least = max(found, key=lambda one: (one[0], -one[1]))[1]
+    best = cycle([number for number, (_, wrong) in enumerate(found) if wrong <= least])
+    return [number if wrong <= least else next(best) for number, (_, wrong) in enumerate(found)]
+
+
+def _whole_clauses(text: str) -> str:
+    """`text` up to the end of its last clause: the next word may turn what begins behind it."""
+    ends = [end.end() for end in _CLAUSE_END.finditer(text)]
+    return text[: ends[-1]] if ends else ""
+
+
+def _settings(gem: GemPipeline, generation: dict[str, Any]) -> GenerationConfig:
+    """The pipeline's generation settings with those that are given."""
+    said = generate_arguments(gem, generation)
+    config = said.pop("generation_config", None) or gem.model.generation_config
+    return GenerationConfig(
+        **{**config.to_dict(), **{name: value for name, value in said.items() if value is not None}}
+    )
+
+
+def _warpers(settings: GenerationConfig) -> LogitsProcessorList:
+    warpers = LogitsProcessorList()
+    if settings.temperature not in (None, 1.0):
+        warpers.append(TemperatureLogitsWarper(float(settings.temperature)))
+    if settings.top_k:
+        warpers.append(TopKLogitsWarper(settings.top_k))
+    if settings.top_p is not None and settings.top_p < 1:
+        warpers.append(TopPLogitsWarper(settings.top_p))
+    return warpers
+
+
+__all__ = ["Judge", "sample_answers"]

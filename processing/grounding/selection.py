@@ -1,0 +1,71 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Of several answers about one ECG the one whose claims hold best, whoever wrote them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from processing.ecg_features import EcgFeatures
+
+from .check import CONTRADICTED, SUPPORTED, GroundingReport, check_grounding
+from .verdicts import DEFAULT_TOLERANCES, Tolerances
+
+# A wrong claim costs what two right ones are worth: leaving it out pays, leaving right ones out does not.
+CONTRADICTED_COSTS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An answer that was tried. `score`: see `score_claims`."""
+
+    text: str
+    report: GroundingReport
+    score: int
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the waveform contradicts nothing in it."""
+        return not self.report.count(CONTRADICTED)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"text": self.text, "score": self.score, **self.report.scores()}
+
+
+def score_claims(report: GroundingReport) -> int:
+    """Right claims, and salient findings among them once more, less twice the contradicted ones.
+
+    Counts, not shares: with shares the answer that says least would win. The same claim made twice counts once, so that
+    nothing is won by repeating it.
+    """
+    said = {verdict: len({_meaning(item.claim) for item in report.claims if item.verdict == verdict}) for verdict in
+            (SUPPORTED, CONTRADICTED)}  # fmt: skip
+    return said[SUPPORTED] + len(report.mentioned) - CONTRADICTED_COSTS * said[CONTRADICTED]
+
+
+def try_answers(
+    texts: Iterable[str], features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES
+) -> list[Candidate]:
+    """Each answer with its claims checked, in the given order."""
+    reports = ((text, check_grounding(text, features, tolerances)) for text in texts)
+    return [Candidate(text, report, score_claims(report)) for text, report in reports]
+
+
+def best_answer(candidates: Sequence[Candidate]) -> Candidate:
+    """The one with the highest score; of equals the one with fewer contradicted claims, then the first.
+
+    Example:
+        >>> from processing.ecg_features import extract_features
+        >>> from processing.simulator.simulator import simulate_ecg
+        >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)
+        >>> texts = ["Sinus rhythm, 111 bpm.", "Sinus rhythm.", "Sinus rhythm, regular, 72 bpm."]
+        >>> best_answer(try_answers(texts, features)).text
+        'Sinus rhythm, regular, 72 bpm.'
+    """
+    return max(candidates, key=lambda tried: (tried.score, -tried.report.count(CONTRADICTED)))
+
+
+def _meaning(claim: Any) -> tuple[Any, ...]:
+    return claim.kind, claim.value, claim.high, claim.leads, claim.beats, claim.polarity
+
+
+__all__ = ["Candidate", "best_answer", "score_claims", "try_answers"]

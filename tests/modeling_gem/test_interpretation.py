@@ -1,0 +1,123 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`interpret` and `check_answer`: what is done with an answer's claims, by any model and any engine."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_gem import (
+    EcgFeatures,
+    GemError,
+    GemPipeline,
+    check_answer,
+    default_checkpoint,
+    extract_features,
+    interpret,
+)
+from modeling_gem.interpretation import load_interpreter
+from modeling_gem.model_strength import UNKNOWN, model_strength
+from modeling_gem.sampling import sample_answers
+from processing.simulator.simulator import simulate_ecg
+
+SAMPLE = "processing/samples/atrial_fibrillation.hea"
+WRONG, RIGHT = "Sinus rhythm, 111 bpm.", "Sinus rhythm, 72 bpm."
+
+
+@pytest.fixture(scope="module")
+def gem() -> GemPipeline:
+    return load_interpreter()
+
+
+@pytest.fixture(scope="module")
+def features() -> EcgFeatures:
+    return extract_features(simulate_ecg(heart_rate=72, seed=1).record)
+
+
+def test_an_answer_is_flagged_and_never_altered(gem):
+    plain = interpret(SAMPLE, model=gem, modality="signal", grounding="off")
+    found = interpret(SAMPLE, model=gem, modality="signal")
+    assert found.text == plain.text and (plain.claims, plain.spans, plain.report) == ((), (), None)
+    assert len(found.claims) > 5 and found.features is not None and found.record is not None
+    values = json.loads(json.dumps(found.to_dict()))
+    assert values["text"] == found.text and len(values["claims"]) == len(found.claims)
+    assert "claims" not in plain.to_dict() and plain.to_dict()["grounding"] == "off"
+
+
+def test_a_picture_alone_is_not_checked_and_no_ecg_is_declined(gem):
+    page = interpret(SAMPLE, model=gem).page
+    found = interpret(page, model=gem, modality="image")
+    assert found.text and found.verdicts == "picture only: not checked" and "claims" not in found.to_dict()
+    seen_as_picture = interpret(SAMPLE, model=gem, modality="image")
+    assert seen_as_picture.report is not None, "the waveform is there, whatever the model saw"
+    flat = interpret(np.zeros((12, 5000), np.float32), model="no/such/model", sampling_rate=500)
+    assert not flat.text and "flat" in flat.declined and flat.to_dict()["declined"] == flat.declined
+    with pytest.raises(GemError, match="'correct'"):
+        interpret(SAMPLE, model=gem, grounding="best")
+
+
+def test_several_answers_are_the_same_for_the_same_seed_and_leave_random_numbers_alone(gem):
+    settings = {"model": gem, "modality": "signal", "grounding": "select", "n": 4}
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    first, again, other = (interpret(SAMPLE, seed=seed, **settings) for seed in (0, 0, 1))
+    assert torch.rand(1) == expected
+    texts = [[tried.text for tried in found.candidates] for found in (first, again, other)]
+    assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 4
+    assert first.text in texts[0] and texts[0][0] == interpret(SAMPLE, model=gem, modality="signal").text
+
+
+def test_answers_written_side_by_side_are_those_that_generate_writes(gem):
+    """With the likeliest token alone to choose from, every row must give the greedy answer, wherever rows are exchanged."""
+    chat = gem.processor.build_conversation(SAMPLE)
+    greedy = gem(chat, grounding="off", do_sample=False, max_new_tokens=40)["generated_text"]
+    asked = []
+
+    def judge(text: str) -> tuple[float, int]:
+        asked.append(text)
+        return 0.0, len(asked) % 2  # every other row is thrown away
+
+    assert sample_answers(gem, chat, 3, judge, top_k=1, max_new_tokens=40) == [greedy] * 3
+    assert all(greedy.startswith(text.strip()) for text in asked)
+
+
+def test_the_judge_steers_what_is_written(gem):
+    chat = gem.processor.build_conversation(SAMPLE, modality="signal")
+    for word, other in (("irregular", " regular"), (" regular", "irregular")):
+        texts = sample_answers(
+            gem, chat, 8, lambda text, w=other: (-float(w in text), int(w in text)), max_new_tokens=12
+        )
+        assert sum(word in text for text in texts) > 4, texts
+
+
+def test_any_engine_gives_more_answers_until_one_has_no_contradiction(features):
+    asked = []
+
+    def more(count: int) -> Sequence[str]:
+        asked.append(count)
+        return [WRONG] * (count - 1) + [RIGHT] if len(asked) == 2 else [WRONG] * count
+
+    found = check_answer(WRONG, features, grounding="select", more=more, n=40)
+    assert found.text == RIGHT and asked == [16, 16] and len(found.candidates) == 33
+    asked.clear()
+    assert check_answer(RIGHT, features, grounding="select", more=more).text == RIGHT and not asked
+    assert check_answer(WRONG, features, grounding="select", more=more, n=1).text == WRONG and not asked
+
+
+def test_what_is_left_is_corrected(features):
+    found = check_answer(f"{WRONG} Pericarditis.", features, grounding="correct")
+    assert found.text == "Sinus rhythm, [72 bpm]. Pericarditis." and found.report.contradiction_rate == 0
+    assert found.marks()["edits"][0]["was"] == "111 bpm" and found.candidates[0].text == f"{WRONG} Pericarditis."
+
+
+def test_the_strength_of_a_model_is_what_its_card_says(tmp_path):
+    assert "rhythm accuracy 0." in model_strength(default_checkpoint(), "signal")
+    assert model_strength(default_checkpoint(), "signal") != model_strength(default_checkpoint(), "image")
+    assert model_strength(tmp_path) == UNKNOWN
+    (tmp_path / "README.md").write_text("---\nlicense: [unclosed\n---\n# A model")
+    assert model_strength(tmp_path) == UNKNOWN
+    (tmp_path / "README.md").write_text("# A model without front matter")
+    assert model_strength(tmp_path) == UNKNOWN
