@@ -3,8 +3,9 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from html import escape
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,6 +16,16 @@ from processing.ecg_record import EcgRecord
 from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, GroundingReport
 
 from .picture import NOTICE, VERDICT_LOOKS, evidence_page, locate_claims
+
+
+class HasVerdict(Protocol):
+    """What is drawn in the colour of a verdict."""
+
+    @property
+    def verdict(self) -> str: ...
+
+
+Marked = TypeVar("Marked", bound=HasVerdict)
 
 ZOOMS = (1, 2, 4)
 PHOTO_COLORS = 16_384  # a drawn page has some 2,000
@@ -81,8 +92,12 @@ def sheet_html(picture: Image.Image, name: str, description: str) -> str:
 HTML_PX_PER_MM = 7.0  # sharp when magnified to twice the width of a screen's half
 # Text on white in 4.5:1 at least (WCAG 2.2, 1.4.3): Okabe and Ito's colours darkened.
 _TEXT_COLORS = {SUPPORTED: "#00664a", CONTRADICTED: "#9c4500", NOT_MEASURABLE: "#005a8e"}
-# Where claims lie on the same beats the later one is on top: what is contradicted must not be hidden.
 _DRAWING_ORDER = (NOT_MEASURABLE, SUPPORTED, CONTRADICTED)
+
+
+def in_drawing_order(claims: Iterable[Marked]) -> list[Marked]:
+    """Claims whose boxes may lie on the same beats: the last one is on top, what is contradicted must not be hidden."""
+    return sorted(claims, key=lambda claim: _DRAWING_ORDER.index(claim.verdict))
 
 
 def evidence_html(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> str:
@@ -120,7 +135,7 @@ def _shown(record: EcgRecord, features: EcgFeatures, report: GroundingReport) ->
         "description": f"ECG with evidence, leads {', '.join(page.layout.leads)}, {record.duration:.1f} s",
         "summary": summary if len(features.beat_times) else f"{summary} {features.note}.",
         "claims": claims,
-        "on_top": sorted(claims, key=lambda claim: _DRAWING_ORDER.index(claim.checked.verdict)),
+        "on_top": in_drawing_order(claims),
         "looks": VERDICT_LOOKS,
         "text_colors": _TEXT_COLORS,
         "notice": NOTICE,
@@ -134,6 +149,7 @@ __all__ = [
     "evidence_html",
     "html_environment",
     "html_text",
+    "in_drawing_order",
     "render_html",
     "sheet_html",
 ]

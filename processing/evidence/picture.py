@@ -56,8 +56,12 @@ class ClaimEvidence:
     boxes: tuple[Box, ...]
 
     @property
+    def verdict(self) -> str:
+        return self.checked.verdict
+
+    @property
     def look(self) -> VerdictLook:
-        return VERDICT_LOOKS[self.checked.verdict]
+        return VERDICT_LOOKS[self.verdict]
 
     @property
     def quote(self) -> str:

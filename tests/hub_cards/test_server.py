@@ -168,7 +168,7 @@ def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypa
     accepted = [visitor.join("interpret", "Both") for visitor in greedy for _ in range(8)]
     other = Visitor(server, "other", address="127.0.0.2")
     assert "normal" in other.outcome("open_sample", "normal")["output"]["data"][0]
-    assert "evidence" in json.dumps(other.outcome("interpret", "Both")["output"])
+    assert "contradicted" in json.dumps(other.outcome("interpret", "Both")["output"])
     said = [event for visitor in greedy for event in visitor.events() if event["msg"] == "process_completed"]
     assert accepted == [200] * 64 and len(said) == 64
     refused = [event for event in said if "of your requests are waiting" in json.dumps(event)]

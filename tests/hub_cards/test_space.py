@@ -31,22 +31,29 @@ def client(server):
     return Client(server[0], verbose=False)
 
 
+def answers(talk):
+    """Questions and answers of a conversation, as text."""
+    return [Tags(words).text for words in re.findall(r'<p class="words".*?</p>', talk, re.DOTALL)]
+
+
 def files_in(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_sample_interpretation_evidence_and_follow_up(server):
     user = client(server)
-    status, _, page, table, csv, chat, proof, *_ = user.predict("inferior_infarction", api_name="/open_sample")
-    assert "inferior_infarction" in status and "data:image/png" in page and not chat and not proof
+    status, _, page, table, csv, talk, *_ = user.predict("inferior_infarction", api_name="/open_sample")
+    assert "inferior_infarction" in status and "data:image/png" in page and not talk
     assert len(table["data"]) == 12 and len(table["headers"]) == 15 and "data:text/csv" in csv
-    focused, _ = user.predict("V2", api_name="/focus")
-    assert "lead V2" in focused
-    chat, proof, status, _ = user.predict(SIGNAL, api_name="/interpret")
-    assert chat[-1]["role"] == "assistant" and "Rhythm" in str(chat[-1]["content"])
-    assert 'id="claim-1"' in proof and 'class="box c1' in proof and "supported" in proof
-    chat, *_ = user.predict("What is the <ecg> rate?", SIGNAL, api_name="/ask")
-    assert len(chat) == 4 and chat[-1]["role"] == "assistant" and chat[-1]["content"]
+    focused, *_ = user.predict("V2", api_name="/focus")
+    assert "lead V2" in focused and 'class="box' not in focused
+    talk, page, *_ = user.predict(SIGNAL, api_name="/interpret")
+    assert answers(talk)[-1].startswith("Rhythm") and 'id="claim-1"' in talk and 'class="box c1' in page
+    assert re.search(r"\d+ contradicted, [1-9]\d* supported, \d+ not measurable", talk)
+    focused, talk, _ = user.predict("II", api_name="/focus")
+    assert "lead II" in focused and 'class="box c1' in focused and 'id="claim-1"' in talk
+    talk, *_ = user.predict("What is the <ecg> rate?", SIGNAL, api_name="/ask")
+    assert len(answers(talk)) == 4 and answers(talk)[-1] and talk.count('id="claim-1"') <= 1
     change, other, _ = user.predict("normal", api_name="/compare")
     assert change["data"][0][0].startswith("Heart rate") and "data:image/png" in other
 
@@ -143,7 +150,7 @@ def test_nothing_of_the_machine_or_of_other_users_is_served(server):
         urllib.request.urlopen(f"{url}gradio_api/runs")
     first, second = client(server), client(server)
     first.predict("inferior_infarction", api_name="/open_sample")
-    _, problem = second.predict("All leads", api_name="/focus")
+    *_, problem = second.predict("All leads", api_name="/focus")
     assert "Open an ECG first" in problem
 
 
@@ -153,14 +160,14 @@ def test_ten_users_at_once_each_see_their_own_ecg(server):
     def visit(name):
         user = client(server)
         status, *_ = user.predict(name, api_name="/open_sample")
-        chat, proof, *_ = user.predict(SIGNAL, api_name="/interpret")
-        return status, str(chat[-1]["content"]), re.sub(r"data:[^\"]*", "", proof)
+        talk, page, *_ = user.predict(SIGNAL, api_name="/interpret")
+        return status, talk, re.sub(r"data:[^\"]*", "", page)
 
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         seen = list(pool.map(visit, names))
-    for name, (status, answer, proof) in zip(names, seen, strict=True):
-        assert name in status and answer and "evidence" in proof
-        assert (answer, proof) == next(other[1:] for at, other in zip(names, seen, strict=True) if at == name)
+    for name, (status, talk, page) in zip(names, seen, strict=True):
+        assert name in status and answers(talk)[-1] and 'class="box' in page
+        assert (talk, page) == next(other[1:] for at, other in zip(names, seen, strict=True) if at == name)
 
 
 def test_questions_cannot_speak_the_prompts_own_language(gem):
@@ -189,18 +196,62 @@ def test_a_message_is_shown_as_text(is_error):
 
 
 def test_a_chat_is_shown_as_text():
-    (shown,) = views.conversation([{"role": "user", "content": HOSTILE}])
-    assert shown["role"] == "user" and harmless(shown["content"]).text == HOSTILE and type(shown["content"]) is str
+    chat = [{"role": "user", "content": [{"type": "text", "text": HOSTILE}]}]
+    page = harmless(views.conversation(session.Session(chat=tuple(chat))))
+    assert HOSTILE in page.text
+
+
+def test_contradicted_words_say_what_is_measured_and_all_words_stay():
+    opened = session.measured(uploads.read_sample("normal"))
+    said = f"Sinus rhythm, 190 bpm. PR 126 ms. {HOSTILE} Scar in the septum."
+    read = session.checked(session.answered(opened, said))
+    page, marks = views.page_view(read, views.FULL_LENGTH)
+    talk = views.conversation(read, marks)
+    harmless(page)
+    words = [Tags(found).text for found in re.findall(r'<span class="quoted">(.*?)</span>', talk)]
+    assert words[:2] == ["Sinus rhythm", "190 bpm"] and words == [mark.quote for mark in marks]
+    assert HOSTILE in harmless(talk).text and "Scar in the septum." in talk
+    measured = round(opened.features.heart_rate)
+    assert f"190 bpm✗ contradicted measured {measured} bpm. PR 126 ms✓ supported. " in Tags(talk).text
+    assert "1 contradicted" in talk
+    radios = [tag for tag in Tags(talk).named("input") if tag["type"] == "radio"]
+    assert [tag["id"] for tag in radios] == [*(f"claim-{mark.number}" for mark in marks), "claim-all"]
+    assert all(f'id="{tag["aria-describedby"]}"' in talk for tag in radios[:-1])
+    boxes = {tag["for"] for tag in Tags(page).named("label") if "box" in tag.get("class", "")}
+    assert boxes == {f"claim-{mark.number}" for mark in marks if mark.boxes}
+
+
+def test_a_picture_alone_is_headed_as_not_checked():
+    read = session.checked(
+        session.answered(session.measured(uploads.Upload("a.png", picture=Image.new("RGB", (9, 9)))), "VT.")
+    )
+    talk = views.conversation(read)
+    assert (
+        "picture only: not checked" in talk and talk.index("picture only") < talk.index("VT.") and "claim-" not in talk
+    )
+
+
+def test_what_can_be_no_ecg_gets_a_reason_and_no_reading(server, tmp_path):
+    flat = np.stack([np.arange(5000) / 500, np.zeros(5000), np.zeros(5000)], axis=1)
+    header = "time (s),I (mV),II (mV)"
+    np.savetxt(tmp_path / "flat.csv", flat, delimiter=",", fmt="%g", header=header, comments="")
+    user = client(server)
+    user.predict("normal", api_name="/open_sample")
+    user.predict(SIGNAL, api_name="/interpret")
+    status, _, page, _, csv, talk, *_ = user.predict([handle_file(tmp_path / "flat.csv")], api_name="/open_upload")
+    assert "No reading" in status and "No reading" in page and "data:image" not in page and not talk and not csv
+    assert "Open an ECG first" in user.predict(SIGNAL, api_name="/interpret")[3]
 
 
 def test_the_name_of_a_record_or_picture_is_shown_as_text():
     record = uploads.read_sample("normal").record
     for upload, lead, said in (
         (uploads.Upload(HOSTILE, record), views.ALL_LEADS, f"ECG 1: {HOSTILE}, all leads"),
+        (uploads.Upload(HOSTILE, record), views.FULL_LENGTH, f"ECG 1: {HOSTILE}, all leads in full length"),
         (uploads.Upload(HOSTILE, record), "V2", f"ECG 1: {HOSTILE}, lead V2"),
         (uploads.Upload(HOSTILE, picture=Image.new("RGB", (9, 9))), views.ALL_LEADS, f"ECG 1: picture {HOSTILE}"),
     ):
-        page = harmless(views.page_view(upload, "ECG 1", lead))
+        page = harmless(views.page_view(session.Session(upload), lead)[0])
         assert [image["alt"] for image in page.named("img")] == [said]
         assert {tag["aria-label"] for _, tag in page.tags if "aria-label" in tag} == {
             f"{said}; scrolls when magnified"
@@ -211,8 +262,8 @@ def test_what_a_user_asks_comes_back_as_text(server):
     user = client(server)
     user.predict("normal", api_name="/open_sample")
     user.predict(SIGNAL, api_name="/interpret")
-    chat, *_ = user.predict("Is <script>V1</script> & V2 flat?", SIGNAL, api_name="/ask")
-    assert "Is &lt;script&gt;V1&lt;/script&gt; &amp; V2 flat?" in str(chat[-2]["content"])
+    talk, *_ = user.predict("Is <script>V1</script> & V2 flat?", SIGNAL, api_name="/ask")
+    assert "Is &lt;script&gt;V1&lt;/script&gt; &amp; V2 flat?" in talk
 
 
 def test_publishing_sends_the_app_and_the_packages_that_it_needs(tmp_path):

@@ -57,7 +57,8 @@ def open_sample(page, name):
 
 def interpret(page):
     page.get_by_role("button", name="Interpret", exact=True).click()
-    page.locator(".evidence").wait_for()
+    page.locator(".gem-answer .counts").wait_for()
+    page.get_by_alt_text("all leads in full length").wait_for()
 
 
 def upload(page, path):
@@ -69,12 +70,12 @@ def message(page, pattern):
 
 
 def visible_boxes(page):
-    return [box.get_attribute("class").split()[1] for box in page.locator(".evidence .box:visible").all()]
+    return [box.get_attribute("class").split()[1] for box in page.locator(".gem-sheet .box:visible").all()]
 
 
 def shown_claims(page):
     """The numbers of the claims that have places on the page."""
-    classes = page.locator(".evidence .box").evaluate_all("boxes => boxes.map(box => box.classList[1])")
+    classes = page.locator(".gem-sheet .box").evaluate_all("boxes => boxes.map(box => box.classList[1])")
     return sorted({int(name[1:]) for name in classes})
 
 
@@ -94,30 +95,33 @@ def test_from_a_sample_to_the_highlighted_beats(browser, server):
         assert page.get_by_role("note").inner_text().startswith("Research software, not a medical device.")
         open_sample(page, "inferior_infarction")
         interpret(page)
-        assert page.get_by_label("bot's message").inner_text().strip()
+        assert page.locator(".gem-sheet").count() == 1  # the answer's words are the links to the one page
         assert set(visible_boxes(page)) == {f"c{number}" for number in shown_claims(page)}
         number = shown_claims(page)[-1]
         claim = page.locator(f".claim:has(#claim-{number})")
         claim.click()
         assert set(visible_boxes(page)) == {f"c{number}"}
-        assert re.search(r"✓ supported|✗ contradicted|\? not measurable", claim.inner_text())
-        assert page.locator(".evidence img").is_visible() and in_view(page, f".box.c{number}")
+        assert re.search(r"✓\s+supported|✗\s+contradicted .+|\?\s+not measurable", claim.inner_text())
+        why = page.locator(f"#why-{number}")
+        assert re.match(r"(supported|contradicted|not measurable): .*places?\)$", why.inner_text())
+        assert page.locator(".gem-sheet img").is_visible() and in_view(page, f".box.c{number}")
         first = shown_claims(page)[0]
-        page.locator("#claim-all").check()
-        page.locator(f".evidence .box.c{first}").first.dispatch_event("click")
+        page.get_by_label("Show all claims on the page").check()
+        assert not why.is_visible()
+        page.locator(f".gem-sheet .box.c{first}").first.dispatch_event("click")
         assert page.locator(f"#claim-{first}").is_checked()
         page.get_by_label("Follow-up question").fill(EVIL)
         page.get_by_role("button", name="Ask").click()
-        page.get_by_label("bot's message").nth(1).wait_for()
+        page.locator(".gem-answer").nth(3).wait_for()
         message(page, "Done").wait_for()
-        said = page.get_by_label("user's message").last
+        said = page.locator(".gem-turn.user").last
         assert EVIL in said.inner_text() and page.locator("img[src=x]").count() == 0
         assert page.evaluate("window.hacked") is None
 
 
 def in_view(page, selector):
     """Whether the first such element lies inside the window."""
-    return page.locator(f".evidence {selector}").first.evaluate(
+    return page.locator(f".gem-sheet {selector}").first.evaluate(
         "box => { const r = box.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight && r.width > 0 }"
     )
 
@@ -196,10 +200,10 @@ def test_the_keyboard_is_enough(browser, server):
         order = [*tab_to("Upload an ECG"), *tab_to("Leads shown"), *tab_to("Both"), *tab_to("Interpret")]
         assert "Fit" in order
         page.keyboard.press("Enter")
-        page.locator(".evidence").wait_for()
-        tab_to("All claims")
+        page.locator(".gem-answer .counts").wait_for()
+        tab_to("Show all claims")
         for _ in range(shown_claims(page)[0]):
-            page.keyboard.press("ArrowDown")
+            page.keyboard.press("ArrowDown")  # from the last one to the first one, and on
         assert set(visible_boxes(page)) == {f"c{shown_claims(page)[0]}"}
 
 
@@ -245,9 +249,9 @@ def test_ten_users_at_once_each_see_their_own_ecg(browser, server):
         page.get_by_role("button", name="Interpret", exact=True).click()
     answers = {}
     for page, name in zip(pages, names, strict=True):
-        page.locator(".evidence").wait_for()
+        page.locator(".gem-answer .counts").wait_for()
         assert page.locator("[role=alert]").count() == 0
-        answers.setdefault(name, set()).add(page.locator(".evidence").inner_text())
+        answers.setdefault(name, set()).add(page.locator(".gem-talk").inner_text())
     assert all(len(texts) == 1 for texts in answers.values()) and len(set.union(*answers.values())) == len(answers)
     for context in contexts:
         context.close()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from processing.ecg_withheld import withheld_in_words
-from processing.errors_gem import GemError
+from processing.errors_gem import EcgQualityError, GemError
 from recipes.serving.batcher import Progress
 from recipes.serving.desk import WorkDesk
 
@@ -16,14 +16,13 @@ from . import views
 from .folder import ServerFolder
 from .guard import client_of, in_words
 from .interpreter import Interpreter
-from .session import MODALITIES, NOTHING_OPEN, Session, answered, asked, evidence, measured
+from .session import MODALITIES, NOTHING_OPEN, Session, answered, asked, checked, measured
 from .store import SessionStore
 from .uploads import Upload, read_sample, read_upload
 
-FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
 READ_AT_ONCE = 4  # uploads: their own processes read them, the threads here mostly wait
 WITHIN_S = 60.0  # whatever a click asks for beside an answer
-DONE = "Done. Choose a claim below to see it on the waveform."
+DONE = "Done. Choose underlined words of the answer to see their beats on the page."
 
 Result = TypeVar("Result")
 
@@ -47,21 +46,30 @@ class Actions:
         """A newly opened ECG in place of all that was shown; an error leaves what was there."""
 
         async def open_it() -> tuple:
-            session = await self._open(files, sample, request)
+            try:
+                session = await self._open(files, sample, request)
+            except EcgQualityError as reason:  # no ECG can be read from it: nothing else may stand in its place
+                self.store.put(_name(request), Session())
+                return _declined(reason)
             shown = await self._do(lambda: _opened(session, bool(files)), request)
             self.store.put(_name(request), session)
             return shown
 
         opened, problem = await _explained(open_it())
-        return opened or (views.message(problem, is_error=True), *[gr.skip()] * 12)
+        return opened or (views.message(problem, is_error=True), *[gr.skip()] * 11)
 
     async def focus(self, lead: str, request: gr.Request) -> tuple:
-        """The page with all leads or one."""
-        upload = self.store.get(_name(request)).upload
-        if upload is None:
-            return gr.skip(), views.message(NOTHING_OPEN, is_error=True)
-        page, problem = await _explained(self._do(lambda: views.page_view(upload, FIRST_PAGE, lead), request))
-        return (page, gr.skip()) if page else (gr.skip(), views.message(problem, is_error=True))
+        """The page with all leads or one; the claims of the answer stay marked."""
+        session = self.store.get(_name(request))
+        if session.upload is None:
+            return gr.skip(), gr.skip(), views.message(NOTHING_OPEN, is_error=True)
+
+        def draw() -> tuple:
+            page, marks = views.page_view(session, lead)
+            return page, views.conversation(session, marks), gr.skip()
+
+        shown, problem = await _explained(self._do(draw, request))
+        return shown or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
 
     async def arrange(self, by: str, largest_first: bool, request: gr.Request) -> Any:
         """The measurements in another order."""
@@ -81,12 +89,6 @@ class Actions:
         async for shown in self._converse(self.store.get(_name(request)), question, seen, request):
             yield shown
 
-    async def clear(self, request: gr.Request) -> str:
-        """Nothing has been said."""
-        name = _name(request)
-        self.store.put(name, self.store.get(name).anew())
-        return ""
-
     async def compare(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
         """What changed from the open ECG to another."""
 
@@ -94,10 +96,9 @@ class Actions:
             first, other = self.store.get(_name(request)), await self._open(files, sample, request)
             if first.features is None or other.features is None or other.upload is None:
                 raise GemError("Two records are needed: open the first one above; pictures cannot be measured.")
-            before, after, upload = first.features, other.features, other.upload
-            change = views.comparison(before, after)
-            page = await self._do(lambda: views.page_view(upload, OTHER_PAGE), request)
-            return change, page, views.message(f"Compared with {upload.name}.")
+            change = views.comparison(first.features, other.features)
+            page, _ = await self._do(lambda: views.page_view(other, sheet=views.OTHER_PAGE), request)
+            return change, page, views.message(f"Compared with {other.upload.name}.")
 
         result, problem = await _explained(work())
         return result or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
@@ -105,7 +106,7 @@ class Actions:
     async def _converse(self, session: Session, question: str, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
         """The answer as it is written, then its evidence; what else the user opens meanwhile ends it."""
         name = _name(request)
-        before, upload = views.conversation(session.messages), session.upload
+        before, upload = session, session.upload
         try:
             modality = MODALITIES.get(seen, "both")
             session = await self._do(lambda: asked(session, self.interpreter, question, modality), request)
@@ -114,14 +115,17 @@ class Actions:
                 if self.store.get(name).upload is not upload:
                     return
                 latest = answered(session, progress.text)
-                shown = views.conversation(latest.messages) if progress.text else gr.skip()
-                yield shown, gr.skip(), views.message(_state(progress)), gr.skip()
+                shown = views.conversation(latest) if progress.text else gr.skip()
+                yield shown, gr.skip(), gr.skip(), views.message(_state(progress)), gr.skip()
             self.store.put(name, latest)
-            proof = await self._do(lambda: evidence(latest), request)
-            done = views.message(f"{_state(progress)} {DONE}".strip())
-            yield views.conversation(latest.messages), proof, done, ""
+            latest = await self._do(lambda: checked(latest), request)
+            page, marks = await self._do(lambda: views.page_view(latest, views.FULL_LENGTH), request)
+            self.store.put(name, latest)
+            done = views.message(f"{_state(progress)} {DONE if marks else 'Done.'}".strip())
+            yield views.conversation(latest, marks), page, views.FULL_LENGTH, done, ""
         except (GemError, OSError) as error:
-            yield before, gr.skip(), views.message(in_words(error), is_error=True), gr.skip()
+            problem = views.message(in_words(error), is_error=True)
+            yield views.conversation(before), gr.skip(), gr.skip(), problem, gr.skip()
 
     async def _open(self, files: list[str] | None, sample: str | None, request: gr.Request) -> Session:
         if not files and not sample:
@@ -167,13 +171,13 @@ def _opened(session: Session, is_upload: bool) -> tuple:
     doubts = [withheld_in_words(features)] if features is not None else []
     known = record.history if record is not None else ("a picture: it can be interpreted, not measured",)
     notes = "; ".join(note for note in (*doubts, *known) if note)
+    page, _ = views.page_view(session)
     return (
         views.message(f"{upload.name}{': ' if notes else ''}{notes}"),
-        gr.Dropdown([views.ALL_LEADS, *(record.leads if record is not None else ())], value=views.ALL_LEADS),
-        views.page_view(upload, FIRST_PAGE),
+        gr.Dropdown(views.view_names(record), value=views.ALL_LEADS),
+        page,
         views.measurements(features) if features is not None else None,
         views.csv_link(features) if features is not None else "",
-        [],
         "",
         views.LEAD,
         False,
@@ -181,6 +185,15 @@ def _opened(session: Session, is_upload: bool) -> tuple:
         None,
         None,
         "",
+    )
+
+
+def _declined(reason: EcgQualityError) -> tuple:
+    return (
+        views.message(f"No reading: {reason}", is_error=True),
+        gr.Dropdown(views.view_names(None), value=views.ALL_LEADS),
+        views.declined(reason),
+        *(None, "", "", views.LEAD, False, gr.skip(), None, None, ""),
     )
 
 

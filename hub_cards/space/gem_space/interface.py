@@ -29,9 +29,9 @@ def build_demo(actions: Actions) -> gr.Blocks:
     return demo.queue(max_size=EVENTS, default_concurrency_limit=None, api_open=False)
 
 
-def html(content: str = "") -> gr.HTML:
+def html(content: str = "", style: str | None = None) -> gr.HTML:
     """HTML in its own colours, which Gradio's style for prose would take from it in the dark."""
-    return gr.HTML(content, apply_default_css=False)
+    return gr.HTML(content, apply_default_css=False, elem_classes=style)
 
 
 def sources(label: str, upload_label: str) -> tuple[gr.Radio, gr.UploadButton]:
@@ -43,29 +43,19 @@ def sources(label: str, upload_label: str) -> tuple[gr.Radio, gr.UploadButton]:
 
 
 def lay_out_ecg(parts: SimpleNamespace) -> None:
-    """Page on the left, conversation on the right, the evidence below both."""
+    """The page on the left, the conversation about it on the right."""
     html(views.HEADER)
     parts.sample, parts.upload = sources("Open a sample", "Upload an ECG or a photo")
     parts.status = html(views.message(FIRST_MESSAGE))
-    with gr.Row():
+    with gr.Row(elem_classes="gem-reading"):
         with gr.Column(scale=5, min_width=320):
-            parts.page = html(EMPTY_PAGE)
             parts.lead = gr.Dropdown([views.ALL_LEADS], value=views.ALL_LEADS, label="Leads shown", filterable=False)
+            parts.page = html(EMPTY_PAGE, "gem-page")
         with gr.Column(scale=3, min_width=320):
             parts.seen = gr.Radio(list(MODALITIES), value=next(iter(MODALITIES)), label="What the model sees")
             parts.interpret = gr.Button("Interpret", variant="primary")
-            # As high as its text: Gradio's inner scroll bar is out of reach of the keyboard.
-            parts.chat = gr.Chatbot(
-                label="Interpretation",
-                height="auto",
-                min_height=200,
-                max_height="none",
-                render_markdown=False,
-                buttons=[],
-                feedback_options=None,
-            )
+            parts.talk = html()
             parts.question = gr.Textbox(label="Follow-up question", max_length=500, submit_btn="Ask", max_lines=3)
-    parts.proof = html()
 
 
 def lay_out_measurements(parts: SimpleNamespace) -> None:
@@ -100,8 +90,8 @@ def lay_out_comparison(parts: SimpleNamespace) -> None:
 
 def wire_ecg(parts: SimpleNamespace, actions: Actions) -> None:
     shown = [
-        parts.status, parts.lead, parts.page, parts.table, parts.csv, parts.chat, parts.proof, parts.by,
-        parts.largest_first, parts.sample, parts.change, parts.other_sample, parts.other_page,
+        parts.status, parts.lead, parts.page, parts.table, parts.csv, parts.talk, parts.by, parts.largest_first,
+        parts.sample, parts.change, parts.other_sample, parts.other_page,
     ]  # fmt: skip
 
     async def open_sample(name: str, request: gr.Request) -> tuple:
@@ -112,17 +102,16 @@ def wire_ecg(parts: SimpleNamespace, actions: Actions) -> None:
 
     parts.sample.input(open_sample, parts.sample, shown, api_name="open_sample")
     parts.upload.upload(open_upload, parts.upload, shown, api_name="open_upload")
-    parts.lead.input(actions.focus, parts.lead, [parts.page, parts.status], api_name="focus")
+    parts.lead.input(actions.focus, parts.lead, [parts.page, parts.talk, parts.status], api_name="focus")
     order = [parts.by, parts.largest_first]
     parts.by.input(actions.arrange, order, parts.table, api_name="sort")
     parts.largest_first.input(actions.arrange, order, parts.table, api_visibility="private")
 
 
 def wire_model(parts: SimpleNamespace, actions: Actions) -> None:
-    answered = [parts.chat, parts.proof, parts.status, parts.question]
+    answered = [parts.talk, parts.page, parts.lead, parts.status, parts.question]
     parts.interpret.click(actions.interpret, parts.seen, answered, api_name="interpret")
     parts.question.submit(actions.ask, [parts.question, parts.seen], answered, api_name="ask")
-    parts.chat.clear(actions.clear, None, parts.proof, api_name="clear")
 
 
 def wire_comparison(parts: SimpleNamespace, actions: Actions) -> None:

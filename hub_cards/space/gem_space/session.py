@@ -4,10 +4,9 @@
 import pickle
 from dataclasses import dataclass, replace
 
+from modeling_gem.interpretation import Interpretation, check_answer
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
-from processing.evidence.html import evidence_fragment
-from processing.grounding.check import check_grounding
 from processing.processing_gem import Modality
 
 from .interpreter import Interpreter
@@ -23,17 +22,19 @@ class Session:
     """One user's ECG, its measurements and the conversation about it.
 
     Attributes:
+        reading: the last answer, checked; `None` where there is none, or while it is being written.
         size: bytes that it takes in memory, nearly.
     """
 
     upload: Upload | None = None
     features: EcgFeatures | None = None
     chat: tuple[dict, ...] = ()
+    reading: Interpretation | None = None
     size: int = 0
 
     def anew(self) -> "Session":
         """The same ECG with nothing said about it yet."""
-        return replace(self, chat=())
+        return replace(self, chat=(), reading=None)
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -67,7 +68,7 @@ def asked(session: Session, interpreter: Interpreter, question: str, modality: M
         chat = interpreter.follow_up(list(session.chat), question)
     else:
         chat = interpreter.start(session.upload, question, modality)
-    return replace(session, chat=tuple(chat))
+    return replace(session, chat=tuple(chat), reading=None)
 
 
 def answered(session: Session, text: str) -> Session:
@@ -76,14 +77,9 @@ def answered(session: Session, text: str) -> Session:
     return replace(session, chat=(*session.chat, answer))
 
 
-def evidence(session: Session) -> str:
-    """The claims of the last answer on the page, as HTML; why not, where there is nothing to check against."""
-    if session.upload is None or session.upload.record is None or session.features is None:
-        return (
-            '<p class="gem-message">A picture has no signal to check the claims against: give the record itself.</p>'
-        )
-    text = session.messages[-1]["content"]
-    return evidence_fragment(session.upload.record, session.features, check_grounding(text, session.features))
+def checked(session: Session) -> Session:
+    """The session with its last answer checked against the waveform, where there is one."""
+    return replace(session, reading=check_answer(session.messages[-1]["content"], session.features))
 
 
-__all__ = ["MODALITIES", "Session", "answered", "asked", "evidence", "measured"]
+__all__ = ["MODALITIES", "Session", "answered", "asked", "checked", "measured"]

@@ -3,25 +3,31 @@
 
 import base64
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import FileSystemLoader
+from markupsafe import Markup
 
 from processing.ecg_beat_measures import SEQUENCES
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.evidence.html import html_environment, html_text, sheet_html
+from processing.ecg_record import EcgRecord
+from processing.evidence.answer import MarkedWords, answer_html, mark_words, marked_sheet_html
+from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
+from processing.evidence.picture import evidence_page
 
-from .uploads import Upload
+from .session import Session
 
 _PARTS: Any = (
     html_environment(FileSystemLoader(Path(__file__).parent / "templates")).get_template("views.html.j2").module
 )
 NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
 HEADER = str(_PARTS.header(NOTICE))
-ALL_LEADS = "All leads"
+FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
+ALL_LEADS, FULL_LENGTH = "All leads", "All leads in full length"
 MAX_SHOWN_TEXT = 500
 LEAD = "Lead"
 _UNITS = {"Heart Rate": " (bpm)", "ST Form": ""}
@@ -39,6 +45,11 @@ _GLOBALS = {
 }
 
 
+def view_names(record: EcgRecord | None) -> list[str]:
+    """What can be shown of a record; of a picture all of it alone."""
+    return [ALL_LEADS] if record is None else [ALL_LEADS, FULL_LENGTH, *record.leads]
+
+
 def title(sample: str) -> str:
     """A sample's name as a reader writes it."""
     return sample.replace("_", " ").capitalize()
@@ -48,25 +59,46 @@ def message(text: object, is_error: bool = False) -> str:
     return str(_PARTS.message(str(text)[:MAX_SHOWN_TEXT], is_error))
 
 
-def conversation(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Messages for a chatbot, which takes what is between angle brackets for HTML even where it renders no Markdown."""
-    return [{**turn, "content": str(html_text(turn["content"]))} for turn in messages]
+def conversation(session: Session, marks: Sequence[MarkedWords] = ()) -> str:
+    """What has been asked and answered; the words of a checked answer choose what is marked on the page."""
+    turns = [(turn["role"], Markup(answer_html(turn["content"]))) for turn in session.messages]
+    if (reading := session.reading) is not None:
+        summary = reading.verdicts if reading.report is not None else ""
+        turns[-1] = ("assistant", Markup(answer_html(reading.text, marks, summary, reading.note)))
+    return str(_PARTS.conversation(turns))
 
 
-def page_view(upload: Upload, sheet: str, lead: str = ALL_LEADS) -> str:
-    """The page as a clinician reads it, or one lead alone and larger; `sheet` names it among the sheets that are shown.
+def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) -> tuple[str, list[MarkedWords]]:
+    """The page as a clinician reads it, all leads in full length, or one lead alone and larger; with the last answer's claims.
+
+    Args:
+        session: with an ECG.
+        view: `ALL_LEADS`, `FULL_LENGTH` or the name of a lead.
+        sheet: names it among the sheets that are shown.
 
     Raises:
         GemError: the record has no such lead, or cannot be drawn.
     """
+    upload = session.upload
+    assert upload is not None
     if upload.record is None:
         assert upload.picture is not None
-        return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}")
-    if lead == ALL_LEADS:
-        page = render_ecg(upload.record, layout="3x4+1", px_per_mm=7)
-        return sheet_html(page.to_pil(), sheet, f"{sheet}: {upload.name}, all leads")
-    page = render_ecg(upload.record, layout="12x1", leads=[lead], px_per_mm=8)
-    return sheet_html(page.to_pil(), sheet, f"{sheet}: {upload.name}, lead {lead}")
+        return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}"), []
+    if view == ALL_LEADS:
+        page, shown = render_ecg(upload.record, layout="3x4+1", px_per_mm=7), "all leads"
+    elif view == FULL_LENGTH:
+        page, shown = evidence_page(upload.record, HTML_PX_PER_MM), "all leads in full length"
+    else:
+        page, shown = render_ecg(upload.record, layout="12x1", leads=[view], px_per_mm=8), f"lead {view}"
+    marks: list[MarkedWords] = []
+    if (reading := session.reading) is not None and reading.report is not None:
+        marks = mark_words(reading.text, reading.report, reading.spans, page)
+    return marked_sheet_html(page, marks, sheet, f"{sheet}: {upload.name}, {shown}"), marks
+
+
+def declined(reason: object) -> str:
+    """In place of a page: why there is no reading."""
+    return str(_PARTS.declined(str(reason)[:MAX_SHOWN_TEXT]))
 
 
 def measurements(features: EcgFeatures, by: str = LEAD, largest_first: bool = False) -> pd.DataFrame:
@@ -110,12 +142,17 @@ def comparison(first: EcgFeatures, second: EcgFeatures) -> pd.DataFrame:
 
 __all__ = [
     "ALL_LEADS",
+    "FIRST_PAGE",
+    "FULL_LENGTH",
     "HEADER",
+    "OTHER_PAGE",
     "comparison",
     "conversation",
     "csv_link",
+    "declined",
     "measurements",
     "message",
     "page_view",
     "title",
+    "view_names",
 ]

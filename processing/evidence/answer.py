@@ -1,0 +1,97 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""An answer on the page it is about: its own words are the links to their beats, and what is contradicted says what is measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from processing.ecg_page_picture import EcgPage
+from processing.grounding.check import CONTRADICTED, GroundingReport
+from processing.grounding.spans import Span
+
+from .highlight import Box
+from .html import in_drawing_order, render_html
+from .picture import VERDICT_LOOKS, ClaimEvidence, VerdictLook, locate_claims
+
+
+@dataclass(frozen=True)
+class MarkedWords:
+    """Words of an answer that make claims, with their number (from 1) and the places of their evidence on a page, px."""
+
+    number: int
+    quote: str
+    span: Span
+    claims: tuple[ClaimEvidence, ...]
+
+    @property
+    def verdict(self) -> str:
+        return self.span.verdict
+
+    @property
+    def look(self) -> VerdictLook:
+        return VERDICT_LOOKS[self.verdict]
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.verdict == CONTRADICTED
+
+    @property
+    def measured(self) -> str:
+        return self.span.measured
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        return tuple(dict.fromkeys(box for claim in self.claims for box in claim.boxes))
+
+    @property
+    def why(self) -> str:
+        return "; ".join(dict.fromkeys(claim.checked.explanation for claim in self.claims))
+
+    @property
+    def where(self) -> str:
+        return "; ".join(dict.fromkeys(claim.where for claim in self.claims))
+
+
+def mark_words(text: str, report: GroundingReport, spans: Sequence[Span], page: EcgPage) -> list[MarkedWords]:
+    """The words of an answer that make claims, and where their evidence lies on a page.
+
+    Args:
+        text: the answer.
+        report: what `check_grounding` made of it.
+        spans: what `answer_spans` made of its claims.
+        page: a page of the record.
+    """
+    located = locate_claims(page, report)
+    return [
+        MarkedWords(number, text[span.start : span.end], span, tuple(located[claim] for claim in span.claims))
+        for number, span in enumerate(spans, start=1)
+    ]
+
+
+def answer_html(text: str, marks: Sequence[MarkedWords] = (), summary: str = "", note: str = "") -> str:
+    """An answer as HTML without any script; choosing words shows their boxes on `marked_sheet_html` of the same document.
+
+    Args:
+        text: the answer.
+        marks: what `mark_words` found in it.
+        summary: the last line: how many claims have which verdict.
+        note: what stands above it: why it was not checked.
+    """
+    parts: list[tuple[str, MarkedWords | None]] = []
+    at = 0
+    for mark in marks:
+        parts += [(text[at : mark.span.start], None), (text[mark.span.start : mark.span.end], mark)]
+        at = mark.span.end
+    parts.append((text[at:], None))
+    return render_html("answer.html.j2", parts=parts, claims=marks, summary=summary, note=note, looks=VERDICT_LOOKS)
+
+
+def marked_sheet_html(page: EcgPage, marks: Sequence[MarkedWords], name: str, description: str) -> str:
+    """A page with the boxes of an answer's words; `name` and `description` as in `sheet_html`."""
+    picture = page.to_pil()
+    overlay = render_html("boxes.html.j2", picture=picture, on_top=in_drawing_order(marks))
+    return render_html("sheet.html.j2", picture=picture, name=name, description=description, overlay=Markup(overlay))
+
+
+__all__ = ["MarkedWords", "answer_html", "mark_words", "marked_sheet_html"]
