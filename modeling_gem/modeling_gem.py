@@ -21,7 +21,13 @@ from transformers.modeling_outputs import (
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, can_return_tuple, is_torchdynamo_compiling, torch_compilable_check
+from transformers.utils import (
+    TransformersKwargs,
+    can_return_tuple,
+    is_torchdynamo_compiling,
+    logging,
+    torch_compilable_check,
+)
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
 
@@ -55,6 +61,10 @@ class GemCausalLMOutputWithPast(CausalLMOutputWithPast):
     ecg_outputs: BaseModelOutputWithPooling | None = None
     image_outputs: BaseModelOutputWithPooling | None = None
 
+
+NOTICED_WITHOUT_ECG = 20  # steps of training after which it is said that none had an ECG
+TRAINERS = "`GemSFTTrainer`, `GemGRPOTrainer` or `GemDataCollator` of `recipes.training`"
+logger = logging.get_logger(__name__)
 
 # Of every language model's output; its cache is called `past_key_values` up to Transformers 5.23 and `cache` from 5.24 on,
 # which is why models here take it, and hand it on, among the keyword arguments.
@@ -308,6 +318,7 @@ class GemModel(GemPreTrainedModel):
             nn.Parameter(torch.empty(text.hidden_size)) if config.image_merge_type == "spatial_unpad" else None
         )
         self.language_model = AutoModel.from_config(text)
+        self._steps_without_ecg: int | None = 0  # of training; None from the first step with one on
         self.post_init()
 
     @can_return_tuple
@@ -434,9 +445,24 @@ class GemModel(GemPreTrainedModel):
             lambda: (
                 f"The prompt holds {int(num_tokens)} {modality} placeholder tokens (id "
                 f"{getattr(self.config, f'{modality}_token_id')}), but the {modality} input gives {num_features}. Let "
-                f"`GemProcessor` expand one placeholder per {modality}."
+                f"`GemProcessor` expand one placeholder per {modality}; to train, use {TRAINERS}."
             ),
         )
+
+    def _notice_blind_training(self, has_ecg: bool) -> None:
+        """Trainers that do not know ECGs drop them from their batches, and train on without a word."""
+        if (
+            is_torchdynamo_compiling()
+            or not (self.training and torch.is_grad_enabled())
+            or self._steps_without_ecg is None
+        ):
+            return
+        self._steps_without_ecg = None if has_ecg else self._steps_without_ecg + 1
+        if self._steps_without_ecg == NOTICED_WITHOUT_ECG:
+            logger.warning(
+                f"{NOTICED_WITHOUT_ECG} training steps, and not one ECG reached the model. Trainers of TRL drop a column `ecg`; "
+                f"{TRAINERS} keep it. With pictures alone this is as it should be."
+            )
 
     def _check_nothing_lost(
         self, modality: str, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor
@@ -506,6 +532,7 @@ class GemModel(GemPreTrainedModel):
                 self._check_nothing_lost(modality, input_ids, given_embeds)
         if torch.is_tensor(absent):
             inputs_embeds = inputs_embeds + absent.to(inputs_embeds.dtype)
+        self._notice_blind_training("ecg" in encoded)
 
         outputs = self.language_model(
             attention_mask=attention_mask,
