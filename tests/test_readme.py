@@ -132,7 +132,9 @@ def test_modules_that_need_data_or_machines_have_these_options(line):
         if word.startswith("--"):
             parameter = rf"\b{word.removeprefix('--').replace('-', '_')}: "  # of a typed command
             known = f'"{word}"' in source or re.search(parameter, source)
-            assert known or (module == "recipes.training.sft" and word == "--config")  # TRL's own
+            assert known or (
+                module in ("recipes.training.sft", "recipes.training.grpo") and word == "--config"
+            )  # TRL's own
         elif word.startswith("recipes/"):
             assert (ROOT / word).is_file()
 

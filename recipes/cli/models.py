@@ -5,8 +5,9 @@ import json
 import math
 import time
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import numpy as np
 import typer
@@ -274,8 +275,11 @@ def convert(
 def train(
     context: typer.Context,
     config: Annotated[
-        Path, typer.Argument(help="YAML settings, see recipes/configs/sft_*.yaml and docs/training.md.")
+        Path, typer.Argument(help="YAML settings, see recipes/configs/{sft,grpo}_*.yaml and docs/training.md.")
     ],
+    method: Annotated[
+        Literal["sft", "grpo"], typer.Option(help="sft: from answers; grpo: from rewards of the model's own answers.")
+    ] = "sft",
 ) -> None:
     """Train a GEM with TRL; any setting of CONFIG can be overridden behind it.
 
@@ -283,14 +287,13 @@ def train(
     gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT
     gem train recipes/configs/sft_small.yaml --learning_rate 5e-4 --max_steps 100
     gem train CONFIG --resume_from_checkpoint true          go on from the last checkpoint
+    gem train --method grpo recipes/configs/grpo_tiny.yaml  rewarded by what the ECGs measure
     Several devices:
     accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.sft --config CONFIG
     """
-    from recipes.training import sft
-
     if not config.is_file():
         raise typer.BadParameter(f"{config} does not exist", param_hint="CONFIG")
-    sft.main(["--config", str(config), *context.args])
+    import_module(f"recipes.training.{method}").main(["--config", str(config), *context.args])
 
 
 def merge(

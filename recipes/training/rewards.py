@@ -90,7 +90,7 @@ def evidence_in(solution: str) -> dict[str, list[str]]:
 
 def format_reward(completions: Sequence[Any], **_: Any) -> list[float]:
     """1 where there is a `<think>` with something in it."""
-    thoughts = (_THINK.search(_text(completion)) for completion in completions)
+    thoughts = (_THINK.search(text_of(completion)) for completion in completions)
     return [float(thought is not None and bool(thought.group(1).strip())) for thought in thoughts]
 
 
@@ -110,10 +110,10 @@ def _pairs(completions: Sequence[Any], solution: Sequence[str]) -> list[tuple[st
         raise EvaluationError(
             f"{len(completions)} completions and {len(solution)} solutions: equally many are needed."
         )
-    return [(_text(completion), truth) for completion, truth in zip(completions, solution, strict=True)]
+    return [(text_of(completion), truth) for completion, truth in zip(completions, solution, strict=True)]
 
 
-def _text(completion: Any) -> str:
+def text_of(completion: Any) -> str:
     """TRL hands over texts, or lists of messages for chats."""
     return completion if isinstance(completion, str) else "".join(str(message["content"]) for message in completion)
 
@@ -125,4 +125,5 @@ __all__ = [
     "format_reward",
     "overlong_reward",
     "steps_in",
+    "text_of",
 ]

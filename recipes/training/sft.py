@@ -22,7 +22,7 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
-from trl import ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
+from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
@@ -46,8 +46,8 @@ NOT_QUANTISED = ["model.vision_tower", "model.ecg_tower", *(f"model.{name}" for 
 
 
 @dataclass
-class GemScriptArguments:
-    """Arguments besides those of `SFTConfig` and `ModelConfig`."""
+class DataArguments:
+    """What is trained on, and which towers are trained: the arguments that every method has."""
 
     dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, or a data set for `load_dataset`."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
@@ -59,6 +59,12 @@ class GemScriptArguments:
     image: float = field(default=0.0, metadata={"help": "Weight of samples that keep the picture only."})
     image_only: bool = field(default=False, metadata={"help": "Allow samples without an ECG."})
     train_towers: bool = field(default=False, metadata={"help": "Train the towers too (the paper freezes them)."})
+
+
+@dataclass
+class GemScriptArguments(DataArguments):
+    """Arguments besides those of `SFTConfig` and `ModelConfig`."""
+
     global_batch_size: int | None = field(
         default=None,
         metadata={"help": "Samples per step on all devices together; sets the accumulation steps that this takes."},
@@ -101,7 +107,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
     return script, training, model_config
 
 
-def load_splits(script: GemScriptArguments, names: list[str]) -> dict[str, datasets.Dataset]:
+def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.Dataset]:
     """The named splits, signals as arrays; those of `gem build-dataset` with pages drawn as they are needed.
 
     Raises:
@@ -168,7 +174,7 @@ def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> Pr
     )
 
 
-def load_processor(training: SFTConfig, model_config: ModelConfig) -> ProcessorMixin:
+def load_processor(training: SFTConfig | GRPOConfig, model_config: ModelConfig) -> ProcessorMixin:
     """
     That of the model, with the chat template of `chat_template_path` if there is one.
 
@@ -180,7 +186,7 @@ def load_processor(training: SFTConfig, model_config: ModelConfig) -> ProcessorM
         revision=model_config.model_revision,
         trust_remote_code=training.trust_remote_code,
     )
-    template = training.chat_template_path
+    template = getattr(training, "chat_template_path", None)
     if template is not None:
         if Path(template).suffix not in (".jinja", ".j2") or not Path(template).is_file():
             raise TrainingError(f"`chat_template_path` must be a Jinja file (.jinja, .j2), got {template}.")

@@ -140,10 +140,13 @@ class _TellEpoch(TrainerCallback):
             self.trainer.length_groups.epoch = epoch
 
 
-def score_answers_only(model: PreTrainedModel) -> None:
+def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None:
     """
     Of a model with TRL's fused head (`add_fused_lm_head`): it computes the vocabulary's logits for answers alone. TRL's own
     does so with Triton only; elsewhere it scores every position of ECG, picture and question too, twice.
+
+    Args:
+        temperature: what logits are divided by, as the fused head was told.
     """
     fused = model.forward
 
@@ -154,7 +157,7 @@ def score_answers_only(model: PreTrainedModel) -> None:
         mask = labels[:, 1:] != -100
         kwargs = {**kwargs, "use_cache": False, "logits_to_keep": nn.functional.pad(mask, (0, 1))}
         total = kwargs.pop("num_items_in_batch", None)
-        scores = fused(*args, **kwargs).logits.float().log_softmax(dim=-1)
+        scores = (fused(*args, **kwargs).logits.float() / temperature).log_softmax(dim=-1)
         tokens = labels[:, 1:][mask]
         log_probs = scores.gather(1, tokens[:, None])[:, 0]
         known = scores.detach()

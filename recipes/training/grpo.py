@@ -1,0 +1,117 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Reinforcement learning with TRL's GRPO: answers are rewarded by what their ECG measures.
+
+gem train recipes/configs/grpo_tiny.yaml --method grpo
+python -m recipes.training.grpo --config recipes/configs/grpo_tiny.yaml
+accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.grpo --config recipes/configs/grpo_lora.yaml
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from trl import GRPOConfig, ModelConfig, TrlParser
+
+from modeling_gem import default_checkpoint
+from processing.errors_gem import TrainingError
+from processing.processing_gem import MODALITIES
+from recipes.console import run_script
+from recipes.dataset.schema import is_built
+
+from .checkpoints import checkpoint_to_resume
+from .checks import check_messages, check_vocabulary
+from .grounding_rewards import GROUNDING_REWARDS, Reward
+from .grpo_trainer import GemGRPOTrainer
+from .rewards import diagnosis_reward, evidence_reward, format_reward
+from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
+from .trainer import freeze_towers, keep_trained_in_float32, parse_settings
+
+# ECG-R1's need a column `solution`.
+REWARDS: dict[str, Reward] = {
+    **GROUNDING_REWARDS,
+    "ecg_r1_diagnosis": diagnosis_reward,
+    "ecg_r1_evidence": evidence_reward,
+    "ecg_r1_format": format_reward,
+}
+
+
+@dataclass
+class GrpoArguments(DataArguments):
+    """Arguments besides those of `GRPOConfig` and `ModelConfig`."""
+
+    rewards: list[str] = field(
+        default_factory=lambda: ["precision", "recall", "detail", "leads", "labels", "form"],
+        metadata={"help": f"What is rewarded, of {', '.join(REWARDS)}; weighted by `reward_weights`."},
+    )
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[GrpoArguments, GRPOConfig, ModelConfig]:
+    """
+    Command line (that of the process if `None`) and `--config FILE`; the line wins. Without `model_name_or_path` the model
+    that comes with gem-ecg is trained.
+
+    Raises:
+        TrainingError: A setting or a reward that does not exist, or weights that are not one per reward.
+    """
+    parser = TrlParser((GrpoArguments, GRPOConfig, ModelConfig))
+    parser.set_defaults(model_name_or_path=str(default_checkpoint()))
+    script, training, model_config = parse_settings(parser, arguments)
+    unknown = [name for name in script.rewards if name not in REWARDS]
+    if unknown or not script.rewards:
+        raise TrainingError(f"`rewards` are some of {', '.join(REWARDS)}; got {script.rewards}.")
+    if training.reward_weights is not None and len(training.reward_weights) != len(script.rewards):
+        raise TrainingError(
+            f"`reward_weights` holds {len(training.reward_weights)} numbers for the {len(script.rewards)} rewards "
+            f"{', '.join(script.rewards)}: one for each is needed."
+        )
+    # Rewards read the reference answer and the record, which are columns that no model takes.
+    training.remove_unused_columns = False
+    return script, training, model_config
+
+
+def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: ModelConfig) -> GemGRPOTrainer:
+    """
+    Everything up to the first step, with all that can be checked before it.
+
+    Raises:
+        GemError: What is wrong with the data, the checkpoint or the settings.
+    """
+    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
+    processor = load_processor(training, model_config)
+    for name, split in splits.items():
+        if not is_built(split):
+            check_messages(split, f"{script.dataset}[{name}]", processor)
+    torch.manual_seed(training.seed)
+    model = load_model(model_config, training.trust_remote_code)
+    check_vocabulary(model, processor)
+    if not script.train_towers:
+        freeze_towers(model)
+    trainer = GemGRPOTrainer(
+        model,
+        [REWARDS[name] for name in script.rewards],
+        training,
+        modality_mix={name: weight for name in MODALITIES if (weight := getattr(script, name))},
+        train_dataset=splits[script.train_split],
+        eval_dataset=splits.get(script.eval_split) if evaluates else None,
+        processing_class=processor,
+        peft_config=adapter_config(model, model_config),
+    )
+    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
+        keep_trained_in_float32(trainer.model)
+    return trainer
+
+
+def main(arguments: Sequence[str] | None = None) -> GemGRPOTrainer:
+    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    script, training, model_config = parse(arguments)
+    trainer = build_trainer(script, training, model_config)
+    trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
+    trainer.save_model(training.output_dir)
+    if trainer.is_world_process_zero():
+        trainer.processing_class.save_pretrained(training.output_dir)
+    return trainer
+
+
+if __name__ == "__main__":
+    run_script(main)

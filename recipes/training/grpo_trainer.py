@@ -1,0 +1,224 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`GemGRPOTrainer`: TRL's GRPO whose policy sees the ECGs and pictures of its prompts, when it writes and when it is scored."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForImageTextToText
+from trl import GRPOConfig, GRPOTrainer
+from trl.trainer import grpo_trainer
+
+from processing.errors_gem import PlaceholderError, TrainingError
+from processing.feature_extraction_gem import load_ecgs
+from processing.processing_gem import GemProcessor, Modality
+
+from .collator import GemDataCollator, name_of
+from .trainer import score_answers_only
+
+# What the model takes besides tokens, with the block of a message that each row of it comes from.
+MEDIA = {"ecg_values": "ecg", "pixel_values": "image", "image_sizes": "image"}
+Media = dict[str, torch.Tensor]
+REWARDED_WITH = ("prompts", "completions", "completion_ids")
+LOST_BY_TRL = {
+    "use_vllm": "TRL hands vLLM pictures only",
+    "use_transformers_continuous_batching": "continuous batching takes token ids only",
+    "use_liger_kernel": "Liger's loss is given no ECGs",
+}
+
+
+class GemGRPOTrainer(GRPOTrainer):
+    """
+    `GRPOTrainer` for rows with `messages` (or `prompt`), `ecg` (one ECG or several) and perhaps `image`, as `GemSFTTrainer`
+    takes them. The last answer of `messages` is not shown to the model; reward functions get it as `reference`, and the
+    row's first ECG as `record`. The stock trainer drops both modalities from the scoring of answers, and the ECG from
+    generation as well.
+
+    Args:
+        modality_mix: share of prompts that show `"both"`, only the `"signal"` or only the `"image"`; all answers to one
+            prompt see the same. Default: both.
+
+    Raises:
+        TrainingError: a setting under which the ECG would be lost, a reward function that cannot be called, rewards that
+            are no numbers.
+        PlaceholderError: a prompt without an ECG or a picture.
+    """
+
+    processing_class: GemProcessor
+
+    def __init__(
+        self,
+        model: Any,
+        reward_funcs: Callable | Sequence[Callable],
+        args: GRPOConfig | None = None,
+        *,
+        modality_mix: dict[Modality, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        args = args or GRPOConfig()
+        for setting, reason in LOST_BY_TRL.items():
+            if getattr(args, setting, False):
+                raise TrainingError(f"`{setting}: true` would train without ECGs: {reason}. Leave it out.")
+        functions = list(reward_funcs) if isinstance(reward_funcs, Sequence) else [reward_funcs]
+        for function in functions:
+            _check_signature(function)
+        with _reference_by_auto_class():
+            super().__init__(model, functions, args=args, **kwargs)
+        self.collator = GemDataCollator(
+            self.processing_class, modality_mix=modality_mix or {"both": 1.0}, mix_seed=args.seed
+        )
+        # Pages come with the rows, or are not wanted.
+        self.processing_class = self.collator.processor
+        # TRL generates by a configuration of its own, and hot sampling hits every token once.
+        placeholders = {self.processing_class.ecg_token_id, self.processing_class.image_token_id}
+        self.generation_config.suppress_tokens = sorted(
+            {*(self.generation_config.suppress_tokens or ()), *placeholders}
+        )
+        self._media: list[Media] = []
+        if args.device.type == "cpu":
+            bare = self.accelerator.unwrap_model(self.model)
+            for scored in (bare, self.ref_model):
+                if scored is not None:
+                    scored = scored.get_base_model() if hasattr(scored, "get_base_model") else scored
+                    score_answers_only(scored, self.temperature)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = None  # every column is for reward functions, at least
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self.collator.epoch.fill_(int((self.state.epoch or 0) + 1e-6))
+        output = super()._generate_and_score_completions(self._prepared(inputs))
+        output["media"] = self._media
+        return output
+
+    def _prepared(self, examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows whose `prompt` holds records and pictures; the answers to one prompt share them."""
+        answers = self.num_generations if self.model.training else self.num_generations_eval
+        prepared: dict[Any, dict[str, Any]] = {}
+        rows = []
+        for number, example in enumerate(examples):
+            key = example.get("id", number // answers)
+            if key not in prepared:
+                prepared[key] = self._prepare(example)
+            rows.append(prepared[key])
+        return rows
+
+    def _prepare(self, example: dict[str, Any]) -> dict[str, Any]:
+        messages = list(example.get("messages") or example["prompt"])
+        reference = None
+        if messages[-1]["role"] == "assistant":
+            reference = _text_of(messages.pop())
+        given = example.get("ecg")
+        records = [] if given is None else load_ecgs(given, sampling_rate=example.get("sampling_rate"))
+        sample = self.collator.prepare({**example, "messages": messages, "ecg": records or None})
+        pictures = iter(sample["images"])
+        shown = [block for block in _blocks(sample["messages"]) if block["type"] in ("ecg", "image")]
+        for block in shown:
+            if block["type"] == "image" and "image" not in block:
+                block["image"] = next(pictures)
+            elif block["type"] == "ecg" and "ecg" not in block:
+                block["ecg"] = load_ecgs(block.pop("path"))[0]
+        if not shown:
+            raise PlaceholderError(
+                f"{name_of({**example, 'messages': messages})}: no ECG and no picture to look at (columns "
+                f"{sorted(example)}). Name the column `ecg`, or put `{{'type': 'ecg', ...}}` blocks into the prompt."
+            )
+        rest = {name: value for name, value in example.items() if name not in ("messages", "ecg", "image", "images")}
+        records += [block["ecg"] for block in shown if block["type"] == "ecg"]
+        record = records[0] if records else None
+        return {**rest, "prompt": sample["messages"], "reference": reference, "record": record}
+
+    def _tokenize_prompts(self, prompts: list) -> tuple[list, None, dict[str, Any]]:
+        prompt_ids, _, fields = super()._tokenize_prompts(prompts)
+        media = {name: torch.as_tensor(np.array(fields[name])) for name in MEDIA if name in fields}
+        self._media = [{} for _ in prompts]
+        for name, values in media.items():
+            counts = [sum(block["type"] == MEDIA[name] for block in _blocks(prompt)) for prompt in prompts]
+            for row, part in zip(self._media, values.to(self.accelerator.device).split(counts), strict=True):
+                row.update({name: part} if len(part) else {})
+        # With pictures in their own list TRL would process them again, without the ECGs beside them.
+        return prompt_ids, None, {**fields, **media}
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        with _fed(model, iter(self._media)):
+            return super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        self._media = inputs["media"]
+        return super()._compute_loss(model, inputs)
+
+    def _calculate_rewards(
+        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
+    ) -> torch.Tensor:
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        names = ", ".join(self.reward_func_names)
+        if torch.isinf(rewards).any():
+            raise TrainingError(
+                f"A reward is infinite ({names}): a reward is a finite number, or None where it does not apply."
+            )
+        if torch.isnan(rewards).all(dim=1).any():
+            raise TrainingError(
+                f"An answer got no reward at all: each of {names} returned None or NaN. Where a reward needs the signal "
+                "(`record`) or the reference answer, give every row one, or add a reward that always applies."
+            )
+        return rewards
+
+
+@contextmanager
+def _reference_by_auto_class() -> Iterator[None]:
+    """TRL looks for the class of the reference model (`beta` above 0) in Transformers; GEM's is registered with its AutoClasses."""
+    stock = grpo_trainer.create_model_from_path
+    grpo_trainer.create_model_from_path = partial(stock, architecture=AutoModelForImageTextToText)
+    try:
+        yield
+    finally:
+        grpo_trainer.create_model_from_path = stock
+
+
+def _check_signature(function: Callable) -> None:
+    """
+    Raises:
+        TrainingError: TRL could not call it.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if isinstance(function, (str, torch.nn.Module)) or not callable(function):
+        raise TrainingError(f"{function!r}: a reward of GEM is a function, since reward models read no ECG.")
+    parameters = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if not takes_any or not ({"completions", "completion_ids"} & set(parameters)):
+        raise TrainingError(
+            f"The reward function {name}{inspect.signature(function)} cannot be called: expected `{name}(completions, "
+            f"**columns) -> list of numbers`; by name it gets {', '.join(REWARDED_WITH)}, `record`, `reference` and the columns."
+        )
+
+
+@contextmanager
+def _fed(model: torch.nn.Module, rows: Iterator[Media]) -> Iterator[None]:
+    """Every forward pass of `model` gets the media of as many further rows as it has sequences."""
+
+    def give(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        taken = [next(rows) for _ in range(len(kwargs["input_ids"]))]
+        names = [name for name in MEDIA if any(name in row for row in taken)]
+        return args, {**kwargs, **{name: torch.cat([row[name] for row in taken if name in row]) for name in names}}
+
+    handle = model.register_forward_pre_hook(give, prepend=True, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _blocks(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (block for message in messages if isinstance(message["content"], list) for block in message["content"])
+
+
+def _text_of(message: dict[str, Any]) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(block.get("text") or "" for block in content)
+
+
+__all__ = ["GemGRPOTrainer"]
