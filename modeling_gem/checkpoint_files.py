@@ -4,17 +4,52 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import httpx
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
 from safetensors import safe_open
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from processing.errors_gem import CheckpointError
 
 from .modeling_gem import GemForConditionalGeneration
+
+# Of a model on the Hub: what is small, the weights, and weights of old repositories, which may be pickles.
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+SMALL_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
+OLD_WEIGHTS = ("pytorch_model*.bin", "*.pt", "*.pth")
+
+
+def local_checkpoint(name: str | Path) -> Path:
+    """
+    The file or folder `name`, or, where there is none and it is an id such as `owner/model` or `owner/model@revision`, that
+    model's folder in the cache of the Hub: downloaded once, and found there without a network too.
+
+    Raises:
+        CheckpointError: it is an id, and the Hub has no such model or cannot be reached.
+    """
+    if Path(name).exists() or not HUB_ID.fullmatch(str(name)):
+        return Path(name)
+    repository, _, revision = str(name).partition("@")
+
+    def download(patterns: Sequence[str]) -> Path:
+        return Path(
+            snapshot_download(repository, revision=revision or None, allow_patterns=patterns, ignore_patterns=["*/*"])
+        )
+
+    try:
+        folder = download((*SMALL_FILES, "*.safetensors"))
+        return folder if any(folder.glob("*.safetensors")) else download((*SMALL_FILES, *OLD_WEIGHTS))
+    except (OSError, httpx.HTTPError, HFValidationError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise CheckpointError(
+            f"{name}: no folder here, and as a model on the Hub it cannot be had ({said})"
+        ) from error
 
 
 def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
@@ -139,4 +174,4 @@ def save_model(
     report.save()
 
 
-__all__ = ["ConversionReport", "read_weights", "save_model"]
+__all__ = ["ConversionReport", "local_checkpoint", "read_weights", "save_model"]

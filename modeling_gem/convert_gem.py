@@ -15,7 +15,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from processing.errors_gem import CheckpointError
 
 from .chat_templates import LLAVA_V1, multimodal_chat_template
-from .checkpoint_files import ConversionReport, read_weights, save_model
+from .checkpoint_files import ConversionReport, local_checkpoint, read_weights, save_model
 from .configuration_gem import GemConfig
 from .gem_parts import (
     add_placeholders,
@@ -71,9 +71,10 @@ def convert_original_checkpoint(
     the paper's training starts from.
 
     Args:
-        checkpoint: Folder with `config.json`, weights and tokenizer.
+        checkpoint: Folder, or model on the Hub (see `local_checkpoint`), with `config.json`, weights and tokenizer. So are
+            the parts below.
         output: Folder to write.
-        vision_tower: Folder of the CLIP model that `config.mm_vision_tower` names. Its weights are used where the
+        vision_tower: The CLIP model that `config.mm_vision_tower` names. Its weights are used where the
             original uses them: when the config lacks `unfreeze_mm_vision_tower`, the original ignores the tower inside
             the checkpoint. Looked for beside the checkpoint if not given.
         max_shard_size: Largest file to write.
@@ -83,7 +84,7 @@ def convert_original_checkpoint(
     Raises:
         CheckpointError: A leftover or missing weight, or a tower that only exists elsewhere.
     """
-    checkpoint, output = Path(checkpoint), Path(output)
+    checkpoint, output = local_checkpoint(checkpoint), Path(output)
     if not (checkpoint / "config.json").is_file():
         raise CheckpointError(
             f"{checkpoint}: no config.json; give the folder of an original GEM, PULSE or LLaVA checkpoint."
@@ -119,7 +120,7 @@ def convert_original_checkpoint(
         if vision_folder is None:
             raise CheckpointError(
                 f"{checkpoint}: the original takes its image tower from {original.get('mm_vision_tower')!r}, not from this "
-                "checkpoint (no `unfreeze_mm_vision_tower`). Give that CLIP model's folder with `--vision-tower DIR`."
+                "checkpoint (no `unfreeze_mm_vision_tower`). Give that CLIP model with `--vision-tower`, its folder or Hub id."
             )
         vision = vision_weights(vision_folder, report)
         report.sources["vision_tower"] = str(vision_folder)
@@ -214,9 +215,12 @@ def _picture_layout(original: dict[str, Any], checkpoint: Path) -> tuple[str, st
 
 def _find_vision_tower(checkpoint: Path, original: dict[str, Any], given: str | Path | None) -> Path | None:
     if given is not None:
-        if not (Path(given) / "config.json").is_file():
-            raise CheckpointError(f"{given}: no config.json; `--vision-tower` takes the folder of the CLIP model.")
-        return Path(given)
+        folder = local_checkpoint(given)
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"{given}: no config.json; `--vision-tower` takes the folder or Hub id of the CLIP model."
+            )
+        return folder
     name = original.get("mm_vision_tower") or ""
     candidates = [folder / name for folder in (checkpoint, *list(checkpoint.resolve().parents)[:2])]
     return next((folder for folder in candidates if name and (folder / "config.json").is_file()), None)
@@ -230,7 +234,7 @@ def _vision_config(original: dict[str, Any], folder: Path | None, checkpoint: Pa
     if match is None:
         raise CheckpointError(
             f"{checkpoint}: the image tower {name!r} is not described in the checkpoint and not a known CLIP model. Give its "
-            "folder (config.json at least) with `--vision-tower DIR`."
+            "folder (config.json at least) or Hub id with `--vision-tower`."
         )
     hidden, intermediate, layers, heads = OPENAI_CLIP[match.group(1)]
     return CONFIG_MAPPING["clip_vision_model"](
@@ -273,15 +277,16 @@ def assemble_gem(
     seed: int = 0,
 ) -> ConversionReport:
     """
-    A GEM with new projectors from an ECG encoder (see `read_ecg_encoder`), the folder of any Transformers image tower with
-    patch tokens, and the folder of any causal language model with a plain head. To be trained before use.
+    A GEM with new projectors from an ECG encoder (see `read_ecg_encoder`), any Transformers image tower with patch tokens, and
+    any causal language model with a plain head: folders, or ids on the Hub (see `local_checkpoint`). To be trained before use.
 
     Raises:
         CheckpointError: A part cannot be used; the message names it.
     """
     report = ConversionReport(str(output))
     ecg_config, tower = read_ecg_encoder(ecg_encoder, report)
-    language = load_part(AutoModelForCausalLM, Path(language_model))
+    vision_tower, language_model = local_checkpoint(vision_tower), local_checkpoint(language_model)
+    language = load_part(AutoModelForCausalLM, language_model)
     head = language.get_output_embeddings()
     if getattr(head, "bias", None) is not None:
         raise CheckpointError(
@@ -294,7 +299,7 @@ def assemble_gem(
     report.sources |= {"language_model": str(language_model), "vision_tower": str(vision_tower), "projectors": "new"}
     weights = {f"model.language_model.{key}": value for key, value in language.base_model.state_dict().items()}
     weights["lm_head.weight"] = head.weight.detach()
-    parts = {"ecg_tower": tower, "vision_tower": vision_weights(Path(vision_tower), report)}
+    parts = {"ecg_tower": tower, "vision_tower": vision_weights(vision_tower, report)}
     for name, part in parts.items():
         weights |= {f"model.{name}.{key}": tensor.to(head.weight.dtype) for key, tensor in part.items()}
 
@@ -303,7 +308,7 @@ def assemble_gem(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     ecg_token_id, image_token_id = add_placeholders(tokenizer)
-    vision_config = plain_vision_config(Path(vision_tower))
+    vision_config = plain_vision_config(vision_tower)
     try:
         config = GemConfig(
             text_config=language.config,
@@ -325,7 +330,7 @@ def assemble_gem(
         weights |= {f"model.{name}.{key}": value for key, value in _new_projector(config, name).items()}
         report.new.append(f"model.{name}")
     save_model(GemForConditionalGeneration, config, weights, report, tokenizer, max_shard_size)
-    statistics = image_statistics(Path(vision_tower))
+    statistics = image_statistics(vision_tower)
     build_processor(config, tokenizer, tokenizer.chat_template, **statistics).save_pretrained(output)
     return report
 

@@ -22,7 +22,7 @@ from processing.image_processing_gem import GemImageProcessor
 from processing.processing_gem import GemProcessor
 
 from . import hubert_ecg
-from .checkpoint_files import ConversionReport, read_weights
+from .checkpoint_files import ConversionReport, local_checkpoint, read_weights
 from .configuration_gem import ECG_CONFIG_FIELDS, GemConfig, GemEcgConfig
 
 # Weights of image models that no image tower needs, so that it does not matter whether a folder holds them.
@@ -106,7 +106,7 @@ def read_ecg_encoder(path: str | Path, report: ConversionReport) -> tuple[PreTra
     Raises:
         CheckpointError: the weights do not add up, or the folder holds something else.
     """
-    path = Path(path)
+    path = local_checkpoint(path)
     if path.is_dir():
         report.sources["ecg_tower"] = str(path)
         return _saved_ecg_encoder(path, report)

@@ -224,15 +224,20 @@ def info(
 
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Original GEM checkpoint folder, an ECG-CoCa .pt, or a saved ECG tower.")
+        str,
+        typer.Argument(
+            help="Original GEM checkpoint, an ECG-CoCa .pt, or an ECG tower. Hub ids are taken as folders are."
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write.")],
     vision_tower: Annotated[
-        Path | None, typer.Option(help="Folder of the image tower (CLIP, SigLIP, DINOv2 ...).")
+        str | None, typer.Option(help="Folder or Hub id of the image tower (CLIP, SigLIP, DINOv2 ...).")
     ] = None,
-    language_model: Annotated[Path | None, typer.Option(help="Folder of a causal LM: assembles a fresh GEM.")] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Folder or Hub id of a causal LM: assembles a fresh GEM.")
+    ] = None,
     ecg_encoder: Annotated[
-        Path | None, typer.Option(help="ECG-CoCa .pt or saved ECG tower, for a checkpoint without one (PULSE, LLaVA).")
+        str | None, typer.Option(help="ECG-CoCa .pt or an ECG tower, for a checkpoint without one (PULSE, LLaVA).")
     ] = None,
     ecg_projector_type: Annotated[str, typer.Option(help="Of a fresh GEM: linear or mlp2x_gelu.")] = "linear",
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file to write.")] = "5GB",
@@ -245,7 +250,9 @@ def convert(
     gem convert PULSE-7B OUT --ecg-encoder cpt_wfep_epoch_20.pt       what the paper's training starts from
     gem convert cpt_wfep_epoch_20.pt OUT                              ECG-CoCa: its signal tower
     gem convert cpt_wfep_epoch_20.pt OUT --vision-tower DIR --language-model DIR   fresh GEM
+    gem convert PULSE-ECG/PULSE-7B@main OUT --vision-tower openai/clip-vit-large-patch14-336 --ecg-encoder ...   from the Hub
     """
+    from modeling_gem.checkpoint_files import local_checkpoint
     from modeling_gem.convert_gem import assemble_gem, convert_ecg_coca, convert_original_checkpoint
     from recipes.publishing.remote_code import add_remote_code
 
@@ -255,7 +262,7 @@ def convert(
         report = assemble_gem(
             checkpoint, vision_tower, language_model, output, ecg_projector_type, max_shard_size=max_shard_size
         )
-    elif checkpoint.is_dir():
+    elif local_checkpoint(checkpoint).is_dir():
         report = convert_original_checkpoint(checkpoint, output, vision_tower, max_shard_size, ecg_encoder)
     else:
         report = convert_ecg_coca(checkpoint, output)
