@@ -53,7 +53,9 @@ class MarkedWords:
         return "; ".join(dict.fromkeys(claim.where for claim in self.claims))
 
 
-def mark_words(text: str, report: GroundingReport, spans: Sequence[Span], page: EcgPage) -> list[MarkedWords]:
+def mark_words(
+    text: str, report: GroundingReport, spans: Sequence[Span], page: EcgPage, first: int = 1
+) -> list[MarkedWords]:
     """The words of an answer that make claims, and where their evidence lies on a page.
 
     Args:
@@ -61,15 +63,18 @@ def mark_words(text: str, report: GroundingReport, spans: Sequence[Span], page: 
         report: what `check_grounding` made of it.
         spans: what `answer_spans` made of its claims.
         page: a page of the record.
+        first: the number of the first mark; no two marks of a document may have the same.
     """
     located = locate_claims(page, report)
     return [
         MarkedWords(number, text[span.start : span.end], span, tuple(located[claim] for claim in span.claims))
-        for number, span in enumerate(spans, start=1)
+        for number, span in enumerate(spans, start=first)
     ]
 
 
-def answer_html(text: str, marks: Sequence[MarkedWords] = (), summary: str = "", note: str = "") -> str:
+def answer_html(
+    text: str, marks: Sequence[MarkedWords] = (), summary: str = "", note: str = "", is_last: bool = True
+) -> str:
     """An answer as HTML without any script; choosing words shows their boxes on `marked_sheet_html` of the same document.
 
     Args:
@@ -77,6 +82,7 @@ def answer_html(text: str, marks: Sequence[MarkedWords] = (), summary: str = "",
         marks: what `mark_words` found in it.
         summary: the last line: how many claims have which verdict.
         note: what stands above it: why it was not checked.
+        is_last: whether all its marks are shown where no words are chosen; true of one answer of a document at most.
     """
     parts: list[tuple[str, MarkedWords | None]] = []
     at = 0
@@ -84,13 +90,20 @@ def answer_html(text: str, marks: Sequence[MarkedWords] = (), summary: str = "",
         parts += [(text[at : mark.span.start], None), (text[mark.span.start : mark.span.end], mark)]
         at = mark.span.end
     parts.append((text[at:], None))
-    return render_html("answer.html.j2", parts=parts, claims=marks, summary=summary, note=note, looks=VERDICT_LOOKS)
+    return render_html(
+        "answer.html.j2", parts=parts, claims=marks, summary=summary, note=note, looks=VERDICT_LOOKS, is_last=is_last
+    )
 
 
-def marked_sheet_html(page: EcgPage, marks: Sequence[MarkedWords], name: str, description: str) -> str:
-    """A page with the boxes of an answer's words; `name` and `description` as in `sheet_html`."""
+def marked_sheet_html(
+    page: EcgPage, marks: Sequence[MarkedWords], name: str, description: str, earlier: Sequence[MarkedWords] = ()
+) -> str:
+    """A page with the boxes of an answer's words, and, shown only where they are chosen, those of `earlier` answers.
+
+    `name` and `description` are those of `sheet_html`.
+    """
     picture = page.to_pil()
-    overlay = render_html("boxes.html.j2", picture=picture, on_top=in_drawing_order(marks))
+    overlay = render_html("boxes.html.j2", picture=picture, on_top=in_drawing_order(marks), earlier=earlier)
     return render_html("sheet.html.j2", picture=picture, name=name, description=description, overlay=Markup(overlay))
 
 

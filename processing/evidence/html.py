@@ -135,6 +135,7 @@ def _shown(record: EcgRecord, features: EcgFeatures, report: GroundingReport) ->
         "description": f"ECG with evidence, leads {', '.join(page.layout.leads)}, {record.duration:.1f} s",
         "summary": summary if len(features.beat_times) else f"{summary} {features.note}.",
         "claims": claims,
+        "earlier": (),
         "on_top": in_drawing_order(claims),
         "looks": VERDICT_LOOKS,
         "text_colors": _TEXT_COLORS,

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from processing.errors_gem import GemError
@@ -49,9 +49,15 @@ class Answer:
     """The answer to one question, on its way. To be made and followed in a running event loop."""
 
     def __init__(
-        self, chat: list[dict], max_new_tokens: int, deadline_s: float, leave: "Callable[[Answer], object]"
+        self,
+        chat: list[dict],
+        max_new_tokens: int,
+        deadline_s: float,
+        temperature: float,
+        leave: "Callable[[Answer], object]",
     ) -> None:
         self.chat = chat
+        self.temperature = temperature
         self._leave = leave
         self.max_new_tokens = max_new_tokens
         self.deadline_s = deadline_s
@@ -90,6 +96,12 @@ class Answer:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever listened
             self._loop.call_soon_threadsafe(self._news.set)
 
+    async def text(self) -> str:
+        """All of it, once it is written; raises as `progress` does."""
+        async for progress in self.progress():
+            latest = progress.text
+        return latest
+
     async def progress(self) -> AsyncIterator[Progress]:
         """
         The newest state whenever there is one, and the same again after two seconds without: who follows the stream can look
@@ -116,7 +128,7 @@ class Answer:
 
 
 class Batcher:
-    """One model for many users. Answers are greedy, so that a batch gives what single calls give.
+    """One model for many users. A greedy answer is the one that a single call gives, whatever else is in its batch.
 
     Args:
         network, processor: a GEM.
@@ -147,6 +159,7 @@ class Batcher:
         session: str = "",
         max_new_tokens: int = 256,
         deadline_s: float = 300.0,
+        temperature: float = 0.0,
     ) -> Answer:
         """Puts a question in the line.
 
@@ -155,11 +168,12 @@ class Batcher:
             client, session: whose it is, for the turns in the line.
             max_new_tokens: length limit of the answer.
             deadline_s: s from now; an answer that is being written then is cut, one that waits fails.
+            temperature: of the sampling; 0 for the greedy answer.
 
         Raises:
             TooBusyError: too many are waiting.
         """
-        answer = Answer(chat, max_new_tokens, deadline_s, self._line.leave)
+        answer = Answer(chat, max_new_tokens, deadline_s, temperature, self._line.leave)
         self._line.join(answer, client, session)
         self._tell_places()
         return answer
@@ -219,11 +233,32 @@ class Batcher:
             self.network.generate(
                 **inputs,
                 max_new_tokens=max(answer.max_new_tokens for answer in answers),
-                do_sample=False,
+                **_sampling(answers),
                 streamer=rows,
                 stopping_criteria=StoppingCriteriaList([rows]),
             )
         rows.end()
+
+
+def _sampling(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Arguments of `generate` for rows that are greedy or sampled, each as it was asked for."""
+    temperatures = [answer.temperature for answer in answers]
+    if not any(temperatures):
+        return {"do_sample": False}
+    settings = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    return {**settings, "logits_processor": LogitsProcessorList([_Temperatures(temperatures)])}
+
+
+class _Temperatures(LogitsProcessor):
+    """Divides the scores of each row by its temperature; a greedy row keeps its best token alone."""
+
+    def __init__(self, temperatures: Sequence[float]) -> None:
+        self.temperatures = torch.tensor(temperatures)[:, None]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        temperatures = self.temperatures.to(scores.device)
+        best = torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(1, keepdim=True), 0.0)
+        return torch.where(temperatures > 0, scores / temperatures.clamp(min=1e-3), best)
 
 
 class _Rows(BaseStreamer, StoppingCriteria):

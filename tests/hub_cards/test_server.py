@@ -109,7 +109,7 @@ def test_its_own_names_and_addresses_are_answered(server):
 
 def test_nothing_goes_round_the_queue(server):
     for path in ("run", "api"):
-        body = {"data": ["Both"], "session_hash": "s"}
+        body = {"data": ["Both", "Mark"], "session_hash": "s"}
         assert Visitor(server).call("POST", f"/gradio_api/{path}/interpret", body)[0] == 404
 
 
@@ -121,8 +121,8 @@ def test_nothing_goes_round_the_queue(server):
         ("open_upload", ["text"]),
         ("open_sample", ["../normal"]),
         ("open_sample", [{"a": 1}]),
-        ("interpret", [None]),
-        ("ask", [[1], "Both"]),
+        ("interpret", [None, "Mark"]),
+        ("ask", [[1], "Both", "Mark"]),
         ("focus", []),
     ],
 )
@@ -151,7 +151,7 @@ def test_every_step_has_a_deadline(server, monkeypatch):
 def test_an_answer_ends_when_its_client_leaves(server, endless):
     visitor = Visitor(server, "leaver")
     visitor.outcome("open_sample", "normal")
-    assert visitor.join("interpret", "Both") == 200
+    assert visitor.join("interpret", "Both", "Mark") == 200
     events = visitor.events()
     assert any("being written" in json.dumps(event) for event in events)
     (answer,) = endless.batcher.running
@@ -165,10 +165,10 @@ def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypa
     greedy = [Visitor(server, f"greedy{number}") for number in range(8)]
     for visitor in greedy:
         visitor.outcome("open_sample", "normal")
-    accepted = [visitor.join("interpret", "Both") for visitor in greedy for _ in range(8)]
+    accepted = [visitor.join("interpret", "Both", "Mark") for visitor in greedy for _ in range(8)]
     other = Visitor(server, "other", address="127.0.0.2")
     assert "normal" in other.outcome("open_sample", "normal")["output"]["data"][0]
-    assert "contradicted" in json.dumps(other.outcome("interpret", "Both")["output"])
+    assert "contradicted" in json.dumps(other.outcome("interpret", "Both", "Mark")["output"])
     said = [event for visitor in greedy for event in visitor.events() if event["msg"] == "process_completed"]
     assert accepted == [200] * 64 and len(said) == 64
     refused = [event for event in said if "of your requests are waiting" in json.dumps(event)]

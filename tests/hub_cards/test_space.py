@@ -9,6 +9,7 @@ import socket
 import urllib.error
 import urllib.request
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,13 +48,15 @@ def test_sample_interpretation_evidence_and_follow_up(server):
     assert len(table["data"]) == 12 and len(table["headers"]) == 15 and "data:text/csv" in csv
     focused, *_ = user.predict("V2", api_name="/focus")
     assert "lead V2" in focused and 'class="box' not in focused
-    talk, page, *_ = user.predict(SIGNAL, api_name="/interpret")
+    talk, page, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
     assert answers(talk)[-1].startswith("Rhythm") and 'id="claim-1"' in talk and 'class="box c1' in page
     assert re.search(r"\d+ contradicted, [1-9]\d* supported, \d+ not measurable", talk)
     focused, talk, _ = user.predict("II", api_name="/focus")
     assert "lead II" in focused and 'class="box c1' in focused and 'id="claim-1"' in talk
-    talk, *_ = user.predict("What is the <ecg> rate?", SIGNAL, api_name="/ask")
-    assert len(answers(talk)) == 4 and answers(talk)[-1] and talk.count('id="claim-1"') <= 1
+    talk, *_ = user.predict("What is the <ecg> rate?", SIGNAL, "Mark", api_name="/ask")
+    assert (
+        len(answers(talk)) == 4 and answers(talk)[-1] and talk.count('id="claim-1"') == 1
+    )  # earlier answers stay marked
     change, other, _ = user.predict("normal", api_name="/compare")
     assert change["data"][0][0].startswith("Heart rate") and "data:image/png" in other
 
@@ -160,7 +163,7 @@ def test_ten_users_at_once_each_see_their_own_ecg(server):
     def visit(name):
         user = client(server)
         status, *_ = user.predict(name, api_name="/open_sample")
-        talk, page, *_ = user.predict(SIGNAL, api_name="/interpret")
+        talk, page, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
         return status, talk, re.sub(r"data:[^\"]*", "", page)
 
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
@@ -204,9 +207,10 @@ def test_a_chat_is_shown_as_text():
 def test_contradicted_words_say_what_is_measured_and_all_words_stay():
     opened = session.measured(uploads.read_sample("normal"))
     said = f"Sinus rhythm, 190 bpm. PR 126 ms. {HOSTILE} Scar in the septum."
-    read = session.checked(session.answered(opened, said))
-    page, marks = views.page_view(read, views.FULL_LENGTH)
-    talk = views.conversation(read, marks)
+    asked = replace(opened, chat=({"role": "user", "content": [{"type": "text", "text": "?"}]},))
+    read = session.checked(session.answered(asked, said))
+    page, (marks,) = views.page_view(read, views.FULL_LENGTH)
+    talk = views.conversation(replace(read, marks=(marks,)))
     harmless(page)
     words = [Tags(found).text for found in re.findall(r'<span class="quoted">(.*?)</span>', talk)]
     assert words[:2] == ["Sinus rhythm", "190 bpm"] and words == [mark.quote for mark in marks]
@@ -221,10 +225,28 @@ def test_contradicted_words_say_what_is_measured_and_all_words_stay():
     assert boxes == {f"claim-{mark.number}" for mark in marks if mark.boxes}
 
 
+def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
+    """The small model's atrial fibrillation is said to be regular."""
+    user = client(server)
+    user.predict("atrial_fibrillation", api_name="/open_sample")
+    for wrong, left in (
+        ("Mark", "1 contradicted"),
+        ("Try other answers", "contradicted"),
+        ("Correct", "0 contradicted"),
+    ):
+        talk, *_ = user.predict(SIGNAL, wrong, api_name="/interpret")
+        assert left in talk and ("answers were tried" in talk) == (wrong != "Mark")
+        assert ("Changed:" in talk) <= (wrong == "Correct")
+
+
 def test_a_picture_alone_is_headed_as_not_checked():
-    read = session.checked(
-        session.answered(session.measured(uploads.Upload("a.png", picture=Image.new("RGB", (9, 9)))), "VT.")
+    asked = replace(
+        session.measured(uploads.Upload("a.png", picture=Image.new("RGB", (9, 9)))),
+        chat=({"role": "user", "content": [{"type": "text", "text": "?"}]},),
     )
+    read = session.checked(session.answered(asked, "VT."))
+    _, marks = views.page_view(read)
+    read = replace(read, marks=marks)
     talk = views.conversation(read)
     assert (
         "picture only: not checked" in talk and talk.index("picture only") < talk.index("VT.") and "claim-" not in talk
@@ -237,10 +259,10 @@ def test_what_can_be_no_ecg_gets_a_reason_and_no_reading(server, tmp_path):
     np.savetxt(tmp_path / "flat.csv", flat, delimiter=",", fmt="%g", header=header, comments="")
     user = client(server)
     user.predict("normal", api_name="/open_sample")
-    user.predict(SIGNAL, api_name="/interpret")
+    user.predict(SIGNAL, "Mark", api_name="/interpret")
     status, _, page, _, csv, talk, *_ = user.predict([handle_file(tmp_path / "flat.csv")], api_name="/open_upload")
     assert "No reading" in status and "No reading" in page and "data:image" not in page and not talk and not csv
-    assert "Open an ECG first" in user.predict(SIGNAL, api_name="/interpret")[3]
+    assert "Open an ECG first" in user.predict(SIGNAL, "Mark", api_name="/interpret")[3]
 
 
 def test_the_name_of_a_record_or_picture_is_shown_as_text():
@@ -261,8 +283,8 @@ def test_the_name_of_a_record_or_picture_is_shown_as_text():
 def test_what_a_user_asks_comes_back_as_text(server):
     user = client(server)
     user.predict("normal", api_name="/open_sample")
-    user.predict(SIGNAL, api_name="/interpret")
-    talk, *_ = user.predict("Is <script>V1</script> & V2 flat?", SIGNAL, api_name="/ask")
+    user.predict(SIGNAL, "Mark", api_name="/interpret")
+    talk, *_ = user.predict("Is <script>V1</script> & V2 flat?", SIGNAL, "Mark", api_name="/ask")
     assert "Is &lt;script&gt;V1&lt;/script&gt; &amp; V2 flat?" in talk
 
 

@@ -1,12 +1,15 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What a click does and shows: values for the interface's components, in the order in which it lists them."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import gradio as gr
 
+from modeling_gem.interpretation import Grounding
 from processing.ecg_withheld import withheld_in_words
 from processing.errors_gem import EcgQualityError, GemError
 from recipes.serving.batcher import Progress
@@ -15,12 +18,15 @@ from recipes.serving.desk import WorkDesk
 from . import views
 from .folder import ServerFolder
 from .guard import client_of, in_words
-from .interpreter import Interpreter
-from .session import MODALITIES, NOTHING_OPEN, Session, answered, asked, checked, measured
+from .interpreter import ANSWER_S, Interpreter
+from .session import GROUNDINGS, MODALITIES, NOTHING_OPEN, Session, answered, asked, checked, measured
 from .store import SessionStore
 from .uploads import Upload, read_sample, read_upload
 
 READ_AT_ONCE = 4  # uploads: their own processes read them, the threads here mostly wait
+CHECKED_AT_ONCE = 8  # answers: where others are tried, the threads here wait for the model
+SAMPLES_AT_ONCE = 3  # other answers of one user in a batch, so that the other users' questions are in it too
+TEMPERATURE = 1.0
 WITHIN_S = 60.0  # whatever a click asks for beside an answer
 DONE = "Done. Choose underlined words of the answer to see their beats on the page."
 
@@ -41,6 +47,7 @@ class Actions:
         self.store = SessionStore()
         self.desk = WorkDesk(max(1, (os.cpu_count() or 1) // 2))
         self.reading = WorkDesk(READ_AT_ONCE)
+        self.checking = WorkDesk(CHECKED_AT_ONCE)
 
     async def show(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
         """A newly opened ECG in place of all that was shown; an error leaves what was there."""
@@ -66,7 +73,7 @@ class Actions:
 
         def draw() -> tuple:
             page, marks = views.page_view(session, lead)
-            return page, views.conversation(session, marks), gr.skip()
+            return page, views.conversation(replace(session, marks=marks)), gr.skip()
 
         shown, problem = await _explained(self._do(draw, request))
         return shown or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
@@ -78,15 +85,15 @@ class Actions:
             return gr.skip()
         return await self._do(lambda: views.measurements(features, by, largest_first), request)
 
-    async def interpret(self, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+    async def interpret(self, seen: str, wrong: str, request: gr.Request) -> AsyncIterator[tuple]:
         """A first answer, in place of the conversation that there was."""
         session = self.store.get(_name(request)).anew()
-        async for shown in self._converse(session, "", seen, request):
+        async for shown in self._converse(session, "", seen, wrong, request):
             yield shown
 
-    async def ask(self, question: str, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+    async def ask(self, question: str, seen: str, wrong: str, request: gr.Request) -> AsyncIterator[tuple]:
         """One more answer."""
-        async for shown in self._converse(self.store.get(_name(request)), question, seen, request):
+        async for shown in self._converse(self.store.get(_name(request)), question, seen, wrong, request):
             yield shown
 
     async def compare(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
@@ -103,7 +110,9 @@ class Actions:
         result, problem = await _explained(work())
         return result or (gr.skip(), gr.skip(), views.message(problem, is_error=True))
 
-    async def _converse(self, session: Session, question: str, seen: str, request: gr.Request) -> AsyncIterator[tuple]:
+    async def _converse(
+        self, session: Session, question: str, seen: str, wrong: str, request: gr.Request
+    ) -> AsyncIterator[tuple]:
         """The answer as it is written, then its evidence; what else the user opens meanwhile ends it."""
         name = _name(request)
         before, upload = session, session.upload
@@ -117,15 +126,37 @@ class Actions:
                 latest = answered(session, progress.text)
                 shown = views.conversation(latest) if progress.text else gr.skip()
                 yield shown, gr.skip(), gr.skip(), views.message(_state(progress)), gr.skip()
-            self.store.put(name, latest)
-            latest = await self._do(lambda: checked(latest), request)
+            latest = await self._check(latest, GROUNDINGS.get(wrong, "flag"), request)
             page, marks = await self._do(lambda: views.page_view(latest, views.FULL_LENGTH), request)
+            latest = replace(latest, marks=marks)
             self.store.put(name, latest)
-            done = views.message(f"{_state(progress)} {DONE if marks else 'Done.'}".strip())
-            yield views.conversation(latest, marks), page, views.FULL_LENGTH, done, ""
+            done = views.message(f"{_state(progress)} {DONE if marks[-1] else 'Done.'}".strip())
+            yield views.conversation(latest), page, views.FULL_LENGTH, done, ""
         except (GemError, OSError) as error:
             problem = views.message(in_words(error), is_error=True)
             yield views.conversation(before), gr.skip(), gr.skip(), problem, gr.skip()
+
+    async def _check(self, session: Session, grounding: Grounding, request: gr.Request) -> Session:
+        """The last answer checked, in `select` and `correct` with others beside it that are sampled for it."""
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        question = list(session.chat[:-1])
+
+        async def sample(number: int) -> list[str]:
+            if gone.is_set():
+                raise GemError("Nobody waits for this answer any more.")
+            answers = [
+                self.interpreter.answer(question, client_of(request), _name(request), TEMPERATURE)
+                for _ in range(min(number, SAMPLES_AT_ONCE))
+            ]
+            return list(await asyncio.gather(*(answer.text() for answer in answers)))
+
+        def more(number: int) -> list[str]:
+            return asyncio.run_coroutine_threadsafe(sample(number), loop).result()
+
+        try:
+            return await self._do(lambda: checked(session, grounding, more), request, self.checking, ANSWER_S)
+        finally:
+            gone.set()
 
     async def _open(self, files: list[str] | None, sample: str | None, request: gr.Request) -> Session:
         if not files and not sample:
@@ -135,8 +166,14 @@ class Actions:
         upload: Upload = await self._do(lambda: read_upload(files, self.folder), request, self.reading)
         return await self._do(lambda: measured(upload), request)
 
-    async def _do(self, work: Callable[[], Result], request: gr.Request, desk: WorkDesk | None = None) -> Result:
-        return await (desk or self.desk).do(work, client_of(request), _name(request), WITHIN_S)
+    async def _do(
+        self,
+        work: Callable[[], Result],
+        request: gr.Request,
+        desk: WorkDesk | None = None,
+        within_s: float | None = None,
+    ) -> Result:
+        return await (desk or self.desk).do(work, client_of(request), _name(request), within_s or WITHIN_S)
 
 
 def _name(request: gr.Request) -> str:

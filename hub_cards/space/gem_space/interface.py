@@ -8,7 +8,7 @@ import gradio as gr
 from . import views
 from .actions import Actions
 from .guard import GuardedBlocks
-from .session import MODALITIES
+from .session import GROUNDINGS, MODALITIES
 from .uploads import sample_names
 
 EVENTS = 512  # at once: nearly all of them stand in the lines of `Actions`, which are shorter and fair
@@ -53,6 +53,7 @@ def lay_out_ecg(parts: SimpleNamespace) -> None:
             parts.page = html(EMPTY_PAGE, "gem-page")
         with gr.Column(scale=3, min_width=320):
             parts.seen = gr.Radio(list(MODALITIES), value=next(iter(MODALITIES)), label="What the model sees")
+            parts.wrong = gr.Radio(list(GROUNDINGS), value=next(iter(GROUNDINGS)), label="Contradicted claims")
             parts.interpret = gr.Button("Interpret", variant="primary")
             parts.talk = html()
             parts.question = gr.Textbox(label="Follow-up question", max_length=500, submit_btn="Ask", max_lines=3)
@@ -110,8 +111,8 @@ def wire_ecg(parts: SimpleNamespace, actions: Actions) -> None:
 
 def wire_model(parts: SimpleNamespace, actions: Actions) -> None:
     answered = [parts.talk, parts.page, parts.lead, parts.status, parts.question]
-    parts.interpret.click(actions.interpret, parts.seen, answered, api_name="interpret")
-    parts.question.submit(actions.ask, [parts.question, parts.seen], answered, api_name="ask")
+    parts.interpret.click(actions.interpret, [parts.seen, parts.wrong], answered, api_name="interpret")
+    parts.question.submit(actions.ask, [parts.question, parts.seen, parts.wrong], answered, api_name="ask")
 
 
 def wire_comparison(parts: SimpleNamespace, actions: Actions) -> None:

@@ -58,13 +58,13 @@ class Interpreter:
         kept = chat[:2] + chat[2:][-2 * (MAX_FOLLOW_UPS - 1) :]
         return [*kept, {"role": "user", "content": [{"type": "text", "text": text}]}]
 
-    def answer(self, chat: list[dict], client: str, session: str) -> Answer:
+    def answer(self, chat: list[dict], client: str, session: str, temperature: float = 0.0) -> Answer:
         """The answer to a conversation, on its way; see `Batcher.ask`.
 
         Raises:
             TooBusyError: too many are waiting.
         """
-        return self.batcher.ask(chat, client, session, MAX_NEW_TOKENS, ANSWER_S)
+        return self.batcher.ask(chat, client, session, MAX_NEW_TOKENS, ANSWER_S, temperature)
 
 
 __all__ = ["Interpreter"]

@@ -20,9 +20,10 @@ CSS = (
 .gem-turn{margin:0 0 1rem}
 .gem-turn h2{font-size:.85rem;font-weight:600;margin:0 0 .2rem}
 .gem-turn.user{padding:.4rem .7rem;border-radius:.4rem;background:color-mix(in srgb,currentColor 8%,transparent)}
+.gem-tried{font-size:.9rem;margin:.3rem 0 0}
 /* On a narrow screen the page stays in sight above the answer: both belong to the row then. */
 @media (max-width:60rem){.gem-reading>.column{display:contents!important}.gem-reading>.column>*{flex:1 1 100%}
-.gem-page .paper{max-height:45vh}}
+.gem-page .paper{max-height:45vh}.gem-answer label{scroll-margin-top:55vh}}
 .gem-empty{border:2px dashed #888;border-radius:.4rem;padding:4rem 1rem;text-align:center;margin:0}
 .gem-table :is(th,td) *{font-family:system-ui,sans-serif!important;font-variant-numeric:tabular-nums;overflow-wrap:normal!important;
 word-break:normal!important;hyphens:none!important}

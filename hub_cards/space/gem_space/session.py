@@ -4,15 +4,17 @@
 import pickle
 from dataclasses import dataclass, replace
 
-from modeling_gem.interpretation import Interpretation, check_answer
+from modeling_gem.interpretation import Grounding, Interpretation, MoreAnswers, check_answer
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
+from processing.evidence.answer import MarkedWords
 from processing.processing_gem import Modality
 
 from .interpreter import Interpreter
 from .uploads import Upload
 
 MODALITIES: dict[str, Modality] = {"Both": "both", "Signal only": "signal", "Picture only": "image"}
+GROUNDINGS: dict[str, Grounding] = {"Mark": "flag", "Try other answers": "select", "Correct": "correct"}
 CHAT_BYTES = 2**20  # of a conversation with the picture that the model sees
 NOTHING_OPEN = "Open an ECG first: upload one or choose a sample. (Records are kept for an hour at most.)"
 
@@ -22,28 +24,22 @@ class Session:
     """One user's ECG, its measurements and the conversation about it.
 
     Attributes:
-        reading: the last answer, checked; `None` where there is none, or while it is being written.
+        chat: what was asked and answered, as the model sees it.
+        readings: the answers of the chat, checked; the last one is missing while it is being written.
+        marks: the words of the readings that choose what is marked on the page.
         size: bytes that it takes in memory, nearly.
     """
 
     upload: Upload | None = None
     features: EcgFeatures | None = None
     chat: tuple[dict, ...] = ()
-    reading: Interpretation | None = None
+    readings: tuple[Interpretation, ...] = ()
+    marks: tuple[tuple[MarkedWords, ...], ...] = ()
     size: int = 0
 
     def anew(self) -> "Session":
         """The same ECG with nothing said about it yet."""
-        return replace(self, chat=(), reading=None)
-
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """The conversation as texts."""
-        shown = []
-        for turn in self.chat:
-            text = next(block["text"] for block in turn["content"] if block["type"] == "text")
-            shown.append({"role": turn["role"], "content": text})
-        return shown
+        return replace(self, chat=(), readings=(), marks=())
 
 
 def measured(upload: Upload) -> Session:
@@ -64,11 +60,14 @@ def asked(session: Session, interpreter: Interpreter, question: str, modality: M
     """
     if session.upload is None:
         raise GemError(NOTHING_OPEN)
-    if session.chat:
-        chat = interpreter.follow_up(list(session.chat), question)
-    else:
-        chat = interpreter.start(session.upload, question, modality)
-    return replace(session, chat=tuple(chat), reading=None)
+    if not session.chat:
+        return replace(session, chat=tuple(interpreter.start(session.upload, question, modality)))
+    chat = interpreter.follow_up(list(session.chat), question)
+    forgotten = len(session.readings) - len(chat) // 2
+    readings = session.readings[:1] + session.readings[1 + forgotten :]
+    return replace(
+        session, chat=tuple(chat), readings=readings, marks=session.marks[:1] + session.marks[1 + forgotten :]
+    )
 
 
 def answered(session: Session, text: str) -> Session:
@@ -77,9 +76,26 @@ def answered(session: Session, text: str) -> Session:
     return replace(session, chat=(*session.chat, answer))
 
 
-def checked(session: Session) -> Session:
-    """The session with its last answer checked against the waveform, where there is one."""
-    return replace(session, reading=check_answer(session.messages[-1]["content"], session.features))
+def text_of(turn: dict) -> str:
+    """What is said in a turn of a chat."""
+    return next(block["text"] for block in turn["content"] if block["type"] == "text")
 
 
-__all__ = ["MODALITIES", "Session", "answered", "asked", "checked", "measured"]
+def checked(session: Session, grounding: Grounding = "flag", more: MoreAnswers | None = None) -> Session:
+    """The session with its last answer checked against the waveform, where there is one; arguments as in `check_answer`."""
+    reading = check_answer(text_of(session.chat[-1]), session.features, grounding=grounding, more=more)
+    chosen = answered(replace(session, chat=session.chat[:-1]), reading.text)
+    return replace(chosen, readings=(*session.readings, reading))
+
+
+__all__ = [
+    "GROUNDINGS",
+    "MODALITIES",
+    "NOTHING_OPEN",
+    "Session",
+    "answered",
+    "asked",
+    "checked",
+    "measured",
+    "text_of",
+]

@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import FileSystemLoader
 from markupsafe import Markup
 
+from modeling_gem.interpretation import Interpretation
 from processing.ecg_beat_measures import SEQUENCES
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
@@ -19,11 +20,12 @@ from processing.evidence.answer import MarkedWords, answer_html, mark_words, mar
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
 from processing.evidence.picture import evidence_page
 
-from .session import Session
+from .session import Session, text_of
 
 _PARTS: Any = (
     html_environment(FileSystemLoader(Path(__file__).parent / "templates")).get_template("views.html.j2").module
 )
+Marks = tuple[tuple[MarkedWords, ...], ...]
 NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
 HEADER = str(_PARTS.header(NOTICE))
 FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
@@ -59,17 +61,28 @@ def message(text: object, is_error: bool = False) -> str:
     return str(_PARTS.message(str(text)[:MAX_SHOWN_TEXT], is_error))
 
 
-def conversation(session: Session, marks: Sequence[MarkedWords] = ()) -> str:
-    """What has been asked and answered; the words of a checked answer choose what is marked on the page."""
-    turns = [(turn["role"], Markup(answer_html(turn["content"]))) for turn in session.messages]
-    if (reading := session.reading) is not None:
-        summary = reading.verdicts if reading.report is not None else ""
-        turns[-1] = ("assistant", Markup(answer_html(reading.text, marks, summary, reading.note)))
+def conversation(session: Session) -> str:
+    """What has been asked and answered; the words of checked answers choose what is marked on the page."""
+    turns = []
+    for number, turn in enumerate(session.chat):
+        text, answer = text_of(turn), number // 2
+        is_checked = turn["role"] == "assistant" and answer < len(session.readings)
+        reading = session.readings[answer] if is_checked else None
+        shown = (
+            answer_html(text) if reading is None else _answer(reading, session.marks[answer], turn is session.chat[-1])
+        )
+        turns.append((turn["role"], Markup(shown), reading))
     return str(_PARTS.conversation(turns))
 
 
-def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) -> tuple[str, list[MarkedWords]]:
-    """The page as a clinician reads it, all leads in full length, or one lead alone and larger; with the last answer's claims.
+def _answer(reading: Interpretation, marks: Sequence[MarkedWords], is_last: bool) -> str:
+    summary, note = ("", reading.verdicts) if reading.report is None else (reading.verdicts, "")
+    return answer_html(reading.text, marks, summary, note, is_last)
+
+
+def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) -> tuple[str, Marks]:
+    """The page as a clinician reads it, all leads in full length, or one lead alone and larger, and what is marked on it for
+    each answer: what the last one claims, and on demand what those before claimed.
 
     Args:
         session: with an ECG.
@@ -83,17 +96,22 @@ def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) 
     assert upload is not None
     if upload.record is None:
         assert upload.picture is not None
-        return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}"), []
+        return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}"), ((),) * len(session.readings)
     if view == ALL_LEADS:
         page, shown = render_ecg(upload.record, layout="3x4+1", px_per_mm=7), "all leads"
     elif view == FULL_LENGTH:
         page, shown = evidence_page(upload.record, HTML_PX_PER_MM), "all leads in full length"
     else:
         page, shown = render_ecg(upload.record, layout="12x1", leads=[view], px_per_mm=8), f"lead {view}"
-    marks: list[MarkedWords] = []
-    if (reading := session.reading) is not None and reading.report is not None:
-        marks = mark_words(reading.text, reading.report, reading.spans, page)
-    return marked_sheet_html(page, marks, sheet, f"{sheet}: {upload.name}, {shown}"), marks
+    marks: Marks = ()
+    for reading in session.readings:
+        first = 1 + sum(map(len, marks))
+        report = reading.report
+        words = mark_words(reading.text, report, reading.spans, page, first) if report is not None else []
+        marks += (tuple(words),)
+    latest = marks[-1] if marks else ()
+    earlier = [mark for answer in marks[:-1] for mark in answer]
+    return marked_sheet_html(page, latest, sheet, f"{sheet}: {upload.name}, {shown}", earlier), marks
 
 
 def declined(reason: object) -> str:

@@ -90,6 +90,23 @@ def test_rows_of_different_lengths_end_each_by_itself(gem):
     assert short[-1].text == single(gem, chat, 3) and long[-1].text == single(gem, chat)
 
 
+def test_greedy_rows_stay_what_they_are_beside_sampled_ones(gem):
+    chats = questions(gem[1])[:3]
+
+    async def visit():
+        heats = (0.0, 5.0, 0.0, 5.0, 0.0)
+        answers = [
+            batcher.ask(chats[n % 3], str(n), "1", max_new_tokens=16, temperature=heat) for n, heat in enumerate(heats)
+        ]
+        return await asyncio.gather(*map(read, answers))
+
+    with batching(gem) as batcher:
+        texts = [stream[-1].text for stream in asyncio.run(visit())]
+    greedy = [single(gem, chat, 16) for chat in chats]
+    assert [texts[0], texts[2], texts[4]] == [greedy[0], greedy[2], greedy[1]]
+    assert texts[1] != greedy[1] and texts[3] != greedy[0]  # so hot that no two rows are the same
+
+
 def test_a_bad_question_harms_no_other(gem):
     chats = questions(gem[1])[:3]
     bad = [{"role": "user", "content": [{"type": "ecg", "ecg": "/absent"}, {"type": "text", "text": "?"}]}]
