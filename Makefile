@@ -12,7 +12,7 @@ RANGE_TESTS := tests/modeling_gem tests/processing/test_processing_gem.py tests/
 	tests/recipes/embedded/test_model.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: demo test lint setup setup-newest browser oldest newest clean
+.PHONY: demo licenses test lint setup setup-newest browser oldest newest clean
 
 setup: $(STAMP)
 
@@ -60,6 +60,9 @@ $(NEWEST)/.installed: $(STAMP)
 	$(BIN)/python $(SITE_PACKAGES) > $$($(NEWEST)/bin/python $(SITE_PACKAGES))/setup.pth
 	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6"
 	touch $@
+
+licenses: setup
+	$(BIN)/python docs/make_licenses.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) outputs

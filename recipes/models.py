@@ -1,11 +1,17 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """A GEM ready to answer: from a folder, a Hub id, or the small model that comes with gem-ecg."""
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processing.errors_gem import CheckpointError, GemError
+
 if TYPE_CHECKING:
     import torch
+    from transformers import ProcessorMixin
 
     from modeling_gem import GemForConditionalGeneration, GemPipeline, GemProcessor
 
@@ -33,6 +39,58 @@ def default_dtype(device: "torch.device | str") -> "torch.dtype | str":
     return torch.float32 if torch.device(device).type == "cpu" else "auto"
 
 
+@contextmanager
+def checkpoint_errors(source: str | Path) -> Iterator[None]:
+    """
+    Around what loads a model: whatever a library raises about its files becomes an error of ours, in one sentence.
+
+    Raises:
+        CheckpointError: a file is cut off, a pickle with code in it, no JSON, of another model or shape.
+        OSError: there is no such model.
+    """
+    import torch
+
+    try:
+        yield
+    except (GemError, OSError, ImportError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{source}: its weights are a pickle with more than numbers in it, which could run code, and are not opened. Ask for "
+            "safetensors; `gem convert` reads legacy weights of numbers alone."
+        ) from error
+    # Each file has a library of its own, and none of them documents what it raises.
+    except Exception as error:
+        raise CheckpointError(
+            f"{source}: cannot be loaded ({type(error).__name__}: {_first_line(error)}). A file is cut off, or of another kind of "
+            "model. Download or save it again; `gem info` and `gem convert` tell what a folder holds."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Of a message that may be a page; what it wraps says more where there are several."""
+    text = str(error.__cause__ or error).strip()
+    return text.splitlines()[0][:200] if text else "no reason given"
+
+
+def check_chat_template(processor: "ProcessorMixin", source: str | Path) -> None:
+    """
+    Writes a chat of one word.
+
+    Raises:
+        CheckpointError: the chat template is no Jinja, or reaches for what its sandbox forbids.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        processor.apply_chat_template([{"role": "user", "content": [{"type": "text", "text": "ECG"}]}], tokenize=False)
+    except TemplateError as error:
+        raise CheckpointError(
+            f"{source}: its chat template cannot be used ({type(error).__name__}: {_first_line(error)}). Take chat_template.jinja of the "
+            "model it was made from, or ask where it comes from."
+        ) from error
+
+
 def load_gem(
     model: str | Path = "", *, dtype: "torch.dtype | str | None" = None, trust_remote_code: bool = False
 ) -> tuple["GemForConditionalGeneration", "GemProcessor"]:
@@ -46,14 +104,17 @@ def load_gem(
 
     Raises:
         OSError: there is no such model.
+        CheckpointError: its files cannot be used.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     source, device = model_source(model), default_device()
-    processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
-    network = AutoModelForImageTextToText.from_pretrained(
-        source, dtype=dtype or default_dtype(device), trust_remote_code=trust_remote_code
-    )
+    with checkpoint_errors(source):
+        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
+        network = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype or default_dtype(device), trust_remote_code=trust_remote_code
+        )
+    check_chat_template(processor, source)
     return network.to(device).eval(), processor
 
 
@@ -64,19 +125,32 @@ def load_pipeline(
     dtype: "torch.dtype | str | None" = None,
     trust_remote_code: bool = False,
 ) -> "GemPipeline":
-    """The pipeline of a GEM, with `load_gem`'s defaults; `device` as `transformers.pipeline` takes it."""
+    """The pipeline of a GEM, with `load_gem`'s defaults and errors; `device` as `transformers.pipeline` takes it."""
     from transformers import pipeline
 
     from modeling_gem import GEM_TASK
 
     device = default_device() if device is None else device
-    return pipeline(
-        GEM_TASK,
-        model=model_source(model),
-        device=device,
-        dtype=dtype or default_dtype(device),
-        trust_remote_code=trust_remote_code,
-    )
+    source = model_source(model)
+    with checkpoint_errors(source):
+        loaded = pipeline(
+            GEM_TASK,
+            model=source,
+            device=device,
+            dtype=dtype or default_dtype(device),
+            trust_remote_code=trust_remote_code,
+        )
+    check_chat_template(loaded.processor, source)
+    return loaded
 
 
-__all__ = ["TINY", "default_device", "default_dtype", "load_gem", "load_pipeline", "model_source"]
+__all__ = [
+    "TINY",
+    "check_chat_template",
+    "checkpoint_errors",
+    "default_device",
+    "default_dtype",
+    "load_gem",
+    "load_pipeline",
+    "model_source",
+]

@@ -104,17 +104,17 @@ def ecgbench(
         raise typer.BadParameter("needs a multi-label set and --model", param_hint="--likelihood")
     _alone(context, output)
     items = read_bench(data, _files(files), images)[:limit]
-    problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
     if not main_process():
         return
     grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
-    graded = None
+    graded, problems = None, []
     if likelihood:
         with _progress("likelihoods") as step:
             graded, unread = label_scores(
                 task, items, model_source(model), output / "likelihoods.jsonl", as_modality(modality), batch_size, step
             )
-        problems += unread
+        problems = unread
     with _progress("judge") as step:
         run = evaluate_ecgbench(task, items, path, output, grader, graded, step, limit is not None)
     run.problems = problems + run.problems
@@ -164,7 +164,7 @@ def grounding(
     _alone(context, output)
     items, unread = read_test_set(data, question, _files(files), fold, reference)
     items = items[:limit]
-    problems, path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
     if not main_process():
         return
     grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
@@ -177,7 +177,7 @@ def grounding(
             progress.update(tasks[name], completed=done)
 
         run = evaluate_grounding(items, path, output, grader, judged, step, limit is not None)
-    run.problems = unread + problems + run.problems
+    run.problems = unread + run.problems
     name, split = set_name(data, fold)
     judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
     made = grounding_report(run, items, called or name, split, model_source(model) if model else None, judge_facts)
@@ -215,9 +215,7 @@ def consistency(
     items = items[:limit]
     paths = []
     for modality, given in (("signal", signal_answers), ("image", image_answers)):
-        recovered, path = _answers(model, given, items, output / modality, modality, batch_size, max_new_tokens)
-        problems += recovered
-        paths.append(path)
+        paths.append(_answers(model, given, items, output / modality, modality, batch_size, max_new_tokens))
     if not main_process():
         return
     mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
@@ -325,17 +323,17 @@ def _answers(
     modality: str,
     batch_size: int,
     max_new_tokens: int,
-) -> tuple[list[str], Path]:
+) -> Path:
     if (answers is None) == (not model):
         raise typer.BadParameter("give either --model or --answers")
     if answers is not None:
-        return [], answers
+        return answers
     from processing.processing_gem import as_modality
     from recipes.evaluation.answers import generate_answers
 
     path = output / "answers.jsonl"
     with _progress("answers") as step:
-        recovered = generate_answers(
+        generate_answers(
             model_source(model),
             items,
             path,
@@ -344,7 +342,7 @@ def _answers(
             max_new_tokens=max_new_tokens,
             progress=step,
         )
-    return recovered, path
+    return path
 
 
 def _judge(

@@ -1,10 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Builds a data set from ECGs: plan, shards (resumable, in several processes or on Ray), then card, report, checksums."""
 
+import errno
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +16,12 @@ from processing.errors_gem import BuildError
 from recipes.files import one_writer
 from recipes.sources import Rejection
 
-from .card import OWN_FILES, write_card
+from .card import CHECKSUMS, OWN_FILES, write_card
 from .plan import BuildPlan, Shard, make_plan
 from .pool import Made, in_processes
 from .report import REJECTS_IN_FULL, write_report
 from .settings import BuildSettings
-from .shards import ShardNote, atomic_file, finished_note, write_shard
+from .shards import ShardNote, atomic_file, changed_file, finished_note, write_shard
 from .stages import Batch, answer, measure
 
 Progress = Callable[[str, int, int], None]
@@ -61,39 +64,97 @@ def build_dataset(
         BuildError: the folder is in use, belongs to other settings or sources, no row is left, or the disk is full.
     """
     report = progress or (lambda what, done, total: None)
-    with one_writer(settings.folder / ".build" / "build", BuildError):
-        if fresh:
-            _clear(settings.folder)
-        _check_same_settings(settings)
-        plan = make_plan(settings, lambda count: report("records listed", count, 0))
-        _check_same_sources(plan, settings)
-        found = {shard.name: finished_note(shard, settings) for shard in plan.shards}
-        notes = {name: note for name, note in found.items() if note is not None and not note.unanswered}
-        todo = [shard for shard in plan.shards if shard.name not in notes]
-        resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
+    with ExitStack() as held:
+        try:
+            held.enter_context(one_writer(settings.folder / ".build" / "build", BuildError))
+        except BuildError as error:
+            if fresh or not _cannot_be_written(error) or not (settings.folder / CHECKSUMS).is_file():
+                raise
+            return _verified(settings, report)
+        return _built(settings, engine or local_engine, fresh, report)
+
+
+def _built(settings: BuildSettings, engine: Engine, fresh: bool, report: Progress) -> BuildResult:
+    if fresh:
+        _clear(settings.folder)
+    _check_same_settings(settings)
+    plan = make_plan(settings, lambda count: report("records listed", count, 0))
+    _check_same_sources(plan, settings)
+    found = {shard.name: finished_note(shard, settings) for shard in plan.shards}
+    notes = {name: note for name, note in found.items() if note is not None and not note.unanswered}
+    todo = [shard for shard in plan.shards if shard.name not in notes]
+    _check_same_files([shard for shard in plan.shards if shard.name in notes], settings)
+    resumed, done = len(notes), sum(len(s.records) for s in plan.shards if s.name in notes)
+    report("records", done, plan.records)
+    by_file = {shard.file: shard for shard in todo}
+    for note in engine(todo, settings):
+        shard = by_file[note.file]
+        notes[shard.name] = note
+        done += len(shard.records)
         report("records", done, plan.records)
-        by_file = {shard.file: shard for shard in todo}
-        for note in (engine or local_engine)(todo, settings):
-            shard = by_file[note.file]
-            notes[shard.name] = note
-            done += len(shard.records)
-            report("records", done, plan.records)
-        ordered = [notes[shard.name] for shard in plan.shards]
-        _remove_halves(settings.folder)
-        statistics, rejections = write_report(plan, ordered, settings)
-        written = [note for note in ordered if note.rows]
-        if not written:
-            raise _nothing_left(settings.folder, rejections)
-        write_card(written, statistics, settings)
+    ordered = [notes[shard.name] for shard in plan.shards]
+    _remove_halves(settings.folder)
+    statistics, rejections = write_report(plan, ordered, settings)
+    written = [note for note in ordered if note.rows]
+    if not written:
+        raise _nothing_left(settings.folder, rejections)
+    write_card(written, statistics, settings)
+    return _result(settings, ordered, rejected=len(rejections), built=len(todo), resumed=resumed)
+
+
+def _result(
+    settings: BuildSettings, notes: Sequence[ShardNote], rejected: int, built: int, resumed: int
+) -> BuildResult:
     return BuildResult(
         folder=settings.folder,
-        rows=statistics["rows"],
-        rejected=len(rejections),
-        unanswered=sum(note.unanswered for note in ordered),
-        built=len(todo),
+        rows=sum(note.rows for note in notes),
+        rejected=rejected,
+        unanswered=sum(note.unanswered for note in notes),
+        built=built,
         resumed=resumed,
         spent=spent_on(settings.folder),
     )
+
+
+def _cannot_be_written(error: BuildError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def _verified(settings: BuildSettings, report: Progress) -> BuildResult:
+    """A finished build in a folder that cannot be written: its settings, sources and files, checked against what they were.
+
+    Raises:
+        BuildError: they differ, or a shard is not finished.
+    """
+    _check_same_settings(settings)
+    plan = make_plan(settings, lambda count: report("records listed", count, 0))
+    _check_same_sources(plan, settings)
+    notes = [finished_note(shard, settings) for shard in plan.shards]
+    finished = [note for note in notes if note is not None]
+    if len(finished) < len(notes):
+        raise BuildError(
+            f"{settings.folder}: {len(notes) - len(finished)} shards are not finished and nothing can be written here; make the "
+            "folder writable, or choose another `output`."
+        )
+    _check_same_files(plan.shards, settings)
+    lines = (settings.folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        digest, _, name = line.partition("  ")
+        if not _has_digest(settings.folder / name, digest):
+            raise BuildError(
+                f"{settings.folder}: {name} is not the file that was built; copy it again, or build anew."
+            )
+        report("files checked", number, len(lines))
+    rejected = len(plan.rejections) + sum(len(note.rejections) for note in finished)
+    return _result(settings, finished, rejected, built=0, resumed=len(finished))
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
 
 
 def _nothing_left(folder: Path, rejections: Sequence[Rejection]) -> BuildError:
@@ -192,6 +253,16 @@ def _check_same_sources(plan: BuildPlan, settings: BuildSettings) -> None:
             f"{settings.folder}: the sources list other records than when this build began. Restore them, or build anew "
             "with --fresh."
         )
+
+
+def _check_same_files(finished: Sequence[Shard], settings: BuildSettings) -> None:
+    for shard in finished:
+        changed = changed_file(shard, settings)
+        if changed is not None:
+            raise BuildError(
+                f"{settings.folder}: {changed} has changed since {shard.file} was made of it, or is gone. Restore it, or build anew "
+                "with --fresh."
+            )
 
 
 def _remove_halves(folder: Path) -> None:

@@ -25,6 +25,7 @@ from recipes.sources.statements import in_words
 from .plan import Shard, patient_hash
 from .schema import schema, to_counts
 from .settings import BuildSettings
+from .source_files import first_changed, from_json, to_json
 from .stages import Batch, RowDraft
 
 # 64 records, about 3 MB: what a streaming reader fetches at least.
@@ -78,6 +79,8 @@ def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> ShardNot
         unanswered=batch.unanswered,
         rejections=tuple(batch.rejections),
     )
+    with atomic_file(note_path(shard, settings).with_suffix(".files")) as file:
+        file.write(to_json(batch.files).encode())
     with atomic_file(note_path(shard, settings)) as file:
         file.write(note.to_json().encode())
     with atomic_file(note_path(shard, settings).with_suffix(".spent")) as file:
@@ -111,6 +114,11 @@ def finished_note(shard: Shard, settings: BuildSettings) -> ShardNote | None:
     except (OSError, json.JSONDecodeError):
         return None
     return note if complete else None
+
+
+def changed_file(shard: Shard, settings: BuildSettings) -> str | None:
+    """A file that the finished shard was made of and that has changed since, or is gone."""
+    return first_changed(from_json(note_path(shard, settings).with_suffix(".files").read_text(encoding="utf-8")))
 
 
 @contextmanager
@@ -237,6 +245,7 @@ def _json(value: object) -> str:
 __all__ = [
     "ShardNote",
     "atomic_file",
+    "changed_file",
     "finished_note",
     "note_path",
     "to_row",

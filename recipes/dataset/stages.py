@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +25,7 @@ from recipes.teachers.language_models import build_teacher
 from recipes.teachers.teacher import Teacher, TeacherAnswer, TeacherRequest
 
 from .settings import TEACH_OPTIONS, BuildSettings, PageSettings
+from .source_files import FileState, states_of
 
 _CODES: dict[type[Exception], str] = {
     EcgFormatError: "unreadable",
@@ -63,11 +64,13 @@ class Batch:
     """The drafts of a shard, what fell out of them, and what it took.
 
     Args:
+        files: the files that were read, as they were before.
         unanswered: rejected because an endpoint did not answer at all; another run may have more luck.
         spent: CPU seconds per stage, tokens and cost.
     """
 
     drafts: list[RowDraft] = field(default_factory=list)
+    files: Mapping[str, FileState] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
     unanswered: int = 0
     spent: dict[str, float] = field(default_factory=dict)
@@ -103,9 +106,9 @@ class Batch:
         self.drafts = kept
 
 
-def measure(entries: Iterable[SourceRecord], settings: BuildSettings) -> Batch:
+def measure(entries: Sequence[SourceRecord], settings: BuildSettings) -> Batch:
     """Import, features and page: everything that needs only this machine."""
-    batch = Batch()
+    batch = Batch(files=states_of(entries))
     with batch.timed("import"):
         for entry in entries:
             try:

@@ -3,6 +3,7 @@
 
 import codecs
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from .items import EvalItem
 if TYPE_CHECKING:
     from modeling_gem import GemPipeline
     from processing.processing_gem import Modality
+
+logger = logging.getLogger(__name__)
 
 ID_KEYS = ("id", "question_id", "No", "custom_id")
 # GEM and PULSE write `text`, ECG-R1 and the baselines `response`, GEM's merged files the last two.
@@ -196,7 +199,7 @@ def _add_one(name: str, row: Mapping[str, Any], number: int, file: AnswerFile) -
 class AnswerLog:
     """
     Answers are appended as they come and are on the disk when `append` returns; a run that was stopped goes on where it was.
-    `rows` holds the last row of each id. A half-written last line is cut off, with its problem named in `recovered`.
+    `rows` holds the last row of each id. Lines that a killed run left half written are removed with a warning, and made again.
 
     Args:
         path: the JSON Lines file.
@@ -210,7 +213,6 @@ class AnswerLog:
     def __init__(self, path: str | Path, settings: Mapping[str, Any], settings_file: Path | None = None) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.recovered: list[str] = []
         self._check_settings(dict(settings), settings_file or settings_beside(self.path))
         self.rows = self._recover()
         self._file = self.path.open("a", encoding="utf-8")
@@ -247,17 +249,18 @@ class AnswerLog:
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         rows: dict[str, Mapping[str, Any]] = {}
-        kept = []
+        kept, removed = [], []
         for number, line in enumerate(whole.splitlines(keepends=True), 1):
             try:
                 row = json.loads(line)
                 rows[str(row["id"])] = row
                 kept.append(line)
             except (ValueError, KeyError, TypeError):
-                self.recovered.append(f"{self.path}: line {number} is damaged and was removed")
+                removed.append(f"line {number} is damaged")
         if len(whole) < len(content):
-            self.recovered.append(f"{self.path}: its last line was half written and was removed")
-        if self.recovered:
+            removed.append("the last line is half written")
+        if removed:
+            logger.warning("%s: %s; removed, to be made again", self.path, ", ".join(removed))
             atomic_write(self.path, b"".join(kept))
         return rows
 
@@ -279,7 +282,7 @@ def generate_answers(
     max_new_tokens: int = 1024,
     trust_remote_code: bool = False,
     progress: Progress | None = None,
-) -> list[str]:
+) -> None:
     """
     Greedy answers as JSON Lines: `id`, `prompt`, `text`, `reference`; a record that cannot be read gets `error` instead of `text`.
     Started again, it goes on where it was stopped. Under `accelerate launch` each process answers its share into a file of its own,
@@ -288,9 +291,6 @@ def generate_answers(
     Args:
         model: folder or Hub id.
         output: the file.
-
-    Returns:
-        What was recovered from an interrupted run, in words.
 
     Raises:
         EvaluationError: `output` was begun with other settings.
@@ -314,7 +314,6 @@ def generate_answers(
     if state.is_main_process:
         _join(output, [item.id for item in items])
     state.wait_for_everyone()
-    return log.recovered
 
 
 def _parts(output: Path) -> list[Path]:

@@ -219,7 +219,7 @@ def _score_judged(
 ) -> None:
     task = JUDGED[run.task]
     found = judge_answers(judge, task, _pairs(run.task, items, texts), folder / "judged.jsonl", progress)
-    run.problems += [*found.recovered, *(f"{name}: not judged: {why}" for name, why in found.failures.items())]
+    run.problems += [f"{name}: not judged: {why}" for name, why in found.failures.items()]
     parsed = {name: read_object(text)[0] for name, text in found.texts.items()}
     scores = strict.score_judged(parsed, task.criteria)
     missing = scores.pop("missing")
@@ -286,7 +286,6 @@ def label_scores(
                 log.append({"id": n, "text": "", "scores": row.tolist()} for n, row in zip(names, found, strict=True))
             if progress is not None:
                 progress(min(start + batch_size, len(todo)), len(todo))
-        problems += log.recovered
     return {name: row["scores"] for name, row in log.rows.items()}, problems
 
 

@@ -112,7 +112,7 @@ def check_answers(
             rows[item.id] = row
             if progress is not None:
                 progress("check", number + 1, len(todo))
-    return rows, problems + log.recovered
+    return rows, problems
 
 
 def _check(item: EvalItem, text: str, other: str) -> tuple[Check, Check]:
@@ -186,7 +186,7 @@ def _judge(
     step = None if progress is None else lambda done, total: progress("judge", done, total)
     found = judge_answers(judge, GROUNDING, pairs, folder / "judged.jsonl", step)
     run.judged = found.texts
-    run.problems += [*found.recovered, *(f"{name}: not judged: {why}" for name, why in found.failures.items())]
+    run.problems += [f"{name}: not judged: {why}" for name, why in found.failures.items()]
 
 
 def _take_judged(run: GroundingRun, judged: str | Path, ids: list[str], is_part: bool) -> None:

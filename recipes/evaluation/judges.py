@@ -202,11 +202,10 @@ class LocalJudge(ChatJudge):
 
 @dataclass
 class Judged:
-    """`texts`: id -> what the judge wrote. `failures`: id -> why there is nothing; `recovered`: of an interrupted run."""
+    """`texts`: id -> what the judge wrote. `failures`: id -> why there is nothing."""
 
     texts: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    recovered: list[str] = field(default_factory=list)
 
 
 def judge_answers(
@@ -229,7 +228,7 @@ def judge_answers(
     """
     settings = {"judge": dict(judge.description), "task": task.name, "prompt": _digest(task)}
     with AnswerLog(output, settings) as log:
-        judged = Judged(recovered=log.recovered)
+        judged = Judged()
         todo = {n: p for n, p in pairs.items() if log.rows.get(n, {}).get("pair") != _pair_digest(p)}
         judged.texts = {n: log.rows[n]["results"] for n in pairs if n not in todo}
         requests = ((name, task.messages(*pair)) for name, pair in todo.items())

@@ -69,7 +69,8 @@ class EvaluationReport:
 
 def write_report(folder: str | Path, report: EvaluationReport, command: Sequence[str] | None = None) -> Path:
     """
-    `report.json`, `report.md`, one PNG per plot, and `card_metrics.yml`: the `model-index` of a model card.
+    `report.json`, `report.md`, one PNG per plot, and `card_metrics.yml`: the `model-index` of a model card. The same run gives the
+    same bytes, interrupted or not; when it finished stands in `run.json`.
 
     Args:
         command: what was run; this process's own command line if not given.
@@ -95,20 +96,20 @@ def write_report(folder: str | Path, report: EvaluationReport, command: Sequence
     write_json(folder / "report.json", _plain(facts), indent=1, ensure_ascii=False, allow_nan=False)
     atomic_write(folder / "card_metrics.yml", card_metrics(report) + "\n")
     atomic_write(folder / "report.md", _markdown(report, run))
+    write_json(folder / "run.json", {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
     return folder / "report.md"
 
 
 class RunFacts(TypedDict):
-    """Of `report.json`: what was run, when, and with what."""
+    """Of `report.json`: what was run, and with what."""
 
     command: str
     commit: str | None
-    finished: str
     versions: dict[str, str]
 
 
 def run_facts(command: Sequence[str] | None = None) -> RunFacts:
-    """Command, commit, time and versions of this run."""
+    """Command, commit and versions of this run."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -119,7 +120,6 @@ def run_facts(command: Sequence[str] | None = None) -> RunFacts:
     return {
         "command": shlex.join(words),
         "commit": commit(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions,
     }
 
@@ -212,7 +212,7 @@ def _markdown(report: EvaluationReport, run: RunFacts) -> str:
     lines += ["## How", "", f"    {run['command']}", ""]
     facts = {"model": report.model, "data": report.data, "judge": report.judge}
     lines += [f"- {name}: {_listed(value)}" for name, value in facts.items() if value]
-    lines += [f"- commit: {run['commit']}", f"- finished: {run['finished']}", f"- {_listed(run['versions'])}", ""]
+    lines += [f"- commit: {run['commit']}", f"- {_listed(run['versions'])}", ""]
     return "\n".join(lines)
 
 

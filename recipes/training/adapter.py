@@ -10,6 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import CheckpointError
 from recipes.files import atomic_folder
+from recipes.models import checkpoint_errors
 
 
 def merge_adapter(
@@ -29,25 +30,30 @@ def merge_adapter(
         The number of parameters.
 
     Raises:
-        CheckpointError: No adapter, no base, or an output folder in use.
+        CheckpointError: No adapter, no base, damaged files, or an output folder in use.
     """
     adapter, output = Path(adapter), Path(output)
     if not (adapter / "adapter_config.json").is_file():
         raise CheckpointError(f"{adapter}: no adapter_config.json; give the folder that LoRA training wrote.")
     if output.exists() and any(output.iterdir()):
         raise CheckpointError(f"{output}: not empty; give a new folder.")
-    source = str(base or PeftConfig.from_pretrained(adapter).base_model_name_or_path or "")
+    with checkpoint_errors(adapter):
+        source = str(base or PeftConfig.from_pretrained(adapter).base_model_name_or_path or "")
     if not source:
         raise CheckpointError(f"{adapter}: the adapter does not name its base model; give it with `--base`.")
     try:
-        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
+        with checkpoint_errors(source):
+            model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
     except OSError as error:
         raise CheckpointError(f"{source}: the adapter's base model is not there; give it with `--base`.") from error
-    try:
-        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"{adapter}: the adapter does not fit {source} ({error}).") from error
-    processor = AutoProcessor.from_pretrained(adapter if (adapter / "processor_config.json").is_file() else source)
+    with checkpoint_errors(adapter):
+        try:
+            merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        except RuntimeError as error:
+            raise CheckpointError(f"{adapter}: the adapter does not fit {source} ({error}).") from error
+    holder = adapter if (adapter / "processor_config.json").is_file() else source
+    with checkpoint_errors(holder):
+        processor = AutoProcessor.from_pretrained(holder)
 
     with atomic_folder(output) as part:
         merged.save_pretrained(part)

@@ -30,6 +30,7 @@ from processing.extras_gem import require
 from processing.processing_gem import MODALITIES
 from recipes.console import run_script
 from recipes.dataset.schema import is_built, with_transform
+from recipes.models import check_chat_template, checkpoint_errors
 
 from .checkpoints import checkpoint_to_resume
 from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
@@ -163,15 +164,16 @@ def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
 
 def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> PreTrainedModel:
     quantization = quantization_config(model_config)
-    return AutoModelForImageTextToText.from_pretrained(
-        model_config.model_name_or_path,
-        revision=model_config.model_revision,
-        dtype=model_config.dtype or "float32",
-        attn_implementation=model_config.attn_implementation,
-        trust_remote_code=trust_remote_code,
-        quantization_config=quantization,
-        device_map={"": PartialState().local_process_index} if quantization else None,
-    )
+    with checkpoint_errors(model_config.model_name_or_path):
+        return AutoModelForImageTextToText.from_pretrained(
+            model_config.model_name_or_path,
+            revision=model_config.model_revision,
+            dtype=model_config.dtype or "float32",
+            attn_implementation=model_config.attn_implementation,
+            trust_remote_code=trust_remote_code,
+            quantization_config=quantization,
+            device_map={"": PartialState().local_process_index} if quantization else None,
+        )
 
 
 def load_processor(training: SFTConfig | GRPOConfig, model_config: ModelConfig) -> ProcessorMixin:
@@ -180,17 +182,20 @@ def load_processor(training: SFTConfig | GRPOConfig, model_config: ModelConfig) 
 
     Raises:
         TrainingError: A template that is no Jinja file.
+        CheckpointError: Files of the model, or the template, cannot be used.
     """
-    processor = AutoProcessor.from_pretrained(
-        model_config.model_name_or_path,
-        revision=model_config.model_revision,
-        trust_remote_code=training.trust_remote_code,
-    )
+    with checkpoint_errors(model_config.model_name_or_path):
+        processor = AutoProcessor.from_pretrained(
+            model_config.model_name_or_path,
+            revision=model_config.model_revision,
+            trust_remote_code=training.trust_remote_code,
+        )
     template = getattr(training, "chat_template_path", None)
     if template is not None:
         if Path(template).suffix not in (".jinja", ".j2") or not Path(template).is_file():
             raise TrainingError(f"`chat_template_path` must be a Jinja file (.jinja, .j2), got {template}.")
         processor.chat_template = Path(template).read_text(encoding="utf-8")
+    check_chat_template(processor, template or model_config.model_name_or_path)
     return processor
 
 

@@ -2,6 +2,10 @@
 """`gem eval` as it is typed: reports, problems with exit code 1, wrong use in one red line."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -98,6 +102,32 @@ def test_two_evaluations_do_not_write_into_one_folder(tmp_path):
     assert "another run is writing here" in str(refused.exception) and not (tmp_path / "out" / "report.json").exists()
     run.invoke(app, [*BENCH, *given])
     assert (tmp_path / "out" / "report.json").exists()
+
+
+def test_a_killed_evaluation_ends_in_the_same_bytes(tmp_path):
+    """Killed while its checks are written, and once more with a line that only half got to the disk."""
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", "out"]
+    gem = [sys.executable, "-c", "from recipes.cli import main; main()", "eval", "grounding", SET[0]]
+    command = [*gem, *SET[1:], *given]
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder / "out").iterdir() if path.name != "run.json"}
+
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tests").symlink_to(Path("tests").resolve())
+        (tmp_path / name / "processing").symlink_to(Path("processing").resolve())
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    subprocess.run(command, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(command, cwd=tmp_path / "killed", env=environment, stderr=subprocess.DEVNULL)
+    checked = tmp_path / "killed/out/checked.jsonl"
+    while process.poll() is None and not (checked.is_file() and checked.stat().st_size):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    checked.write_bytes(checked.read_bytes()[:-20])
+    subprocess.run(command, cwd=tmp_path / "killed", env=environment, check=True, capture_output=True)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole") and "report.json" in files(tmp_path / "whole")
 
 
 def test_problems_end_in_exit_code_1(tmp_path):

@@ -2,6 +2,7 @@
 """Builds: killed and resumed, two at once, changed settings, full disk, broken records; the same bytes every time."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ from recipes.dataset.plan import hashed_split, make_plan, patient_key, split_by_
 from recipes.dataset.ray_engine import RayEngine
 from recipes.dataset.settings import read_settings, settings_from
 from recipes.dataset.shards import finished_note
+from recipes.dataset.source_files import FileState
 from recipes.files import one_writer
 from recipes.sources import SourceRecord
 from tests.helpers.source_trees import ptbxl_tree, sph_tree
@@ -400,3 +402,54 @@ def test_hashed_shares_and_comparisons_across_splits():
     splits, _ = split_by_patient(pair, "official", fractions, "x")
     assert splits[:2] == ["train", "test"] and "different splits (test, train)" in splits[2].reason
     assert splits[3] in fractions
+
+
+def test_a_changed_signal_in_a_finished_build_is_named(source, tmp_path):
+    copy, output = tmp_path / "ptbxl", tmp_path / "out"
+    shutil.copytree(source, copy)
+    build_dataset(settings(copy, output))
+    signal_file = copy / "records500/00000/00002_hr.dat"
+    content = bytearray(signal_file.read_bytes())
+    os.utime(signal_file, ns=(1, 1))
+    assert build_dataset(settings(copy, output)).built == 0, "a copy with another time is no change"
+    content[4001] ^= 1
+    signal_file.write_bytes(content)
+    with pytest.raises(BuildError, match=r"00002_hr.dat has changed since data/ptb-xl/train-.*--fresh"):
+        build_dataset(settings(copy, output))
+    assert build_dataset(settings(copy, output), fresh=True).rows == 8
+
+
+def test_of_a_large_file_blocks_are_compared(tmp_path):
+    large = tmp_path / "exams_part0.hdf5"
+    content = np.random.default_rng(0).bytes(2**23 + 12_345)
+    large.write_bytes(content)
+    state = FileState.of(large)
+    assert state.holds(large)
+    for place in (0, len(content) - 1, len(content) * 2 // 63):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        large.write_bytes(changed)
+        assert not state.holds(large), place
+    large.write_bytes(content[:-1])
+    assert not state.holds(large)
+    large.unlink()
+    assert not state.holds(large)
+
+
+def test_a_finished_build_that_cannot_be_written_is_checked(source, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    first = build_dataset(settings(source, output))
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("recipes.files.FileLock.acquire", refuse)
+    again = build_dataset(settings(source, output))
+    assert (again.rows, again.rejected, again.built, again.resumed) == (first.rows, first.rejected, 0, 6)
+    with pytest.raises(BuildError, match="Read-only file system"):
+        build_dataset(settings(source, output), fresh=True)
+    (output / "report.md").write_text("something else")
+    with pytest.raises(BuildError, match=r"report.md is not the file that was built"):
+        build_dataset(settings(source, output))
+    with pytest.raises(BuildError, match="cannot be written"):
+        build_dataset(settings(source, tmp_path / "new"))

@@ -47,7 +47,7 @@ def answers(path):
 @pytest.fixture(scope="module")
 def whole(model, items, tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "answers.jsonl"
-    assert generate_answers(model, items, path, batch_size=3, max_new_tokens=6) == []
+    generate_answers(model, items, path, batch_size=3, max_new_tokens=6)
     return path
 
 
@@ -59,12 +59,12 @@ def test_all_are_answered_in_order(whole, items):
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.93])
-def test_resuming_gives_the_same_file(whole, model, items, tmp_path, cut):
+def test_resuming_gives_the_same_file(whole, model, items, tmp_path, cut, caplog):
     content = whole.read_bytes()
     path = tmp_path / "answers.jsonl"
     path.write_bytes(content[: int(len(content) * cut)])
-    recovered = generate_answers(model, items, path, batch_size=2, max_new_tokens=6)
-    assert path.read_bytes() == content and "half written" in recovered[0]
+    generate_answers(model, items, path, batch_size=2, max_new_tokens=6)
+    assert path.read_bytes() == content and "half written" in caplog.text
 
 
 def test_a_record_that_cannot_be_read_is_named_and_the_rest_goes_on(model, items, tmp_path):
