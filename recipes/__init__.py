@@ -17,7 +17,7 @@ LOADED_AT_FIRST_USE = {
     "recipes.chat.replies": ("ChatFailure",),
     "recipes.chat.settings": ("ChatSettings",),
     "recipes.dataset.feature_file": ("extract_features_batch", "read_features"),
-    "recipes.dataset.schema": ("decode", "stream", "with_transform"),
+    "recipes.dataset.schema": ("PageStyleChoice", "decode", "stream", "with_transform"),
     "recipes.evaluation.consistency": ("consistency_of",),
     "recipes.evaluation.grounding_scores": ("score_grounding",),
     "recipes.evaluation.judges": ("read_judged",),
@@ -29,7 +29,9 @@ LOADED_AT_FIRST_USE = {
     "recipes.teachers.language_models": ("build_teacher",),
     "recipes.teachers.teacher": ("TeacherRequest",),
     "recipes.training.adapter": ("merge_adapter",),
+    "recipes.training.collator": ("GemDataCollator",),
     "recipes.training.rewards": ("diagnosis_reward", "evidence_reward", "format_reward"),
+    "recipes.training.trainer": ("GemSFTTrainer", "freeze_towers"),
 }
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers
@@ -38,7 +40,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .chat.replies import ChatFailure
     from .chat.settings import ChatSettings
     from .dataset.feature_file import extract_features_batch, read_features
-    from .dataset.schema import decode, stream, with_transform
+    from .dataset.schema import PageStyleChoice, decode, stream, with_transform
     from .evaluation.consistency import consistency_of
     from .evaluation.grounding_scores import score_grounding
     from .evaluation.judges import read_judged
@@ -50,7 +52,9 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .teachers.language_models import build_teacher
     from .teachers.teacher import TeacherRequest
     from .training.adapter import merge_adapter
+    from .training.collator import GemDataCollator
     from .training.rewards import diagnosis_reward, evidence_reward, format_reward
+    from .training.trainer import GemSFTTrainer, freeze_towers
 else:  # a type checker that sees `__getattr__` believes in any name
 
     def __getattr__(name: str) -> Any:
@@ -75,6 +79,9 @@ __all__ = [
     "ChatFailure",
     "ChatSettings",
     "Energy",
+    "GemDataCollator",
+    "GemSFTTrainer",
+    "PageStyleChoice",
     "ScoreRow",
     "ScoreTable",
     "TeacherRequest",
@@ -87,6 +94,7 @@ __all__ = [
     "export_batch",
     "extract_features_batch",
     "format_reward",
+    "freeze_towers",
     "label_log_likelihoods",
     "load_gem",
     "load_pipeline",

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import CheckpointError, PlaceholderError, TrainingError
 from processing.processing_gem import GemProcessor
-from recipes.dataset.schema import is_built
+from recipes.dataset.schema import PageStyleChoice, is_built
 
 from .collator import DATA_COLUMNS, RECORD_ERRORS, GemDataCollator, name_of
 
@@ -124,10 +124,15 @@ def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
 
 
 def with_lengths(
-    dataset: datasets.Dataset, processor: GemProcessor, column: str = "length", num_proc: int | None = None
+    dataset: datasets.Dataset,
+    processor: GemProcessor,
+    column: str = "length",
+    num_proc: int | None = None,
+    page: PageStyleChoice | None = None,
 ) -> datasets.Dataset:
     """`dataset` with the length in tokens of every sample, media tokens included, for sampling by length. With modality
-    dropout this is the length of the whole sample. Neither signals nor pixels are read where one cell is one ECG."""
+    dropout this is the length of the whole sample. Neither signals nor pixels are read where one cell is one ECG. `page` is
+    the one that the collator draws where a sample has no picture."""
     if is_built(dataset):
         return _built_with_lengths(dataset, processor, column, num_proc)
     light = dataset.select_columns([c for c in DATA_COLUMNS if c in dataset.column_names]).with_format(None)
@@ -144,6 +149,8 @@ def with_lengths(
             example["ecg"] = [STAND_IN] if example["ecg"] else None
         pictures = [*(example.pop("images", None) or []), example.pop("image", None)]
         sizes = [_size(picture) for picture in pictures if picture is not None]
+        if page is not None and not sizes and example.get("ecg") is not None:
+            sizes = [(page.size, page.size)]
         return {column: _token_length(example, sizes, processor)}
 
     lengths = light.map(length, remove_columns=light.column_names, num_proc=num_proc, desc="lengths")

@@ -5,6 +5,7 @@ import copy
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +25,11 @@ from processing.errors_gem import (
 )
 from processing.feature_extraction_gem import load_ecgs
 from processing.processing_gem import MODALITIES, GemProcessor, Modality
+from recipes.dataset.schema import PageStyleChoice
 
-DATA_COLUMNS = ["messages", "ecg", "sampling_rate", "image", "images", "id"]
+from .published import published_example
+
+DATA_COLUMNS = ["messages", "conversations", "ecg", "sampling_rate", "image", "images", "id"]
 RECORD_ERRORS = (EcgFormatError, EcgLeadError, EcgQualityError)
 logger = logging.get_logger(__name__)
 
@@ -34,7 +38,8 @@ logger = logging.get_logger(__name__)
 class GemDataCollator(DataCollatorForVisionLanguageModeling):
     """
     Examples with `messages` (string or structured content), `ecg` (one ECG or a list, in any form `load_ecg` takes),
-    `image`/`images` and perhaps `id` -> a training batch. A modality without placeholders in the messages gets them in
+    `image`/`images` and perhaps `id` -> a training batch. Rows as ECG-Grounding publishes them, with `conversations` instead of
+    `messages`, are taken as they are. A modality without placeholders in the messages gets them in
     front of the first user turn, ECGs before pictures. A record that cannot be read is reported and left out of its
     batch; where nothing else is in it, an example that was read before stands there without a label.
 
@@ -46,6 +51,9 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
         max_length: Longest sequence, media tokens included. Longer ones lose the end of their last answer; placeholders
             are never cut.
         mix_seed: Other draws of `modality_mix`.
+        page: Draws the page of an example that has an ECG and no picture. Default: it stays signal-only.
+        files: Of published rows: beginning of an ECG's path -> folder here, as in `gem build-dataset`.
+        images: Of published rows: folder of the pictures.
 
     Raises:
         PlaceholderError: A batch without ECGs, ECGs without placeholders, placeholders behind `max_length`, or an
@@ -56,6 +64,9 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
     image_only: bool = False
     max_length: int | None = None
     mix_seed: int = 0
+    page: PageStyleChoice | None = None
+    files: Mapping[str, str] | None = None
+    images: str | None = None
 
     def __post_init__(self) -> None:
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
@@ -106,15 +117,20 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
     def prepare(self, example: dict[str, Any]) -> dict[str, Any]:
         """`messages` whose blocks hold their records, and `images`, of the modalities that the sample keeps."""
+        if example.get("messages") is None and example.get("conversations") is not None:
+            example = published_example(example, self.files, self.images)
         records = (
             [] if example.get("ecg") is None else load_ecgs(example["ecg"], sampling_rate=example.get("sampling_rate"))
         )
         images = list(example.get("images") or ([example["image"]] if example.get("image") is not None else []))
+        images = [_read_picture(image) if isinstance(image, str) else image for image in images]
         messages = [self._structured(message) for message in example["messages"]]
         first = next((message["content"] for message in messages if message["role"] == "user"), None)
         if first is None:
             raise PlaceholderError(f"{name_of(example)}: no user turn to put the ECG into.")
         written = {block["type"] for message in messages for block in message["content"]}
+        if self.page is not None and records and not images and "image" not in written:
+            images = [self.page.draw(records[0])]
         media = [{"type": "ecg"}] * len(records) if "ecg" not in written else []
         media += [{"type": "image"}] * len(images) if "image" not in written else []
         first[:0] = media

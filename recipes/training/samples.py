@@ -38,7 +38,8 @@ class SampleWriter(TrainerCallback):
 
     def __init__(self, trainer: GemSFTTrainer, dataset: Any, count: int, max_new_tokens: int = 256) -> None:
         self.trainer = trainer
-        self.collator = GemDataCollator(trainer.processing_class, assistant_only_loss=True)
+        page = getattr(trainer.data_collator, "page", None)
+        self.collator = GemDataCollator(trainer.processing_class, assistant_only_loss=True, page=page)
         self.processor: GemProcessor = self.collator.processor
         self.examples = list(itertools.islice(filter(self.collator.is_readable, dataset), count))
         self.max_new_tokens = max_new_tokens

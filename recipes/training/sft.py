@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
+from transformers.integrations import is_deepspeed_zero3_enabled
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
@@ -29,12 +30,13 @@ from processing.errors_gem import TrainingError
 from processing.extras_gem import require
 from processing.processing_gem import MODALITIES
 from recipes.console import run_script
-from recipes.dataset.schema import is_built, with_transform
+from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 
 from .checkpoints import checkpoint_to_resume
 from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .collator import GemDataCollator
+from .published import is_published, published_dataset
 from .samples import SampleWriter
 from .trainer import GemSFTTrainer, freeze_towers, keep_trained_in_float32, parse_settings
 
@@ -50,7 +52,19 @@ NOT_QUANTISED = ["model.vision_tower", "model.ecg_tower", *(f"model.{name}" for 
 class DataArguments:
     """What is trained on, and which towers are trained: the arguments that every method has."""
 
-    dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, or a data set for `load_dataset`."})
+    dataset: str = field(
+        metadata={
+            "help": "Folder written by `save_to_disk`, a data set for `load_dataset`, or the JSON of a published set "
+            "(ECG-Grounding, ECGInstruct with `ecg`)."
+        }
+    )
+    ecg_files: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Of a published JSON: PREFIX=FOLDER, the beginning of its ECG paths and the folder here."},
+    )
+    image_folder: str | None = field(
+        default=None, metadata={"help": "Of a published JSON: folder of its pictures. Without it pages are drawn."}
+    )
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
     eval_split: str = field(
         default="validation", metadata={"help": "Split to evaluate on, if evaluation is asked for."}
@@ -115,6 +129,8 @@ def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.D
         TrainingError: An absent data set, split or column.
     """
     source = Path(script.dataset)
+    if is_published(source):
+        return published_splits(script, names)
     try:
         saved = any((source / name).is_file() for name in ("dataset_dict.json", "state.json"))
         loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(script.dataset)
@@ -135,6 +151,22 @@ def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.D
             loaded[name].with_format("numpy", columns=["ecg"], output_all_columns=True) if has_ecg else loaded[name]
         )
     return splits
+
+
+def published_splits(script: GemScriptArguments, names: list[str]) -> dict[str, datasets.Dataset]:
+    """The one split of a published JSON.
+
+    Raises:
+        TrainingError: A malformed `ecg_files`, another split than `train_split`, or no row whose files are here.
+    """
+    if not all("=" in mapping for mapping in script.ecg_files):
+        raise TrainingError(
+            f"`ecg_files` takes PREFIX=FOLDER, such as mimic-iv=/data/mimic-iv-ecg; got {script.ecg_files}."
+        )
+    if names != [script.train_split]:
+        raise TrainingError(f'{script.dataset}: a published JSON is one split; set `eval_strategy: "no"`.')
+    files = dict(mapping.split("=", 1) for mapping in script.ecg_files)
+    return {script.train_split: published_dataset(Path(script.dataset), files, script.image_folder)}
 
 
 def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
@@ -165,7 +197,7 @@ def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
 def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> PreTrainedModel:
     quantization = quantization_config(model_config)
     with checkpoint_errors(model_config.model_name_or_path):
-        return AutoModelForImageTextToText.from_pretrained(
+        model = AutoModelForImageTextToText.from_pretrained(
             model_config.model_name_or_path,
             revision=model_config.model_revision,
             dtype=model_config.dtype or "float32",
@@ -174,6 +206,10 @@ def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> Pr
             quantization_config=quantization,
             device_map={"": PartialState().local_process_index} if quantization else None,
         )
+    if is_deepspeed_zero3_enabled():
+        # There Transformers keeps every renaming, used or not, and saving applies them backwards: weights under foreign names.
+        model._weight_conversions = [renaming for renaming in model._weight_conversions or () if renaming.was_used()]
+    return model
 
 
 def load_processor(training: SFTConfig | GRPOConfig, model_config: ModelConfig) -> ProcessorMixin:
@@ -238,6 +274,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         max_length=training.max_length,
         pad_to_multiple_of=training.pad_to_multiple_of,
         mix_seed=training.seed,
+        page=PageStyleChoice() if is_published(Path(script.dataset)) and script.image_folder is None else None,
     )
     for name, split in splits.items():
         check_messages(split, f"{script.dataset}[{name}]", processor)
@@ -246,7 +283,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         column, workers = training.length_column_name, training.dataset_num_proc
         for name, split in splits.items():
             if column not in split.column_names:
-                splits[name] = with_lengths(split, processor, column, workers)
+                splits[name] = with_lengths(split, processor, column, workers, collator.page)
 
     torch.manual_seed(training.seed)
     model = load_model(model_config, training.trust_remote_code)

@@ -2,7 +2,9 @@
 """Writes small folders in the layout in which ECG data sets are published, with signals that are known."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,13 +23,19 @@ def simulated_microvolts(seed: int = 0, heart_rate: float = 70, seconds: float =
     return np.rint(signal[:, : round(500 * seconds)] * 1000).astype(np.int16)
 
 
-def mimic_tree(folder: Path) -> dict[str, np.ndarray]:
-    """Three studies of two patients; the third study's files are missing. Returns study -> uV in standard order."""
+# (patient, study)
+MIMIC_STUDIES = (("10000032", "40689238"), ("10000032", "44458630"), ("10000117", "45090959"))
+
+
+def mimic_place(subject: str, study: str) -> str:
+    return f"files/p{subject[:4]}/p{subject}/s{study}"
+
+
+def mimic_tree(folder: Path, studies: Sequence[tuple[str, str]] = MIMIC_STUDIES) -> dict[str, np.ndarray]:
+    """Studies of some patients; the last study's files are missing. Returns study -> counts of 5 uV in standard order."""
     rows, reports, signals = [], [], {}
-    for number, (subject, study) in enumerate(
-        (("10000032", "40689238"), ("10000032", "44458630"), ("10000117", "45090959"))
-    ):
-        place = f"files/p{subject[:4]}/p{subject}/s{study}"
+    for number, (subject, study) in enumerate(studies):
+        place = mimic_place(subject, study)
         rows.append(
             {
                 "subject_id": subject,
@@ -43,14 +51,34 @@ def mimic_tree(folder: Path) -> dict[str, np.ndarray]:
             "report_17": "Borderline ECG",
         }
         reports.append({"subject_id": subject, "study_id": study, "cart_id": 1, **lines, "rr_interval": 659})
-        if number < 2:
-            signals[study] = simulated_microvolts(number)
+        if number < len(studies) - 1:
+            signals[study] = simulated_microvolts(number) // 5
             (folder / place).mkdir(parents=True)
             rows_in_order = np.stack([signals[study][LEADS.index(lead)] for lead in MIMIC_ORDER])
             write_wfdb(folder / place, study, rows_in_order, MIMIC_ORDER, adc_gain=[200.0] * 12)
     pd.DataFrame(rows).to_csv(folder / "record_list.csv", index=False)
     pd.DataFrame(reports).to_csv(folder / "machine_measurements.csv", index=False)
     return signals
+
+
+def grounding_rows(studies: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Rows of LANSG/ECG-Grounding about studies of `mimic_tree`, with the keys that are published."""
+    ask = (
+        "<image>\nInterpret the provided ECG image, identify key features and abnormalities in each lead, and generate a "
+        "clinical diagnosis that is supported by the observed evidence."
+    )
+    answer = "Every QRS of lead II follows a P wave at 70 bpm: sinus rhythm. The QRS is narrow, the axis normal."
+    return [
+        {
+            "id": study,
+            "image": f"mimic/{study}-0.png",
+            "ecg": f"mimic-iv/{mimic_place(subject, study)}/{study}",
+            "conversations": [{"from": "human", "value": ask}, {"from": "gpt", "value": answer}],
+            "machine_measurements": {"II": {"Heart Rate": [70, 70], "QRS Duration": [92, 90]}},
+            "report": "Sinus rhythm. Left axis deviation. Borderline ECG",
+        }
+        for subject, study in studies
+    ]
 
 
 def code15_tree(folder: Path) -> dict[int, np.ndarray]:
