@@ -8,11 +8,16 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # The two ends of the supported range of Transformers, see "Versions" in docs/usage.md, and what must hold at both.
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
+DEVICES := .venv-devices
 RANGE_TESTS := tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
 	tests/recipes/embedded/test_model.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
+<<<<<<< HEAD
 .PHONY: demo licenses test lint setup setup-newest browser oldest newest clean
+=======
+.PHONY: demo test lint setup setup-newest browser oldest newest devices clean
+>>>>>>> 01c5a26 (devices: every shipped configuration of accelerate equals one process)
 
 setup: $(STAMP)
 
@@ -61,8 +66,21 @@ $(NEWEST)/.installed: $(STAMP)
 	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6"
 	touch $@
 
+<<<<<<< HEAD
 licenses: setup
 	$(BIN)/python docs/make_licenses.py
+=======
+# Training on two CPU processes with every configuration of recipes/configs/accelerate; prints the table of docs/training.md.
+# DeepSpeed compiles its communication at the first use, which takes a C++ compiler.
+devices: $(DEVICES)/.installed
+	OMP_NUM_THREADS=1 $(DEVICES)/bin/python -m pytest -s -m "" tests/recipes/training/test_distributed.py
+
+$(DEVICES)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(DEVICES)
+	$(BIN)/python $(SITE_PACKAGES) > $$($(DEVICES)/bin/python $(SITE_PACKAGES))/setup.pth
+	$(DEVICES)/bin/python $(PIP) --editable ".[deepspeed]"
+	touch $@
+>>>>>>> 01c5a26 (devices: every shipped configuration of accelerate equals one process)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(NEWEST) outputs
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DEVICES) outputs

@@ -100,7 +100,7 @@ def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
         CheckpointError: Tokenizer, processor and model do not belong together.
     """
     config, tokenizer = model.config, processor.tokenizer
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = model.get_input_embeddings().num_embeddings  # its weight is empty where ZeRO-3 has sharded it
     placeholders = {config.ecg_token_id, config.image_token_id}
     outside = {token: i for token, i in tokenizer.get_vocab().items() if i >= rows and i not in placeholders}
     if outside:

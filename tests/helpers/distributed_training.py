@@ -1,33 +1,65 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Trains the tiny GEM on 1 or 2 processes in each way; run by tests/recipes/training/test_distributed.py through torchrun.
+"""The training command on a tiny GEM, with one process or with two by `accelerate launch` and a shipped configuration."""
 
-python -m tests.helpers.distributed_training OUTPUT
-"""
-
+import json
 import os
+import signal
+import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import torch
-from accelerate import Accelerator, FullyShardedDataParallelPlugin
-from accelerate.utils.fsdp_utils import fsdp2_prepare_model
-from peft import LoraConfig
-from safetensors.torch import save_file
-from trl import SFTConfig
+import yaml
+from datasets import Dataset, DatasetDict, Features, Image, List, Value
+from safetensors.torch import load_file
 
-from recipes.training.collator import GemDataCollator
-from recipes.training.sft import PROJECTORS, language_model_linears
-from recipes.training.trainer import GemSFTTrainer, freeze_towers
-from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
+from recipes.training.checkpoints import last_checkpoint
+from tests.helpers import tiny_gem
 
-STEPS = 4
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 8
 GLOBAL_BATCH = 4
-WORLD = int(os.environ.get("WORLD_SIZE", 1))
-RANK = int(os.environ.get("RANK", 0))
 ANSWERS = ("Sinus rhythm.", "QRS duration. " * 6, "PR interval, PR interval.", "Sinus rhythm, QRS duration.")
+FEATURES = Features(
+    {
+        "id": Value("string"),
+        "ecg": List(List(Value("float32"))),
+        "sampling_rate": Value("float32"),
+        "images": List(Image()),
+        "messages": List({"role": Value("string"), "content": Value("string")}),
+    }
+)
+SETTINGS = {
+    "image_only": True,
+    "max_steps": STEPS,
+    # One process accumulates two batches, two processes take one each.
+    "global_batch_size": GLOBAL_BATCH,
+    "per_device_train_batch_size": GLOBAL_BATCH // 2,
+    "per_device_eval_batch_size": GLOBAL_BATCH // 2,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "train_sampling_strategy": "sequential",
+    "gradient_checkpointing": True,
+    "logging_steps": 1,
+    "eval_strategy": "steps",
+    "eval_steps": STEPS // 2,
+    "generated_samples": 1,
+    "generated_tokens": 4,
+    "save_strategy": "steps",
+    "save_steps": STEPS // 2,
+    "resume_from_checkpoint": "true",
+    "bf16": False,
+    "dataloader_pin_memory": False,
+    "report_to": "none",
+}
+METHODS = {"full": [], "LoRA": ["--use_peft", "true", "--lora_r", "4", "--lora_dropout", "0"]}
 
 
-def example(number: int) -> dict:
+def example(number: int) -> dict[str, Any]:
     """Two processes take samples 0, 1 and 2, 3 of each step: one of them sees no picture or no ECG, or has none at all,
     and their answers differ in length."""
     step, place = divmod(number, GLOBAL_BATCH)
@@ -38,9 +70,9 @@ def example(number: int) -> dict:
     ][step % 3][place // 2]
     return {
         "id": str(number),
-        "ecg": signal(number).tolist() if has_ecg else None,
+        "ecg": tiny_gem.signal(number).tolist() if has_ecg else None,
         "sampling_rate": 500.0,
-        "images": [picture(number)] if has_image else [],
+        "images": [tiny_gem.picture(number)] if has_image else [],
         "messages": [
             {"role": "user", "content": "Interpret this ECG."},
             {"role": "assistant", "content": ANSWERS[number % 4]},
@@ -48,124 +80,81 @@ def example(number: int) -> dict:
     }
 
 
-def collator() -> GemDataCollator:
-    return GemDataCollator(tiny_processor(), assistant_only_loss=True, image_only=True)
+def write_inputs(folder: Path) -> None:
+    """A tiny GEM, its data and the settings."""
+    tiny_gem.tiny_model().save_pretrained(folder / "gem")
+    tiny_gem.tiny_processor().save_pretrained(folder / "gem")
+    rows = [example(number) for number in range(STEPS * GLOBAL_BATCH)]
+    splits = {"train": rows, "validation": rows[: 2 * GLOBAL_BATCH]}
+    DatasetDict({k: Dataset.from_list(v, features=FEATURES) for k, v in splits.items()}).save_to_disk(folder / "data")
+    inputs = {"model_name_or_path": str(folder / "gem"), "dataset": str(folder / "data")}
+    (folder / "settings.yaml").write_text(yaml.safe_dump(SETTINGS | inputs))
 
 
-class Examples(torch.utils.data.Dataset):
-    def __len__(self) -> int:
-        return STEPS * GLOBAL_BATCH
+def command(folder: Path, output: Path, sharding: str | None, more: list[str]) -> list[str]:
+    """With `sharding`, the name of a shipped configuration, two processes; with `None` one."""
+    launcher = [sys.executable, "-W", "ignore"]
+    settings = ["--config", str(folder / "settings.yaml"), "--output_dir", str(output), *more]
+    on_cpu = ["-m", "recipes.training.sft", *settings, "--use_cpu", "true"]
+    if sharding is None:
+        return [*launcher, *on_cpu]
+    launcher += ["-m", "accelerate.commands.launch", "--num_processes", "2", "--main_process_port", "0"]
+    launcher += ["--config_file", str(ROOT / "recipes" / "configs" / "accelerate" / f"{sharding}.yaml")]
+    return [*launcher, *(on_cpu if sharding == "ddp" else ["-m", "tests.helpers.cpu_as_accelerator", *settings])]
 
-    def __getitem__(self, index: int) -> dict:
-        return example(index)
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"}
+# Two processes that wait for each other for ever are what this is about; DeepSpeed first compiles its own gloo.
+LONGEST = 400
 
 
-def train_with_trainer(output: Path, lora: bool) -> None:
-    from datasets import Dataset, Features, Image, List, Value
-
-    features = Features(
-        {
-            "id": Value("string"),
-            "ecg": List(List(Value("float32"))),
-            "sampling_rate": Value("float32"),
-            "images": List(Image()),
-            "messages": List({"role": Value("string"), "content": Value("string")}),
-        }
+def train(folder: Path, output: Path, sharding: str | None, more: list[str]) -> None:
+    result = subprocess.run(
+        command(folder, output, sharding, more),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
+        timeout=LONGEST,
+        check=False,
     )
-    model = tiny_model()
-    freeze_towers(model)
-    adapter = LoraConfig(
-        r=4, target_modules=language_model_linears(model), modules_to_save=PROJECTORS, task_type="CAUSAL_LM"
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def train_until_killed(folder: Path, output: Path, sharding: str, more: list[str]) -> None:
+    """One of the two processes is killed as soon as a checkpoint is complete; the launcher must then end by itself."""
+    launched = subprocess.Popen(
+        command(folder, output, sharding, more),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT},
     )
-    arguments = SFTConfig(
-        output_dir=str(output / "run"),
-        max_steps=STEPS,
-        per_device_train_batch_size=GLOBAL_BATCH // 2 if lora else GLOBAL_BATCH // WORLD,
-        gradient_accumulation_steps=2 // WORLD if lora else 1,
-        learning_rate=0.02,
-        lr_scheduler_type="constant",
-        optim="sgd",
-        train_sampling_strategy="sequential",
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        bf16=False,
-        use_cpu=True,
-        gradient_checkpointing=True,
-        ddp_find_unused_parameters=False,
-        assistant_only_loss=True,
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    trainer = GemSFTTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_list([example(i) for i in range(STEPS * GLOBAL_BATCH)], features=features),
-        processing_class=tiny_processor(),
-        data_collator=collator(),
-        peft_config=adapter if lora else None,
-    )
-    assert trainer.accelerator.num_processes == WORLD
-    trainer.train()
-    losses = torch.tensor([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
-    if RANK == 0:
-        save(trainer.model.state_dict(), output, losses)
+    try:
+        ends = time.monotonic() + LONGEST
+        while last_checkpoint(output) is None:
+            assert launched.poll() is None and time.monotonic() < ends, "training ended without a checkpoint"
+            time.sleep(0.02)
+        workers = psutil.Process(launched.pid).children()
+        assert len(workers) == 2, workers
+        workers[-1].send_signal(signal.SIGKILL)
+        assert launched.wait(LONGEST) != 0
+    finally:
+        launched.kill()
 
 
-def train_with_fsdp2(output: Path) -> None:
-    """accelerate's own wrap, as `accelerate launch` with fsdp2.yaml does it on GPUs; with one process, plain training.
-    Then an evaluation, which has to gather the weights of absent towers too."""
-    accelerator = Accelerator(cpu=True)
-    model = tiny_model()
-    freeze_towers(model)
-    model.train()
-    model.gradient_checkpointing_enable()
-    if WORLD > 1:
-        accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
-            fsdp_version=2,
-            auto_wrap_policy="transformer_based_wrap",
-            reshard_after_forward=True,
-            cpu_ram_efficient_loading=False,
-            state_dict_type="FULL_STATE_DICT",
-        )
-        model = fsdp2_prepare_model(accelerator, model)
-    collate, losses = collator(), []
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.02)
-    share = GLOBAL_BATCH // WORLD
-    for step in [*range(STEPS), *range(STEPS)]:
-        first = step * GLOBAL_BATCH + RANK * share
-        batch = collate([example(i) for i in range(first, first + share)])
-        tokens = accelerator.reduce((batch["labels"][:, 1:] != -100).sum(), "sum")
-        if len(losses) >= STEPS:
-            model.eval()
-            with torch.no_grad():
-                losses.append(model(**batch, num_items_in_batch=tokens).loss)
-            continue
-        # FSDP2 averages gradients over the processes, the loss is a sum over all tokens.
-        loss = model(**batch, num_items_in_batch=tokens).loss
-        (loss * WORLD).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())
-    total = accelerator.reduce(torch.stack(losses), "sum").detach()
-    weights = {k: v.full_tensor() if hasattr(v, "full_tensor") else v for k, v in model.state_dict().items()}
-    if RANK == 0:
-        save(weights, output, total)
-        model.save_pretrained(output / "model", state_dict={k: v.clone() for k, v in weights.items()})
-    accelerator.wait_for_everyone()
+@dataclass
+class Result:
+    """What training logged, per step `(loss, gradient norm)`, its evaluation losses, and what it saved."""
 
+    steps: torch.Tensor
+    evaluations: torch.Tensor
+    weights: dict[str, torch.Tensor]
 
-def save(weights: dict, output: Path, losses: torch.Tensor) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.detach().clone().contiguous() for name, value in weights.items()}
-    save_file({**tensors, "losses": losses.float()}, output / "result.safetensors")
-
-
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    train_with_trainer(folder / "ddp", lora=False)
-    train_with_trainer(folder / "ddp_lora", lora=True)
-    train_with_fsdp2(folder / "fsdp2")
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    @classmethod
+    def of(cls, output: Path) -> "Result":
+        log = json.loads((output / f"checkpoint-{STEPS}" / "trainer_state.json").read_text())["log_history"]
+        steps = [(entry["loss"], entry["grad_norm"]) for entry in log if "loss" in entry]
+        evaluations = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+        weights = next(output.glob("*model.safetensors"))
+        return cls(torch.tensor(steps), torch.tensor(evaluations), load_file(weights))

@@ -1,60 +1,103 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Two processes train as one: same weights, same losses, whatever modalities their batches lack."""
+"""Two processes train as one, with every shipped configuration of accelerate: same losses, gradients and weights, whatever
+modalities their batches lack, and after one of them was killed. `make devices` runs all of them, other test runs the quick
+ones."""
 
-import os
-import subprocess
-import sys
+import functools
+import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
-from tests.helpers.tiny_gem import tiny_model
+from tests.helpers.distributed_training import METHODS, ROOT, STEPS, Result, train, train_until_killed, write_inputs
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def run(processes: int, output: Path) -> None:
-    launcher = (
-        [] if processes == 1 else ["torch.distributed.run", "--nproc_per_node", str(processes), "--standalone", "-m"]
-    )
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", *launcher, "tests.helpers.distributed_training", str(output)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        timeout=400,  # a process that waits for another one for ever is what this is about
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
+needs_deepspeed = pytest.mark.skipif(
+    importlib.util.find_spec("deepspeed") is None,
+    reason="DeepSpeed is not installed: pip install 'gem-ecg[deepspeed]'",
+)
+ZERO = [pytest.mark.devices, needs_deepspeed]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    for processes in (1, 2):
-        run(processes, folder / str(processes))
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("devices")
+    write_inputs(folder)
     return folder
 
 
+@pytest.fixture(scope="module")
+def alone(folder):
+    """What one process makes of the same settings, by method."""
+
+    @functools.cache
+    def trained(method: str) -> Result:
+        train(folder, folder / f"alone_{method}", None, METHODS[method])
+        return Result.of(folder / f"alone_{method}")
+
+    return trained
+
+
+def check_equal(together: Result, alone: Result, what: str) -> None:
+    assert together.steps.shape == alone.steps.shape == (STEPS, 2)
+    assert together.weights.keys() == alone.weights.keys()
+    steps = (together.steps - alone.steps).abs().max(dim=0).values
+    evaluations = (together.evaluations - alone.evaluations).abs().max()
+    weights = max(float((together.weights[name] - value).abs().max()) for name, value in alone.weights.items())
+    print(f"| {what} | {steps[0]:.0e} | {evaluations:.0e} | {steps[1]:.0e} | {weights:.0e} |")
+    assert float(steps.max()) < 1e-4 and float(evaluations) < 1e-5
+    # A step moves a weight by the learning rate, 1e-3.
+    assert weights < 1e-5
+
+
 @pytest.mark.parametrize(
-    ("kind", "trained"), [("ddp", "lm_head.weight"), ("ddp_lora", None), ("fsdp2", "lm_head.weight")]
+    ("sharding", "method"),
+    [
+        ("ddp", "full"),
+        ("fsdp2", "full"),
+        pytest.param("ddp", "LoRA", marks=pytest.mark.devices),
+        pytest.param("fsdp2", "LoRA", marks=pytest.mark.devices),
+        *(pytest.param(zero, method, marks=ZERO) for zero in ("zero2", "zero3") for method in METHODS),
+    ],
 )
-def test_two_processes_equal_one(runs, kind, trained):
-    alone, together = (load_file(runs / str(n) / kind / "result.safetensors") for n in (1, 2))
-    assert alone.keys() == together.keys()
-    for name, value in alone.items():
-        torch.testing.assert_close(together[name], value, rtol=0, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
-    trained = trained or next(name for name in alone if "lora_B" in name)
-    start = dict(tiny_model().named_parameters()).get(trained, torch.zeros(()))
-    assert (together[trained] - start).abs().max() > 1e-3  # there was something to agree on
+def test_two_processes_equal_one(folder, alone, tmp_path, sharding, method):
+    train(folder, tmp_path, sharding, METHODS[method])
+    together = Result.of(tmp_path)
+    check_equal(together, alone(method), f"{sharding} | {method}")
+    if method == "full":
+        start = load_file(folder / "gem" / "model.safetensors")
+        assert (together.weights["lm_head.weight"] - start["lm_head.weight"]).abs().max() > STEPS / 2 * 1e-3
+        saved = AutoModelForImageTextToText.from_pretrained(tmp_path)
+        assert saved.config.architectures == ["GemForConditionalGeneration"]
+        assert torch.equal(saved.lm_head.weight, together.weights["lm_head.weight"])
+    samples = [path.read_text() for path in sorted(tmp_path.glob("samples/*/samples.jsonl"))]
+    expected = sorted((folder / f"alone_{method}").glob("samples/*/samples.jsonl"))
+    assert samples == [path.read_text() for path in expected] and samples
 
 
-def test_what_fsdp2_saves_loads(runs):
-    weights = load_file(runs / "2" / "fsdp2" / "result.safetensors")
-    saved = AutoModelForImageTextToText.from_pretrained(runs / "2" / "fsdp2" / "model")
-    assert torch.equal(saved.lm_head.weight, weights["lm_head.weight"])
-    assert saved.config.architectures == ["GemForConditionalGeneration"]
+@pytest.mark.parametrize(
+    "sharding",
+    [
+        "ddp",
+        pytest.param("fsdp2", marks=pytest.mark.devices),
+        *(pytest.param(zero, marks=ZERO) for zero in ("zero2", "zero3")),
+    ],
+)
+def test_after_a_process_was_killed_the_same_command_goes_on(folder, alone, tmp_path, sharding):
+    train_until_killed(folder, tmp_path, sharding, [])
+    assert not list(tmp_path.glob("*.safetensors")) and not (tmp_path / f"checkpoint-{STEPS}").exists()
+    checkpoint = tmp_path / f"checkpoint-{STEPS // 2}" / "trainer_state.json"
+    written = checkpoint.stat().st_mtime_ns
+    train(folder, tmp_path, sharding, [])
+    assert checkpoint.stat().st_mtime_ns == written  # it went on, and did not begin anew
+    check_equal(Result.of(tmp_path), alone("full"), f"{sharding} | full, killed and resumed")
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "recipes" / "configs" / "accelerate").glob("*.yaml")), ids=lambda f: f.stem
+)
+def test_precision_is_that_of_the_training_settings(file: Path):
+    assert yaml.safe_load(file.read_text())["mixed_precision"] == "no"
