@@ -33,7 +33,7 @@ def _measured(record: EcgRecord) -> EcgFeatures:
 
 
 @lru_cache(maxsize=2048)
-def _checked(text: str, record: EcgRecord) -> GroundingReport:
+def checked(text: str, record: EcgRecord) -> GroundingReport:
     """The verdicts on a text; a text that is no reading (one word again and again beyond the checker's limit) states nothing."""
     try:
         return check_grounding(text, _measured(record))
@@ -44,7 +44,7 @@ def _checked(text: str, record: EcgRecord) -> GroundingReport:
 def precision_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None], **_: Any) -> list[float | None]:
     """Share of the measurable claims that the waveform bears out; 0 for an answer without any, `None` without a signal."""
     return [
-        None if ecg is None else _number(_checked(text, ecg).precision)
+        None if ecg is None else _number(checked(text, ecg).precision)
         for text, ecg in zip(map(text_of, completions), record, strict=True)
     ]
 
@@ -52,7 +52,7 @@ def precision_reward(completions: Sequence[Any], record: Sequence[EcgRecord | No
 def recall_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None], **_: Any) -> list[float | None]:
     """Share of the findings that ought to be told which a true claim tells; `None` without a signal or any finding."""
     reports = [
-        None if ecg is None else _checked(text, ecg)
+        None if ecg is None else checked(text, ecg)
         for text, ecg in zip(map(text_of, completions), record, strict=True)
     ]
     return [None if report is None or not report.salient else report.recall for report in reports]
@@ -64,8 +64,8 @@ def detail_reward(
     """How many different true claims there are, of as many as in the reference, at most 1: saying less costs."""
     rewards: list[float | None] = []
     for text, ecg, truth in zip(map(text_of, completions), record, reference, strict=True):
-        expected = 0 if ecg is None or not truth else len(_true_claims(_checked(truth, ecg)))
-        rewards.append(min(len(_true_claims(_checked(text, ecg))) / expected, 1.0) if ecg and expected else None)
+        expected = 0 if ecg is None or not truth else len(_true_claims(checked(truth, ecg)))
+        rewards.append(min(len(_true_claims(checked(text, ecg))) / expected, 1.0) if ecg and expected else None)
     return rewards
 
 
@@ -79,8 +79,8 @@ def leads_reward(
         if ecg is None:
             rewards.append(None)
             continue
-        named, right = _leads(_checked(text, ecg))
-        expected = _leads(_checked(truth, ecg))[1] if truth else 0
+        named, right = _leads(checked(text, ecg))
+        expected = _leads(checked(truth, ecg))[1] if truth else 0
         rewards.append(right / max(named, expected) if max(named, expected) else 1.0)
     return rewards
 
@@ -160,6 +160,7 @@ GROUNDING_REWARDS: dict[str, Reward] = {
 __all__ = [
     "GROUNDING_REWARDS",
     "Reward",
+    "checked",
     "detail_reward",
     "form_reward",
     "labels_reward",

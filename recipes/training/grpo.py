@@ -18,6 +18,7 @@ from processing.processing_gem import MODALITIES
 from recipes.console import run_script
 from recipes.dataset.schema import is_built
 
+from .answer_quality import QualityReport
 from .checkpoints import checkpoint_to_resume
 from .checks import check_messages, check_vocabulary
 from .grounding_rewards import GROUNDING_REWARDS, Reward
@@ -42,6 +43,12 @@ class GrpoArguments(DataArguments):
     rewards: list[str] = field(
         default_factory=lambda: ["precision", "recall", "detail", "leads", "labels", "form"],
         metadata={"help": f"What is rewarded, of {', '.join(REWARDS)}; weighted by `reward_weights`."},
+    )
+    report_rows: int = field(
+        default=64,
+        metadata={
+            "help": "Rows of `eval_split` answered before and after, see OUTPUT_DIR/answer_quality.json; 0: none."
+        },
     )
 
 
@@ -77,7 +84,9 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
         GemError: What is wrong with the data, the checkpoint or the settings.
     """
     evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
-    splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
+    splits = load_splits(
+        script, [script.train_split, *([script.eval_split] if evaluates or script.report_rows else [])]
+    )
     processor = load_processor(training, model_config)
     for name, split in splits.items():
         if not is_built(split):
@@ -99,6 +108,11 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
     )
     if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
         keep_trained_in_float32(trainer.model)
+    if script.report_rows:
+        held_out = splits[script.eval_split]
+        trainer.add_callback(
+            QualityReport(trainer, [held_out[n] for n in range(min(script.report_rows, len(held_out)))])
+        )
     return trainer
 
 

@@ -103,11 +103,11 @@ class GemGRPOTrainer(GRPOTrainer):
         for number, example in enumerate(examples):
             key = example.get("id", number // answers)
             if key not in prepared:
-                prepared[key] = self._prepare(example)
+                prepared[key] = self.prepare(example)
             rows.append(prepared[key])
         return rows
 
-    def _prepare(self, example: dict[str, Any]) -> dict[str, Any]:
+    def prepare(self, example: dict[str, Any]) -> dict[str, Any]:
         messages = list(example.get("messages") or example["prompt"])
         reference = None
         if messages[-1]["role"] == "assistant":

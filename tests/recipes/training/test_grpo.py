@@ -113,7 +113,7 @@ def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path):
         scored, *_ = gem._get_per_token_logps_and_entropies(gem.model, ids, mask, kept, batch_size=5)
         for index, example in enumerate(examples):
             alone = gem.processing_class.apply_chat_template(
-                gem._prepare(example)["prompt"],
+                gem.prepare(example)["prompt"],
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,

@@ -1,0 +1,219 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What reinforcement did to the answers: the same held-out questions before and after, and whether the reward was hacked.
+
+A reward can rise because answers became better, or because they became shorter, vaguer or stranger. So each of the measures that
+no reward should pay for is taken before and after a run; one that falls while the reward rises is named.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, TrainerCallback
+from transformers.utils import logging
+
+from processing.errors_gem import GemError
+from processing.grounding.check import GroundingReport
+from processing.grounding.verdicts import NOT_MEASURABLE, SUPPORTED
+from recipes.files import write_json
+
+from .grounding_rewards import checked, labels_reward
+from .grpo_trainer import GemGRPOTrainer
+
+logger = logging.get_logger(__name__)
+REPORT_FILE, START_FILE = "answer_quality.json", "answer_quality_start.json"
+ROWS_AT_ONCE = 8
+WINDOW = 0.1  # of the logged steps: the reward at the start and at the end
+# The change of a mean that is too much while the reward rises; within two standard errors of the rows' changes it is chance.
+LOSSES = {"supported": -0.8, "words": -10.0, "not_measurable": 0.03, "recall": -0.005, "labels": -0.005}
+CHANCE = 2.0
+
+
+@dataclass(frozen=True)
+class AnswerQuality:
+    """What each of some answers is worth; NaN where a row does not tell. Means over the rows: `means`.
+
+    Attributes:
+        precision, recall, contradicted, leads_wrong: as in `GroundingReport` (`contradicted` is its contradiction rate).
+        not_measurable: share of the claims that the waveform neither supports nor contradicts.
+        claims, supported, words: how many claims, of them borne out, and words. A false claim that is no longer made is no loss.
+        labels: F1 of the diagnoses, against those of the reference answers (which follow the labels of the data set).
+    """
+
+    precision: list[float]
+    recall: list[float]
+    contradicted: list[float]
+    leads_wrong: list[float]
+    not_measurable: list[float]
+    claims: list[float]
+    supported: list[float]
+    words: list[float]
+    labels: list[float]
+
+    def means(self) -> dict[str, float | None]:
+        """By measure; `None` where no row tells."""
+        means = {name: _mean(values) for name, values in asdict(self).items()}
+        return {name: None if math.isnan(value) else round(value, 4) for name, value in means.items()}
+
+
+def judge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> AnswerQuality:
+    """The quality of answers to rows with `record` and `reference`."""
+    reports = [
+        checked(text, row["record"]) if row["record"] else GroundingReport(())
+        for text, row in zip(answers, rows, strict=True)
+    ]
+    labels = labels_reward(answers, reference=[row["reference"] for row in rows])
+    vague = [report.count(NOT_MEASURABLE) / len(report.claims) if report.claims else math.nan for report in reports]
+    return AnswerQuality(
+        precision=[report.precision for report in reports],
+        recall=[report.recall for report in reports],
+        contradicted=[report.contradiction_rate for report in reports],
+        leads_wrong=[report.hallucinated_lead_rate for report in reports],
+        not_measurable=vague,
+        claims=[float(len(report.claims)) for report in reports],
+        supported=[float(report.count(SUPPORTED)) for report in reports],
+        words=[float(len(text.split())) for text in answers],
+        labels=[math.nan if value is None else value for value in labels],
+    )
+
+
+def hacked(before: AnswerQuality, after: AnswerQuality, rewards: tuple[float, float]) -> list[str]:
+    """What got worse while the reward rose from the first to the second of `rewards`, a sentence each; nothing if it did not."""
+    if not rewards[1] > rewards[0]:
+        return []
+    found = []
+    for name, limit in LOSSES.items():
+        pairs = zip(getattr(before, name), getattr(after, name), strict=True)
+        changes = np.array([new - old for old, new in pairs if not math.isnan(new - old)])
+        if len(changes) < 2:
+            continue
+        loss, error = changes.mean() / limit, changes.std(ddof=1) / math.sqrt(len(changes)) / abs(limit)
+        if loss > 1 and loss > CHANCE * error:
+            old, new = _mean(getattr(before, name)), _mean(getattr(after, name))
+            found.append(
+                f"the reward rose from {rewards[0]:.3f} to {rewards[1]:.3f}, but `{name}` went from {old:.3f} to {new:.3f}"
+            )
+    return found
+
+
+class QualityReport(TrainerCallback):
+    """
+    Answers the same rows before and after training and writes OUTPUT_DIR/answer_quality.json: the means of both
+    `AnswerQuality`, the reward at the start and at the end, the divergence from the start, and what was hacked, which is logged. Every process answers, since a sharded model
+    needs all of them; the first one writes.
+
+    Args:
+        trainer: whose model answers. rows: as for training, each with an ECG.
+    """
+
+    def __init__(self, trainer: GemGRPOTrainer, rows: Sequence[dict[str, Any]]) -> None:
+        self.trainer = trainer
+        self.rows = [trainer.prepare(row) for row in rows]
+        self.before: AnswerQuality | None = None
+        self.start: list[tuple[torch.Tensor, torch.Tensor]] = []  # sampled answers and their log-probabilities
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        path = Path(args.output_dir) / START_FILE
+        if state.global_step and path.is_file():  # a run that goes on is held against its first start
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self.before = AnswerQuality(**kept["before"])
+            self.start = [(torch.tensor(ids), torch.tensor(known)) for ids, known in kept["sampled"]]
+            return
+        sampled = self._generate(do_sample=True, temperature=1.0)
+        self.start = [(ids, self._log_probs(row, ids)) for row, ids in zip(self.rows, sampled, strict=True)]
+        self.before = judge(self._texts(self._generate(do_sample=False)), self.rows)
+        if state.is_world_process_zero:
+            answers = [(ids.tolist(), known.tolist()) for ids, known in self.start]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"before": asdict(self.before), "sampled": answers})
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.before is None:
+            return
+        changes = torch.cat(
+            [self._log_probs(row, ids) - known for row, (ids, known) in zip(self.rows, self.start, strict=True)]
+        )
+        # Of start and end, in nats per token of what the start wrote; this estimate is never negative (Schulman 2020, "k3").
+        divergence = float((changes.exp() - 1 - changes).mean())
+        after = judge(self._texts(self._generate(do_sample=False)), self.rows)
+        rewards = _rewards(state.log_history)
+        found = hacked(self.before, after, rewards)
+        if state.is_world_process_zero:
+            means = self.before.means()
+            result = {"rows": len(self.rows), "before": means, "after": after.means(), "reward": rewards}
+            write_json(Path(args.output_dir) / REPORT_FILE, {**result, "divergence": divergence, "hacked": found})
+            for name, value in after.means().items():
+                logger.info(f"{name}: {means[name]} -> {value}")
+            for sentence in found:
+                logger.warning(f"Hacked: {sentence}.")
+
+    @torch.no_grad()
+    def _generate(self, **settings: Any) -> list[torch.Tensor]:
+        model, processor = self._model(), self.trainer.processing_class
+        training, answers = model.training, []
+        model.eval()
+        for first in range(0, len(self.rows), ROWS_AT_ONCE):
+            inputs = self._inputs([row["prompt"] for row in self.rows[first : first + ROWS_AT_ONCE]])
+            ids = model.generate(**inputs, max_new_tokens=self.trainer.max_completion_length, **settings)
+            pad = processor.tokenizer.pad_token_id
+            answers += [row[row != pad].cpu() for row in ids[:, inputs["input_ids"].shape[1] :]]
+        model.train(training)
+        return answers
+
+    @torch.no_grad()
+    def _log_probs(self, row: dict[str, Any], answer: torch.Tensor) -> torch.Tensor:
+        """Of every token of one answer, `(tokens,)`."""
+        model = self._model()
+        training = model.training
+        model.eval()
+        inputs = self._inputs([row["prompt"]])
+        answer = answer.to(inputs["input_ids"].device)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], answer[None]], dim=1)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        logits = model(**inputs).logits[0, -len(answer) - 1 : -1]
+        model.train(training)
+        return logits.float().log_softmax(-1).gather(1, answer[:, None])[:, 0].cpu()
+
+    def _inputs(self, prompts: list[Any]) -> dict[str, Any]:
+        inputs = self.trainer.processing_class.apply_chat_template(
+            prompts,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+        return {
+            name: value.to(self.trainer.accelerator.device)
+            for name, value in inputs.items()
+            if name != "mm_token_type_ids"
+        }
+
+    def _texts(self, answers: list[torch.Tensor]) -> list[str]:
+        return [self.trainer.processing_class.decode(ids, skip_special_tokens=True).strip() for ids in answers]
+
+    def _model(self) -> PreTrainedModel:
+        return self.trainer.accelerator.unwrap_model(self.trainer.model)
+
+
+def _rewards(history: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """The mean reward of the first and of the last tenth of the logged steps."""
+    logged = [entry["reward"] for entry in history if "reward" in entry]
+    if not logged:
+        raise GemError("No reward was logged: `logging_steps` is larger than the number of steps.")
+    count = max(1, round(WINDOW * len(logged)))
+    return fmean(logged[:count]), fmean(logged[-count:])
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
+
+
+__all__ = ["AnswerQuality", "QualityReport", "hacked", "judge"]
