@@ -8,6 +8,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # The two ends of the supported range of Transformers, see "Versions" in docs/usage.md, and what must hold at both.
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
+<<<<<<< HEAD
 DEVICES := .venv-devices
 RANGE_TESTS := tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
 	tests/recipes/embedded/test_model.py
@@ -18,6 +19,13 @@ SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 =======
 .PHONY: demo test lint setup setup-newest browser oldest newest devices clean
 >>>>>>> 01c5a26 (devices: every shipped configuration of accelerate equals one process)
+=======
+RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
+	tests/recipes/embedded/test_model.py
+SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+.PHONY: demo test lint setup setup-newest browser conformance oldest newest clean
+>>>>>>> 866fd32 (conformance: Transformers' own suites over GEM, with LLaVA as the control)
 
 setup: $(STAMP)
 
@@ -43,6 +51,10 @@ lint: setup
 # Two workers on two cores: with more threads than one each they wait for each other.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Transformers' own suites over GEM, and over LLaVA as the control. `test`, `newest` and `oldest` run them too.
+conformance: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/conformance
 
 # An environment of its own with the lowest Transformers and huggingface_hub that pyproject.toml allows.
 oldest: $(OLDEST)/.installed

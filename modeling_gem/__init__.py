@@ -69,6 +69,11 @@ else:  # a type checker that sees `__getattr__` believes in any name
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+# What `LoraConfig` without `target_modules` adapts: as PEFT has it for Llama, and in the language model only, since the towers
+# have layers of the same names.
+LORA_TARGETS = r"(.*\.)?language_model\..*\.(q_proj|v_proj|qkv_proj|query_key_value)"
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
@@ -93,6 +98,11 @@ def _register() -> None:
     PIPELINE_REGISTRY.register_pipeline(
         GEM_TASK, pipeline_class=GemPipeline, pt_model=AutoModelForImageTextToText, type="multimodal"
     )
+    try:
+        from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+    except ImportError:
+        return
+    TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING["gem"] = LORA_TARGETS
 
 
 _register()

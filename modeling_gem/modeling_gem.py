@@ -196,19 +196,29 @@ class GemPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     @classmethod
-    def from_pretrained(cls, *args, strict: bool = True, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path=None,
+        *args,
+        strict: bool | None = None,
+        output_loading_info: bool = False,
+        **kwargs,
+    ):
         r"""
         As in every Transformers model, except that a weight is never lost or invented silently.
 
         Args:
-            strict (`bool`, *optional*, defaults to `True`): Raise when the checkpoint lacks a weight or holds one that the
-                model does not have. Weights of another shape raise whatever `strict` is, unless
+            strict (`bool`, *optional*): Raise when the checkpoint lacks a weight or holds one that the model does not have.
+                Defaults to `True`, but to `False` where `output_loading_info=True` asks for their names instead, and where
+                there is no checkpoint (`None`). Weights of another shape raise whatever `strict` is, unless
                 `ignore_mismatched_sizes=True` allows them.
 
         Raises:
             ValueError: Missing or unexpected weights, by name.
         """
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        if strict is None:
+            strict = pretrained_model_name_or_path is not None and not output_loading_info
         if strict:
             problems = [
                 f"{len(info[kind])} {kind.split('_')[0]} ({', '.join(sorted(map(str, info[kind]))[:5])} ...)"
@@ -221,6 +231,12 @@ class GemPreTrainedModel(PreTrainedModel):
                     "`gem convert`, or pass `strict=False` if new or ignored weights are what you want."
                 )
         return (model, info) if output_loading_info else model
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        # In custom code Transformers passes over parts without weights of their own, such as CLIP's attention, when it
+        # initialises what a checkpoint lacks, and their blocks would not begin as they do when built anew.
+        return False
 
     def post_init(self):
         super().post_init()
@@ -361,7 +377,8 @@ class GemModel(GemPreTrainedModel):
             pixel_values = torch.cat([image[:n] for image, n in zip(pixel_values, tiles_per_image, strict=True)])
 
         last = self.config.vision_feature_layer % (self.config.vision_config.num_hidden_layers + 1)
-        kwargs["output_hidden_states"] = kwargs.get("output_hidden_states") or only_hidden_state(last)
+        if kwargs.get("output_hidden_states") is not True:  # a list would be of the language model's states
+            kwargs["output_hidden_states"] = only_hidden_state(last)
         outputs = self.vision_tower(pixel_values.to(self.vision_tower.dtype), return_dict=True, **kwargs)
         features = outputs.hidden_states[last]
         if self.config.vision_feature_select_strategy == "default":
@@ -504,7 +521,7 @@ class GemModel(GemPreTrainedModel):
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
         encoded = dict(mm_encoder_outputs or {})
-        asked = {name: kwargs[name] for name in ("output_attentions", "output_hidden_states") if name in kwargs}
+        asked = {name: True for name in ("output_attentions", "output_hidden_states") if kwargs.get(name) is True}
         # The ECG tower first, on every process: sharded towers meet the others' collectives in this order.
         waits_for_towers = self._waits_for_towers((inputs_embeds if input_ids is None else input_ids).shape[1])
         absent: torch.Tensor | int = 0

@@ -35,7 +35,6 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
     width)` with `image_sizes` `(num_images, 2)`: the original height and width.
     """
 
-    model_input_names = ["pixel_values", "image_sizes"]
     valid_kwargs = GemImageProcessorKwargs
     image_aspect_ratio = "ori"
 
@@ -75,6 +74,10 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
         normal = image - means
         normal /= deviations
         return normal
+
+    @property
+    def model_input_names(self) -> list[str]:
+        return ["pixel_values", "image_sizes"] if self.image_aspect_ratio == "anyres" else ["pixel_values"]
 
     @property
     def tile_size(self) -> int:

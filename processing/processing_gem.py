@@ -147,12 +147,8 @@ class GemProcessor(ProcessorMixin):
         if self.compat == "gem":
             # A fast tokenizer leaves the dummy prefix out before a space, the slow one does not.
             texts = [f" {sample}" if sample.startswith(" ") else sample for sample in texts]
-        # Not left to Transformers: it hands a loose `sampling_rate` to audio, drops loose arguments of modalities it does
-        # not know, and below 5.23 knows no other modality than its own.
-        ecg_kwargs = {**kwargs.pop("ecg_kwargs", {})}
-        validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
-        ecg_kwargs |= {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
-        merged = self._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
+        merged = self._merge_kwargs(GemProcessorKwargs, tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
+        ecg_kwargs = merged["ecg_kwargs"]
         source = {name: value for name in SOURCE_NAMES if (value := ecg_kwargs.pop(name, None)) is not None}
         records = (self._ecgs_of_chat or []) if ecgs is None else load_ecgs(ecgs, **source)
 
@@ -192,6 +188,20 @@ class GemProcessor(ProcessorMixin):
             tensor_type=return_tensors,
             skip_tensor_conversion=self.skip_tensor_conversion,
         )
+
+    def _merge_kwargs(
+        self,
+        ModelProcessorKwargs: type[ProcessingKwargs] = GemProcessorKwargs,  # Transformers' name
+        tokenizer_init_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        # Not left to Transformers: it hands a loose `sampling_rate` to audio, drops loose arguments of modalities it does
+        # not know, and has no place for other modalities than its own.
+        ecg_kwargs = {**kwargs.pop("ecg_kwargs", {})}
+        validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
+        ecg_kwargs |= {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
+        merged = super()._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=tokenizer_init_kwargs, **kwargs)
+        return {**merged, "ecg_kwargs": ecg_kwargs}
 
     def apply_chat_template(
         self,

@@ -361,6 +361,10 @@ def test_missing_and_unexpected_weights_raise_by_name(model, tmp_path):
     ):
         GemForConditionalGeneration.from_pretrained(tmp_path)
     assert GemForConditionalGeneration.from_pretrained(tmp_path, strict=False) is not None
+    _, info = GemForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
+    assert info["missing_keys"] == {"model.ecg_projector.linear_1.bias"}
+    with pytest.raises(ValueError, match="do not fit"):
+        GemForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True, strict=True)
 
 
 def test_a_leftover_of_the_head_raises(model, tmp_path):
