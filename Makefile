@@ -8,24 +8,12 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # The two ends of the supported range of Transformers, see "Versions" in docs/usage.md, and what must hold at both.
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
-<<<<<<< HEAD
 DEVICES := .venv-devices
-RANGE_TESTS := tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
-	tests/recipes/embedded/test_model.py
-SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
-
-<<<<<<< HEAD
-.PHONY: demo licenses test lint setup setup-newest browser oldest newest clean
-=======
-.PHONY: demo test lint setup setup-newest browser oldest newest devices clean
->>>>>>> 01c5a26 (devices: every shipped configuration of accelerate equals one process)
-=======
 RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
 	tests/recipes/embedded/test_model.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: demo test lint setup setup-newest browser conformance oldest newest clean
->>>>>>> 866fd32 (conformance: Transformers' own suites over GEM, with LLaVA as the control)
+.PHONY: demo licenses test lint setup setup-newest browser conformance oldest newest devices clean
 
 setup: $(STAMP)
 
@@ -78,10 +66,9 @@ $(NEWEST)/.installed: $(STAMP)
 	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6"
 	touch $@
 
-<<<<<<< HEAD
 licenses: setup
 	$(BIN)/python docs/make_licenses.py
-=======
+
 # Training on two CPU processes with every configuration of recipes/configs/accelerate; prints the table of docs/training.md.
 # DeepSpeed compiles its communication at the first use, which takes a C++ compiler.
 devices: $(DEVICES)/.installed
@@ -92,7 +79,6 @@ $(DEVICES)/.installed: $(STAMP)
 	$(BIN)/python $(SITE_PACKAGES) > $$($(DEVICES)/bin/python $(SITE_PACKAGES))/setup.pth
 	$(DEVICES)/bin/python $(PIP) --editable ".[deepspeed]"
 	touch $@
->>>>>>> 01c5a26 (devices: every shipped configuration of accelerate equals one process)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DEVICES) outputs
