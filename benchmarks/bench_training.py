@@ -30,7 +30,8 @@ from modeling_gem import default_checkpoint
 from processing.ecg_page import render_ecg
 from processing.simulator.simulator import simulate_ecg
 from recipes.training.collator import GemDataCollator
-from recipes.training.trainer import GemSFTTrainer, freeze_towers
+from recipes.training.towers import freeze_towers
+from recipes.training.trainer import GemSFTTrainer
 
 PARTS = ("step", "loader", "memory", "table")
 ANSWER = (

@@ -4,7 +4,7 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -37,14 +37,16 @@ def local_checkpoint(name: str | Path) -> Path:
         return Path(name)
     repository, _, revision = str(name).partition("@")
 
-    def download(patterns: Sequence[str]) -> Path:
+    def download(*patterns: str) -> Path:
         return Path(
-            snapshot_download(repository, revision=revision or None, allow_patterns=patterns, ignore_patterns=["*/*"])
+            snapshot_download(
+                repository, revision=revision or None, allow_patterns=list(patterns), ignore_patterns=["*/*"]
+            )
         )
 
     try:
-        folder = download((*SMALL_FILES, "*.safetensors"))
-        return folder if any(folder.glob("*.safetensors")) else download((*SMALL_FILES, *OLD_WEIGHTS))
+        folder = download(*SMALL_FILES, "*.safetensors")
+        return folder if any(folder.glob("*.safetensors")) else download(*SMALL_FILES, *OLD_WEIGHTS)
     except (OSError, httpx.HTTPError, HFValidationError) as error:
         said = str(error).strip().partition("\n")[0]
         raise CheckpointError(

@@ -20,7 +20,8 @@ from processing.processing_gem import Modality
 from recipes.console import run_script
 from recipes.files import write_json
 from recipes.training.checkpoints import checkpoint_to_resume
-from recipes.training.trainer import GemSFTTrainer, freeze_towers, parse_settings
+from recipes.training.towers import freeze_towers
+from recipes.training.trainer import GemSFTTrainer, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 

@@ -25,7 +25,8 @@ from .grounding_rewards import GROUNDING_REWARDS, Reward
 from .grpo_trainer import GemGRPOTrainer
 from .rewards import diagnosis_reward, evidence_reward, format_reward
 from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
-from .trainer import freeze_towers, keep_trained_in_float32, parse_settings
+from .towers import freeze_towers
+from .trainer import keep_trained_in_float32, parse_settings
 
 # ECG-R1's need a column `solution`.
 REWARDS: dict[str, Reward] = {
@@ -63,6 +64,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GrpoArguments, GRPOCo
     parser = TrlParser((GrpoArguments, GRPOConfig, ModelConfig))
     parser.set_defaults(model_name_or_path=str(default_checkpoint()))
     script, training, model_config = parse_settings(parser, arguments)
+    script.check_towers(model_config)
     unknown = [name for name in script.rewards if name not in REWARDS]
     if unknown or not script.rewards:
         raise TrainingError(f"`rewards` are some of {', '.join(REWARDS)}; got {script.rewards}.")
@@ -94,8 +96,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
     torch.manual_seed(training.seed)
     model = load_model(model_config, training.trust_remote_code)
     check_vocabulary(model, processor)
-    if not script.train_towers:
-        freeze_towers(model)
+    freeze_towers(model, script.trained_towers)
     trainer = GemGRPOTrainer(
         model,
         [REWARDS[name] for name in script.rewards],
@@ -106,6 +107,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
         processing_class=processor,
         peft_config=adapter_config(model, model_config),
     )
+    trainer.tower_learning_rates = script.tower_learning_rates
     if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
         keep_trained_in_float32(trainer.model)
     if script.report_rows:

@@ -18,6 +18,7 @@ from processing.feature_extraction_gem import load_ecgs
 from processing.processing_gem import GemProcessor, Modality
 
 from .collator import GemDataCollator, name_of
+from .towers import TowerRates
 from .trainer import score_answers_only
 
 # What the model takes besides tokens, with the block of a message that each row of it comes from.
@@ -31,7 +32,7 @@ LOST_BY_TRL = {
 }
 
 
-class GemGRPOTrainer(GRPOTrainer):
+class GemGRPOTrainer(TowerRates, GRPOTrainer):
     """
     `GRPOTrainer` for rows with `messages` (or `prompt`), `ecg` (one ECG or several) and perhaps `image`, as `GemSFTTrainer`
     takes them. The last answer of `messages` is not shown to the model; reward functions get it as `reference`, and the

@@ -38,7 +38,8 @@ from .checks import check_columns, check_first_batch, check_messages, check_voca
 from .collator import GemDataCollator
 from .published import is_published, published_dataset
 from .samples import SampleWriter
-from .trainer import GemSFTTrainer, freeze_towers, keep_trained_in_float32, parse_settings
+from .towers import freeze_towers, towers_to_train
+from .trainer import GemSFTTrainer, keep_trained_in_float32, parse_settings
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -73,7 +74,46 @@ class DataArguments:
     signal: float = field(default=0.0, metadata={"help": "Weight of samples that keep the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of samples that keep the picture only."})
     image_only: bool = field(default=False, metadata={"help": "Allow samples without an ECG."})
-    train_towers: bool = field(default=False, metadata={"help": "Train the towers too (the paper freezes them)."})
+    train_towers: str = field(
+        default="none", metadata={"help": "Towers to train too: none (as the paper), ecg, vision or both."}
+    )
+    ecg_tower_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of the ECG tower, if it is trained; `learning_rate` if not given."}
+    )
+    vision_tower_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of the image tower, if it is trained; `learning_rate` if not given."}
+    )
+
+    @property
+    def trained_towers(self) -> tuple[str, ...]:
+        return towers_to_train(self.train_towers)
+
+    @property
+    def tower_learning_rates(self) -> dict[str, float]:
+        """Of the towers with one of their own.
+
+        Raises:
+            TrainingError: the tower is not trained.
+        """
+        given = {"ecg": self.ecg_tower_learning_rate, "vision": self.vision_tower_learning_rate}
+        rates = {name: rate for name, rate in given.items() if rate is not None}
+        if idle := [name for name in rates if name not in self.trained_towers]:
+            raise TrainingError(
+                f"`{idle[0]}_tower_learning_rate` is given, but `train_towers: {self.train_towers}` freezes that tower."
+            )
+        return rates
+
+    def check_towers(self, model_config: ModelConfig) -> None:
+        """
+        Raises:
+            TrainingError: a rate of a tower that is not trained, or towers beside an adapter, which would leave them frozen.
+        """
+        rates = self.tower_learning_rates
+        if (rates or self.trained_towers) and model_config.use_peft:
+            raise TrainingError(
+                "`train_towers` trains whole towers, and with `use_peft` only adapters are trained and saved. Leave one of "
+                "them out, or name layers of the towers in `lora_target_modules`."
+            )
 
 
 @dataclass
@@ -105,12 +145,13 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
         raise TrainingError(
             "`assistant_only_loss: false` is not possible: GEM learns from answers alone. Leave it out."
         )
+    script.check_towers(model_config)
     # The collator masks the questions; TRL need not.
     training.assistant_only_loss = False
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     if training.ddp_find_unused_parameters is None:
         # Absent modalities run on zeros, so that nothing is unused but what trained towers hold beyond the used layer.
-        training.ddp_find_unused_parameters = script.train_towers
+        training.ddp_find_unused_parameters = bool(script.trained_towers)
     if script.global_batch_size is not None:
         per_pass = training.per_device_train_batch_size * max(training.world_size, 1)
         if script.global_batch_size % per_pass:
@@ -288,8 +329,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     torch.manual_seed(training.seed)
     model = load_model(model_config, training.trust_remote_code)
     check_vocabulary(model, processor)
-    if not script.train_towers:
-        freeze_towers(model)
+    freeze_towers(model, script.trained_towers)
     trainer = GemSFTTrainer(
         model=model,
         args=training,
@@ -299,6 +339,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         peft_config=adapter_config(model, model_config),
         data_collator=collator,
     )
+    trainer.tower_learning_rates = script.tower_learning_rates
     if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
         keep_trained_in_float32(trainer.model)
     if evaluates and script.generated_samples:

@@ -20,6 +20,7 @@ from processing.errors_gem import TrainingError
 
 from .checkpoints import last_checkpoint
 from .collator import DATA_COLUMNS, GemDataCollator
+from .towers import TowerRates
 
 
 def parse_settings(parser: TrlParser, arguments: Sequence[str] | None) -> tuple[Any, ...]:
@@ -55,7 +56,7 @@ class EpochLengthGroups(LengthGroupedSampler):
         return super().__iter__()
 
 
-class GemSFTTrainer(SFTTrainer):
+class GemSFTTrainer(TowerRates, SFTTrainer):
     """
     `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), that stops at a loss or
     gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away), that
@@ -169,12 +170,6 @@ def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None
     model.forward = types.MethodType(forward, model)
 
 
-def freeze_towers(model: torch.nn.Module) -> None:
-    """Both towers frozen, projectors and language model trained (the paper's setting)."""
-    for name in ("ecg_tower", "vision_tower"):
-        getattr(model.model, name).requires_grad_(False)
-
-
 def keep_trained_in_float32(model: torch.nn.Module) -> None:
     """What is trained in float32, what is frozen as it is: at 2e-5 most updates of a bfloat16 weight would round to nothing."""
     for parameter in model.parameters():
@@ -184,7 +179,6 @@ def keep_trained_in_float32(model: torch.nn.Module) -> None:
 
 __all__ = [
     "GemSFTTrainer",
-    "freeze_towers",
     "keep_trained_in_float32",
     "parse_settings",
 ]

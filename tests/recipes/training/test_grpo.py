@@ -18,7 +18,7 @@ from processing.errors_gem import PlaceholderError, TrainingError
 from recipes.training.grpo import parse
 from recipes.training.grpo_trainer import GemGRPOTrainer
 from recipes.training.sft import PROJECTORS, language_model_linears
-from recipes.training.trainer import freeze_towers
+from recipes.training.towers import freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -223,13 +223,49 @@ def test_the_order_of_length_groups_follows_the_seed(folder, tmp_path):
     assert not torch.equal(first["ecg_values"], other["ecg_values"])
 
 
-@pytest.mark.parametrize("train_towers", [False, True])
-def test_towers_are_frozen_unless_told_otherwise(folder, tmp_path, train_towers):
-    trainer, _ = built(folder, tmp_path, "--train_towers", str(train_towers))
-    trained = {name.split(".")[1] for name, weight in trainer.model.named_parameters() if weight.requires_grad}
-    towers = {"ecg_tower", "vision_tower"}
-    assert (towers <= trained) if train_towers else not (towers & trained)
-    assert {"ecg_projector", "multi_modal_projector", "language_model"} <= trained
+@pytest.mark.parametrize(
+    ("setting", "trained"),
+    [("none", set()), ("false", set()), ("ecg", {"ecg"}), ("vision", {"vision"}), ("true", {"ecg", "vision"})],
+)
+def test_towers_are_frozen_unless_told_otherwise(folder, tmp_path, setting, trained):
+    trainer, _ = built(folder, tmp_path, "--train_towers", setting)
+    found = {name.split(".")[1] for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    assert found & {"ecg_tower", "vision_tower"} == {f"{name}_tower" for name in trained}
+    assert {"ecg_projector", "multi_modal_projector", "language_model"} <= found
+
+
+def test_each_tower_learns_at_its_own_rate(folder, tmp_path):
+    rates = ["--ecg_tower_learning_rate", "0.001", "--vision_tower_learning_rate", "0"]
+    steps = ["--max_steps", "2", "--lr_scheduler_type", "constant", "--weight_decay", "0.1", "--save_strategy", "no"]
+    before = sft.load_model(sft.parse(arguments(folder, tmp_path))[2]).state_dict()
+    trainer = sft.main(arguments(folder, tmp_path, "--train_towers", "both", *rates, *steps))
+    owner = {id(weight): name.split(".")[1] for name, weight in trainer.model.named_parameters()}
+    seen: dict[str, set[float]] = {}
+    for group in trainer.optimizer.param_groups:
+        for weight in group["params"]:
+            seen.setdefault(owner.pop(id(weight)), set()).add(group["lr"])
+    assert seen.pop("ecg_tower") == {0.001} and seen.pop("vision_tower") == {0.0}
+    assert set().union(*seen.values()) == {0.005}
+    assert owner == {}, "every weight is in one group"
+    moved = {
+        name.split(".")[1]
+        for name, weight in trainer.model.state_dict().items()
+        if not torch.equal(weight, before[name])
+    }
+    assert "ecg_tower" in moved and "vision_tower" not in moved
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["--train_towers", "left"], "none, ecg, vision or both; got 'left'"),
+        (["--train_towers", "ecg", "--vision_tower_learning_rate", "1e-5"], "freezes that tower"),
+        (["--train_towers", "ecg", *LORA], "`train_towers` trains whole towers"),
+    ],
+)
+def test_settings_of_towers_that_cannot_be(folder, tmp_path, settings, message):
+    with pytest.raises(TrainingError, match=message):
+        sft.parse(arguments(folder, tmp_path, *settings))
 
 
 def test_accumulated_batches_train_as_whole_ones(folder, tmp_path):

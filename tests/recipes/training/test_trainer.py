@@ -16,7 +16,8 @@ from trl.trainer.utils import add_fused_lm_head
 
 from processing.errors_gem import GemError, PlaceholderError, TrainingError
 from recipes.training.collator import GemDataCollator
-from recipes.training.trainer import GemSFTTrainer, freeze_towers, score_answers_only
+from recipes.training.towers import freeze_towers
+from recipes.training.trainer import GemSFTTrainer, score_answers_only
 from tests.helpers.tiny_gem import picture, signal, tiny_config, tiny_model, tiny_processor
 
 FEATURES = Features(
