@@ -31,7 +31,8 @@ LOADED_AT_FIRST_USE = {
     "recipes.training.adapter": ("merge_adapter",),
     "recipes.training.collator": ("GemDataCollator",),
     "recipes.training.rewards": ("diagnosis_reward", "evidence_reward", "format_reward"),
-    "recipes.training.trainer": ("GemSFTTrainer", "freeze_towers"),
+    "recipes.training.towers": ("freeze_towers",),
+    "recipes.training.trainer": ("GemSFTTrainer",),
 }
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers
@@ -54,7 +55,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .training.adapter import merge_adapter
     from .training.collator import GemDataCollator
     from .training.rewards import diagnosis_reward, evidence_reward, format_reward
-    from .training.trainer import GemSFTTrainer, freeze_towers
+    from .training.towers import freeze_towers
+    from .training.trainer import GemSFTTrainer
 else:  # a type checker that sees `__getattr__` believes in any name
 
     def __getattr__(name: str) -> Any:
