@@ -13,7 +13,7 @@ RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_proces
 	tests/recipes/embedded/test_model.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: demo licenses test lint setup setup-newest browser conformance oldest newest devices clean
+.PHONY: demo licenses samples test lint setup setup-newest browser conformance oldest newest devices clean
 
 setup: $(STAMP)
 
@@ -79,6 +79,9 @@ $(DEVICES)/.installed: $(STAMP)
 	$(BIN)/python $(SITE_PACKAGES) > $$($(DEVICES)/bin/python $(SITE_PACKAGES))/setup.pth
 	$(DEVICES)/bin/python $(PIP) --editable ".[deepspeed]"
 	touch $@
+
+samples: setup
+	$(BIN)/python docs/make_samples.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) $(DEVICES) outputs

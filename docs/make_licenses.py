@@ -16,10 +16,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licenses.md"
 OWN = "gem-ecg"
-# What metadata leave out: the licence in the package's own LICENSE, and what binary wheels bring beside it.
+# What metadata leave out: the licence of the project where it is not installed, and what binary wheels bring beside it.
 READ = {
     "axe-playwright-python": "MIT",
     "bitsandbytes": "MIT",
+    "deepspeed": "Apache-2.0",
     "pillow-heif": "BSD-3-Clause; its wheels GPL-2.0 (libx265) and LGPL-3.0 (libheif, libde265)",
     "soundfile": "BSD-3-Clause; its wheels LGPL-2.1 (libsndfile)",
 }

@@ -138,6 +138,7 @@ def interpret(
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),
+            "label": _label(ecg, found.text),
             "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
             "unseen": _unseen(ecg, gem.processor) if ecg is not None else [],
             "history": list(ecg.history) if ecg is not None else [],
@@ -150,6 +151,10 @@ def interpret(
         print_answer(console, found)
         if measured is not None:
             console.print(_measured_line(measured), style="dim")
+        if label := _label(ecg, found.text):
+            console.print(f"label in the file: {', '.join(label['stated'])}", style="dim")
+            for diagnosis in label["not_stated"]:
+                console.print(f"✗ the answer says {diagnosis}, the label does not", style="red")
         for change in ecg.history if ecg is not None else ():
             console.print(f"{record}: {change}", style="dim")
         if evidence is not None:
@@ -170,6 +175,17 @@ def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
     else:
         say_failed("declined:", as_options(reason))
     raise typer.Exit(DECLINED)
+
+
+def _label(ecg: "EcgRecord | None", answer: str) -> dict[str, list[str]] | None:
+    """Diagnoses that the record's own file states (SNOMED codes of a WFDB header), and those of the answer that it does not."""
+    from recipes.sources.statements import in_words
+    from recipes.teachers.diagnoses import not_stated
+
+    if ecg is None or not ecg.labels:
+        return None
+    stated = [in_words(code, "snomed") for code in ecg.labels]
+    return {"stated": stated, "not_stated": not_stated(answer, ". ".join(stated))}
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:

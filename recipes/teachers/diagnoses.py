@@ -36,6 +36,12 @@ def with_implied(diagnoses: set[str]) -> set[str]:
     return diagnoses | {other for name in diagnoses for other in _IMPLIED.get(name, ())}
 
 
+def not_stated(text: str, stated: str) -> list[str]:
+    """The diagnoses that a text asserts and that are neither `stated` nor implied by what is; none where nothing is stated."""
+    known = diagnoses_in(stated)
+    return sorted(diagnoses_in(text) - with_implied(known)) if known else []
+
+
 def infarct_walls(text: str) -> set[str]:
     """The walls that a text names with an asserted infarction: up to four words before it, or right behind it."""
     near = ""
@@ -51,4 +57,4 @@ def _asserted(text: str) -> Iterator[Claim]:
     return (claim for claim in extract_claims(text) if claim.polarity != "negated")
 
 
-__all__ = ["DIAGNOSES", "diagnoses_in", "infarct_walls", "with_implied"]
+__all__ = ["DIAGNOSES", "diagnoses_in", "infarct_walls", "not_stated", "with_implied"]
