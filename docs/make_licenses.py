@@ -24,6 +24,7 @@ READ = {
     "pillow-heif": "BSD-3-Clause; its wheels GPL-2.0 (libx265) and LGPL-3.0 (libheif, libde265)",
     "soundfile": "BSD-3-Clause; its wheels LGPL-2.1 (libsndfile)",
 }
+ABSENT = "not installed where this list was made; see the project"
 HEAD = """# Licences of the dependencies
 
 gem-ecg is under the Apache License 2.0. What it depends on, as the installed packages state it (`make licenses`, which
@@ -60,8 +61,8 @@ def rows() -> dict[str, tuple[str, str]]:
         try:
             package = distribution(name)
         except PackageNotFoundError:
-            if name in READ:
-                found[name] = (READ[name], by)
+            if name in needed:
+                found[name] = (READ.get(name, ABSENT), by)
             continue
         found[name] = (licence_of(package), by)
         waiting += [(brought, name) for brought in _brought(package)]
