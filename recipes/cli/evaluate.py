@@ -294,6 +294,34 @@ def ptbxl(
     scores.main(ptbxl, output, model, batch_size, limit, modalities)
 
 
+@app.command()
+def probe(
+    context: typer.Context,
+    ptbxl: Annotated[Path, typer.Argument(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: OutputOption,
+    model: Annotated[str, typer.Option("--model", "-m", help="GEM or saved ECG tower, folder or Hub id.")] = TINY,
+    batch_size: BatchOption = 32,
+    seed: Annotated[int, typer.Option(help="Of the random weights beside it.")] = 0,
+) -> None:
+    """Linear probe of an ECG tower: AUC of PTB-XL's superclasses from frozen tokens, beside the same tower with random weights.
+
+    Example: gem eval probe my_ptbxl -o outputs/probe --model tiny
+    """
+    from recipes.evaluation.probe import load_tower, probe_report, random_tower, token_means
+    from recipes.evaluation.probe import probe as run_probe
+    from recipes.sources.ptbxl import read_ptbxl
+
+    _alone(context, output)
+    source = model_source(model)
+    tower, extractor = load_tower(source)
+    with _progress("records") as step:
+        features, problems = token_means(
+            [tower, random_tower(tower, seed)], extractor, read_ptbxl(ptbxl), batch_size, lambda done: step(done, done)
+        )
+    found, chance = (run_probe(each) for each in features)
+    _finish(probe_report(found, chance, features[0], problems, source), output)
+
+
 def _files(files: list[str] | None) -> dict[str, str]:
     return _pairs(files or [], "--files", "PREFIX=FOLDER")
 
