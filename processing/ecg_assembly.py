@@ -13,6 +13,7 @@ from .ecg_lead_names import (
     STANDARD_LEADS,
     UNNAMED_LEADS,
     canonical_lead,
+    doubled_names,
     is_number_name,
     is_other_channel,
     leads_of_channels,
@@ -79,7 +80,7 @@ def to_record(
     exact, channels = _in_mv(signal, channels, raw, options, name, notes)
     leads = tuple(channel.lead for channel in channels)
     exact = _without_marks(exact, marked[[channel.row for channel in channels]], leads, notes)
-    duplicates = sorted({lead for lead in leads if leads.count(lead) > 1})
+    duplicates = doubled_names(leads)
     if duplicates:
         raise EcgLeadError(
             f"{name}: lead name(s) {duplicates} stand more than once in {list(leads)}; which row is right? "

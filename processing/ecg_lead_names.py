@@ -2,6 +2,7 @@
 """Names of leads: the standard twelve in every spelling, channels that are numbered only, and channels that are no ECG."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -292,6 +293,11 @@ def is_other_channel(name: str) -> bool:
     return not words & {"ecg", "ekg"} and bool(words & _OTHER_WORDS or _EEG.fullmatch(name.strip()))
 
 
+def doubled_names(names: Sequence[str]) -> list[str]:
+    """Those of `names` that stand more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
 def is_number_name(name: str) -> bool:
     """Whether a name only counts (`"1"`, `"ECG1"`, `"ch 2"`) or may do so (`"C3"`): a lead only where the set is one."""
     match = _COUNTED.fullmatch(name.strip())
@@ -355,6 +361,7 @@ __all__ = [
     "STANDARD_LEADS",
     "UNNAMED_LEADS",
     "canonical_lead",
+    "doubled_names",
     "is_number_name",
     "is_other_channel",
     "leads_of_channels",

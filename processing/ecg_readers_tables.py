@@ -12,12 +12,15 @@ from .ecg_columns import Column, raw_from_columns
 from .ecg_identity import named
 from .ecg_raw import MAX_CHANNELS, RawEcg, ReadOptions, check_size, decoded_text, wrapped
 from .ecg_table_head import COMMENTS, TableHead
-from .ecg_table_layout import MISSING, TableLayout, is_number, layout_of
+from .ecg_table_layout import MAX_HEAD_LINES, MISSING, TableLayout, is_number, layout_of
 from .ecg_time_axis import rises_evenly
 from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError
 
 _MAX_LINE_CHARS = 2**22
+# Two hours at 500 Hz; each line takes 100 bytes beside its text. Longer recordings are kept in EDF or WFDB.
+_MAX_LINES = 2**22
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"  # those of `str.splitlines`
 # Lines longer than 64 kB hold a lead each, cell by cell: 12 leads of 3 minutes at 500 Hz take 8 MB.
 _LONG_LINE_CHARS, _MAX_LONG_LINES_CHARS = 2**16, 2**23
 # Rows of leads are so much longer than a table of columns is wide.
@@ -56,6 +59,11 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             length, or Kaggle's table of single beats, which have no unit.
     """
     text = decoded_text(data).replace("\0", "").replace("\u2212", "-").replace("\xa0", " ")
+    ends = sum(map(text.count, _LINE_ENDS)) - text.count("\r\n")
+    if ends > _MAX_LINES:
+        raise EcgFormatError(
+            f"{name}: a table of {ends:,} lines, {_MAX_LINES:,} at most are read; cut it, or keep the recording as EDF or WFDB."
+        )
     comments: list[str] = []
     lines: list[str] = []
     numbers = array("L")
@@ -66,6 +74,8 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
             lines.append(line)
             numbers.append(number)
     del text
+    if len(comments) > MAX_HEAD_LINES:
+        raise EcgFormatError(f"{name}: a table with {len(comments):,} lines of comments; export the samples alone.")
     if not lines:
         raise EcgFormatError(f"{name}: the table is empty; export it again.")
     _check_lines(lines, name)

@@ -20,6 +20,7 @@ from .ecg_lead_names import (
     LIMB_LEADS_FROM_I_II,
     STANDARD_LEADS,
     canonical_lead,
+    doubled_names,
     leads_of_channels,
 )
 from .ecg_plausibility import Plausibility, assess
@@ -104,7 +105,7 @@ class EcgRecord:
                 f"{self.name}: {len(signal)} signal rows but {len(leads)} lead names {leads}. Name every row once; "
                 "is the array (samples, leads)? Then transpose it."
             )
-        duplicates = sorted({lead for lead in leads if leads.count(lead) > 1})
+        duplicates = doubled_names(leads)
         if duplicates:
             raise EcgLeadError(
                 f"{self.name}: lead name(s) {duplicates} stand more than once; give each row its own name."

@@ -24,8 +24,8 @@ _WITH_MARKS = re.compile(r"(?<![\d:])[-+]?\d+(?:[.,]\d+)+")
 _FRACTION = re.compile(r"(?<!\d)0,|,\d{1,2}(?!\d)|,\d{4}")
 # So many lines, spread over the file, and the beginnings of them tell how it is written.
 _SAMPLED_LINES, _SAMPLED_CHARS = 50, 4_000
-# Lines of text below the numbers.
-_MAX_FOOTER_LINES = 50
+# Lines of text above and below the numbers.
+MAX_HEAD_LINES, _MAX_FOOTER_LINES = 10_000, 50
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _block(lines: Sequence[str], separator: str, kinds: Sequence[Kind]) -> tuple
     """The first line of numbers, and the one behind the last."""
 
     first = 0
-    for index in range(len(lines)):
+    for index in range(min(len(lines), MAX_HEAD_LINES)):
         rows = [split_cells(text, separator) for text in lines[index : index + 2]]
         fits = len(rows[0]) == len(kinds) and all(map(_fits, rows[0], kinds)) and any(map(is_number, rows[0]))
         if fits and (len(rows) == 1 or _numbers(rows[1], len(kinds)) >= 0.5 or index + 2 == len(lines)):
@@ -212,4 +212,4 @@ def _are_groups(marked: set[str], text: str, other: set[str]) -> bool:
     return bool(whole) and max(whole) < 1000
 
 
-__all__ = ["MISSING", "TableLayout", "is_number", "layout_of", "split_cells"]
+__all__ = ["MAX_HEAD_LINES", "MISSING", "TableLayout", "is_number", "layout_of", "split_cells"]

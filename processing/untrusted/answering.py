@@ -12,7 +12,7 @@ from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
 
 from .budget import ReadBudget
-from .messages import packed, packed_picture, packed_record, unpacked
+from .messages import Message, packed, packed_picture, packed_record, unpacked
 
 # What readers load at first use. Loaded once before all readings, it costs none of them time or memory.
 _LIBRARIES = (
@@ -31,7 +31,7 @@ def load_libraries() -> None:
             continue
 
 
-def answer(request: bytes | bytearray, budget: ReadBudget) -> bytes:
+def answer(request: bytes | bytearray, budget: ReadBudget) -> Message:
     """The reply to a request of `reading.py`: `record` or `picture` with its `warnings`, or `error` and its class."""
     head, body = unpacked(request)
     name = head["name"]

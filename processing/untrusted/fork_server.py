@@ -126,8 +126,9 @@ def _read_files(connection: socket.socket) -> None:
         with budget.kept():
             reply = answer(request, budget)
         last = count == _MAX_READINGS or address_space() > most
-        connection.sendall(REPLY.pack(len(reply), last))
-        connection.sendall(reply)
+        connection.sendall(REPLY.pack(sum(map(len, reply)), last))
+        for part in reply:
+            connection.sendall(part)
         del request, reply
         if last:
             return
@@ -158,7 +159,7 @@ def read_once(megabytes: str, cpu_seconds: str, wall_seconds: str) -> None:
     request = sys.stdin.buffer.read()
     with budget.kept():
         reply = answer(request, budget)
-    replies.write(reply)
+    replies.writelines(reply)
     replies.close()
 
 

@@ -21,10 +21,14 @@ _LENGTH = struct.Struct("<Q")
 _PLAIN = ("leads", "sampling_rate", "record_id", "source", "report", "history", "derived_leads")
 
 
-def packed(head: dict[str, Any], body: bytes | memoryview = b"") -> bytes:
+# A message in two parts, which are sent one after another: no copy of the samples is made.
+Message = tuple[bytes, bytes | memoryview]
+
+
+def packed(head: dict[str, Any], body: bytes | memoryview = b"") -> Message:
     """A message: `head` as JSON, and bytes. Arrays and numbers of NumPy in `head` become lists and numbers."""
     text = json.dumps(head, default=lambda value: value.tolist()).encode()
-    return b"".join((_LENGTH.pack(len(text)), text, body))
+    return _LENGTH.pack(len(text)) + text, body
 
 
 def unpacked(message: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
@@ -41,7 +45,7 @@ def unpacked(message: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
     return json.loads(bytes(message[_LENGTH.size : end])), memoryview(message)[end:]
 
 
-def packed_record(record: EcgRecord, **head: Any) -> bytes:
+def packed_record(record: EcgRecord, **head: Any) -> Message:
     """A message of a record, with more entries for its head."""
     state: dict[str, Any] = {name: getattr(record, name) for name in _PLAIN}
     state["shape"] = record.signal.shape
@@ -72,10 +76,10 @@ def unpacked_record(state: dict[str, Any], body: memoryview) -> EcgRecord:
     )
 
 
-def packed_picture(picture: Image.Image, **head: Any) -> bytes:
+def packed_picture(picture: Image.Image, **head: Any) -> Message:
     """A message of an RGB picture: its pixels and whether it was judged to show an ECG page, none of its other marks."""
     state = {"size": picture.size, PAGE_MARK: picture.info.get(PAGE_MARK) is True}
-    return packed({"picture": state, **head}, picture.convert("RGB").tobytes())
+    return packed({"picture": state, **head}, picture.tobytes())
 
 
 def unpacked_picture(state: dict[str, Any], body: memoryview) -> Image.Image:
@@ -91,4 +95,4 @@ def unpacked_picture(state: dict[str, Any], body: memoryview) -> Image.Image:
     return picture
 
 
-__all__ = ["packed", "packed_picture", "packed_record", "unpacked", "unpacked_picture", "unpacked_record"]
+__all__ = ["Message", "packed", "packed_picture", "packed_record", "unpacked", "unpacked_picture", "unpacked_record"]

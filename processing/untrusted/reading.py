@@ -92,7 +92,7 @@ def _read(source: str | os.PathLike[str] | bytes, default: str, request: dict[st
     name = default if of_bytes else Path(source).name  # type: ignore[arg-type]
     path = None if of_bytes else os.fspath(source)  # type: ignore[arg-type]
     head = {**request, "source": path, "name": name, "folder": os.getcwd()}
-    ending = run(packed(head, source if of_bytes else b""), budget, name)  # type: ignore[arg-type]
+    ending = run(b"".join(packed(head, source if of_bytes else b"")), budget, name)  # type: ignore[arg-type]
     if ending.code < 0:
         raise budget.ended_by(-ending.code, name)
     try:
