@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import httpx
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, HTTPError
 from safetensors import safe_open
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
@@ -47,7 +46,7 @@ def local_checkpoint(name: str | Path) -> Path:
     try:
         folder = download(*SMALL_FILES, "*.safetensors")
         return folder if any(folder.glob("*.safetensors")) else download(*SMALL_FILES, *OLD_WEIGHTS)
-    except (OSError, httpx.HTTPError, HFValidationError) as error:
+    except (OSError, HTTPError, HFValidationError) as error:
         said = str(error).strip().partition("\n")[0]
         raise CheckpointError(
             f"{name}: no folder here, and as a model on the Hub it cannot be had ({said})"

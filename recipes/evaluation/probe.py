@@ -86,7 +86,8 @@ def token_means(
 ) -> tuple[list[Features], list[str]]:
     """Of every tower the features of the same records, and one sentence for each record that cannot be used."""
     ids: list[str] = []
-    labels, folds, problems, waiting = [], [], [], []
+    labels, folds, problems = [], [], []
+    waiting: list[np.ndarray] = []
     means: list[list[np.ndarray]] = [[] for _ in towers]
 
     def run() -> None:
