@@ -738,6 +738,21 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
             expanded[modality] = with_features(output, [row for row in rows for _ in range(expand_size)])
         return expanded
 
+    def generate_batch(self, inputs, *args, **kwargs):
+        r"""
+        Continuous batching, as in every Transformers model; for prompts of text alone, since it takes nothing but ids.
+
+        Raises:
+            ValueError: A prompt holds placeholders of an ECG or a picture.
+        """
+        placeholders = {self.config.ecg_token_id, self.config.image_token_id}
+        if any(placeholders.intersection(prompt) for prompt in inputs):
+            raise ValueError(
+                "Continuous batching takes token ids and nothing else: the ECGs and pictures of these prompts would be lost. "
+                "Use `generate` with a padded batch."
+            )
+        return super().generate_batch(inputs, *args, **kwargs)
+
     def _get_logits_processor(self, *args, **kwargs):
         return InVocabularyLogitsProcessors(super()._get_logits_processor(*args, **kwargs))
 

@@ -12,6 +12,7 @@ import torch
 import transformers
 from transformers import (
     DynamicCache,
+    GenerationConfig,
     GenerationMixin,
     LlamaForCausalLM,
     Qwen3Config,
@@ -244,6 +245,18 @@ def test_classifier_free_guidance_is_that_of_its_formula(case):
         token = scores.argmax(-1, keepdim=True)
         ids, alone = torch.cat([ids, token], 1), torch.cat([alone, token], 1)
     assert torch.equal(case.generate(guidance_scale=scale, max_new_tokens=4), ids)
+
+
+def test_continuous_batching_is_for_text_alone():
+    case = make_case("llama")
+    settings = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)
+    prompts = [[5, 6, 7, 8], [9, 10, 11]]
+    outputs = case.model.generate_batch(inputs=prompts, generation_config=settings)
+    for prompt, output in zip(prompts, outputs.values(), strict=True):
+        alone = case.model.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False)
+        assert output.generated_tokens == alone[0, len(prompt) :].tolist()
+    with pytest.raises(ValueError, match="Continuous batching"):
+        case.model.generate_batch(inputs=[*prompts, case.inputs["input_ids"][0].tolist()], generation_config=settings)
 
 
 @pytest.mark.parametrize(
