@@ -728,10 +728,10 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         expanded = {}
         for modality, output in mm_encoder_output.items():
             if output is None:
+                expanded[modality] = None
                 continue
-            mask = self.model.placeholder_mask(
-                modality, None if inputs_embeds is not None else input_ids, inputs_embeds
-            )
+            given_ids = input_ids if inputs_embeds is None else None
+            mask = self.model.placeholder_mask(modality, given_ids, inputs_embeds)
             features = torch.cat(list(output.pooler_output))
             self.model._check_placeholders(modality, mask, features.shape[0])
             rows = features.split(mask.sum(-1).tolist())

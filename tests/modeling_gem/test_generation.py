@@ -247,6 +247,16 @@ def test_classifier_free_guidance_is_that_of_its_formula(case):
     assert torch.equal(case.generate(guidance_scale=scale, max_new_tokens=4), ids)
 
 
+def test_sharded_models_run_their_towers_within_the_pass(case, monkeypatch):
+    """Where FSDP2 or ZeRO-3 gathers their weights; what needs them earlier is refused."""
+    monkeypatch.setattr("modeling_gem.modeling_gem.is_sharded", lambda module: True)
+    assert torch.equal(case.generate(), case.greedy)
+    with pytest.raises(ValueError, match="repeat the rows"):
+        case.generate(num_beams=2)
+    with pytest.raises(ValueError, match="input gives 0"):
+        case.generate(ecg_values=None)
+
+
 def test_continuous_batching_is_for_text_alone():
     case = make_case("llama")
     settings = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)
@@ -280,6 +290,17 @@ def test_no_way_loses_an_input(case, lost, modality, arguments):
         arguments["past_key_values"] = DynamicCache(config=case.model.config.get_text_config())
     with pytest.raises(ValueError, match=rf"{modality} placeholder tokens .* input gives 0"):
         case.generate(**{lost: None}, **arguments)
+
+
+@torch.no_grad()
+def test_features_are_left_out_on_purpose_only(case):
+    """`None` for a modality is the caller's word that nothing is lost; beams keep it."""
+    left_out = {"ecg_values": None, "pixel_values": None, "mm_encoder_outputs": {"ecg": None, "image": None}}
+    one = case.generate(**left_out)
+    scores = case.model(**case.inputs | left_out).logits[0, -1]
+    scores[case.model.generation_config.suppress_tokens] = -torch.inf
+    assert one[0, case.length] == scores.argmax()
+    assert case.generate(**left_out, do_sample=True, top_k=1, num_return_sequences=2).tolist() == one.tolist() * 2
 
 
 def test_embeddings_lose_no_input_either(case):
