@@ -133,7 +133,8 @@ def test_modules_that_need_data_or_machines_have_these_options(line):
             parameter = rf"\b{word.removeprefix('--').replace('-', '_')}: "  # of a typed command
             known = f'"{word}"' in source or re.search(parameter, source)
             assert known or (
-                module in ("recipes.training.sft", "recipes.training.grpo") and word == "--config"
+                module in ("recipes.training.sft", "recipes.training.grpo", "recipes.training.dpo")
+                and word == "--config"
             )  # TRL's own
         elif word.startswith("recipes/"):
             assert (ROOT / word).is_file()

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem build-dataset`: ECGs of any source -> instruction data that a plain `load_dataset` opens."""
+"""`gem build-dataset`: ECGs of any source -> instruction data that a plain `load_dataset` opens; `gem build-preferences`: pairs of answers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,6 +77,45 @@ def build_dataset(
         )
     spent = ", ".join(f"{name} {amount:,.1f}" for name, amount in result.spent.items())
     errors.print(f"CPU seconds, tokens, cost: {spent}")
+
+
+def build_preferences(
+    dataset: Annotated[str, typer.Argument(help="Data set of `gem build-dataset`, or one with messages and ecg.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Who answers: folder or Hub id.")] = "",
+    split: Annotated[str, typer.Option(help="Split to take rows of.")] = "train",
+    rows: Annotated[int | None, typer.Option(help="Only the first so many rows.", min=1)] = None,
+    answers: Annotated[int, typer.Option(help="Answers to each row.", min=2)] = 8,
+    temperature: Annotated[float, typer.Option(help="Of writing; higher ones differ more.")] = 0.9,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
+    margin: Annotated[float, typer.Option(help="Least difference of the rewards of a pair.")] = 0.1,
+    modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
+    seed: Annotated[int, typer.Option(help="Of the writing.")] = 0,
+) -> None:
+    """Make pairs for `gem train --method dpo`: a model answers each row several times, the checker prefers.
+
+    \b
+    gem build-preferences my_instructions --output my_preferences --rows 1000
+    gem train --method dpo recipes/configs/dpo_tiny.yaml --dataset my_preferences
+
+    The best and the worst answer of a row are kept where they differ by --margin in the rewards of docs/reinforcement.md. A run
+    that was interrupted goes on with the same command.
+    """
+    from processing.processing_gem import as_modality
+    from recipes.training.preferences import PreferenceSettings
+    from recipes.training.preferences import build_preferences as build
+    from recipes.training.sft import load_split
+
+    settings = PreferenceSettings(model, answers, temperature, max_new_tokens, margin, as_modality(modality), seed)
+    source = load_split(dataset, split)
+    with _Bars() as show:
+        result = build(source, output, settings, rows, lambda done, total: show("rows", done, total))
+    print(f"{result.pairs:,} pairs, {result.close:,} rows whose answers were too close -> {output}")
+    for name, reason in list(result.failed.items())[:5]:
+        errors.print(f"{name}: {reason}")
+    if result.failed:
+        errors.print(f"{len(result.failed):,} rows could not be used")
+        raise typer.Exit(1)
 
 
 def _batch(settings: "BuildSettings", requests: Path | None, replies: Path | None) -> None:

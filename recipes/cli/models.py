@@ -298,10 +298,13 @@ def convert(
 def train(
     context: typer.Context,
     config: Annotated[
-        Path, typer.Argument(help="YAML settings, see recipes/configs/{sft,grpo}_*.yaml and docs/training.md.")
+        Path, typer.Argument(help="YAML settings, see recipes/configs/{sft,grpo,dpo}_*.yaml and docs/training.md.")
     ],
     method: Annotated[
-        Literal["sft", "grpo"], typer.Option(help="sft: from answers; grpo: from rewards of the model's own answers.")
+        Literal["sft", "grpo", "dpo"],
+        typer.Option(
+            help="sft: from answers; grpo: from rewards of the model's own answers; dpo: from preferred answers."
+        ),
     ] = "sft",
 ) -> None:
     """Train a GEM with TRL; any setting of CONFIG can be overridden behind it.

@@ -210,12 +210,16 @@ def stream(
             yield decode(row), row
 
 
+# What `gem build-preferences` adds: the better and the worse of two answers.
+PREFERENCE_COLUMNS = ("chosen", "rejected")
+
+
 def with_transform(
     dataset: datasets.Dataset | datasets.IterableDataset, images: bool = True, page: PageStyleChoice | None = None
 ) -> Any:
     """
     A split as `GemDataCollator` wants it: `id`, `messages`, `ecg` (one `EcgRecord`, or the list of those compared) and
-    `image` (the stored picture, or the page drawn now, exactly the same for the same row).
+    `image` (the stored picture, or the page drawn now, exactly the same for the same row); `chosen` and `rejected` of pairs.
 
     Train with `remove_unused_columns=False`: a Trainer looks at the columns before the transform.
 
@@ -250,6 +254,7 @@ class TrainingRows:
             "id": [row["id"] for row in rows],
             "messages": [row["messages"] for row in rows],
             "ecg": [[first, *more] if more else first for first, more in zip(records, others, strict=True)],
+            **{name: [row[name] for row in rows] for name in PREFERENCE_COLUMNS if name in batch},
         }
         if self.images:
             stored = [row.get("image") for row in rows]

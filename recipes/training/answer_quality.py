@@ -25,10 +25,10 @@ from recipes.files import write_json
 
 from .grounding_rewards import checked, labels_reward
 from .grpo_trainer import GemGRPOTrainer
+from .prompts import answer, as_prompt, model_inputs
 
 logger = logging.get_logger(__name__)
 REPORT_FILE, START_FILE = "answer_quality.json", "answer_quality_start.json"
-ROWS_AT_ONCE = 8
 WINDOW = 0.1  # of the logged steps: the reward at the start and at the end
 # The change of a mean that is too much while the reward rises; within two standard errors of the rows' changes it is chance.
 LOSSES = {"supported": -0.8, "words": -10.0, "not_measurable": 0.03, "recall": -0.005, "labels": -0.005}
@@ -114,7 +114,7 @@ class QualityReport(TrainerCallback):
 
     def __init__(self, trainer: GemGRPOTrainer, rows: Sequence[dict[str, Any]]) -> None:
         self.trainer = trainer
-        self.rows = [trainer.prepare(row) for row in rows]
+        self.rows = [as_prompt(trainer.collator, row) for row in rows]
         self.before: AnswerQuality | None = None
         self.start: list[tuple[torch.Tensor, torch.Tensor]] = []  # sampled answers and their log-probabilities
 
@@ -125,9 +125,9 @@ class QualityReport(TrainerCallback):
             self.before = AnswerQuality(**kept["before"])
             self.start = [(torch.tensor(ids), torch.tensor(known)) for ids, known in kept["sampled"]]
             return
-        sampled = self._generate(do_sample=True, temperature=1.0)
+        sampled = self._answer(do_sample=True, temperature=1.0)
         self.start = [(ids, self._log_probs(row, ids)) for row, ids in zip(self.rows, sampled, strict=True)]
-        self.before = judge(self._texts(self._generate(do_sample=False)), self.rows)
+        self.before = judge(self._texts(self._answer(do_sample=False)), self.rows)
         if state.is_world_process_zero:
             answers = [(ids.tolist(), known.tolist()) for ids, known in self.start]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class QualityReport(TrainerCallback):
         )
         # Of start and end, in nats per token of what the start wrote; this estimate is never negative (Schulman 2020, "k3").
         divergence = float((changes.exp() - 1 - changes).mean())
-        after = judge(self._texts(self._generate(do_sample=False)), self.rows)
+        after = judge(self._texts(self._answer(do_sample=False)), self.rows)
         rewards = _rewards(state.log_history)
         found = hacked(self.before, after, rewards)
         if state.is_world_process_zero:
@@ -153,47 +153,23 @@ class QualityReport(TrainerCallback):
             for sentence in found:
                 logger.warning(f"Hacked: {sentence}.")
 
-    @torch.no_grad()
-    def _generate(self, **settings: Any) -> list[torch.Tensor]:
-        model, processor = self._model(), self.trainer.processing_class
-        training, answers = model.training, []
-        model.eval()
-        for first in range(0, len(self.rows), ROWS_AT_ONCE):
-            inputs = self._inputs([row["prompt"] for row in self.rows[first : first + ROWS_AT_ONCE]])
-            ids = model.generate(**inputs, max_new_tokens=self.trainer.max_completion_length, **settings)
-            pad = processor.tokenizer.pad_token_id
-            answers += [row[row != pad].cpu() for row in ids[:, inputs["input_ids"].shape[1] :]]
-        model.train(training)
-        return answers
+    def _answer(self, **settings: Any) -> list[torch.Tensor]:
+        prompts, limit = [row["prompt"] for row in self.rows], self.trainer.max_completion_length
+        return answer(self._model(), self.trainer.processing_class, prompts, max_new_tokens=limit, **settings)
 
     @torch.no_grad()
-    def _log_probs(self, row: dict[str, Any], answer: torch.Tensor) -> torch.Tensor:
+    def _log_probs(self, row: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:
         """Of every token of one answer, `(tokens,)`."""
         model = self._model()
         training = model.training
         model.eval()
-        inputs = self._inputs([row["prompt"]])
-        answer = answer.to(inputs["input_ids"].device)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], answer[None]], dim=1)
+        inputs = model_inputs(self.trainer.processing_class, [row["prompt"]], model.device)
+        ids = ids.to(model.device)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], ids[None]], dim=1)
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        logits = model(**inputs).logits[0, -len(answer) - 1 : -1]
+        logits = model(**inputs).logits[0, -len(ids) - 1 : -1]
         model.train(training)
-        return logits.float().log_softmax(-1).gather(1, answer[:, None])[:, 0].cpu()
-
-    def _inputs(self, prompts: list[Any]) -> dict[str, Any]:
-        inputs = self.trainer.processing_class.apply_chat_template(
-            prompts,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
-        return {
-            name: value.to(self.trainer.accelerator.device)
-            for name, value in inputs.items()
-            if name != "mm_token_type_ids"
-        }
+        return logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0].cpu()
 
     def _texts(self, answers: list[torch.Tensor]) -> list[str]:
         return [self.trainer.processing_class.decode(ids, skip_special_tokens=True).strip() for ids in answers]

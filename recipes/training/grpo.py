@@ -73,8 +73,6 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GrpoArguments, GRPOCo
             f"`reward_weights` holds {len(training.reward_weights)} numbers for the {len(script.rewards)} rewards "
             f"{', '.join(script.rewards)}: one for each is needed."
         )
-    # Rewards read the reference answer and the record, which are columns that no model takes.
-    training.remove_unused_columns = False
     return script, training, model_config
 
 

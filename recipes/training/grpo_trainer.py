@@ -4,22 +4,20 @@
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer import grpo_trainer
 
-from processing.errors_gem import PlaceholderError, TrainingError
-from processing.feature_extraction_gem import load_ecgs
+from processing.errors_gem import TrainingError
 from processing.processing_gem import GemProcessor, Modality
 
-from .collator import GemDataCollator, name_of
+from .collator import GemDataCollator
+from .prompts import as_prompt, blocks
 from .towers import TowerRates
-from .trainer import score_answers_only
+from .trainer import reference_by_auto_class, score_answers_only
 
 # What the model takes besides tokens, with the block of a message that each row of it comes from.
 MEDIA = {"ecg_values": "ecg", "pixel_values": "image", "image_sizes": "image"}
@@ -61,13 +59,14 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         args = args or GRPOConfig()
+        args.remove_unused_columns = False  # every column is for reward functions, at least
         for setting, reason in LOST_BY_TRL.items():
             if getattr(args, setting, False):
                 raise TrainingError(f"`{setting}: true` would train without ECGs: {reason}. Leave it out.")
         functions = list(reward_funcs) if isinstance(reward_funcs, Sequence) else [reward_funcs]
         for function in functions:
             _check_signature(function)
-        with _reference_by_auto_class():
+        with reference_by_auto_class(grpo_trainer):
             super().__init__(model, functions, args=args, **kwargs)
         self.collator = GemDataCollator(
             self.processing_class, modality_mix=modality_mix or {"both": 1.0}, mix_seed=args.seed
@@ -81,14 +80,10 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         )
         self._media: list[Media] = []
         if args.device.type == "cpu":
-            bare = self.accelerator.unwrap_model(self.model)
-            for scored in (bare, self.ref_model):
-                if scored is not None:
-                    scored = scored.get_base_model() if hasattr(scored, "get_base_model") else scored
-                    score_answers_only(scored, self.temperature)
-
-    def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = None  # every column is for reward functions, at least
+            for scored in filter(None, (self.accelerator.unwrap_model(self.model), self.ref_model)):
+                score_answers_only(
+                    scored.get_base_model() if hasattr(scored, "get_base_model") else scored, self.temperature
+                )
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self.collator.epoch.fill_(int((self.state.epoch or 0) + 1e-6))
@@ -104,41 +99,16 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         for number, example in enumerate(examples):
             key = example.get("id", number // answers)
             if key not in prepared:
-                prepared[key] = self.prepare(example)
+                prepared[key] = as_prompt(self.collator, example)
             rows.append(prepared[key])
         return rows
-
-    def prepare(self, example: dict[str, Any]) -> dict[str, Any]:
-        messages = list(example.get("messages") or example["prompt"])
-        reference = None
-        if messages[-1]["role"] == "assistant":
-            reference = _text_of(messages.pop())
-        given = example.get("ecg")
-        records = [] if given is None else load_ecgs(given, sampling_rate=example.get("sampling_rate"))
-        sample = self.collator.prepare({**example, "messages": messages, "ecg": records or None})
-        pictures = iter(sample["images"])
-        shown = [block for block in _blocks(sample["messages"]) if block["type"] in ("ecg", "image")]
-        for block in shown:
-            if block["type"] == "image" and "image" not in block:
-                block["image"] = next(pictures)
-            elif block["type"] == "ecg" and "ecg" not in block:
-                block["ecg"] = load_ecgs(block.pop("path"))[0]
-        if not shown:
-            raise PlaceholderError(
-                f"{name_of({**example, 'messages': messages})}: no ECG and no picture to look at (columns "
-                f"{sorted(example)}). Name the column `ecg`, or put `{{'type': 'ecg', ...}}` blocks into the prompt."
-            )
-        rest = {name: value for name, value in example.items() if name not in ("messages", "ecg", "image", "images")}
-        records += [block["ecg"] for block in shown if block["type"] == "ecg"]
-        record = records[0] if records else None
-        return {**rest, "prompt": sample["messages"], "reference": reference, "record": record}
 
     def _tokenize_prompts(self, prompts: list) -> tuple[list, None, dict[str, Any]]:
         prompt_ids, _, fields = super()._tokenize_prompts(prompts)
         media = {name: torch.as_tensor(np.array(fields[name])) for name in MEDIA if name in fields}
         self._media = [{} for _ in prompts]
         for name, values in media.items():
-            counts = [sum(block["type"] == MEDIA[name] for block in _blocks(prompt)) for prompt in prompts]
+            counts = [sum(block["type"] == MEDIA[name] for block in blocks(prompt)) for prompt in prompts]
             for row, part in zip(self._media, values.to(self.accelerator.device).split(counts), strict=True):
                 row.update({name: part} if len(part) else {})
         # With pictures in their own list TRL would process them again, without the ECGs beside them.
@@ -167,17 +137,6 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
                 "(`record`) or the reference answer, give every row one, or add a reward that always applies."
             )
         return rewards
-
-
-@contextmanager
-def _reference_by_auto_class() -> Iterator[None]:
-    """TRL looks for the class of the reference model (`beta` above 0) in Transformers; GEM's is registered with its AutoClasses."""
-    stock = grpo_trainer.create_model_from_path
-    grpo_trainer.create_model_from_path = partial(stock, architecture=AutoModelForImageTextToText)
-    try:
-        yield
-    finally:
-        grpo_trainer.create_model_from_path = stock
 
 
 def _check_signature(function: Callable) -> None:
@@ -211,15 +170,6 @@ def _fed(model: torch.nn.Module, rows: Iterator[Media]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _blocks(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    return (block for message in messages if isinstance(message["content"], list) for block in message["content"])
-
-
-def _text_of(message: dict[str, Any]) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(block.get("text") or "" for block in content)
 
 
 __all__ = ["GemGRPOTrainer"]

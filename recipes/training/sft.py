@@ -169,32 +169,43 @@ def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.D
     Raises:
         TrainingError: An absent data set, split or column.
     """
-    source = Path(script.dataset)
-    if is_published(source):
+    if is_published(Path(script.dataset)):
         return published_splits(script, names)
-    try:
-        saved = any((source / name).is_file() for name in ("dataset_dict.json", "state.json"))
-        loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(script.dataset)
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{script.dataset}: no data set there ({error}).") from error
-    if isinstance(loaded, datasets.Dataset):
-        loaded = {script.train_split: loaded}
     splits = {}
     for name in names:
-        if name not in loaded:
-            raise TrainingError(f"{script.dataset}: no split {name!r}, there are {sorted(loaded)}.")
-        if is_built(loaded[name]):
-            splits[name] = with_transform(loaded[name])
+        split = load_split(script.dataset, name, only=script.train_split)
+        if is_built(split):
+            splits[name] = with_transform(split)
             continue
-        check_columns(loaded[name], f"{script.dataset}[{name}]", script.image_only)
-        has_ecg = "ecg" in loaded[name].column_names
-        splits[name] = (
-            loaded[name].with_format("numpy", columns=["ecg"], output_all_columns=True) if has_ecg else loaded[name]
-        )
+        check_columns(split, f"{script.dataset}[{name}]", script.image_only)
+        has_ecg = "ecg" in split.column_names
+        splits[name] = split.with_format("numpy", columns=["ecg"], output_all_columns=True) if has_ecg else split
     return splits
 
 
-def published_splits(script: GemScriptArguments, names: list[str]) -> dict[str, datasets.Dataset]:
+def load_split(dataset: str, name: str, only: str = "train") -> datasets.Dataset:
+    """One split as it is stored: of a folder of `save_to_disk`, or of what `load_dataset` opens.
+
+    Args:
+        only: name of the split where a folder holds one without a name.
+
+    Raises:
+        TrainingError: No data set, or no such split.
+    """
+    source = Path(dataset)
+    try:
+        saved = any((source / file).is_file() for file in ("dataset_dict.json", "state.json"))
+        loaded = datasets.load_from_disk(source) if saved else datasets.load_dataset(dataset)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{dataset}: no data set there ({error}).") from error
+    if isinstance(loaded, datasets.Dataset):
+        loaded = {only: loaded}
+    if name not in loaded:
+        raise TrainingError(f"{dataset}: no split {name!r}, there are {sorted(loaded)}.")
+    return loaded[name]
+
+
+def published_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.Dataset]:
     """The one split of a published JSON.
 
     Raises:

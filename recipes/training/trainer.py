@@ -4,13 +4,14 @@
 import copy
 import functools
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import datasets
 import torch
 from torch import nn
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import AutoModelForImageTextToText, PreTrainedModel, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer, TrlParser
 from trl.trainer.utils import FusedCausalLMOutput
@@ -141,6 +142,18 @@ class _TellEpoch(TrainerCallback):
             self.trainer.length_groups.epoch = epoch
 
 
+@contextmanager
+def reference_by_auto_class(module: types.ModuleType) -> Iterator[None]:
+    """While a trainer of TRL is made: its `module` looks for the class of the reference model in Transformers itself; GEM's is
+    registered with its AutoClasses."""
+    stock = module.create_model_from_path
+    module.create_model_from_path = functools.partial(stock, architecture=AutoModelForImageTextToText)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.create_model_from_path = stock  # type: ignore[attr-defined]
+
+
 def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None:
     """
     Of a model with TRL's fused head (`add_fused_lm_head`): it computes the vocabulary's logits for answers alone. TRL's own
@@ -158,14 +171,16 @@ def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None
         mask = labels[:, 1:] != -100
         kwargs = {**kwargs, "use_cache": False, "logits_to_keep": nn.functional.pad(mask, (0, 1))}
         total = kwargs.pop("num_items_in_batch", None)
-        scores = (fused(*args, **kwargs).logits.float() / temperature).log_softmax(dim=-1)
+        logits = fused(*args, **kwargs).logits.float() / temperature
+        scores = logits.log_softmax(dim=-1)
         tokens = labels[:, 1:][mask]
         log_probs = scores.gather(1, tokens[:, None])[:, 0]
         known = scores.detach()
-        per_token = log_probs, -(known.exp() * known).sum(dim=-1), known.argmax(dim=-1) == tokens
+        entropy, best = -(known.exp() * known).sum(dim=-1), known.argmax(dim=-1) == tokens
+        per_token = log_probs, entropy, best, logits.detach().mean(dim=-1)
         spread = [values.new_zeros(mask.shape).masked_scatter(mask, values) for values in per_token]
         loss = -log_probs.sum() / (mask.sum().clamp(min=1) if total is None else total)
-        return FusedCausalLMOutput(loss, *spread[:2], is_top1=spread[2], label_mask=mask)
+        return FusedCausalLMOutput(loss, *spread[:2], is_top1=spread[2], mean_logits=spread[3], label_mask=mask)
 
     model.forward = types.MethodType(forward, model)
 
@@ -181,4 +196,6 @@ __all__ = [
     "GemSFTTrainer",
     "keep_trained_in_float32",
     "parse_settings",
+    "reference_by_auto_class",
+    "score_answers_only",
 ]

@@ -17,6 +17,7 @@ from trl import GRPOConfig
 from processing.errors_gem import PlaceholderError, TrainingError
 from recipes.training.grpo import parse
 from recipes.training.grpo_trainer import GemGRPOTrainer
+from recipes.training.prompts import as_prompt
 from recipes.training.sft import PROJECTORS, language_model_linears
 from recipes.training.towers import freeze_towers
 from tests.helpers.tiny_gem import picture, signal, tiny_model, tiny_processor
@@ -113,7 +114,7 @@ def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path):
         scored, *_ = gem._get_per_token_logps_and_entropies(gem.model, ids, mask, kept, batch_size=5)
         for index, example in enumerate(examples):
             alone = gem.processing_class.apply_chat_template(
-                gem.prepare(example)["prompt"],
+                as_prompt(gem.collator, example)["prompt"],
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
@@ -183,7 +184,7 @@ def test_what_would_lose_the_ecg_or_teach_nothing_is_named(start, tmp_path):
 def test_settings_are_checked_before_the_first_step(tmp_path):
     given = ["--dataset", "data", "--output_dir", str(tmp_path), "--use_cpu", "true", "--bf16", "false"]
     script, training, _ = parse([*given, "--rewards", "precision", "recall", "--reward_weights", "1", "0.5"])
-    assert script.rewards == ["precision", "recall"] and training.remove_unused_columns is False
+    assert script.rewards == ["precision", "recall"] and training.reward_weights == [1.0, 0.5]
     with pytest.raises(TrainingError, match="`rewards` are some of"):
         parse([*given, "--rewards", "truth"])
     with pytest.raises(TrainingError, match="3 numbers for the 2 rewards"):

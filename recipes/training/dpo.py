@@ -1,0 +1,159 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Learning from preferred answers with TRL's DPO, on pairs that `gem build-preferences` made.
+
+gem build-preferences my_instructions --output my_preferences
+gem train --method dpo recipes/configs/dpo_tiny.yaml --dataset my_preferences
+accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.dpo --config recipes/configs/dpo_tiny.yaml
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from trl import DPOConfig, DPOTrainer, ModelConfig, TrlParser
+from trl.trainer import dpo_trainer
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+from modeling_gem import default_checkpoint
+from processing.errors_gem import TrainingError
+from processing.processing_gem import MODALITIES
+from recipes.console import run_script
+
+from .checkpoints import checkpoint_to_resume
+from .checks import check_vocabulary
+from .collator import GemDataCollator, name_of
+from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
+from .towers import TowerRates, freeze_towers
+from .trainer import keep_trained_in_float32, parse_settings, reference_by_auto_class, score_answers_only
+
+SIDES = ("chosen", "rejected")
+
+
+@dataclass
+class GemPreferenceCollator(GemDataCollator):
+    """
+    Rows with `messages` (whose last answer, if there is one, is passed over), `chosen` and `rejected` (texts), `ecg` and perhaps
+    `image` -> the batch of TRL's `DPOTrainer`: first all chosen, then all rejected answers, both behind the same prompt with
+    the same modalities.
+
+    Raises:
+        TrainingError: A row without a pair.
+    """
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        pairs = [(self._prompt(example), example) for example in examples]
+        sides = [
+            {"messages": [*prompt["messages"], self._answer(example, side)], "images": prompt["images"]}
+            for side in SIDES
+            for prompt, example in pairs
+        ]
+        batch = DataCollatorForVisionLanguageModeling.torch_call(self, sides)
+        self._shorten(batch, [example for _ in SIDES for example in examples])
+        batch["completion_mask"] = (batch.pop("labels") != -100).long()
+        return batch
+
+    def _prompt(self, example: dict[str, Any]) -> dict[str, Any]:
+        messages = list(example.get("messages") or example["prompt"])
+        if messages[-1]["role"] == "assistant":
+            messages.pop()
+        return self.prepare({**example, "messages": messages})
+
+    def _answer(self, example: dict[str, Any], side: str) -> dict[str, Any]:
+        text = example.get(side)
+        if not isinstance(text, str) or not text.strip():
+            raise TrainingError(
+                f"{name_of(example)}: no text `{side}` (columns {sorted(example)}). Make pairs with `gem build-preferences`."
+            )
+        return self._structured({"role": "assistant", "content": text})
+
+
+class GemDPOTrainer(TowerRates, DPOTrainer):
+    """`DPOTrainer` for rows as `GemPreferenceCollator` takes them; the stock one hands on pictures only."""
+
+    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+        with reference_by_auto_class(dpo_trainer):
+            super().__init__(model, *args, **kwargs)
+        self.args.remove_unused_columns = False  # which ones are used only the collator knows
+        if self.args.device.type == "cpu":
+            for scored in filter(None, (self.accelerator.unwrap_model(self.model), self.ref_model)):
+                score_answers_only(scored.get_base_model() if hasattr(scored, "get_base_model") else scored)
+
+    # TRL takes rows without a picture for text, and tokenizes them before the ECG could be put in.
+    @property
+    def _is_vision_dataset(self) -> bool:
+        return True
+
+    @_is_vision_dataset.setter
+    def _is_vision_dataset(self, found: bool) -> None:
+        pass
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[DataArguments, DPOConfig, ModelConfig]:
+    """
+    Command line (that of the process if `None`) and `--config FILE`; the line wins. Without `model_name_or_path` the model
+    that comes with gem-ecg is trained.
+
+    Raises:
+        TrainingError: A setting that does not exist or does not fit the others.
+    """
+    parser = TrlParser((DataArguments, DPOConfig, ModelConfig))
+    # TRL's 1024 would be shorter than two pictures; only who asks for a limit gets one.
+    parser.set_defaults(max_length=None, model_name_or_path=str(default_checkpoint()))
+    script, training, model_config = parse_settings(parser, arguments)
+    script.check_towers(model_config)
+    return script, training, model_config
+
+
+def build_trainer(script: DataArguments, training: DPOConfig, model_config: ModelConfig) -> GemDPOTrainer:
+    """
+    Everything up to the first step, with all that can be checked before it.
+
+    Raises:
+        GemError: What is wrong with the data, the checkpoint or the settings.
+    """
+    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
+    processor = load_processor(training, model_config)
+    collator = GemPreferenceCollator(
+        processor,
+        assistant_only_loss=True,
+        modality_mix={name: weight for name in MODALITIES if (weight := getattr(script, name))},
+        max_length=training.max_length,
+        mix_seed=training.seed,
+    )
+    # The collator cuts answers, never placeholders; TRL would cut both.
+    training = replace(training, max_length=None)
+    collator([dict(splits[script.train_split][0])])
+    torch.manual_seed(training.seed)
+    model = load_model(model_config, training.trust_remote_code)
+    check_vocabulary(model, processor)
+    freeze_towers(model, script.trained_towers)
+    trainer = GemDPOTrainer(
+        model,
+        args=training,
+        train_dataset=splits[script.train_split],
+        eval_dataset=splits.get(script.eval_split) if evaluates else None,
+        processing_class=processor,
+        data_collator=collator,
+        peft_config=adapter_config(model, model_config),
+    )
+    trainer.tower_learning_rates = script.tower_learning_rates
+    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
+        keep_trained_in_float32(trainer.model)
+    return trainer
+
+
+def main(arguments: Sequence[str] | None = None) -> GemDPOTrainer:
+    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    script, training, model_config = parse(arguments)
+    trainer = build_trainer(script, training, model_config)
+    trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
+    trainer.save_model(training.output_dir)
+    if trainer.is_world_process_zero():
+        trainer.processing_class.save_pretrained(training.output_dir)
+    return trainer
+
+
+if __name__ == "__main__":
+    run_script(main)
