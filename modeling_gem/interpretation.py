@@ -139,7 +139,8 @@ def check_answer(
         grounding: `flag` marks the claims. `select` asks for `more` answers where one is contradicted, until one has no
             contradicted claim or `n` were tried, and takes the one whose claims hold best (`score_claims`). `correct` does so too
             and then puts the measured value for what is still contradicted, or strikes it out. `off` checks nothing.
-        more: gives further answers, of any engine; without it `select` and `correct` have the one.
+        more: gives further answers, of any engine, and fewer than it is asked for where it has no more. Without it `select` and
+            `correct` have the one.
         n: how many answers are tried at most, `text` among them.
 
     Raises:
@@ -169,7 +170,11 @@ def check_answer(
     edits: tuple[Edit, ...] = ()
     if mode != "flag":
         while more is not None and len(tried) < n and not best_answer(tried).is_clean:
-            tried += try_answers(more(min(BATCH, n - len(tried))), features)
+            wanted = min(BATCH, n - len(tried))
+            further = more(wanted)
+            tried += try_answers(further, features)
+            if len(further) < wanted:  # there are no more
+                break
     best = best_answer(tried)
     text, report = best.text, best.report
     if mode == "correct":

@@ -34,6 +34,7 @@ def sample_answers(
     """Sampled answers to a chat: the same for the same seed, and without a trace in the caller's random numbers.
 
     The prompt is read once. Whenever the judge finds more wrong in an answer than in the best one, it goes on as a copy of that.
+    Where half of the answers are finished, those that are twice as long go round in circles and are given up: fewer come back.
 
     Args:
         chat: what `GemProcessor.build_conversation` built.
@@ -58,10 +59,12 @@ def sample_answers(
         logits, mask = read.logits.repeat(count, 1, 1), inputs["attention_mask"].repeat(count, 1)
         written = torch.empty((count, 0), dtype=torch.long, device=network.device)
         done = torch.zeros(count, dtype=torch.bool, device=network.device)
-        for _ in range(settings.max_new_tokens):
+        last_end = 0
+        for step in range(settings.max_new_tokens):
             chances = warpers(written, logits[:, -1].float()).softmax(-1)
             tokens = torch.multinomial(chances, 1, generator=random)[:, 0].masked_fill(done, ends[0])
             written = torch.cat([written, tokens[:, None]], dim=1)
+            last_end = step if (torch.isin(tokens, ends) & ~done).any() else last_end
             done |= torch.isin(tokens, ends)
             kept = _kept(tokenizer.batch_decode(written, skip_special_tokens=True), done.tolist(), judge)
             if kept != list(range(count)):
@@ -69,6 +72,9 @@ def sample_answers(
                 cache.reorder_cache(order)
                 written, done = written[order], done[order]
             if done.all():
+                break
+            if step > 2 * last_end and 2 * done.sum() >= count:
+                written = written[done]
                 break
             mask = torch.cat([mask, mask.new_ones(count, 1)], dim=1)
             logits = network(
@@ -78,11 +84,16 @@ def sample_answers(
 
 
 def _kept(texts: Sequence[str], done: Sequence[bool], judge: Judge) -> list[int]:
-    """Of which answer each goes on: its own, or where more is wrong in it than in the best ones, theirs in turn."""
-    found = [judge(text if over else _whole_clauses(text)) for text, over in zip(texts, done, strict=True)]
-    least = max(found, key=lambda one: (one[0], -one[1]))[1]
-    best = cycle([number for number, (_, wrong) in enumerate(found) if wrong <= least])
-    return [number if wrong <= least else next(best) for number, (_, wrong) in enumerate(found)]
+    """Of which answer each goes on: its own, or where more is wrong in it than in the best unfinished ones, theirs in turn.
+
+    Finished answers stay, and nobody goes on as one: what ends early has had no time to be wrong.
+    """
+    found = {number: judge(_whole_clauses(text)) for number, text in enumerate(texts) if not done[number]}
+    if not found:
+        return list(range(len(texts)))
+    top = max(found.values(), key=lambda one: (one[0], -one[1]))
+    best = cycle([number for number, one in found.items() if one == top])
+    return [next(best) if number in found and found[number][1] > top[1] else number for number in range(len(texts))]
 
 
 def _whole_clauses(text: str) -> str:

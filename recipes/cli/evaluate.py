@@ -44,6 +44,13 @@ SetNameOption = Annotated[
 ]
 LimitOption = Annotated[int | None, typer.Option(help="Only the first records.")]
 BatchOption = Annotated[int, typer.Option(help="Records per forward pass.")]
+GroundingOption = Annotated[
+    str,
+    typer.Option(
+        help="What a model's answers pass before they are scored, as in gem interpret: off, flag, select or correct."
+    ),
+]
+AnswersTriedOption = Annotated[int, typer.Option("--n", min=1, help="Answers that select and correct try at most.")]
 TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
 JudgeOption = Annotated[
     str, typer.Option(help="Judge: the model's name at the endpoint, or with --judge-local its folder.")
@@ -131,6 +138,8 @@ def grounding(
     answers: AnswersOption = None,
     model: ModelOption = "",
     modality: ModalityOption = "both",
+    grounding: GroundingOption = "off",
+    n: AnswersTriedOption = 8,
     question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
     fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
     called: SetNameOption = "",
@@ -153,6 +162,7 @@ def grounding(
 
     \b
     gem eval grounding my_ptbxl -o outputs/grounding --model tiny
+    gem eval grounding my_ptbxl -o outputs/selected --model tiny --grounding select --n 8
     gem eval grounding my_ptbxl -o outputs/grounding --model tiny --judge my-judge --judge-url http://localhost:8000/v1
     accelerate launch -m recipes.cli eval grounding my_ptbxl -o outputs/grounding --model my_model     several GPUs
     """
@@ -164,7 +174,7 @@ def grounding(
     _alone(context, output)
     items, unread = read_test_set(data, question, _files(files), fold, reference)
     items = items[:limit]
-    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, grounding, n)
     if not main_process():
         return
     grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
@@ -351,11 +361,18 @@ def _answers(
     modality: str,
     batch_size: int,
     max_new_tokens: int,
+    grounding: str = "off",
+    n: int = 8,
 ) -> Path:
     if (answers is None) == (not model):
         raise typer.BadParameter("give either --model or --answers")
     if answers is not None:
+        if grounding != "off":
+            raise typer.BadParameter(
+                "goes with --model: answers given elsewhere are scored as they are", param_hint="--grounding"
+            )
         return answers
+    from modeling_gem.interpretation import as_grounding
     from processing.processing_gem import as_modality
     from recipes.evaluation.answers import generate_answers
 
@@ -368,6 +385,8 @@ def _answers(
             modality=as_modality(modality),
             batch_size=batch_size,
             max_new_tokens=max_new_tokens,
+            grounding=as_grounding(grounding),
+            n=n,
             progress=step,
         )
     return path

@@ -21,6 +21,7 @@ from .items import EvalItem
 
 if TYPE_CHECKING:
     from modeling_gem import GemPipeline
+    from modeling_gem.interpretation import Grounding
     from processing.processing_gem import Modality
 
 logger = logging.getLogger(__name__)
@@ -281,16 +282,20 @@ def generate_answers(
     batch_size: int = 8,
     max_new_tokens: int = 1024,
     trust_remote_code: bool = False,
+    grounding: "Grounding" = "off",
+    n: int = 8,
     progress: Progress | None = None,
 ) -> None:
     """
     Greedy answers as JSON Lines: `id`, `prompt`, `text`, `reference`; a record that cannot be read gets `error` instead of `text`.
-    Started again, it goes on where it was stopped. Under `accelerate launch` each process answers its share into a file of its own,
-    and the first one joins them.
+    With `grounding` they are those that `interpret` gives, with `grounding`, `tried` answers and `edits` beside them. Started again,
+    it goes on where it was stopped. Under `accelerate launch` each process answers its share into a file of its own, and the
+    first one joins them.
 
     Args:
         model: folder or Hub id.
         output: the file.
+        grounding: `select` and `correct` try up to `n` answers, see `modeling_gem.interpret`.
 
     Raises:
         EvaluationError: `output` was begun with other settings.
@@ -302,14 +307,16 @@ def generate_answers(
     alone = state.num_processes == 1
     part = output if alone else output.with_name(f"{output.name}.{state.process_index}-of-{state.num_processes}")
     settings = {"model": model, "modality": modality, "max_new_tokens": max_new_tokens}
+    chosen = {} if grounding == "off" else {"grounding": grounding, "n": n}
     with state.main_process_first():
-        log = AnswerLog(part, settings, settings_beside(output))
+        log = AnswerLog(part, settings | chosen, settings_beside(output))
     with log:
         known = set(_rows_of_parts(output))
         todo = [i for i in list(items)[state.process_index :: state.num_processes] if i.id not in known]
         if todo:
             interpret = load_pipeline(model, device=state.device, trust_remote_code=trust_remote_code)
-            _answer(interpret, todo, log, modality, batch_size, max_new_tokens, progress)
+            generation = {"max_new_tokens": max_new_tokens, "grounding": grounding, "n": n}
+            _answer(interpret, todo, log, modality, batch_size, generation, progress)
     state.wait_for_everyone()
     if state.is_main_process:
         _join(output, [item.id for item in items])
@@ -332,7 +339,7 @@ def _answer(
     log: AnswerLog,
     modality: "Modality",
     batch_size: int,
-    max_new_tokens: int,
+    generation: Mapping[str, Any],
     progress: Progress | None,
 ) -> None:
     source, done = iter(items), 0
@@ -349,17 +356,23 @@ def _answer(
             rows.append(row)
         # A finished chat gets no page beyond the one that it was built with.
         outputs = iter(
-            interpret(chats, batch_size=len(chats), modality="signal", do_sample=False, max_new_tokens=max_new_tokens)
-            if chats
-            else ()
+            interpret(chats, batch_size=len(chats), modality="signal", do_sample=False, **generation) if chats else ()
         )
         for row in rows:
             if "error" not in row:
-                row["text"] = next(outputs)["generated_text"]
+                row |= _told(next(outputs))
         log.append(rows)
         done += len(batch)
         if progress is not None:
             progress(done, len(items))
+
+
+def _told(output: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what the pipeline gives what a file of answers keeps: the text, and how it came about if not as the model's first one."""
+    told = {"text": output["generated_text"]}
+    if output["grounding"] != "off":
+        told |= {"grounding": output["grounding"], "tried": len(output.get("candidates", ())) or 1}
+    return told | ({"edits": output["edits"]} if output.get("edits") else {})
 
 
 def _reference(item: EvalItem, record: EcgRecord | None) -> str | None:

@@ -56,6 +56,7 @@ for task in (None, "ecg-text-to-text"):
     answers[str(task)] = interpret(signal, sampling_rate=500)["generated_text"]
     measured = interpret(signal, sampling_rate=500, return_measurements=True, return_page=True)
     assert measured["measurements"] is not None and measured["page"].size[0] > 0
+    assert measured["grounding"] == "off (install gem-ecg to check)" and "claims" not in measured
 # The folder that a pipeline of remote code saves is such a folder again.
 interpret.save_pretrained(folder + "/again")
 again = pipeline("ecg-text-to-text", model=folder + "/again", max_new_tokens=5, **trust)

@@ -52,6 +52,19 @@ def test_ecgbench(tmp_path):
     assert report["tables"][0]["rows"][1]["label"] == "F1" and (tmp_path / "class_f1.png").exists()
 
 
+def test_a_grounding_mode_is_scored_as_users_read_it(tmp_path):
+    short = ["--limit", "1", "--modality", "signal", "--max-new-tokens", "24", "-o", str(tmp_path)]
+    result = run.invoke(
+        app, ["eval", "grounding", *SET, "--model", "tiny", "--grounding", "correct", "--n", "2", *short]
+    )
+    assert result.exit_code == 0 and "contradiction rate: measured 0" in result.output, result.output
+    (row,) = map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())
+    assert row["grounding"] == "correct" and 1 <= row["tried"] <= 2
+    given = ["--answers", answers(tmp_path / "a.jsonl"), "--grounding", "select", "-o", str(tmp_path / "out")]
+    refused = run.invoke(app, ["eval", "grounding", *SET, *given])
+    assert refused.exit_code == 2 and "goes with --model" in refused.output
+
+
 def test_grounding_with_a_judge_and_its_settings(tmp_path):
     settings = tmp_path / "judge.yaml"
     settings.write_text(
