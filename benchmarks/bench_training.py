@@ -204,7 +204,9 @@ LAYERS, WIDTH, TOKENS = 32, 4096, 1000
 PEAK_FLOPS, UTILISATION, GB = 312e12, 0.4, 1e9
 
 
-def memory_rows(devices: int, per_device_batch: int, length: int) -> Iterator[tuple[str, str, float, float]]:
+def memory_rows(
+    devices: int, per_device_batch: int, length: int, peak_flops: float = PEAK_FLOPS
+) -> Iterator[tuple[str, str, float, float]]:
     """Method, sharding, GB per GPU, samples per second on all GPUs. Bytes per trained parameter: 4 weight, 4 gradient,
     8 Adam (bf16 autocast); a bf16 working copy where the library keeps one. Activations: checkpoints of every block
     (2 bytes x width per token) and one block in full (34 bytes x width per token, flash attention)."""
@@ -225,7 +227,7 @@ def memory_rows(devices: int, per_device_batch: int, length: int) -> Iterator[tu
     # Operations per token and parameter: forward 2, again 2 (checkpointing), backward 2 through and 2 into the weights.
     for method, sharded, operations in (("full", full, 8), ("LoRA", lora, 6), ("QLoRA", qlora, 6)):
         slower = 1.3 if method == "QLoRA" else 1.0  # weights are unpacked in every pass
-        rate = devices * PEAK_FLOPS * UTILISATION / (operations * LANGUAGE * TOKENS * slower)
+        rate = devices * peak_flops * UTILISATION / (operations * LANGUAGE * TOKENS * slower)
         for name, weights in sharded.items():
             yield method, name, weights / GB + activations, rate
 

@@ -418,7 +418,7 @@ class GemModel(GemPreTrainedModel):
         Whether other processes wait for the towers even if this one has nothing to show them: the gradients of DDP in
         training, the weights of FSDP2 and DeepSpeed ZeRO-3 in every pass over a prompt.
         """
-        if not runs_on_many_processes():
+        if not runs_distributed():
             return False
         return self.training or (num_tokens > 1 and is_sharded(self.ecg_tower))
 
@@ -797,12 +797,9 @@ def letterbox(image_size: list[int], canvas: tuple[int, int]) -> tuple[int, int]
     return 0, (canvas_width - int(width * (canvas_height / height))) // 2
 
 
-def runs_on_many_processes() -> bool:
-    return (
-        torch.distributed.is_available()
-        and torch.distributed.is_initialized()
-        and torch.distributed.get_world_size() > 1
-    )
+def runs_distributed() -> bool:
+    """Also with one process: DDP asks for the gradient of every parameter even then."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def is_sharded(module: nn.Module) -> bool:

@@ -91,16 +91,19 @@ def write_inputs(folder: Path) -> None:
     (folder / "settings.yaml").write_text(yaml.safe_dump(SETTINGS | inputs))
 
 
-def command(folder: Path, output: Path, sharding: str | None, more: list[str]) -> list[str]:
-    """With `sharding`, the name of a shipped configuration, two processes; with `None` one."""
-    launcher = [sys.executable, "-W", "ignore"]
+def command(
+    folder: Path, output: Path, sharding: str | None, more: list[str], processes: int = 2, on_cpu: bool = True
+) -> list[str]:
+    """By `accelerate launch` with `sharding`, the name of a shipped configuration; with `None` one process without it."""
+    python = [sys.executable, "-W", "ignore"]
     settings = ["--config", str(folder / "settings.yaml"), "--output_dir", str(output), *more]
-    on_cpu = ["-m", "recipes.training.sft", *settings, "--use_cpu", "true"]
+    training = ["-m", "recipes.training.sft", *settings, "--use_cpu", str(on_cpu).lower()]
     if sharding is None:
-        return [*launcher, *on_cpu]
-    launcher += ["-m", "accelerate.commands.launch", "--num_processes", "2", "--main_process_port", "0"]
-    launcher += ["--config_file", str(ROOT / "recipes" / "configs" / "accelerate" / f"{sharding}.yaml")]
-    return [*launcher, *(on_cpu if sharding == "ddp" else ["-m", "tests.helpers.cpu_as_accelerator", *settings])]
+        return [*python, *training]
+    if on_cpu and sharding != "ddp":
+        training = ["-m", "tests.helpers.cpu_as_accelerator", *settings]
+    launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--main_process_port", "0"]
+    return [*python, *launcher, "--config_file", str(ROOT / f"recipes/configs/accelerate/{sharding}.yaml"), *training]
 
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"}

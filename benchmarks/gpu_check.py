@@ -1,0 +1,533 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Everything about a GEM that only a GPU can show, by one command without network, in less than 8 minutes on one H100.
+
+    python benchmarks/gpu_check.py --wheels wheels --output gpu_check.json    # installs from a folder of wheels first
+    python benchmarks/gpu_check.py --output gpu_check.json parity batch       # parts of it, in the environment that is there
+    python benchmarks/gpu_check.py --dry-run                                  # tiny shapes on a CPU: does the program run?
+
+Each part is a process of its own with a time budget; what fails, is missing or takes too long is a row of the table, and the next
+part begins. The exit code is 1 where a row failed. Where the wheels come from: docs/training.md.
+
+    parity   the embedded model's logits in float32 and bfloat16 by every attention, beside float32 on the CPU
+    batch    rows of a padded batch beside the same rows alone
+    large    LLaMA-7B, CLIP ViT-L/14-336 and ECG-CoCa's tower with random weights: building, forward, generation, LoRA
+    qlora    the same with the language model in 4 bit
+    launch   every configuration of recipes/configs/accelerate, with one process, beside none
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from modeling_gem import GemForConditionalGeneration
+
+ROOT = Path(__file__).resolve().parents[1]
+Figures = dict[str, Any]
+# Largest difference of a logit, in standard deviations of the logits. On a CPU float32 is off by 3e-6 and bfloat16 by 0.06; a token
+# that sees the wrong ones, or stands at the wrong place, by 1 and more.
+LIMITS = {"float32": 1e-3, "bfloat16": 0.2}
+ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
+ANSWER_TOKENS = 16
+STEPS = 4  # of training; the first is not timed
+H100_FLOPS = 989e12  # bfloat16, dense: NVIDIA's data sheet of the H100 SXM
+
+
+class Rows:
+    """Runs the cases of a part and writes one JSON line for each, at once: a part that is killed keeps what it had."""
+
+    def __init__(self, part: str, file: Path, dry_run: bool) -> None:
+        self.part, self.file, self.dry_run = part, file, dry_run
+
+    @property
+    def device(self) -> str:
+        return "cpu" if self.dry_run else "cuda"
+
+    def case(self, name: str, check: Callable[[], Figures]) -> None:
+        started = time.perf_counter()
+        try:
+            row = {"result": "ok", **check()}
+        except ModuleNotFoundError as error:
+            row = {"result": "not run", "note": f"{error.name} is not installed"}
+        except Exception as error:  # whatever a driver, kernel or library raises is what this is about
+            reason = str(error).strip().splitlines() or [""]
+            row = {"result": "FAILED", "note": f"{type(error).__name__}: {reason[0][:160]}"}
+        row = {"part": self.part, "case": name, **row, "seconds": round(time.perf_counter() - started, 2)}
+        with self.file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.free()
+
+    def free(self) -> None:
+        import gc
+
+        import torch
+
+        gc.collect()
+        if not self.dry_run:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_gb(self) -> float | None:
+        import torch
+
+        return None if self.dry_run else round(torch.cuda.max_memory_allocated() / 1e9, 2)
+
+
+@contextmanager
+def seconds_of(rows: Rows) -> Iterator[list[float]]:
+    """Seconds of what is inside, until the device is done with it."""
+    import torch
+
+    def now() -> float:
+        if not rows.dry_run:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    taken: list[float] = []
+    started = now()
+    yield taken
+    taken.append(now() - started)
+
+
+def parity(rows: Rows) -> None:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from modeling_gem import default_checkpoint
+    from processing.simulator.simulator import simulate_ecg
+
+    source = default_checkpoint()
+    processor = AutoProcessor.from_pretrained(source)
+    inputs = processor.apply_chat_template(
+        processor.build_conversation(simulate_ecg(seed=1).record, question="Interpret this ECG."),
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+
+    def run(device: str, dtype: str, attention: str, compiled: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype, attn_implementation=attention)
+        model = model.to(device).eval()
+        there = {
+            k: v.to(device, getattr(torch, dtype)) if v.is_floating_point() else v.to(device)
+            for k, v in inputs.items()
+        }
+        with torch.no_grad():
+            ids = None if compiled else model.generate(**there, max_new_tokens=ANSWER_TOKENS, do_sample=False).cpu()
+            # Without a compiler behind it the dry run still shows that the graph is one piece.
+            forward = (
+                torch.compile(model, fullgraph=True, backend="eager" if rows.dry_run else "inductor")
+                if compiled
+                else model
+            )
+            return forward(**there, use_cache=False).logits.float().cpu(), ids
+
+    reference, text = run("cpu", "float32", "eager")
+
+    def compare(dtype: str, attention: str, compiled: bool) -> Figures:
+        if attention == "flash_attention_2":
+            import flash_attn  # noqa: F401 (Transformers would look for its kernels on the Hub)
+        logits, ids = run(rows.device, dtype, attention, compiled)
+        difference = float((logits - reference).abs().max() / reference.std())
+        if not difference <= LIMITS[dtype]:
+            raise ArithmeticError(
+                f"logits are off by {difference:.2g} standard deviations, allowed are {LIMITS[dtype]}"
+            )
+        figures: Figures = {"off_by_std": float(f"{difference:.2g}")}
+        return figures if ids is None else figures | {"same_text": bool(torch.equal(ids, text))}
+
+    for dtype in LIMITS:
+        for attention in ATTENTION:
+            if dtype == "float32" and attention == "flash_attention_2":
+                continue  # it computes in 16 bit alone
+            if rows.dry_run and attention == "flex_attention":
+                continue  # compiled kernels alone
+            rows.case(
+                f"{dtype} {attention}", lambda dtype=dtype, attention=attention: compare(dtype, attention, False)
+            )
+        rows.case(f"{dtype} sdpa, compiled", lambda dtype=dtype: compare(dtype, "sdpa", True))
+
+
+def batch(rows: Rows) -> None:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from modeling_gem import default_checkpoint
+    from processing.simulator.simulator import simulate_ecg
+
+    source = default_checkpoint()
+    processor = AutoProcessor.from_pretrained(source)
+    asked = [
+        ("both", "Interpret this ECG."),
+        ("signal", "What is the heart rate?"),
+        ("image", "Normal?"),
+        ("both", "Axis?"),
+    ]
+    chats = [
+        processor.build_conversation(simulate_ecg(seed=seed).record, question=question, modality=modality)
+        for seed, (modality, question) in enumerate(asked)
+    ]
+
+    def compare(dtype: str) -> Figures:
+        kind = getattr(torch, dtype)
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype=kind, attn_implementation="sdpa")
+        model = model.to(rows.device).eval()
+
+        def answer(these: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+            inputs = processor.apply_chat_template(
+                these,
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True},
+            )
+            inputs = {
+                k: v.to(rows.device, kind) if v.is_floating_point() else v.to(rows.device) for k, v in inputs.items()
+            }
+            with torch.no_grad():
+                logits = model(**inputs, logits_to_keep=1).logits[:, -1].float().cpu()
+                ids = model.generate(
+                    **inputs, max_new_tokens=ANSWER_TOKENS, min_new_tokens=ANSWER_TOKENS, do_sample=False
+                )
+            return logits, ids[:, inputs["input_ids"].shape[1] :].cpu()
+
+        together, alone = answer(chats), [answer([chat]) for chat in chats]
+        expected = torch.cat([logits for logits, _ in alone])
+        difference = float((together[0] - expected).abs().max() / expected.std())
+        same = sum(torch.equal(row, ids[0]) for row, (_, ids) in zip(together[1], alone, strict=True))
+        if not difference <= LIMITS[dtype]:
+            raise ArithmeticError(
+                f"logits are off by {difference:.2g} standard deviations, allowed are {LIMITS[dtype]}"
+            )
+        return {"off_by_std": float(f"{difference:.2g}"), "same_text": f"{same} of {len(chats)}"}
+
+    for dtype in LIMITS:
+        rows.case(f"{dtype}, 4 rows", lambda dtype=dtype: compare(dtype))
+
+
+def random_model(rows: Rows) -> "GemForConditionalGeneration":
+    """7B by the defaults of its parts' configurations, in bfloat16, made on the device."""
+    import torch
+
+    from modeling_gem import GemConfig, GemForConditionalGeneration
+    from tests.helpers.tiny_gem import tiny_config
+
+    with torch.device(rows.device):
+        return GemForConditionalGeneration._from_config(
+            tiny_config() if rows.dry_run else GemConfig(), dtype=torch.bfloat16
+        )
+
+
+def random_batch(rows: Rows, model: "GemForConditionalGeneration", count: int) -> dict[str, "torch.Tensor"]:
+    """Samples of 1,000 tokens: an ECG, a picture, a question; the last 300 are the answer. 64 and 20 in the dry run."""
+    import torch
+
+    config = model.config
+    length, answer = (64, 20) if rows.dry_run else (1000, 300)
+    side, patch = config.vision_config.image_size, config.vision_config.patch_size
+    ecg, image = config.ecg_config.num_tokens, (side // patch) ** 2
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, config.text_config.vocab_size - 2, (count, length), generator=generator)
+    ids[:, 1 : 1 + ecg] = config.ecg_token_id
+    ids[:, 1 + ecg : 1 + ecg + image] = config.image_token_id
+    labels = ids.clone()
+    labels[:, :-answer] = -100
+    signal = torch.randn(count, 12, config.ecg_config.seq_length, generator=generator)
+    pixels = torch.randn(count, 3, side, side, generator=generator)
+    tensors = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    return tensors | {"ecg_values": signal.bfloat16(), "pixel_values": pixels.bfloat16()}
+
+
+def large(rows: Rows) -> None:
+    import torch
+
+    built: list[GemForConditionalGeneration] = []
+
+    def build() -> Figures:
+        with seconds_of(rows) as taken:
+            built.append(random_model(rows).eval())
+        size = sum(parameter.numel() for parameter in built[0].parameters())
+        return {"parameters": f"{size / 1e9:.2f} G", "build_s": round(taken[0], 1), "peak_gb": rows.peak_gb()}
+
+    def inputs(count: int) -> dict[str, torch.Tensor]:
+        return {
+            key: value.to(rows.device) for key, value in random_batch(rows, built[0], count).items() if key != "labels"
+        }
+
+    def forward() -> Figures:
+        given = inputs(4)
+        with torch.no_grad():
+            built[0](**given, logits_to_keep=1)
+            with seconds_of(rows) as taken:
+                logits = built[0](**given, logits_to_keep=1).logits
+        if not bool(torch.isfinite(logits).all()):
+            raise ArithmeticError("logits are not finite")
+        return {"tokens_per_s": round(given["input_ids"].numel() / taken[0]), "peak_gb": rows.peak_gb()}
+
+    def generate(count: int) -> Figures:
+        given, new = inputs(count), 4 if rows.dry_run else 64
+        with torch.no_grad(), seconds_of(rows) as taken:
+            ids = built[0].generate(**given, max_new_tokens=new, min_new_tokens=new, do_sample=False, pad_token_id=0)
+        if ids.shape != (count, given["input_ids"].shape[1] + new):
+            raise ArithmeticError(f"generated {tuple(ids.shape)}")
+        return {"tokens_per_s": round(count * new / taken[0], 1), "peak_gb": rows.peak_gb()}
+
+    rows.case("build", build)
+    rows.case("forward, 4 samples", forward)
+    rows.case("generate, 1 row", lambda: generate(1))
+    rows.case("generate, 8 rows", lambda: generate(8))
+    rows.case("LoRA, 4 samples a step", lambda: lora_steps(rows, built.pop(), "LoRA"))
+
+
+def lora_steps(rows: Rows, model: "GemForConditionalGeneration", method: str) -> Figures:
+    """Steps of `GemSFTTrainer` as `sft_lora.yaml` and `sft_qlora.yaml` take them, beside the formulas of docs/training.md."""
+    import torch
+    from bench_training import memory_rows
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import ModelConfig, SFTConfig
+
+    from recipes.training.sft import adapter_config
+    from recipes.training.towers import freeze_towers
+    from recipes.training.trainer import GemSFTTrainer, keep_trained_in_float32
+    from tests.helpers.tiny_gem import tiny_processor
+
+    count = 4
+    fixed = random_batch(rows, model, count)
+
+    class StepTimes(TrainerCallback):
+        ends: list[float] = []
+
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            if not rows.dry_run:
+                torch.cuda.synchronize()
+            self.ends.append(time.perf_counter())
+
+    freeze_towers(model)
+    settings = ModelConfig(use_peft=True, lora_r=64, lora_alpha=128, lora_dropout=0.05)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = GemSFTTrainer(
+            model=model,
+            args=SFTConfig(
+                output_dir=folder,
+                max_steps=STEPS,
+                per_device_train_batch_size=count,
+                bf16=True,
+                use_cpu=rows.dry_run,
+                gradient_checkpointing=True,
+                logging_steps=1,
+                save_strategy="no",
+                report_to="none",
+                max_length=None,
+                dataset_kwargs={"skip_prepare_dataset": True},
+            ),
+            train_dataset=Dataset.from_list([{"messages": []}] * count * STEPS),
+            processing_class=tiny_processor(),
+            peft_config=adapter_config(model, settings),
+            data_collator=lambda examples: dict(fixed),
+            callbacks=[timer := StepTimes()],
+        )
+        keep_trained_in_float32(trainer.model)
+        trainer.train()
+    step = (timer.ends[-1] - timer.ends[0]) / (STEPS - 1)
+    length = fixed["input_ids"].shape[1]
+    figures = {
+        "samples_per_s": round(count / step, 2),
+        "tokens_per_s": round(count * length / step),
+        "peak_gb": rows.peak_gb(),
+    }
+    if rows.dry_run:
+        return figures
+    estimates = memory_rows(1, count, length, H100_FLOPS)
+    memory, rate = next(row[2:] for row in estimates if row[:2] == (method, "DDP"))
+    return figures | {"formula_gb": round(memory, 1), "formula_samples_per_s": round(rate, 2)}
+
+
+def qlora(rows: Rows) -> None:
+    def steps() -> Figures:
+        model = random_model(rows)
+        quantise(model.model.language_model)
+        model.is_loaded_in_4bit = True  # as `from_pretrained` marks it, which needs a checkpoint of 14 GB on the disk
+        return lora_steps(rows, model, "QLoRA")
+
+    rows.case("QLoRA, 4 samples a step", steps)
+
+
+def quantise(language_model: "torch.nn.Module") -> None:
+    """Every linear layer in NF4 with quantised scales, as `sft_qlora.yaml` asks for."""
+    import bitsandbytes
+    import torch
+
+    for parent in list(language_model.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is torch.nn.Linear:
+                device, weight = layer.weight.device, layer.weight.data
+                packed = bitsandbytes.nn.Linear4bit(
+                    layer.in_features,
+                    layer.out_features,
+                    bias=False,
+                    compute_dtype=torch.bfloat16,
+                    quant_type="nf4",
+                    device="meta",
+                )
+                packed.weight = bitsandbytes.nn.Params4bit(
+                    weight, requires_grad=False, compress_statistics=True, quant_type="nf4", module=packed
+                ).to(device)
+                setattr(parent, name, packed)
+
+
+def launch(rows: Rows) -> None:
+    from tests.helpers.distributed_training import Result, command, write_inputs
+
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder)
+        write_inputs(inputs)
+        results: dict[str | None, Result] = {}
+        precision = ["--bf16", "false" if rows.dry_run else "true"]
+
+        def train(sharding: str | None) -> Figures:
+            if sharding in ("zero2", "zero3"):
+                import deepspeed  # noqa: F401
+            output = inputs / str(sharding)
+            line = command(inputs, output, sharding, precision, processes=1, on_cpu=rows.dry_run)
+            done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+            if done.returncode:
+                raise RuntimeError(last_error(done.stderr))
+            results[sharding] = Result.of(output)
+            if sharding is None:
+                return {"last_loss": round(float(results[None].steps[-1, 0]), 4)}
+            off = float((results[sharding].steps - results[None].steps)[:, 0].abs().max())
+            # With bfloat16 they round at other places.
+            if not off <= (1e-4 if rows.dry_run else 0.05):
+                raise ArithmeticError(f"losses are off by {off:.2g}")
+            return {"losses_off_by": float(f"{off:.2g}")}
+
+        rows.case("no launcher", lambda: train(None))
+        for sharding in ("ddp", "fsdp2", "zero2", "zero3"):
+            rows.case(f"{sharding}, 1 process", lambda sharding=sharding: train(sharding))
+
+
+def last_error(text: str) -> str:
+    """The line that says what went wrong; launchers print a summary of theirs behind it."""
+    lines = [line.strip() for line in text.splitlines() if "Error" in line and "ChildFailedError" not in line]
+    return lines[0][:300] if lines else "ended without a message"
+
+
+# Part -> what it may take, in seconds. Together with 40 s for the installation they stay below 8 minutes.
+PARTS: dict[str, tuple[Callable[[Rows], None], float]] = {
+    "parity": (parity, 110),
+    "batch": (batch, 40),
+    "large": (large, 100),
+    "qlora": (qlora, 60),
+    "launch": (launch, 120),
+}
+WHOLE = 470.0  # seconds, installation included
+
+
+def environment() -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1"}
+
+
+def install(wheels: Path, folder: Path) -> str:
+    """A Python that has gem-ecg's libraries from `wheels`, and whatever this one has (often PyTorch)."""
+    venv.create(folder, with_pip=True, system_site_packages=True)
+    python = str(folder / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels)]
+    subprocess.run([*pip, "gem-ecg[train]"], check=True)
+    for extra in ("gem-ecg[qlora]", "gem-ecg[deepspeed]", "flash-attn"):
+        if subprocess.run([*pip, extra], check=False, capture_output=True).returncode:
+            print(f"{extra}: not among the wheels; what needs it will not be run", flush=True)
+    return python
+
+
+def run_part(python: str, part: str, seconds: float, dry_run: bool) -> list[Figures]:
+    """The rows of a part; one more where it did not come to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.jsonl"
+        file.touch()
+        line = [python, "-W", "ignore", __file__, part, "--rows", str(file), *(["--dry-run"] if dry_run else [])]
+        ended = "not run: no time was left"
+        if seconds > 0:
+            try:
+                done = subprocess.run(
+                    line, timeout=seconds, env=environment(), capture_output=True, text=True, check=False
+                )
+                ended = "" if done.returncode == 0 else last_error(done.stderr)
+            except subprocess.TimeoutExpired:
+                ended = f"stopped after {seconds:.0f} s"
+        rows = [json.loads(text) for text in file.read_text().splitlines()]
+        return [*rows, {"part": part, "case": "(the rest)", "result": "FAILED", "note": ended}] if ended else rows
+
+
+def machine(python: str) -> Figures:
+    code = (
+        "import json, torch, transformers; there = torch.cuda.is_available(); print(json.dumps({'torch': torch.__version__, "
+        "'transformers': transformers.__version__, 'device': torch.cuda.get_device_name() if there else 'CPU'}))"
+    )
+    return json.loads(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def print_table(rows: list[Figures]) -> None:
+    print("| part | case | result | figures | s |\n|---|---|---|---|---|")
+    for row in rows:
+        known = {"part", "case", "result", "note", "seconds"}
+        figures = [f"{key} {value}" for key, value in row.items() if key not in known and value is not None]
+        print(
+            f"| {row['part']} | {row['case']} | {row['result']} | {', '.join(figures) or row.get('note', '')} | {row.get('seconds', '')} |"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument(
+        "--wheels", type=Path, help="folder of wheels to install from, into an environment that is deleted"
+    )
+    parser.add_argument("--output", type=Path, help="the rows as JSON")
+    parser.add_argument("--dry-run", action="store_true", help="tiny shapes on the CPU")
+    parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)  # this process is a part
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no part {sorted(unknown)}; there are {', '.join(PARTS)}")
+    if arguments.rows is not None:
+        (part,) = arguments.parts
+        PARTS[part][0](Rows(part, arguments.rows, arguments.dry_run))
+        return 0
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        python = install(arguments.wheels, Path(folder)) if arguments.wheels else sys.executable
+        report: Figures = {**machine(python), "dry_run": arguments.dry_run, "rows": []}
+        if not arguments.dry_run and report["device"] == "CPU":
+            parser.error("PyTorch sees no GPU here; --dry-run tries the program on the CPU")
+        for part in arguments.parts or PARTS:
+            # On a shared CPU only the program is tried, not its speed.
+            left = 900 if arguments.dry_run else WHOLE - (time.monotonic() - started)
+            report["rows"] += run_part(
+                python, part, min(left, 900 if arguments.dry_run else PARTS[part][1]), arguments.dry_run
+            )
+            report["seconds"] = round(time.monotonic() - started, 1)
+            if arguments.output is not None:
+                arguments.output.write_text(json.dumps(report, indent=1))
+    print(
+        f"{report['device']}, torch {report['torch']}, transformers {report['transformers']}: {report['seconds']} s\n"
+    )
+    print_table(report["rows"])
+    return int(any(row["result"] == "FAILED" for row in report["rows"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
