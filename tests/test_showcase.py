@@ -144,3 +144,16 @@ def test_a_command_shows_nothing_wrong_without_a_mark(command, monkeypatch):
     for diagnosis in not_stated(answer["interpretation"], _stated(name)):
         assert diagnosis in answer["label"]["not_stated"]
         assert f"✗ the answer says {diagnosis}, the label does not" in printed.output
+
+
+def test_the_output_that_is_shown_is_what_is_printed(monkeypatch):
+    """Of the page's first command; `...` stands for what is left out."""
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "interpret.md").read_text(encoding="utf-8")
+    command = next(line for line in page.splitlines() if line.startswith("gem interpret"))
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    printed = CliRunner().invoke(app, shlex.split(command)[1:]).output
+    assert shown is not None
+    parts = [part.strip() for line in shown[1].splitlines() for part in line.split("...") if part.strip()]
+    places = [printed.find(part) for part in parts]
+    assert len(parts) >= 5 and min(places) >= 0 and places == sorted(places), printed
