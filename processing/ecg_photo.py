@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, pdf_page
+from .ecg_raw import is_out_of_memory, wrapped
 from .errors_gem import EcgFormatError
 
 # A DIN A4 page at 600 dpi has 35 million pixels; phones deliver up to 200 million, which are refused with a cure.
@@ -82,6 +83,8 @@ def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None =
             f"{name}: not a picture. A page is a PNG, JPEG, TIFF, BMP, WebP, GIF, HEIC or PDF; convert it."
         ) from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise wrapped(name, "a picture", error) from error
         raise EcgFormatError(
             f"{name}: the picture is truncated, corrupt or a decompression bomb ({error}). Save it again as PNG."
         ) from error

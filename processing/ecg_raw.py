@@ -11,7 +11,7 @@ import numpy as np
 
 from .ecg_lead_evidence import Evidence
 from .ecg_limits import Sex
-from .errors_gem import EcgFormatError, GemError
+from .errors_gem import EcgFormatError, GemError, ReadBudgetError
 
 # Bounds that keep a hostile or broken file from filling the memory: 2**27 values are a day of 3 leads at 500 Hz.
 MAX_VALUES = 2**27
@@ -146,12 +146,18 @@ def chosen_record(shape: Sequence[int], index: int | None, name: str) -> int:
     return index
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory is at its end; libraries in C (pandas, HDF5) say it in words."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "memory allocation failed" in said
+
+
 def wrapped(name: str, what: str, error: Exception) -> GemError:
     """The error of a library as ours, naming the file; ours pass through."""
     if isinstance(error, GemError):
         return error
-    if isinstance(error, MemoryError):
-        return EcgFormatError(
+    if is_out_of_memory(error):
+        return ReadBudgetError(
             f"{name}: there is not enough memory to read it as {what}; cut the file, or free memory."
         )
     reason = " ".join(str(error).split())[:200] or "no reason given"
@@ -197,6 +203,7 @@ __all__ = [
     "check_size",
     "chosen_record",
     "decoded_text",
+    "is_out_of_memory",
     "most_inflated",
     "parsed_age",
     "parsed_sex",

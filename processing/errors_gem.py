@@ -19,7 +19,7 @@ class EcgFormatError(GemError):
 
 
 class ReadBudgetError(EcgFormatError):
-    """To read a file of unknown origin took more memory or time than it may, or ended the process that read it."""
+    """To read a file took more memory than there is; or, of a file of unknown origin, more memory or time than it may."""
 
 
 class EcgLeadError(GemError):

@@ -7,9 +7,10 @@ import warnings
 from typing import Any
 
 from processing.ecg_photo import check_ecg_page, load_page_picture
+from processing.ecg_raw import is_out_of_memory
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
-from processing.errors_gem import EcgFormatError, GemError
+from processing.errors_gem import EcgFormatError, GemError, ReadBudgetError
 
 from .budget import ReadBudget
 from .messages import Message, packed, packed_picture, packed_record, unpacked
@@ -47,7 +48,7 @@ def answer(request: bytes | bytearray, budget: ReadBudget) -> Message:
         )
     except Exception as error:
         failed: Exception = error
-        if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+        if isinstance(error, ReadBudgetError) or is_out_of_memory(error):
             failed = budget.too_much_memory(name)
         elif not isinstance(error, GemError):
             failed = EcgFormatError(f"{name}: cannot be read ({type(error).__name__}); export it again.")

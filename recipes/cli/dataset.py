@@ -23,6 +23,10 @@ def build_dataset(
         bool,
         typer.Option("--with-images", help="Embed the page pictures; otherwise they are drawn when rows are read."),
     ] = False,
+    untrusted: Annotated[
+        bool,
+        typer.Option("--untrusted", help="Read each file in a process with limits; what exceeds them is rejected."),
+    ] = False,
     engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster).")] = "local",
     address: Annotated[
         str, typer.Option(help="Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
@@ -57,7 +61,7 @@ def build_dataset(
 
     if engine not in ("local", "ray"):
         raise BuildError(f"--engine is local or ray, got {engine!r}.")
-    settings = read_settings(config, output=output, workers=workers)
+    settings = read_settings(config, output=output, workers=workers, untrusted=untrusted or None)
     if with_images:
         settings = settings.with_images()
     if export_batch is not None or import_batch is not None:

@@ -87,7 +87,7 @@ def interpret(
     from modeling_gem.model_strength import model_strength
     from processing.ecg_readers import is_picture
     from processing.errors_gem import EcgQualityError
-    from processing.processing_gem import as_modality, page_picture
+    from processing.processing_gem import as_modality
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
@@ -95,7 +95,7 @@ def interpret(
     ecg = measured = None
     try:
         if is_picture(record):
-            given: EcgLike = page_picture(record, options.index)
+            given: EcgLike = options.load_page(record)
         else:
             given = ecg = options.load(record)
             measured = extract_features(ecg).check_plausibility()

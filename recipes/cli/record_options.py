@@ -16,10 +16,14 @@ import typer
 from processing.ecg_lead_names import canonical_lead
 from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility
 from processing.ecg_readers import MissingLeads, load_ecg
-from processing.errors_gem import EcgFormatError, EcgLeadError
+from processing.errors_gem import EcgFormatError, EcgLeadError, ReadBudgetError
+from processing.untrusted.budget import ReadBudget
+from processing.untrusted.reading import load_untrusted, load_untrusted_picture
 from recipes.console import console, errors
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from processing.ecg_record import EcgRecord
 
 DECLINED = 3  # exit code of no reading, as there is no ECG that could be read
@@ -61,7 +65,7 @@ class RecordOptions:
         Raises:
             EcgFormatError: `gain` is no number.
         """
-        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(RecordOptions)}
         said = {name: value for name, value in said.items() if value is not None}
         if self.leads is not None:
             said["leads"] = self.lead_names()
@@ -88,27 +92,83 @@ class RecordOptions:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it
             if self.leads is None:
-                return load_ecg(path, **said)
+                return self.read(path, **said)
             names = said.pop("leads")
             try:
-                record = load_ecg(path, **{**said, "missing_leads": "derive"})
+                record = self.read(path, **{**said, "missing_leads": "derive"})
+            except ReadBudgetError:
+                raise
             except (EcgFormatError, EcgLeadError):  # without names it cannot be read
-                return load_ecg(path, leads=names, **said)
+                return self.read(path, leads=names, **said)
             known = {canonical_lead(name) for name in names} <= set(record.leads)
             if known and len(names) < len(record.recorded_leads_only().leads):
                 chosen = record.select_leads(names)
                 return chosen if self.missing_leads == "derive" else load_ecg(chosen, missing_leads=self.missing_leads)
-            return load_ecg(path, leads=names, **said)
+            return self.read(path, leads=names, **said)
+
+    def read(self, path: Path, **said: Any) -> "EcgRecord":
+        """`load_ecg` itself."""
+        return load_ecg(path, **said)
+
+    def load_page(self, path: Path) -> "Image":
+        """The page in a picture file.
+
+        Raises:
+            GemError: see `page_picture`.
+        """
+        from processing.processing_gem import page_picture
+
+        return page_picture(path, self.index)
+
+
+def _limit(names: str, text: str) -> Any:
+    return typer.Option(names, help=text, rich_help_panel="Files of unknown origin")
+
+
+_USUAL = ReadBudget()
+
+
+@dataclass(frozen=True)
+class ReadingOptions(RecordOptions):
+    """What a user says of a record, and whether its file may be trusted; the limits are those of `ReadBudget`."""
+
+    untrusted: Annotated[
+        bool,
+        _limit(
+            "--untrusted", "Read each file in a process with limits; what exceeds them is an error like any other."
+        ),
+    ] = False
+    megabytes: Annotated[int, _limit("--megabytes", "Memory that a reading may take, with --untrusted.")] = (
+        _USUAL.megabytes
+    )
+    cpu_seconds: Annotated[float, _limit("--cpu-seconds", "CPU time that it may take.")] = _USUAL.cpu_seconds
+    wall_seconds: Annotated[float, _limit("--wall-seconds", "Time that it may take.")] = _USUAL.wall_seconds
+
+    @property
+    def budget(self) -> ReadBudget:
+        return ReadBudget(self.megabytes, self.cpu_seconds, self.wall_seconds)
+
+    def read(self, path: Path, **said: Any) -> "EcgRecord":
+        """`load_ecg`, or `load_untrusted` where the file may not be trusted."""
+        if not self.untrusted:
+            return super().read(path, **said)
+        return load_untrusted(path, budget=self.budget, **said)
+
+    def load_page(self, path: Path) -> "Image":
+        """The page in a picture file, see `RecordOptions.load_page`."""
+        if not self.untrusted:
+            return super().load_page(path)
+        return load_untrusted_picture(path, self.index, must_show_ecg=True, budget=self.budget)
 
 
 def with_record_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """`verb`, with its parameter `options` spread out into the options of `RecordOptions` on the command line."""
-    fields = dataclasses.fields(RecordOptions)
+    """`verb`, with its parameter `options` spread out into the options of `ReadingOptions` on the command line."""
+    fields = dataclasses.fields(ReadingOptions)
 
     @functools.wraps(verb)
     def run(*args: Any, **values: Any) -> None:
         said = {field.name: values.pop(field.name) for field in fields if field.name in values}
-        verb(*args, **values, options=RecordOptions(**said))
+        verb(*args, **values, options=ReadingOptions(**said))
 
     signature = inspect.signature(verb, eval_str=True)
     own = [parameter for name, parameter in signature.parameters.items() if name != "options"]
@@ -121,8 +181,8 @@ def with_record_options(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-# Messages name keywords of `load_ecg` in backticks; on the command line the same is an option.
-_KEYWORD = re.compile(rf"`({'|'.join(field.name for field in dataclasses.fields(RecordOptions))})(?:=([^`]*))?`")
+# Messages name keywords of `load_ecg` and limits of `ReadBudget` in backticks; on the command line the same is an option.
+_KEYWORD = re.compile(rf"`({'|'.join(field.name for field in dataclasses.fields(ReadingOptions))})(?:=([^`]*))?`")
 
 
 def as_options(text: object) -> str:
@@ -159,6 +219,7 @@ def end_by(found: Plausibility) -> None:
 __all__ = [
     "DECLINED",
     "SUSPECT",
+    "ReadingOptions",
     "RecordOptions",
     "as_options",
     "end_by",

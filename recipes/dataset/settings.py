@@ -16,7 +16,7 @@ from .schema import SPLITS, PageStyleChoice
 # Raised when the same settings give other bytes than before.
 FORMAT_VERSION = 3
 # Change where or how fast a data set is built, but not what it holds.
-NOT_CONTENT = ("output", "workers")
+NOT_CONTENT = ("output", "workers", "untrusted")
 # Keys of `teacher` that are about asking it; the others are `build_teacher`'s.
 TEACH_OPTIONS = ("checks", "attempts", "allow_credentialed_remote")
 
@@ -113,6 +113,7 @@ class BuildSettings(Settings):
         sampling_rate: Hz to resample to; by default signals stay as recorded.
         shard_size: records per Parquet file.
         workers: processes.
+        untrusted: read each file in a process with limits (`load_untrusted`); what exceeds them is rejected.
     """
 
     output: PathText
@@ -124,6 +125,7 @@ class BuildSettings(Settings):
     sampling_rate: PositiveFloat | None = None
     shard_size: AtLeastOne = 500
     workers: AtLeastOne = 1
+    untrusted: bool = False
 
     @field_validator("sources", mode="before")
     @classmethod

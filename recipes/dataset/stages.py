@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError, GemError, MissingDependencyError
 from recipes.sources import Rejection, SourceRecord
-from recipes.sources.source_record import REJECTED_FOR, Message, RejectedAt
+from recipes.sources.source_record import REJECTED_FOR, Message, RejectedAt, load_as_untrusted
 from recipes.teachers.checks import CheckSettings, teach
 from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.language_models import build_teacher
@@ -109,11 +110,12 @@ class Batch:
 def measure(entries: Sequence[SourceRecord], settings: BuildSettings) -> Batch:
     """Import, features and page: everything that needs only this machine."""
     batch = Batch(files=states_of(entries))
+    load = load_as_untrusted if settings.untrusted else methodcaller("load")
     with batch.timed("import"):
         for entry in entries:
             try:
                 batch.drafts.append(
-                    RowDraft(entry, [_prepared(ecg.load(), settings) for ecg in (entry.first_ecg, *entry.ecgs[1:])])
+                    RowDraft(entry, [_prepared(load(ecg), settings) for ecg in (entry.first_ecg, *entry.ecgs[1:])])
                 )
             except MemoryError:
                 raise

@@ -12,6 +12,7 @@ import pandas as pd
 from processing.ecg_raw import MAX_STATED_AGE, patient_facts
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
+from processing.untrusted.reading import load_untrusted
 
 from .statements import LabelSystem
 
@@ -89,7 +90,10 @@ class _OfPatient:
         return self.ecg.path
 
     def load(self) -> EcgRecord:
-        record = self.ecg.load()
+        return self.described(self.ecg.load())
+
+    def described(self, record: EcgRecord) -> EcgRecord:
+        """`record` with what the source states of its patient."""
         return replace(record, metadata={**record.metadata, **patient_facts(self.sex, self.age)})
 
     def exists(self) -> bool:
@@ -168,6 +172,17 @@ class Rejection:
         return told | {"reason": REJECTED_FOR[self.code]}
 
 
+def load_as_untrusted(ecg: EcgSource) -> EcgRecord:
+    """What `ecg.load()` gives; a file of its own is read by `load_untrusted`. Rows of a data base's large files are read as ever.
+
+    Raises:
+        GemError: see `load_untrusted`.
+    """
+    if isinstance(ecg, _OfPatient):
+        return ecg.described(load_as_untrusted(ecg.ecg))
+    return load_untrusted(ecg.path, **ecg.options) if isinstance(ecg, EcgFile) else ecg.load()
+
+
 def is_credentialed(text: str) -> bool:
     """Whether a source's name, or a text about data, names a data base that may be under a data use agreement."""
     return _CREDENTIALED.search(text) is not None
@@ -197,6 +212,7 @@ __all__ = [
     "Rejection",
     "SourceRecord",
     "is_credentialed",
+    "load_as_untrusted",
     "stated_age",
     "table_rows",
 ]

@@ -172,7 +172,7 @@ def _(file) -> None:
 
 
 # NumPy and MATLAB: items and members that were bounded one by one.
-def npz(members: dict[str, np.ndarray | tuple[str, bytes]]) -> bytes:
+def npz(members: dict[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in members.items():
@@ -210,7 +210,6 @@ def deflated_dicom(extra: int) -> bytes:
     """A DICOM of the deflated transfer syntax with `extra` zeros in a private element."""
     plain = dicom_bytes(microvolts())
     start = 132 + 12 + struct.unpack_from("<I", plain, 140)[0]
-    meta = plain[:start].replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99".ljust(20, b"\0"))
     syntax = b"\x02\x00\x10\x00UI\x14\x001.2.840.10008.1.2.1\0"
     longer = b"\x02\x00\x10\x00UI\x16\x001.2.840.10008.1.2.1.99"
     meta = plain[:start].replace(syntax, longer)

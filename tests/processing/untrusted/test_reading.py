@@ -176,7 +176,7 @@ def test_what_is_kept_is_bounded():
 
 def test_too_much_memory_is_an_error_that_names_the_file_the_limit_and_the_cure(tmp_path):
     with pytest.raises(ReadBudgetError) as caught:
-        load_untrusted(big_table(tmp_path), sampling_rate=500, budget=ReadBudget(megabytes=8))
+        load_untrusted(big_table(tmp_path), sampling_rate=500, budget=ReadBudget(megabytes=8, wall_seconds=120))
     assert "big.csv" in str(caught.value)
     assert "8 MB of memory" in str(caught.value)
     assert "`megabytes=16`" in str(caught.value)
@@ -338,4 +338,4 @@ def test_where_nothing_can_be_forked_a_fresh_process_reads(monkeypatch, tmp_path
     warm_up()
     assert_same(load_untrusted(SAMPLES / "normal.hea"), load_ecg(SAMPLES / "normal.hea"))
     with pytest.raises(ReadBudgetError, match="8 MB of memory"):
-        load_untrusted(big_table(tmp_path), sampling_rate=500, budget=ReadBudget(megabytes=8))
+        load_untrusted(big_table(tmp_path), sampling_rate=500, budget=ReadBudget(megabytes=8, wall_seconds=120))

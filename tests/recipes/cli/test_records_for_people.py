@@ -18,8 +18,9 @@ from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
 from processing.processing_gem import SOURCE_NAMES
+from processing.untrusted.budget import ReadBudget
 from recipes.cli import PANELS, app, models, records
-from recipes.cli.record_options import RecordOptions, as_options
+from recipes.cli.record_options import ReadingOptions, RecordOptions, as_options
 from recipes.cli.tables import print_features
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
@@ -41,10 +42,33 @@ def test_the_options_are_keywords_of_load_ecg_and_of_chats():
     assert options == set(SOURCE_NAMES) and options <= set(inspect.signature(load_ecg).parameters)
 
 
+def test_the_limits_of_a_file_of_unknown_origin_are_those_of_a_budget():
+    options = ReadingOptions(untrusted=True)
+    assert set(ReadingOptions.__dataclass_fields__) - set(RecordOptions.__dataclass_fields__) == {
+        "untrusted",
+        *ReadBudget.__dataclass_fields__,
+    }
+    assert options.budget == ReadBudget()
+
+
+def test_a_file_that_takes_too_much_is_skipped_and_the_others_are_measured(tmp_path):
+    folder = tmp_path / "records"
+    folder.mkdir()
+    csv(folder / "small.csv", NORMAL.signal)
+    csv(folder / "big.csv", np.tile(NORMAL.signal, 20))
+    limits = ("--sampling-rate", 500, "--untrusted", "--megabytes", 24, "--wall-seconds", 120)
+    result = gem("features", folder, *limits, "--output", tmp_path / "f.jsonl", "--workers", 0, columns=1000)
+    assert result.exit_code == 1
+    assert "big.csv: to read it takes more than 24 MB of memory" in result.output
+    assert "--megabytes 48" in result.output
+    lines = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
+    assert {Path(line["id"]).stem: "features" in line for line in lines} == {"small": True, "big": False}
+
+
 @pytest.mark.parametrize("verb", [records.inspect, records.render, records.features, records.check, models.interpret])
 def test_every_verb_that_reads_a_record_has_every_option(verb):
     said = gem(verb.__name__, "--help").stdout
-    assert all(f"--{name.replace('_', '-')}" in said for name in RecordOptions.__dataclass_fields__)
+    assert all(f"--{name.replace('_', '-')}" in said for name in ReadingOptions.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,11 @@ def test_processes_and_a_second_run_change_nothing(source, reference, tmp_path):
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
 
 
+def test_files_read_with_limits_give_the_same_bytes(source, reference, tmp_path):
+    build_dataset(settings(source, tmp_path / "out", untrusted=True))
+    assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
+
+
 def die(shard):
     os._exit(1)
 

@@ -1,0 +1,85 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Files of unknown origin: what hostile ones take, and what a process of its own costs a usual one.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.bench_untrusted
+
+- hostile: each file of `tests.helpers.hostile_files` read by `load_ecg` in a fresh process: CPU seconds, highest resident memory
+  (of which 210 MB are Python and the libraries), and what came of it; `>` where it was ended after 30 s of CPU time.
+- overhead: milliseconds per reading by `load_ecg` and by `load_untrusted`, in turns, median.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from processing.ecg_readers import load_ecg
+from processing.untrusted.reading import load_untrusted, warm_up
+from tests.helpers.hostile_files import HOSTILE
+
+SAMPLE = Path(__file__).resolve().parents[1] / "processing" / "samples" / "normal.hea"
+PARTS = ("hostile", "overhead")
+LIMIT_S = 30
+PROGRAM = f"""
+import resource, signal, sys, time
+from processing.ecg_photo import check_ecg_page
+from processing.ecg_readers import load_ecg, load_page_picture
+from processing.errors_gem import GemError
+from processing.untrusted.answering import load_libraries
+load_libraries()
+resource.setrlimit(resource.RLIMIT_AS, (7 << 30, 7 << 30))
+signal.setitimer(signal.ITIMER_PROF, {LIMIT_S})
+started = time.process_time()
+try:
+    path = sys.argv[1]
+    check_ecg_page(load_page_picture(path), path) if path.endswith(".png") else load_ecg(path)
+    what = "read"
+except GemError as error:
+    what = "refused: " + str(error).partition(": ")[2][:70]
+highest = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(f"{{time.process_time() - started:.2f}} | {{highest / 1024:.0f}} | {{what}}")
+"""
+
+
+def hostile(names: list[str]) -> None:
+    print("| file | bytes | CPU s | MB | what came of it |\n|---|---|---|---|---|")
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            path = HOSTILE[name](Path(folder))
+            result = subprocess.run([sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True)
+            ended = f"> {LIMIT_S} | | ended by signal {-result.returncode}"
+            print(f"| {name} | {path.stat().st_size:,} | {result.stdout.strip() or ended} |", flush=True)
+
+
+def overhead(repeats: int) -> None:
+    warm_up()
+    spent: dict[Callable, list[float]] = {load_ecg: [], load_untrusted: []}
+    for _ in range(repeats):
+        for load, milliseconds in spent.items():
+            started = time.perf_counter()
+            load(SAMPLE)
+            milliseconds.append(1000 * (time.perf_counter() - started))
+    plain, untrusted = (statistics.median(milliseconds) for milliseconds in spent.values())
+    print(
+        f"{SAMPLE.name}: load_ecg {plain:.1f} ms, load_untrusted {untrusted:.1f} ms: {untrusted - plain:.1f} ms more"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--files", nargs="+", default=list(HOSTILE), choices=list(HOSTILE), metavar="FILE")
+    parser.add_argument("--repeats", type=int, default=200)
+    options = parser.parse_args()
+    if "overhead" in options.parts:
+        overhead(options.repeats)
+    if "hostile" in options.parts:
+        hostile(options.files)
+
+
+if __name__ == "__main__":
+    main()
