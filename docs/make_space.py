@@ -25,7 +25,7 @@ def main() -> None:
         page.get_by_role("radio", name=SAMPLE).first.check()
         page.get_by_alt_text("all leads").wait_for()
         page.get_by_role("button", name="Interpret", exact=True).click()
-        page.locator(".evidence").wait_for()
+        page.locator(".gem-answer .counts").wait_for()
         page.locator(f"#claim-{CLAIM}").check()
         page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(500)

@@ -63,7 +63,7 @@ def data_uri(picture: Image.Image) -> str:
     else:
         kind = "png"
         colors = picture.convert("RGB").quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        colors.save(buffer, "PNG")
+        colors.save(buffer, "PNG", compress_level=3)  # a sixth larger than with the usual 6, in half of the time
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

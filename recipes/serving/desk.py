@@ -62,13 +62,16 @@ class WorkDesk:
 
     def _serve(self) -> None:
         while taken := self._line.take():
-            for piece in taken:
-                if not piece.result.set_running_or_notify_cancel():
-                    continue
-                try:
-                    piece.result.set_result(piece.work())
-                except BaseException as error:
-                    piece.result.set_exception(error)
+            self._do(taken.pop())  # in a call, so that a thread that waits holds neither work nor result
+
+    @staticmethod
+    def _do(piece: _Piece) -> None:
+        if not piece.result.set_running_or_notify_cancel():
+            return
+        try:
+            piece.result.set_result(piece.work())
+        except BaseException as error:
+            piece.result.set_exception(error)
 
 
 __all__ = ["WorkDesk"]

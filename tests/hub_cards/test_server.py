@@ -2,7 +2,6 @@
 """The Space as a server that strangers may touch: who may come in, whose turn it is, what is said, and how it ends."""
 
 import concurrent.futures
-import http.client
 import json
 import os
 import re
@@ -11,9 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,51 +20,11 @@ from gradio_client import Client, handle_file  # noqa: E402
 from hub_cards.space.gem_space import actions, guard  # noqa: E402
 from hub_cards.space.gem_space.folder import ServerFolder  # noqa: E402
 from hub_cards.space.gem_space.server import serve  # noqa: E402
+from tests.helpers.space_client import SpaceClient  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
 PAIR = [str(SAMPLES / f"normal.{suffix}") for suffix in ("hea", "dat")]
 WAIT_S = 60  # for machines that have other things to do
-
-
-class Visitor:
-    """A client without manners: raw requests, from any address of this machine."""
-
-    def __init__(self, server, session="s", address="127.0.0.1", host=None):
-        self.place = urlsplit(server[0])
-        self.session, self.address = session, address
-        self.headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
-
-    def request(self, method, path, body=None):
-        connection = http.client.HTTPConnection(
-            self.place.hostname, self.place.port, timeout=WAIT_S, source_address=(self.address, 0)
-        )
-        connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
-        return connection, connection.getresponse()
-
-    def call(self, method, path, body=None):
-        connection, reply = self.request(method, path, body)
-        with closing(connection):
-            return reply.status, reply.read().decode()
-
-    def join(self, name, *data):
-        """Puts a click into the queue, as the page does."""
-        functions = json.loads(self.call("GET", "/config")[1])["dependencies"]
-        number = next(function["id"] for function in functions if function["api_name"] == name)
-        body = {"data": list(data), "fn_index": number, "session_hash": self.session}
-        return self.call("POST", "/gradio_api/queue/join", body)[0]
-
-    def events(self):
-        """What the server tells this session, until all its clicks are answered."""
-        connection, reply = self.request("GET", f"/gradio_api/queue/data?session_hash={self.session}")
-        with closing(connection):
-            for line in reply:
-                if line.startswith(b"data: "):
-                    yield json.loads(line[6:])
-
-    def outcome(self, name, *data):
-        """The last state of one click."""
-        assert self.join(name, *data) == 200
-        return [event for event in self.events() if event["msg"] == "process_completed"][-1]
 
 
 @pytest.fixture
@@ -98,19 +55,19 @@ def test_twenty_users_upload_the_same_file_at_once(server):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "", "127.0.0.1.evil.example", "[::1"])
 def test_other_names_that_lead_here_are_refused(server, host):
     for path in ("/", "/config", "/gradio_api/queue/join"):
-        assert Visitor(server, host=host or " ").call("GET", path)[0] in (400, 421)
+        assert SpaceClient(server[0], host=host or " ").call("GET", path)[0] in (400, 421)
 
 
 def test_its_own_names_and_addresses_are_answered(server):
     for host in ("localhost:1", "127.0.0.1", "192.168.1.7:7860", "[::1]:7860", "LOCALHOST"):
-        assert Visitor(server, host=host).call("GET", "/config")[0] == 200
+        assert SpaceClient(server[0], host=host).call("GET", "/config")[0] == 200
     assert guard.own_names("0.0.0.0", ["ecg.example"]) > {"ecg.example", "localhost"}
 
 
 def test_nothing_goes_round_the_queue(server):
     for path in ("run", "api"):
         body = {"data": ["Both", "Mark"], "session_hash": "s"}
-        assert Visitor(server).call("POST", f"/gradio_api/{path}/interpret", body)[0] == 404
+        assert SpaceClient(server[0]).call("POST", f"/gradio_api/{path}/interpret", body)[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -127,7 +84,7 @@ def test_nothing_goes_round_the_queue(server):
     ],
 )
 def test_refusals_have_words_and_no_path(server, name, data):
-    outcome = Visitor(server, session=name).outcome(name, *data)
+    outcome = SpaceClient(server[0], session=name).outcome(name, *data)
     said = json.dumps(outcome["output"])
     assert outcome["success"] or len(outcome["output"]["error"]) > 20
     assert not re.search(r"/(tmp|etc|home|usr|work)\\b|Traceback|Errno", said.replace(json.dumps(data)[1:-1], ""))
@@ -141,15 +98,15 @@ def test_errors_in_words(tmp_path):
 
 def test_every_step_has_a_deadline(server, monkeypatch):
     monkeypatch.setattr(guard, "STEP_S", 0.0)
-    assert "No result within 0 s" in Visitor(server, "late").outcome("open_sample", "normal")["output"]["error"]
+    assert "No result within 0 s" in SpaceClient(server[0], "late").outcome("open_sample", "normal")["output"]["error"]
     monkeypatch.undo()
     monkeypatch.setattr(actions, "WITHIN_S", 0.0)
-    said = Visitor(server, "late").outcome("open_sample", "normal")["output"]["data"][0]
+    said = SpaceClient(server[0], "late").outcome("open_sample", "normal")["output"]["data"][0]
     assert "No result within 0 s" in said and "alert" in said
 
 
 def test_an_answer_ends_when_its_client_leaves(server, endless):
-    visitor = Visitor(server, "leaver")
+    visitor = SpaceClient(server[0], "leaver")
     visitor.outcome("open_sample", "normal")
     assert visitor.join("interpret", "Both", "Mark") == 200
     events = visitor.events()
@@ -162,11 +119,11 @@ def test_an_answer_ends_when_its_client_leaves(server, endless):
 
 def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypatch):
     """A client with eight sessions and eight clicks in each; another one's sample, and its answer, come in their turn."""
-    greedy = [Visitor(server, f"greedy{number}") for number in range(8)]
+    greedy = [SpaceClient(server[0], f"greedy{number}") for number in range(8)]
     for visitor in greedy:
         visitor.outcome("open_sample", "normal")
     accepted = [visitor.join("interpret", "Both", "Mark") for visitor in greedy for _ in range(8)]
-    other = Visitor(server, "other", address="127.0.0.2")
+    other = SpaceClient(server[0], "other", address="127.0.0.2")
     assert "normal" in other.outcome("open_sample", "normal")["output"]["data"][0]
     assert "contradicted" in json.dumps(other.outcome("interpret", "Both", "Mark")["output"])
     said = [event for visitor in greedy for event in visitor.events() if event["msg"] == "process_completed"]
@@ -179,7 +136,7 @@ def test_a_password_closes_all_doors(gem, tmp_path):
     folder = ServerFolder(tmp_path)
     app, url, _ = serve(gem, folder, password="sinus", prevent_thread_lock=True, quiet=True)
     try:
-        stranger = Visitor((url, folder))
+        stranger = SpaceClient(url)
         assert stranger.call("POST", "/gradio_api/upload", {})[0] == 401
         assert (
             stranger.call("POST", "/gradio_api/queue/join", {"data": [], "fn_index": 0, "session_hash": "s"})[0] == 401

@@ -24,7 +24,7 @@ from .store import SessionStore
 from .uploads import Upload, read_sample, read_upload
 
 READ_AT_ONCE = 4  # uploads: their own processes read them, the threads here mostly wait
-CHECKED_AT_ONCE = 8  # answers: where others are tried, the threads here wait for the model
+CHECKED_AT_ONCE = 8  # questions and answers; where other answers are tried, the threads here wait for the model
 SAMPLES_AT_ONCE = 3  # other answers of one user in a batch, so that the other users' questions are in it too
 TEMPERATURE = 1.0
 WITHIN_S = 60.0  # whatever a click asks for beside an answer
@@ -118,7 +118,9 @@ class Actions:
         before, upload = session, session.upload
         try:
             modality = MODALITIES.get(seen, "both")
-            session = await self._do(lambda: asked(session, self.interpreter, question, modality), request)
+            session = await self._do(
+                lambda: asked(session, self.interpreter, question, modality), request, self.checking
+            )
             latest = session
             async for progress in self.interpreter.answer(list(session.chat), client_of(request), name).progress():
                 if self.store.get(name).upload is not upload:
@@ -126,6 +128,13 @@ class Actions:
                 latest = answered(session, progress.text)
                 shown = views.conversation(latest) if progress.text else gr.skip()
                 yield shown, gr.skip(), gr.skip(), views.message(_state(progress)), gr.skip()
+            yield (
+                gr.skip(),
+                gr.skip(),
+                gr.skip(),
+                views.message("The answer is written; it is being checked."),
+                gr.skip(),
+            )
             latest = await self._check(latest, GROUNDINGS.get(wrong, "flag"), request)
             page, marks = await self._do(lambda: views.page_view(latest, views.FULL_LENGTH), request)
             latest = replace(latest, marks=marks)
