@@ -22,7 +22,7 @@ LIBRARIES = {
     "edfio": Library("edfio", ("edf",)),
     "gradio": Library("gradio", ("demo",)),
     "h5py": Library("h5py", ("hdf5",)),
-    "json_repair": Library("json-repair", ("eval", "teacher")),
+    "json_repair": Library("json-repair", ("teacher",)),
     "jsonschema": Library("jsonschema", ("teacher",)),
     "matplotlib": Library("matplotlib"),
     "openai": Library("openai", ("teacher",)),
@@ -43,7 +43,7 @@ LIBRARIES = {
     "tqdm": Library("tqdm", ("train", "eval")),
     "trl": Library("trl", ("train",)),
     "wfdb": Library("wfdb"),
-    "yaml": Library("pyyaml", ("train", "teacher", "eval")),
+    "yaml": Library("pyyaml", ("train", "teacher")),
 }
 
 

@@ -12,6 +12,7 @@ EXTRAS = {
     "hub_cards.space": ("demo", "gem demo"),
     "recipes.chat": ("teacher", "A language model as teacher or judge"),
     "recipes.dataset": ("data", "Building data sets"),
+    "recipes.dataset.card": ("publish", "Publishing"),
     "recipes.embedded": ("train", "Training"),
     "recipes.embedded.scores": ("eval", "Evaluation"),
     "recipes.evaluation": ("eval", "Evaluation"),
