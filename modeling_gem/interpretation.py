@@ -29,7 +29,7 @@ from processing.grounding.check import (
 from processing.grounding.correction import Edit, correct_answer
 from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
-from processing.processing_gem import Modality, content_blocks
+from processing.processing_gem import Modality, content_blocks, page_picture
 
 from .pipeline_gem import GEM_TASK, GemPipeline
 from .sampling import sample_answers
@@ -235,7 +235,9 @@ def interpret(
     given: Any = record
     settings = {"do_sample": False, **(generation or {})}
     try:
-        if not shows_picture_alone(record):
+        if shows_picture_alone(record):
+            given = page_picture(record, source.pop("index", None))
+        else:
             given, source = load_ecgs(record, **source)[0], {}
             features = (features or extract_features(given)).check_plausibility()
         gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model

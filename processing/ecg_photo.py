@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, pdf_page
 from .ecg_raw import is_out_of_memory, wrapped
-from .errors_gem import EcgFormatError
+from .errors_gem import EcgFormatError, EcgQualityError
 
 # A DIN A4 page at 600 dpi has 35 million pixels; phones deliver up to 200 million, which are refused with a cure.
 MAX_PICTURE_PIXELS = 64_000_000
@@ -182,17 +182,17 @@ def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
     """The picture itself, if it shows an ECG page or is marked as one, see `known_as_page`.
 
     Raises:
-        EcgFormatError: it does not, or has fewer than 128 pixels a side, with which no trace can be told.
+        EcgQualityError: it does not, or has fewer than 128 pixels a side, with which no trace can be told.
     """
     if picture.info.get(PAGE_MARK) is True:
         return picture
     width, height = picture.size
     if min(width, height) < SMALLEST_JUDGED_PX:
-        raise EcgFormatError(
+        raise EcgQualityError(
             f"{name}: {width} x {height} pixels are too few to tell an ECG page; a side has {SMALLEST_JUDGED_PX} at least."
         )
     if not shows_ecg_page(picture):
-        raise EcgFormatError(
+        raise EcgQualityError(
             f"{name}: no ECG page is seen in this picture. Photograph the page straight on, alone and in good light, or give "
             "the record itself."
         )

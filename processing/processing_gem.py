@@ -483,7 +483,8 @@ def page_picture(source: Any, index: int | None = None) -> Image.Image:
     """A picture that a user gives, loaded and judged; `index` is the page of a document of several.
 
     Raises:
-        EcgFormatError: it cannot be read, or shows no ECG page.
+        EcgFormatError: it cannot be read.
+        EcgQualityError: it shows no ECG page.
     """
     if isinstance(source, Image.Image):
         return check_ecg_page(source)

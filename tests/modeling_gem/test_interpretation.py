@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from modeling_gem import (
     EcgFeatures,
@@ -54,6 +55,8 @@ def test_a_picture_alone_is_not_checked_and_no_ecg_is_declined(gem):
     assert seen_as_picture.report is not None, "the waveform is there, whatever the model saw"
     flat = interpret(np.zeros((12, 5000), np.float32), model="no/such/model", sampling_rate=500)
     assert not flat.text and "flat" in flat.declined and flat.to_dict()["declined"] == flat.declined
+    white = interpret(Image.new("RGB", (400, 300), "white"), model="no/such/model")
+    assert not white.text and "no ECG page" in white.declined
     with pytest.raises(GemError, match="'correct'"):
         interpret(SAMPLE, model=gem, grounding="best")
 

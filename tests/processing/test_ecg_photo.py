@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from processing.ecg_page import render_ecg
 from processing.ecg_photo import check_ecg_page, shows_ecg_page
 from processing.ecg_readers import load_ecg
-from processing.errors_gem import EcgFormatError
+from processing.errors_gem import EcgQualityError
 from recipes.embedded.page_augment import augment_page
 from tests.helpers.shared_data import shared_path
 
@@ -96,7 +96,7 @@ def test_one_lead_small_pages_and_traces_that_run_into_each_other_are_pages():
 def test_a_picture_without_a_page_is_refused_by_its_name():
     page = Image.fromarray(render_ecg(load_ecg(SAMPLES / "normal.hea"), layout="3x4", px_per_mm=4).pixels)
     assert check_ecg_page(page) is page
-    with pytest.raises(EcgFormatError, match=r"cat\.png: no ECG page"):
+    with pytest.raises(EcgQualityError, match=r"cat\.png: no ECG page"):
         check_ecg_page(noise(), "cat.png")
 
 

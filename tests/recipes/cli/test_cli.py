@@ -126,6 +126,9 @@ def test_json_says_why_there_is_no_reading(tmp_path):
     result = invoke("interpret", tmp_path / "flat.npy", "--sampling-rate", 500, "--json")
     output = json.loads(result.stdout)
     assert result.exit_code == 3 and output["interpretation"] is None and "flat" in output["declined"]
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "white.png")
+    result = invoke("interpret", tmp_path / "white.png", "--json")
+    assert result.exit_code == 3 and "no ECG page" in json.loads(result.stdout)["declined"]
 
 
 def test_bad_input_to_the_program_itself():
