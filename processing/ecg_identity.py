@@ -74,7 +74,7 @@ _PERSON = re.compile(
             rf"\b(?:{_any_of(_ALWAYS)})\b",
             r"^\W*name\b|\bgeb\.",
             # Titles: "Dr. Jones", "J. Jones, M.D.", "Prof. Dr. med.", "Dott.ssa".
-            r"\b(?:drs?|prof|dra|dott|dottssa|mr|mrs|herr|frau|mme|sig|sigra)\b[. ]",
+            r"\b(?:drs?|prof|dra|dott|dottssa|herr|frau|mme|sigra)\b[. ]|\bmrs?\. ",
             r"\bm\.? ?d\.?(?:\W|$)|\bph\.? ?d\b|\bmbbs\b|\bdr med\b",
             r"\S@\S",
         ]

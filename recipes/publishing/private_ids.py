@@ -5,7 +5,7 @@ import hmac
 import secrets
 from hashlib import file_digest
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,15 +44,17 @@ def hide_private_ids(folder: Path, stage: Path) -> int:
         PublishError: the key cannot be kept.
     """
     tables = [path for path in sorted(stage.rglob("*.parquet")) if _private_rows(path)]
-    rejects = stage / REJECTS
-    if not tables and not rejects.is_file():
+    rejects = _read_rejects(stage / REJECTS)
+    if not tables and not any(map(_is_private, rejects)):
         return 0
     key = _key(folder)
-    changed = {path: _hide_in_table(path, key) for path in tables}
-    if rejects.is_file() and _hide_in_rejects(rejects, key):
-        changed[rejects] = 0
+    rows = sum(_hide_in_table(path, key) for path in tables)
+    changed = list(tables)
+    if any(map(_is_private, rejects)):
+        _hide_in_rejects(stage / REJECTS, rejects, key)
+        changed.append(stage / REJECTS)
     _renew_checksums(stage, changed)
-    return sum(changed.values())
+    return rows
 
 
 def private_id(value: str, source: str, key: bytes) -> str:
@@ -86,27 +88,31 @@ def _hide_in_table(path: Path, key: bytes) -> int:
     return sum(private)
 
 
-def _hide_in_rejects(path: Path, key: bytes) -> bool:
+def _read_rejects(path: Path) -> list[Any]:
+    """The lines of `rejects.jsonl`; none where there is no such file."""
+
     def damaged(number: int, error: ValueError) -> None:
         raise PublishError(f"{path.name}, line {number}: no JSON ({error}). Build the data set again.")
 
-    lines = [line for _, line in read_json_lines(path, damaged)]
+    return [line for _, line in read_json_lines(path, damaged)] if path.is_file() else []
+
+
+def _is_private(line: Any) -> bool:
+    return isinstance(line, dict) and {"id", "source"} <= line.keys() and line["source"] not in PUBLISHED_SOURCES
+
+
+def _hide_in_rejects(path: Path, lines: list[Any], key: bytes) -> None:
     hidden = [
-        line | {"id": private_id(line["id"], line["source"], key)}
-        if line.get("source") not in PUBLISHED_SOURCES
-        else line
+        line | {"id": private_id(str(line["id"]), str(line["source"]), key)} if _is_private(line) else line
         for line in lines
     ]
-    if hidden == lines:
-        return False
     path.unlink()
     path.write_text(json_lines(hidden), encoding="utf-8")
-    return True
 
 
-def _renew_checksums(stage: Path, changed: dict[Path, int]) -> None:
+def _renew_checksums(stage: Path, changed: list[Path]) -> None:
     sums = stage / CHECKSUMS
-    if not changed or not sums.is_file():
+    if not sums.is_file():
         return
     lines = (line.partition("  ") for line in sums.read_text(encoding="utf-8").splitlines())
     known = {name: digest for digest, _, name in lines}

@@ -33,7 +33,7 @@ def test_lines_that_name_a_person_leave_a_report(line):
     [
         "Paced patient, ectopy caused by pacing", "obscured by artifact", "Unconfirmed report", "unbestätigter bericht", "case of LBBB",
         "history of MI", "Q waves in III, aVF", "PR 160 ms. QRS 96 ms", "2. degree AV block", "bedingt durch Artefakte",
-        "rythme entraîné par le pacemaker", "QRS förlängd av grenblock", "causado por isquemia",
+        "rythme entraîné par le pacemaker", "QRS förlängd av grenblock", "causado por isquemia", "no sig. ST change", "MR and TR",
     ],
 )  # fmt: skip
 def test_lines_about_the_heart_stay(line):
