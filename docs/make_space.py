@@ -32,7 +32,7 @@ def main() -> None:
         shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     app.get_blocks().close()
     target = Path(__file__).with_name("space.png")
-    shot.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+    shot.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 

@@ -54,7 +54,7 @@ def view_names(record: EcgRecord | None) -> list[str]:
 
 def title(sample: str) -> str:
     """A sample's name as a reader writes it."""
-    return sample.replace("_", " ").capitalize()
+    return sample.replace("_", " ").capitalize().replace(" av ", " AV ")
 
 
 def message(text: object, is_error: bool = False) -> str:
