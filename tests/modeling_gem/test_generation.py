@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 from transformers import (
+    ContinuousBatchingConfig,
     DynamicCache,
     GenerationConfig,
     GenerationMixin,
@@ -261,7 +262,9 @@ def test_continuous_batching_is_for_text_alone():
     case = make_case("llama")
     settings = GenerationConfig(max_new_tokens=6, do_sample=False, eos_token_id=-1, pad_token_id=0)
     prompts = [[5, 6, 7, 8], [9, 10, 11]]
-    outputs = case.model.generate_batch(inputs=prompts, generation_config=settings)
+    # Left alone, it takes most of the machine's memory for its cache.
+    small = ContinuousBatchingConfig(num_blocks=16, max_batch_tokens=64)
+    outputs = case.model.generate_batch(prompts, settings, continuous_batching_config=small)
     for prompt, output in zip(prompts, outputs.values(), strict=True):
         alone = case.model.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False)
         assert output.generated_tokens == alone[0, len(prompt) :].tolist()
