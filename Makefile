@@ -10,7 +10,7 @@ OLDEST := .venv-oldest
 NEWEST := .venv-newest
 DEVICES := .venv-devices
 RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
-	tests/recipes/embedded/test_model.py
+	tests/recipes/embedded/test_model.py tests/recipes/training/test_golden_batches.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 .PHONY: demo licenses samples test lint setup setup-newest browser conformance oldest newest devices clean
@@ -54,7 +54,8 @@ $(OLDEST)/.installed: pyproject.toml
 	$(OLDEST)/bin/python $(PIP) --editable ".[dev]" "transformers==5.19.*" "huggingface_hub==1.31.*"
 	touch $@
 
-# The newest Transformers in front of everything else that `make setup` installed; `make clean` forgets it.
+# The newest Transformers and Pillow (Gradio holds `make setup` below 13) in front of everything else that `make setup` installed;
+# `make clean` forgets them.
 newest: setup-newest
 	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -n 2 --dist loadfile $(RANGE_TESTS)
 
@@ -63,7 +64,7 @@ setup-newest: $(NEWEST)/.installed
 $(NEWEST)/.installed: $(STAMP)
 	$(PYTHON) -m venv $(NEWEST)
 	$(BIN)/python $(SITE_PACKAGES) > $$($(NEWEST)/bin/python $(SITE_PACKAGES))/setup.pth
-	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6"
+	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6" "pillow>=13"
 	touch $@
 
 licenses: setup
