@@ -13,6 +13,7 @@ from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, mea
 from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_events import EVENTS_FROM_S, RhythmEvents, find_events
 from .ecg_filters import WORKING_RATE
+from .ecg_heartbeats import heartbeat_signs, why_no_heartbeats
 from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
 from .ecg_plausibility import Plausibility, assess
@@ -21,9 +22,7 @@ from .ecg_raw import parsed_age, parsed_sex
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
-    NOISE_LIKENESS,
     axes,
-    beat_likeness,
     findings,
     intervals,
     lead_measures,
@@ -287,8 +286,9 @@ def _measure(record: EcgRecord, compat: str | None, settings: DelineationSetting
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
         return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
-    if beat_likeness(delineation) < NOISE_LIKENESS:
-        return _without_beats(record, signal, "noise: what looks like heartbeats has no shape in common")
+    none = why_no_heartbeats(heartbeat_signs(delineation))
+    if none is not None:
+        return _without_beats(record, signal, none)
     beats = measure_beats(delineation)
     values = lead_measures(beats)
     complexes, inside = median_beat(delineation, beats)

@@ -185,7 +185,7 @@ def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndar
     usual = usual - usual[:, -1:] * np.linspace(0, 1, width)
     rest, quiet = ecg.p_band.copy(), np.ones(samples, dtype=bool)
     for first, end in zip(start, np.round(beats.offset).astype(int), strict=True):
-        inside = slice(max(first, 0), min(first + width, samples))
+        inside = slice(max(first, 0), max(min(first + width, samples), 0))  # nothing of a beat cut off by the start
         rest[:, inside] -= usual[:, max(-first, 0) : inside.stop - first]
         quiet[max(first + before // 2, 0) : end + int(0.06 * WORKING_RATE)] = False
     return rest, quiet

@@ -121,10 +121,9 @@ class Plausibility:
         return Plausibility(tuple(sorted((*self.doubts, *doubts), key=lambda doubt: doubt.verdict != "refused")))
 
     def without_heartbeats(self, note: str) -> "Plausibility":
-        """The verdict on a record in which no heartbeat was found, `note` says why; what is noise too is refused."""
-        verdict: Literal["suspect", "refused"] = "refused" if self.doubts_about("signal") else "suspect"
-        expected = "an ECG without heartbeats is asystole, fibrillation or none"
-        return self.with_doubts([Doubt(verdict, "signal", "", note, expected, "Look at the page before its text.")])
+        """The verdict on a record in which no heartbeat was found, `note` says why: of such a record nothing is read."""
+        expected = "an ECG without heartbeats is asystole, ventricular fibrillation or none"
+        return self.with_doubts([Doubt("refused", "signal", "", note, expected, "Look at its page: no text tells what it is.")])
 
     def check(self, name: str) -> None:
         """Lets pass what is not refused.

@@ -18,6 +18,7 @@ import numpy as np
 from .ecg_bad_samples import equal_runs, may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
+from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
 from .ecg_order_statistics import median, percentile
@@ -29,7 +30,7 @@ from .ecg_record import (
     EcgRecord,
     interpolate_gaps,
 )
-from .ecg_record_measures import NOISE_LIKENESS, beat_likeness, intervals, lead_measures, median_beat
+from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 from .ecg_rules import coarse_rate, suspected_gain
 
@@ -339,12 +340,13 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
     einthoven = limb_errors(recorded.leads, recorded.signal).get("II")
     values: dict[str, np.ndarray] = {}
     swap, found = None, recorded.plausibility()
-    if delineation is not None and beat_likeness(delineation) >= NOISE_LIKENESS:
+    none = NO_HEARTBEAT if delineation is None else why_no_heartbeats(heartbeat_signs(delineation))
+    if delineation is not None and none is None:
         beats = measure_beats(delineation)
         values, swap = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])
         found = found.with_doubts(doubts_of_beats(record.leads, intervals(delineation, beats), values))
     else:
-        found = found.without_heartbeats("no heartbeat is found")
+        found = found.without_heartbeats(str(none))
     suspicions = [
         *(str(doubt) for doubt in found.doubts),
         *_rate_and_length(recorded),

@@ -1,0 +1,188 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Whether a signal shows heartbeats at all, or is noise, a tone, steps, speech or another signal of the body.
+
+Of what every heart does in leads on the skin no other signal does all: a QRS is far steeper and taller than the line between
+the beats, its steepness lies where the beats are, the line comes back behind it, beats are alike, and leads differ.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from .ecg_delineation import Delineation
+from .ecg_filters import WORKING_RATE, FilteredEcg, filter_ecg
+from .ecg_order_statistics import median, percentile
+from .ecg_qrs import detect_beats, windows
+from .ecg_record import EcgRecord
+from .ecg_record_measures import NOISE_LIKENESS, beat_likeness
+from .ecg_reliability import find_noise
+
+# QRS complexes fill more than 2 % of every record that has a beat in 3 s.
+HIGH_PERCENTILE: Final = 98.0
+QRS_AROUND_PEAK_S: Final = (-0.08, 0.12)
+BEAT_AROUND_PEAK_S: Final = 0.12
+LEVEL_S: Final = 0.04
+MANY_LEADS: Final = 8
+FEWEST_ALIKE: Final = 3  # beats
+# A record is judged by parts of this length, a long one by some from all of it.
+PART_S: Final = 20.0
+MOST_PARTS: Final = 6
+
+
+@dataclass(frozen=True)
+class HeartbeatSigns:
+    """What tells heartbeats from other signals; NaN where there is too little to tell.
+
+    Attributes:
+        steep, tall: slope and size of the steepest and tallest 2 % of the time over the usual ones, all leads together.
+        gathered: power of the slope around the beats over that elsewhere.
+        back: change of the level from before a beat to behind it, over the beat's height; the median over the beats.
+        one_source: the largest share of the leads' power that one signal, larger or smaller in each, gives.
+        alike: how alike the beats are, see `beat_likeness`.
+    """
+
+    steep: float
+    tall: float
+    gathered: float
+    back: float
+    one_source: float
+    alike: float
+
+
+# Sign -> the value below which (`back` and `one_source`: above which) there is no ECG, and the one beyond which it is measured before
+# it is believed. Set on one half of the records and signals of `benchmarks.abstention`, which reports the other half. Every ECG is
+# far inside: those nearest to the first values have 4.6, 3.2, 3.5, 0.98 and 0.58
+# (one signal that is copied into every lead has 1).
+LIMITS: Final = {
+    "steep": (3.2, 9.0),
+    "tall": (2.6, 5.3),
+    "gathered": (2.6, 14.0),
+    "one_source": (0.9995, 0.97),
+    "alike": (NOISE_LIKENESS, 0.9),
+    "back": (np.inf, 0.3),
+}
+_REVERSED: Final = ("back", "one_source")
+# An infarct or pacing may keep the line up behind the QRS; then the beats are tall and alike.
+STEPS_BACK: Final = (0.3, 0.6)
+STEPS_TALL: Final = 5.2
+STEPS_ALIKE: Final = 0.7
+NO_HEARTBEAT: Final = "no heartbeat is found"
+_WORDS: Final = {
+    "steep": "nothing is as steep as a heartbeat",
+    "tall": "nothing stands out as a heartbeat does",
+    "gathered": "what is steep lies between the supposed heartbeats as much as in them",
+    "one_source": "all leads are copies of one signal, where those of a heart differ",
+    "alike": "noise: what looks like heartbeats has no shape in common",
+}
+
+
+def why_no_heartbeats(signs: HeartbeatSigns) -> str | None:
+    """Why these are no heartbeats, in words; `None` where they may be."""
+    beyond = [name for name in LIMITS if _beyond(signs, name, 0)]
+    if beyond:
+        return _WORDS[beyond[-1]]
+    if (signs.back > STEPS_BACK[0] and signs.tall < STEPS_TALL) or (
+        signs.back > STEPS_BACK[1] and signs.alike < STEPS_ALIKE
+    ):
+        return "steps, behind which the line does not come back"
+    return None
+
+
+def _beyond(signs: HeartbeatSigns, name: str, which: int) -> bool:
+    value, limit = getattr(signs, name), LIMITS[name][which]
+    return bool(value > limit if name in _REVERSED else value < limit)
+
+
+def heartbeat_signs(delineation: Delineation) -> HeartbeatSigns:
+    """The signs of a delineated record."""
+    gaps = delineation.reliability.gaps
+    return _signs(delineation.ecg, delineation.beats, delineation.live, gaps, beat_likeness(delineation))
+
+
+def shows_heartbeats_at_once(record: EcgRecord) -> bool:
+    """Whether a record shows heartbeats beyond doubt, without its delineation: in a third of the time.
+
+    `False` means that `why_no_heartbeats` has to be asked.
+    """
+    signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
+    if not np.isfinite(signal).any():
+        return False
+    ecg = filter_ecg(signal, record.sampling_rate)
+    beats, live, gaps = detect_beats(ecg, find_noise(ecg.qrs_slope))
+    if len(beats) < FEWEST_ALIKE:
+        return False
+    signs = _signs(ecg, beats, live, gaps, _rough_likeness(ecg.qrs_slope[live], beats))
+    return not any(_beyond(signs, name, 1) for name in LIMITS)
+
+
+def parts_to_judge(record: EcgRecord) -> list[EcgRecord]:
+    """The record itself where it is short, else parts from all of it: an ECG shows heartbeats in one of them."""
+    if record.duration <= 2 * PART_S:
+        return [record]
+    starts = np.linspace(0, record.duration - PART_S, MOST_PARTS)
+    return [record.between(round(float(start), 3), PART_S) for start in starts]
+
+
+def _signs(
+    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray, alike: float
+) -> HeartbeatSigns:
+    """The signs of a filtered signal outside its gaps, with its supposed beats and live leads; see `Delineation`."""
+    near, told = np.zeros(ecg.band.shape[1], dtype=bool), np.ones(ecg.band.shape[1], dtype=bool)
+    first, last = (round(seconds * WORKING_RATE) for seconds in QRS_AROUND_PEAK_S)
+    for beat in beats.tolist():
+        near[max(beat + first, 0) : max(beat + last, 0)] = True
+    for start, end in gaps.tolist():
+        told[start:end] = False
+    near, raw, band = near[told], ecg.qrs_slope[live][:, told], ecg.band[live][:, told]
+    slope = _scaled(raw)
+    power = np.einsum("ls,ls->s", slope, slope)
+    gathered = power[near].mean() / max(float(power[~near].mean()), 1e-12) if 0 < near.sum() < len(near) else np.nan
+    one_source = np.nan
+    if live.sum() >= MANY_LEADS:
+        shared = raw @ raw.T
+        one_source = np.linalg.eigvalsh(shared)[-1] / np.trace(shared)
+    return HeartbeatSigns(
+        steep=_prominence(np.sqrt(power)),
+        tall=_prominence(np.linalg.norm(_scaled(band - median(band, axis=1)[:, None]), axis=0)),
+        gathered=float(gathered),
+        back=_back(ecg.band[live], beats),
+        one_source=float(one_source),
+        alike=alike,
+    )
+
+
+def _scaled(rows: np.ndarray) -> np.ndarray:
+    """Each row over its root mean square."""
+    return rows / np.maximum(np.sqrt(np.mean(np.square(rows), axis=1, keepdims=True)), 1e-9)
+
+
+def _prominence(size: np.ndarray) -> float:
+    return float(percentile(size, HIGH_PERCENTILE) / max(float(median(size)), 1e-9))
+
+
+def _back(band: np.ndarray, beats: np.ndarray) -> float:
+    reach, level = (round(seconds * WORKING_RATE) for seconds in (BEAT_AROUND_PEAK_S, LEVEL_S))
+    around = windows(band, beats - reach, 2 * reach)
+    change = around[..., -level:].mean(axis=2) - around[..., :level].mean(axis=2)
+    height = np.linalg.norm(np.ptp(around, axis=2), axis=0)
+    return float(median(np.linalg.norm(change, axis=0) / np.maximum(height, 1e-9)))
+
+
+def _rough_likeness(slope: np.ndarray, beats: np.ndarray) -> float:
+    """The correlation that the usual beat reaches with the median one, by the 120 ms around their steepest parts."""
+    rows = np.moveaxis(windows(slope, beats - round(0.06 * WORKING_RATE), round(0.12 * WORKING_RATE)), 1, 0)
+    rows = rows.reshape(len(beats), -1)
+    usual = median(rows, axis=0)
+    sizes = np.linalg.norm(rows, axis=1) * np.linalg.norm(usual)
+    return float(median(rows @ usual / np.maximum(sizes, 1e-9)))
+
+
+__all__ = [
+    "NO_HEARTBEAT",
+    "HeartbeatSigns",
+    "heartbeat_signs",
+    "parts_to_judge",
+    "shows_heartbeats_at_once",
+    "why_no_heartbeats",
+]
