@@ -122,7 +122,7 @@ def music(generator: np.random.Generator, rows: int) -> np.ndarray:
     for start in np.arange(generator.uniform(0, beat), 10, beat):
         since = np.clip(_TIME - start, 0, None)
         note = generator.choice([55, 62, 65, 73, 82, 98, 110, 131])
-        sound += (_TIME >= start) * np.exp(-since * generator.uniform(3, 12)) * np.sin(2 * np.pi * note * since)
+        sound += (start <= _TIME) * np.exp(-since * generator.uniform(3, 12)) * np.sin(2 * np.pi * note * since)
     return sound * generator.uniform(0.5, 1.5, (rows, 1))
 
 

@@ -2,7 +2,7 @@
 """Whether a signal shows heartbeats at all, or is noise, a tone, steps, speech or another signal of the body.
 
 Of what every heart does in leads on the skin no other signal does all: a QRS is far steeper and taller than the line between
-the beats, its steepness lies where the beats are, the line comes back behind it, beats are alike, and leads differ.
+the beats, its steepness lies where the beats are, the line comes back behind it, and beats are alike.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ HIGH_PERCENTILE: Final = 98.0
 QRS_AROUND_PEAK_S: Final = (-0.08, 0.12)
 BEAT_AROUND_PEAK_S: Final = 0.12
 LEVEL_S: Final = 0.04
+# So much of the power of so many leads is one signal's: its copies. Leads of a heart reach 0.98.
 MANY_LEADS: Final = 8
+COPIED_SHARE: Final = 0.9995
 FEWEST_ALIKE: Final = 3  # beats
 # A record is judged by parts of this length, a long one by some from all of it.
 PART_S: Final = 20.0
@@ -38,7 +40,6 @@ class HeartbeatSigns:
         steep, tall: slope and size of the steepest and tallest 2 % of the time over the usual ones, all leads together.
         gathered: power of the slope around the beats over that elsewhere.
         back: change of the level from before a beat to behind it, over the beat's height; the median over the beats.
-        one_source: the largest share of the leads' power that one signal, larger or smaller in each, gives.
         alike: how alike the beats are, see `beat_likeness`.
     """
 
@@ -46,33 +47,31 @@ class HeartbeatSigns:
     tall: float
     gathered: float
     back: float
-    one_source: float
     alike: float
 
 
-# Sign -> the value below which (`back` and `one_source`: above which) there is no ECG, and the one beyond which it is measured before
+# Sign -> the value below which (`back`: above which) there is no ECG, and the one beyond which it is measured before
 # it is believed. Set on one half of the records and signals of `benchmarks.abstention`, which reports the other half. Every ECG is
-# far inside: those nearest to the first values have 4.6, 3.2, 3.5, 0.98 and 0.58
-# (one signal that is copied into every lead has 1).
+# far inside: those nearest to the first values have 4.6, 2.4, 3.5 and 0.58.
 LIMITS: Final = {
     "steep": (3.2, 9.0),
-    "tall": (2.6, 5.3),
+    "tall": (2.2, 5.3),
     "gathered": (2.6, 14.0),
-    "one_source": (0.9995, 0.97),
     "alike": (NOISE_LIKENESS, 0.9),
     "back": (np.inf, 0.3),
 }
-_REVERSED: Final = ("back", "one_source")
-# An infarct or pacing may keep the line up behind the QRS; then the beats are tall and alike.
+_REVERSED: Final = ("back",)
+# An infarct, pacing or ventricular tachycardia may keep the line up behind the QRS; then the beats are tall or steep, alike, and no
+# edges.
 STEPS_BACK: Final = (0.3, 0.6)
-STEPS_TALL: Final = 5.2
+STEPS_TALL, STEPS_STEEP, EDGES_STEEP = 5.2, 10.0, 60.0
 STEPS_ALIKE: Final = 0.7
 NO_HEARTBEAT: Final = "no heartbeat is found"
+COPIES: Final = "all leads are copies of one signal, where those of a heart differ"
 _WORDS: Final = {
     "steep": "nothing is as steep as a heartbeat",
     "tall": "nothing stands out as a heartbeat does",
     "gathered": "what is steep lies between the supposed heartbeats as much as in them",
-    "one_source": "all leads are copies of one signal, where those of a heart differ",
     "alike": "noise: what looks like heartbeats has no shape in common",
 }
 
@@ -82,8 +81,8 @@ def why_no_heartbeats(signs: HeartbeatSigns) -> str | None:
     beyond = [name for name in LIMITS if _beyond(signs, name, 0)]
     if beyond:
         return _WORDS[beyond[-1]]
-    if (signs.back > STEPS_BACK[0] and signs.tall < STEPS_TALL) or (
-        signs.back > STEPS_BACK[1] and signs.alike < STEPS_ALIKE
+    if (signs.back > STEPS_BACK[0] and signs.tall < STEPS_TALL and signs.steep < STEPS_STEEP) or (
+        signs.back > STEPS_BACK[1] and (signs.alike < STEPS_ALIKE or signs.steep > EDGES_STEEP)
     ):
         return "steps, behind which the line does not come back"
     return None
@@ -116,6 +115,14 @@ def shows_heartbeats_at_once(record: EcgRecord) -> bool:
     return not any(_beyond(signs, name, 1) for name in LIMITS)
 
 
+def holds_copies(record: EcgRecord) -> bool:
+    """Whether all leads are one signal, larger or smaller in each, where those of a heart differ."""
+    rows = np.nan_to_num(record.signal - np.nanmean(record.signal, axis=1, keepdims=True)).astype(np.float64)
+    shared = rows @ rows.T
+    moving = np.count_nonzero(shared.diagonal() > 0) >= MANY_LEADS
+    return bool(moving and np.linalg.eigvalsh(shared)[-1] > COPIED_SHARE * np.trace(shared))
+
+
 def parts_to_judge(record: EcgRecord) -> list[EcgRecord]:
     """The record itself where it is short, else parts from all of it: an ECG shows heartbeats in one of them."""
     if record.duration <= 2 * PART_S:
@@ -124,9 +131,7 @@ def parts_to_judge(record: EcgRecord) -> list[EcgRecord]:
     return [record.between(round(float(start), 3), PART_S) for start in starts]
 
 
-def _signs(
-    ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray, alike: float
-) -> HeartbeatSigns:
+def _signs(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray, alike: float) -> HeartbeatSigns:
     """The signs of a filtered signal outside its gaps, with its supposed beats and live leads; see `Delineation`."""
     near, told = np.zeros(ecg.band.shape[1], dtype=bool), np.ones(ecg.band.shape[1], dtype=bool)
     first, last = (round(seconds * WORKING_RATE) for seconds in QRS_AROUND_PEAK_S)
@@ -134,20 +139,14 @@ def _signs(
         near[max(beat + first, 0) : max(beat + last, 0)] = True
     for start, end in gaps.tolist():
         told[start:end] = False
-    near, raw, band = near[told], ecg.qrs_slope[live][:, told], ecg.band[live][:, told]
-    slope = _scaled(raw)
+    near, slope, band = near[told], _scaled(ecg.qrs_slope[live][:, told]), ecg.band[live][:, told]
     power = np.einsum("ls,ls->s", slope, slope)
     gathered = power[near].mean() / max(float(power[~near].mean()), 1e-12) if 0 < near.sum() < len(near) else np.nan
-    one_source = np.nan
-    if live.sum() >= MANY_LEADS:
-        shared = raw @ raw.T
-        one_source = np.linalg.eigvalsh(shared)[-1] / np.trace(shared)
     return HeartbeatSigns(
         steep=_prominence(np.sqrt(power)),
         tall=_prominence(np.linalg.norm(_scaled(band - median(band, axis=1)[:, None]), axis=0)),
         gathered=float(gathered),
         back=_back(ecg.band[live], beats),
-        one_source=float(one_source),
         alike=alike,
     )
 
@@ -179,9 +178,11 @@ def _rough_likeness(slope: np.ndarray, beats: np.ndarray) -> float:
 
 
 __all__ = [
+    "COPIES",
     "NO_HEARTBEAT",
     "HeartbeatSigns",
     "heartbeat_signs",
+    "holds_copies",
     "parts_to_judge",
     "shows_heartbeats_at_once",
     "why_no_heartbeats",

@@ -152,6 +152,10 @@ MAX_TRACE_FILL = 0.35  # of its bounding box: strokes are thin, dark things are 
 # least three times as high as the usual one. Sines, random walks and handwriting stay below 2.8, frames of charts at 1.
 STROKE_PX = 5
 SPIKE_COLUMNS, SPIKE_HEIGHT, JOINT_SPIKE_HEIGHT = 0.97, 3.0, 5.0
+# Beats in one width of the picture, and the share of columns that they fill: one lead of a row of 2.5 to 10 s. Waves that come more
+# often are handwriting or another signal; one or two steep places in a width are outlines of a drawing.
+BEATS_IN_WIDTH = (3, 40)
+MAX_BEAT_SHARE = 0.25
 # All such traces together, in widths of the picture: one lead is enough. Pages whose traces run into each other keep 0.9 and more.
 MIN_TRACE_LENGTH = 0.8
 
@@ -216,7 +220,7 @@ def page_signs(picture: Image.Image) -> tuple[float, float]:
         wide, high = columns.stop - columns.start, rows.stop - rows.start
         thin = sizes[number] <= MAX_TRACE_FILL * wide * high
         long = wide >= TRACE_WIDTH * width and high >= TRACE_HEIGHT * height
-        if thin and long and _has_heartbeats(labels[rows, columns] == number):
+        if thin and long and _has_heartbeats(labels[rows, columns] == number, width):
             length += wide / width
     return float((level > PAPER_LEVEL).mean()), length
 
@@ -233,15 +237,20 @@ def _paper_around(bright: np.ndarray) -> np.ndarray:
     return around.repeat(POOL_PX, axis=0).repeat(POOL_PX, axis=1)[:rows, :columns] + 1
 
 
-def _has_heartbeats(trace: np.ndarray) -> bool:
-    """Whether a connected stroke `(rows, columns)`, true where it is, is thin for most of its way and stands up now and then.
+def _has_heartbeats(trace: np.ndarray, width: int) -> bool:
+    """Whether a connected stroke `(rows, columns)`, true where it is, is thin for most of its way and stands up now and then,
+    in a picture of `width` columns.
 
     Traces that run into each other are one stroke: then its ink stands up, five times the usual.
     """
     heights = len(trace) - trace[::-1].argmax(axis=0) - trace.argmax(axis=0)
-    usual = float(np.median(heights))
+    usual, highest = float(np.median(heights)), float(np.quantile(heights, SPIKE_COLUMNS))
     if usual <= STROKE_PX:
-        return float(np.quantile(heights, SPIKE_COLUMNS)) >= SPIKE_HEIGHT * usual
+        standing = heights > highest / 2
+        beats = np.count_nonzero(np.diff(standing, prepend=False)) / 2 / (len(heights) / width)
+        few, many = BEATS_IN_WIDTH
+        seldom = np.mean(heights > 2 * usual) <= MAX_BEAT_SHARE
+        return highest >= SPIKE_HEIGHT * usual and bool(few <= beats <= many and seldom)
     ink = trace.sum(axis=0)
     return float(np.quantile(ink, SPIKE_COLUMNS)) >= JOINT_SPIKE_HEIGHT * float(np.median(ink))
 

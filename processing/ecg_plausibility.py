@@ -123,7 +123,9 @@ class Plausibility:
     def without_heartbeats(self, note: str) -> "Plausibility":
         """The verdict on a record in which no heartbeat was found, `note` says why: of such a record nothing is read."""
         expected = "an ECG without heartbeats is asystole, ventricular fibrillation or none"
-        return self.with_doubts([Doubt("refused", "signal", "", note, expected, "Look at its page: no text tells what it is.")])
+        return self.with_doubts(
+            [Doubt("refused", "signal", "", note, expected, "Look at its page: no text tells what it is.")]
+        )
 
     def check(self, name: str) -> None:
         """Lets pass what is not refused.

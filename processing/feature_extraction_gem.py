@@ -8,7 +8,6 @@ import numpy as np
 from transformers import BatchFeature
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
-from .ecg_check import check_ecg
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_readers import load_ecg
 from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps
@@ -113,9 +112,9 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         """`record` with the wanted leads, rate and at most `num_samples`; absent samples are NaN.
 
         Raises:
-            EcgQualityError, EcgLeadError: see `check_ecg` and `EcgRecord.select_leads`.
+            EcgQualityError, EcgLeadError: see `EcgRecord.check_quality` and `EcgRecord.select_leads`.
         """
-        record = self._with_leads(check_ecg(record)).resample(self.sampling_rate)
+        record = self._with_leads(record.check_quality()).resample(self.sampling_rate)
         if record.num_samples > self.num_samples:
             kept = self.num_samples / self.sampling_rate
             record = record.changed(

@@ -162,7 +162,7 @@ class GemProcessor(ProcessorMixin):
             for image in images:
                 check_ecg_page(image if isinstance(image, Image.Image) else to_pil_image(image))
 
-        ecg_inputs = self.feature_extractor(records, **ecg_kwargs) if records else {}
+        ecg_inputs = self.feature_extractor([check_ecg(record) for record in records], **ecg_kwargs) if records else {}
         image_inputs = self.image_processor(images, **merged["images_kwargs"]) if images else {}
         image_lengths = self._image_lengths(image_inputs, len(images))
         text_kwargs = merged["text_kwargs"]

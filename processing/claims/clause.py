@@ -12,6 +12,12 @@ from .words import Token
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
+DENIED = {
+    ">": "not_more",
+    "<": "not_less",
+    "not_more": ">",
+    "not_less": "<",
+}  # what is said where a comparison is denied
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
@@ -23,7 +29,7 @@ class Found:
     """A statement in the making; positions are indices into the clause's tokens.
 
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
-    where an `is not seen` behind it stands.
+    where an `is not seen` behind it stands. `comparison_denied`: the comparator tells a negation already (`not above 120 ms`).
     """
 
     kind: str
@@ -41,6 +47,7 @@ class Found:
     by_predicate: bool = False
     bare: bool = False
     denied_at: int | None = None
+    comparison_denied: bool = False
     dropped: bool = False
     groups: list[int] = field(default_factory=list)
     pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers behind their leads
@@ -409,19 +416,32 @@ class _ClauseReader:
         return self.tag(j) == "leads"
 
     def _comparator(self, i: int) -> str | None:
+        return self._comparison(i)[0]
+
+    def _comparison(self, i: int) -> tuple[str | None, int | None]:
+        """How the number at `i` is compared, and where the negation stands that turns it round (`never exceeds 460 ms`)."""
         j = i - 1
         while self.tag(j) in ("word", "ref", "of", "be", "in", "open") and i - j < 5:
             j -= 1
-        return self.tokens[j].value if self.tag(j) == "cmp" else None
+        if self.tag(j) != "cmp":
+            return None, None
+        compared, k = self.tokens[j].value, j - 1
+        while self.tag(k) in ("word", "be", "hedge", "in") and j - k < 4:
+            k -= 1
+        if compared in DENIED and self.tag(k) == "neg" and self.tokens[k].value == "before":
+            return DENIED[compared], k
+        return compared, None
 
     def _add_number(self, subject: str, owner: int, i: int, quantity: Quantity, taken: set[int]) -> None:
         meaning = quantity_of(subject, quantity)
         if meaning is None:
             return
         kind, unit, scaled = meaning
-        found = Found(
-            kind, scaled.low, min(owner, i), max(owner, i), i, unit, scaled, self._comparator(i), is_number=True
-        )
+        compared, negation = self._comparison(i)
+        found = Found(kind, scaled.low, min(owner, i), max(owner, i), i, unit, scaled, compared, is_number=True)
+        if negation is not None:
+            found.comparison_denied = True
+            found.extra.append(negation)
         if owner in taken:
             found.first = i
         if kind == "qtc_interval":

@@ -125,6 +125,7 @@ def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
         if tag in ("and", "comma", "or") and covered and _new_statement(found, tokens, j):
             break
         here = [item for item in found if item.anchor == j and (item.first > i or not item.is_number)]
+        here = [item for item in here if not item.comparison_denied]
         # "without Q waves are inverted T": a finding that ends a predicate about an earlier subject is negated too.
         covered += [item for item in here if item.last > i]
         j += 1

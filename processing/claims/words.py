@@ -91,7 +91,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
 
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
-    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer|(?:to|should)\s+(?:exclude|rule\s+out)"),
+    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer(?!\s+than)|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
@@ -99,7 +99,7 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
 NEGATIONS: tuple[tuple[str, str], ...] = (
     ("near", r"kein(?:e[mnrs]?)?|ohne|nicht"),
     ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|fails?\s+to\s+show|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|cannot|can't|(?:at|in)\s+no\s+(?:time|point|beat|lead)|fails?\s+to(?:\s+show)?|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
@@ -108,13 +108,13 @@ GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:pr
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
-    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher)\s+than|not\s+(?:above|over|beyond|>)|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
-    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter)\s+than|not\s+(?:below|under|<)|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
+    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
+    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
 )  # fmt: skip
 COMPARATORS: tuple[tuple[str, str], ...] = (
-    (">", r">|(?:greater|more|longer|higher|larger|wider)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
-    ("<", r"<|(?:less|shorter|lower|smaller|fewer|narrower)\s+than|below|under\b|short\s+of"),
+    (">", r">|(?:greater|more|longer|higher|larger|wider|faster)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
+    ("<", r"<|(?:less|shorter|lower|smaller|fewer|narrower|slower)\s+than|below|under\b|short\s+of"),
     ("~", r"~|≈|≃|approximately|approx\.?|about|around|roughly|nearly|almost|close\s+to|circa|ca\.|some\b|or\s+so|near(?=\s+\d)|in\s+the\s+region\s+of|on\s+the\s+order\s+of"),
     ("between", r"between|ranging\s+(?:from|between)|ranges?\s+(?:from|between)|from(?=\s+-?\d)|var(?:ies|ying)\s+(?:from|between)"),
 )  # fmt: skip

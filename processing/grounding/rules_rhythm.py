@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from processing.claims.claims import Claim
+from processing.claims.findings import SINUS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
@@ -90,6 +91,8 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
     rate, p, irregular = features.heart_rate, features.p_present, is_irregular(features)
     sinus = has_sinus_p_waves(features)
+    if len(features.pacing_spikes) and not p and not irregular and name in (*SINUS, "atrial fibrillation"):
+        return None  # ventricular pacing hides what the atria do
     if name == "sinus rhythm":
         return sinus
     if name == "sinus bradycardia":

@@ -130,7 +130,6 @@ def render(
     gem render record.hea page.pdf --measures --header "Study 7"
     gem render record.hea strip.png --layout 12x1 --leads II,V1 --start 10 --seconds 6
     """
-    from processing.ecg_check import check_ecg
     from processing.ecg_features import extract_features
     from processing.ecg_page import render_ecg
 
@@ -141,7 +140,7 @@ def render(
 
     def draw(path: Path) -> "Plausibility":
         target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
-        record = check_ecg(read.load(path))
+        record = read.load(path).check_quality()
         target.parent.mkdir(parents=True, exist_ok=True)
         measured = extract_features(record) if measures else None
         found = record.plausibility() if measured is None else measured.plausibility
