@@ -61,6 +61,7 @@ class _ForkServer:
                 self._bury_the_dead()
             if self.control in events:
                 wanted = self._accept()
+        signal.set_wakeup_fd(-1)
         for pid in self.readers:
             os.kill(pid, signal.SIGKILL)
         for reader in self.readers.values():
