@@ -725,7 +725,7 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
 
     def _expand_multimodal_outputs(self, input_ids, mm_encoder_output, expand_size=1, inputs_embeds=None):
         """A row's ECGs and pictures are repeated as a whole: [A, B] becomes [A, B, A, B], not [A, A, B, B]."""
-        expanded = {}
+        expanded: dict[str, BaseModelOutputWithPooling | None] = {}
         for modality, output in mm_encoder_output.items():
             if output is None:
                 expanded[modality] = None
