@@ -29,6 +29,7 @@ UNIONS = ("all", "dev", "data", "ray", "qlora", "deepspeed")  # that bring other
 NAMED = {
     "inspect": None, "features": None, "render": None, "interpret": None, "check": None, "info": None, "convert": None,
     "train": "train", "merge": "train", "build-dataset": "data", "build-dataset ray": "data",
+    "build-preferences": "train",
     **dict.fromkeys([name for name in COMMANDS if name.startswith("eval ")], "eval"),
     **dict.fromkeys([name for name in COMMANDS if name.startswith("publish ")], "publish"),
     "demo": "demo",

@@ -29,6 +29,7 @@ COMMANDS = {
     "merge": ["merge", "{out}/nowhere", "{out}/merged"],
     "build-dataset": ["build-dataset", "recipes/configs/build_samples.yaml", "--output", "{out}/data"],
     "build-dataset ray": ["build-dataset", "recipes/configs/build_samples.yaml", "--output", "{out}/ray", "--engine", "ray"],
+    "build-preferences": ["build-preferences", "{out}/nowhere", "--output", "{out}/pairs"],
     "eval ecgbench": ["eval", "ecgbench", "ptb-test", "tests/fixtures/evaluation/ptb-test.json", "-o", "{out}/bench",
                       "--answers", "tests/fixtures/evaluation/ptb-answers.jsonl"],
     "eval grounding": ["eval", "grounding", *SET, "-o", "{out}/grounding", "--model", "tiny", "--max-new-tokens", "4"],
