@@ -4,7 +4,8 @@
 PTB-XL's validation fold, signal and page, one record at a time as `gem interpret` does it. Every mode starts from the same
 greedy answer. A row per mode: precision and recall (means over the records), contradicted claims (share of all claims) and those
 among them that no span marks, claims and supported claims an answer, the share of the records whose answer has no
-contradicted claim, answers tried, and seconds: of `off` what the answer takes, of the others what they take beyond it (mean, longest).
+contradicted claim, answers tried, and CPU seconds (mean, longest): of `off` what the answer takes, of the others what they
+take beyond it.
 """
 
 import argparse
@@ -96,15 +97,15 @@ def main() -> None:
         assert item.ecg is not None
         record = item.ecg.load()
         features = extract_features(record)
-        started = time.perf_counter()
+        started = time.process_time()
         chat = gem.processor.build_conversation(record)
         text = gem(chat, grounding="off", do_sample=False)["generated_text"]
-        rows["off"].append(count(check_answer(text, features, grounding="off"), time.perf_counter() - started))
+        rows["off"].append(count(check_answer(text, features, grounding="off"), time.process_time() - started))
         for name, (mode, n) in MODES.items():
             more = more_answers(gem, chat, features, seed=0, generation={})
-            started = time.perf_counter()
+            started = time.process_time()
             found = check_answer(text, features, grounding=mode, more=more, n=n)
-            rows[name].append(count(found, time.perf_counter() - started))
+            rows[name].append(count(found, time.process_time() - started))
     print(f"{len(rows['off'])} records of fold {given.fold}, {given.model}\n\n{table(rows)}")
 
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from transformers import TextStreamer, pipeline
 
+from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
 from processing.ecg_record import EcgRecord
@@ -238,7 +239,7 @@ def interpret(
         if shows_picture_alone(record):
             given = page_picture(record, source.pop("index", None))
         else:
-            given, source = load_ecgs(record, **source)[0], {}
+            given, source = check_ecg(load_ecgs(record, **source)[0]), {}
             features = (features or extract_features(given)).check_plausibility()
         gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model
         chat = gem.processor.build_conversation(given, question=question, image=image, modality=modality, **source)

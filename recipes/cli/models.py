@@ -85,6 +85,7 @@ def interpret(
     from modeling_gem.interpretation import as_grounding
     from modeling_gem.interpretation import interpret as interpret_ecg
     from modeling_gem.model_strength import model_strength
+    from processing.ecg_check import check_ecg
     from processing.ecg_readers import is_picture
     from processing.errors_gem import EcgQualityError
     from processing.processing_gem import as_modality
@@ -97,7 +98,7 @@ def interpret(
         if is_picture(record):
             given: EcgLike = options.load_page(record)
         else:
-            given = ecg = options.load(record)
+            given = ecg = check_ecg(options.load(record))
             measured = extract_features(ecg).check_plausibility()
     except EcgQualityError as error:
         _decline(record, error, as_json)
