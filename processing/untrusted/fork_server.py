@@ -92,6 +92,7 @@ class _ForkServer:
             _read_files(reader.connection)
             code = 0
         finally:
+            shutil.rmtree(reader.folder, ignore_errors=True)  # the server does it too, unless it has been killed
             os._exit(code)
 
     def _bury_the_dead(self) -> None:

@@ -314,23 +314,25 @@ if sys.argv[1] == "killed":
     os.kill(os.getpid(), 9)
 if sys.argv[1] == "at once":
     os._exit(0)
+if sys.argv[1] == "without its server":
+    os.kill(int(open(f"/proc/self/task/{os.getpid()}/children").read().split()[0]), 9)
 """
 
 
 @forks
-@pytest.mark.parametrize("end", ["usual", "at once", "killed"])
+@pytest.mark.parametrize("end", ["usual", "at once", "killed", "without its server"])
 def test_no_process_is_left_however_the_program_ends(end, tmp_path):
     (tmp_path / "temporary").mkdir()
     result = subprocess.run(  # a program without `if __name__ == "__main__":`
         [sys.executable, "-c", PROGRAM, end],
         capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
     )  # fmt: skip
-    server = int(result.stdout.split()[0])
+    server, left = Path(f"/proc/{result.stdout.split()[0]}"), tmp_path / "temporary"
     until = time.monotonic() + 20
-    while Path(f"/proc/{server}").exists() and time.monotonic() < until:
+    while (server.exists() or any(left.iterdir())) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not Path(f"/proc/{server}").exists()
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not server.exists()
+    assert list(left.iterdir()) == []
 
 
 def test_where_nothing_can_be_forked_a_fresh_process_reads(monkeypatch, tmp_path):
