@@ -85,12 +85,12 @@ def in_words(error: Exception) -> str:
 
 
 class GuardedBlocks(gr.Blocks):
-    """Blocks whose every step has a deadline, and whose every error has words."""
+    """Blocks whose every step has a deadline, and whose every error has words, and whose sessions do not grow."""
 
-    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+    async def process_api(self, *args: Any, state: Any = None, **options: Any) -> dict[str, Any]:
         try:
             async with asyncio.timeout(STEP_S):
-                return await super().process_api(*args, **options)
+                return await super().process_api(*args, state=state, **options)
         except gr.Error:
             raise
         except TimeoutError as error:
@@ -99,6 +99,10 @@ class GuardedBlocks(gr.Blocks):
             raise gr.Error(NOT_UPLOADED, print_exception=False) from error
         except Exception as error:
             raise gr.Error(in_words(error)) from error
+        finally:
+            # Gradio 6 gives a component a new number with every update, and keeps what was shown under the old ones.
+            for number in [number for number in getattr(state, "config_values", ()) if number not in self.blocks]:
+                del state.config_values[number]
 
 
 __all__ = ["GuardedBlocks", "HostCheck", "client_of", "in_words", "is_local", "login", "own_names"]

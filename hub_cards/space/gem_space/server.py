@@ -22,6 +22,8 @@ from .looks import CSS, theme
 from .session import measured
 from .uploads import MAX_UPLOAD_BYTES, read_sample, sample_names
 
+SESSIONS = 512  # of which Gradio keeps what is shown; what is open is kept by `SessionStore`
+
 
 def launch(
     model: str = "",
@@ -78,6 +80,7 @@ def serve(
             "middleware": [Middleware(HostCheck, names=own_names(host, hosts))],
         },
         "max_threads": EVENTS,
+        "state_session_capacity": SESSIONS,
         "css": CSS,
         "theme": theme(),
         "footer_links": [],
