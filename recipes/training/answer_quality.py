@@ -153,9 +153,9 @@ class QualityReport(TrainerCallback):
             for sentence in found:
                 logger.warning(f"Hacked: {sentence}.")
 
-    def _answer(self, **settings: Any) -> list[torch.Tensor]:
+    def _answer(self, **generation: Any) -> list[torch.Tensor]:
         prompts, limit = [row["prompt"] for row in self.rows], self.trainer.max_completion_length
-        return answer(self._model(), self.trainer.processing_class, prompts, max_new_tokens=limit, **settings)
+        return answer(self._model(), self.trainer.processing_class, prompts, max_new_tokens=limit, **generation)
 
     @torch.no_grad()
     def _log_probs(self, row: dict[str, Any], ids: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer, ModelConfig, TrlParser
 from trl.trainer import dpo_trainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
@@ -71,7 +72,7 @@ class GemPreferenceCollator(GemDataCollator):
 class GemDPOTrainer(TowerRates, DPOTrainer):
     """`DPOTrainer` for rows as `GemPreferenceCollator` takes them; the stock one hands on pictures only."""
 
-    def __init__(self, model: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, model: PreTrainedModel | str, *args: Any, **kwargs: Any) -> None:
         with reference_by_auto_class(dpo_trainer):
             super().__init__(model, *args, **kwargs)
         self.args.remove_unused_columns = False  # which ones are used only the collator knows

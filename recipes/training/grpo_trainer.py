@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer import grpo_trainer
 
@@ -51,7 +52,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
 
     def __init__(
         self,
-        model: Any,
+        model: PreTrainedModel | str,
         reward_funcs: Callable | Sequence[Callable],
         args: GRPOConfig | None = None,
         *,
@@ -114,11 +115,11 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         # With pictures in their own list TRL would process them again, without the ECGs beside them.
         return prompt_ids, None, {**fields, **media}
 
-    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+    def _get_per_token_logps_and_entropies(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         with _fed(model, iter(self._media)):
             return super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
 
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         self._media = inputs["media"]
         return super()._compute_loss(model, inputs)
 

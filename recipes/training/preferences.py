@@ -8,7 +8,7 @@ from typing import Any
 
 import datasets
 import numpy as np
-from transformers import set_seed
+from transformers import PreTrainedModel, set_seed
 
 from processing.errors_gem import GemError, TrainingError
 from processing.processing_gem import Modality
@@ -159,7 +159,11 @@ def _judged_before(working: Path, settings: PreferenceSettings) -> list[dict[str
 
 
 def _pair(
-    example: dict[str, Any], number: int, network: Any, collator: GemDataCollator, settings: PreferenceSettings
+    example: dict[str, Any],
+    number: int,
+    network: PreTrainedModel,
+    collator: GemDataCollator,
+    settings: PreferenceSettings,
 ) -> dict[str, Any]:
     """The best and the worst of the answers to a row, if they differ by the margin."""
     row = as_prompt(collator, example)

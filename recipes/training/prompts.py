@@ -68,20 +68,20 @@ def answer(
     processor: GemProcessor,
     prompts: Sequence[list[dict[str, Any]]],
     rows_at_once: int = 8,
-    **settings: Any,
+    **generation: Any,
 ) -> list[torch.Tensor]:
     """Token ids of the model's answers without padding; with `num_return_sequences` those to one prompt follow each other.
 
     Args:
         processor: with `draw_page` off, as that of a `GemDataCollator`.
-        **settings: as `generate` takes them.
+        **generation: as `generate` takes them.
     """
     was_training, answers = model.training, []
     model.eval()
     pad = processor.tokenizer.pad_token_id
     for first in range(0, len(prompts), rows_at_once):
         inputs = model_inputs(processor, prompts[first : first + rows_at_once], model.device)
-        ids = model.generate(**inputs, **settings)
+        ids = model.generate(**inputs, **generation)
         answers += [row[row != pad].cpu() for row in ids[:, inputs["input_ids"].shape[1] :]]
     model.train(was_training)
     return answers
