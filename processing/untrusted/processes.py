@@ -164,7 +164,6 @@ def run(request: bytes, budget: ReadBudget, name: str) -> Ending:
         except _Stale:
             return _read_in(_server.take(new=True), request, budget)
     except _Lost as error:
-        _server.stop()
         raise ReadBudgetError(f"{name}: {_NOT_STARTED.format(error)}") from error
 
 
