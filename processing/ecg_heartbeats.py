@@ -117,7 +117,9 @@ def shows_heartbeats_at_once(record: EcgRecord) -> bool:
 
 def holds_copies(record: EcgRecord) -> bool:
     """Whether all leads are one signal, larger or smaller in each, where those of a heart differ."""
-    rows = np.nan_to_num(record.signal - np.nanmean(record.signal, axis=1, keepdims=True)).astype(np.float64)
+    known = np.isfinite(record.signal)
+    rows = np.where(known, record.signal, 0).astype(np.float64)
+    rows = np.where(known, rows - rows.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1), 0)
     shared = rows @ rows.T
     moving = np.count_nonzero(shared.diagonal() > 0) >= MANY_LEADS
     return bool(moving and np.linalg.eigvalsh(shared)[-1] > COPIED_SHARE * np.trace(shared))
