@@ -47,6 +47,7 @@ LOADED_AT_FIRST_USE = {
     "processing.grounding.check": ("DEFAULT_TOLERANCES", "check_grounding"),
     "processing.guider.guider": ("DiagnosisGuider",),
     "processing.simulator.simulator": ("simulate_ecg",),
+    "processing.untrusted.reading": ("ReadBudget", "load_untrusted", "load_untrusted_picture"),
 }
 
 if TYPE_CHECKING:  # the same names, for editors and type checkers
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding
     from processing.guider.guider import DiagnosisGuider
     from processing.simulator.simulator import simulate_ecg
+    from processing.untrusted.reading import ReadBudget, load_untrusted, load_untrusted_picture
 else:  # a type checker that sees `__getattr__` believes in any name
 
     def __getattr__(name: str) -> Any:
@@ -127,6 +129,7 @@ __all__ = [
     "HubertEcgConfig",
     "HubertEcgModel",
     "Interpretation",
+    "ReadBudget",
     "check_answer",
     "check_grounding",
     "default_checkpoint",
@@ -137,6 +140,8 @@ __all__ = [
     "highlight",
     "interpret",
     "load_ecg",
+    "load_untrusted",
+    "load_untrusted_picture",
     "render_ecg",
     "simulate_ecg",
 ]

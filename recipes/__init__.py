@@ -30,6 +30,8 @@ LOADED_AT_FIRST_USE = {
     "recipes.teachers.teacher": ("TeacherRequest",),
     "recipes.training.adapter": ("merge_adapter",),
     "recipes.training.collator": ("GemDataCollator",),
+    "recipes.training.dpo": ("GemDPOTrainer", "GemPreferenceCollator"),
+    "recipes.training.grpo_trainer": ("GemGRPOTrainer",),
     "recipes.training.rewards": ("diagnosis_reward", "evidence_reward", "format_reward"),
     "recipes.training.towers": ("freeze_towers",),
     "recipes.training.trainer": ("GemSFTTrainer",),
@@ -54,6 +56,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .teachers.teacher import TeacherRequest
     from .training.adapter import merge_adapter
     from .training.collator import GemDataCollator
+    from .training.dpo import GemDPOTrainer, GemPreferenceCollator
+    from .training.grpo_trainer import GemGRPOTrainer
     from .training.rewards import diagnosis_reward, evidence_reward, format_reward
     from .training.towers import freeze_towers
     from .training.trainer import GemSFTTrainer
@@ -81,7 +85,10 @@ __all__ = [
     "ChatFailure",
     "ChatSettings",
     "Energy",
+    "GemDPOTrainer",
     "GemDataCollator",
+    "GemGRPOTrainer",
+    "GemPreferenceCollator",
     "GemSFTTrainer",
     "PageStyleChoice",
     "ScoreRow",
