@@ -15,7 +15,7 @@ from processing.ecg_features import EcgFeatures
 from . import rules_leads, rules_record, rules_rhythm
 from .places_on_ecg import evidence
 from .rules_leads import shown_in_leads
-from .rules_record import missing_beats, missing_leads
+from .rules_record import missing_beats, missing_leads, unreadable_leads
 from .salient import SalientFinding, salient_findings
 from .verdicts import (
     CONTRADICTED,
@@ -68,11 +68,13 @@ class GroundingReport:
     Attributes:
         claims: the checked claims, in the text's order.
         salient: findings of the measurements that ought to be mentioned; `mentioned`: those that are, correctly.
+        poor_leads: leads too poor to be described; claims about them alone are `not_measurable`.
     """
 
     claims: tuple[CheckedClaim, ...]
     salient: tuple[SalientFinding, ...] = ()
     mentioned: tuple[SalientFinding, ...] = ()
+    poor_leads: tuple[str, ...] = ()
 
     def count(self, verdict: str) -> int:
         return sum(checked.verdict == verdict for checked in self.claims)
@@ -126,6 +128,7 @@ class GroundingReport:
             **self.scores(),
             "salient": [finding.name for finding in self.salient],
             "missing": [finding.name for finding in self.missing],
+            "poor_leads": list(self.poor_leads),
             "checked": [checked.to_dict() for checked in self.claims],
         }
 
@@ -142,6 +145,8 @@ class GroundingReport:
             )
         if self.missing:
             lines += ["", f"Not mentioned: {'; '.join(finding.name for finding in self.missing)}."]
+        if self.poor_leads:
+            lines += ["", f"Too poor to be described: {', '.join(self.poor_leads)}."]
         return "\n".join(lines)
 
 
@@ -166,9 +171,8 @@ def check_grounding(
     claims = extract_claims(text_or_claims) if isinstance(text_or_claims, str) else text_or_claims
     checked = tuple(check_claim(claim, features, tolerances) for claim in claims)
     salient = salient_findings(features)
-    return GroundingReport(
-        checked, tuple(salient), tuple(finding for finding in salient if _mentions(checked, finding))
-    )
+    mentioned = tuple(finding for finding in salient if _mentions(checked, finding))
+    return GroundingReport(checked, tuple(salient), mentioned, unreadable_leads(features))
 
 
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:

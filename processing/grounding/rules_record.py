@@ -19,6 +19,7 @@ from processing.ecg_limits import (
     qtc_limit,
     wide_qrs_limit,
 )
+from processing.ecg_reliability import UNSTEADY
 from processing.ecg_rules import axis_sector
 
 from .verdicts import (
@@ -216,7 +217,24 @@ def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
     return None
 
 
+def unreadable_leads(features: EcgFeatures) -> tuple[str, ...]:
+    """Leads too poor to be described: without signal, or lost in noise for more than half of the time.
+
+    What does not repeat from beat to beat may be fibrillation, and is measured.
+    """
+    unused = dict.fromkeys(features.leads, 0.0)
+    for lead, start, end, reason in features.left_out:
+        if lead in unused and reason != UNSTEADY:
+            unused[lead] += end - start
+    dead = (lead for lead, found in features.quality.items() if found["verdict"] in ("missing", "flat"))
+    return tuple(dict.fromkeys([*dead, *(lead for lead in unused if unused[lead] > features.duration / 2)]))
+
+
 def missing_leads(claim: Claim, features: EcgFeatures) -> Judgement | None:
+    """The judgement about a claim whose leads the ECG does not have, or holds too poorly to be judged."""
+    poor = unreadable_leads(features) if claim.leads else ()
+    if poor and set(claim.leads) <= set(poor):
+        return unmeasurable(f"{', '.join(claim.leads)} too poor to be judged")
     absent = [lead for lead in claim.leads if lead not in features.leads]
     if absent and claim.territory is None and len(absent) == len(claim.leads):
         return Judgement(CONTRADICTED, None, f"lead {absent[0]} is not in this ECG", dict.fromkeys(absent, False))
@@ -283,5 +301,6 @@ __all__ = [
     "qtc",
     "rr_interval",
     "sequence_values",
+    "unreadable_leads",
     "voltage_sum",
 ]

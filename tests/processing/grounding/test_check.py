@@ -10,6 +10,7 @@ import pytest
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.evidence.highlight import highlight
 from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding, extract_claims
 from processing.simulator.simulator import simulate_ecg
@@ -199,3 +200,13 @@ def test_planted_errors_are_found(wording, truth_list):
 def test_handwritten_sentences(part, least):
     score = score_handwritten(part)
     assert score.precision >= least and score.recall >= least, score.failures
+
+
+def test_a_lead_without_signal_is_named_and_not_described():
+    signal = simulate_ecg(heart_rate=70, seed=1).record.signal.copy()
+    signal[9] = 0.0
+    features = extract_features(EcgRecord(signal, STANDARD_LEADS, 500))
+    report = check_grounding("Flat T waves in V4. ST elevation in V4. Heart rate 70 bpm.", features)
+    assert [checked.verdict for checked in report.claims] == ["not_measurable", "not_measurable", "supported"]
+    assert "V4 too poor" in report.claims[0].explanation and report.poor_leads == ("V4",)
+    assert report.to_dict()["poor_leads"] == ["V4"] and "Too poor to be described: V4." in report.to_markdown()
