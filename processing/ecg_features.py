@@ -286,7 +286,7 @@ def _measure(record: EcgRecord, compat: str | None, settings: DelineationSetting
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
         return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
-    none = why_no_heartbeats(heartbeat_signs(delineation))
+    none = why_no_heartbeats(heartbeat_signs(delineation), record.leads, signal)
     if none is not None:
         return _without_beats(record, signal, none)
     beats = measure_beats(delineation)

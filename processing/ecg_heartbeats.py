@@ -5,6 +5,7 @@ Of what every heart does in leads on the skin no other signal does all: a QRS is
 the beats, its steepness lies where the beats are, the line comes back behind it, and beats are alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, FilteredEcg, filter_ecg
 from .ecg_order_statistics import median, percentile
+from .ecg_plausibility import limb_errors
 from .ecg_qrs import detect_beats, windows
 from .ecg_record import EcgRecord
 from .ecg_record_measures import NOISE_LIKENESS, beat_likeness
@@ -41,6 +43,7 @@ class HeartbeatSigns:
         gathered: power of the slope around the beats over that elsewhere.
         back: change of the level from before a beat to behind it, over the beat's height; the median over the beats.
         alike: how alike the beats are, see `beat_likeness`.
+        rr, rr_variation: median distance of the beats in s, and their standard deviation over their mean.
     """
 
     steep: float
@@ -48,6 +51,8 @@ class HeartbeatSigns:
     gathered: float
     back: float
     alike: float
+    rr: float = np.nan
+    rr_variation: float = np.nan
 
 
 # Sign -> the value below which (`back`: above which) there is no ECG, and the one beyond which it is measured before
@@ -66,6 +71,11 @@ _REVERSED: Final = ("back",)
 STEPS_BACK: Final = (0.3, 0.6)
 STEPS_TALL, STEPS_STEEP, EDGES_STEEP = 5.2, 10.0, 60.0
 STEPS_ALIKE: Final = 0.7
+# Fast wide beats, as of a ventricular tachycardia, leave no line between them by which they could be told. They are regular and alike,
+# stand out, and keep Einthoven's law, which signals that come into the leads one by one do not. Set on even seeds of
+# `benchmarks.rhythms` (the 20 of 40 records with VT that the signs above refuse have 2.6 or more for `tall`) and of
+# `benchmarks.junk_signals` (of 570, three sawtooths keep the rest, with 2.4 at most).
+FAST_RR_S, FAST_VARIATION, FAST_ALIKE, FAST_TALL, LAWS_KEPT = 0.6, 0.1, 0.97, 2.5, 0.03
 NO_HEARTBEAT: Final = "no heartbeat is found"
 COPIES: Final = "all leads are copies of one signal, where those of a heart differ"
 _WORDS: Final = {
@@ -76,8 +86,14 @@ _WORDS: Final = {
 }
 
 
-def why_no_heartbeats(signs: HeartbeatSigns) -> str | None:
-    """Why these are no heartbeats, in words; `None` where they may be."""
+def why_no_heartbeats(signs: HeartbeatSigns, leads: Sequence[str], signal: np.ndarray) -> str | None:
+    """Why these are no heartbeats, in words; `None` where they may be.
+
+    Args:
+        leads, signal: names and `(leads, samples)` in mV of what the signs are of.
+    """
+    if _is_fast_and_wide(signs) and (errors := limb_errors(leads, signal)) and max(errors.values()) < LAWS_KEPT:
+        return None
     beyond = [name for name in LIMITS if _beyond(signs, name, 0)]
     if beyond:
         return _WORDS[beyond[-1]]
@@ -86,6 +102,15 @@ def why_no_heartbeats(signs: HeartbeatSigns) -> str | None:
     ):
         return "steps, behind which the line does not come back"
     return None
+
+
+def _is_fast_and_wide(signs: HeartbeatSigns) -> bool:
+    return (
+        signs.rr < FAST_RR_S
+        and signs.rr_variation < FAST_VARIATION
+        and signs.alike > FAST_ALIKE
+        and signs.tall > FAST_TALL
+    )
 
 
 def _beyond(signs: HeartbeatSigns, name: str, which: int) -> bool:
@@ -143,6 +168,7 @@ def _signs(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarr
         told[start:end] = False
     near, slope, band = near[told], _scaled(ecg.qrs_slope[live][:, told]), ecg.band[live][:, told]
     power = np.einsum("ls,ls->s", slope, slope)
+    rr = np.diff(beats) / WORKING_RATE
     gathered = power[near].mean() / max(float(power[~near].mean()), 1e-12) if 0 < near.sum() < len(near) else np.nan
     return HeartbeatSigns(
         steep=_prominence(np.sqrt(power)),
@@ -150,6 +176,8 @@ def _signs(ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarr
         gathered=float(gathered),
         back=_back(ecg.band[live], beats),
         alike=alike,
+        rr=float(median(rr)) if len(rr) else np.nan,
+        rr_variation=float(rr.std() / rr.mean()) if len(rr) else np.nan,
     )
 
 

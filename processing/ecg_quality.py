@@ -340,7 +340,9 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
     einthoven = limb_errors(recorded.leads, recorded.signal).get("II")
     values: dict[str, np.ndarray] = {}
     swap, found = None, recorded.plausibility()
-    none = NO_HEARTBEAT if delineation is None else why_no_heartbeats(heartbeat_signs(delineation))
+    none: str | None = NO_HEARTBEAT
+    if delineation is not None:
+        none = why_no_heartbeats(heartbeat_signs(delineation), recorded.leads, recorded.signal)
     if delineation is not None and none is None:
         beats = measure_beats(delineation)
         values, swap = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])

@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """No reading without heartbeats: noises, tones, steps and copies are refused; hearts of every kind and in noise are not."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,11 @@ from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgQualityError
 from processing.simulator.simulator import simulate_ecg
+from tests.helpers.delineation_scoring import read_ludb
 from tests.helpers.disturbances import emg, mains, movement, white
+from tests.helpers.retimed_beats import Beats
+from tests.helpers.retimed_rhythms import RETIMED
+from tests.helpers.rhythm_ecgs import SIMULATED, simulated_rhythm
 from tests.helpers.shared_data import shared_path
 
 RATE, SAMPLES = 500, 5000
@@ -81,6 +87,20 @@ def test_hearts_are_let_in_by_few_leads_and_in_noise(leads, rate):
     assert check_ecg(quiet) is quiet
     muscles = 0.03 * emg(np.random.default_rng(2), len(rows), record.num_samples, RATE)
     assert check_ecg(EcgRecord((record.signal[rows] + muscles).astype(np.float32), leads, RATE))
+
+
+@pytest.mark.parametrize("group", SIMULATED)
+def test_no_rhythm_is_taken_for_noise(group):
+    """Ventricular tachycardia least of all, whose beats leave no line between them. Limits were set on even seeds."""
+    for seed in (1, 3, 5):
+        ecg = simulated_rhythm(group, seed).ecg
+        assert check_ecg(array(ecg.signal)), seed
+
+
+def test_no_rhythm_made_of_real_beats_is_taken_for_noise():
+    beats = Beats.of(read_ludb(shared_path("data/ludb/data"))[1::2])
+    for group, seed in itertools.product(("VT", "VT, dissociated P", "flutter 2:1, wide QRS"), range(1, 13, 2)):
+        assert check_ecg(array(RETIMED[group](np.random.default_rng(seed), beats).ecg.signal)), (group, seed)
 
 
 def test_ventricular_tachycardia_of_a_real_patient_is_let_in():
