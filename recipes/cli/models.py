@@ -5,6 +5,7 @@ import json
 import math
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -89,6 +90,7 @@ def interpret(
     from processing.ecg_readers import is_picture
     from processing.errors_gem import EcgQualityError
     from processing.processing_gem import as_modality
+    from recipes.teachers.diagnoses import check_label
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
@@ -130,6 +132,7 @@ def interpret(
     if evidence is not None:
         write_evidence(found, evidence)
     strength = model_strength(model_source(model), shown)
+    label = check_label(ecg.labels, found.text) if ecg is not None else None
     if as_json:
         result = {
             "record": str(record),
@@ -139,7 +142,7 @@ def interpret(
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),
-            "label": _label(ecg, found.text),
+            "label": asdict(label) if label is not None else None,
             "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
             "unseen": _unseen(ecg, gem.processor) if ecg is not None else [],
             "history": list(ecg.history) if ecg is not None else [],
@@ -152,10 +155,10 @@ def interpret(
         print_answer(console, found)
         if measured is not None:
             console.print(_measured_line(measured), style="dim")
-        if label := _label(ecg, found.text):
-            console.print(f"label in the file: {', '.join(label['stated'])}", style="dim")
-            for diagnosis in label["not_stated"]:
-                console.print(f"✗ the answer says {diagnosis}, the label does not", style="red")
+        if label is not None:
+            console.print(label.heading, style="dim")
+            for objection in label.objections:
+                console.print(objection, style="red")
         for change in ecg.history if ecg is not None else ():
             console.print(f"{record}: {change}", style="dim")
         if evidence is not None:
@@ -176,17 +179,6 @@ def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
     else:
         say_failed("declined:", as_options(reason))
     raise typer.Exit(DECLINED)
-
-
-def _label(ecg: "EcgRecord | None", answer: str) -> dict[str, list[str]] | None:
-    """Diagnoses that the record's own file states (SNOMED codes of a WFDB header), and those of the answer that it does not."""
-    from recipes.sources.statements import in_words
-    from recipes.teachers.diagnoses import not_stated
-
-    if ecg is None or not ecg.labels:
-        return None
-    stated = [in_words(code, "snomed") for code in ecg.labels]
-    return {"stated": stated, "not_stated": not_stated(answer, ". ".join(stated))}
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:

@@ -2,11 +2,15 @@
 """Which diagnoses a text asserts: a reading in English, or a report in English, German or Swedish (PTB-XL's)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 from processing.claims.claims import Claim, extract_claims
 from processing.claims.findings import BY_KIND, FINDINGS
+from recipes.sources.statements import in_words
 
+MAX_CODES, MAX_CODE_TEXT = 50, 100  # of a label; no ECG has as many, whatever a strange file states
 DIAGNOSES = frozenset(name for finding in FINDINGS for name in finding.diagnoses)
 _IMPLIED = {name: finding.implies for finding in FINDINGS if finding.implies for name in finding.diagnoses}
 # With what follows it: "infarction of the inferior wall", "infarkt inferior".
@@ -42,6 +46,28 @@ def not_stated(text: str, stated: str) -> list[str]:
     return sorted(diagnoses_in(text) - with_implied(known)) if known else []
 
 
+@dataclass(frozen=True)
+class LabelCheck:
+    """Diagnoses that a record's own file states, in words, and those of an answer that are not among them."""
+
+    stated: tuple[str, ...]
+    not_stated: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        return f"label in the file: {', '.join(self.stated)}"
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        return tuple(f"✗ the answer says {diagnosis}, the label does not" for diagnosis in self.not_stated)
+
+
+def check_label(codes: Iterable[str], answer: str) -> LabelCheck | None:
+    """An answer beside the SNOMED codes of a record (`Dx` of a WFDB header), of which the first 50 count; `None` without any."""
+    stated = tuple(in_words(code, "snomed")[:MAX_CODE_TEXT] for code in islice(codes, MAX_CODES))
+    return LabelCheck(stated, tuple(not_stated(answer, ". ".join(stated)))) if stated else None
+
+
 def infarct_walls(text: str) -> set[str]:
     """The walls that a text names with an asserted infarction: up to four words before it, or right behind it."""
     near = ""
@@ -57,4 +83,4 @@ def _asserted(text: str) -> Iterator[Claim]:
     return (claim for claim in extract_claims(text) if claim.polarity != "negated")
 
 
-__all__ = ["DIAGNOSES", "diagnoses_in", "infarct_walls", "not_stated", "with_implied"]
+__all__ = ["DIAGNOSES", "LabelCheck", "check_label", "diagnoses_in", "infarct_walls", "not_stated", "with_implied"]

@@ -70,6 +70,39 @@ def test_an_upload_is_read(server):
     assert not list(folder.path.glob("reading-*"))
 
 
+@pytest.mark.parametrize("is_upload", [False, True])
+def test_an_answer_stands_beside_the_label_of_its_file(server, monkeypatch, is_upload):
+    """Of samples and of uploads, and of answers that differ from it alone; markup in a label is text."""
+    user = client(server)
+    if is_upload:
+        pair = [handle_file(SAMPLES / f"atrial_fibrillation.{suffix}") for suffix in ("hea", "dat")]
+        user.predict(pair, api_name="/open_upload")
+    else:
+        user.predict("atrial_fibrillation", api_name="/open_sample")
+    said = {"text": "Rhythm: atrial flutter, regular."}
+    check = session.check_answer
+    monkeypatch.setattr(session, "check_answer", lambda text, *given, **more: check(said["text"], *given, **more))
+    flutter, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
+    said["text"] = "Rhythm: atrial fibrillation."
+    both, *_ = user.predict("Which rhythm?", SIGNAL, "Mark", api_name="/ask")
+    assert flutter.count("label in the file: atrial fibrillation") == 1
+    assert flutter.count("the answer says atrial flutter, the label does not") == both.count("the answer says") == 1
+    assert both.count("label in the file") == 2
+
+
+def test_a_file_without_diagnoses_and_one_with_markup_in_them(gem):
+    record = uploads.read_sample("normal").record
+    for labels, shown in (({}, False), ({"<b>" * 10**6: 1.0}, True)):
+        opened = session.measured(uploads.Upload("mine", replace(record, labels=labels)))
+        talk = views.conversation(
+            replace(
+                session.checked(session.answered(session.asked(opened, gem, "", "signal"), "Sinus rhythm.")),
+                marks=((),),
+            )
+        )
+        assert ("label in the file" in talk) == shown and "<b>" not in talk and len(talk) < 20_000
+
+
 def npz_bomb() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

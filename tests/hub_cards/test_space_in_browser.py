@@ -126,6 +126,18 @@ def in_view(page, selector):
     )
 
 
+def test_what_the_file_states_stands_under_the_answer(browser, server):
+    with visit(browser, server) as page:
+        open_sample(page, "atrial_fibrillation")
+        interpret(page)
+        told = page.locator(".gem-turn.assistant .gem-label")
+        assert told.first.inner_text() == "label in the file: atrial fibrillation"
+        said = page.locator(".gem-answer .words").last.inner_text()
+        objections = told.all_inner_texts()[1:]
+        assert ("atrial flutter" in said) == ("✗ the answer says atrial flutter, the label does not" in objections)
+        assert serious(page) == []
+
+
 def test_zoom_focus_measurements_and_comparison(browser, server, tmp_path):
     with visit(browser, server, **DESKTOP, accept_downloads=True) as page:
         open_sample(page, "left_bundle_branch_block")

@@ -9,6 +9,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
 from processing.evidence.answer import MarkedWords
 from processing.processing_gem import Modality
+from recipes.teachers.diagnoses import LabelCheck, check_label
 
 from .interpreter import Interpreter
 from .uploads import Upload
@@ -26,6 +27,7 @@ class Session:
     Attributes:
         chat: what was asked and answered, as the model sees it.
         readings: the answers of the chat, checked; the last one is missing while it is being written.
+        labels: the readings beside the diagnoses that the ECG's own file states, where it states any.
         marks: the words of the readings that choose what is marked on the page.
         size: bytes that it takes in memory, nearly.
     """
@@ -34,12 +36,13 @@ class Session:
     features: EcgFeatures | None = None
     chat: tuple[dict, ...] = ()
     readings: tuple[Interpretation, ...] = ()
+    labels: tuple[LabelCheck | None, ...] = ()
     marks: tuple[tuple[MarkedWords, ...], ...] = ()
     size: int = 0
 
     def anew(self) -> "Session":
         """The same ECG with nothing said about it yet."""
-        return replace(self, chat=(), readings=(), marks=())
+        return replace(self, chat=(), readings=(), labels=(), marks=())
 
 
 def measured(upload: Upload) -> Session:
@@ -64,9 +67,12 @@ def asked(session: Session, interpreter: Interpreter, question: str, modality: M
         return replace(session, chat=tuple(interpreter.start(session.upload, question, modality)))
     chat = interpreter.follow_up(list(session.chat), question)
     forgotten = len(session.readings) - len(chat) // 2
-    readings = session.readings[:1] + session.readings[1 + forgotten :]
     return replace(
-        session, chat=tuple(chat), readings=readings, marks=session.marks[:1] + session.marks[1 + forgotten :]
+        session,
+        chat=tuple(chat),
+        readings=session.readings[:1] + session.readings[1 + forgotten :],
+        labels=session.labels[:1] + session.labels[1 + forgotten :],
+        marks=session.marks[:1] + session.marks[1 + forgotten :],
     )
 
 
@@ -85,7 +91,9 @@ def checked(session: Session, grounding: Grounding = "flag", more: MoreAnswers |
     """The session with its last answer checked against the waveform, where there is one; arguments as in `check_answer`."""
     reading = check_answer(text_of(session.chat[-1]), session.features, grounding=grounding, more=more)
     chosen = answered(replace(session, chat=session.chat[:-1]), reading.text)
-    return replace(chosen, readings=(*session.readings, reading))
+    record = session.upload.record if session.upload is not None else None
+    label = check_label(record.labels, reading.text) if record is not None else None
+    return replace(chosen, readings=(*session.readings, reading), labels=(*session.labels, label))
 
 
 __all__ = [

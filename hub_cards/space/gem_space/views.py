@@ -71,7 +71,8 @@ def conversation(session: Session) -> str:
         shown = (
             answer_html(text) if reading is None else _answer(reading, session.marks[answer], turn is session.chat[-1])
         )
-        turns.append((turn["role"], Markup(shown), reading))
+        label = session.labels[answer] if is_checked else None
+        turns.append((turn["role"], Markup(shown), reading, label))
     return str(_PARTS.conversation(turns))
 
 
