@@ -7,6 +7,8 @@ No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files a
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -50,3 +52,9 @@ def run_command(main: Callable[..., object]) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     run_script(app)
+
+
+def run_module(name: str) -> NoReturn:
+    """Runs `main()` of a module, for `python -m`; in its imports, too, a missing library ends as in `run_script`."""
+    run_script(lambda: import_module(name).main())
+    sys.exit()

@@ -119,6 +119,25 @@ def test_the_extra_that_is_named_is_enough(extra, tmp_path):
     assert {name: named_extra(end["said"]) for name, end in ended.items()} == dict.fromkeys(commands)
 
 
+@pytest.mark.parametrize("method", ["sft", "grpo", "dpo"])
+def test_what_launchers_start_names_the_extra_too(method):
+    program = (
+        "import runpy, sys; from tests.helpers.every_command import Absent; sys.meta_path.insert(0, Absent({'trl'})); "
+        f"runpy.run_module('recipes.training.{method}', run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert named_extra(ended.stderr) == "train" and len(ended.stderr.splitlines()) == 1, ended.stderr
+
+
 def test_the_table_of_libraries_is_that_of_the_project():
     stated = {
         extra: {Requirement(line).name for line in lines} - {"gem-ecg"}

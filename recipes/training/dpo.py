@@ -6,6 +6,11 @@ gem train --method dpo recipes/configs/dpo_tiny.yaml --dataset my_preferences
 accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.dpo --config recipes/configs/dpo_tiny.yaml
 """
 
+if __name__ == "__main__":  # before what may not be installed
+    from recipes.console import run_module
+
+    run_module("recipes.training.dpo")
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +24,6 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
 from processing.processing_gem import MODALITIES
-from recipes.console import run_script
 
 from .checkpoints import checkpoint_to_resume
 from .checks import check_vocabulary
@@ -154,7 +158,3 @@ def main(arguments: Sequence[str] | None = None) -> GemDPOTrainer:
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(training.output_dir)
     return trainer
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -6,6 +6,11 @@ python -m recipes.training.grpo --config recipes/configs/grpo_tiny.yaml
 accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.grpo --config recipes/configs/grpo_lora.yaml
 """
 
+if __name__ == "__main__":  # before what may not be installed
+    from recipes.console import run_module
+
+    run_module("recipes.training.grpo")
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +20,6 @@ from trl import GRPOConfig, ModelConfig, TrlParser
 from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
 from processing.processing_gem import MODALITIES
-from recipes.console import run_script
 from recipes.dataset.schema import is_built
 
 from .answer_quality import QualityReport
@@ -125,7 +129,3 @@ def main(arguments: Sequence[str] | None = None) -> GemGRPOTrainer:
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(training.output_dir)
     return trainer
-
-
-if __name__ == "__main__":
-    run_script(main)

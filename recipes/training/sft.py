@@ -7,6 +7,11 @@ torchrun --nproc_per_node 2 -m recipes.training.sft --config recipes/configs/sft
 accelerate launch --config_file recipes/configs/accelerate/fsdp2.yaml -m recipes.training.sft --config recipes/configs/sft_full.yaml
 """
 
+if __name__ == "__main__":  # before what may not be installed
+    from recipes.console import run_module
+
+    run_module("recipes.training.sft")
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +34,6 @@ import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 from processing.extras_gem import require
 from processing.processing_gem import MODALITIES
-from recipes.console import run_script
 from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 
@@ -369,7 +373,3 @@ def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
     if trainer.is_world_process_zero():
         trainer.processing_class.save_pretrained(training.output_dir)
     return trainer
-
-
-if __name__ == "__main__":
-    run_script(main)
