@@ -56,7 +56,8 @@ def local_checkpoint(name: str | Path) -> Path:
 def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
     """
     Name and tensor of each weight of a file or folder (safetensors, shards with their index, or legacy `.bin`/`.pt`/
-    `.pth`, which is only read with `weights_only=True`). Tensors are memory-mapped.
+    `.pth`, which is only read with `weights_only=True`). Tensors are memory-mapped, those of safetensors each by a map of its
+    own: whoever drops a tensor frees its pages.
 
     Raises:
         CheckpointError: Nothing to read, a shard of the index is missing, or a pickle holds more than tensors.
@@ -69,8 +70,12 @@ def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
         if file.suffix == ".safetensors":
             try:
                 with safe_open(file, framework="pt") as weights:
-                    for key in weights.keys():  # noqa: SIM118 (not a dict)
-                        yield key, weights.get_tensor(key)
+                    keys = list(weights.keys())
+                for key in keys:
+                    with safe_open(file, framework="pt") as weights:
+                        tensor = weights.get_tensor(key)
+                    yield key, tensor
+                    del tensor
             except Exception as error:
                 raise CheckpointError(
                     f"{file}: not a readable safetensors file ({error}). Download it again."
@@ -133,30 +138,40 @@ def save_model(
     tokenizer: PreTrainedTokenizerBase | None = None,
     max_shard_size: str = "5GB",
 ) -> None:
-    """Puts memory-mapped `weights` into an empty model, which must take them all, and saves it."""
+    """
+    Saves memory-mapped `weights`, of which an empty model must need each one. Takes them out of the dictionary: a shard that is
+    written leaves memory, if the caller keeps no other reference.
+
+    Raises:
+        CheckpointError: a weight is missing, left over or of another shape; nothing is written.
+    """
     body = "model.language_model." if model_class is GemForConditionalGeneration else "layers."
-    config.dtype = next(tensor.dtype for key, tensor in weights.items() if key.startswith(body))
+    config.dtype = dtype = next(tensor.dtype for key, tensor in weights.items() if key.startswith(body))
     with torch.device("meta"):
         model = model_class(config)
     unused_blocks = model._keys_to_ignore_on_load_unexpected or []
     unused = [key for key in weights if any(re.search(pattern, key) for pattern in unused_blocks)]
     report.drop("blocks of the image tower behind the layer that is used", unused)
-    weights = {key: tensor for key, tensor in weights.items() if key not in unused}
-    wanted = set(model.state_dict())
+    for key in unused:
+        del weights[key]
+    wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}
     if getattr(config, "tie_word_embeddings", False):
-        wanted.discard("lm_head.weight")
-    missing, leftover = sorted(wanted - set(weights)), sorted(set(weights) - wanted)
+        wanted.pop("lm_head.weight", None)
+    missing, leftover = sorted(set(wanted) - set(weights)), sorted(set(weights) - set(wanted))
     if missing or leftover:
         raise CheckpointError(
             f"{report.output}: not written, the weights do not add up. Missing: {missing or 'none'}. "
             f"Leftover: {leftover or 'none'}."
         )
-    try:
-        model.load_state_dict(weights, strict=False, assign=True)
-    except RuntimeError as error:
+    others = [
+        f"`{key}` {tuple(weights[key].shape)}, not {tuple(shape)}"
+        for key, shape in wanted.items()
+        if weights[key].shape != shape
+    ]
+    if others:
         raise CheckpointError(
-            f"{report.output}: not written, weights have other shapes than the config says: {error}"
-        ) from error
+            f"{report.output}: not written, weights have other shapes than the config says: {'; '.join(others)}."
+        )
     model.tie_weights()
     if tokenizer is not None:
         model.generation_config = GenerationConfig(
@@ -165,13 +180,15 @@ def save_model(
             pad_token_id=tokenizer.pad_token_id,
             suppress_tokens=[config.ecg_token_id, config.image_token_id],
         )
-    dtype = config.dtype
-    model.save_pretrained(report.output, max_shard_size=max_shard_size)
+    report.converted = len(weights)
+    report.num_parameters = sum(tensor.numel() for tensor in weights.values())
+    # Transformers takes each tensor out of the dictionary that it is given, when its shard's turn has come.
+    model.save_pretrained(
+        report.output, state_dict={key: weights.pop(key) for key in wanted}, max_shard_size=max_shard_size
+    )
     # Transformers wrote the type of whichever weight is first; the model is to be loaded in the language model's.
     config.dtype = dtype
     config.save_pretrained(report.output)
-    report.converted = len(weights)
-    report.num_parameters = sum(tensor.numel() for tensor in weights.values())
     report.save()
 
 

@@ -125,6 +125,7 @@ def convert_original_checkpoint(
         vision = vision_weights(vision_folder, report)
         report.sources["vision_tower"] = str(vision_folder)
     weights |= {f"model.vision_tower.{key}": tensor for key, tensor in vision.items()}
+    del key, tensor, tower, vision  # only `weights` holds them: what is saved leaves memory
 
     text_config = _text_config(original)
     tokenizer = _original_tokenizer(checkpoint, text_config)
