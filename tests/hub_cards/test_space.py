@@ -103,6 +103,16 @@ def test_a_file_without_diagnoses_and_one_with_markup_in_them(gem):
         assert ("label in the file" in talk) == shown and "<b>" not in talk and len(talk) < 20_000
 
 
+def test_a_cure_is_one_that_exists_for_users_of_the_page(server, tmp_path):
+    (tmp_path / "no_rate.csv").write_text(
+        "I,II,III\n" + "\n".join(f"{i % 7 / 10},{i % 5 / 10},{i % 3 / 10}" for i in range(5000))
+    )
+    status, *_ = client(server).predict([handle_file(tmp_path / "no_rate.csv")], api_name="/open_upload")
+    said = Tags(status).text
+    assert "--sampling-rate" in said and views.OPTIONS_ARE_ELSEWHERE in said and "sampling_rate" not in said
+    assert views.OPTIONS_ARE_ELSEWHERE not in views.message("Nothing to state.")
+
+
 def npz_bomb() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -19,6 +19,7 @@ from processing.ecg_record import EcgRecord
 from processing.evidence.answer import MarkedWords, answer_html, mark_words, marked_sheet_html
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
 from processing.evidence.picture import evidence_page
+from recipes.cli.record_options import as_options
 
 from .session import Session, text_of
 
@@ -32,6 +33,9 @@ FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
 ALL_LEADS, FULL_LENGTH = "All leads", "All leads in full length"
 MAX_SHOWN_TEXT = 500
 LEAD = "Lead"
+OPTIONS_ARE_ELSEWHERE = (
+    "(This page has no options; gem interpret FILE has them, with gem-ecg on a machine of your own.)"
+)
 _UNITS = {"Heart Rate": " (bpm)", "ST Form": ""}
 COLUMNS = {
     name: name + _UNITS.get(name, " (mV)" if name.endswith("Amplitude") else " (ms)") for name in SEQUENCES
@@ -58,7 +62,14 @@ def title(sample: str) -> str:
 
 
 def message(text: object, is_error: bool = False) -> str:
-    return str(_PARTS.message(str(text)[:MAX_SHOWN_TEXT], is_error))
+    return str(_PARTS.message(_worded(text), is_error))
+
+
+def _worded(text: object) -> str:
+    """A message for somebody who has no keywords: those of `load_ecg` are options of `gem interpret`."""
+    said = str(text)[:MAX_SHOWN_TEXT]
+    worded = as_options(said)
+    return said if worded == said else f"{worded} {OPTIONS_ARE_ELSEWHERE}"
 
 
 def conversation(session: Session) -> str:
@@ -117,7 +128,7 @@ def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) 
 
 def declined(reason: object) -> str:
     """In place of a page: why there is no reading."""
-    return str(_PARTS.declined(str(reason)[:MAX_SHOWN_TEXT]))
+    return str(_PARTS.declined(_worded(reason)))
 
 
 def measurements(features: EcgFeatures, by: str = LEAD, largest_first: bool = False) -> pd.DataFrame:
