@@ -104,6 +104,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
         [REWARDS[name] for name in script.rewards],
         training,
         modality_mix={name: weight for name in MODALITIES if (weight := getattr(script, name))},
+        page=script.page_to_draw(),
         train_dataset=splits[script.train_split],
         eval_dataset=splits.get(script.eval_split) if evaluates else None,
         processing_class=processor,

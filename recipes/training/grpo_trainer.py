@@ -14,6 +14,7 @@ from trl.trainer import grpo_trainer
 
 from processing.errors_gem import TrainingError
 from processing.processing_gem import GemProcessor, Modality
+from recipes.dataset.schema import PageStyleChoice
 
 from .collator import GemDataCollator
 from .prompts import as_prompt, blocks
@@ -41,6 +42,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
     Args:
         modality_mix: share of prompts that show `"both"`, only the `"signal"` or only the `"image"`; all answers to one
             prompt see the same. Default: both.
+        page: draws the page of a row that has an ECG and no picture. Default: it stays signal-only.
 
     Raises:
         TrainingError: a setting under which the ECG would be lost, a reward function that cannot be called, rewards that
@@ -57,6 +59,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         args: GRPOConfig | None = None,
         *,
         modality_mix: dict[Modality, float] | None = None,
+        page: PageStyleChoice | None = None,
         **kwargs: Any,
     ) -> None:
         args = args or GRPOConfig()
@@ -70,9 +73,9 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         with reference_by_auto_class(grpo_trainer):
             super().__init__(model, functions, args=args, **kwargs)
         self.collator = GemDataCollator(
-            self.processing_class, modality_mix=modality_mix or {"both": 1.0}, mix_seed=args.seed
+            self.processing_class, modality_mix=modality_mix or {"both": 1.0}, mix_seed=args.seed, page=page
         )
-        # Pages come with the rows, or are not wanted.
+        # Pages come with the rows, are drawn by the collator, or are not wanted.
         self.processing_class = self.collator.processor
         # TRL generates by a configuration of its own, and hot sampling hits every token once.
         placeholders = {self.processing_class.ecg_token_id, self.processing_class.image_token_id}

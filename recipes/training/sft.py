@@ -107,6 +107,10 @@ class DataArguments:
             )
         return rates
 
+    def page_to_draw(self) -> PageStyleChoice | None:
+        """The page of rows without a picture: those of a published JSON, unless its pictures are here."""
+        return PageStyleChoice() if is_published(Path(self.dataset)) and self.image_folder is None else None
+
     def check_towers(self, model_config: ModelConfig) -> None:
         """
         Raises:
@@ -330,7 +334,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         max_length=training.max_length,
         pad_to_multiple_of=training.pad_to_multiple_of,
         mix_seed=training.seed,
-        page=PageStyleChoice() if is_published(Path(script.dataset)) and script.image_folder is None else None,
+        page=script.page_to_draw(),
     )
     for name, split in splits.items():
         check_messages(split, f"{script.dataset}[{name}]", processor)

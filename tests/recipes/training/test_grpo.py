@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """GRPO on a GEM: its ECGs and pictures reach it when it writes and when it is scored, whatever a prompt shows of them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
 from processing.errors_gem import PlaceholderError, TrainingError
-from recipes.training.grpo import parse
+from recipes.training.grpo import build_trainer, parse
 from recipes.training.grpo_trainer import GemGRPOTrainer
 from recipes.training.prompts import as_prompt
 from recipes.training.sft import PROJECTORS, language_model_linears
@@ -151,6 +152,25 @@ def test_the_divergence_from_the_start_is_measured(start, tmp_path, lora):
     gem.train()
     divergence = [entry["kl"] for entry in gem.state.log_history if "kl" in entry]
     assert divergence[0] == pytest.approx(0, abs=1e-6) and divergence[-1] > 1e-5
+
+
+def test_rows_of_a_published_file_show_a_page_where_its_pictures_are_not_here(start, tmp_path):
+    published = tmp_path / "set.json"
+    turns = [{"from": "human", "value": "<image>\nInterpret this ECG."}, {"from": "gpt", "value": "Sinus rhythm."}]
+    names = ("normal", "atrial_flutter")
+    rows_there = [
+        {"id": name, "ecg": f"samples/{name}", "image": f"{name}.png", "conversations": turns} for name in names
+    ]
+    published.write_text(json.dumps(rows_there))
+    tiny_processor().save_pretrained(start)
+    given = f"--dataset {published} --ecg_files samples={ROOT / 'processing/samples'} --report_rows 0".split()
+    given += ["--model_name_or_path", str(start), "--output_dir", str(tmp_path / "out"), "--report_to", "none"]
+    given += ["--rewards", "labels", "form", "--num_generations", "4", "--per_device_train_batch_size", "4"]
+    given += ["--max_steps", "1", "--max_completion_length", "4", "--use_cpu", "true", "--bf16", "false"]
+    gem = build_trainer(*parse(given))
+    seen = towers_run(gem.model)
+    gem.train()
+    assert seen["ecg"] and seen["image"] == seen["ecg"]
 
 
 def test_rewards_see_the_record_and_the_answer_that_the_model_does_not(start, tmp_path):
