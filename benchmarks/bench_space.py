@@ -109,7 +109,7 @@ def growth(url: str, process: subprocess.Popen, number: int) -> None:
     """The server's memory over interpretations one after the other, each with a newly opened ECG."""
     user = SpaceClient(url)
     names = sample_names()
-    steps = {round(number * part / 8) for part in range(9)}
+    steps = {0, 10, 30, *range(100, number, 100), number}
     for done in range(number + 1):
         if done in steps:
             print(f"memory after {done} interpretations: {memory(process):.0f} MB", flush=True)
