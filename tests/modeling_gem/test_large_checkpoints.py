@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from modeling_gem.checkpoint_files import read_weights
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,3 +31,14 @@ def test_a_sharded_checkpoint_is_converted_and_runs_from_the_disk(tmp_path):
     assert figures["convert"]["anonymous_gb"] < max(figures["shards_gb"]) + 1
     assert figures["generate"]["modules_on_disk"] > 0 and figures["generate"]["modules_in_memory"] > 0
     assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="maps of a process are told by Linux")
+def test_a_weight_that_is_dropped_leaves_memory(tmp_path):
+    file = tmp_path / "model.safetensors"
+    save_file({name: torch.ones(100_000) for name in ("a", "b")}, file)
+    mapped = lambda: Path("/proc/self/maps").read_text().count(str(file))  # noqa: E731
+    weights = dict(read_weights(file))
+    assert mapped() == 2
+    del weights["a"]
+    assert mapped() == 1 and weights["b"].sum() == 100_000
