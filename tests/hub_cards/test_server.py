@@ -132,7 +132,8 @@ def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypa
     assert 0 < len(refused) < 64  # a session may have four in the line, and is told so
 
 
-def test_a_password_closes_all_doors(gem, tmp_path):
+def test_a_password_closes_all_doors(gem, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # `serve` sets it; the other server's comes back
     folder = ServerFolder(tmp_path)
     app, url, _ = serve(gem, folder, password="sinus", prevent_thread_lock=True, quiet=True)
     try:
