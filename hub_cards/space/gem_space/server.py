@@ -50,7 +50,8 @@ def launch(
     # All that is written, by the processes that read too, is written there, and goes with it.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder.path)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background process ignores SIGINT
+            signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     try:
         warm_up()
         interpreter = Interpreter(model)

@@ -413,6 +413,7 @@ def test_model_and_processor_are_of_the_same_revision(tmp_path, monkeypatch):
         monkeypatch.setattr(
             loader, "from_pretrained", lambda name, **settings: asked.append((name, settings["revision"]))
         )
+    monkeypatch.setattr(sft, "check_chat_template", lambda processor, source: None)
     config = ModelConfig(model_name_or_path="my/gem", model_revision="v2")
     sft.load_model(config)
     sft.load_processor(SFTConfig(str(tmp_path), bf16=False, use_cpu=True), config)
