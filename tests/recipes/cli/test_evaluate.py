@@ -193,18 +193,18 @@ def test_review_there_and_back(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([*BENCH, "-o", "x"], "either --model or --answers"),
-        ([*BENCH, "-o", "x", "--answers", "a", "--likelihood"], "--likelihood"),
-        ([*BENCH, "-o", "x", "--answers", "a", "--files", "nothing"], "PREFIX=FOLDER"),
+        ([], "either --model or --answers"),
+        (["--answers", "a", "--likelihood"], "--likelihood"),
+        (["--answers", "a", "--files", "nothing"], "PREFIX=FOLDER"),
     ],
 )
-def test_wrong_use_is_told(arguments, message):
-    result = run.invoke(app, arguments)
+def test_wrong_use_is_told(arguments, message, tmp_path):
+    result = run.invoke(app, [*BENCH, "-o", str(tmp_path), *arguments])
     assert result.exit_code == 2 and message in result.output
 
 
-def test_an_unknown_set_is_named():
-    result = run.invoke(app, ["eval", "ecgbench", "ptb", "x.json", "-o", "x"])
+def test_an_unknown_set_is_named(tmp_path):
+    result = run.invoke(app, ["eval", "ecgbench", "ptb", "x.json", "-o", str(tmp_path)])
     assert isinstance(result.exception, EvaluationError) and "known are ptb-test" in str(result.exception)
 
 
