@@ -5,7 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.utils import logging
 
 from processing.errors_gem import TrainingError
@@ -78,4 +78,12 @@ def checkpoint_to_resume(training: TrainingArguments) -> str | None:
     return training.resume_from_checkpoint
 
 
-__all__ = ["checkpoint_to_resume", "damage", "last_checkpoint"]
+def train_and_save(trainer: Trainer) -> None:
+    """Trains, from the checkpoint that the settings name, and writes model and processor to their `output_dir`."""
+    trainer.train(resume_from_checkpoint=checkpoint_to_resume(trainer.args))
+    trainer.save_model(trainer.args.output_dir)
+    if trainer.is_world_process_zero() and trainer.processing_class is not None:
+        trainer.processing_class.save_pretrained(trainer.args.output_dir)
+
+
+__all__ = ["checkpoint_to_resume", "damage", "last_checkpoint", "train_and_save"]

@@ -25,7 +25,7 @@ from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
 from processing.processing_gem import MODALITIES
 
-from .checkpoints import checkpoint_to_resume
+from .checkpoints import train_and_save
 from .checks import check_vocabulary
 from .collator import GemDataCollator, name_of
 from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
@@ -153,8 +153,5 @@ def main(arguments: Sequence[str] | None = None) -> GemDPOTrainer:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
-    trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
-    trainer.save_model(training.output_dir)
-    if trainer.is_world_process_zero():
-        trainer.processing_class.save_pretrained(training.output_dir)
+    train_and_save(trainer)
     return trainer

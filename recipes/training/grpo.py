@@ -23,7 +23,7 @@ from processing.processing_gem import MODALITIES
 from recipes.dataset.schema import is_built
 
 from .answer_quality import QualityReport
-from .checkpoints import checkpoint_to_resume
+from .checkpoints import train_and_save
 from .checks import check_messages, check_vocabulary
 from .grounding_rewards import GROUNDING_REWARDS, Reward
 from .grpo_trainer import GemGRPOTrainer
@@ -125,8 +125,5 @@ def main(arguments: Sequence[str] | None = None) -> GemGRPOTrainer:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
-    trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
-    trainer.save_model(training.output_dir)
-    if trainer.is_world_process_zero():
-        trainer.processing_class.save_pretrained(training.output_dir)
+    train_and_save(trainer)
     return trainer

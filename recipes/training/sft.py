@@ -37,7 +37,7 @@ from processing.processing_gem import MODALITIES
 from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 
-from .checkpoints import checkpoint_to_resume
+from .checkpoints import train_and_save
 from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
 from .collator import GemDataCollator
 from .published import is_published, published_dataset
@@ -371,9 +371,5 @@ def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
-    resume = checkpoint_to_resume(training)
-    trainer.train(resume_from_checkpoint=resume)
-    trainer.save_model(training.output_dir)
-    if trainer.is_world_process_zero():
-        trainer.processing_class.save_pretrained(training.output_dir)
+    train_and_save(trainer)
     return trainer
