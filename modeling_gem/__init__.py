@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from processing.ecg_check import check_ecg
 from processing.ecg_page import render_ecg
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
@@ -40,7 +41,6 @@ from .pipeline_gem import GEM_TASK, GemPipeline
 LOADED_AT_FIRST_USE = {
     "modeling_gem.interpretation": ("Interpretation", "check_answer", "interpret"),
     "processing.claims.claims": ("extract_claims",),
-    "processing.ecg_check": ("check_ecg",),
     "processing.ecg_features": ("EcgFeatures", "extract_features"),
     "processing.evidence.highlight": ("highlight",),
     "processing.evidence.html": ("evidence_html",),
@@ -54,7 +54,6 @@ LOADED_AT_FIRST_USE = {
 if TYPE_CHECKING:  # the same names, for editors and type checkers
     from modeling_gem.interpretation import Interpretation, check_answer, interpret
     from processing.claims.claims import extract_claims
-    from processing.ecg_check import check_ecg
     from processing.ecg_features import EcgFeatures, extract_features
     from processing.evidence.highlight import highlight
     from processing.evidence.html import evidence_html

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from recipes.console import run_script
+from recipes.console import as_options, run_script
 
 from . import dataset, evaluate, models, publish, records
-from .record_options import as_options
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

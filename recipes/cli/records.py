@@ -15,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from processing.ecg_withheld import withheld_in_words
-from recipes.console import console, errors, say_failed
+from recipes.console import as_options, console, errors, say_failed
 from recipes.files import atomic_path
 
 from .record_options import (
     SUSPECT,
     RecordOptions,
-    as_options,
     end_by,
     holds_false_numbers,
     say_verdict,

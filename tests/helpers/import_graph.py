@@ -13,9 +13,10 @@ FLOORS = (
     ("recipes.publishing",),
     ("recipes.evaluation", "recipes.training"),
     ("recipes.dataset",),
+    ("hub_cards.space",),  # serves a model with `recipes.serving`, and compares diagnoses
     ("recipes.teachers",),
     ("recipes.chat", "recipes.sources"),
-    ("hub_cards",),  # the Space serves a model with `recipes.serving`; cards are templates
+    ("hub_cards",),  # flat in it: cards, which are templates
     ("recipes.serving",),
     ("recipes",),  # files flat in it: console, files, models, scores, settings
     ("modeling_gem",),
@@ -49,10 +50,10 @@ def find_modules(root: Path, packages: Collection[str] = PACKAGES) -> dict[str, 
 
 
 def room_of(module: str, modules: Mapping[str, Path]) -> str:
-    """The folder that a module is in, at most two deep. Only `processing` and `recipes` are divided into rooms."""
+    """The folder that a module is in, at most two deep. `modeling_gem` is one room."""
     folder = module if modules[module].name == "__init__.py" else module.rpartition(".")[0]
     parts = folder.split(".")
-    return ".".join(parts[: 2 if parts[0] in ("processing", "recipes") else 1])
+    return ".".join(parts[: 1 if parts[0] == "modeling_gem" else 2])
 
 
 def read_imports(modules: Mapping[str, Path]) -> list[Import]:
