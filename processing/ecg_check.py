@@ -1,9 +1,14 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The door through which every ECG comes to a model: what cannot be one is refused, with the reason."""
 
+from weakref import WeakKeyDictionary
+
 from .ecg_heartbeats import COPIES, holds_copies, parts_to_judge, shows_heartbeats_at_once
 from .ecg_plausibility import Plausibility
 from .ecg_record import EcgRecord
+
+# A record passes several doors on its way to a model, and nobody can change it: it is judged at the first.
+_verdicts: WeakKeyDictionary[EcgRecord, Plausibility] = WeakKeyDictionary()
 
 
 def check_ecg(record: EcgRecord) -> EcgRecord:
@@ -14,7 +19,9 @@ def check_ecg(record: EcgRecord) -> EcgRecord:
             signal in all leads, or a heart at a standstill or in ventricular fibrillation); the message gives the reasons. No
             text may be made of it.
     """
-    _judged(record).check(record.name)
+    if record not in _verdicts:
+        _verdicts[record] = _judged(record)
+    _verdicts[record].check(record.name)
     return record
 
 
