@@ -5,7 +5,6 @@ What the programs here print to, and how they end.
 No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files are printed as they are, on one line.
 """
 
-import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -21,24 +20,6 @@ from .extras import missing_extra
 
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
-
-
-# Messages name keywords of `load_ecg` and limits of `ReadBudget` in backticks; on the command line the same is an option.
-_OPTIONS = (
-    "sampling_rate", "unit", "gain", "leads", "missing_leads", "index", "start", "seconds", "megabytes", "cpu_seconds",
-    "wall_seconds",
-)  # fmt: skip
-_KEYWORD = re.compile(rf"`({'|'.join(_OPTIONS)})(?:=([^`]*))?`")
-
-
-def as_options(text: object) -> str:
-    """A message with the keywords of `load_ecg` as the options that say the same: `` `unit='uV'` `` -> `--unit uV`."""
-
-    def option(match: re.Match[str]) -> str:
-        value = re.sub(r"[\[\]'\"]|\.\.\.", "", match[2] or "").replace(", ", ",").strip(",")
-        return f"--{match[1].replace('_', '-')}{f' {value}' if value else ''}"
-
-    return _KEYWORD.sub(option, str(text))
 
 
 def say_failed(word: str, what: object) -> None:

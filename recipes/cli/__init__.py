@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from recipes.console import as_options, run_script
+from recipes.console import run_script
+from recipes.record_options import as_options
 
 from . import dataset, evaluate, models, publish, records
 

@@ -15,12 +15,12 @@ import typer
 from rich.table import Table
 
 from processing.ecg_features import extract_features
-from recipes.console import as_options, console, say_failed
+from recipes.console import console, say_failed
 from recipes.files import atomic_path
 from recipes.models import load_pipeline, model_source
+from recipes.record_options import DECLINED, RecordOptions, as_options, end_by, say_verdict, with_record_options
 
 from .marked_answer import print_answer, print_verdicts, shown_as_written
-from .record_options import DECLINED, RecordOptions, end_by, say_verdict, with_record_options
 from .records import check_target, write_evidence
 
 if TYPE_CHECKING:

@@ -15,17 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from processing.ecg_withheld import withheld_in_words
-from recipes.console import as_options, console, errors, say_failed
+from recipes.console import console, errors, say_failed
 from recipes.files import atomic_path
-
-from .record_options import (
+from recipes.record_options import (
     SUSPECT,
     RecordOptions,
+    as_options,
     end_by,
     holds_false_numbers,
     say_verdict,
     with_record_options,
 )
+
 from .tables import print_features, print_summary
 
 if TYPE_CHECKING:

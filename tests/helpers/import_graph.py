@@ -18,7 +18,7 @@ FLOORS = (
     ("recipes.chat", "recipes.sources"),
     ("hub_cards",),  # flat in it: cards, which are templates
     ("recipes.serving",),
-    ("recipes",),  # files flat in it: console, files, models, scores, settings
+    ("recipes",),  # files flat in it: console, files, models, record_options, scores, settings
     ("modeling_gem",),
     ("processing.evidence",),
     ("processing.grounding", "processing.guider"),

@@ -19,7 +19,7 @@ from processing.ecg_record import EcgRecord
 from processing.evidence.answer import MarkedWords, answer_html, mark_words, marked_sheet_html
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
 from processing.evidence.picture import evidence_page
-from recipes.console import as_options
+from recipes.record_options import as_options
 
 from .session import Session, text_of
 

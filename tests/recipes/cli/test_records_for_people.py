@@ -20,9 +20,8 @@ from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
 from processing.processing_gem import SOURCE_NAMES
 from processing.untrusted.budget import ReadBudget
 from recipes.cli import PANELS, app, models, records
-from recipes.cli.record_options import ReadingOptions, RecordOptions
 from recipes.cli.tables import print_features
-from recipes.console import as_options
+from recipes.record_options import ReadingOptions, RecordOptions, as_options
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
 NORMAL = load_ecg(SAMPLES / "normal.hea")

@@ -4,6 +4,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from processing.ecg_readers import MissingLeads, load_ecg
 from processing.errors_gem import EcgFormatError, EcgLeadError, ReadBudgetError
 from processing.untrusted.budget import ReadBudget
 from processing.untrusted.reading import load_untrusted, load_untrusted_picture
-from recipes.console import as_options, console, errors
+
+from .console import console, errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -180,6 +182,20 @@ def with_record_options(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+# Messages name keywords of `load_ecg` and limits of `ReadBudget` in backticks; on the command line the same is an option.
+_KEYWORD = re.compile(rf"`({'|'.join(field.name for field in dataclasses.fields(ReadingOptions))})(?:=([^`]*))?`")
+
+
+def as_options(text: object) -> str:
+    """A message with the keywords of `load_ecg` as the options that say the same: `` `unit='uV'` `` -> `--unit uV`."""
+
+    def option(match: re.Match[str]) -> str:
+        value = re.sub(r"[\[\]'\"]|\.\.\.", "", match[2] or "").replace(", ", ",").strip(",")
+        return f"--{match[1].replace('_', '-')}{f' {value}' if value else ''}"
+
+    return _KEYWORD.sub(option, str(text))
+
+
 def say_verdict(name: object, found: Plausibility, to_errors: bool = False) -> None:
     """One line about a record that is not "ok", before anything else is said of it."""
     if found.verdict != "ok":
@@ -206,6 +222,7 @@ __all__ = [
     "SUSPECT",
     "ReadingOptions",
     "RecordOptions",
+    "as_options",
     "end_by",
     "holds_false_numbers",
     "say_verdict",
