@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer, ModelConfig, TrlParser
 from trl.trainer import dpo_trainer
@@ -23,14 +22,20 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
-from processing.processing_gem import MODALITIES
 
 from .checkpoints import train_and_save
-from .checks import check_vocabulary
 from .collator import GemDataCollator, name_of
-from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
-from .towers import TowerRates, freeze_towers
-from .trainer import keep_trained_in_float32, parse_settings, reference_by_auto_class, score_answers_only
+from .sft import (
+    DataArguments,
+    adapter_config,
+    is_evaluated,
+    load_processor,
+    load_splits,
+    model_to_train,
+    set_rates_and_precision,
+)
+from .towers import TowerRates
+from .trainer import parse_settings, reference_by_auto_class, score_answers_only_on_cpu
 
 SIDES = ("chosen", "rejected")
 
@@ -80,9 +85,7 @@ class GemDPOTrainer(TowerRates, DPOTrainer):
         with reference_by_auto_class(dpo_trainer):
             super().__init__(model, *args, **kwargs)
         self.args.remove_unused_columns = False  # which ones are used only the collator knows
-        if self.args.device.type == "cpu":
-            for scored in filter(None, (self.accelerator.unwrap_model(self.model), self.ref_model)):
-                score_answers_only(scored.get_base_model() if hasattr(scored, "get_base_model") else scored)
+        score_answers_only_on_cpu(self)
 
     # TRL takes rows without a picture for text, and tokenizes them before the ECG could be put in.
     @property
@@ -117,23 +120,20 @@ def build_trainer(script: DataArguments, training: DPOConfig, model_config: Mode
     Raises:
         GemError: What is wrong with the data, the checkpoint or the settings.
     """
-    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    evaluates = is_evaluated(training)
     splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
     processor = load_processor(training, model_config)
     collator = GemPreferenceCollator(
         processor,
         assistant_only_loss=True,
-        modality_mix={name: weight for name in MODALITIES if (weight := getattr(script, name))},
+        modality_mix=script.modality_mix,
         max_length=training.max_length,
         mix_seed=training.seed,
     )
     # The collator cuts answers, never placeholders; TRL would cut both.
     training = replace(training, max_length=None)
     collator([dict(splits[script.train_split][0])])
-    torch.manual_seed(training.seed)
-    model = load_model(model_config, training.trust_remote_code)
-    check_vocabulary(model, processor)
-    freeze_towers(model, script.trained_towers)
+    model = model_to_train(script, training, model_config, processor)
     trainer = GemDPOTrainer(
         model,
         args=training,
@@ -143,9 +143,7 @@ def build_trainer(script: DataArguments, training: DPOConfig, model_config: Mode
         data_collator=collator,
         peft_config=adapter_config(model, model_config),
     )
-    trainer.tower_learning_rates = script.tower_learning_rates
-    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
-        keep_trained_in_float32(trainer.model)
+    set_rates_and_precision(trainer, script)
     return trainer
 
 

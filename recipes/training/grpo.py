@@ -14,23 +14,28 @@ if __name__ == "__main__":  # before what may not be installed
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from trl import GRPOConfig, ModelConfig, TrlParser
 
 from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
-from processing.processing_gem import MODALITIES
 from recipes.dataset.schema import is_built
 
 from .answer_quality import QualityReport
 from .checkpoints import train_and_save
-from .checks import check_messages, check_vocabulary
+from .checks import check_messages
 from .grounding_rewards import GROUNDING_REWARDS, Reward
 from .grpo_trainer import GemGRPOTrainer
 from .rewards import diagnosis_reward, evidence_reward, format_reward
-from .sft import DataArguments, adapter_config, load_model, load_processor, load_splits
-from .towers import freeze_towers
-from .trainer import keep_trained_in_float32, parse_settings
+from .sft import (
+    DataArguments,
+    adapter_config,
+    is_evaluated,
+    load_processor,
+    load_splits,
+    model_to_train,
+    set_rates_and_precision,
+)
+from .trainer import parse_settings
 
 # ECG-R1's need a column `solution`.
 REWARDS: dict[str, Reward] = {
@@ -87,7 +92,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
     Raises:
         GemError: What is wrong with the data, the checkpoint or the settings.
     """
-    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    evaluates = is_evaluated(training)
     splits = load_splits(
         script, [script.train_split, *([script.eval_split] if evaluates or script.report_rows else [])]
     )
@@ -95,24 +100,19 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
     for name, split in splits.items():
         if not is_built(split):
             check_messages(split, f"{script.dataset}[{name}]", processor)
-    torch.manual_seed(training.seed)
-    model = load_model(model_config, training.trust_remote_code)
-    check_vocabulary(model, processor)
-    freeze_towers(model, script.trained_towers)
+    model = model_to_train(script, training, model_config, processor)
     trainer = GemGRPOTrainer(
         model,
         [REWARDS[name] for name in script.rewards],
         training,
-        modality_mix={name: weight for name in MODALITIES if (weight := getattr(script, name))},
+        modality_mix=script.modality_mix,
         page=script.page_to_draw(),
         train_dataset=splits[script.train_split],
         eval_dataset=splits.get(script.eval_split) if evaluates else None,
         processing_class=processor,
         peft_config=adapter_config(model, model_config),
     )
-    trainer.tower_learning_rates = script.tower_learning_rates
-    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:
-        keep_trained_in_float32(trainer.model)
+    set_rates_and_precision(trainer, script)
     if script.report_rows:
         held_out = splits[script.eval_split]
         trainer.add_callback(

@@ -19,7 +19,7 @@ from recipes.dataset.schema import PageStyleChoice
 from .collator import GemDataCollator
 from .prompts import as_prompt, blocks
 from .towers import TowerRates
-from .trainer import reference_by_auto_class, score_answers_only
+from .trainer import reference_by_auto_class, score_answers_only_on_cpu
 
 # What the model takes besides tokens, with the block of a message that each row of it comes from.
 MEDIA = {"ecg_values": "ecg", "pixel_values": "image", "image_sizes": "image"}
@@ -83,11 +83,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
             {*(self.generation_config.suppress_tokens or ()), *placeholders}
         )
         self._media: list[Media] = []
-        if args.device.type == "cpu":
-            for scored in filter(None, (self.accelerator.unwrap_model(self.model), self.ref_model)):
-                score_answers_only(
-                    scored.get_base_model() if hasattr(scored, "get_base_model") else scored, self.temperature
-                )
+        score_answers_only_on_cpu(self, self.temperature)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self.collator.epoch.fill_(int((self.state.epoch or 0) + 1e-6))

@@ -26,14 +26,15 @@ from transformers import (
     BitsAndBytesConfig,
     PreTrainedModel,
     ProcessorMixin,
+    TrainingArguments,
 )
 from transformers.integrations import is_deepspeed_zero3_enabled
-from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
+from trl import DPOConfig, GRPOConfig, ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
 from processing.errors_gem import TrainingError
 from processing.extras_gem import require
-from processing.processing_gem import MODALITIES
+from processing.processing_gem import MODALITIES, Modality
 from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 
@@ -42,7 +43,7 @@ from .checks import check_columns, check_first_batch, check_messages, check_voca
 from .collator import GemDataCollator
 from .published import is_published, published_dataset
 from .samples import SampleWriter
-from .towers import freeze_towers, towers_to_train
+from .towers import TowerRates, freeze_towers, towers_to_train
 from .trainer import GemSFTTrainer, keep_trained_in_float32, parse_settings
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class DataArguments:
     vision_tower_learning_rate: float | None = field(
         default=None, metadata={"help": "Of the image tower, if it is trained; `learning_rate` if not given."}
     )
+
+    @property
+    def modality_mix(self) -> dict[Modality, float]:
+        """Weights by modality, as `GemDataCollator` takes them."""
+        return {name: weight for name in MODALITIES if (weight := getattr(self, name))}
 
     @property
     def trained_towers(self) -> tuple[str, ...]:
@@ -272,7 +278,7 @@ def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> Pr
     return model
 
 
-def load_processor(training: SFTConfig | GRPOConfig, model_config: ModelConfig) -> ProcessorMixin:
+def load_processor(training: SFTConfig | GRPOConfig | DPOConfig, model_config: ModelConfig) -> ProcessorMixin:
     """
     That of the model, with the chat template of `chat_template_path` if there is one.
 
@@ -312,6 +318,37 @@ def language_model_linears(model: PreTrainedModel) -> str:
     return rf"model\.language_model\..*\.({'|'.join(sorted(names))})"
 
 
+def is_evaluated(training: TrainingArguments) -> bool:
+    """Whether there is an evaluation during training."""
+    return str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+
+
+def model_to_train(
+    script: DataArguments,
+    training: SFTConfig | GRPOConfig | DPOConfig,
+    model_config: ModelConfig,
+    processor: ProcessorMixin,
+) -> PreTrainedModel:
+    """The model, seeded, of the processor's vocabulary, with only those towers trained that shall be.
+
+    Raises:
+        CheckpointError: Model and processor do not belong together.
+    """
+    torch.manual_seed(training.seed)
+    model = load_model(model_config, training.trust_remote_code)
+    check_vocabulary(model, processor)
+    freeze_towers(model, script.trained_towers)
+    return model
+
+
+def set_rates_and_precision(trainer: TowerRates, script: DataArguments) -> None:
+    """Before training: the towers' own learning rates, and float32 for what is trained beside half precision."""
+    trainer.tower_learning_rates = script.tower_learning_rates
+    half = trainer.args.bf16 or trainer.args.fp16
+    if half and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
+        keep_trained_in_float32(trainer.model)
+
+
 def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config: ModelConfig) -> GemSFTTrainer:
     """
     Everything up to the first step, with all that can be checked before it.
@@ -319,17 +356,16 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
     Raises:
         GemError: What is wrong with the data, the checkpoint or the settings.
     """
-    evaluates = str(getattr(training.eval_strategy, "value", training.eval_strategy)) != "no"
+    evaluates = is_evaluated(training)
     splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
     if any(is_built(split) for split in splits.values()):
         # A Trainer drops columns before the transform could make `ecg` of them.
         training.remove_unused_columns = False
     processor = load_processor(training, model_config)
-    mix = {name: weight for name in MODALITIES if (weight := getattr(script, name))}
     collator = GemDataCollator(
         processor,
         assistant_only_loss=True,
-        modality_mix=mix,
+        modality_mix=script.modality_mix,
         image_only=script.image_only,
         max_length=training.max_length,
         pad_to_multiple_of=training.pad_to_multiple_of,
@@ -345,10 +381,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
             if column not in split.column_names:
                 splits[name] = with_lengths(split, processor, column, workers, collator.page)
 
-    torch.manual_seed(training.seed)
-    model = load_model(model_config, training.trust_remote_code)
-    check_vocabulary(model, processor)
-    freeze_towers(model, script.trained_towers)
+    model = model_to_train(script, training, model_config, processor)
     trainer = GemSFTTrainer(
         model=model,
         args=training,
@@ -358,9 +391,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
         peft_config=adapter_config(model, model_config),
         data_collator=collator,
     )
-    trainer.tower_learning_rates = script.tower_learning_rates
-    if (training.bf16 or training.fp16) and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
-        keep_trained_in_float32(trainer.model)
+    set_rates_and_precision(trainer, script)
     if evaluates and script.generated_samples:
         writer = SampleWriter(trainer, splits[script.eval_split], script.generated_samples, script.generated_tokens)
         trainer.add_callback(writer)

@@ -4,6 +4,7 @@
 from collections.abc import Collection, Mapping
 
 import torch
+from transformers import TrainingArguments
 
 from processing.errors_gem import TrainingError
 
@@ -57,6 +58,8 @@ class TowerRates:
 
     tower_learning_rates: Mapping[str, float] = {}
 
+    args: TrainingArguments
+    is_deepspeed_enabled: bool
     optimizer: torch.optim.Optimizer | None
     model: torch.nn.Module
 

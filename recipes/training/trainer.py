@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, PreTrainedModel, TrainerCallback
+from transformers import AutoModelForImageTextToText, PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTTrainer, TrlParser
 from trl.trainer.utils import FusedCausalLMOutput
@@ -71,9 +71,7 @@ class GemSFTTrainer(TowerRates, SFTTrainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.add_callback(_TellEpoch(self))
-        if self.args.device.type == "cpu":
-            model = self.model
-            score_answers_only(model.get_base_model() if hasattr(model, "get_base_model") else model)
+        score_answers_only_on_cpu(self)
 
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
@@ -154,6 +152,14 @@ def reference_by_auto_class(module: types.ModuleType) -> Iterator[None]:
         module.create_model_from_path = stock  # type: ignore[attr-defined]
 
 
+def score_answers_only_on_cpu(trainer: Trainer, temperature: float = 1.0) -> None:
+    """`score_answers_only` of a trainer's model, below its adapter, and of its reference model where it has one."""
+    if trainer.args.device.type != "cpu":
+        return
+    for model in filter(None, (trainer.accelerator.unwrap_model(trainer.model), getattr(trainer, "ref_model", None))):
+        score_answers_only(model.get_base_model() if hasattr(model, "get_base_model") else model, temperature)
+
+
 def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None:
     """
     Of a model with TRL's fused head (`add_fused_lm_head`): it computes the vocabulary's logits for answers alone. TRL's own
@@ -198,4 +204,5 @@ __all__ = [
     "parse_settings",
     "reference_by_auto_class",
     "score_answers_only",
+    "score_answers_only_on_cpu",
 ]
