@@ -13,11 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from transformers import AutoProcessor
 
+from modeling_gem import GemProcessor, check_ecg, default_checkpoint
 from processing.ecg_page import render_ecg
 from processing.ecg_page_layout import LAYOUTS, page_layout
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
@@ -64,7 +67,11 @@ def main() -> None:
     pictures = GemImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
     report("that page to pixel_values", cpu_ms(lambda: pictures(square, return_tensors="pt")))
     signals = GemFeatureExtractor()
-    report("the record to ecg_values", cpu_ms(lambda: signals(record, return_tensors="pt")))
+    # A record that is new each time: what is found out about it is kept with it.
+    report("the record to ecg_values", cpu_ms(lambda: signals(replace(record), return_tensors="pt")))
+    report("whether it shows heartbeats", cpu_ms(lambda: check_ecg(replace(record))))
+    processor = AutoProcessor.from_pretrained(default_checkpoint())
+    report("question, page and signal to tensors", cpu_ms(lambda: sample(processor, replace(record))))
     for name in LAYOUTS:
         page = render_ecg(record, name)
         height, width = page.pixels.shape[:2]
@@ -88,6 +95,14 @@ def main() -> None:
     peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     seconds = time.perf_counter() - started
     print(f"{'fresh process, one gem_12x1 page':44s} {peak:>7s} MiB peak, goal 150; {seconds:.1f} s wall")
+
+
+def sample(processor: GemProcessor, record: EcgRecord) -> object:
+    """All that the model is given about a record."""
+    chat = processor.build_conversation(record)
+    return processor.apply_chat_template(
+        [chat], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
 
 
 def report(label: str, milliseconds: float, note: str = "") -> None:
