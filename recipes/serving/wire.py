@@ -1,0 +1,396 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+The wire format of every server of GEM: how an ECG or its page stands in the messages of an OpenAI request.
+
+A part is `text`, `image_url` (a page), or an ECG in one of three dresses: OpenAI's `file`, `audio_url` (which vLLM lets through),
+or `ecg`. What a file does not say of itself (sampling rate, unit, leads ...) stands beside it in the part, or in its data URL:
+`data:text/csv;sampling_rate=500;unit=mV;base64,...`. Only bytes are taken out here; `uploads.py` reads them.
+"""
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import quote, unquote
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from processing.ecg_photo import is_picture_data
+from processing.ecg_readers import MissingLeads
+from processing.errors_gem import GemError
+from recipes.settings import Settings
+
+# Of one file, before it is decoded from base64; and of all that one request holds.
+MAX_FILE_BYTES = 20 * 2**20
+MAX_TEXT = 8000
+MAX_MESSAGES = 64
+MAX_ECGS = MAX_PICTURES = 4
+KNOWN_PARTS = ("text", "file", "audio_url", "ecg", "image_url")
+_DATA_URL = re.compile(r"data:(?P<head>[^,]{0,2000}),", re.IGNORECASE)
+
+
+class WireError(GemError):
+    """What was sent cannot be used.
+
+    Attributes:
+        status: of the HTTP response.
+        code: a word for programs.
+        param: where in the request, such as `messages[0].content[1]`.
+    """
+
+    def __init__(self, message: object, status: int = 400, code: str = "invalid_request", param: str = "") -> None:
+        super().__init__(message)
+        self.status, self.code, self.param = status, code, param
+
+
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+def _numbers(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value if isinstance(value, list | None) else [value]
+
+
+class EcgOptions(Settings):
+    """What a sender says of an ECG: keywords of `load_ecg`. In a URL lists have commas, percent-encoded: `leads=I%2CII`."""
+
+    sampling_rate: float | None = Field(None, gt=0, description="Hz, where the file states none.")
+    unit: Literal["mV", "uV", "V", "nV"] | None = Field(None, description="Of the samples.")
+    leads: Annotated[list[str] | None, BeforeValidator(_names)] = Field(
+        None, description="Names of the rows; of a file that names its leads, those to use."
+    )
+    gain: Annotated[list[float] | None, BeforeValidator(_numbers)] = Field(
+        None, description="Raw counts per mV, one number or one per lead."
+    )
+    index: int | None = Field(
+        None, ge=0, description="The record of a file, or the page of a document, of several; from 0."
+    )
+    missing_leads: MissingLeads | None = Field(None, description="As in `load_ecg`; `derive` if not given.")
+    start: float | None = Field(None, ge=0, description="First second that is used.")
+    seconds: float | None = Field(None, gt=0, description="How many seconds are used.")
+
+    def said(self) -> dict[str, Any]:
+        """The keywords that were given."""
+        return self.model_dump(exclude_none=True)
+
+
+OPTIONS = tuple(EcgOptions.model_fields)
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file as it was sent.
+
+    Attributes:
+        data: its bytes; empty where a `path` of this machine was named.
+        name: for messages, as the sender calls it.
+        options: keywords of `load_ecg`.
+        path: a file of this machine that may be read.
+    """
+
+    data: bytes = field(repr=False)
+    name: str = "ECG"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class SentEcg:
+    """An ECG in a message."""
+
+    file: SentFile
+
+
+@dataclass(frozen=True)
+class SentPicture:
+    """The picture of an ECG page in a message."""
+
+    file: SentFile
+
+
+SentPart = str | SentEcg | SentPicture
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """A turn of a conversation."""
+
+    role: str
+    parts: tuple[SentPart, ...]
+
+
+class Fetch(Protocol):
+    """Gives what a `file://` or `http(s)://` URL stands for, or refuses it."""
+
+    def __call__(self, url: str, options: Mapping[str, Any]) -> SentFile: ...
+
+
+def no_urls(url: str, options: Mapping[str, Any]) -> SentFile:
+    """The `Fetch` of a server that opens no URLs.
+
+    Raises:
+        WireError: always.
+    """
+    scheme = url.partition(":")[0][:20]
+    raise WireError(
+        f"URLs of the kind `{scheme}:` are not opened here. Send the file itself as a data URL, `data:;base64,...`, or start the "
+        "server with --allowed-local-media-path or --allowed-media-domains."
+    )
+
+
+def data_url(data: bytes, media_type: str = "application/octet-stream", **options: Any) -> str:
+    """A data URL with the keywords of `load_ecg` as its parameters, as `decode_data_url` takes it apart.
+
+    Example:
+        >>> data_url(b"I,II", "text/csv", sampling_rate=500, leads=["I", "II"])
+        'data:text/csv;sampling_rate=500;leads=I%2CII;base64,SSxJSQ=='
+    """
+    said = [(name, ",".join(map(str, value)) if isinstance(value, list) else value) for name, value in options.items()]
+    parameters = "".join(f";{name}={quote(str(value), safe='')}" for name, value in said)
+    return f"data:{media_type}{parameters};base64,{base64.b64encode(data).decode()}"
+
+
+def decode_data_url(url: str, where: str = "url") -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a data URL, and what its parameters say of them.
+
+    Raises:
+        WireError: it is none, not in base64, too large, or has a parameter that is unknown or stands twice.
+    """
+    found = _DATA_URL.match(url)
+    if found is None:
+        raise WireError(f"{where}: no data URL; it begins with `data:TYPE;base64,`.", param=where)
+    _, *words = found["head"].split(";")
+    if not words or words.pop().strip().lower() != "base64":
+        raise WireError(f"{where}: the data URL is not in base64; it begins with `data:TYPE;base64,`.", param=where)
+    options: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.strip().partition("=")
+        if name in options:
+            raise WireError(f"{where}: the data URL says {name!r} twice.", param=where)
+        if name not in ("charset", "name"):
+            options[name] = unquote(value)
+    return _decode(url[found.end() :], where), ecg_options(options, where)
+
+
+def ecg_options(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What was said of an ECG, checked.
+
+    Raises:
+        WireError: an unknown word, or a value that is none.
+    """
+    try:
+        return EcgOptions.read(dict(given), where, GemError).said()
+    except GemError as error:
+        raise WireError(error, param=where) from error
+
+
+def read_messages(messages: Iterable[Mapping[str, Any]], fetch: Fetch = no_urls) -> list[SentMessage]:
+    """
+    The messages of a chat completion, with the files that they hold.
+
+    Raises:
+        WireError: a role, a part or a word of it that is not known, no file where one is announced, too many or too large.
+    """
+    read = [_message(message, f"messages[{number}]", fetch) for number, message in enumerate(messages)]
+    if not read or read[-1].role != "user":
+        raise WireError("`messages` ends with a question: a message of the role `user`.", param="messages")
+    if len(read) > MAX_MESSAGES:
+        raise WireError(f"{len(read):,} messages; a conversation has {MAX_MESSAGES} at most.", param="messages")
+    parts = [part for message in read for part in message.parts]
+    for kind, most, what in ((SentEcg, MAX_ECGS, "ECGs"), (SentPicture, MAX_PICTURES, "pictures")):
+        if (number := sum(isinstance(part, kind) for part in parts)) > most:
+            raise WireError(f"{number} {what}; a request holds {most} at most.", param="messages")
+    if (length := sum(len(part) for part in parts if isinstance(part, str))) > MAX_TEXT:
+        raise WireError(f"{length:,} characters of text; a request holds {MAX_TEXT:,} at most.", param="messages")
+    return read
+
+
+def _message(message: Mapping[str, Any], where: str, fetch: Fetch) -> SentMessage:
+    role, content = message.get("role"), message.get("content")
+    if role not in ("system", "user", "assistant"):
+        raise WireError(f"{where}.role is system, user or assistant, got {role!r:.50}.", param=f"{where}.role")
+    if unknown := sorted(set(message) - {"role", "content", "name"}):
+        raise WireError(f"{where}: unknown key(s) {unknown}; known are role, content and name.", param=where)
+    if isinstance(content, str):
+        return SentMessage(role, (_text(content, f"{where}.content"),))
+    if not isinstance(content, list) or not content:
+        raise WireError(f"{where}.content is a text or a list of parts.", param=f"{where}.content")
+    places = [f"{where}.content[{number}]" for number in range(len(content))]
+    parts = tuple(read_part(part, place, fetch) for part, place in zip(content, places, strict=True))
+    if role != "user" and not all(isinstance(part, str) for part in parts):
+        raise WireError(f"{where}: ECGs and pictures stand in messages of the role `user`.", param=where)
+    return SentMessage(role, parts)
+
+
+def read_part(part: Any, where: str, fetch: Fetch = no_urls) -> SentPart:
+    """
+    One part of a message: its text, or the file that it holds. What is a picture by its first bytes is one in every dress.
+
+    Raises:
+        WireError: see `read_messages`.
+    """
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    match kind:
+        case "text":
+            return _text(_only(part, ("text",), where)["text"], where)
+        case "image_url":
+            inner = _only(_inner(part, kind, where), ("url", "detail", "index"), where)
+            options = {name: inner[name] for name in ("index",) if inner.get(name) is not None}
+            return SentPicture(_from_url(inner.get("url"), options, "picture", where, fetch))
+        case "audio_url":
+            inner = _only(_inner(part, kind, where), ("url", *OPTIONS), where)
+            return _by_content(_from_url(inner.get("url"), _options_in(inner), "ECG", where, fetch))
+        case "file":
+            return _by_content(_openai_file(_inner(part, kind, where), where))
+        case "ecg":
+            return _by_content(_ecg({name: value for name, value in part.items() if name != "type"}, where, fetch))
+    known = ", ".join(KNOWN_PARTS)
+    raise WireError(f"{where}: no part of the type {kind!r:.50} is known; known are {known}.", param=where)
+
+
+def _text(text: Any, where: str) -> str:
+    if not isinstance(text, str):
+        raise WireError(f"{where}: expected a text, got {type(text).__name__}.", param=where)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise WireError(f"{where}: half of a character stands in the text; send it as UTF-8.", param=where)
+    return text
+
+
+def _inner(part: Mapping[str, Any], kind: str, where: str) -> Mapping[str, Any]:
+    """What a part holds under the name of its type, as OpenAI's parts do."""
+    inner = _only(part, (kind,), where)[kind]
+    if not isinstance(inner, Mapping):
+        raise WireError(f'{where}: expected {{"type": "{kind}", "{kind}": {{...}}}}.', param=where)
+    return inner
+
+
+def _only(part: Mapping[str, Any], names: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    """`part`, if it has the first of `names` and none but these."""
+    if unknown := sorted(set(part) - {"type", *names}):
+        raise WireError(f"{where}: unknown key(s) {unknown}; known are {', '.join(names)}.", param=where)
+    if names[0] not in part:
+        raise WireError(f"{where}: {names[0]!r} is missing.", param=where)
+    return part
+
+
+def _options_in(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part[name] for name in OPTIONS if part.get(name) is not None}
+
+
+def _openai_file(inner: Mapping[str, Any], where: str) -> SentFile:
+    if "file_id" in inner:
+        raise WireError(f"{where}: there are no stored files here; send the file itself as `file_data`.", param=where)
+    inner = _only(inner, ("file_data", "filename", *OPTIONS), where)
+    return _from_data(inner["file_data"], inner, where)
+
+
+def _ecg(part: Mapping[str, Any], where: str, fetch: Fetch) -> SentFile:
+    """Our own part: `data` (a file), `url` or `signal` (leads x samples), and the options beside it."""
+    given = [name for name in ("data", "url", "signal") if name in part]
+    if len(given) != 1:
+        raise WireError(f"{where}: an ECG has one of `data`, `url` and `signal`; this one has {given}.", param=where)
+    part = _only(part, (given[0], "filename", *OPTIONS), where)
+    if given == ["data"]:
+        return _from_data(part["data"], part, where)
+    if given == ["url"]:
+        return _from_url(part["url"], _options_in(part), "ECG", where, fetch)
+    return SentFile(_array(part["signal"], where), _name(part, "signal"), ecg_options(_options_in(part), where))
+
+
+def _array(rows: Any, where: str) -> bytes:
+    """Lists of numbers as the bytes of an NPY file; `null` is a missing sample."""
+    try:
+        signal = np.array(rows, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise WireError(
+            f"{where}: `signal` is a list of leads, each a list of as many numbers.", param=where
+        ) from error
+    file = io.BytesIO()
+    np.save(file, signal)
+    return file.getvalue()
+
+
+def _from_data(data: Any, part: Mapping[str, Any], where: str) -> SentFile:
+    """A file in base64, in a data URL or not."""
+    if not isinstance(data, str) or not data:
+        raise WireError(f"{where}: the file stands there in base64, as a text.", param=where)
+    if data[:5].lower() == "data:":
+        content, said = decode_data_url(data, where)
+    else:
+        content, said = _decode(data, where), {}
+    return SentFile(content, _name(part, "ECG"), _joined(said, _options_in(part), where))
+
+
+def _from_url(url: Any, options: Mapping[str, Any], name: str, where: str, fetch: Fetch) -> SentFile:
+    if not isinstance(url, str) or not url:
+        raise WireError(f"{where}: `url` is a text.", param=where)
+    if url[:5].lower() != "data:":
+        return fetch(url, ecg_options(options, where))
+    data, said = decode_data_url(url, where)
+    return SentFile(data, name, _joined(said, options, where))
+
+
+def _joined(in_url: Mapping[str, Any], beside: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What the URL and the part say together.
+
+    Raises:
+        WireError: they contradict each other.
+    """
+    said = ecg_options(beside, where)
+    for name, value in in_url.items():
+        if said.setdefault(name, value) != value:
+            raise WireError(
+                f"{where}: `{name}` is {value} in the data URL and {said[name]} beside it; say it once.", param=where
+            )
+    return said
+
+
+def _decode(text: str, where: str) -> bytes:
+    """
+    Raises:
+        WireError: no base64, empty, or too large.
+    """
+    if len(text) // 4 * 3 > MAX_FILE_BYTES + 2:
+        raise WireError(
+            f"{where}: a file of more than {MAX_FILE_BYTES:,} bytes; send the ECG alone.", 413, "file_too_large", where
+        )
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise WireError(f"{where}: this is no base64; encode the file's bytes as they are.", param=where) from error
+    if not data:
+        raise WireError(f"{where}: the file is empty.", param=where)
+    return data
+
+
+def _name(part: Mapping[str, Any], default: str) -> str:
+    """The sender's name for the file, without folders; it goes into messages to the sender and nowhere else."""
+    name = part.get("filename")
+    plain = re.sub(r"[^\w. -]", "_", re.split(r"[/\\]", name)[-1])[:100] if isinstance(name, str) else ""
+    return plain or default
+
+
+def _by_content(file: SentFile) -> SentEcg | SentPicture:
+    return SentPicture(file) if file.data and is_picture_data(file.data[:16]) else SentEcg(file)
+
+
+__all__ = [
+    "EcgOptions",
+    "Fetch",
+    "SentEcg",
+    "SentFile",
+    "SentMessage",
+    "SentPart",
+    "SentPicture",
+    "WireError",
+    "data_url",
+    "decode_data_url",
+    "ecg_options",
+    "no_urls",
+    "read_messages",
+    "read_part",
+]
