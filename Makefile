@@ -13,7 +13,7 @@ RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_proces
 	tests/recipes/embedded/test_model.py tests/recipes/training/test_golden_batches.py
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
-.PHONY: demo licenses samples test lint setup setup-newest browser conformance oldest newest devices clean
+.PHONY: demo docs release licenses samples test lint setup setup-newest browser conformance oldest newest devices clean
 
 setup: $(STAMP)
 
@@ -31,9 +31,14 @@ browser:
 demo: setup
 	$(BIN)/gem interpret processing/samples/normal.hea --save-page outputs/demo_page.png
 
+# The site, to outputs/site/index.html. Warnings are errors: a dead link, a page that is not in the navigation of mkdocs.yml.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # Two workers on two cores: with more threads than one each they wait for each other.

@@ -147,7 +147,7 @@ def check_answer(
     Raises:
         GemError: `grounding` is unknown; a text is too long to be read for claims.
 
-    Example:
+    Examples:
         >>> from processing.simulator.simulator import simulate_ecg
         >>> record = simulate_ecg(heart_rate=72, seed=1).record
         >>> found = check_answer("Sinus rhythm, 111 bpm.", record)
@@ -226,7 +226,7 @@ def interpret(
     Raises:
         GemError: the record cannot be read, or an argument is wrong. What is read but can be no ECG is declined instead.
 
-    Example:
+    Examples:
         >>> found = interpret("processing/samples/normal.hea", modality="signal")
         >>> found.grounding, found.declined, len(found.claims) > 5
         ('flag', None, True)

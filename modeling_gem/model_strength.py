@@ -21,7 +21,7 @@ def model_strength(source: str | Path, modality: Modality = "both") -> str:
         source: folder or Hub id.
         modality: what the model saw; the figures are those of this modality.
 
-    Example:
+    Examples:
         >>> from modeling_gem import default_checkpoint
         >>> model_strength(default_checkpoint()).partition(":")[0]
         'gem-ecg-tiny on PTB-XL, fold 9, from signal and page'

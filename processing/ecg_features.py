@@ -265,7 +265,7 @@ def extract_features(
             unknown.
         EcgLeadError: the rows have no names, or not one each.
 
-    Example:
+    Examples:
         >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)
         >>> round(features.heart_rate), features.rhythm_regularity

@@ -313,7 +313,7 @@ def leads_of_channels(names: tuple[str, ...]) -> tuple[str | None, ...]:
     twelve are there; twelve or eight channels that are only counted are taken as those of an array without names.
     A channel that is an ECG of an unknown lead (`"ECG1"`, `"MLII"`) keeps its name.
 
-    Example:
+    Examples:
         >>> leads_of_channels(("ECG1", "ECG2")), leads_of_channels(("EKG", "C3", "C4"))
         (('ECG1', 'ECG2'), ('EKG', None, None))
     """

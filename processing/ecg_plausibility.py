@@ -94,7 +94,7 @@ class Doubt:
 class Plausibility:
     """The verdict on a record, with its reasons, the gravest first.
 
-    Example:
+    Examples:
         >>> doubt = Doubt("suspect", "scale", "V2", "spans 22 mV", "a lead spans up to 16 mV", UNIT_CURE)
         >>> Plausibility((doubt,)).verdict, Plausibility().verdict
         ('suspect', 'ok')

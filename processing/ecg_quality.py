@@ -285,7 +285,7 @@ def inspect_record(record: EcgRecord) -> dict[str, Any]:
     three; aV leads that fit Goldberger's definitions only under another's name. Electrodes: see `limb_lead_reversal` and
     `chest_lead_swap`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> summary = inspect_record(EcgRecord(np.zeros((1, 5000)), ("II",), 500))
         >>> summary["verdict"], summary["reasons"][0]["found"], summary["lead_quality"]["II"]["verdict"]

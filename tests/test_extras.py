@@ -24,7 +24,15 @@ from tests.helpers.bare_environment import EXTRAS, PROJECT, bare_environment, mo
 from tests.helpers.every_command import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-UNIONS = ("all", "dev", "data", "ray", "qlora", "deepspeed")  # that bring other extras
+UNIONS = (
+    "all",
+    "dev",
+    "docs",
+    "data",
+    "ray",
+    "qlora",
+    "deepspeed",
+)  # that bring other extras, or serve the project alone
 # Without any extra: command -> the extra that it names, `None` where it needs none.
 NAMED = {
     "inspect": None, "features": None, "render": None, "interpret": None, "check": None, "info": None, "convert": None,

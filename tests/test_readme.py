@@ -17,7 +17,9 @@ from tests.helpers.readers_files import write_readers_files
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+# The blocks of a tutorial build on each other: tests/test_tutorials.py runs them.
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "notes").glob("*.md"))]
+PAGES = {path.name: path.read_text() for path in FILES}
 
 
 def blocks(language: str) -> dict[str, str]:
@@ -141,7 +143,6 @@ def test_modules_that_need_data_or_machines_have_these_options(line):
 
 
 def test_pictures_exist():
-    for name, page in PAGES.items():
-        folder = ROOT if name == "README.md" else ROOT / "docs"
-        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
-            assert (folder / picture).is_file(), f"{name}: {picture}"
+    for path in FILES:
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", path.read_text()):
+            assert (path.parent / picture).is_file(), f"{path.name}: {picture}"

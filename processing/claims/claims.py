@@ -28,7 +28,7 @@ _REFERENCE = re.compile(
 def without_reference_columns(text: str) -> str:
     """`text` with the cells under headings such as `Normal range` blanked, of the same length.
 
-    Example:
+    Examples:
         >>> print(without_reference_columns("| | Value | Normal |\\n|---|---|---|\\n| PR | 238 ms | 120-200 ms |"))
         | | Value | Normal |
         |---|---|---|
@@ -126,7 +126,7 @@ def extract_claims(text: str) -> list[Claim]:
     Raises:
         ClaimError: the text has more than `MAX_CHARACTERS`; up to there the time grows with the length.
 
-    Example:
+    Examples:
         >>> [(c.kind, c.value, c.leads, c.polarity) for c in extract_claims("HR 75 bpm. No ST elevation in V1-V2.")]
         [('heart_rate', 75.0, (), 'affirmed'), ('st_elevation', None, ('V1', 'V2'), 'negated')]
     """

@@ -38,7 +38,7 @@ _INTERVAL = {
 def quality_of(subject: str, quality: str) -> Meaning | None:
     """The claim that `subject` is `quality`; `None` where the two do not go together.
 
-    Example:
+    Examples:
         >>> quality_of("st", "elevated")
         Meaning(kind='st_elevation', value=None, negated=False)
         >>> quality_of("t", "upright")

@@ -160,7 +160,7 @@ def check_grounding(
         features: what `extract_features` measured.
         tolerances: how far a stated value may be off.
 
-    Example:
+    Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)

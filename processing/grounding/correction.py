@@ -130,7 +130,7 @@ def correct_answer(
     is taken that leaves every other claim as it was; where none does, the one that leaves most. Claims that cannot be
     measured come before those that are supported.
 
-    Example:
+    Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)

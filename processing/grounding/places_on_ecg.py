@@ -19,7 +19,7 @@ ST_S, Q_S = 0.12, 0.05  # what is shown of an ST segment from J on, and of a QRS
 def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
     """The waves a claim is about, in its leads and beats; in a rhythm lead where it names none.
 
-    Example:
+    Examples:
         >>> from processing.claims.claims import extract_claims
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg

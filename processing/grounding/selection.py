@@ -53,7 +53,7 @@ def try_answers(
 def best_answer(candidates: Sequence[Candidate]) -> Candidate:
     """The one with the highest score; of equals the one with fewer contradicted claims, then the first.
 
-    Example:
+    Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)

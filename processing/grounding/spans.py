@@ -49,7 +49,7 @@ def answer_spans(text: str, checked: Sequence[CheckedClaim]) -> tuple[Span, ...]
     character goes to the shortest claim that says it, and a claim is shown at the longest stretch that is left to it; a claim
     to which nothing is left is shown with the one that took its words.
 
-    Example:
+    Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg
         >>> from processing.grounding.check import check_grounding

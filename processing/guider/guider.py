@@ -79,7 +79,7 @@ class DiagnosisGuider:
         max_words, min_words: of the reading.
         structured: ask for JSON by `schema` (evidence items beside the prose), else for prose alone.
 
-    Example:
+    Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg
         >>> features = extract_features(simulate_ecg(heart_rate=72, seed=1).record)

@@ -111,7 +111,7 @@ class _Attempts(openai.DefaultHttpxClient):
 
 class ChatClient:
     """
-    Example:
+    Examples:
         >>> client = ChatClient(ChatSettings(model="my-model", base_url="http://localhost:8000/v1"))
         >>> requests = (("a", [{"role": "user", "content": "Hello"}]),)
         >>> for key, result in client.complete_all(requests):  # doctest: +SKIP

@@ -92,7 +92,7 @@ def consistency(
 def consistency_of(signal_answer: str, image_answer: str, features: EcgFeatures | None = None) -> ConsistencyScore:
     """Score of one record.
 
-    Example:
+    Examples:
         >>> score = consistency_of("Sinus rhythm, 75 bpm. No ST elevation.", "Sinus rhythm at 74 bpm, ST elevation in V2.")
         >>> score.shared, round(score.claim_agreement, 2)
         (3, 0.67)

@@ -33,7 +33,7 @@ class FairLine(Generic[Item]):
     Clients take turns, and so do the sessions of a client; within a session the oldest request comes first. May be used by
     several threads.
 
-    Example:
+    Examples:
         >>> line = FairLine[str]()
         >>> for item in ("a1", "a2", "a3"):
         ...     line.join(item, client="a", session="1")

@@ -61,7 +61,7 @@ def import_source(format: str, path: str, **options: Any) -> Iterator[SourceReco
     Raises:
         EcgFormatError: unknown format or option, or the source lacks its table.
 
-    Example:
+    Examples:
         >>> record = next(import_source("folder", "processing/samples"))
         >>> record.id, record.ecgs[0].load().leads[:3]
         ('own/atrial_fibrillation', ('I', 'II', 'III'))

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""docs/published.md, line by line: from the published JSON and a tree like MIMIC-IV-ECG's to a model on a local Hub, which a fresh
+"""docs/quickstart_8gpu.md, line by line: from the published JSON and a tree like MIMIC-IV-ECG's to a model on a local Hub, which a fresh
 process without gem-ecg loads."""
 
 import json
@@ -27,7 +27,7 @@ from tests.helpers.page_blocks import run_block
 from tests.helpers.source_trees import grounding_rows, mimic_tree
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs" / "published.md").read_text()
+PAGE = (ROOT / "docs" / "quickstart_8gpu.md").read_text()
 # (patient, study): eight studies of six patients, and one whose files were not downloaded.
 STUDIES = [
     *(("10000032", "40689238"), ("10000032", "44458630"), ("10000117", "45090959"), ("10000117", "48446569")),
@@ -45,7 +45,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the page says lies in the working directory, and its two configurations."""
-    folder = tmp_path_factory.mktemp("published")
+    folder = tmp_path_factory.mktemp("quickstart")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     (folder / "my_mimic").mkdir()
     signals = mimic_tree(folder / "my_mimic", STUDIES)

@@ -1,0 +1,100 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What `make docs` adds to the pages of docs/: the README and its neighbours as pages, and the API reference of the two doors.
+
+MkDocs calls `on_files` and `on_page_markdown` (`hooks` in mkdocs.yml). Nothing of gem-ecg is imported: the doors are read as text.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from posixpath import normpath, relpath
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# Pages outside of docs/ -> where they stand on the site.
+PLACES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "CHANGELOG.md": "project/changes.md",
+    "SECURITY.md": "project/security.md",
+    "modeling_gem/checkpoints/gem-ecg-tiny/README.md": "project/model_card.md",
+}
+DOORS = {
+    "modeling_gem": "Records, pages, measurements, claims, simulated ECGs, the model and its processor.",
+    "recipes": "What scripts around a model call: data sets, teachers, training, evaluation, publishing.",
+}
+LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+
+
+def offered(door: str, package: Path) -> Iterator[tuple[str, str]]:
+    """Name and full path of everything in the `__all__` of a package, from its source.
+
+    Args:
+        door: the package's name.
+        package: its folder.
+    """
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    homes: dict[str, str] = {}
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = f"{door}.{node.module}" if node.level else node.module
+            homes |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["__all__"]:
+            names = ast.literal_eval(node.value)
+    for name in sorted(names, key=str.lower):
+        yield name, homes.get(name, f"{door}.{name}")
+
+
+def reference(door: str) -> str:
+    """The page of the API reference for one door: a heading, then a directive of mkdocstrings for each name."""
+    directives = [f"::: {path}\n" for _, path in offered(door, ROOT / door)]
+    return "\n".join([f"# {door}\n", f"{DOORS[door]} Import each name from `{door}`.\n", *directives])
+
+
+def moved(text: str, source: PurePosixPath, target: PurePosixPath) -> str:
+    """The text of a page with its relative links rewritten for its place on the site.
+
+    Args:
+        text: Markdown.
+        source: path of the page in the checkout.
+        target: path of the page on the site.
+    """
+
+    def rewrite(match: re.Match[str]) -> str:
+        path, hash_mark, anchor = match[2].partition("#")
+        if not path or re.match(r"[a-z]+:", path):
+            return match[0]
+        there = normpath(str(source.parent / path))
+        if there in PLACES:
+            place = PLACES[there]
+        elif there.startswith("docs/"):
+            place = there.removeprefix("docs/")
+        else:
+            return match[0]  # the strict build names it
+        return f"{match[1]}{relpath(place, str(target.parent))}{hash_mark}{anchor}{match[3]}"
+
+    return LINK.sub(rewrite, text)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the pages of `PLACES` and the API reference."""
+    from mkdocs.structure.files import File
+
+    for source, place in PLACES.items():
+        text = (ROOT / source).read_text(encoding="utf-8")
+        text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)  # a card's metadata
+        content = moved(text, PurePosixPath(source), PurePosixPath(place))
+        files.append(File.generated(config, place, content=content))
+    for door in DOORS:
+        files.append(File.generated(config, f"api/{door}.md", content=reference(door)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Leads links of docs/ that leave it, such as `../SECURITY.md`, to their pages on the site."""
+    place = PurePosixPath(page.file.src_uri)
+    if page.file.generated_by:
+        return markdown
+    return moved(markdown, PurePosixPath("docs") / place, place)
