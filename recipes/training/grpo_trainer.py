@@ -97,7 +97,9 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         prepared: dict[Any, dict[str, Any]] = {}
         rows = []
         for number, example in enumerate(examples):
-            key = example.get("id", number // answers)
+            # A record may be asked several questions; a process may start in the middle of a group of answers.
+            asked = repr(example.get("messages") or example["prompt"])
+            key = (example["id"], asked) if "id" in example else number // answers
             if key not in prepared:
                 prepared[key] = as_prompt(self.collator, example)
             rows.append(prepared[key])

@@ -139,6 +139,15 @@ def test_all_answers_to_a_prompt_see_the_same_modality(start, tmp_path, mix):
     assert shown == ({"ecg", "image"} if "both" in mix else {"ecg"} if "signal" in mix else {"image"})
 
 
+def test_two_questions_about_one_record_keep_their_own_answers(start, tmp_path):
+    asked = [{"role": "user", "content": "Duration."}, {"role": "assistant", "content": "QRS duration."}]
+    gem = trainer(start, tmp_path, data=[row(0), row(0, messages=asked)])
+    gem.model.train()
+    prepared = gem._prepared([example for example in gem.train_dataset for _ in range(2)])
+    assert [one["reference"] for one in prepared] == ["Sinus rhythm. QRS duration."] * 2 + ["QRS duration."] * 2
+    assert prepared[0] is prepared[1]
+
+
 @pytest.mark.parametrize("lora", [False, True])
 def test_the_divergence_from_the_start_is_measured(start, tmp_path, lora):
     model = AutoModelForImageTextToText.from_pretrained(start, dtype="float32")
