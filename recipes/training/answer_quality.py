@@ -8,7 +8,7 @@ no reward should pay for is taken before and after a run; one that falls while t
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,13 +25,16 @@ from recipes.files import write_json
 
 from .grounding_rewards import checked, labels_reward
 from .grpo_trainer import GemGRPOTrainer
+from .outside_truth import OutsideTruth, agreement
 from .prompts import answer, as_prompt, model_inputs
 
 logger = logging.get_logger(__name__)
 REPORT_FILE, START_FILE = "answer_quality.json", "answer_quality_start.json"
 WINDOW = 0.1  # of the logged steps: the reward at the start and at the end
 # The change of a mean that is too much while the reward rises; within two standard errors of the rows' changes it is chance.
-LOSSES = {"supported": -0.8, "words": -10.0, "not_measurable": 0.03, "recall": -0.005, "labels": -0.005}
+LOSSES = {
+    "supported": -0.8, "words": -10.0, "not_measurable": 0.03, "recall": -0.005, "labels": -0.005, "outside": -0.005,
+}  # fmt: skip
 CHANCE = 2.0
 
 
@@ -44,6 +47,7 @@ class AnswerQuality:
         not_measurable: share of the claims that the waveform neither supports nor contradicts.
         claims, supported, words: how many claims, of them borne out, and words. A false claim that is no longer made is no loss.
         labels: F1 of the diagnoses, against those of the reference answers (which follow the labels of the data set).
+        outside: share of the stated numbers and rhythms that agree with readers or devices, of other ECGs than the rows.
     """
 
     precision: list[float]
@@ -55,6 +59,7 @@ class AnswerQuality:
     supported: list[float]
     words: list[float]
     labels: list[float]
+    outside: list[float] = field(default_factory=list)
 
     def means(self) -> dict[str, float | None]:
         """By measure; `None` where no row tells."""
@@ -110,11 +115,15 @@ class QualityReport(TrainerCallback):
 
     Args:
         trainer: whose model answers. rows: as for training, each with an ECG.
+        outside: ECGs of which others say what is in them; each is interpreted from signal and page.
     """
 
-    def __init__(self, trainer: GemGRPOTrainer, rows: Sequence[dict[str, Any]]) -> None:
+    def __init__(
+        self, trainer: GemGRPOTrainer, rows: Sequence[dict[str, Any]], outside: Sequence[OutsideTruth] = ()
+    ) -> None:
         self.trainer = trainer
         self.rows = [as_prompt(trainer.collator, row) for row in rows]
+        self.outside = outside
         self.before: AnswerQuality | None = None
         self.start: list[tuple[torch.Tensor, torch.Tensor]] = []  # sampled answers and their log-probabilities
 
@@ -125,9 +134,9 @@ class QualityReport(TrainerCallback):
             self.before = AnswerQuality(**kept["before"])
             self.start = [(torch.tensor(ids), torch.tensor(known)) for ids, known in kept["sampled"]]
             return
-        sampled = self._answer(do_sample=True, temperature=1.0)
+        sampled = self._answer([row["prompt"] for row in self.rows], do_sample=True, temperature=1.0)
         self.start = [(ids, self._log_probs(row, ids)) for row, ids in zip(self.rows, sampled, strict=True)]
-        self.before = judge(self._texts(self._answer(do_sample=False)), self.rows)
+        self.before = self._quality()
         if state.is_world_process_zero:
             answers = [(ids.tolist(), known.tolist()) for ids, known in self.start]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +150,7 @@ class QualityReport(TrainerCallback):
         )
         # Of start and end, in nats per token of what the start wrote; this estimate is never negative (Schulman 2020, "k3").
         divergence = float((changes.exp() - 1 - changes).mean())
-        after = judge(self._texts(self._answer(do_sample=False)), self.rows)
+        after = self._quality()
         rewards = _rewards(state.log_history)
         found = hacked(self.before, after, rewards)
         if state.is_world_process_zero:
@@ -153,8 +162,17 @@ class QualityReport(TrainerCallback):
             for sentence in found:
                 logger.warning(f"Hacked: {sentence}.")
 
-    def _answer(self, **generation: Any) -> list[torch.Tensor]:
-        prompts, limit = [row["prompt"] for row in self.rows], self.trainer.max_completion_length
+    def _quality(self) -> AnswerQuality:
+        quality = judge(self._texts(self._answer([row["prompt"] for row in self.rows], do_sample=False)), self.rows)
+        processor = self.trainer.processing_class
+        asked = [
+            processor.build_conversation(truth.record, image=processor.page(truth.record)) for truth in self.outside
+        ]
+        outside = agreement(self._texts(self._answer(asked, do_sample=False)), self.outside)
+        return replace(quality, outside=outside)
+
+    def _answer(self, prompts: list[Any], **generation: Any) -> list[torch.Tensor]:
+        limit = self.trainer.max_completion_length
         return answer(self._model(), self.trainer.processing_class, prompts, max_new_tokens=limit, **generation)
 
     @torch.no_grad()

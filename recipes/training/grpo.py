@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before what may not be installed
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trl import GRPOConfig, ModelConfig, TrlParser
 
@@ -25,6 +26,7 @@ from .checkpoints import train_and_save
 from .checks import check_messages
 from .grounding_rewards import GROUNDING_REWARDS, Reward
 from .grpo_trainer import GemGRPOTrainer
+from .outside_truth import read_outside_truth
 from .rewards import diagnosis_reward, evidence_reward, format_reward
 from .sft import (
     DataArguments,
@@ -60,6 +62,13 @@ class GrpoArguments(DataArguments):
             "help": "Rows of `eval_split` answered before and after, see OUTPUT_DIR/answer_quality.json; 0: none."
         },
     )
+    outside_truth: str | None = field(
+        default=None,
+        metadata={
+            "help": "CSV of ECGs with what readers or devices found in them (columns `ecg`, `heart_rate`, `pr_interval`, "
+            "`qrs_duration`, `qt_interval`, `qrs_axis`, `rhythm`): the report also says how often answers agree."
+        },
+    )
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[GrpoArguments, GRPOConfig, ModelConfig]:
@@ -93,6 +102,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
         GemError: What is wrong with the data, the checkpoint or the settings.
     """
     evaluates = is_evaluated(training)
+    outside = read_outside_truth(Path(script.outside_truth)) if script.outside_truth else []
     splits = load_splits(
         script, [script.train_split, *([script.eval_split] if evaluates or script.report_rows else [])]
     )
@@ -115,9 +125,8 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
     set_rates_and_precision(trainer, script)
     if script.report_rows:
         held_out = splits[script.eval_split]
-        trainer.add_callback(
-            QualityReport(trainer, [held_out[n] for n in range(min(script.report_rows, len(held_out)))])
-        )
+        rows = [held_out[n] for n in range(min(script.report_rows, len(held_out)))]
+        trainer.add_callback(QualityReport(trainer, rows, outside))
     return trainer
 
 

@@ -2,6 +2,7 @@
 """`GemGRPOTrainer`: TRL's GRPO whose policy sees the ECGs and pictures of its prompts, when it writes and when it is scored."""
 
 import inspect
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -104,6 +105,14 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
                 prepared[key] = as_prompt(self.collator, example)
             rows.append(prepared[key])
         return rows
+
+    def _generate(self, prompts: list) -> Any:
+        """Logs the seconds of a step's answers beside TRL's `step_time`."""
+        started = time.perf_counter()
+        generated = super()._generate(prompts)
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["generation_time"].append(time.perf_counter() - started)
+        return generated
 
     def _tokenize_prompts(self, prompts: list) -> tuple[list, None, dict[str, Any]]:
         prompt_ids, _, fields = super()._tokenize_prompts(prompts)
