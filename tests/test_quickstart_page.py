@@ -34,7 +34,10 @@ STUDIES = [
     *(("10000285", "46989724"), ("10000560", "47330121"), ("10000635", "42300001"), ("10000826", "44300002")),
     ("10000980", "49300003"),
 ]
+# The page in miniature: two CPU processes in place of eight GPUs, two steps of four samples, small adapters.
+PROCESSES = ("--num_processes 8", "--num_processes 2")
 CPU = {"dtype": "float32", "bf16": "false", "use_cpu": "true", "max_steps": "2", "lora_r": "4", "lora_alpha": "8"}
+CPU |= {"global_batch_size": "4", "per_device_train_batch_size": "1", "save_steps": "2"}
 FAST = [part for key, value in CPU.items() for part in (f"--{key}", value)]
 
 
@@ -65,7 +68,7 @@ def run(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
     def run_line(line: str) -> None:
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(line.replace(*PROCESSES))
         training = "train" in arguments or "recipes.training.sft" in arguments
         arguments += FAST if training else []
         if program == "gem":
@@ -95,8 +98,10 @@ def test_from_the_published_files_to_the_hub_and_back(folder, run, tmp_path, mon
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
-    lines = [line for block in blocks("bash") for line in block.splitlines() if not line.startswith("gem train")]
-    assert len(lines) == 6
+    lines = [
+        line for block in blocks("bash") for line in block.splitlines() if re.match("gem (?!train)|accelerate", line)
+    ]
+    assert len(lines) == 6 and PROCESSES[0] in lines[1]
     with HubServer() as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         for line in lines:

@@ -3,6 +3,7 @@
 
 import json
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -53,6 +54,12 @@ def folder(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_the_readme_is_short_and_its_results_are_the_cards():
+    made = runpy.run_path(str(ROOT / "docs" / "make_results.py"))
+    assert made["with_results"](README, made["CARD"].read_text()) == README, "run `python docs/make_results.py`"
+    assert len(README.splitlines()) < 120
 
 
 def test_there_is_something_to_run():
