@@ -72,6 +72,11 @@ $(NEWEST)/.installed: $(STAMP)
 	$(NEWEST)/bin/python $(PIP) --upgrade "transformers<6" "pillow>=13"
 	touch $@
 
+# Builds the wheel, checks it, installs it outside of the checkout and uses it there; then leaves it in dist/.
+release: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m release tests/test_release.py
+	$(BIN)/python -m build
+
 licenses: setup
 	$(BIN)/python docs/make_licenses.py
 

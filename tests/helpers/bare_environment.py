@@ -59,8 +59,13 @@ def modules_of(distributions: Iterable[str]) -> set[str]:
     }
 
 
-def bare_environment(folder: Path, extras: Iterable[str] = ()) -> Path:
-    """A virtual environment whose packages are links to this one's; gem-ecg itself is the checkout. Returns its Python."""
+def bare_environment(
+    folder: Path, extras: Iterable[str] = (), wheel: Path | None = None, project: bool = True
+) -> Path:
+    """A virtual environment whose packages are links to this one's. Returns its Python.
+
+    gem-ecg itself is the checkout, or is installed from `wheel`; without `project` it is not there.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     site = next((folder / "lib").glob("python*/site-packages"))
     owners = metadata.packages_distributions()
@@ -79,5 +84,10 @@ def bare_environment(folder: Path, extras: Iterable[str] = ()) -> Path:
             if not link.is_symlink():
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(Path(str(distribution.locate_file(place))))
-    (site / "gem_ecg.pth").write_text(f"{ROOT}\n")
-    return folder / "bin" / "python"
+    python = folder / "bin" / "python"
+    if wheel is not None:
+        install = ["install", "--quiet", "--no-index", "--no-deps", str(wheel)]
+        subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
+    elif project:
+        (site / "gem_ecg.pth").write_text(f"{ROOT}\n")
+    return python

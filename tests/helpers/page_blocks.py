@@ -3,6 +3,7 @@
 
 import multiprocessing
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +12,11 @@ from unittest.mock import patch
 
 # Not the project: a block that forgets to import it must fail.
 PRELOADED = ["torch", "datasets", "transformers.modeling_utils", "transformers.pipelines"]
+
+
+def python_blocks(page: Path) -> list[str]:
+    """The Python of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def run_block(code: str, folder: Path, seconds: float = 300) -> str:
