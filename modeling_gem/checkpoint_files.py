@@ -122,10 +122,12 @@ class ConversionReport:
     num_parameters: int = 0
 
     def drop(self, reason: str, keys: list[str]) -> None:
+        """Notes weights of the source that the result does not have, under the reason."""
         if keys:
             self.dropped.setdefault(reason, []).extend(keys)
 
     def save(self) -> None:
+        """Writes `conversion_report.json` into the output folder."""
         path = Path(self.output) / "conversion_report.json"
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 

@@ -69,6 +69,7 @@ class GemEcgConfig(PreTrainedConfig):
 
     @property
     def num_patches(self) -> int:
+        """Patches in time: `seq_length` samples by `patch_size`."""
         return self.seq_length // self.patch_size
 
     @property
@@ -77,6 +78,11 @@ class GemEcgConfig(PreTrainedConfig):
         return self.num_patches + 1
 
     def validate_architecture(self):
+        """Checks that widths and lengths divide.
+
+        Raises:
+            ValueError: `hidden_size` is no multiple of `num_attention_heads`, or `seq_length` none of `patch_size`.
+        """
         super().validate_architecture()
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
@@ -198,6 +204,11 @@ class GemConfig(CompositeConfig):
             self.tie_word_embeddings = True
 
     def validate_architecture(self):
+        """Checks that GEM can compute what the text model does.
+
+        Raises:
+            ValueError: the type of text model is refused, or it scales or caps its logits in a way that GEM does not.
+        """
         super().validate_architecture()
         text = self.text_config
         if text.model_type in REFUSED_TEXT_MODELS:

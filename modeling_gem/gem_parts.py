@@ -45,6 +45,7 @@ ECG_TOWER_NAMES = (
 
 
 def rename(key: str, names: tuple[tuple[str, str], ...]) -> str | None:
+    """The key under its new name by the first of the (pattern, replacement) pairs that matches, else `None`."""
     for pattern, replacement in names:
         renamed, count = re.subn(pattern, replacement, key)
         if count:
@@ -165,6 +166,7 @@ def load_part(auto_class: type[AutoModel] | type[AutoModelForCausalLM], folder: 
 
 
 def plain_vision_config(folder: Path) -> PreTrainedConfig:
+    """The vision half of the configuration in `folder`, without SigLIP's pooling head."""
     config = AutoConfig.from_pretrained(folder)
     config = getattr(config, "vision_config", config)
     if "siglip" in config.model_type:  # its pooling head, which no GEM needs
@@ -184,6 +186,7 @@ def vision_weights(folder: Path, report: ConversionReport) -> dict[str, torch.Te
 
 
 def image_statistics(folder: Path) -> dict[str, Any]:
+    """Mean and standard deviation of the channels as the image tower's preprocessor states them; empty if it does not."""
     file = folder / "preprocessor_config.json"
     settings = json.loads(file.read_text()) if file.is_file() else {}
     return {key: settings[key] for key in ("image_mean", "image_std") if key in settings}

@@ -68,6 +68,11 @@ class HubertEcgConfig(HubertConfig):
         return length
 
     def validate_architecture(self):
+        """Checks that the input holds what the encoder uses.
+
+        Raises:
+            ValueError: `seq_length` is shorter than `SECONDS` at `RATE_HZ`.
+        """
         super().validate_architecture()
         if self.seq_length < SECONDS * RATE_HZ:
             raise ValueError(

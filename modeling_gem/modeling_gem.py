@@ -183,6 +183,8 @@ class GemEcgEmbeddings(nn.Module):
 
 
 class GemPreTrainedModel(PreTrainedModel):
+    """What all classes of GEM share: loading, initialisation, and which attention implementations they support."""
+
     config: GemConfig
     base_model_prefix = "model"
     input_modalities: tuple[str, ...] = ("image", "time", "text")
@@ -234,11 +236,13 @@ class GemPreTrainedModel(PreTrainedModel):
 
     @classmethod
     def is_custom_code(cls) -> bool:
+        """False, so that remote code is initialised as the installed package is."""
         # In custom code Transformers passes over parts without weights of their own, such as CLIP's attention, when it
         # initialises what a checkpoint lacks, and their blocks would not begin as they do when built anew.
         return False
 
     def post_init(self):
+        """As in Transformers; `_no_split_modules` then names only classes that the model has."""
         super().post_init()
         # CLIP lists classes of its text tower, which accelerate's FSDP wrapping then misses in a vision-only model.
         self._no_split_modules = set(self._no_split_modules) & {type(module).__name__ for module in self.modules()}
@@ -580,14 +584,17 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         self._keys_to_ignore_on_load_unexpected = (self._keys_to_ignore_on_load_unexpected or set()) - {"lm_head"}
 
     def get_output_embeddings(self) -> nn.Module:
+        """The language model's head, from hidden states to logits."""
         return self.lm_head
 
     def get_ecg_features(self, ecg_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]):
+        """See [`GemModel.get_ecg_features`]."""
         return self.model.get_ecg_features(ecg_values, **kwargs)
 
     def get_image_features(
         self, pixel_values: torch.Tensor, image_sizes: torch.Tensor | None = None, **kwargs: Unpack[TransformersKwargs]
     ):
+        """See [`GemModel.get_image_features`]."""
         return self.model.get_image_features(pixel_values, image_sizes=image_sizes, **kwargs)
 
     @can_return_tuple
@@ -658,6 +665,7 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         is_first_iteration=False,
         **kwargs,
     ):
+        """As in Transformers; signals and pictures go in with the tokens that stand for them and not again."""
         # `generate` takes the arguments that stand in this signature; the cache has its second name from 5.24 on.
         caches = {"past_key_values": past_key_values, "cache": cache}
         model_inputs = super().prepare_inputs_for_generation(

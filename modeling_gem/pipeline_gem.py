@@ -101,6 +101,7 @@ class GemPipeline(Pipeline):
             yield from self.run_single(batch, *params)
 
     def preprocess(self, inputs: list[Any], **source: Any) -> dict[str, Any]:
+        """A batch of records, pictures or chats as the model's padded inputs, with the chats."""
         conversations = [self.processor.build_conversation(item, **source) for item in inputs]
         model_inputs = self.processor.apply_chat_template(
             conversations,
@@ -130,6 +131,7 @@ class GemPipeline(Pipeline):
         grounding: str = "flag",
         **selection: int,
     ) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
+        """Texts of the generated ids, checked against the waveform as `grounding` says; a list for each record that got several."""
         texts = self.processor.post_process_image_text_to_text(
             outputs["answers"], skip_special_tokens=skip_special_tokens
         )

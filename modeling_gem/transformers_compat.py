@@ -33,6 +33,7 @@ except ImportError:
             self.init_kwargs = init_kwargs or {}
 
         def config(self, given: dict[str, Any] | PreTrainedConfig | None) -> PreTrainedConfig:
+            """The sub-configuration from what was given: a configuration, its settings, or `None` for the default."""
             if isinstance(given, PreTrainedConfig):
                 return given
             settings = dict(self.init_kwargs if given is None else given)

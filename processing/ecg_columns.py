@@ -45,6 +45,7 @@ class Column:
 
     @property
     def is_numeric(self) -> bool:
+        """Whether the cells are booleans, integers or floats."""
         return self.cells.dtype.kind in "iufb"
 
     @property

@@ -41,6 +41,7 @@ class Panel:
 
     @property
     def label(self) -> str:
+        """The name that is drawn: the lead's, with a minus where it is drawn upside down."""
         return self.lead if self.sign > 0 else f"-{self.lead}"
 
 

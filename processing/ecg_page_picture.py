@@ -57,6 +57,7 @@ class PageVisibility:
 
     @property
     def is_complete(self) -> bool:
+        """Whether every sample, label and calibration pulse of the page can be seen."""
         return self.fraction > 1 - 1e-9 and not self.hidden_labels and self.pulses[0] == self.pulses[1]
 
     def __str__(self) -> str:
@@ -105,9 +106,11 @@ class EcgPage:
 
     @property
     def dpi(self) -> float:
+        """Pixels per inch."""
         return self.px_per_mm * 25.4
 
     def to_pil(self) -> Image.Image:
+        """The page as an RGB picture that the processor knows as a drawn page."""
         return known_as_page(Image.fromarray(self.pixels))
 
     def save(self, path: str | os.PathLike, **options: Any) -> Path:

@@ -21,6 +21,7 @@ def is_heif(head: bytes) -> bool:
 
 
 def is_pdf(head: bytes) -> bool:
+    """Whether the file's first bytes are those of a PDF (ISO 32000-1, 7.5.2)."""
     return head.startswith(b"%PDF")
 
 

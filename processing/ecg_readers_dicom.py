@@ -41,6 +41,7 @@ _APART = 0.5
 
 
 def is_dicom(data: bytes) -> bool:
+    """Whether `DICM` follows the preamble of 128 bytes (DICOM PS3.10, 7.1)."""
     return data[128:132] == b"DICM"
 
 

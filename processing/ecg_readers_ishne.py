@@ -27,6 +27,7 @@ _SEXES = {1: "M", 2: "F"}
 
 
 def is_ishne(data: bytes) -> bool:
+    """Whether the file begins with ISHNE's magic number."""
     return data.startswith(_MAGIC)
 
 

@@ -144,6 +144,7 @@ class EcgRecord:
 
     @property
     def num_samples(self) -> int:
+        """Samples of each lead."""
         return self.signal.shape[1]
 
     @property

@@ -241,6 +241,7 @@ def is_long_pr(features: "EcgFeatures") -> bool:
 
 
 def is_short_pr(features: "EcgFeatures") -> bool:
+    """PR interval (ms) below the normal range, `ecg_limits.PR`."""
     return features.pr_interval < PR.low
 
 
@@ -310,6 +311,7 @@ def has_incomplete_left_block_shape(features: "EcgFeatures") -> bool:
 
 
 def is_left_bundle_branch_block(features: "EcgFeatures") -> bool:
+    """A wide QRS in the shape of a left bundle branch block (AHA/ACCF/HRS 2009, part III)."""
     return is_wide_qrs(features) and has_left_block_shape(features)
 
 
@@ -380,6 +382,7 @@ def suspected_gain(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> Gain
 
 
 def is_low_voltage(features: "EcgFeatures") -> bool:
+    """QRS complexes smaller than the limits of low voltage, as measured (`EcgFeatures.low_voltage`)."""
     return features.low_voltage
 
 

@@ -122,6 +122,7 @@ def around_peak(onset: np.ndarray, peak: np.ndarray, offset: np.ndarray) -> tupl
 
 
 def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The value at one index along the last axis: `(..., n)` and `(...)` to `(...)`."""
     return np.take_along_axis(values, index[..., None], -1)[..., 0]
 
 

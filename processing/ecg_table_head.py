@@ -60,6 +60,7 @@ class TableHead:
 
     @classmethod
     def of(cls, lines: Sequence[str], comments: Sequence[str], layout: TableLayout) -> "TableHead":
+        """Reads names, units and rate from the lines above the first row of numbers."""
         head = cls()
         left = [line.lstrip("#%/ ") for line in comments] + list(lines)
         for line in left:

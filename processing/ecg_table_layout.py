@@ -63,6 +63,7 @@ class TableLayout:
         return float(cell.replace(self.thousands or "", "").replace(self.decimal, "."))
 
     def cells(self, line: str) -> list[str]:
+        """The cells of a line."""
         return split_cells(line, self.separator)
 
 
@@ -78,6 +79,7 @@ def split_cells(line: str, separator: str) -> list[str]:
 
 
 def is_number(cell: str) -> bool:
+    """Whether a cell is a number, digits grouped by thousands included."""
     return _NUMBER.fullmatch(cell) is not None or _GROUPED.fullmatch(cell) is not None
 
 

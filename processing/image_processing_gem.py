@@ -77,6 +77,7 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
 
     @property
     def model_input_names(self) -> list[str]:
+        """`pixel_values`, and `image_sizes` where tiles need it."""
         return ["pixel_values", "image_sizes"] if self.image_aspect_ratio == "anyres" else ["pixel_values"]
 
     @property

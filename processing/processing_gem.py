@@ -54,6 +54,8 @@ SOURCE_NAMES = ("sampling_rate", "leads", "unit", "gain", "index", "missing_lead
 
 
 class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
+    """Keywords of the processor's parts; `ecg_kwargs` are those of the feature extractor."""
+
     ecg_kwargs: GemEcgKwargs
     _defaults = {}  # type: ignore[misc, var-annotated] # asked for below Transformers 5.23
 
@@ -448,10 +450,12 @@ class GemProcessor(ProcessorMixin):
 
     @property
     def all_special_multimodal_tokens(self) -> list[str]:
+        """The placeholders of a picture and of an ECG."""
         return [self.image_token, self.ecg_token]
 
     @property
     def model_input_names(self) -> list[str]:
+        """The inputs that tokenizer, image processor and feature extractor make."""
         parts = (self.tokenizer, self.image_processor, self.feature_extractor)
         return [name for part in parts for name in part.model_input_names]
 

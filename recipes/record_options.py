@@ -147,6 +147,7 @@ class ReadingOptions(RecordOptions):
 
     @property
     def budget(self) -> ReadBudget:
+        """The limits of memory (MB), CPU time (s) and time (s) for one file."""
         return ReadBudget(self.megabytes, self.cpu_seconds, self.wall_seconds)
 
     def read(self, path: Path, **said: Any) -> "EcgRecord":

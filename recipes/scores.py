@@ -27,6 +27,7 @@ class ScoreRow:
         return None if value is None or math.isnan(value) else float(value)
 
     def shown(self, column: str) -> str:
+        """The value with three significant digits; empty where nothing was measured."""
         value = self.value(column)
         return "" if value is None else f"{value:.3g}"
 

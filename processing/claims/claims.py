@@ -103,6 +103,7 @@ class Claim:
     formula: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """The claim as JSON holds it, with lists in place of tuples."""
         return asdict(self) | {"leads": list(self.leads), "beats": None if self.beats is None else list(self.beats)}
 
 

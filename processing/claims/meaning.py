@@ -24,6 +24,8 @@ WITH_MAGNITUDE = tuple(finding.kind for finding in FINDINGS if finding.unit is n
 
 
 class Meaning(NamedTuple):
+    """What a subject and a quality say together: the kind of claim, its value, and whether it is denied."""
+
     kind: str
     value: Any = None
     negated: bool = False

@@ -129,6 +129,7 @@ class Quantity:
 
     @property
     def is_range(self) -> bool:
+        """Whether two different numbers are stated."""
         return self.low != self.high
 
 

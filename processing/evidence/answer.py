@@ -26,30 +26,37 @@ class MarkedWords:
 
     @property
     def verdict(self) -> str:
+        """The gravest verdict on the claims of these words."""
         return self.span.verdict
 
     @property
     def look(self) -> VerdictLook:
+        """Symbol, colour and words of the verdict."""
         return VERDICT_LOOKS[self.verdict]
 
     @property
     def is_wrong(self) -> bool:
+        """Whether the waveform contradicts these words."""
         return self.verdict == CONTRADICTED
 
     @property
     def measured(self) -> str:
+        """The measured values in words, empty if there is none."""
         return self.span.measured
 
     @property
     def boxes(self) -> tuple[Box, ...]:
+        """The boxes on the page that the claims of these words rest on, each once."""
         return tuple(dict.fromkeys(box for claim in self.claims for box in claim.boxes))
 
     @property
     def why(self) -> str:
+        """The explanations of the verdicts, each once."""
         return "; ".join(dict.fromkeys(claim.checked.explanation for claim in self.claims))
 
     @property
     def where(self) -> str:
+        """Leads and beats in words, each once."""
         return "; ".join(dict.fromkeys(claim.where for claim in self.claims))
 
 

@@ -57,10 +57,12 @@ class ClaimEvidence:
 
     @property
     def verdict(self) -> str:
+        """The verdict on the claim."""
         return self.checked.verdict
 
     @property
     def look(self) -> VerdictLook:
+        """Symbol, colour and words of the verdict."""
         return VERDICT_LOOKS[self.verdict]
 
     @property
@@ -71,6 +73,7 @@ class ClaimEvidence:
 
     @property
     def leads(self) -> tuple[str, ...]:
+        """The leads of the evidence, each once, in its order."""
         return tuple(dict.fromkeys(lead for lead, _, _ in self.checked.evidence))
 
     @property

@@ -51,6 +51,7 @@ class CheckedClaim:
     wrong_leads: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """Claim, verdict and evidence as JSON holds them; spans are [lead, start, end] in s."""
         return {
             **self.claim.to_dict(),
             "verdict": self.verdict,
@@ -77,6 +78,7 @@ class GroundingReport:
     poor_leads: tuple[str, ...] = ()
 
     def count(self, verdict: str) -> int:
+        """How many claims have this verdict."""
         return sum(checked.verdict == verdict for checked in self.claims)
 
     @property

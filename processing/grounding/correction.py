@@ -50,6 +50,7 @@ class Edit:
         return self.now == STRUCK_OUT
 
     def to_dict(self) -> dict[str, Any]:
+        """The change as JSON holds it; `struck_out` says whether nothing took the words' place."""
         return {**vars(self), "struck_out": self.is_struck}
 
 

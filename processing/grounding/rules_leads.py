@@ -63,6 +63,7 @@ def lead_amplitudes(claim: Claim, features: EcgFeatures, name: str) -> dict[str,
 
 
 def amplitude(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A stated amplitude of a wave or ST level (mV) in the leads that are named."""
     if not is_number(claim):
         return unmeasurable("no limit is set for this wave")
     if not claim.leads:
@@ -182,6 +183,7 @@ def shown_in_leads(
 
 
 def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """ST elevation or depression, with or without a size (mV); the J point and J+60 ms both count."""
     sign = 1 if claim.kind == "st_elevation" else -1
     at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
     band = tol.limit_mv * slack(claim, tol)
@@ -259,6 +261,7 @@ def _st_levels(claim: Claim, features: EcgFeatures, point: Literal["st_j", "st_j
 
 
 def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """An ST deviation of unnamed direction; denied, neither direction may be there."""
     if claim.polarity == "negated":
         # Both are denied. A lead that is raised beside one that is lowered makes neither of them a finding.
         denied = [st_change(replace(claim, kind=kind), features, tol) for kind in ("st_elevation", "st_depression")]
@@ -283,6 +286,7 @@ def _unless_another_form(claim: Claim, judgement: Judgement) -> Judgement:
 
 
 def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Inverted, flat, upright or tall T waves, or the depth of an inversion (mV)."""
     values = lead_amplitudes(claim, features, "t_amplitude")
     band = tol.limit_mv * slack(claim, tol)
     if claim.kind == "t_inversion" and is_number(claim) and claim.polarity != "negated":
@@ -313,6 +317,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Q waves beyond the limits of width and depth (`ecg_limits`) in the leads that are named."""
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         leads = [lead for lead in leads if lead not in Q_NORMAL_LEADS]
@@ -331,6 +336,7 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
 
 
 def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Wide, tall or notched P waves."""
     if not features.p_present:
         return unmeasurable(f"P waves {p_waves_in_words(features)}")
     if claim.kind == "p_wide":
@@ -349,6 +355,7 @@ def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def qrs_pattern(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A QRS pattern such as `rSR'` in the leads that are named; case and closely related patterns are forgiven."""
     patterns = {lead: features.qrs_patterns[lead] for lead in claim.leads if lead in features.qrs_patterns}
     if not patterns:
         return unmeasurable("a QRS pattern without a lead", None)

@@ -42,6 +42,7 @@ from .verdicts import (
 
 
 def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A rate in bpm, of the record or of beats, or bradycardia and tachycardia."""
     rate = features.heart_rate
     if not math.isfinite(rate):
         return unmeasurable("the heart rate cannot be measured: fewer than two beats")
@@ -85,6 +86,7 @@ _INTERVALS: dict[str, tuple[str, str, str, str]] = {
 
 
 def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """PR, QRS, QT or P duration in ms, as a number, in words, or "not measurable"."""
     attribute, sequence, tolerance, name = _INTERVALS[claim.kind]
     value = float(getattr(features, attribute))
     if claim.value == "not measurable":
@@ -131,6 +133,7 @@ def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """An RR interval in ms, of the record or of beats, or a range of them."""
     if not is_number(claim):
         return unmeasurable("no limit is set for RR intervals")
     value = features.rr_interval
@@ -148,6 +151,7 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
 
 
 def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """An axis in degrees, or its deviation in words; the limits follow the age."""
     value = float(getattr(features, claim.kind))
     if claim.value == "not measurable":
         return decided(not math.isfinite(value), shown(value, "deg"), f"axis {shown(value, 'deg')}")
@@ -176,6 +180,7 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """The Sokolow-Lyon or Cornell voltage in mV."""
     value = float(getattr(features, claim.kind))
     if claim.value == "not measurable":
         return decided(not math.isfinite(value), shown(value, "mV"), f"{claim.kind} {shown(value, 'mV')}")
@@ -184,6 +189,7 @@ def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
 
 
 def long_qt(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A prolonged QT, judged as a prolonged QTc."""
     return qtc(replace(claim, kind="qtc_interval", value="prolonged"), features, tol)
 
 
@@ -195,10 +201,12 @@ def _by_beat(claim: Claim, features: EcgFeatures, sequence: str, tolerance: floa
 
 
 def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A beat is mentioned; `missing_beats` has refused one that the ECG does not have."""
     return decided(True, len(features.beat_times), f"the ECG has {len(features.beat_times)} beats")
 
 
 def beat_time(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """The time of a beat in s: within the tolerance, or within its QRS complex."""
     number = (claim.beats or (0,))[0]
     time = float(features.beat_times[number - 1])
     onset, offset = (float(features.beat_waves["QRS"][number - 1, i]) for i in (0, 2))
@@ -208,6 +216,7 @@ def beat_time(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
 
 
 def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
+    """The verdict on a claim about a beat or a time that the ECG does not have, else `None`."""
     count = len(features.beat_times)
     beyond = [beat for beat in claim.beats or () if not 1 <= beat <= count]
     if beyond:

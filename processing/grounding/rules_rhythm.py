@@ -83,6 +83,7 @@ def _basis(features: EcgFeatures) -> str:
 
 
 def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """The rhythm that is named, by rate, regularity and P waves."""
     if features.rhythm_regularity is None:
         return unmeasurable("too few beats to judge the rhythm")
     return signed(claim, _rhythm_holds(str(claim.value), features, tol), features.rhythm_regularity, _basis(features))
@@ -120,6 +121,7 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
 
 
 def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Regular or irregular, by the variability of the RR intervals."""
     if features.rhythm_regularity is None:
         return unmeasurable("too few beats to judge the regularity")
     measured = f"{features.rhythm_regularity}, RR vary by {100 * features.rr_variability:.0f} %"
@@ -131,6 +133,7 @@ def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
 
 
 def p_waves(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """P waves that lead the beats."""
     if not len(features.beat_times):
         return unmeasurable("no beats")
     there = has_sinus_p_waves(features)
@@ -138,6 +141,7 @@ def p_waves(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Premature beats and bigeminy, by timing and width of the QRS."""
     if not features.p_present and is_irregular(features):
         return unmeasurable("every interval differs: premature beats cannot be told")
     wide, narrow = premature_beats(features)
@@ -151,6 +155,7 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A pause, by the longest RR interval."""
     rr = features.rr_intervals / 1000
     rr = rr[rr == rr]  # NaN where seconds were left out
     if len(rr) < 2:
@@ -160,6 +165,7 @@ def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """AV block of a degree, by the PR interval and P waves without a QRS."""
     pr, lone = features.pr_interval, len(features.lone_p_waves)
     explanation = (
         f"PR {pr:.0f} ms, {lone} P waves without QRS"
@@ -196,6 +202,7 @@ _BLOCK_SHAPES = {
 
 
 def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Bundle branch blocks and fascicular blocks, by the QRS's width, its shape and the axis."""
     width, v1 = features.qrs_duration, qrs_area(features, "V1")
     if not math.isfinite(width) or not math.isfinite(v1):
         return unmeasurable("QRS width and V1 are needed")
@@ -238,6 +245,7 @@ def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def pre_excitation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Pre-excitation, by a short PR interval; delta waves are not measured."""
     pr = features.pr_interval
     if not math.isfinite(pr):
         return unmeasurable("no PR interval")
@@ -254,6 +262,7 @@ def pre_excitation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
 
 
 def hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Left hypertrophy by voltage criteria, right hypertrophy by axis and V1."""
     if claim.kind == "rvh":
         v1, axis = qrs_area(features, "V1"), features.qrs_axis
         if not math.isfinite(v1 + axis):
@@ -274,6 +283,7 @@ def hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
 
 
 def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Low voltage of limb and chest leads."""
     sizes = {lead: features.lead_value("qrs_amplitude", lead) for lead in features.leads}
     limb = max((v for k, v in sizes.items() if not k.startswith("V") and math.isfinite(v)), default=math.nan)
     chest = max((v for k, v in sizes.items() if k.startswith("V") and math.isfinite(v)), default=math.nan)
@@ -291,6 +301,7 @@ def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
 
 
 def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """R progression over the chest leads, by R in V3 and the transition."""
     if "V3" not in features.leads or not math.isfinite(features.lead_value("r_amplitude", "V3")):
         return unmeasurable("V3 is needed")
     r3 = features.lead_value("r_amplitude", "V3")
@@ -310,6 +321,7 @@ def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
 
 
 def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Enlargement of an atrium, by width and height of the P wave."""
     if not features.p_present:
         return unmeasurable(f"P waves {p_waves_in_words(features)}")
     height = features.lead_value("p_amplitude", "II") if "II" in features.leads else math.nan

@@ -28,6 +28,7 @@ class Candidate:
         return not self.report.count(CONTRADICTED)
 
     def to_dict(self) -> dict[str, Any]:
+        """Text, score and the report's scores, as JSON holds them."""
         return {"text": self.text, "score": self.score, **self.report.scores()}
 
 

@@ -33,6 +33,7 @@ class Span:
     claims: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """The span as JSON holds it; `start` and `end` count characters."""
         return {
             "start": self.start,
             "end": self.end,

@@ -76,10 +76,12 @@ class Judgement:
 
 
 def unmeasurable(why: str, measured: Any = None) -> Judgement:
+    """The verdict that nothing can be said, with the reason."""
     return Judgement(NOT_MEASURABLE, measured, why)
 
 
 def decided(holds: bool, measured: Any, explanation: str) -> Judgement:
+    """Supported or contradicted, with the measured value and the explanation."""
     return Judgement(SUPPORTED if holds else CONTRADICTED, measured, explanation)
 
 
@@ -104,10 +106,12 @@ def slack(claim: Claim, tolerances: Tolerances) -> float:
 
 
 def is_number(claim: Claim) -> bool:
+    """Whether the claim states a number with a unit."""
     return isinstance(claim.value, (int, float)) and not isinstance(claim.value, bool) and claim.unit is not None
 
 
 def shown(value: float, unit: str | None) -> str:
+    """The value with its unit: two decimals for mV and s, none otherwise; "absent" for NaN."""
     if not math.isfinite(value):
         return "absent"
     digits = 2 if unit == "mV" else 2 if unit == "s" else 0

@@ -30,8 +30,7 @@ class MeasurementText:
 
 
 def measurements_to_text(features: EcgFeatures, max_tokens: int) -> MeasurementText:
-    """
-    The measurements within a budget (2.6 characters a token), at the first level that fits:
+    """The measurements within a budget of tokens (2.6 characters each), at the first of four levels that fits.
 
     1. `exact`: every value of every beat; equal values of neighbouring beats are joined, nothing is lost;
     2. `rounded`: the same, times to 10 ms, amplitudes to 0.05 mV;

@@ -40,6 +40,11 @@ LEADS = np.vstack([LEADS, DOWER[0] - DOWER[1] / 2, DOWER[1] - DOWER[0] / 2, DOWE
 
 
 def check_range(argument: str, value: float | None, low: float, high: float) -> None:
+    """Checks an argument of `simulate_ecg`.
+
+    Raises:
+        EcgFormatError: `value` is given and does not lie between `low` and `high`.
+    """
     if value is not None and not low < value <= high and not value == low > 0:
         raise EcgFormatError(f"simulate_ecg: {argument}={value!r} must lie between {low:g} and {high:g}.")
 
@@ -82,6 +87,7 @@ def draw_heart(
     axis: float | None,
     amplitude: float,
 ) -> Heart:
+    """Draws a heart's dipoles, delays and durations (ms) from the usual range, but for what is given."""
     pattern = _combined(patterns)
     activation = _altered(CONDUCTION[conduction], pattern)
     pr_range = (0.095, 0.115) if conduction == "wpw" else usual_pr
@@ -195,6 +201,8 @@ def _support(centre: float, half: float) -> tuple[float, float, float]:
 
 @dataclass
 class Drawing:
+    """The dipole over time, `(3, samples)`, with its beats, waves, their fiducials and the pacemaker's spikes."""
+
     dipole: np.ndarray
     beats: list[Beat]
     waves: dict[str, list[Wave]]

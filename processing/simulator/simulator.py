@@ -77,10 +77,12 @@ class SimulatedEcg:
 
     @property
     def labels(self) -> Mapping[str, float]:
+        """The SCP statements that are true of the ECG, with their likelihood in %."""
         return self.record.labels
 
     @property
     def report(self) -> str:
+        """What is true of the ECG, in words."""
         return self.record.report or ""
 
 

@@ -74,6 +74,7 @@ class ReadBudget:
             resource.setrlimit(resource.RLIMIT_AS, unlimited)
 
     def too_much_memory(self, name: str) -> ReadBudgetError:
+        """The error of a reading that took more than `megabytes`."""
         return self._exceeded(name, f"more than {self.megabytes} MB of memory", f"megabytes={2 * self.megabytes}")
 
     def ended_by(self, number: int, name: str) -> ReadBudgetError:
@@ -89,6 +90,7 @@ class ReadBudget:
         return self.ended_early(f"{name}: the process that read it was ended by {known}")
 
     def ended_early(self, what: str) -> ReadBudgetError:
+        """The error of a reading whose process ended without an answer."""
         return ReadBudgetError(
             f"{what}. The file is corrupt or made to do harm, or the machine has no memory left; export the ECG again."
         )

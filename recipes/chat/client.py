@@ -53,6 +53,7 @@ class ChatTotals:
     cost: float = 0.0
 
     def add(self, result: ChatReply | ChatFailure) -> None:
+        """Counts a reply or a failure; what came from the store costs nothing."""
         self.replies += isinstance(result, ChatReply)
         self.failures += isinstance(result, ChatFailure)
         self.cached += result.cached
@@ -110,7 +111,8 @@ class _Attempts(openai.DefaultHttpxClient):
 
 
 class ChatClient:
-    """
+    """Chats with an endpoint that speaks OpenAI's protocol, many at a time, each reply stored and paid for once.
+
     Examples:
         >>> client = ChatClient(ChatSettings(model="my-model", base_url="http://localhost:8000/v1"))
         >>> requests = (("a", [{"role": "user", "content": "Hello"}]),)

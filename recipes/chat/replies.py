@@ -114,7 +114,8 @@ class ChatModel(Protocol):
         """Answers by the caller's keys, in any order; `requests` is read as the model gets on."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases connections or memory; no call follows."""
 
 
 def with_schema_in_words(messages: Messages, schema: Schema) -> list[Message]:

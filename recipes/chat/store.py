@@ -69,11 +69,13 @@ class ChatStore:
             ) from error
 
     def get(self, key: str) -> ChatReply | None:
+        """The reply that is stored under the key, else `None`."""
         with self._locked():
             row = self._base.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
         return _JSON.validate_json(row[0]) if row else None
 
     def put(self, key: str, model: str, reply: ChatReply) -> None:
+        """Stores a reply; one that is there under the key is replaced."""
         with self._locked():
             row = (key, model, _JSON.dump_json(reply).decode())
             self._base.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
@@ -118,4 +120,5 @@ class ChatStore:
         return self._base.execute("SELECT total(usd) FROM spending").fetchone()[0]
 
     def close(self) -> None:
+        """Closes the data base."""
         self._base.close()

@@ -39,6 +39,7 @@ class FeatureBatchReport:
     suspect: dict[str, str] = field(default_factory=dict)
 
     def count(self, line: Line, resumed: bool = False) -> None:
+        """Counts a line of the file as measured, resumed, suspect or failed."""
         if "features" not in line:
             self.failed[line["id"]] = line.get("error", "unknown error")
             return

@@ -95,6 +95,7 @@ class Shard:
 
     @property
     def name(self) -> str:
+        """`CONFIG-SPLIT-NUMBER`, which names the shard's files."""
         return f"{self.config}-{self.split}-{self.number:05d}"
 
     @property
@@ -117,6 +118,7 @@ class BuildPlan:
 
     @property
     def records(self) -> int:
+        """Records of all shards."""
         return sum(len(shard.records) for shard in self.shards)
 
     def fingerprint(self) -> str:

@@ -44,6 +44,11 @@ class RayEngine:
         self.address, self.teachers, self.teacher_gpus, self.local_cpus = address, teachers, teacher_gpus, local_cpus
 
     def __call__(self, shards: list[Shard], settings: BuildSettings) -> Iterator[ShardNote]:
+        """Builds the shards on the cluster and hands out their notes as they are done.
+
+        Raises:
+            GemError: a shard failed, the cluster does not answer, or Ray is not installed.
+        """
         ray = require("ray", "--engine ray")
         if not shards:
             return

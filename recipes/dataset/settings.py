@@ -88,6 +88,7 @@ class PageSettings(Settings):
 
     @property
     def style(self) -> PageStyleChoice:
+        """The page's layout and size, as the collator takes them."""
         return PageStyleChoice(self.layout, self.size)
 
 
@@ -154,10 +155,12 @@ class BuildSettings(Settings):
 
     @property
     def folder(self) -> Path:
+        """Where the data set is written."""
         return Path(self.output)
 
     @property
     def several_ecgs(self) -> bool:
+        """Whether a source asks about more than one ECG at a time."""
         return any(source.format in SEVERAL_ECGS for source in self.sources)
 
     def with_images(self, embed: bool = True) -> "BuildSettings":

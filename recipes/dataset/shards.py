@@ -53,10 +53,12 @@ class ShardNote:
     rejections: tuple[Rejection, ...]
 
     def to_json(self) -> str:
+        """The note as one line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        """The note that `to_json` wrote."""
         content = json.loads(text)
         return cls(**content | {"rejections": tuple(Rejection(**one) for one in content["rejections"])})
 
@@ -103,6 +105,7 @@ def _write_rows(drafts: Sequence[RowDraft], shard: Shard, settings: BuildSetting
 
 
 def note_path(shard: Shard, settings: BuildSettings) -> Path:
+    """Where the note of a shard lies in the build's folder."""
     return settings.folder / ".build" / "shards" / f"{shard.name}.json"
 
 

@@ -60,10 +60,12 @@ def first_changed(states: Mapping[str, FileState]) -> str | None:
 
 
 def to_json(states: Mapping[str, FileState]) -> str:
+    """The states of the source's files, as `from_json` reads them."""
     return json.dumps({path: list(asdict(state).values()) for path, state in states.items()}, ensure_ascii=False)
 
 
 def from_json(text: str) -> dict[str, FileState]:
+    """Path -> state, from what `to_json` wrote."""
     return {path: FileState(*values) for path, values in json.loads(text).items()}
 
 

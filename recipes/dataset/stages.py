@@ -77,6 +77,7 @@ class Batch:
     spent: dict[str, float] = field(default_factory=dict)
 
     def count(self, answer: TeacherAnswer) -> None:
+        """Adds what a teacher's answer cost."""
         self.unanswered += not answer.answered
         usage = answer.usage
         for name, amount in (("tokens", usage.prompt_tokens + usage.completion_tokens), ("cost", usage.cost or 0.0)):
@@ -84,10 +85,12 @@ class Batch:
                 self.spent[name] = self.spent.get(name, 0.0) + amount
 
     def reject(self, entry: SourceRecord, stage: RejectedAt, code: str, reason: str, answer: str = "") -> None:
+        """Notes that a record is left out, at which stage and why."""
         self.rejections.append(Rejection(entry.id, entry.source, stage, code, reason, answer))
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:
+        """Adds the CPU seconds of the block to the stage."""
         started = time.process_time()
         yield
         self.spent[stage] = self.spent.get(stage, 0.0) + time.process_time() - started

@@ -35,6 +35,7 @@ class Part(NamedTuple):
 
     @property
     def arguments(self) -> list[str]:
+        """The arguments of this part of the training."""
         return [*self.more, *(["--finding_weight", f"{self.finding_weight:g}"] if self.finding_weight != 1 else [])]
 
 

@@ -64,11 +64,13 @@ LEADS = {
 
 
 def numbers(text: str) -> dict[str, float]:
+    """The numbers that an answer states, by name; NaN where it states none."""
     found = {name: re.search(pattern, text) for name, pattern in NUMBERS.items()}
     return {name: float(match.group(1)) if match else np.nan for name, match in found.items()}
 
 
 def leads(text: str, name: str) -> set[str]:
+    """The leads that an answer names for a finding."""
     match = re.search(LEADS[name], text)
     return set(match.group(1).split(", ")) if match else set()
 
@@ -83,6 +85,7 @@ def superclasses(text: str) -> set[str]:
 
 
 def rhythm(text: str) -> str | None:
+    """The rhythm that an answer begins with, if it is a known one."""
     start = text.removeprefix("Rhythm: ")
     return next((words for words in RHYTHMS.values() if start.startswith(words)), None)
 

@@ -70,6 +70,7 @@ class FindingTrainer(GemSFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
+        """The mean loss of the answers' tokens, each yes and no weighted by `finding_weight`."""
         outputs = model(**inputs, fused_lm_head=True)
         labels = inputs["labels"][:, 1:]
         findings = torch.isin(labels, self.finding_ids.to(labels.device))

@@ -59,6 +59,7 @@ def save_towers(source: Path, ecg_tower: Path, vision_tower: Path) -> None:
 
 
 def build(output: Path, towers: Path) -> ConversionReport:
+    """Assembles gem-small in `output` from SmolLM2 and the towers of the GEM in `towers`."""
     with tempfile.TemporaryDirectory() as folder:
         parts = {name: Path(folder) / name for name in ("ecg_tower", "vision_tower", "language_model")}
         save_language_model(parts["language_model"])

@@ -75,6 +75,7 @@ class CachedTower(nn.Module):
         self.layer = layer
 
     def forward(self, states: torch.Tensor, **kwargs: Any) -> BaseModelOutput:
+        """Returns the kept states, `(records, tokens, width)`, as a tower would."""
         return BaseModelOutput(last_hidden_state=states, hidden_states={self.layer: states})
 
 
@@ -161,6 +162,7 @@ class CachedCollator:
     modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """A batch with one modality mix for all samples, and the kept states in place of signals and pixels."""
         names = list(self.modality_mix)
         kept = names[int(torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1))]
         shown = [name for name in MODALITIES if kept in ("both", {"ecg": "signal", "image": "image"}[name])]

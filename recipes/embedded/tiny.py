@@ -136,11 +136,13 @@ def readings(
 
 
 def sample(item: PtbxlItem, question: str, answer: str, media: dict[str, Any]) -> dict[str, Any]:
+    """A row of the training data: id, question, answer, and signal and page or the answer's length."""
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {"id": item.record.record_id, "messages": messages} | (media or {"length": len(answer)})
 
 
 def media_columns(item: PtbxlItem, image_size: int) -> dict[str, Any]:
+    """Signal `(leads, samples)` in mV with NaN as 0, its rate in Hz, and a square page."""
     return {
         "ecg": np.nan_to_num(item.record.signal),
         "sampling_rate": item.record.sampling_rate,
@@ -181,6 +183,7 @@ def data(
 
 
 def build_data(ptbxl: Path, output: Path, image_size: int, seed: int) -> None:
+    """Writes the training and validation splits, drawn pages included, to `output`."""
     settings = {"folder": ptbxl, "image_size": image_size, "seed": seed}
     save_splits(
         {
@@ -203,6 +206,7 @@ def build_texts(ptbxl: Path, output: Path, seed: int, soft: Path | None, labels:
 
 
 def save_splits(splits: dict[str, Dataset], output: Path) -> None:
+    """Writes the splits as one folder, which appears when it is complete."""
     with atomic_folder(output) as part:
         DatasetDict(splits).save_to_disk(part)
 

@@ -181,6 +181,7 @@ class TowerWithHeads(nn.Module):
         beats: torch.Tensor | None = None,
         extremes: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
+        """Predictions of all heads, with the loss where targets are given; unknown targets are NaN."""
         tokens = self.tower(values).last_hidden_state
         readings = [tokens.mean(dim=1), tokens[:, 0]] if self.has_summary else [tokens.mean(dim=1)]
         pooled = self.norm(torch.stack(readings))
@@ -209,6 +210,7 @@ class TowerWithHeads(nn.Module):
 
 
 def known_error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Smooth L1 error over the targets that are finite."""
     known = target.isfinite()
     return nn.functional.smooth_l1_loss(predicted[known], target[known])
 
@@ -283,6 +285,7 @@ class SignalAugmentation:
         self.training = training
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        """A batch of signals `(records, leads, samples)` in mV with targets; in training turned, stretched and disturbed."""
         batch = default_collate(examples)
         signal = batch["values"]
         count, _, samples = signal.shape
@@ -300,6 +303,7 @@ class SignalAugmentation:
 
     @staticmethod
     def disturb(signal: torch.Tensor) -> torch.Tensor:
+        """Signals with another gain, noise and baseline wander, and each lead missing with a probability of 0.08."""
         count, leads, samples = signal.shape
         # One gain for all leads: the ratio of leads is what the axis is read from.
         signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
@@ -337,6 +341,7 @@ class PageAugmentation:
         self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        """A batch of normalised pages `(records, 3, height, width)`; in training of varying brightness."""
         batch = default_collate(examples)
         pixels = batch["values"].permute(0, 3, 1, 2).float()
         if self.training:
@@ -465,6 +470,7 @@ class TowerTrainer(Trainer):
     eval_collator: Any = None
 
     def get_eval_dataloader(self, eval_dataset: Dataset | str | None = None) -> DataLoader:
+        """As in Transformers, without augmentation."""
         training_collator, self.data_collator = self.data_collator, self.eval_collator
         try:
             return super().get_eval_dataloader(eval_dataset)

@@ -225,6 +225,7 @@ class AnswerLog:
         self._file.close()
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes rows behind those that are there, and to the disk before it returns."""
         for row in rows:
             self._file.write(json_lines([row]))
             self.rows[str(row["id"])] = row
@@ -267,6 +268,7 @@ class AnswerLog:
 
 
 def settings_beside(path: Path) -> Path:
+    """Where the settings of an answers file lie."""
     return path.with_name(f"{path.name}.settings.json")
 
 

@@ -69,6 +69,7 @@ class StrictLabels:
     support: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
+        """The scores as JSON holds them."""
         return dict(self.__dict__)
 
 
@@ -184,6 +185,11 @@ class Accuracy:
 
     @classmethod
     def of(cls, right: Sequence[bool], parsed: Sequence[bool]) -> "Accuracy":
+        """Accuracy with its 95 % Wilson interval and the share of answers that could not be parsed.
+
+        Raises:
+            EvaluationError: there are no answers.
+        """
         if not right:
             raise EvaluationError("There are no answers to score.")
         interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
@@ -192,6 +198,7 @@ class Accuracy:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """The scores as JSON holds them."""
         return dict(self.__dict__)
 
 

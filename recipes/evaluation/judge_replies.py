@@ -71,6 +71,7 @@ class JudgedAnswer:
 
     @property
     def missing(self) -> list[str]:
+        """The criteria that the judge did not score."""
         return [key for key in CRITERIA if key not in self.scores]
 
 

@@ -75,6 +75,7 @@ class JudgeTask:
     criteria: Mapping[str, float]
 
     def messages(self, reference: str, generated: str) -> list[Message]:
+        """The chat that asks the judge to compare an answer with its reference."""
         return [
             {"role": "system", "content": _SYSTEM},
             {
@@ -165,9 +166,8 @@ class Judge(Protocol):
 
     description: Mapping[str, Any]
 
-    def replies(
-        self, requests: Iterable[Request], schema: Mapping[str, Any]
-    ) -> Iterator[tuple[str, str | Exception]]: ...
+    def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
+        """Id and text of each reply as it comes, or the exception in its place."""
 
 
 class ChatJudge:
@@ -180,6 +180,7 @@ class ChatJudge:
         self.model, self.description = model, model.description
 
     def replies(self, requests: Iterable[Request], schema: Mapping[str, Any]) -> Iterator[tuple[str, str | Exception]]:
+        """Id and text of each reply as it comes; a failure of a kind that is kept counts as a text."""
         for name, result in self.model.complete_all(requests, schema):
             if isinstance(result, ChatFailure) and result.kind not in self.kept:
                 yield name, result

@@ -24,6 +24,7 @@ class Energy:
 
     @property
     def kwh(self) -> float:
+        """Energy in kWh."""
         return self.hours * self.watts / 1000
 
     def __str__(self) -> str:

@@ -77,6 +77,7 @@ class Answer:
 
     @property
     def over(self) -> bool:
+        """Whether nothing more comes: done, cancelled or failed."""
         return self.latest.done or self.cancelled or self.failure is not None
 
     def tell(self, progress: Progress) -> None:
@@ -89,6 +90,7 @@ class Answer:
         self._wake()
 
     def fail(self, failure: GemError) -> None:
+        """Ends the answer with an error, which its reader gets."""
         self.failure = failure
         self._wake()
 

@@ -126,7 +126,8 @@ class SentMessage:
 class Fetch(Protocol):
     """Gives what a `file://` or `http(s)://` URL stands for, or refuses it."""
 
-    def __call__(self, url: str, options: Mapping[str, Any]) -> SentFile: ...
+    def __call__(self, url: str, options: Mapping[str, Any]) -> SentFile:
+        """The file behind `url`, as the part's options want it."""
 
 
 def no_urls(url: str, options: Mapping[str, Any]) -> SentFile:

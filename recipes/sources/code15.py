@@ -28,12 +28,18 @@ class Code15Exam:
     record_id: str
 
     def load(self) -> EcgRecord:
+        """Reads the exam from its HDF5 part.
+
+        Raises:
+            EcgFormatError: the file has no such exam.
+        """
         row = exam_rows(self.path).get(self.exam_id)
         if row is None:
             raise EcgFormatError(f"{Path(self.path).name}: no exam {self.exam_id}; the file and exams.csv differ.")
         return read_code15_exam(self.path, row, self.record_id)
 
     def exists(self) -> bool:
+        """Whether the HDF5 part is there."""
         return Path(self.path).is_file()
 
 

@@ -117,6 +117,7 @@ class Patients:
         self.numbers = {source: dict(_patients(source, path)) for source, path in tables.items()}
 
     def of(self, source: str, study: str) -> str | None:
+        """The number of the patient of a study, if the source's table has it."""
         return self.numbers.get(source, {}).get(str(int(study)) if study.isdigit() else study)
 
 

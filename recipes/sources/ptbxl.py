@@ -34,6 +34,11 @@ class ParquetSignal:
     record_id: str
 
     def load(self) -> EcgRecord:
+        """Reads the row of the Parquet file: 12 leads at 500 Hz, in mV.
+
+        Raises:
+            EcgFormatError: the row is not there, or its values are not 12 leads of equal length.
+        """
         signals = _signals(self.path)
         if self.row >= len(signals):
             raise EcgFormatError(f"{self.path}: no row {self.row}; the file has changed since it was listed.")
@@ -46,6 +51,7 @@ class ParquetSignal:
         return EcgRecord(signal, STANDARD_LEADS, 500.0, record_id=self.record_id, source=self.path)
 
     def exists(self) -> bool:
+        """Whether the Parquet file is there."""
         return Path(self.path).is_file()
 
 
@@ -124,10 +130,12 @@ class PtbxlItem:
 
     @property
     def superclasses(self) -> set[str]:
+        """The diagnostic superclasses of the codes: NORM, MI, STTC, CD, HYP."""
         return superclasses_of(self.codes)
 
     @property
     def rhythm(self) -> str | None:
+        """The rhythm that the codes name, if they name one."""
         return rhythm_of(self.codes)
 
 

@@ -50,11 +50,18 @@ class EcgSource(Protocol):
     """Where an ECG lies; small and picklable, so that it can be read in another process or on another machine."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The file that holds the signal."""
 
-    def load(self) -> EcgRecord: ...
+    def load(self) -> EcgRecord:
+        """Reads the record.
 
-    def exists(self) -> bool: ...
+        Raises:
+            GemError: it cannot be read.
+        """
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,11 @@ class EcgFile:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> EcgRecord:
+        """Reads the file with the source's options, see `load_ecg`."""
         return load_ecg(self.path, **self.options)
 
     def exists(self) -> bool:
+        """Whether the file, or its WFDB header, is there."""
         path = Path(self.path)
         return path.is_file() or path.with_name(path.name + ".hea").is_file()
 

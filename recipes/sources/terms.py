@@ -24,6 +24,7 @@ class Terms:
     bibtex: str | None = None
 
     def covers(self, name: str) -> bool:
+        """Whether these terms are those of the data set of this name."""
         return re.search(self.pattern, name, re.IGNORECASE) is not None
 
 
@@ -123,6 +124,7 @@ def dataset_id(name: str) -> str:
 
 
 def citations(terms: Iterable[Terms]) -> str:
+    """BibTeX of the paper and of the data sets."""
     return "\n\n".join([GEM_BIBTEX, *(item.bibtex for item in terms if item.bibtex)])
 
 

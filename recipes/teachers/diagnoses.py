@@ -55,10 +55,12 @@ class LabelCheck:
 
     @property
     def heading(self) -> str:
+        """The diagnoses of the file, in one line."""
         return f"label in the file: {', '.join(self.stated)}"
 
     @property
     def objections(self) -> tuple[str, ...]:
+        """A line for each diagnosis of the answer that the label does not have."""
         return tuple(f"✗ the answer says {diagnosis}, the label does not" for diagnosis in self.not_stated)
 
 

@@ -46,6 +46,7 @@ class GroundedAnswer:
     impression: str
 
     def full_text(self) -> str:
+        """All parts as one text, the superclasses behind the measurements."""
         # Classes behind the measurements: asked for them at once, the embedded model tells them apart less well.
         return (
             f"Rhythm: {self.rhythm}. Intervals: {self.intervals}. Axis: {self.axis}. ST: {self.st}. T waves: {self.t_wave}. "
@@ -84,6 +85,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
 
 
 def number(value: float) -> str:
+    """A whole number, or "not measurable" for NaN."""
     return "not measurable" if math.isnan(value) else f"{value:.0f}"
 
 

@@ -73,6 +73,7 @@ class LanguageModelTeacher:
         yield from failed
 
     def close(self) -> None:
+        """Closes the model's connections."""
         self.model.close()
 
 

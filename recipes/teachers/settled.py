@@ -46,10 +46,12 @@ class Settled:
 
     @classmethod
     def of(cls, impression: Sequence[str]) -> "Settled":
+        """The settled findings of an impression, one text for each."""
         return cls(tuple(impression))
 
     @cached_property
     def claims(self) -> list[Claim]:
+        """The claims of the impression that are not denied."""
         found = [claim for words in self.impression for claim in extract_claims(words)]
         return [claim for claim in found if claim.polarity != "negated"]
 
@@ -58,6 +60,7 @@ class Settled:
         return any(claim.kind == kind and (not values or claim.value in values) for claim in self.claims)
 
     def says_any(self, kinds: Iterable[str]) -> bool:
+        """Whether a claim of one of these kinds is settled."""
         return any(self.says(kind) for kind in kinds)
 
     def _worded(self, word: str) -> bool:
@@ -66,6 +69,7 @@ class Settled:
 
     @cached_property
     def rhythm(self) -> str | None:
+        """The words of the settled rhythm, if there is one."""
         return next((words for words in self.impression if is_rhythm(words)), None)
 
     @cached_property
@@ -75,13 +79,16 @@ class Settled:
 
     @cached_property
     def without_p_waves(self) -> bool:
+        """Whether the settled rhythm has no P waves."""
         return self.says("rhythm", *_NO_P_WAVES)
 
     @cached_property
     def with_p_waves(self) -> bool:
+        """Whether the settled findings imply P waves that lead the beats."""
         return self.normal or self.says("rhythm", *SINUS) or self.says("av_block", 1)
 
     def denies_rate(self, bpm: float) -> bool:
+        """Whether a rate in bpm contradicts a settled bradycardia or tachycardia by more than the margin."""
         slow, fast = self._rate_word("bradycardia"), self._rate_word("tachycardia")
         return (slow and not fast and bpm > HEART_RATE.low + RATE_MARGIN_BPM) or (
             fast and not slow and bpm < HEART_RATE.high - RATE_MARGIN_BPM
@@ -94,6 +101,7 @@ class Settled:
         )
 
     def denies_regularity(self, regularity: str) -> bool:
+        """Whether a regular rhythm contradicts a settled finding that makes it irregular."""
         uneven = (
             self.says("rhythm", *_UNEVEN_RHYTHMS)
             or self.says("regularity", "irregular")
@@ -103,11 +111,13 @@ class Settled:
         return regularity == "regular" and uneven
 
     def denies_pr(self, milliseconds: float) -> bool:
+        """Whether a PR interval in ms contradicts a settled first degree block or short PR."""
         prolonged = self.says("av_block", 1) or self.says("pr_interval", "prolonged")
         short = self.says("pr_interval", "short")
         return (prolonged and milliseconds <= PR.high) or (short and milliseconds >= PR.low)
 
     def denies_axis(self, degrees: float) -> bool:
+        """Whether an axis in degrees contradicts a settled deviation or fascicular block."""
         left, right = (self.says("qrs_axis", side) for side in ("left", "right"))
         farthest_left, least_right = LEFT_AXIS.low - AXIS_MARGIN_DEG / 3, RIGHT_AXIS.low - AXIS_MARGIN_DEG
         return (
@@ -129,15 +139,18 @@ class Settled:
         return self.normal or named or self.says_any(("qrs_axis", "lafb", "lpfb", "fascicular_block"))
 
     def denies_qrs(self, milliseconds: float) -> bool:
+        """Whether a QRS duration in ms is too short for a settled complete bundle branch block."""
         complete = self.says_any(("lbbb", "rbbb", "bundle_branch_block"))
         incomplete = self.says_any(("incomplete_lbbb", "incomplete_rbbb"))
         return complete and not incomplete and milliseconds < INCOMPLETE_BLOCK_MS
 
     @cached_property
     def long_qt(self) -> bool:
+        """Whether a prolonged QT or QTc is settled."""
         return self.says("long_qt") or self.says("qt_interval", "prolonged") or self.says("qtc_interval", "prolonged")
 
     def denies_qtc(self, milliseconds: float) -> bool:
+        """Whether a QTc in ms contradicts a settled long or short QT by more than the margin."""
         short = self.says("qt_interval", "short") or self.says("qtc_interval", "short")
         return (self.long_qt and milliseconds < QTC_BORDERLINE.high - MARGIN_MS) or (
             short and milliseconds > QTC_BORDERLINE.low + MARGIN_MS
@@ -156,6 +169,7 @@ class Settled:
 
     @cached_property
     def high_voltage(self) -> bool:
+        """Whether left hypertrophy or strain is settled."""
         return self.says_any(("lvh", "strain"))
 
 

@@ -90,7 +90,8 @@ class Teacher(Protocol):
         """Drafts in any order; `jobs` is read as the teacher gets on. A failed job is a draft with `failure`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases what the teacher holds; no call follows."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class TeacherAnswer:
 
     @property
     def accepted(self) -> bool:
+        """Whether the answer passed its checks."""
         return self.rejected_reason is None
 
 

@@ -36,6 +36,7 @@ class TemplateTeacher:
         self.version = f"{form}-{TEMPLATE_VERSION}"
 
     def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
+        """A draft for each job, in their order."""
         for job in jobs:
             yield self._draft(job)
 

@@ -84,6 +84,11 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
             raise GemError(f"`modality_mix` weighs 'both', 'signal' and 'image', got {self.modality_mix}.")
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """The batch as tensors; records that cannot be read are left out.
+
+        Raises:
+            GemError: no record of the batch can be read, and there is no stand-in.
+        """
         try:
             batch = self._collate(examples)
         except RECORD_ERRORS:
@@ -194,6 +199,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
                 batch[key] = batch[key][:, :limit]
 
     def is_readable(self, example: dict[str, Any]) -> bool:
+        """Whether all ECGs of a sample can be read; the reason is logged where one cannot."""
         try:
             for block in (b for message in self.prepare(example)["messages"] for b in message["content"]):
                 if block["type"] == "ecg":

@@ -52,6 +52,7 @@ class GemPreferenceCollator(GemDataCollator):
     """
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Chosen answers, then rejected ones, as one batch with a mask of the answers' tokens."""
         pairs = [(self._prompt(example), example) for example in examples]
         sides = [
             {"messages": [*prompt["messages"], self._answer(example, side)], "images": prompt["images"]}

@@ -53,6 +53,7 @@ class SampleWriter(TrainerCallback):
         model: PreTrainedModel,
         **kwargs: Any,
     ) -> None:
+        """Answers the first questions of the evaluation split and writes them with reference and picture."""
         rows: list[dict[str, Any]] = []
         pictures: Pictures = []
         for number, example in enumerate(self.examples):

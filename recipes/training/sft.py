@@ -96,6 +96,7 @@ class DataArguments:
 
     @property
     def trained_towers(self) -> tuple[str, ...]:
+        """The towers that are trained, by name."""
         return towers_to_train(self.train_towers)
 
     @property
@@ -261,6 +262,11 @@ def quantization_config(model_config: ModelConfig) -> BitsAndBytesConfig | None:
 
 
 def load_model(model_config: ModelConfig, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The GEM to train, quantized if the settings say so.
+
+    Raises:
+        CheckpointError: the folder or id holds no GEM that loads.
+    """
     quantization = quantization_config(model_config)
     with checkpoint_errors(model_config.model_name_or_path):
         model = AutoModelForImageTextToText.from_pretrained(

@@ -64,6 +64,7 @@ class TowerRates:
     model: torch.nn.Module
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """As in Transformers, with the towers' own learning rates."""
         is_new = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)  # type: ignore[misc]
         if is_new:  # the weights that it has are those of `model`, where a sharded one is given

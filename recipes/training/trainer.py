@@ -89,6 +89,7 @@ class GemSFTTrainer(TowerRates, SFTTrainer):
         return super()._get_eval_sampler(_as_stored(eval_dataset))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """As in TRL; every evaluation sees the same modalities."""
         training = self.data_collator
         if not isinstance(training, GemDataCollator):
             return super().get_eval_dataloader(eval_dataset)
@@ -101,6 +102,11 @@ class GemSFTTrainer(TowerRates, SFTTrainer):
             self.data_collator = training
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As in TRL.
+
+        Raises:
+            TrainingError: the loss is no number; the weights are as they were.
+        """
         loss = super().training_step(*args, **kwargs)
         self._check_finite(loss, "loss")
         return loss

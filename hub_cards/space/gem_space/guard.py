@@ -43,6 +43,7 @@ class HostCheck:
         self.names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers 421 where its `Host` header is not a name of this server."""
         app: Any = self.app
         if scope["type"] in ("http", "websocket") and not self._is_known(Headers(scope=scope).get("host", "")):
             said = (
@@ -88,6 +89,7 @@ class GuardedBlocks(gr.Blocks):
     """Blocks whose every step has a deadline, and whose every error has words, and whose sessions do not grow."""
 
     async def process_api(self, *args: Any, state: Any = None, **options: Any) -> dict[str, Any]:
+        """One event of the app, within `STEP_S` seconds; every failure becomes a `gr.Error` in words."""
         try:
             async with asyncio.timeout(STEP_S):
                 return await super().process_api(*args, state=state, **options)

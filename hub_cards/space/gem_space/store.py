@@ -30,6 +30,7 @@ class SessionStore:
             return session
 
     def put(self, name: str, session: Session) -> None:
+        """Keeps a session under its name as the latest used, and forgets the oldest ones beyond the limits."""
         with self._lock:
             self._kept.pop(name, None)
             self._kept[name] = session, time.monotonic()

@@ -35,6 +35,7 @@ class Upload:
 
 
 def sample_names() -> list[str]:
+    """The names of the sample records that come with the package, in alphabetical order."""
     return sorted(path.stem for path in SAMPLES.glob("*.hea"))
 
 

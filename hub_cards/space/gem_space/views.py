@@ -62,6 +62,7 @@ def title(sample: str) -> str:
 
 
 def message(text: object, is_error: bool = False) -> str:
+    """The HTML of a message to the user; `text` is escaped."""
     return str(_PARTS.message(_worded(text), is_error))
 
 
