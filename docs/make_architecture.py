@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Draws `docs/architecture.png`, the way from a file to a checked interpretation: `python docs/make_architecture.py`."""
+"""Draws `docs/architecture.png`, the folders of gem-ecg and their imports, from the source: `python -m docs.make_architecture`."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -9,111 +11,141 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.path import Path as Path2D
 
-INK, MUTED = "#1f2933", "#52606d"
-COLORS = {"data": "#f3f4f6", "processing": "#dbeafe", "frozen": "#fde68a", "trained": "#bbf7d0", "check": "#fbcfe8"}
-LEGEND = {
-    "data": "data",
-    "processing": "processing/",
-    "frozen": "modeling_gem/, frozen in fine-tuning",
-    "trained": "modeling_gem/, trained",
-    "check": "evidence",
+from tests.helpers.import_graph import find_modules, read_imports, room_of
+
+ROOT = Path(__file__).resolve().parents[1]
+INK, MUTED = "#1f2933", "#7b8794"
+COLORS = {"processing": "#dbeafe", "modeling_gem": "#fde68a", "recipes": "#bbf7d0", "hub_cards": "#e5e7eb"}
+# What a folder is for, under its name.
+PURPOSE = {
+    "processing": "readers, page, measurements, processor",
+    "processing.claims": "claims read from text",
+    "processing.grounding": "claims against measurements",
+    "processing.guider": "what a teacher is told",
+    "processing.evidence": "claims shown on the page",
+    "processing.simulator": "ECGs with known waves",
+    "processing.untrusted": "files of strangers",
+    "processing.photo": "photos of paper ECGs",
+    "modeling_gem": "model, pipeline, converters",
+    "recipes": "files, settings, loading",
+    "recipes.cli": "the gem command",
+    "recipes.chat": "language models behind an endpoint",
+    "recipes.sources": "published data sets",
+    "recipes.teachers": "who writes answers",
+    "recipes.dataset": "instruction data",
+    "recipes.training": "SFT, GRPO, DPO",
+    "recipes.evaluation": "benchmarks, judges",
+    "recipes.publishing": "to the Hub",
+    "recipes.embedded": "the embedded model",
+    "recipes.serving": "many users at once",
+    "hub_cards": "templates of cards",
+    "hub_cards.space": "the Space",
 }
-HEIGHT = 0.92
-# Name -> centre x, centre y, width, kind, title, detail. Units are inches on the page.
-BOXES = {
-    "file": (1.15, 4.6, 1.9, "data", "A record", "WFDB, CSV, EDF, DICOM,\nSCP, XML, HDF5, ..."),
-    "photo": (1.15, 1.9, 1.9, "data", "A picture", "photo or scan, if any"),
-    "question": (10.4, 0.5, 2.0, "data", "A question", "chat template, tokenizer"),
-    "readers": (3.45, 4.6, 1.9, "processing", "Readers", "leads by name, mV,\nevery change noted"),
-    "extractor": (5.8, 5.75, 2.0, "processing", "Feature extractor", "12 x 5000 at 500 Hz"),
-    "page": (5.8, 3.3, 2.0, "processing", "Page renderer", "paper grid, lead names"),
-    "images": (5.8, 1.9, 2.0, "processing", "Image processor", "resize, crop or tiles"),
-    "signal_tower": (8.15, 5.75, 2.0, "frozen", "Signal tower", "ECG-CoCa transformer"),
-    "image_tower": (8.15, 1.9, 2.0, "frozen", "Image tower", "CLIP or other ViT"),
-    "ecg_projector": (10.4, 5.75, 1.9, "trained", "ECG projector", "to the image's width"),
-    "projector": (10.4, 3.3, 1.9, "trained", "Shared projector", "<ecg> and <image>\nto word embeddings"),
-    "lm": (12.8, 3.3, 2.0, "trained", "Language model", "Llama, Qwen, Mistral, ..."),
-    "answer": (15.25, 3.3, 1.9, "data", "Interpretation", "leads, beats, values"),
-    "features": (8.15, 7.2, 2.0, "processing", "Measurements", "12 leads x 14 sequences"),
-    "verdict": (15.25, 5.75, 1.9, "check", "Grounding check", "supported, contradicted\nor not measurable"),
-}  # fmt: skip
-# From a side of a box to a side of another.
-ARROWS = (
-    ("file", "right", "readers", "left"),
-    ("readers", "top", "features", "left"),
-    ("readers", "right", "extractor", "left"),
-    ("readers", "right", "page", "left"),
-    ("photo", "right", "images", "left"),
-    ("page", "bottom", "images", "top"),
-    ("extractor", "right", "signal_tower", "left"),
-    ("images", "right", "image_tower", "left"),
-    ("signal_tower", "right", "ecg_projector", "left"),
-    ("ecg_projector", "bottom", "projector", "top"),
-    ("image_tower", "right", "projector", "bottom"),
-    ("projector", "right", "lm", "left"),
-    ("question", "right", "lm", "bottom"),
-    ("lm", "right", "answer", "left"),
-    ("answer", "top", "verdict", "bottom"),
-    ("features", "right", "verdict", "top"),
-)
+WIDTH, HEIGHT, ROW, COLUMN = 2.9, 0.62, 1.2, 3.2  # inches
+
+Graph = dict[str, set[str]]
 
 
-def draw_box(axes: Axes, x: float, y: float, width: float, kind: str, title: str, detail: str) -> None:
-    shape = FancyBboxPatch(
-        (x - width / 2, y - HEIGHT / 2),
-        width,
+def rooms_and_imports() -> tuple[Counter[str], Graph]:
+    """Folder -> its number of files, and folder -> the folders that it imports."""
+    modules = find_modules(ROOT)
+    rooms = {module: room_of(module, modules) for module in modules}
+    graph: Graph = {room: set() for room in rooms.values()}
+    for edge in read_imports(modules):
+        if rooms[edge.source] != rooms[edge.target]:
+            graph[rooms[edge.source]].add(rooms[edge.target])
+    return Counter(rooms.values()), graph
+
+
+def reached(room: str, graph: Graph) -> set[str]:
+    """The folders that a folder imports, and what those import. The graph has no circles, `tests/test_walls.py`."""
+    return graph[room].union(*(reached(target, graph) for target in graph[room]))
+
+
+def reduced(graph: Graph) -> Graph:
+    """The graph without arrows that follow from two others."""
+    return {
+        room: targets - set().union(*(reached(target, graph) for target in targets)) for room, targets in graph.items()
+    }
+
+
+def places(graph: Graph) -> dict[str, tuple[float, float]]:
+    """Folder -> centre of its box: rows by the longest way down, within a row near what is imported."""
+
+    def level(room: str) -> int:
+        return max((level(target) + 1 for target in graph[room]), default=0)
+
+    rows: dict[int, list[str]] = {}
+    for room in sorted(graph):
+        rows.setdefault(level(room), []).append(room)
+    found: dict[str, tuple[float, float]] = {}
+    for number in sorted(rows):
+
+        def pull(room: str) -> float:
+            xs = [found[target][0] for target in graph[room]]
+            return sum(xs) / len(xs) if xs else 0.0
+
+        ordered = sorted(rows[number], key=pull)
+        middle = sum(map(pull, ordered)) / len(ordered)
+        for place, room in enumerate(ordered):
+            found[room] = (middle + (place - (len(ordered) - 1) / 2) * COLUMN, number * ROW)
+    return found
+
+
+def draw_box(axes: Axes, room: str, files: int, centre: tuple[float, float]) -> None:
+    x, y = centre
+    box = FancyBboxPatch(
+        (x - WIDTH / 2, y - HEIGHT / 2),
+        WIDTH,
         HEIGHT,
-        boxstyle="round,pad=0,rounding_size=0.1",
-        facecolor=COLORS[kind],
+        boxstyle="round,pad=0,rounding_size=0.08",
+        facecolor=COLORS[room.split(".")[0]],
         edgecolor=INK,
-        linewidth=1,
+        zorder=2,
     )
-    axes.add_patch(shape)
-    axes.text(x, y + 0.22, title, ha="center", va="center", fontsize=10, weight="bold", color=INK)
-    axes.text(x, y - 0.15, detail, ha="center", va="center", fontsize=7.8, color=MUTED, linespacing=1.15)
+    axes.add_patch(box)
+    name = room.replace(".", "/") + "/"
+    axes.text(x, y + 0.12, f"{name}  ({files})", ha="center", va="center", fontsize=9, weight="bold", color=INK)
+    axes.text(x, y - 0.14, PURPOSE.get(room, ""), ha="center", va="center", fontsize=7.5, color=INK)
 
 
-def side(name: str, where: str) -> tuple[float, float]:
-    x, y, width = BOXES[name][:3]
-    offsets = {"left": (-width / 2, 0), "right": (width / 2, 0), "top": (0, HEIGHT / 2), "bottom": (0, -HEIGHT / 2)}
-    return x + offsets[where][0], y + offsets[where][1]
-
-
-def draw_arrow(axes: Axes, start: str, leaves: str, end: str, enters: str) -> None:
-    """A line of right angles; one corner between a row and a column, two between rows."""
-    (x0, y0), (x1, y1) = side(start, leaves), side(end, enters)
-    rows = {"left", "right"}
-    if leaves in rows and enters in rows:
-        corners = [] if y0 == y1 else [((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)]
-    else:
-        corners = [] if x0 == x1 else [(x1, y0)] if leaves in rows else [(x0, y1)]
-    path = Path2D([(x0, y0), *corners, (x1, y1)])
-    axes.add_patch(
-        FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=13, color=MUTED, fill=False, linewidth=1.3)
-    )
-    axes.add_patch(
-        FancyArrowPatch(
-            *path.vertices[-2:], arrowstyle="-|>", mutation_scale=13, color=MUTED, linewidth=0, shrinkA=0, shrinkB=0
-        )
-    )
+def draw(axes: Axes, files: Mapping[str, int], graph: Graph) -> None:
+    centres = places(graph)
+    for room, targets in graph.items():
+        for target in targets:
+            (x0, y0), (x1, y1) = centres[room], centres[target]
+            is_long = y0 - y1 > 1.5 * ROW  # passes other rows: bent, dashed and in front of their boxes
+            arrow = FancyArrowPatch(
+                (x0, y0 - HEIGHT / 2),
+                (x1, y1 + HEIGHT / 2),
+                arrowstyle="-|>",
+                mutation_scale=11,
+                color=MUTED,
+                linewidth=1.1,
+                linestyle="--" if is_long else "-",
+                connectionstyle=f"arc3,rad={0.12 if is_long else 0}",
+                shrinkA=0,
+                shrinkB=0,
+                zorder=3 if is_long else 1,
+            )
+            axes.add_patch(arrow)
+    for room, centre in centres.items():
+        draw_box(axes, room, files[room], centre)
+    xs, ys = zip(*centres.values(), strict=True)
+    axes.set(xlim=(min(xs) - WIDTH / 2 - 0.1, max(xs) + WIDTH / 2 + 0.1), ylim=(min(ys) - 0.5, max(ys) + 0.5))
+    axes.set_axis_off()
+    axes.set_aspect("equal")
 
 
 def main() -> None:
-    figure, axes = plt.subplots(figsize=(16.4, 8.2))
-    axes.set(xlim=(0, 16.4), ylim=(-0.4, 7.8))
-    axes.set_axis_off()
-    for arrow in ARROWS:
-        draw_arrow(axes, *arrow)
-    for box in BOXES.values():
-        draw_box(axes, *box)
-    for index, (kind, text) in enumerate(LEGEND.items()):
-        x = 0.25 + (0, 1.3, 3.2, 7.3, 10.3)[index]
-        axes.add_patch(plt.Rectangle((x, -0.28), 0.28, 0.2, facecolor=COLORS[kind], edgecolor=INK, linewidth=0.8))
-        axes.text(x + 0.38, -0.18, text, va="center", fontsize=9.5, color=INK)
+    files, graph = rooms_and_imports()
+    small = reduced(graph)
+    xs, ys = zip(*places(small).values(), strict=True)
+    figure, axes = plt.subplots(figsize=(max(xs) - min(xs) + WIDTH, max(ys) + ROW))
+    draw(axes, files, small)
     target = Path(__file__).with_name("architecture.png")
-    figure.savefig(target, dpi=110, bbox_inches="tight", facecolor="white", metadata={"Software": None})
+    figure.savefig(target, dpi=100, bbox_inches="tight", facecolor="white", metadata={"Software": None})
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 
