@@ -471,7 +471,7 @@ class GemModel(GemPreTrainedModel):
         )
 
     def _notice_blind_training(self, has_ecg: bool) -> None:
-        """Trainers that do not know ECGs drop them from their batches, and train on without a word."""
+        """Trainers that do not know ECGs drop them from their batches silently, and train on."""
         if (
             is_torchdynamo_compiling()
             or not (self.training and torch.is_grad_enabled())

@@ -64,7 +64,7 @@ def to_record(
     """Names, units, rate and limits checked, limb leads completed, every change written down: what `load_ecg` returns.
 
     Raises:
-        EcgLeadError: no row is a lead, or it is not known which; a name stands twice.
+        EcgLeadError: no row is a lead, or it is not known which; a name occurs twice.
         EcgFormatError: unit or sampling rate are not known, or no ECG's.
     """
     notes = list(raw.notes)

@@ -177,7 +177,7 @@ def _resampled(strip: Strip, rate: float) -> Strip:
 
 
 def _rows(strips: Iterable[Strip], name: str) -> list[list[Strip]]:
-    """The strips of each lead, in its first strip's unit; a name that stands twice within one part is two rows."""
+    """The strips of each lead, in its first strip's unit; a name that occurs twice within one part is two rows."""
     rows: dict[tuple[str, int], list[Strip]] = {}
     seen: dict[tuple[int, str], int] = {}
     for strip in strips:

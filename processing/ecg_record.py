@@ -68,7 +68,7 @@ class EcgRecord:
 
     Raises:
         EcgFormatError: `signal` is not two-dimensional, has no samples, or the rate is not a positive number.
-        EcgLeadError: there is not exactly one name per row, or a name stands twice.
+        EcgLeadError: there is not exactly one name per row, or a name occurs twice.
     """
 
     signal: np.ndarray

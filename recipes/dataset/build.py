@@ -160,7 +160,7 @@ def _has_digest(path: Path, digest: str) -> bool:
 def _nothing_left(folder: Path, rejections: Sequence[Rejection]) -> BuildError:
     first = rejections[0]
     return BuildError(
-        f"{folder}: no row is left, all {len(rejections):,} records fell out; {first.id} for example, at {first.stage}: "
+        f"{folder}: no row is left, all {len(rejections):,} records were left out; {first.id} for example, at {first.stage}: "
         f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS_IN_FULL}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
         "its cache."
     )

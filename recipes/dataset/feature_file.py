@@ -84,7 +84,7 @@ def extract_features_batch(
         load: reads an item of the source; workers get it, so that it must be a function or method of a module.
 
     Raises:
-        EcgFormatError: the folder does not exist, an id stands twice, or another run writes `output`.
+        EcgFormatError: the folder does not exist, an id occurs twice, or another run writes `output`.
     """
     with one_writer(output, EcgFormatError):
         read = partial(load, **dict(load_kwargs or {}))
@@ -214,7 +214,7 @@ def _distinct(items: Iterable[Item]) -> Iterator[Item]:
     seen: set[str] = set()
     for record_id, item in items:
         if record_id in seen:
-            raise EcgFormatError(f"record {record_id!r} stands twice in the source; give every record its own id.")
+            raise EcgFormatError(f"record {record_id!r} occurs twice in the source; give every record its own id.")
         seen.add(record_id)
         yield record_id, item
 

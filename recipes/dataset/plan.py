@@ -106,7 +106,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """The shards in order, and what fell out before an ECG was read.
+    """The shards in order, and what was left out before an ECG was read.
 
     Args:
         patients_in_several_splits: in the publishers' own splits; each went to the most held-out one.
@@ -150,7 +150,7 @@ def make_plan(settings: BuildSettings, progress: Callable[[int], None] | None = 
                 rejections.append(item)
             elif item.id in seen:
                 rejections.append(
-                    Rejection(item.id, item.source, "import", "twice", "this id stands twice; the first was taken.")
+                    Rejection(item.id, item.source, "import", "twice", "this id occurs twice; the first was taken.")
                 )
             else:
                 seen.add(item.id)

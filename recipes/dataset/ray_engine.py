@@ -135,7 +135,7 @@ def _stage(row: Row, work: Callable[[Shard, Any], Any]) -> Row:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes, without a word.
+    """Ray itself would try for minutes without saying so.
 
     Raises:
         BuildError: nothing listens at `HOST:PORT`.

@@ -175,7 +175,7 @@ def _summary(values: Sequence[float | None]) -> Summary:
 
 
 def markdown(statistics: BuildStatistics, rejections: Sequence[Rejection]) -> str:
-    """The report for people: counts, distributions, plots, and how many records fell out for which reason."""
+    """The report for people: counts, distributions, plots, and how many records were left out for which reason."""
     lines = ["# Build report", "", f"{statistics['rows']:,} rows of {statistics['patients']:,} patients, "]
     lines[-1] += f"{statistics['bytes'] / 1e6:.1f} MB ({statistics['bytes_per_row']:,} bytes per row); "
     lines[-1] += f"{statistics['rejected']:,} records rejected."

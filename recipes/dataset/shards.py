@@ -40,7 +40,7 @@ class ShardNote:
     """What is written beside a shard when it is complete, and tells another run that it is.
 
     Args:
-        file: path in the data set's folder; there is none where every record fell out.
+        file: path in the data set's folder; there is none where every record was left out.
         sha256: of the file; empty without one.
         unanswered: of the rejections, those for which an endpoint gave no answer.
     """
@@ -65,7 +65,7 @@ class ShardNote:
 
 def write_shard(batch: Batch, shard: Shard, settings: BuildSettings) -> ShardNote:
     """
-    Writes the shard's file and, after it, the note that it is complete. Where every record fell out there is no file:
+    Writes the shard's file and, after it, the note that it is complete. Where every record was left out there is no file:
     `datasets` cannot read Parquet without rows.
 
     Raises:

@@ -62,7 +62,7 @@ class RowDraft:
 
 @dataclass
 class Batch:
-    """The drafts of a shard, what fell out of them, and what it took.
+    """The drafts of a shard, what was left out of them, and what it took.
 
     Args:
         files: the files that were read, as they were before.

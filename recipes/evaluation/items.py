@@ -93,7 +93,7 @@ def read_bench(
         ecg, image = _media(row, files, image_folder)
         for item in _turns(name, row, ecg, image, path):
             if item.id in items and items[item.id].gold != item.gold:
-                raise EvaluationError(f"{path}: id {item.id} stands twice with different gold answers.")
+                raise EvaluationError(f"{path}: id {item.id} occurs twice with different gold answers.")
             items[item.id] = item
     if not items:
         raise EvaluationError(f"{path}: no rows.")

@@ -271,7 +271,7 @@ def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
             problems.append(f"{path}: a row without id or judge text: {str(row)[:80]}")
             continue
         if texts.get(name, text) != text:
-            problems.append(f"{path}: id {name} stands twice with different texts, the last one counts")
+            problems.append(f"{path}: id {name} occurs twice with different texts, the last one counts")
         texts[name] = text
     if not texts:
         raise EvaluationError(f"{path}: no judged answers in it. {' '.join(problems[:3])}")

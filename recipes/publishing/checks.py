@@ -194,7 +194,7 @@ def credentialed_sources(files: Iterable[Path], metadata: dict[str, Any], card: 
 def check_credentials(found: list[str], allowed: bool) -> None:
     """
     Raises:
-        PublishError: Credentialed data is about to be published without a word from the user.
+        PublishError: Credentialed data is about to be published without consent of the user.
     """
     if found and not allowed:
         raise PublishError(f"{', '.join(found)}: {CREDENTIALED_HELP}")

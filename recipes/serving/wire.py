@@ -159,7 +159,7 @@ def decode_data_url(url: str, where: str = "url") -> tuple[bytes, dict[str, Any]
     """The bytes of a data URL, and what its parameters say of them.
 
     Raises:
-        WireError: it is none, not in base64, too large, or has a parameter that is unknown or stands twice.
+        WireError: it is none, not in base64, too large, or has a parameter that is unknown or occurs twice.
     """
     found = _DATA_URL.match(url)
     if found is None:

@@ -43,7 +43,7 @@ def test_windows_join_to_the_whole(minutes, monkeypatch):
     whole = extract_features(minutes)
     assert told == [(number, 5) for number in range(1, round(minutes.duration / 60) + 1)]
     assert joined.duration == whole.duration and joined.leads == whole.leads
-    assert (np.diff(joined.beat_times) > 0.2).all(), "no beat stands twice where windows meet"
+    assert (np.diff(joined.beat_times) > 0.2).all(), "no beat occurs twice where windows meet"
     pairs = match(whole.beat_times, joined.beat_times, 0.02)
     assert len(pairs) > 0.99 * max(len(whole.beat_times), len(joined.beat_times))
     first, second = (np.array(index) for index in zip(*pairs, strict=True))

@@ -247,7 +247,7 @@ def test_full_disk_keeps_what_was_finished(source, reference, tmp_path):
 
 def test_answers_that_fail_the_checks_are_kept_apart_with_their_reason(source, tmp_path):
     teacher = {"kind": "template", "checks": {"min_words": 10_000, "max_words": 20_000}}
-    with pytest.raises(BuildError, match=f"no row is left, all {RECORDS} records fell out"):
+    with pytest.raises(BuildError, match=f"no row is left, all {RECORDS} records were left out"):
         build_dataset(settings(source, tmp_path / "out", teacher=teacher))
     assert "answer_length" in (tmp_path / "out/rejects.jsonl").read_text()
     rejected = [json.loads(line) for line in (tmp_path / "out/.build/rejects.jsonl").read_text().splitlines()]

@@ -89,7 +89,7 @@ def test_arena_has_one_item_per_turn(tmp_path):
         ([], "no rows"),
         ([{"conversations": turns("q", "a")}], "row 0 has no id"),
         ([{"id": "1", "conversations": []}], "no question"),
-        ([{"id": "1", "conversations": turns("q", a)} for a in ("x", "y")], "stands twice with different"),
+        ([{"id": "1", "conversations": turns("q", a)} for a in ("x", "y")], "occurs twice with different"),
     ],
 )
 def test_bad_sets_are_named(tmp_path, rows, message):
