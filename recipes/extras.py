@@ -17,6 +17,7 @@ EXTRAS = {
     "recipes.embedded.scores": ("eval", "Evaluation"),
     "recipes.evaluation": ("eval", "Evaluation"),
     "recipes.publishing": ("publish", "Publishing"),
+    "recipes.serving": ("serve", "gem serve"),
     "recipes.sources": ("data", "Reading this data set"),
     "recipes.teachers": ("teacher", "A teacher"),
     "recipes.training": ("train", "Training"),

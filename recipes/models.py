@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modeling_gem import GemForConditionalGeneration, GemPipeline, GemProcessor
 
 TINY = "tiny"
+NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
 
 def model_source(model: str | Path = "") -> str:
@@ -145,6 +146,7 @@ def load_pipeline(
 
 
 __all__ = [
+    "NOT_A_DEVICE",
     "TINY",
     "check_chat_template",
     "checkpoint_errors",

@@ -40,7 +40,7 @@ NAMED = {
     "build-preferences": "train",
     **dict.fromkeys([name for name in COMMANDS if name.startswith("eval ")], "eval"),
     **dict.fromkeys([name for name in COMMANDS if name.startswith("publish ")], "publish"),
-    "demo": "demo",
+    "demo": "demo", "serve": "serve",
 }  # fmt: skip
 # With an extra's libraries blocked, in an environment that has all others: commands that come near them.
 BLOCKED = {
@@ -50,6 +50,7 @@ BLOCKED = {
     "publish": ["publish model", "publish dataset", "publish space", "build-dataset", "train"],
     "ray": ["build-dataset ray"],
     "demo": ["demo"],
+    "serve": ["serve"],
 }
 
 

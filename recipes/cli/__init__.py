@@ -12,6 +12,7 @@ from recipes.console import run_script
 from recipes.record_options import as_options
 
 from . import dataset, evaluate, models, publish, records
+from .serve import serve
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -74,6 +75,7 @@ app.command("build-dataset", rich_help_panel=DATA)(dataset.build_dataset)
 app.command("build-preferences", rich_help_panel=DATA)(dataset.build_preferences)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=EVALUATE)
 app.command(rich_help_panel=SERVE)(models.demo)
+app.command(rich_help_panel=SERVE)(serve)
 app.add_typer(publish.app, name="publish", rich_help_panel=SERVE)
 
 

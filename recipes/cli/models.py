@@ -17,7 +17,7 @@ from rich.table import Table
 from processing.ecg_features import extract_features
 from recipes.console import console, say_failed
 from recipes.files import atomic_path
-from recipes.models import load_pipeline, model_source
+from recipes.models import NOT_A_DEVICE, load_pipeline, model_source
 from recipes.record_options import DECLINED, RecordOptions, as_options, end_by, say_verdict, with_record_options
 
 from .marked_answer import print_answer, print_verdicts, shown_as_written
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from modeling_gem import EcgFeatures, EcgRecord, GemPipeline, GemProcessor
     from modeling_gem.interpretation import EcgLike
-
-NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use it for diagnosis or treatment."
 
 RecordArgument = Annotated[
     Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML) or a picture of one.")
@@ -352,8 +350,8 @@ def demo(
 
     Example: gem demo --port 7861
     """
-    from hub_cards.space.gem_space.guard import is_local
     from hub_cards.space.gem_space.server import launch
+    from recipes.serving.hosts import is_local
 
     if not is_local(host) and not password:
         console.print(f"Whoever reaches {host} can use this demo: --password VALUE asks for one.", style="yellow")

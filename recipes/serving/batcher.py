@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from processing.errors_gem import GemError
 
-from .fair_line import FairLine, Places
+from .fair_line import FairLine, LateError, Places
 
 if TYPE_CHECKING:
     from modeling_gem import GemForConditionalGeneration, GemProcessor
@@ -24,6 +25,12 @@ GATHER_S = 0.03  # questions of one moment become one batch
 TELL_S = 0.1  # between two parts of a stream: more often nobody can read
 HEARTBEAT_S = 2.0
 _NEW_SHARE = 0.5  # of the newest batch in the expected duration of the next one
+
+log = logging.getLogger(__name__)
+
+
+class EngineError(GemError):
+    """The model itself failed, not the question."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Progress:
         seconds: s until it is begun, as far as one can tell from the batches before; `None` if there were none.
         done: nothing will be added.
         cut: its time was up before it ended.
+        tokens: how many were written.
     """
 
     text: str = ""
@@ -43,6 +51,7 @@ class Progress:
     seconds: float | None = None
     done: bool = False
     cut: bool = False
+    tokens: int = 0
 
 
 class Answer:
@@ -66,6 +75,7 @@ class Answer:
         self.cancelled = False
         self.latest = Progress()
         self.failure: GemError | None = None
+        self.prompt_tokens = 0  # of its question, once it is begun
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._telling = threading.Lock()
@@ -110,7 +120,9 @@ class Answer:
         then whether anybody is still there. Ending the iteration cancels the answer.
 
         Raises:
-            GemError: the question cannot be answered, or its deadline came before its turn.
+            GemError: the question cannot be answered.
+            EngineError: the model failed, or was stopped.
+            LateError: its deadline came before its turn.
         """
         try:
             while True:
@@ -121,7 +133,9 @@ class Answer:
                     raise self.failure
                 latest = self.latest
                 if not latest.done and time.monotonic() > self.deadline + HEARTBEAT_S:
-                    raise GemError(f"No answer within {self.deadline_s:.0f} s: too many people are asking. Try again.")
+                    raise LateError(
+                        f"No answer within {self.deadline_s:.0f} s: too many people are asking. Try again."
+                    )
                 yield latest
                 if latest.done:
                     return
@@ -152,6 +166,7 @@ class Batcher:
         self._expected_s: float | None = None
         self._begun: float | None = None
         self.running: tuple[Answer, ...] = ()  # what is being written
+        self.is_broken = False  # the model failed at the last question that it was given
         threading.Thread(target=self._work, daemon=True).start()
 
     def ask(
@@ -181,15 +196,31 @@ class Batcher:
         return answer
 
     def close(self) -> None:
-        """Ends the thread after the batch that it is at."""
+        """Ends the thread after the batch that it is at; what waits fails."""
         self._line.close()
+        for answer in self._line.waiting():
+            answer.fail(EngineError("The server is being stopped; ask again."))
+
+    @property
+    def waiting(self) -> int:
+        """How many questions wait."""
+        return len(self._line.waiting())
+
+    @property
+    def waiting_s(self) -> float:
+        """s until a question that is asked now is begun, as far as one can tell from the batches before."""
+        return (1 + self.waiting // self.most_rows) * (self._expected_s or 1.0)
 
     def _work(self) -> None:
         while batch := self._line.take(self.most_rows, GATHER_S):
-            self._begun, self.running = time.monotonic(), tuple(batch)
-            self._tell_places()
-            self._answer(batch)
-            took = time.monotonic() - self._begun
+            begun = time.monotonic()
+            self._begun, self.running = begun, tuple(batch)
+            try:
+                self._tell_places()
+                self._answer(batch)
+            except Exception as error:  # the thread must live: whoever waits is answered or told
+                self._fail(batch, error)
+            took = time.monotonic() - begun
             self._begun, self.running = None, ()
             known = took if self._expected_s is None else self._expected_s
             self._expected_s = _NEW_SHARE * took + (1 - _NEW_SHARE) * known
@@ -211,14 +242,26 @@ class Batcher:
         try:
             if wanted:
                 self._generate(wanted)
+                self.is_broken = False
         except Exception as error:
             if len(wanted) > 1:
                 for answer in wanted:
                     self._answer([answer])
                 return
-            failure = GemError("The model could not answer; try a shorter question or another record.")
-            failure.__cause__ = error
-            wanted[0].fail(error if isinstance(error, GemError) else failure)
+            if isinstance(error, GemError):
+                wanted[0].fail(error)
+            else:
+                self._fail(wanted, error)
+
+    def _fail(self, answers: Iterable[Answer], error: Exception) -> None:
+        """Tells those who wait that the model failed, and the log why."""
+        self.is_broken = True
+        log.error("the model failed at a question (%s)", type(error).__name__, exc_info=error)
+        for answer in answers:
+            if not answer.over:
+                failure = EngineError("The model could not answer; try a shorter question or another record.")
+                failure.__cause__ = error
+                answer.fail(failure)
 
     def _generate(self, answers: Sequence[Answer]) -> None:
         inputs = self.processor.apply_chat_template(
@@ -230,6 +273,8 @@ class Batcher:
             draw_page=False,
             processor_kwargs={"padding": True},
         ).to(self.network.device)
+        for answer, length in zip(answers, inputs["attention_mask"].sum(1).tolist(), strict=True):
+            answer.prompt_tokens = length
         rows = _Rows(answers, self.processor, self.network.generation_config.eos_token_id)
         with torch.inference_mode():
             self.network.generate(
@@ -288,21 +333,22 @@ class _Rows(BaseStreamer, StoppingCriteria):
             ended = token in self.eos or len(tokens) >= answer.max_new_tokens
             cut = not ended and now > answer.deadline
             if ended or cut or is_time:
-                answer.tell(Progress(self._text(tokens, ended or cut), done=ended or cut, cut=cut))
+                answer.tell(self._progress(tokens, ended or cut, cut))
         if is_time:
             self.told = now
 
     def end(self) -> None:
         for answer, tokens in zip(self.answers, self.tokens, strict=True):
             if not answer.over:
-                answer.tell(Progress(self._text(tokens, True), done=True))
+                answer.tell(self._progress(tokens, True, False))
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
         return torch.tensor([answer.over for answer in self.answers], device=input_ids.device)
 
-    def _text(self, tokens: list[int], ended: bool) -> str:
+    def _progress(self, tokens: list[int], done: bool, cut: bool) -> Progress:
         text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-        return text if ended else text.rstrip("\ufffd")  # half of a character
+        whole = text if done else text.rstrip("\ufffd")  # half of a character
+        return Progress(whole, done=done, cut=cut, tokens=len(tokens))
 
 
-__all__ = ["Answer", "Batcher", "Progress"]
+__all__ = ["Answer", "Batcher", "EngineError", "Progress"]

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from processing.errors_gem import GemError
-
-from .fair_line import FairLine, Places
+from .fair_line import FairLine, LateError, Places
 
 Result = TypeVar("Result")
 
@@ -44,7 +42,7 @@ class WorkDesk:
 
         Raises:
             TooBusyError: too many are waiting.
-            GemError: no result within `within_s`.
+            LateError: no result within `within_s`.
         """
         piece = _Piece(work)
         self._line.join(piece, client, session)
@@ -52,7 +50,7 @@ class WorkDesk:
             async with asyncio.timeout(within_s):
                 return await asyncio.wrap_future(piece.result)
         except TimeoutError as late:
-            raise GemError(f"No result within {within_s:.0f} s: too many people are waiting. Try again.") from late
+            raise LateError(f"No result within {within_s:.0f} s: too many people are waiting. Try again.") from late
         finally:
             self._line.leave(piece)
 

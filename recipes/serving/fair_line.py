@@ -19,6 +19,10 @@ class TooBusyError(GemError):
     """A line has no place left; to be tried again later."""
 
 
+class LateError(GemError):
+    """What was asked for was not there in time; to be tried again later."""
+
+
 @dataclass(frozen=True)
 class Places:
     """How many requests may wait at once: in all, of one client (an address), of one session of a client (a tab)."""
@@ -138,4 +142,4 @@ def _turns(clients: dict[str, Sessions[Item]]) -> Iterator[Item]:
         yield item
 
 
-__all__ = ["FairLine", "Places", "TooBusyError"]
+__all__ = ["FairLine", "LateError", "Places", "TooBusyError"]

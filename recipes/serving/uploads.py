@@ -19,7 +19,7 @@ from processing.errors_gem import EcgFormatError
 from processing.untrusted.reading import load_untrusted, load_untrusted_picture
 from recipes.record_options import RecordOptions
 
-from .wire import MAX_FILE_BYTES, SentFile, WireError
+from .wire import MAX_FILE_BYTES, SentFile, WireError, plain_name
 
 MAX_SECONDS = 60.0
 MAX_RATE = 1000.0  # Hz; no measurement needs more
@@ -91,7 +91,7 @@ def _on_disk(file: SentFile) -> Iterator[Path]:
         if file.data.startswith(_ZIP) and (header := _unpacked(file, Path(folder))) is not None:
             yield header
             return
-        path = Path(folder) / (file.name if file.name.strip(". ") else "ECG")
+        path = Path(folder) / plain_name(file.name)
         path.write_bytes(file.data)
         yield path
 

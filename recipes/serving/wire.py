@@ -244,11 +244,11 @@ def read_part(part: Any, where: str, fetch: Fetch = no_urls) -> SentPart:
             return SentPicture(_from_url(inner.get("url"), options, "picture", where, fetch))
         case "audio_url":
             inner = _only(_inner(part, kind, where), ("url", *OPTIONS), where)
-            return _by_content(_from_url(inner.get("url"), _options_in(inner), "ECG", where, fetch))
+            return by_content(_from_url(inner.get("url"), _options_in(inner), "ECG", where, fetch))
         case "file":
-            return _by_content(_openai_file(_inner(part, kind, where), where))
+            return by_content(_openai_file(_inner(part, kind, where), where))
         case "ecg":
-            return _by_content(_ecg({name: value for name, value in part.items() if name != "type"}, where, fetch))
+            return by_content(_ecg({name: value for name, value in part.items() if name != "type"}, where, fetch))
     known = ", ".join(KNOWN_PARTS)
     raise WireError(f"{where}: no part of the type {kind!r:.50} is known; known are {known}.", param=where)
 
@@ -299,7 +299,11 @@ def _ecg(part: Mapping[str, Any], where: str, fetch: Fetch) -> SentFile:
         return _from_data(part["data"], part, where)
     if given == ["url"]:
         return _from_url(part["url"], _options_in(part), "ECG", where, fetch)
-    return SentFile(_array(part["signal"], where), _name(part, "signal"), ecg_options(_options_in(part), where))
+    return SentFile(
+        _array(part["signal"], where),
+        plain_name(part.get("filename"), "signal"),
+        ecg_options(_options_in(part), where),
+    )
 
 
 def _array(rows: Any, where: str) -> bytes:
@@ -323,7 +327,7 @@ def _from_data(data: Any, part: Mapping[str, Any], where: str) -> SentFile:
         content, said = decode_data_url(data, where)
     else:
         content, said = _decode(data, where), {}
-    return SentFile(content, _name(part, "ECG"), _joined(said, _options_in(part), where))
+    return SentFile(content, plain_name(part.get("filename"), "ECG"), _joined(said, _options_in(part), where))
 
 
 def _from_url(url: Any, options: Mapping[str, Any], name: str, where: str, fetch: Fetch) -> SentFile:
@@ -368,14 +372,14 @@ def _decode(text: str, where: str) -> bytes:
     return data
 
 
-def _name(part: Mapping[str, Any], default: str) -> str:
-    """The sender's name for the file, without folders; it goes into messages to the sender and nowhere else."""
-    name = part.get("filename")
+def plain_name(name: Any, default: str = "ECG") -> str:
+    """The sender's name for a file, without folders; it goes into messages to the sender and nowhere else."""
     plain = re.sub(r"[^\w. -]", "_", re.split(r"[/\\]", name)[-1])[:100] if isinstance(name, str) else ""
-    return plain or default
+    return plain if plain.strip(". ") else default
 
 
-def _by_content(file: SentFile) -> SentEcg | SentPicture:
+def by_content(file: SentFile) -> SentEcg | SentPicture:
+    """What a file holds, by its first bytes."""
     return SentPicture(file) if file.data and is_picture_data(file.data[:16]) else SentEcg(file)
 
 
@@ -388,10 +392,12 @@ __all__ = [
     "SentPart",
     "SentPicture",
     "WireError",
+    "by_content",
     "data_url",
     "decode_data_url",
     "ecg_options",
     "no_urls",
+    "plain_name",
     "read_messages",
     "read_part",
 ]

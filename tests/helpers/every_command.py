@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SET = ["tests/fixtures/evaluation/grounding.json", "--files", "samples=processing/samples", "--limit", "1"]
 SAMPLE = "processing/samples/normal.hea"
-# What needs no extra comes first and must work everywhere; `demo` serves until it is stopped, so it is only started where it cannot.
+# What needs no extra comes first and must work everywhere; `demo` and `serve` serve until they are stopped, so they are only started where they cannot.
 COMMANDS = {
     "inspect": ["inspect", SAMPLE],
     "features": ["features", SAMPLE],
@@ -44,6 +44,7 @@ COMMANDS = {
     "publish dataset": ["publish", "dataset", "{out}", "me/data", "--dry-run"],
     "publish space": ["publish", "space", "hub_cards/space", "me/space", "--dry-run"],
     "demo": ["demo"],
+    "serve": ["serve"],
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from gradio_client import Client, handle_file  # noqa: E402
 from hub_cards.space.gem_space import actions, guard  # noqa: E402
 from hub_cards.space.gem_space.folder import ServerFolder  # noqa: E402
 from hub_cards.space.gem_space.server import serve  # noqa: E402
+from recipes.serving.hosts import own_names  # noqa: E402
 from tests.helpers.space_client import SpaceClient  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
@@ -61,7 +62,7 @@ def test_other_names_that_lead_here_are_refused(server, host):
 def test_its_own_names_and_addresses_are_answered(server):
     for host in ("localhost:1", "127.0.0.1", "192.168.1.7:7860", "[::1]:7860", "LOCALHOST"):
         assert SpaceClient(server[0], host=host).call("GET", "/config")[0] == 200
-    assert guard.own_names("0.0.0.0", ["ecg.example"]) > {"ecg.example", "localhost"}
+    assert own_names("0.0.0.0", ["ecg.example"]) > {"ecg.example", "localhost"}
 
 
 def test_nothing_goes_round_the_queue(server):

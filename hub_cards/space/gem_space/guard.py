@@ -3,61 +3,16 @@
 
 import asyncio
 import hmac
-import ipaddress
 import os
-import socket
-from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from processing.errors_gem import GemError
 
 STEP_S = 120.0  # whatever it is, one step of an event takes no longer
 NOT_UPLOADED = "This file was not uploaded here; choose it again."
 FAILED = "This did not work; load the page again. If it happens once more the server's log says why."
-
-
-def is_local(host: str) -> bool:
-    """Whether a server bound to `host` is out of reach for other machines."""
-    return host in ("localhost", "127.0.0.1", "::1")
-
-
-def own_names(host: str, others: Iterable[str] = ()) -> set[str]:
-    """The names under which a server bound to `host` may be called, beside addresses in figures: its own and `others`."""
-    names = {"localhost", host, *others}
-    if not is_local(host):
-        names |= {socket.gethostname(), socket.getfqdn(), os.environ.get("SPACE_HOST", "")}
-    return {name.lower() for name in names if name}
-
-
-class HostCheck:
-    """Refuses requests to a name that is not the server's: another site's name that leads here (DNS rebinding)."""
-
-    def __init__(self, app: ASGIApp, names: set[str]) -> None:
-        self.app = app
-        self.names = names
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or answers 421 where its `Host` header is not a name of this server."""
-        app: Any = self.app
-        if scope["type"] in ("http", "websocket") and not self._is_known(Headers(scope=scope).get("host", "")):
-            said = (
-                "This server is not called so. Start it with this name as --allow-host, or call it by its address.\n"
-            )
-            app = PlainTextResponse(said, status_code=421)
-        await app(scope, receive, send)
-
-    def _is_known(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            return name in self.names or bool(ipaddress.ip_address(name))
-        except ValueError:
-            return False
 
 
 def login(password: str) -> Any:
@@ -107,4 +62,4 @@ class GuardedBlocks(gr.Blocks):
                 del state.config_values[number]
 
 
-__all__ = ["GuardedBlocks", "HostCheck", "client_of", "in_words", "is_local", "login", "own_names"]
+__all__ = ["GuardedBlocks", "client_of", "in_words", "login"]

@@ -12,10 +12,11 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from processing.untrusted.processes import warm_up
+from recipes.serving.hosts import HostCheck, own_names
 
 from .actions import Actions
 from .folder import ServerFolder
-from .guard import HostCheck, login, own_names
+from .guard import login
 from .interface import EVENTS, build_demo
 from .interpreter import Interpreter
 from .looks import CSS, theme

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from modeling_gem import default_checkpoint
 from recipes.cli import app, main
-from recipes.cli.models import NOT_A_DEVICE
+from recipes.models import NOT_A_DEVICE
 from tests.helpers.shared_data import shared_path
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,0 +1,88 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The log of what was answered by what: a JSON line per answer, without names, signals or words of anybody."""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image
+
+from processing.ecg_record import EcgRecord
+from processing.errors_gem import GemError
+
+from .provenance import Provenance
+
+log = logging.getLogger(__name__)
+
+
+class AuditLog:
+    """
+    Args:
+        path: the file to add to; `None` for no log.
+
+    Raises:
+        GemError: it cannot be written.
+    """
+
+    def __init__(self, path: Path | None, provenance: Provenance) -> None:
+        self.path = path
+        self._versions = {key: value for key, value in provenance.to_dict().items() if key != "notice"}
+        self._lock = threading.Lock()
+        try:
+            # A line is one `write` to the end of the file, so that several servers may share it.
+            self._file = None if path is None else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise GemError(
+                f"{path}: the audit log cannot be written ({error.strerror}); choose another file."
+            ) from error
+
+    def note(
+        self, request: str, route: str, status: int, ecgs: Iterable[str], grounding: str, verdicts: Mapping[str, int]
+    ) -> None:
+        """Adds one answer.
+
+        Args:
+            request: the number that the response has too, in `x-request-id`.
+            ecgs: `record_hash` of all that it is about.
+            verdicts: how many claims have each.
+        """
+        if self._file is None:
+            return
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request": request,
+            "route": route,
+            "status": status,
+            "ecgs": list(ecgs),
+            **self._versions,
+            "grounding": grounding,
+            "verdicts": dict(verdicts),
+        }
+        try:
+            with self._lock:
+                os.write(self._file, json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            log.error("the audit log cannot be written (%s): an answer is not in it", error.strerror)
+
+    def close(self) -> None:
+        """Ends the log; nothing is noted any more."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def record_hash(ecg: EcgRecord | Image.Image) -> str:
+    """16 digits that are the same for the same samples, rate and leads, or for the same pixels."""
+    if isinstance(ecg, Image.Image):
+        content, shape = ecg.tobytes(), f"{ecg.size}"
+    else:
+        content, shape = ecg.signal.tobytes(), f"{ecg.leads} {ecg.sampling_rate}"
+    return hashlib.sha256(shape.encode() + content).hexdigest()[:16]
+
+
+__all__ = ["AuditLog", "record_hash"]

@@ -1,0 +1,284 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What the server does with what was sent: reads it, asks the model, checks the answer. Nothing here knows of HTTP."""
+
+import asyncio
+import io
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from PIL import Image
+
+from modeling_gem.interpretation import (
+    ANSWERS,
+    SEVERAL_ECGS,
+    Grounding,
+    Interpretation,
+    MoreAnswers,
+    check_answer,
+)
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_page import render_ecg
+from processing.ecg_record import EcgRecord
+from processing.errors_gem import EcgFormatError, GemError
+from processing.processing_gem import Modality
+
+from .batcher import Answer, Batcher
+from .desk import WorkDesk
+from .fair_line import Places
+from .uploads import read_ecg, read_picture
+from .wire import SentEcg, SentFile, SentMessage, SentPart, SentPicture, WireError
+
+if TYPE_CHECKING:
+    from modeling_gem import GemForConditionalGeneration, GemProcessor
+
+log = logging.getLogger(__name__)
+READ_AT_ONCE = 4  # files: their own processes read them, the threads here mostly wait
+CHECKED_AT_ONCE = 8  # answers; where others are tried, the threads here wait for the model
+SAMPLES_AT_ONCE = 3  # other answers of one request in a batch, so that other requests are in it too
+TEMPERATURE = 1.0  # of these
+WITHIN_S = 60.0  # whatever is done beside an answer
+ANSWER_S = 300.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that can be given to the model.
+
+    Attributes:
+        chat: as `GemProcessor.apply_chat_template` takes it.
+        ecgs: the records and pictures in it.
+        features: what was measured in the one record that an answer can be checked against.
+        note: why an answer cannot be checked, where there is no such record.
+        tokens: of the prompt.
+    """
+
+    chat: list[dict]
+    ecgs: tuple[EcgRecord | Image.Image, ...]
+    features: EcgFeatures | None = field(default=None, repr=False)
+    note: str = ""
+    tokens: int = 0
+
+
+class GemService:
+    """One model for many clients.
+
+    Args:
+        network, processor: a GEM.
+        most_rows: questions that are answered as one batch.
+        waiting: questions that may wait.
+    """
+
+    def __init__(
+        self,
+        network: "GemForConditionalGeneration",
+        processor: "GemProcessor",
+        most_rows: int = 16,
+        waiting: int = 64,
+    ) -> None:
+        self.processor = processor
+        self.context = int(network.config.get_text_config().max_position_embeddings)
+        places = Places(waiting, waiting, waiting)
+        self.batcher = Batcher(network, processor, most_rows, places)
+        self.working = WorkDesk(max(1, (os.cpu_count() or 1) // 2), places)
+        self.reading = WorkDesk(READ_AT_ONCE, places)
+        self.checking = WorkDesk(CHECKED_AT_ONCE, places)
+        tokenizer = processor.tokenizer
+        self._special = sorted({*tokenizer.all_special_tokens, *processor.all_special_multimodal_tokens})
+
+    def close(self) -> None:
+        """Ends the threads after what they are at."""
+        for part in (self.batcher, self.working, self.reading, self.checking):
+            part.close()
+
+    async def read(self, file: SentFile, client: str) -> EcgRecord:
+        """
+        Raises:
+            GemError: see `read_ecg`; or too many are waiting.
+        """
+        return await self.reading.do(lambda: read_ecg(file), client, "", WITHIN_S)
+
+    async def measure(self, record: EcgRecord, client: str) -> EcgFeatures:
+        """
+        Raises:
+            EcgQualityError: it can be no ECG.
+            GemError: it cannot be measured; or too many are waiting.
+        """
+        return await self._work(lambda: extract_features(record).check_plausibility(), client)
+
+    async def page(self, record: EcgRecord, layout: str | None, speed: float, mm_per_mv: float, client: str) -> bytes:
+        """The record on paper, as PNG.
+
+        Raises:
+            GemError: there is no such layout or speed; or too many are waiting.
+        """
+
+        def draw() -> bytes:
+            if layout is None:
+                picture = self.processor.page(record)
+            else:
+                picture = render_ecg(record, layout=layout, speed=speed, gain=mm_per_mv).to_pil()
+            file = io.BytesIO()
+            picture.save(file, format="PNG")
+            return file.getvalue()
+
+        return await self._work(draw, client)
+
+    async def asked(self, messages: Sequence[SentMessage], client: str, checked: bool) -> Asked:
+        """The conversation that was sent: the model sees what stands in it, and nothing else.
+
+        Args:
+            checked: its answer is to be checked, so that its record is measured.
+
+        Raises:
+            GemError: a file cannot be read, the texts hold what only prompts may hold, or it is too long for the model.
+        """
+        chat, ecgs = [], []
+        for message in messages:
+            content = []
+            for part in message.parts:
+                block = await self._block(part, client)
+                content.append(block)
+                ecgs += [block[block["type"]]] if block["type"] != "text" else []
+            chat.append({"role": message.role, "content": content})
+        records = [ecg for ecg in ecgs if isinstance(ecg, EcgRecord)]
+        features = await self.measure(records[0], client) if checked and len(records) == 1 else None
+        note = SEVERAL_ECGS if len(records) > 1 else ""
+        return await self._work(lambda: self._counted(Asked(chat, tuple(ecgs), features, note)), client)
+
+    async def asked_about(
+        self, ecg: SentPart, page: SentPart | None, question: str | None, modality: Modality, client: str
+    ) -> Asked:
+        """The question about one ECG or the picture of one, as `interpret` asks it: a page is drawn where none came.
+
+        Raises:
+            GemError: as `asked`; or there is no signal for `modality="signal"`.
+        """
+        if isinstance(ecg, str) or isinstance(page, str | SentEcg):
+            raise WireError("`ecg` holds an ECG or its picture, `page` a picture.")
+        self._check_text(question or "")
+        block = await self._block(ecg, client)
+        given = block[block["type"]]
+        picture = (await self._block(page, client))["image"] if page is not None else None
+        features = await self.measure(given, client) if isinstance(given, EcgRecord) else None
+
+        def build() -> Asked:
+            chat = self.processor.build_conversation(given, question=question, image=picture, modality=modality)
+            return self._counted(Asked(chat, (given,), features))
+
+        return await self._work(build, client)
+
+    def answer(self, asked: Asked, client: str, length: int, temperature: float = 0.0) -> Answer:
+        """The model's answer, on its way.
+
+        Raises:
+            TooBusyError: too many are waiting.
+        """
+        length = min(length, self.context - asked.tokens)
+        return self.batcher.ask(asked.chat, client, "", length, ANSWER_S, temperature)
+
+    async def check(
+        self, text: str, asked: Asked, grounding: Grounding, length: int, client: str, n: int = ANSWERS
+    ) -> Interpretation:
+        """An answer with what the waveform says about it; `select` and `correct` sample others in the batches of all clients.
+
+        Raises:
+            GemError: the text cannot be checked, or too many are waiting.
+        """
+        if asked.note:
+            return Interpretation(text, note=asked.note)
+        gone = asyncio.Event()
+        more = self._more_answers(asked, length, client, gone)
+        try:
+            return await self.checking.do(
+                lambda: check_answer(text, asked.features, grounding=grounding, more=more, n=n), client, "", ANSWER_S
+            )
+        finally:
+            gone.set()
+
+    def _more_answers(self, asked: Asked, length: int, client: str, gone: asyncio.Event) -> MoreAnswers:
+        """Gives further answers to a thread of the checking desk, as long as somebody waits for them."""
+        loop = asyncio.get_running_loop()
+
+        async def sample(number: int) -> list[str]:
+            if gone.is_set():
+                raise GemError("Nobody waits for this answer any more.")
+            number = min(number, SAMPLES_AT_ONCE)
+            answers = [self.answer(asked, client, length, TEMPERATURE) for _ in range(number)]
+            return list(await asyncio.gather(*(answer.text() for answer in answers)))
+
+        def more(number: int) -> list[str]:
+            return asyncio.run_coroutine_threadsafe(sample(number), loop).result()
+
+        return more
+
+    async def _block(self, part: SentPart, client: str) -> dict[str, Any]:
+        """A part of a message as a block of a chat."""
+        if isinstance(part, str):
+            self._check_text(part)
+            return {"type": "text", "text": part}
+        if isinstance(part, SentPicture):
+            picture = await self.reading.do(lambda: read_picture(part.file), client, "", WITHIN_S)
+            return {"type": "image", "image": picture}
+        return {"type": "ecg", "ecg": await self.read(part.file, client), "modality": "signal"}
+
+    def _check_text(self, text: str) -> None:
+        """
+        Raises:
+            WireError: a word of it means something to the model, such as an ECG that is not there.
+        """
+        if found := [token for token in self._special if token in text]:
+            raise WireError(
+                f"The text holds {', '.join(found)}, which only prompts may hold; write it in other words."
+            )
+
+    def _counted(self, asked: Asked) -> Asked:
+        """
+        Raises:
+            WireError: the prompt leaves no room for an answer.
+        """
+        tokens = prompt_tokens(self.processor, asked.chat)
+        if tokens >= self.context:
+            raise WireError(
+                f"The conversation has {tokens:,} tokens and the model reads {self.context:,}; leave out turns or ECGs.",
+                code="context_length_exceeded",
+            )
+        return Asked(asked.chat, asked.ecgs, asked.features, asked.note, tokens)
+
+    async def _work(self, work: Callable[[], Result], client: str) -> Result:
+        def guarded() -> Result:
+            try:
+                return work()
+            except GemError:
+                raise
+            except Exception as error:  # a record that breaks a measurement is a file that cannot be used
+                log.error("a record could not be worked on (%s)", type(error).__name__, exc_info=error)
+                raise EcgFormatError("This ECG cannot be worked on here; export it again.") from error
+
+        return await self.working.do(guarded, client, "", WITHIN_S)
+
+
+def prompt_tokens(processor: "GemProcessor", chat: list[dict]) -> int:
+    """Tokens of a conversation with its ECGs and pictures."""
+    text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, draw_page=False)
+    blocks = [block for message in chat for block in message["content"]]
+    pictures = [block["image"] for block in blocks if block["type"] == "image"]
+    ecgs = sum(block["type"] == "ecg" for block in blocks)
+    words = len(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+    lengths = sum(processor.image_length((picture.height, picture.width)) for picture in pictures)
+    return words - ecgs - len(pictures) + ecgs * processor.num_ecg_tokens + lengths
+
+
+def verdict_counts(found: Interpretation) -> Mapping[str, int]:
+    """How many claims of an answer have each verdict; nothing where it was not checked."""
+    counts: dict[str, int] = {}
+    for checked in found.claims:
+        counts[checked.verdict] = counts.get(checked.verdict, 0) + 1
+    return counts
+
+
+__all__ = ["Asked", "GemService", "prompt_tokens", "verdict_counts"]
