@@ -1,12 +1,15 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Chat templates: the placeholders of a turn stand in front of its text, whatever their place in the message."""
+"""
+Chat templates: the placeholders of a turn stand in front of its text, whatever their place in the message. A block of the type
+`audio` is an ECG too: vLLM's chat API lets ECGs through under that name.
+"""
 
 # A turn's content with all its `<ecg>` and `<image>` placeholders first, a line break, then its text.
 _FLATTEN = (
     "{%- macro flat(content) -%}"
     "{%- if content is string -%}{{ content }}{%- else -%}"
     "{%- set media = content | rejectattr('type', 'equalto', 'text') | list -%}"
-    "{%- for block in media -%}{{ '<ecg>' if block['type'] == 'ecg' else '<image>' }}{%- endfor -%}"
+    "{%- for block in media -%}{{ '<ecg>' if block['type'] in ('ecg', 'audio') else '<image>' }}{%- endfor -%}"
     "{%- if media -%}{{ '\\n' }}{%- endif -%}"
     "{%- for block in content if block['type'] == 'text' -%}{{ block['text'] }}{%- endfor -%}"
     "{%- endif -%}{%- endmacro -%}"

@@ -270,14 +270,30 @@ def check_conversation(
 
     A chat with several ECGs is not checked: nothing says which of them a claim is about.
     """
+    given = generation or {}
+    return check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
+
+
+def check_chat(
+    chat: list[dict],
+    text: str,
+    *,
+    grounding: Grounding = "flag",
+    more: Callable[[EcgFeatures], MoreAnswers] | None = None,
+    n: int = ANSWERS,
+) -> Interpretation:
+    """As `check_conversation`, for an answer of any engine.
+
+    Args:
+        more: gives a source of further answers to the chat, once its ECG is measured.
+    """
     records = [block["ecg"] for block in content_blocks(chat) if block["type"] == "ecg"]
     if len(records) > 1:
         return Interpretation(text, note=SEVERAL_ECGS)
     if not records:
         return check_answer(text, None, grounding=grounding)
     features = extract_features(records[0])
-    more = more_answers(gem, chat, features, seed, generation or {})
-    return check_answer(text, features, grounding=grounding, more=more, n=n)
+    return check_answer(text, features, grounding=grounding, more=more(features) if more else None, n=n)
 
 
 def more_answers(
@@ -326,6 +342,7 @@ __all__ = [
     "MoreAnswers",
     "as_grounding",
     "check_answer",
+    "check_chat",
     "check_conversation",
     "interpret",
     "load_interpreter",

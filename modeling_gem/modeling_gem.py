@@ -337,9 +337,13 @@ class GemModel(GemPreTrainedModel):
         self.image_newline = (
             nn.Parameter(torch.empty(text.hidden_size)) if config.image_merge_type == "spatial_unpad" else None
         )
-        self.language_model = AutoModel.from_config(text)
+        self.language_model = self.build_language_model()
         self._steps_without_ecg: int | None = 0  # of training; None from the first step with one on
         self.post_init()
+
+    def build_language_model(self) -> nn.Module:
+        """The body. Engines that bring one of their own override this."""
+        return AutoModel.from_config(self.config.text_config)
 
     @can_return_tuple
     def get_ecg_features(

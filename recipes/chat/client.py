@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Asks any OpenAI-compatible endpoint: many requests at a time, each paid for once, failures by name."""
 
+import copy
 import json
 import threading
 import time
@@ -145,6 +146,13 @@ class ChatClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def with_settings(self, **changes: Any) -> Self:
+        """This client with other settings of an answer (`temperature`, `seed` ...): one store, one budget, the same connections."""
+        self._endpoint()
+        other = copy.copy(self)
+        other.settings = self.settings.model_copy(update=changes)
+        return other
 
     def complete_all(
         self, requests: Iterable[tuple[Key, Messages]], schema: Schema | None = None

@@ -3,11 +3,15 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from processing.errors_gem import TeacherError
 
 from .replies import ChatFailure, ChatReply, ChatUsage, Description, Key, Messages, Schema, with_schema_in_words
 from .settings import LocalSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class LocalModel:
@@ -48,7 +52,9 @@ class LocalModel:
             ready: list[tuple[Key, list[int]]] = []
             for key, messages in batch:
                 try:
-                    ready.append((key, self._prompt(messages, schema)))
+                    limit = getattr(self.model.config, "max_position_embeddings", None)
+                    ids = prompt_ids(self.tokenizer, messages, schema, limit, self.settings.max_new_tokens)
+                    ready.append((key, ids))
                 except ChatFailure as failure:
                     yield key, failure
             answers = self._generate([ids for _, ids in ready]) if ready else []
@@ -58,20 +64,6 @@ class LocalModel:
     def close(self) -> None:
         """Lets the model's memory go."""
         del self.model
-
-    def _prompt(self, messages: Messages, schema: Schema | None) -> list[int]:
-        chat = list(messages) if schema is None else with_schema_in_words(messages, schema)
-        text = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if limit and len(ids) + self.settings.max_new_tokens > limit:
-            raise ChatFailure(
-                "bad_request",
-                f"{len(ids)} tokens and {self.settings.max_new_tokens} to write exceed the model's {limit}; "
-                "shorten the prompt (of a teacher: lower the guider's max_tokens)",
-                ChatUsage(len(ids)),
-            )
-        return ids
 
     def _generate(self, prompts: list[list[int]]) -> list[ChatReply]:
         import torch
@@ -96,4 +88,28 @@ class LocalModel:
         return ChatReply(text, usage, "length" if stop is None else "stop")
 
 
-__all__ = ["LocalModel"]
+def prompt_ids(
+    tokenizer: "PreTrainedTokenizerBase", messages: Messages, schema: Schema | None, limit: int | None, to_write: int
+) -> list[int]:
+    """A chat as tokens, with the demand for a schema in it.
+
+    Args:
+        limit: tokens that the model can hold. to_write: tokens of an answer.
+
+    Raises:
+        ChatFailure: (`bad_request`) the model cannot hold so many.
+    """
+    chat = list(messages) if schema is None else with_schema_in_words(messages, schema)
+    text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if limit and len(ids) + to_write > limit:
+        raise ChatFailure(
+            "bad_request",
+            f"{len(ids)} tokens and {to_write} to write exceed the model's {limit}; "
+            "shorten the prompt (of a teacher: lower the guider's max_tokens)",
+            ChatUsage(len(ids)),
+        )
+    return ids
+
+
+__all__ = ["LocalModel", "prompt_ids"]

@@ -5,13 +5,15 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlparse
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from processing.errors_gem import TeacherError
 from recipes.settings import Settings
+
+from .engine_names import as_engine
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -111,12 +113,13 @@ class ChatSettings(AccessSettings):
 
 
 class LocalSettings(ChatSection):
-    """A causal language model in this process."""
+    """A causal language model of one's own."""
 
     section: ClassVar[str] = "local settings"
-    model: str  # folder or Hub id of one with a chat template
+    model: str  # folder or Hub id of one with a chat template; its name at the server, where `engine` is a URL
+    engine: Annotated[str, AfterValidator(as_engine)] = "transformers"  # or vllm, or the URL of a server
     gguf_file: str | None = None  # of a GGUF folder
-    batch_size: PositiveInt = 4  # prompts at a time
+    batch_size: PositiveInt = 4  # prompts at a time; vLLM makes batches of its own
     max_new_tokens: PositiveInt = 1024  # of one answer
     dtype: str = "auto"  # as in `from_pretrained`
     device: str = "auto"  # a GPU where there is one

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recipes.chat.engine_names import ENGINE_HELP
 from recipes.console import errors
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def build_dataset(
     address: Annotated[
         str, typer.Option(help="Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
     ] = "auto",
+    teacher_engine: Annotated[
+        str | None,
+        typer.Option(help=f"What a teacher of the kind `local` runs on, instead of the config's: {ENGINE_HELP}."),
+    ] = None,
     teachers: Annotated[int, typer.Option(help="With ray: teachers that work at the same time.")] = 1,
     teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs of each teacher.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Build anew instead of going on.")] = False,
@@ -48,6 +53,7 @@ def build_dataset(
     gem build-dataset recipes/configs/build_samples.yaml
     gem build-dataset my_sources.yaml --workers 8 --with-images
     gem build-dataset my_sources.yaml --engine ray --address ray://head:10001
+    gem build-dataset my_sources.yaml --teacher-engine vllm
 
     A build that was interrupted, even killed, goes on with the same command and ends in the same bytes. Records that cannot
     be read or answered are left out and listed in rejects.jsonl and report.md. The folder opens with
@@ -62,6 +68,8 @@ def build_dataset(
     if engine not in ("local", "ray"):
         raise BuildError(f"--engine is local or ray, got {engine!r}.")
     settings = read_settings(config, output=output, workers=workers, untrusted=untrusted or None)
+    if teacher_engine is not None:
+        settings = settings.with_teacher_engine(teacher_engine)
     if with_images:
         settings = settings.with_images()
     if export_batch is not None or import_batch is not None:

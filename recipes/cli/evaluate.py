@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
+from recipes.chat.engine_names import ENGINE_HELP
 from recipes.console import console, errors, say_failed
 from recipes.models import TINY, model_source
 
@@ -53,14 +54,26 @@ GroundingOption = Annotated[
 AnswersTriedOption = Annotated[int, typer.Option("--n", min=1, help="Answers that select and correct try at most.")]
 TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
 JudgeOption = Annotated[
-    str, typer.Option(help="Judge: the model's name at the endpoint, or with --judge-local its folder.")
+    str,
+    typer.Option(
+        help="Judge: the model's name at the endpoint; with --judge-engine transformers or vllm its folder or Hub id."
+    ),
 ]
-JudgeUrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, up to and with /v1.")]
+JudgeEngineOption = Annotated[
+    str,
+    typer.Option(
+        help="Where the judge runs: the URL of an OpenAI-compatible endpoint, up to and with /v1 (default: OpenAI); transformers "
+        "or vllm on this machine."
+    ),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(help=f"What --model runs on: {ENGINE_HELP}; the last two need gem-ecg[teacher] and docs/vllm.md."),
+]
 JudgeSettingsOption = Annotated[
     Path | None,
     typer.Option(help="YAML with more of the judge's settings (budget_usd, prices, timeout, max_concurrency ...)."),
 ]
-JudgeLocalOption = Annotated[bool, typer.Option("--judge-local", help="The judge runs here, with Transformers.")]
 
 
 @app.command()
@@ -79,6 +92,7 @@ def ecgbench(
     answers: AnswersOption = None,
     model: ModelOption = "",
     modality: ModalityOption = "both",
+    engine: EngineOption = "transformers",
     files: FilesOption = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of the published pictures, if the rows do not embed them.")
@@ -87,9 +101,8 @@ def ecgbench(
         bool, typer.Option("--likelihood", help="Multi-label sets: also score each label's likelihood, for real AUCs.")
     ] = False,
     judge: JudgeOption = "",
-    judge_url: JudgeUrlOption = None,
+    judge_engine: JudgeEngineOption = "",
     judge_settings: JudgeSettingsOption = None,
-    judge_local: JudgeLocalOption = False,
     batch_size: BatchOption = 8,
     max_new_tokens: TokensOption = 256,
     limit: LimitOption = None,
@@ -99,6 +112,7 @@ def ecgbench(
     \b
     gem eval ecgbench ptb-test tests/fixtures/evaluation/ptb-test.json -o outputs/ptb --answers tests/fixtures/evaluation/ptb-answers.jsonl
     gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --files mimic-iv=my_mimic
+    gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --engine vllm
     """
     from processing.processing_gem import as_modality
     from recipes.evaluation.ecgbench import MULTI_LABEL, bench_report, check_task, evaluate_ecgbench, label_scores
@@ -109,12 +123,16 @@ def ecgbench(
     check_task(task)
     if likelihood and (task not in MULTI_LABEL or not model):
         raise typer.BadParameter("needs a multi-label set and --model", param_hint="--likelihood")
+    if likelihood and engine != "transformers":
+        raise typer.BadParameter(
+            "needs --engine transformers: no other tells probabilities", param_hint="--likelihood"
+        )
     _alone(context, output)
     items = read_bench(data, _files(files), images)[:limit]
-    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens)
+    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, engine)
     if not main_process():
         return
-    grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
+    grader, client = _judge(judge, judge_engine, judge_settings, output)
     graded, problems = None, []
     if likelihood:
         with _progress("likelihoods") as step:
@@ -138,6 +156,7 @@ def grounding(
     answers: AnswersOption = None,
     model: ModelOption = "",
     modality: ModalityOption = "both",
+    engine: EngineOption = "transformers",
     grounding: GroundingOption = "off",
     n: AnswersTriedOption = 8,
     question: Annotated[str, typer.Option(help="Instead of the set's own question.")] = "",
@@ -148,9 +167,8 @@ def grounding(
     ] = "grounded",
     files: FilesOption = None,
     judge: JudgeOption = "",
-    judge_url: JudgeUrlOption = None,
+    judge_engine: JudgeEngineOption = "",
     judge_settings: JudgeSettingsOption = None,
-    judge_local: JudgeLocalOption = False,
     judged: Annotated[
         Path | None, typer.Option(help="What a judge wrote earlier (file or folder, any published layout).")
     ] = None,
@@ -163,7 +181,7 @@ def grounding(
     \b
     gem eval grounding my_ptbxl -o outputs/grounding --model tiny
     gem eval grounding my_ptbxl -o outputs/selected --model tiny --grounding select --n 8
-    gem eval grounding my_ptbxl -o outputs/grounding --model tiny --judge my-judge --judge-url http://localhost:8000/v1
+    gem eval grounding my_ptbxl -o outputs/grounding --model tiny --judge my-judge --judge-engine http://localhost:8000/v1
     accelerate launch -m recipes.cli eval grounding my_ptbxl -o outputs/grounding --model my_model     several GPUs
     """
     from recipes.evaluation.grounding import evaluate_grounding, grounding_report
@@ -174,10 +192,10 @@ def grounding(
     _alone(context, output)
     items, unread = read_test_set(data, question, _files(files), fold, reference)
     items = items[:limit]
-    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, grounding, n)
+    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, engine, grounding, n)
     if not main_process():
         return
-    grader, client = _judge(judge, judge_url, judge_settings, judge_local, output)
+    grader, client = _judge(judge, judge_engine, judge_settings, output)
     with Progress(console=errors) as progress:
         tasks: dict[str, TaskID] = {}
 
@@ -200,6 +218,7 @@ def consistency(
     data: Annotated[Path, typer.Argument(help="Test set, as for `gem eval grounding`.")],
     output: OutputOption,
     model: ModelOption = "",
+    engine: EngineOption = "transformers",
     signal_answers: Annotated[
         Path | None, typer.Option(help="Answers from the signal alone, given elsewhere, instead of a model.")
     ] = None,
@@ -225,7 +244,7 @@ def consistency(
     items = items[:limit]
     paths = []
     for modality, given in (("signal", signal_answers), ("image", image_answers)):
-        paths.append(_answers(model, given, items, output / modality, modality, batch_size, max_new_tokens))
+        paths.append(_answers(model, given, items, output / modality, modality, batch_size, max_new_tokens, engine))
     if not main_process():
         return
     mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
@@ -361,16 +380,18 @@ def _answers(
     modality: str,
     batch_size: int,
     max_new_tokens: int,
+    engine: str,
     grounding: str = "off",
     n: int = 8,
 ) -> Path:
     if (answers is None) == (not model):
         raise typer.BadParameter("give either --model or --answers")
     if answers is not None:
-        if grounding != "off":
-            raise typer.BadParameter(
-                "goes with --model: answers given elsewhere are scored as they are", param_hint="--grounding"
-            )
+        for name, chosen, default in (("--grounding", grounding, "off"), ("--engine", engine, "transformers")):
+            if chosen != default:
+                raise typer.BadParameter(
+                    "goes with --model: answers given elsewhere are scored as they are", param_hint=name
+                )
         return answers
     from modeling_gem.interpretation import as_grounding
     from processing.processing_gem import as_modality
@@ -387,20 +408,20 @@ def _answers(
             max_new_tokens=max_new_tokens,
             grounding=as_grounding(grounding),
             n=n,
+            engine=engine,
             progress=step,
         )
     return path
 
 
-def _judge(
-    judge: str, url: str | None, settings: Path | None, is_local: bool, output: Path
-) -> "tuple[Judge | None, ChatClient | None]":
+def _judge(judge: str, engine: str, settings: Path | None, output: Path) -> "tuple[Judge | None, ChatClient | None]":
     if not judge:
         return None, None
+    from recipes.chat.engine_names import as_engine, is_url
     from recipes.evaluation.judges import ChatJudge, LocalJudge
 
-    if is_local:
-        return LocalJudge(judge), None
+    if engine and not is_url(as_engine(engine)):
+        return LocalJudge(judge, engine), None
     import yaml
 
     from recipes.chat.client import ChatClient
@@ -409,7 +430,7 @@ def _judge(
     chosen = yaml.safe_load(settings.read_text(encoding="utf-8")) or {} if settings is not None else {}
     # Verdicts on twelve leads and their explanations are long.
     defaults = {"cache_dir": str(output / "judge_cache"), "max_tokens": 8192}
-    given = {"model": judge, **({"base_url": url} if url else {})}
+    given = {"model": judge, **({"base_url": engine} if engine else {})}
     client = ChatClient(ChatSettings.from_mapping(defaults | chosen | given))
     return ChatJudge(client), client
 

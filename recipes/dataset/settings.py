@@ -167,6 +167,17 @@ class BuildSettings(Settings):
         """The same with pictures embedded, or without."""
         return self.model_copy(update={"page": self.page.model_copy(update={"embed": embed})})
 
+    def with_teacher_engine(self, engine: str) -> "BuildSettings":
+        """The same with the teacher's language model on another engine.
+
+        Raises:
+            BuildError: the teacher is none that has a model of its own.
+        """
+        if (kind := self.teacher["kind"]) != "local":
+            raise BuildError(f"A teacher of the kind {kind!r} runs on no engine; it is said with `kind: local`.")
+        local = {**(self.teacher.get("local") or {}), "engine": engine}
+        return self.model_copy(update={"teacher": {**self.teacher, "local": local}})
+
     def content(self) -> dict[str, Any]:
         """What decides the data set's bytes, as plain values."""
         return {"format_version": FORMAT_VERSION, "gem_ecg": _version()} | self.model_dump(exclude=set(NOT_CONTENT))

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EvaluationError, GemError
 from recipes.files import atomic_write, json_lines
-from recipes.models import load_pipeline
 
 from .items import EvalItem
 
 if TYPE_CHECKING:
-    from modeling_gem import GemPipeline
-    from modeling_gem.interpretation import Grounding
+    from modeling_gem.interpretation import Grounding, Interpretation
     from processing.processing_gem import Modality
+    from recipes.chat.gem_models import GemEngine
 
 logger = logging.getLogger(__name__)
 
@@ -286,6 +285,7 @@ def generate_answers(
     trust_remote_code: bool = False,
     grounding: "Grounding" = "off",
     n: int = 8,
+    engine: str = "transformers",
     progress: Progress | None = None,
 ) -> None:
     """
@@ -298,27 +298,39 @@ def generate_answers(
         model: folder or Hub id.
         output: the file.
         grounding: `select` and `correct` try up to `n` answers, see `modeling_gem.interpret`.
+        engine: what the model runs on, see `recipes.chat.engine_names`; a server gets `batch_size` requests at a time.
 
     Raises:
         EvaluationError: `output` was begun with other settings.
+        GemError: see `recipes.chat.engines.gem_engine`.
     """
     from accelerate import PartialState
+
+    from recipes.chat.engine_names import as_engine, is_url
+    from recipes.chat.engines import gem_engine
 
     # Shares differ in length: nobody gives up on the slowest within half a day.
     state, output = PartialState(timeout=timedelta(hours=12)), Path(output)
     alone = state.num_processes == 1
     part = output if alone else output.with_name(f"{output.name}.{state.process_index}-of-{state.num_processes}")
     settings = {"model": model, "modality": modality, "max_new_tokens": max_new_tokens}
-    chosen = {} if grounding == "off" else {"grounding": grounding, "n": n}
+    chosen: dict[str, Any] = {} if grounding == "off" else {"grounding": grounding, "n": n}
+    if as_engine(engine) != "transformers":
+        chosen["engine"] = "server" if is_url(engine) else engine
     with state.main_process_first():
         log = AnswerLog(part, settings | chosen, settings_beside(output))
     with log:
         known = set(_rows_of_parts(output))
         todo = [i for i in list(items)[state.process_index :: state.num_processes] if i.id not in known]
         if todo:
-            interpret = load_pipeline(model, device=state.device, trust_remote_code=trust_remote_code)
+            asked = gem_engine(
+                engine, model, device=state.device, trust_remote_code=trust_remote_code, at_once=batch_size
+            )
             generation = {"max_new_tokens": max_new_tokens, "grounding": grounding, "n": n}
-            _answer(interpret, todo, log, modality, batch_size, generation, progress)
+            try:
+                _answer(asked, todo, log, modality, generation, progress)
+            finally:
+                asked.close()
     state.wait_for_everyone()
     if state.is_main_process:
         _join(output, [item.id for item in items])
@@ -336,45 +348,50 @@ def _rows_of_parts(output: Path) -> dict[str, Any]:
 
 
 def _answer(
-    interpret: "GemPipeline",
+    engine: "GemEngine",
     items: Sequence[EvalItem],
     log: AnswerLog,
     modality: "Modality",
-    batch_size: int,
     generation: Mapping[str, Any],
     progress: Progress | None,
 ) -> None:
-    source, done = iter(items), 0
-    while batch := list(islice(source, batch_size)):
+    from recipes.chat.gem_models import checked_answer
+
+    source, done, processor = iter(items), 0, engine.processor
+    while batch := list(islice(source, engine.at_once)):
         chats, rows = [], []
         for item in batch:
-            row: dict[str, Any] = {"id": item.id, "prompt": item.question or interpret.processor.default_question}
+            row: dict[str, Any] = {"id": item.id, "prompt": item.question or processor.default_question}
             try:
-                chat = interpret.processor.build_conversation(item.model_input(modality))
-                row["reference"] = _reference(item, interpret.processor.record(chat))
+                chat = processor.build_conversation(item.model_input(modality))
+                row["reference"] = _reference(item, processor.record(chat))
                 chats.append(chat)
             except (GemError, OSError) as error:
                 row["error"] = f"not answered: {error}"
             rows.append(row)
-        # A finished chat gets no page beyond the one that it was built with.
-        outputs = iter(
-            interpret(chats, batch_size=len(chats), modality="signal", do_sample=False, **generation) if chats else ()
-        )
+        answers = engine.answers(chats, generation["max_new_tokens"]) if chats else []
+        answered = zip(chats, answers, strict=True)
         for row in rows:
-            if "error" not in row:
-                row |= _told(next(outputs))
+            if "error" in row:
+                continue
+            chat, answer = next(answered)
+            if isinstance(answer, GemError):
+                row["error"] = f"not answered: {answer}"
+            elif generation["grounding"] == "off":
+                row["text"] = answer
+            else:
+                row |= _told(checked_answer(engine, chat, answer, **generation))
         log.append(rows)
         done += len(batch)
         if progress is not None:
             progress(done, len(items))
 
 
-def _told(output: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what the pipeline gives what a file of answers keeps: the text, and how it came about if not as the model's first one."""
-    told = {"text": output["generated_text"]}
-    if output["grounding"] != "off":
-        told |= {"grounding": output["grounding"], "tried": len(output.get("candidates", ())) or 1}
-    return told | ({"edits": output["edits"]} if output.get("edits") else {})
+def _told(found: "Interpretation") -> dict[str, Any]:
+    """Of a checked answer what a file of answers keeps: the text, and how it came about."""
+    marks = found.marks()
+    told = {"text": found.text, "grounding": marks["grounding"], "tried": len(found.candidates) or 1}
+    return told | ({"edits": marks["edits"]} if marks.get("edits") else {})
 
 
 def _reference(item: EvalItem, record: EcgRecord | None) -> str | None:

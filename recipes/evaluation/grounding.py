@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Grounded ECG Understanding from beginning to end: answers, a check against measurements, a judge, scores, report.
 
-    gem eval grounding my_ptbxl --model my_model --output outputs/grounding --judge gpt-4o --judge-url https://...
+    gem eval grounding my_ptbxl --model my_model --output outputs/grounding --judge gpt-4o --judge-engine https://...
     accelerate launch -m recipes.cli eval grounding my_ptbxl --model my_model --output outputs/grounding
 
 Every step goes on where it was stopped. Without a judge the check against measurements alone makes the report.

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EvaluationError
 from recipes.chat.client import ChatClient
-from recipes.chat.local import LocalModel
+from recipes.chat.engines import language_model
 from recipes.chat.replies import ChatFailure, ChatModel, Unusable
 from recipes.chat.settings import LocalSettings
 
@@ -189,16 +189,20 @@ class ChatJudge:
 
 
 class LocalJudge(ChatJudge):
-    """A causal language model in this process. It is greedy: asked again, it would be cut off at the same place."""
+    """A causal language model on this machine. It is greedy: asked again, it would be cut off at the same place."""
 
     kept = ("invalid_json", "truncated", "empty")
 
-    def __init__(self, model: str, batch_size: int = 1, max_new_tokens: int = 3072) -> None:
+    def __init__(
+        self, model: str, engine: str = "transformers", batch_size: int = 1, max_new_tokens: int = 3072
+    ) -> None:
         import torch
 
         dtype = "auto" if torch.cuda.is_available() else "float32"
-        settings = LocalSettings(model=model, batch_size=batch_size, max_new_tokens=max_new_tokens, dtype=dtype)
-        super().__init__(LocalModel(settings))
+        settings = LocalSettings(
+            model=model, engine=engine, batch_size=batch_size, max_new_tokens=max_new_tokens, dtype=dtype
+        )
+        super().__init__(language_model(settings))
 
 
 @dataclass

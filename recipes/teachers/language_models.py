@@ -10,7 +10,7 @@ from typing import Any, get_args
 from processing.errors_gem import TeacherError
 from processing.guider.guider import DiagnosisGuider
 from recipes.chat.client import ChatClient
-from recipes.chat.local import LocalModel
+from recipes.chat.engines import language_model
 from recipes.chat.replies import ChatFailure, ChatModel, ChatUsage, Unusable
 from recipes.chat.settings import ChatSettings, LocalSettings
 
@@ -99,8 +99,8 @@ def build_teacher(settings: Mapping[str, Any]) -> Teacher:
         if kind == "local":
             # Small models seldom hold to a schema: prose, unless the settings say otherwise.
             guider = DiagnosisGuider(**{"structured": False, **(settings.get("guider") or {})})
-            local = LocalModel(LocalSettings.from_mapping(settings.get("local") or {}))
-            return LanguageModelTeacher(local, guider)
+            local = LocalSettings.from_mapping(settings.get("local") or {})
+            return LanguageModelTeacher(language_model(local), guider)
         guider = DiagnosisGuider(**(settings.get("guider") or {}))
         client = ChatClient(ChatSettings.from_mapping(settings.get("chat") or {}))
         return LanguageModelTeacher(client, guider)

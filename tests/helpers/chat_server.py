@@ -52,7 +52,8 @@ class ChatServer:
     """
     Answers every request with the next reply of `script`, the last one again and again; or with what `script(body)` gives.
 
-    `requests` holds the bodies in the order of arrival, `most_at_once` the highest number under way at a time.
+    `requests` holds the bodies in the order of arrival, `most_at_once` the highest number under way at a time. `models` are the
+    names that it lists.
 
     Example:
         >>> from recipes import ChatClient, ChatSettings
@@ -62,8 +63,11 @@ class ChatServer:
         'hello'
     """
 
-    def __init__(self, script: Sequence[Reply] | Callable[[dict[str, Any]], Reply] = (Answer(),)) -> None:
+    def __init__(
+        self, script: Sequence[Reply] | Callable[[dict[str, Any]], Reply] = (Answer(),), models: Sequence[str] = ("m",)
+    ) -> None:
         self.script = script
+        self.served = [{"id": name, "object": "model", "created": 1, "owned_by": "us"} for name in models]
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
@@ -99,6 +103,9 @@ class ChatServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.send(200, json.dumps({"object": "list", "data": outer.served}).encode())
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

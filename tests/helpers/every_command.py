@@ -34,7 +34,7 @@ COMMANDS = {
                       "--answers", "tests/fixtures/evaluation/ptb-answers.jsonl"],
     "eval grounding": ["eval", "grounding", *SET, "-o", "{out}/grounding", "--model", "tiny", "--max-new-tokens", "4"],
     "eval judge": ["eval", "grounding", *SET, "-o", "{out}/judged", "--answers", "{out}/grounding/answers.jsonl",
-                   "--judge", "j", "--judge-url", "http://127.0.0.1:9/v1"],
+                   "--judge", "j", "--judge-engine", "http://127.0.0.1:9/v1"],
     "eval consistency": ["eval", "consistency", *SET, "-o", "{out}/consistency", "--model", "tiny", "--max-new-tokens", "4"],
     "eval review-export": ["eval", "review-export", *SET, "-o", "{out}/review", "--answers", "a={out}/grounding/answers.jsonl"],
     "eval review-import": ["eval", "review-import", "{out}/review", "{out}/nowhere.xlsx"],

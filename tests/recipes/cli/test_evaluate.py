@@ -72,7 +72,7 @@ def test_grounding_with_a_judge_and_its_settings(tmp_path):
     )
     with ChatServer([Answer(json.dumps(verdict()))]) as server:
         given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out")]
-        given += ["--judge", "my-judge", "--judge-url", server.url, "--judge-settings", str(settings)]
+        given += ["--judge", "my-judge", "--judge-engine", server.url, "--judge-settings", str(settings)]
         result = run.invoke(app, ["eval", "grounding", *SET, *given])
         assert result.exit_code == 0, result.output
         assert server.count == 4 and server.requests[0]["model"] == "my-judge"

@@ -1,0 +1,28 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The names of engines, without what they load: for options and settings files."""
+
+from urllib.parse import urlparse
+
+from processing.errors_gem import GemError
+
+ENGINES = ("transformers", "vllm")
+ENGINE_HELP = "transformers, vllm, or the URL of a server that answers as OpenAI does (http://HOST:PORT/v1)"
+
+
+def as_engine(name: str) -> str:
+    """
+    Raises:
+        GemError: it is no engine.
+    """
+    if name in ENGINES or is_url(name):
+        return name
+    raise GemError(f"An engine is {ENGINE_HELP}; got {name!r}.")
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is the URL of a server."""
+    parsed = urlparse(name)
+    return parsed.scheme in ("http", "https") and bool(parsed.netloc)
+
+
+__all__ = ["ENGINES", "ENGINE_HELP", "as_engine", "is_url"]

@@ -1,0 +1,75 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What a model runs on, chosen by one word: `transformers` (in this process), `vllm` (beside it), or the URL of a server."""
+
+from typing import TYPE_CHECKING
+
+from .engine_names import as_engine, is_url
+
+if TYPE_CHECKING:
+    import torch
+
+    from .gem_models import GemEngine
+    from .replies import ChatModel
+    from .settings import LocalSettings
+
+
+def gem_engine(
+    engine: str,
+    model: str,
+    *,
+    device: "torch.device | str | None" = None,
+    trust_remote_code: bool = False,
+    at_once: int = 8,
+) -> "GemEngine":
+    """
+    Args:
+        engine: of `ENGINES`, or a server's URL.
+        model: folder or Hub id of the GEM; a server is asked with the processor that lies there.
+        device: of Transformers; vLLM takes what it was built for.
+        at_once: chats in a forward pass, or requests that a server gets at a time; vLLM makes batches of its own.
+
+    Raises:
+        GemError: no such engine; vLLM is not installed, or too old; the server serves another model.
+    """
+    if as_engine(engine) == "vllm":
+        from .vllm_models import VllmGem
+
+        return VllmGem(model)
+    if is_url(engine):
+        from .served import ServedGem
+
+        return ServedGem(engine, model, trust_remote_code=trust_remote_code, at_once=at_once)
+    from recipes.models import load_pipeline
+
+    from .gem_models import TransformersGem
+
+    return TransformersGem(load_pipeline(model, device=device, trust_remote_code=trust_remote_code), at_once)
+
+
+def language_model(settings: "LocalSettings") -> "ChatModel":
+    """A language model without ECGs, for teachers and judges, on the engine of its settings.
+
+    Raises:
+        GemError: as in `gem_engine`; the model has no chat template.
+    """
+    if settings.engine == "vllm":
+        from .vllm_models import VllmModel
+
+        return VllmModel(settings)
+    if is_url(settings.engine):
+        from .client import ChatClient
+        from .settings import ChatSettings
+
+        asked = ChatSettings(
+            model=settings.model,
+            base_url=settings.engine,
+            max_tokens=settings.max_new_tokens,
+            max_concurrency=settings.batch_size,
+        )
+        return ChatClient(asked)
+    from .local import LocalModel
+
+    return LocalModel(settings)
+
+
+__all__ = ["gem_engine", "language_model"]

@@ -1,0 +1,74 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""GEMs that answer chats about ECGs, wherever they run; the one in this process."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modeling_gem.interpretation import ANSWERS, Grounding, Interpretation, MoreAnswers, check_chat, more_answers
+from processing.ecg_features import EcgFeatures
+from processing.errors_gem import GemError
+from processing.processing_gem import GemProcessor
+
+if TYPE_CHECKING:
+    from modeling_gem import GemPipeline
+
+Chat = list[dict[str, Any]]
+
+
+class GemEngine(Protocol):
+    """A GEM that answers chats about ECGs, as `GemProcessor.build_conversation` builds them."""
+
+    processor: GemProcessor
+    at_once: int  # chats that it is given at a time
+
+    def answers(self, chats: Sequence[Chat], max_new_tokens: int) -> list[str | GemError]:
+        """Greedy answers, in the order of the chats; the error where one can have none."""
+        ...
+
+    def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
+        """Further, sampled answers to a chat about an ECG that was measured; every call gives others."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds."""
+        ...
+
+
+class TransformersGem:
+    """A GEM in this process."""
+
+    def __init__(self, gem: "GemPipeline", at_once: int = 8) -> None:
+        self.gem, self.processor, self.at_once = gem, gem.processor, at_once
+
+    def answers(self, chats: Sequence[Chat], max_new_tokens: int) -> list[str | GemError]:
+        """See `GemEngine`."""
+        # A finished chat gets no page beyond the one that it was built with.
+        settings = {"modality": "signal", "do_sample": False, "grounding": "off", "max_new_tokens": max_new_tokens}
+        return [found["generated_text"] for found in self.gem(list(chats), batch_size=len(chats), **settings)]
+
+    def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
+        """See `GemEngine`; they are written side by side, the best of them gone on with."""
+        return more_answers(self.gem, chat, features, seed, {"max_new_tokens": max_new_tokens})
+
+    def close(self) -> None:
+        """Lets the model's memory go."""
+        del self.gem
+
+
+def checked_answer(
+    engine: GemEngine,
+    chat: Chat,
+    text: str,
+    *,
+    grounding: Grounding,
+    n: int = ANSWERS,
+    seed: int = 0,
+    max_new_tokens: int = 256,
+) -> Interpretation:
+    """An engine's greedy answer, checked; `select` and `correct` ask the same engine for more."""
+    return check_chat(
+        chat, text, grounding=grounding, more=lambda features: engine.more(chat, features, seed, max_new_tokens), n=n
+    )
+
+
+__all__ = ["GemEngine", "TransformersGem", "checked_answer"]
