@@ -80,7 +80,9 @@ INCOMPLETE_BLOCK_MS: Final = 110.0  # incomplete block from 110 ms on, part III
 # Of children up to an age in years: complete and incomplete block, part III (it gives 86 ms below 8 years; taken below 4).
 CHILDREN_QRS_MS: Final = {3: (90.0, 86.0), 16: (100.0, 90.0)}
 ADULT_ABOVE_YEARS: Final = 16
-STRICT_LBBB_MS: Final = 140.0  # from here on a second R in V1 is no objection: Strauss, Selvester and Wagner 2011
+# Later R peaks, from the QRS onset: left bundle branch block, and right where V1 is upright without an r' (part III).
+R_PEAK_V5_V6_MS: Final = 60.0
+R_PEAK_V1_MS: Final = 50.0
 QT: Final = Limit(330.0, 450.0, "ms", CUSTOM)  # uncorrected: depends on the rate
 # Prolonged from 450 ms (men) or 460 ms (women) on, short up to 390 ms: part IV.
 QTC_BY_SEX: Final = {"M": Limit(390.0, 450.0, "ms", PART_4), "F": Limit(390.0, 460.0, "ms", PART_4)}

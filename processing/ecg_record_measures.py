@@ -20,11 +20,16 @@ LEAD_MEASURES = (
     "p_amplitude", "q_amplitude", "q_duration", "r_amplitude", "s_amplitude", "qrs_amplitude", "qrs_area",
     "st_j", "st_j60", "st_j80", "t_amplitude",
 )  # fmt: skip
+# The marks follow LUDB's readers, who begin a QRS earlier and end it later than devices measure; the record's intervals do not.
+# With it QRS is 5 ms longer than the median of the readers' leads, and of 106 complete bundle branch blocks of PTB-XL 104 have
+# 120 ms or more.
+READERS_MARGIN_S = 0.004
 USUAL_PERCENT = 40
 P_SHARE = 0.4  # of the usual beats: in bigeminy with narrow ectopic beats every second one has a P wave
 LIKE_SHARE = 1 / 3
 LARGE_DEFLECTION_MV = 0.5  # capital letters in the QRS pattern
 DEFLECTION_MV = 0.06
+BEHIND_QRS_S = 0.04  # where the last wave of a QRS has come back
 # The likeness of noise: white noise in one lead stays below, in twelve below 0.1; a single small lead of a real ECG reaches 0.46.
 NOISE_LIKENESS = 0.4
 
@@ -38,10 +43,13 @@ def lead_measures(beats: BeatMeasures) -> dict[str, np.ndarray]:
 def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     """Heart rate (bpm) and global intervals (ms): per beat the heart's own marks, then the median over the usual beats.
 
-    Usual are the narrow beats where they are 40 % or more: in bigeminy the PR and QRS of the conducted beats count.
+    Usual are the narrow beats where they are 40 % or more: in bigeminy the PR and QRS of the conducted beats count. The QRS
+    is taken `READERS_MARGIN_S` shorter than its marks at either end, in PR and QT too.
     """
     p, qrs, t = delineation.p.overall, delineation.qrs.overall, delineation.t.overall
     duration = qrs[:, 2] - qrs[:, 0]
+    margin = READERS_MARGIN_S * WORKING_RATE
+    onset, offset = qrs[:, 0] + margin, qrs[:, 2] - margin
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
     inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
@@ -53,13 +61,13 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     else:
         p_present = None
     rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan
-    qt = float(nan_median((t[inside, 2] - qrs[inside, 0]) * MS))
+    qt = float(nan_median((t[:, 2] - onset)[inside] * MS))
     return {
         "heart_rate": 60000 / rr,
         "rr_interval": rr,
         "p_duration": float(nan_median((p[inside, 2] - p[inside, 0]) * MS)) if p_present else math.nan,
-        "pr_interval": float(nan_median((qrs[inside, 0] - p[inside, 0]) * MS)) if p_present else math.nan,
-        "qrs_duration": float(nan_median((qrs[inside, 2] - qrs[inside, 0]) * MS)),
+        "pr_interval": float(nan_median((onset - p[:, 0])[inside] * MS)) if p_present else math.nan,
+        "qrs_duration": float(nan_median((offset - onset)[inside] * MS)),
         "qt_interval": qt,
         "qtc_bazett": float(bazett(qt, rr)),
         "qtc_fridericia": float(fridericia(qt, rr)),
@@ -173,14 +181,27 @@ def _likeness(delineation: Delineation, start: np.ndarray) -> float:
 
 
 def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarray) -> dict[str, str]:
-    """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on."""
-    deflected = inside & (np.abs(complexes) > DEFLECTION_MV)
-    return {lead: _pattern(complexes[row, deflected[row]]) for row, lead in enumerate(leads) if inside[row].any()}
+    """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on.
+
+    A last deflection that does not come back within 40 ms behind the QRS is the ST segment, not a wave: in left bundle
+    branch block a raised one behind the S of V1 is no r'.
+
+    Args:
+        complexes: `(leads, samples)` mV from the QRS onset on, beyond its end.
+        inside: which of these belong to the QRS.
+    """
+    return {lead: _pattern(complexes[row], inside[row]) for row, lead in enumerate(leads) if inside[row].any()}
 
 
-def _pattern(deflected: np.ndarray) -> str:
+def _pattern(level: np.ndarray, inside: np.ndarray) -> str:
     """The letters for what of a QRS is off the line, in time order."""
-    extremes = [max(part, key=abs) for _, part in groupby(deflected.tolist(), key=lambda value: value > 0)]
+    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)].tolist()
+    extremes = [max(part, key=abs) for _, part in groupby(deflected, key=lambda value: value > 0)]
+    if len(extremes) > 1:
+        end = int(inside.sum()) - 1
+        behind = math.copysign(1, extremes[-1]) * level[end : end + int(BEHIND_QRS_S * WORKING_RATE)]
+        if abs(extremes[-1]) - behind.min() < DEFLECTION_MV:
+            del extremes[-1]
     if len(extremes) == 1 and extremes[0] < 0:
         return "QS"
     letters, primes = "", {"R": -1, "S": -1}

@@ -31,7 +31,6 @@ from processing.ecg_limits import (
     wide_qrs_limit,
 )
 from processing.ecg_rules import (
-    has_incomplete_left_block_shape,
     has_left_block_shape,
     has_pause,
     has_right_block_shape,
@@ -197,7 +196,7 @@ _BLOCK_SHAPES = {
     "rbbb": has_right_block_shape,
     "incomplete_rbbb": has_right_block_shape,
     "lbbb": has_left_block_shape,
-    "incomplete_lbbb": has_incomplete_left_block_shape,
+    "incomplete_lbbb": has_left_block_shape,
 }
 
 
@@ -218,6 +217,10 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
             return unmeasurable(f"{explanation}; a small r' may be missed", round(width))
         return signed(claim, False, round(width), explanation)
     band = tol.limit_ms * slack(claim, tol)
+    if claim.kind == "incomplete_rbbb" and claim.polarity != "negated" and width < incomplete - 1.5 * band:
+        return unmeasurable(
+            f"{explanation}; narrower than AHA asks, the Minnesota code (7-3) asks no width", round(width)
+        )
     if claim.kind.startswith("incomplete"):
         certain = min(abs(width - incomplete), abs(width - complete)) > 1.5 * band
         return in_words(claim, is_incomplete_block(features), certain, round(width), explanation)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from processing.ecg_beat_measures import qrs_measures
 from processing.ecg_features import extract_features
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from processing.ecg_record_measures import voltages
+from processing.ecg_record_measures import qrs_patterns, voltages
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.drawn_ecg import RATE, drawn_ecg, drawn_lead
 
@@ -296,6 +296,16 @@ def test_capital_letters_from_half_a_millivolt_on(height, letters):
 def test_waves_below_six_hundredths_of_a_millivolt_have_no_letter():
     assert measured({"V4": {"s": 0.05}}).qrs_patterns["V4"] == "R"
     assert measured({"V4": {"s": 0.08}}).qrs_patterns["V4"] == "Rs"
+
+
+@pytest.mark.parametrize(("st", "letters"), [(0.0, "rSr'"), (0.1, "rSr'"), (0.15, "rS"), (0.25, "rS")])
+def test_a_raised_st_segment_is_no_second_r_wave(st, letters):
+    """The line rises to 0.2 mV at the end of the complex; only where it comes back is this a wave."""
+    drawn = np.concatenate([[0.0, 0.1, 0.2, 0.1, -0.6, -1.0, -0.4, 0.1, 0.2], np.full(30, st)])
+    inside = np.arange(len(drawn)) < 10
+    assert qrs_patterns(("V1",), drawn[None], inside[None]) == {"V1": letters}
+    mirrored = {"rSr'": "qRs", "rS": "qR"}[letters]
+    assert qrs_patterns(("V1",), -drawn[None], inside[None]) == {"V1": mirrored}
 
 
 # Quality ---------------------------------------------------------------------------------------------------------------

@@ -68,6 +68,27 @@ def test_the_limits_of_the_axis_follow_the_age(age: int | None, normal: float, l
     assert [rules.axis_sector(axis, age) for axis in (normal, left, right)] == ["normal", "left", "right"]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "peak", "area", "right"),
+    [
+        ({"V1": "rsR'", "I": "Rs", "V6": "R"}, 40, 10, True),
+        ({"V2": "rSr'", "I": "R", "V6": "Rs"}, 40, -10, True),
+        ({"V1": "rsR'", "I": "R", "V6": "qR"}, 40, 10, False),  # no S wave in I and V6
+        ({"V1": "R", "I": "Rs"}, 51, 10, True),
+        ({"V1": "R", "I": "Rs"}, 49, 10, False),  # upright, but not late
+        ({"V1": "rS", "I": "Rs"}, 80, -10, False),
+        ({"V1": "rsR'"}, 40, 10, True),  # neither I nor V6 was recorded
+    ],
+)
+def test_right_bundle_branch_block_by_v1_v2_and_the_lateral_s(
+    patterns: dict[str, str], peak: float, area: float, right: bool
+) -> None:
+    qrs = NORMAL.waves["QRS"].copy()
+    qrs[..., 1] = NORMAL.beat_waves["QRS"][:, 0] + peak / 1000
+    shape = features(qrs_patterns=patterns, waves={**NORMAL.waves, "QRS": qrs}, V1__qrs_area=area)
+    assert rules.has_right_block_shape(shape) == right
+
+
 def test_limits_of_children_are_a_caution() -> None:
     assert "those of adults" in str(features(age=16).cautions)
     assert features(age=17).cautions == features(age=None).cautions == ()
