@@ -213,9 +213,15 @@ def is_atrial_fibrillation(features: "EcgFeatures") -> bool | None:
 
 def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
     """How many premature beats have a wide and a usual QRS."""
+    early, wide = premature_beat_rows(features)
+    return int(wide.sum()), int(len(early) - wide.sum())
+
+
+def premature_beat_rows(features: "EcgFeatures") -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the premature beats, and which of them have a wide QRS."""
     rr = features.rr_intervals / 1000
     if np.isfinite(rr).sum() < 3:
-        return 0, 0
+        return np.zeros(0, int), np.zeros(0, bool)
     widths = (features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]) * 1000
     usual, typical = float(np.nanmedian(widths)), float(np.nanmedian(rr))
     early = np.flatnonzero(rr < PREMATURE_RR_SHARE * typical) + 1
@@ -224,8 +230,7 @@ def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
         # In bigeminy the median RR is no reference.
         early = np.flatnonzero(short) + 1
         usual = float(np.nanmin(widths))
-    wide = int(np.sum((widths[early] > usual + WIDE_PREMATURE_MORE_MS) & (widths[early] > WIDE_PREMATURE_MS)))
-    return wide, len(early) - wide
+    return early, (widths[early] > usual + WIDE_PREMATURE_MORE_MS) & (widths[early] > WIDE_PREMATURE_MS)
 
 
 def has_pause(features: "EcgFeatures") -> bool:

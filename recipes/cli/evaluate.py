@@ -304,6 +304,64 @@ def review_import(
 
 
 @app.command()
+def reasoning(
+    context: typer.Context,
+    data: Annotated[
+        Path, typer.Argument(help="ECG-Reasoning-Benchmark: its data folder, or one of its JSON or JSON Lines files.")
+    ],
+    output: OutputOption,
+    files: Annotated[
+        list[str] | None, typer.Option("--files", help="ptbxl=FOLDER, mimic_iv_ecg=FOLDER: where the ECGs lie.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="Replies in the benchmark's layout (model_response) instead of a model's.")
+    ] = None,
+    model: ModelOption = "",
+    modality: ModalityOption = "both",
+    batch_size: BatchOption = 8,
+    limit: Annotated[int | None, typer.Option(help="Only the first samples.")] = None,
+) -> None:
+    """ECG-Reasoning-Benchmark: closed questions from criterion to wave and value, by its heuristic rules.
+
+    With --files the measuring engine answers all samples, and --model those whose ECGs are held out.
+
+    \b
+    gem eval reasoning my_reasoning --files ptbxl=my_ptbxl -o outputs/reasoning
+    gem eval reasoning my_reasoning --files ptbxl=my_ptbxl --model tiny -o outputs/reasoning
+    gem eval reasoning tests/fixtures/evaluation/reasoning --answers tests/fixtures/evaluation/reasoning -o outputs/theirs
+    """
+    from processing.processing_gem import as_modality
+    from recipes.evaluation.reasoning import evaluate
+    from recipes.evaluation.reasoning.dialogue import model_responses
+    from recipes.evaluation.reasoning.samples import read_reasoning
+
+    if not files and answers is None:
+        raise typer.BadParameter("give --files with the ECGs, or --answers with replies")
+    if model and not files:
+        raise typer.BadParameter("a model needs the ECGs; name their folder", param_hint="--files")
+    _alone(context, output)
+    samples = read_reasoning(data)[:limit]
+    run = evaluate.ReasoningRun(samples, set())
+    if files:
+        ecgs, run.held_out, run.problems = evaluate.find_ecgs(samples, _files(files))
+        with _progress("measurements") as step:
+            replies = evaluate.run_engine(run, ecgs, step)
+        evaluate.write_responses(output / "engine.jsonl", samples, replies)
+        if model:
+            held_out = [sample for sample in samples if sample.id in run.held_out]
+            with _progress("answers") as step:
+                path = output / "answers.jsonl"
+                said = model_responses(
+                    model_source(model), held_out, ecgs, path, as_modality(modality), batch_size, step
+                )
+            evaluate.write_responses(output / "model.jsonl", samples, said)
+            evaluate.add_responses(run, "model", said, held_out)
+    if answers is not None:
+        evaluate.add_responses(run, answers.stem, evaluate.read_responses(answers), samples)
+    _finish(evaluate.reasoning_report(run, data.name, model_source(model) if model else None), output)
+
+
+@app.command()
 def ptbxl(
     ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON with scores and answers.")],

@@ -38,7 +38,16 @@ def answers(path, texts=TEXTS):
 
 def test_every_verb_teaches_with_an_example():
     assert run.invoke(app, ["eval", "--help"]).exit_code == 0
-    for verb in ("ecgbench", "grounding", "ptbxl", "consistency", "review-export", "review-import"):
+    for verb in (
+        "ecgbench",
+        "grounding",
+        "ptbxl",
+        "consistency",
+        "reasoning",
+        "measurements",
+        "review-export",
+        "review-import",
+    ):
         shown = run.invoke(app, ["eval", verb, "--help"])
         assert shown.exit_code == 0 and f"gem eval {verb}" in shown.output, verb
 

@@ -1,0 +1,127 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""A GEM in the benchmark's dialogue: each question behind the right answers to those before it, the first behind nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from processing.errors_gem import GemError
+from recipes.models import load_pipeline
+from recipes.sources.source_record import EcgSource
+
+from ..answers import AnswerLog
+from ..items import EvalItem
+from .samples import ReasoningSample, Step
+
+if TYPE_CHECKING:
+    from modeling_gem import GemPipeline
+    from processing.processing_gem import Modality
+
+ANSWER_TOKENS = 48  # the longest option of the PTB-XL half has fewer than 40 in any tokenizer tried
+ONLY_AN_OPTION = "Answer only with the full text of the option."
+ONLY_OPTIONS = "Several may be right. Answer only with the full text of the options, separated by commas."
+
+
+@dataclass
+class Talk:
+    """A dialogue under way: what was answered so far, and the chat that asks the next question."""
+
+    sample: ReasoningSample
+    opening: list[dict[str, Any]]  # the first turn, with the ECG
+    responses: list[str] = field(default_factory=list)
+
+    @property
+    def asked(self) -> Step:
+        """The question to be answered next."""
+        return self.sample.steps[len(self.responses)]
+
+    def chat(self) -> list[dict[str, Any]]:
+        """Earlier questions stand without their options, which keeps long chains within a model's context; the model's own reply to
+        the initial question stays, to the others the right answers are put."""
+        steps = self.sample.steps[: len(self.responses) + 1]
+        if len(steps) == 1:
+            return self.opening
+        media = [block for block in self.opening[0]["content"] if block["type"] != "text"]
+        turns = [{"role": "user", "content": [*media, _text(steps[0].question)]}]
+        told = [self.responses[0], *(step.right_text for step in steps[1:-1])]
+        for answer, step in zip(told, steps[1:], strict=True):
+            question = with_options(step) if step is steps[-1] else step.question
+            turns += [
+                {"role": "assistant", "content": [_text(answer)]},
+                {"role": "user", "content": [_text(question)]},
+            ]
+        return turns
+
+
+def with_options(step: Step) -> str:
+    """The question, its options, and how to answer."""
+    several = step.kind == "lead_grounding" and "select all" in step.question.lower()
+    listed = "\n".join(f"- {option}" for option in step.options)
+    return f"{step.question.strip()}\nOptions:\n{listed}\n{ONLY_OPTIONS if several else ONLY_AN_OPTION}"
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def model_responses(
+    model: str,
+    samples: Sequence[ReasoningSample],
+    ecgs: Mapping[str, EcgSource],
+    output: Path,
+    modality: "Modality" = "both",
+    batch_size: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, list[str]]:
+    """
+    Id of a sample -> the model's replies, one per question; also in `output` (JSON Lines), where a stopped run goes on. A sample whose
+    ECG cannot be read has none and stands there with its `error`.
+
+    Args:
+        ecgs: id of a sample -> its ECG.
+
+    Raises:
+        EvaluationError: `output` was begun with other settings.
+    """
+    with AnswerLog(output, {"model": model, "modality": modality}) as log:
+        todo = [sample for sample in samples if sample.id not in log.rows]
+        if todo:
+            interpret = load_pipeline(model)
+            for start in range(0, len(todo), batch_size):
+                batch = todo[start : start + batch_size]
+                log.append(_talk(interpret, batch, ecgs, modality))
+                if progress is not None:
+                    progress(start + len(batch), len(todo))
+        return {name: row["responses"] for name, row in log.rows.items() if "responses" in row}
+
+
+def _talk(
+    interpret: "GemPipeline",
+    samples: Sequence[ReasoningSample],
+    ecgs: Mapping[str, EcgSource],
+    modality: "Modality",
+) -> list[dict[str, Any]]:
+    talks, rows = [], []
+    for sample in samples:
+        item = EvalItem(sample.id, with_options(sample.initial), ecg=ecgs[sample.id])
+        try:
+            talks.append(Talk(sample, interpret.processor.build_conversation(item.model_input(modality))))
+        except (GemError, OSError) as error:
+            rows.append({"id": sample.id, "error": f"not answered: {error}"})
+    while going := [talk for talk in talks if len(talk.responses) < len(talk.sample.steps)]:
+        # A finished chat gets no page beyond the one that it was built with.
+        replies = interpret(
+            [talk.chat() for talk in going],
+            batch_size=len(going),
+            modality="signal",
+            do_sample=False,
+            grounding="off",
+            max_new_tokens=ANSWER_TOKENS,
+        )
+        for talk, reply in zip(going, replies, strict=True):
+            talk.responses.append(reply["generated_text"])
+    return rows + [{"id": talk.sample.id, "responses": talk.responses} for talk in talks]
+
+
+__all__ = ["Talk", "model_responses", "with_options"]
