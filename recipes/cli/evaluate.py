@@ -362,6 +362,39 @@ def reasoning(
 
 
 @app.command()
+def measurements(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="ECGs: a folder of files, PTB-XL or SPH.")],
+    output: OutputOption,
+    format: Annotated[
+        str, typer.Option(help="What the data are: folder, ptb-xl, sph (any importer's name).")
+    ] = "folder",
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="PTB-XL+'s folder, SPH's metadata.csv or a CSV; without it, what the files' own headers state."
+        ),
+    ] = None,
+    limit: LimitOption = None,
+) -> None:
+    """PR, QRS, QT, axes and amplitudes beside those of other engines and devices: bias, limits of agreement, Bland-Altman plots.
+
+    \b
+    gem eval measurements my_ptbxl --format ptb-xl --table my_ptbxl_plus -o outputs/plus
+    gem eval measurements my_sph --format sph --table my_sph/metadata.csv -o outputs/sph
+    gem eval measurements my_device_files -o outputs/headers
+    """
+    from recipes.evaluation.measurements import measure, measurement_report, read_values
+    from recipes.sources import import_source
+
+    _alone(context, output)
+    tables = None if table is None else read_values(table)
+    with _progress("measurements") as step:
+        run = measure(import_source(format, str(data)), tables, limit, lambda done: step(done, done))
+    _finish(measurement_report(run, data.name), output)
+
+
+@app.command()
 def ptbxl(
     ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON with scores and answers.")],

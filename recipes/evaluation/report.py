@@ -15,6 +15,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import numpy as np
 from huggingface_hub import ModelCardData
 
 from recipes.files import atomic_write, write_json
@@ -46,6 +47,19 @@ class Curves:
     axes: tuple[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class BlandAltman:
+    """A plot of differences over means, both `(pairs,)` in `unit`, with bias and limits of agreement (Bland and Altman 1986)."""
+
+    title: str
+    means: np.ndarray
+    differences: np.ndarray
+    unit: str
+
+
+Plot = Bars | Curves | BlandAltman
+
+
 @dataclass
 class EvaluationReport:
     """
@@ -64,7 +78,7 @@ class EvaluationReport:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     details: Mapping[str, Any] = field(default_factory=dict)
-    plots: Mapping[str, Bars | Curves] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
 
 def write_report(folder: str | Path, report: EvaluationReport, command: Sequence[str] | None = None) -> Path:
@@ -220,18 +234,22 @@ def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def _png(plot: Bars | Curves) -> bytes:
+def _png(plot: Plot) -> bytes:
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(
-        figsize=(7, 0.9 + 0.38 * len(plot.values)) if isinstance(plot, Bars) else (5, 5), layout="constrained"
-    )
+    size = (7, 0.9 + 0.38 * len(plot.values)) if isinstance(plot, Bars) else (5, 5)
+    figure = Figure(figsize=(7, 4.2) if isinstance(plot, BlandAltman) else size, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    _draw_bars(axes, plot) if isinstance(plot, Bars) else _draw_curves(axes, plot)
+    if isinstance(plot, Bars):
+        _draw_bars(axes, plot)
+    elif isinstance(plot, Curves):
+        _draw_curves(axes, plot)
+    else:
+        _draw_differences(axes, plot)
     axes.set_title(plot.title, fontsize=11, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     content = io.BytesIO()
@@ -268,9 +286,35 @@ def _draw_curves(axes: "Axes", plot: Curves) -> None:
     axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
+def _draw_differences(axes: "Axes", plot: BlandAltman) -> None:
+    size = 14 if len(plot.means) < 200 else 4
+    axes.scatter(plot.means, plot.differences, s=size, color="#4c72b0", alpha=0.6, linewidths=0)
+    bias = float(plot.differences.mean())
+    reach = 1.96 * float(plot.differences.std(ddof=1)) if len(plot.means) > 1 else math.nan
+    for level, style in ((bias, "-"), (bias - reach, "--"), (bias + reach, "--")):
+        if math.isfinite(level):
+            axes.axhline(level, color="black", linewidth=1, linestyle=style)
+            axes.annotate(
+                f"{level:.3g}", (1, level), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                va="center", fontsize=9,
+            )  # fmt: skip
+    axes.axhline(0, color="#bbbbbb", linewidth=0.8)
+    axes.set_xlabel(f"mean of both, {plot.unit} ({len(plot.means)} pairs)")
+    axes.set_ylabel(f"difference, {plot.unit}")
+
+
 def main_process() -> bool:
     """Whether this is the process that writes reports (`accelerate launch` starts several)."""
     return os.environ.get("RANK", "0") == "0"
 
 
-__all__ = ["Bars", "Curves", "EvaluationReport", "describe_data", "describe_model", "main_process", "write_report"]
+__all__ = [
+    "Bars",
+    "BlandAltman",
+    "Curves",
+    "EvaluationReport",
+    "describe_data",
+    "describe_model",
+    "main_process",
+    "write_report",
+]

@@ -9,7 +9,7 @@ from datasets import Dataset, DatasetDict
 
 from modeling_gem import default_checkpoint
 from tests.helpers.ecg_files import LEADS, dicom_bytes, write_wfdb
-from tests.helpers.source_trees import ptbxl_tree, simulated_microvolts
+from tests.helpers.source_trees import ptbxl_plus_tree, ptbxl_tree, simulated_microvolts
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = """\
@@ -45,6 +45,7 @@ def write_readers_files(folder: Path) -> None:
     )
     (folder / "my_report.txt").write_text("Sinus rhythm, 70 bpm, no ST elevation.\n")
     ptbxl_tree(folder / "my_ptbxl", records=4)
+    ptbxl_plus_tree(folder / "my_ptbxl_plus", records=4)
     shutil.copytree(ROOT / "tests/fixtures/evaluation/reasoning", folder / "my_reasoning")
     (folder / "my_sources.yaml").write_text(SOURCES)
     shutil.copytree(default_checkpoint(), folder / "my_model")

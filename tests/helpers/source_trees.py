@@ -134,6 +134,41 @@ def ptbxl_tree(
     pd.DataFrame(rows).to_csv(folder / "ptbxl_database.csv", index=False)
 
 
+def ptbxl_plus_tree(folder: Path, records: int = 4) -> None:
+    """PTB-XL+'s folder about the records of `ptbxl_tree`: features of three engines, median beats and statements of 12SL."""
+    numbers = list(range(1, records + 1))
+    rates = [60 + 5 * number for number in numbers]
+    shared = {
+        "ecg_id": numbers,
+        "QRS_Dur_Global": [92.0] * records,
+        "QT_Int_Global": [390.0] * records,
+        "RR_Mean_Global": [round(60000 / rate) for rate in rates],
+        "R_Amp_V5": [1.2] * records,
+        "S_Amp_V1": [-0.8] * records,
+    }
+    tables = {
+        "12sl": {
+            "PR_Int_Global": [140.0] * records,
+            "HR_Ventr_Global": rates,
+            "R_AxisFrontal_Global": [42.0] * records,
+        },
+        "ecgdeli": {"PR_Int_Global": [150.0] * records, "HA__Global": [38.0] * records},
+        "unig": {"PR_Int_Global": [None, *[145.0] * (records - 1)], "QRS_AxisFront_Global": [40.0] * records},
+    }
+    (folder / "features").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for engine, columns in tables.items():
+        pd.DataFrame(shared | columns).to_csv(folder / f"features/{engine}_features.csv", index=False)
+    statements = ["['NSR', 'NML']"] * records
+    pd.DataFrame({"ecg_id": numbers, "statements": statements}).to_csv(
+        folder / "labels/12sl_statements.csv", index=False
+    )
+    beats = folder / "median_beats/12sl/00000"
+    beats.mkdir(parents=True)
+    for number in numbers:
+        write_wfdb(beats, f"{number:05d}_medians", simulated_microvolts(number)[:, :600])
+
+
 def challenge_tree(folder: Path, name: str, dx: str) -> None:
     """A record of the PhysioNet Challenges in a sub-folder, codes in the header's comments."""
     place = folder / "g1"
