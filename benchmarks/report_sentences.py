@@ -1,0 +1,70 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What the claim parser understands of sentences that nobody here wrote: `python -m benchmarks.report_sentences [--ptbxl PTBXL]`.
+
+First the hundred sentences of `tests/fixtures/report_sentences.json` against a reader's claims: found with the right polarity, found
+with another, missed, surplus. Then, of PTB-XL's machine-translated reports, the share of different sentences with at least one claim.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from processing.claims.claims import extract_claims
+from tests.helpers.report_sentences import compare, read_sentences, sentences_of
+
+
+def main() -> None:
+    """Prints both tables, and with `--faults` every sentence that is not read as the reader did."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ptbxl", type=Path, help="Parquet files of PTB-XL with the column report_en")
+    parser.add_argument("--faults", action="store_true", help="list what was missed, by sentence")
+    options = parser.parse_args()
+    checked(options.faults)
+    if options.ptbxl is not None:
+        understood(options.ptbxl)
+
+
+def checked(list_faults: bool) -> None:
+    """By source: expected claims, shares found, surplus claims, and sentences read wholly as the reader did."""
+    sentences = read_sentences()
+    print("| sentences of | sentences | claims | found | other polarity | missed | surplus | read as the reader did |")
+    print("|---|---|---|---|---|---|---|---|")
+    for source in dict.fromkeys(sentence.source for sentence in sentences):
+        part = [sentence for sentence in sentences if sentence.source == source]
+        found = [compare(sentence) for sentence in part]
+        expected = sum(len(sentence.expected) for sentence in part)
+        right = sum(each.right for each in found)
+        other, missed, surplus = (
+            sum(len(getattr(each, name)) for each in found) for name in ("other_polarity", "missed", "surplus")
+        )
+        whole = sum(not (each.other_polarity or each.missed or each.surplus) for each in found)
+        print(
+            f"| {source} | {len(part)} | {expected} | {right / expected:.3f} | {other / expected:.3f} | {missed / expected:.3f} | "
+            f"{surplus} | {whole} |"
+        )
+        if list_faults:
+            for sentence, each in zip(part, found, strict=True):
+                if each.other_polarity or each.missed or each.surplus:
+                    print(f"  {sentence.text}\n    {each}")
+
+
+def understood(folder: Path) -> None:
+    """Share of different sentences with a claim, and the commonest without any."""
+    counts: Counter[str] = Counter()
+    for file in sorted(folder.glob("*.parquet")):
+        for text in pq.read_table(file, columns=["report_en"])["report_en"].to_pylist():
+            counts.update(part.lower() for part in sentences_of(text or ""))
+    without = {part: count for part, count in counts.items() if not extract_claims(part)}
+    total = sum(counts.values())
+    print(
+        f"\nPTB-XL report_en: {len(counts)} different sentences, {1 - len(without) / len(counts):.3f} with a claim; ",
+        end="",
+    )
+    print(f"weighted by how often they stand there {1 - sum(without.values()) / total:.3f} of {total}")
+    print("without: " + "; ".join(part for part, _ in Counter(without).most_common(12)))
+
+
+if __name__ == "__main__":
+    main()
