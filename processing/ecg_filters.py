@@ -30,21 +30,27 @@ class FilterBands:
 
 
 @dataclass(frozen=True)
-class FilteredEcg:
+class BeatBands:
+    """What beats are found in: float32 `(leads, samples)` at 500 Hz, mV and mV/s; `bad` marks the samples that were bridged."""
+
+    band: np.ndarray
+    qrs_slope: np.ndarray
+    bad: np.ndarray
+
+
+@dataclass(frozen=True)
+class FilteredEcg(BeatBands):
     """One conditioned ECG in every band of the delineation: float32 `(leads, samples)` at 500 Hz, mV or mV/s.
 
-    `bad` marks the samples that were bridged; `spikes` and `spike_ends` are the first samples of the pacing spikes and behind them.
+    `spikes` and `spike_ends` are the first samples of the pacing spikes and behind them.
     """
 
     signal: np.ndarray
-    band: np.ndarray
     slope: np.ndarray
-    qrs_slope: np.ndarray
     t_band: np.ndarray
     t_slope: np.ndarray
     p_band: np.ndarray
     p_slope: np.ndarray
-    bad: np.ndarray
     spikes: np.ndarray
     spike_ends: np.ndarray
 
@@ -86,23 +92,9 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
         sampling_rate: Hz.
         bands: corner frequencies.
     """
-    from scipy import fft
-
     conditioned, bad, spikes, spike_ends = condition(signal, sampling_rate)
-    samples = conditioned.shape[1]
-    pad = min(samples - 1, int(1.2 * WORKING_RATE))
-    first, last = conditioned[:, :1], conditioned[:, -1:]
-    # Odd reflection keeps level and slope at the edges, so the high-pass does not ring there.
-    padded = np.concatenate(
-        [2 * first - conditioned[:, pad:0:-1], conditioned, 2 * last - conditioned[:, -2 : -pad - 2 : -1]], axis=1
-    )
-    length = fft.next_fast_len(padded.shape[1], real=True)
-    spectrum = fft.rfft(padded, length, axis=1)
-    # Band by band: the arrays stay in the processor's cache.
-    band, slope, qrs_slope, t_band, p_band = (
-        fft.irfft(spectrum * response, length, axis=1, overwrite_x=True)[:, pad : pad + samples]
-        for response in _responses(length, bands or FilterBands())
-    )
+    names = ("band", "qrs_slope", "slope", "t_band", "p_band")
+    band, qrs_slope, slope, t_band, p_band = _filtered(conditioned, bands or FilterBands(), names)
     return FilteredEcg(
         signal=conditioned,
         band=band,
@@ -118,6 +110,33 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
     )
 
 
+def filter_beats(signal: np.ndarray, sampling_rate: float) -> BeatBands:
+    """The same as `filter_ecg`, only of what beats are found in: half of the time."""
+    conditioned, bad, *_ = condition(signal, sampling_rate)
+    return BeatBands(*_filtered(conditioned, FilterBands(), ("band", "qrs_slope")), bad)
+
+
+def _filtered(conditioned: np.ndarray, bands: FilterBands, names: tuple[str, ...]) -> list[np.ndarray]:
+    """The bands `names` of a signal `(leads, samples)` at 500 Hz without gaps."""
+    from scipy import fft
+
+    samples = conditioned.shape[1]
+    pad = min(samples - 1, int(1.2 * WORKING_RATE))
+    first, last = conditioned[:, :1], conditioned[:, -1:]
+    # Odd reflection keeps level and slope at the edges, so the high-pass does not ring there.
+    padded = np.concatenate(
+        [2 * first - conditioned[:, pad:0:-1], conditioned, 2 * last - conditioned[:, -2 : -pad - 2 : -1]], axis=1
+    )
+    length = fft.next_fast_len(padded.shape[1], real=True)
+    spectrum = fft.rfft(padded, length, axis=1)
+    responses = _responses(length, bands)
+    # Band by band: the arrays stay in the processor's cache.
+    return [
+        fft.irfft(spectrum * responses[name], length, axis=1, overwrite_x=True)[:, pad : pad + samples]
+        for name in names
+    ]
+
+
 def _central_difference(band: np.ndarray) -> np.ndarray:
     """Slope in mV/s; exact enough below 25 Hz, and cheaper than another inverse FFT."""
     slope = np.zeros_like(band)
@@ -127,8 +146,8 @@ def _central_difference(band: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _responses(length: int, bands: FilterBands) -> np.ndarray:
-    """Frequency responses `(5, frequencies)`: Butterworth magnitudes without phase, and two derivatives."""
+def _responses(length: int, bands: FilterBands) -> dict[str, np.ndarray]:
+    """Frequency responses `(frequencies,)` of the bands: Butterworth magnitudes without phase, and two derivatives."""
     frequency = np.fft.rfftfreq(length, 1 / WORKING_RATE)
     derivative = 2j * np.pi * frequency
 
@@ -142,7 +161,10 @@ def _responses(length: int, bands: FilterBands) -> np.ndarray:
     band = steady * low_pass(bands.low_pass)
     t_band, p_band = steady * low_pass(bands.t_low_pass, 2), steady * low_pass(bands.p_low_pass, 2)
     qrs = high_pass(bands.qrs_low) * low_pass(bands.qrs_high)
-    return np.stack([band, band * derivative, qrs * derivative, t_band, p_band]).astype(np.complex64)
+    found = {
+        "band": band, "slope": band * derivative, "qrs_slope": qrs * derivative, "t_band": t_band, "p_band": p_band,
+    }  # fmt: skip
+    return {name: response.astype(np.complex64) for name, response in found.items()}
 
 
 def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
@@ -160,4 +182,13 @@ def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
     return uniform_filter1d(values, width, axis=-1, mode="nearest")
 
 
-__all__ = ["WORKING_RATE", "FilterBands", "FilteredEcg", "condition", "filter_ecg", "moving_average"]
+__all__ = [
+    "WORKING_RATE",
+    "BeatBands",
+    "FilterBands",
+    "FilteredEcg",
+    "condition",
+    "filter_beats",
+    "filter_ecg",
+    "moving_average",
+]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
+from .ecg_filters import WORKING_RATE, BeatBands, moving_average
 from .ecg_order_statistics import median, percentile
 from .ecg_reliability import NEAR_GAP, runs
 
@@ -51,7 +51,7 @@ def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, 
     return np.where(steep > DEAD_SLOPE_MV_S, peakiness, 0.0), steep
 
 
-def detect_beats(ecg: FilteredEcg, noisy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def detect_beats(ecg: BeatBands, noisy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample numbers (500 Hz) of all heartbeats, which leads live, `(leads,)`, and where no lead tells, `(gaps, 2)`.
 
     Peaks of the 10-30 Hz slope, scaled per lead and averaged over the leads by peakiness; a candidate counts by slope
