@@ -14,8 +14,10 @@ from .extras import missing_extra
 LOADED_AT_FIRST_USE = {
     "recipes.chat.batch": ("export_batch",),
     "recipes.chat.client": ("ChatClient",),
+    "recipes.chat.engines": ("gem_engine",),
     "recipes.chat.replies": ("ChatFailure",),
     "recipes.chat.settings": ("ChatSettings",),
+    "recipes.chat.vllm_models": ("VllmGem", "prompt_with_ecgs"),
     "recipes.dataset.feature_file": ("extract_features_batch", "read_features"),
     "recipes.dataset.schema": ("PageStyleChoice", "decode", "stream", "with_transform"),
     "recipes.evaluation.consistency": ("consistency_of",),
@@ -40,8 +42,10 @@ LOADED_AT_FIRST_USE = {
 if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .chat.batch import export_batch
     from .chat.client import ChatClient
+    from .chat.engines import gem_engine
     from .chat.replies import ChatFailure
     from .chat.settings import ChatSettings
+    from .chat.vllm_models import VllmGem, prompt_with_ecgs
     from .dataset.feature_file import extract_features_batch, read_features
     from .dataset.schema import PageStyleChoice, decode, stream, with_transform
     from .evaluation.consistency import consistency_of
@@ -95,6 +99,7 @@ __all__ = [
     "ScoreTable",
     "TeacherRequest",
     "Training",
+    "VllmGem",
     "build_teacher",
     "consistency_of",
     "decode",
@@ -104,11 +109,13 @@ __all__ = [
     "extract_features_batch",
     "format_reward",
     "freeze_towers",
+    "gem_engine",
     "label_log_likelihoods",
     "load_gem",
     "load_pipeline",
     "merge_adapter",
     "model_card",
+    "prompt_with_ecgs",
     "read_features",
     "read_judged",
     "score_grounding",

@@ -7,20 +7,16 @@ other URLs than data URLs; without them none is opened.
 """
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from PIL import Image
-from vllm import envs
 from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY, MediaConnector
 from vllm.multimodal.media.connector import global_thread_pool
 
 from processing.ecg_record import EcgRecord
+from recipes.serving.media import AllowedMedia
 from recipes.serving.uploads import read_ecg, read_picture
-from recipes.serving.wire import MAX_FILE_BYTES, SentEcg, SentFile, SentPicture, WireError, no_urls, read_part
+from recipes.serving.wire import SentEcg, SentPicture, WireError, read_part
 
 NAME = "gem"
 
@@ -33,13 +29,17 @@ def register_connector() -> None:
 class GemMediaConnector(MediaConnector):
     """Gives vLLM records and judged pages in place of sounds and pictures; what cannot be used is refused with our message."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.allowed = AllowedMedia(self.allowed_local_media_path, self.allowed_media_domains)
+
     def fetch_audio(self, audio_url: str) -> EcgRecord:
         """
         Raises:
             GemError: see `recipes.serving.wire.read_part` and `recipes.serving.uploads.read_ecg`.
         """
         said = self.media_io_kwargs.get("audio", {})
-        part = read_part({"type": "audio_url", "audio_url": {**said, "url": audio_url}}, "audio_url", self._fetch)
+        part = read_part({"type": "audio_url", "audio_url": {**said, "url": audio_url}}, "audio_url", self.allowed)
         if not isinstance(part, SentEcg):
             raise WireError("audio_url: this is a picture; send the page of an ECG as `image_url`.")
         return read_ecg(part.file)
@@ -53,34 +53,13 @@ class GemMediaConnector(MediaConnector):
         Raises:
             GemError: see `recipes.serving.uploads.read_picture`.
         """
-        part = read_part({"type": "image_url", "image_url": {"url": image_url}}, "image_url", self._fetch)
+        part = read_part({"type": "image_url", "image_url": {"url": image_url}}, "image_url", self.allowed)
         assert isinstance(part, SentPicture)
         return read_picture(part.file).convert(image_mode or "RGB")
 
     async def fetch_image_async(self, image_url: str, *, image_mode: str | None = "RGB") -> Image.Image:
         """As `fetch_image`, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(global_thread_pool, self.fetch_image, image_url)
-
-    def _fetch(self, url: str, options: Mapping[str, Any]) -> SentFile:
-        """
-        Raises:
-            WireError: this server opens no URLs, or none from there.
-        """
-        parsed = urlparse(url)
-        name = Path(parsed.path).name or "ECG"
-        if parsed.scheme == "file" and self.allowed_local_media_path is not None:
-            path = Path(url2pathname(parsed.netloc + parsed.path)).resolve()
-            if self.allowed_local_media_path in path.parents:
-                return SentFile(b"", name, options, str(path))
-            raise WireError(f"{name}: not below --allowed-local-media-path.")
-        if parsed.scheme in ("http", "https") and self.allowed_media_domains:
-            if parsed.hostname not in self.allowed_media_domains:
-                raise WireError(f"{parsed.hostname}: not one of --allowed-media-domains.")
-            data = self.connection.get_bytes(
-                url, timeout=envs.VLLM_AUDIO_FETCH_TIMEOUT, allow_redirects=False, max_bytes=MAX_FILE_BYTES
-            )
-            return SentFile(data, name, options)
-        return no_urls(url, options)
 
 
 __all__ = ["GemMediaConnector", "register_connector"]

@@ -22,6 +22,7 @@ from recipes.dataset.settings import read_settings
 from recipes.serving.uploads import read_ecg, read_picture
 from recipes.serving.wire import SentEcg, SentPicture, read_messages
 from tests.helpers.chat_server import Answer, ChatServer, Status
+from tests.helpers.gem_server import running
 
 TINY = str(default_checkpoint())
 SET = ["tests/fixtures/evaluation/grounding.json", "--files", "samples=processing/samples", "--limit", "2"]
@@ -58,9 +59,9 @@ def server(local):
         return Answer(text, finish_reason="length")
 
     chats: list = []
-    with ChatServer(answer, models=["a-gem"]) as running:
-        running.chats = chats
-        yield running
+    with ChatServer(answer, models=["a-gem"]) as found:
+        found.chats = chats
+        yield found
 
 
 def test_a_server_gets_what_the_towers_would_read_and_gives_the_answer_of_this_process(local, server):
@@ -87,15 +88,20 @@ def test_select_asks_the_server_for_answers_until_one_holds(local, server):
     engine.close()
 
 
-def test_gem_eval_answers_the_same_on_a_server(local, server, tmp_path):
+def test_gem_eval_answers_the_same_on_gem_serve(local, tmp_path):
     texts = []
-    for engine in ("transformers", server.url):
-        out = tmp_path / str(len(texts))
-        given = ["--model", "tiny", "--engine", engine, "--max-new-tokens", "24", "-o", str(out)]
-        result = CliRunner().invoke(app, ["eval", "grounding", *SET, *given])
-        assert result.exit_code == 0, result.output
-        texts.append([json.loads(line)["text"] for line in (out / "answers.jsonl").read_text().splitlines()])
-    assert texts[0] == texts[1] and len(texts[0]) == 2 and server.count == 2
+    with running((local.gem.model, local.processor)) as server:
+        for engine in ("transformers", f"{server.url}/v1"):
+            out = tmp_path / str(len(texts))
+            given = ["--model", "tiny", "--engine", engine, "--max-new-tokens", "24", "-o", str(out)]
+            result = CliRunner().invoke(app, ["eval", "grounding", *SET, *given])
+            assert result.exit_code == 0, result.output
+            texts.append([json.loads(line)["text"] for line in (out / "answers.jsonl").read_text().splitlines()])
+        chat = local.processor.build_conversation("processing/samples/normal.hea", modality="signal")
+        engine = gem_engine(f"{server.url}/v1", TINY)
+        assert len(engine.more(chat, None, 0, 4)(2)) == 2, "sampled answers are taken too"
+        engine.close()
+    assert texts[0] == texts[1] and len(texts[0]) == 2
     given = ["--model", "tiny", "--max-new-tokens", "24", "-o", str(tmp_path / "1")]
     mixed = CliRunner().invoke(app, ["eval", "grounding", *SET, *given])
     assert "begun with other settings (engine differ)" in str(mixed.exception)
