@@ -310,7 +310,8 @@ def more_answers(
 
 
 def as_grounding(name: str) -> Grounding:
-    """
+    """The name of a grounding mode, checked.
+
     Raises:
         GemError: it is none of `GROUNDINGS`.
     """

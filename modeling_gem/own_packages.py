@@ -29,7 +29,8 @@ def found_instead(name: str) -> str | None:
 
 
 def check_own_packages() -> None:
-    """
+    """Checks that gem-ecg's packages are found before others of the same names.
+
     Raises:
         ImportError: another `processing` is in front of ours; without it there is no GEM. Another `recipes` or `hub_cards` is
             only in the way of what is called from there: a warning.

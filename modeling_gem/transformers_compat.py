@@ -85,7 +85,8 @@ def only_hidden_state(index: int) -> list[int] | bool:
 
 
 def check_chunked_prefill() -> None:
-    """
+    """Checks that this Transformers keeps ECGs in a prompt that is read in chunks.
+
     Raises:
         ValueError: This version of Transformers loses pictures and ECGs of a prompt that it reads in chunks.
     """

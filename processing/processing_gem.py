@@ -473,7 +473,8 @@ class GemProcessor(ProcessorMixin):
 
 
 def as_modality(name: str) -> Modality:
-    """
+    """The name of a modality, checked.
+
     Raises:
         GemError: It is none of `MODALITIES`.
     """

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Readability of the pages: no sentence of more than 40 words, and none of the phrases that only their authors understood."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ PAGES += [path for place in ("docs", "docs/tutorials") for path in sorted((ROOT 
 PAGES = [path for path in PAGES if path.name not in LISTS]
 SOURCES = [path for package in ("modeling_gem", "processing", "recipes") for path in (ROOT / package).rglob("*.py")]
 MAX_WORDS = 40
+SECTIONS = ("Args:", "Raises:", "Returns:", "Examples:", "Example:")
 PRIVATE = re.compile(r"not to be had|stands? twice|fell out|of no account|at no door|without a word|as heavy as")
 
 
@@ -37,6 +39,19 @@ def test_no_sentence_is_long(page):
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_private_phrase(path):
     assert PRIVATE.findall(path.read_text(encoding="utf-8")) == []
+
+
+def without_summary(source: str) -> list[str]:
+    """Public functions and classes whose docstring begins with a section."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    texts = {node.name: ast.get_docstring(node) or "" for node in nodes if not node.name.startswith("_")}
+    return [name for name, text in texts.items() if text.startswith(SECTIONS)]
+
+
+def test_every_docstring_has_a_summary():
+    found = {path.relative_to(ROOT).as_posix(): without_summary(path.read_text("utf-8")) for path in SOURCES}
+    assert {path: names for path, names in found.items() if names} == {}
+    assert without_summary('def f():\n    """\n    Args:\n        x: y\n    """') == ["f"]
 
 
 def test_a_long_sentence_is_seen():

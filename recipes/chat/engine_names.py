@@ -10,7 +10,8 @@ ENGINE_HELP = "transformers, vllm, or the URL of a server that answers as OpenAI
 
 
 def as_engine(name: str) -> str:
-    """
+    """The name of an engine or the URL of a server, checked.
+
     Raises:
         GemError: it is no engine.
     """

@@ -21,7 +21,8 @@ def gem_engine(
     trust_remote_code: bool = False,
     at_once: int = 8,
 ) -> "GemEngine":
-    """
+    """The engine that answers questions about ECGs with a GEM.
+
     Args:
         engine: of `ENGINES`, or a server's URL.
         model: folder or Hub id of the GEM; a server is asked with the processor that lies there.

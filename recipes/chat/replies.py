@@ -62,7 +62,8 @@ class ChatReply:
 
     @classmethod
     def from_completion(cls, completion: Mapping[str, Any]) -> "ChatReply":
-        """
+        """The reply in a chat completion of OpenAI's protocol.
+
         Raises:
             LookupError, TypeError, AttributeError: it is no chat completion.
         """

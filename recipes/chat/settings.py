@@ -25,7 +25,8 @@ class ChatSection(Settings):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """
+        """The settings in a mapping, as a YAML file holds them.
+
         Raises:
             TeacherError: a key is unknown, `model` is missing, or a value is out of range.
         """
@@ -92,7 +93,8 @@ class ChatSettings(AccessSettings):
             return host == "localhost"
 
     def api_key(self) -> str:
-        """
+        """The endpoint's key, from the environment variable that the settings name.
+
         Raises:
             TeacherError: the environment holds no key, and the endpoint is not on this machine.
         """

@@ -41,7 +41,8 @@ def hashed_split(patient: str, fractions: Mapping[str, float], salt: str) -> Spl
 def split_by_patient(
     records: Sequence[SourceRecord], method: str, fractions: Mapping[str, float], salt: str
 ) -> tuple[list[Split | Rejection], int]:
-    """
+    """The split of each record; all records of a patient are in one.
+
     Args:
         method: `official`: the publishers' split of the patient's records where they made one, else by hash; `hash`:
             by hash throughout.
@@ -133,7 +134,8 @@ class BuildPlan:
 
 
 def make_plan(settings: BuildSettings, progress: Callable[[int], None] | None = None) -> BuildPlan:
-    """
+    """Lists the sources' records, splits them by patient and cuts them into shards.
+
     Args:
         progress: called with the number of records listed so far.
 

@@ -32,7 +32,8 @@ COUNT_TOLERANCE = 4e-3
 
 
 def to_counts(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """
+    """A signal as integers that are exact wherever the recorder's counts can be found again.
+
     Args:
         signal: mV, `(leads, samples)`; NaN where nothing was recorded.
 

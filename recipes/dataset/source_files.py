@@ -25,7 +25,8 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """
+        """Size, time and digest of a file.
+
         Raises:
             OSError: the file is not there.
         """

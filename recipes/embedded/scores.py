@@ -188,7 +188,8 @@ def without_signal(record: EcgRecord) -> EcgRecord:
 def answers_and_scores(
     interpret: GemPipeline, items: list[PtbxlItem], references: list[str], modality: str, batch_size: int
 ) -> tuple[list[str], dict[str, Any]]:
-    """
+    """The model's answers to PTB-XL records, with what they state scored against references.
+
     Args:
         interpret: pipeline with the model.
         references: right answers to `items`.

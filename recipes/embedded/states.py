@@ -34,7 +34,8 @@ class TowerStates:
         self.rows = {record_id: row for row, record_id in enumerate(self.ids)}
 
     def row(self, record_id: str) -> int:
-        """
+        """The row that holds the states of a record.
+
         Raises:
             GemError: No state of this record is kept.
         """
@@ -55,7 +56,8 @@ class TowerStates:
 
     @classmethod
     def load(cls, folder: str | Path) -> "TowerStates":
-        """
+        """Opens the kept states in a folder.
+
         Raises:
             GemError: the folder holds no complete cache.
         """

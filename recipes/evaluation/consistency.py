@@ -264,7 +264,8 @@ _NOTE = (
 def evaluate_consistency(
     items: Sequence[EvalItem], signal_answers: str | Path, image_answers: str | Path, is_part: bool = False
 ) -> tuple[ConsistencyScore, dict[str, ConsistencyScore], list[str]]:
-    """
+    """Compares the answers from the signal alone with those from the picture alone.
+
     Args:
         is_part: the items are some of the set: answers to others are then no problem.
 

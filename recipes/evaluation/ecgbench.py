@@ -58,7 +58,8 @@ class BenchRun:
 
 
 def check_task(task: str) -> str:
-    """
+    """Checks that ECG-Bench has this set.
+
     Raises:
         EvaluationError: there is no such set.
     """
@@ -77,7 +78,8 @@ def evaluate_ecgbench(
     progress: Callable[[int, int], None] | None = None,
     is_part: bool = False,
 ) -> BenchRun:
-    """
+    """Scores answers to a set of ECG-Bench by the published rules and by strict ones.
+
     Args:
         task: one of `SETS`.
         items: its rows, from `read_bench`, or (`is_part`) some of them: answers to others are then no problem.

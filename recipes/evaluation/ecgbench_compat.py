@@ -64,7 +64,8 @@ class MultiLabelScores:
 
 
 def score_multilabel(task: str, golds: Sequence[str], answers: Sequence[str]) -> MultiLabelScores:
-    """
+    """Scores of label sets as the published code counts them.
+
     Args:
         task: a key of `LABEL_SPACES`.
         golds, answers: texts, row by row.
@@ -95,7 +96,8 @@ def score_multilabel(task: str, golds: Sequence[str], answers: Sequence[str]) ->
 
 
 def label_space(task: str) -> tuple[str, ...]:
-    """
+    """The labels of a set, in the published order.
+
     Raises:
         EvaluationError: unknown task.
     """

@@ -97,7 +97,8 @@ def _patterns(task: str) -> dict[str, re.Pattern[str]]:
 def score_labels(
     task: str, golds: Sequence[str], answers: Sequence[str | None], scores: np.ndarray | None = None
 ) -> StrictLabels:
-    """
+    """F1, Hamming loss and AUC of label sets that are read as whole words.
+
     Args:
         task: a key of `LABEL_NAMES`.
         golds: gold texts. answers: texts, row by row; `None` where there is none.
@@ -203,7 +204,8 @@ class Accuracy:
 
 
 def score_letters(golds: Sequence[str], answers: Sequence[str | None], questions: Sequence[str]) -> Accuracy:
-    """
+    """Accuracy of multiple choice, by the option that an answer states.
+
     Raises:
         EvaluationError: a gold answer has no letter.
     """

@@ -141,7 +141,8 @@ def evaluate_grounding(
     progress: Progress | None = None,
     is_part: bool = False,
 ) -> GroundingRun:
-    """
+    """Scores answers by the measurements and, where there is a judge, by its criteria.
+
     Args:
         items: the test set, or (`is_part`) a part of it: answers to others are then no problem.
         answers: file of answers to it.

@@ -69,7 +69,8 @@ class GroundingScores:
 def score_grounding(
     judged: Mapping[str, str | Mapping[str, Any]], version: str = "strict", resamples: int = 1000, seed: int = 0
 ) -> GroundingScores:
-    """
+    """Scores a judge's texts by the formulas of one of the papers, or by our strict ones.
+
     Args:
         judged: id -> what the judge wrote: its text, or (strict only) its parsed JSON.
         version: one of `VERSIONS`. `gem-v1` knows the two criteria that were renamed later under their old names only.

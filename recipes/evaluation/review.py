@@ -252,7 +252,8 @@ class Reviews:
 
 
 def import_reviews(folder: str | Path, sheets: Iterable[str | Path]) -> Reviews:
-    """
+    """Reads filled review sheets and summarises them by system.
+
     Args:
         folder: where `export_review` wrote; its `key.json` is needed.
         sheets: filled sheets, JSON from the HTML file or XLSX.

@@ -152,7 +152,8 @@ def device_file(head: bytes) -> str | None:
 
 
 def check_no_secrets(name: str, file: Path) -> None:
-    """
+    """Checks that a file is no key and holds none.
+
     Raises:
         PublishError: the file is named like a key or a password, or its text holds one; the message does not repeat it.
     """
@@ -173,7 +174,8 @@ def check_no_secrets(name: str, file: Path) -> None:
 
 
 def check_no_pickles(files: Mapping[str, Path]) -> None:
-    """
+    """Checks that no file is a pickle.
+
     Raises:
         PublishError: a file is a pickle, by its name or by its content, also inside an archive or compressed, or an array file
             with objects inside.

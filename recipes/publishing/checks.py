@@ -192,7 +192,8 @@ def credentialed_sources(files: Iterable[Path], metadata: dict[str, Any], card: 
 
 
 def check_credentials(found: list[str], allowed: bool) -> None:
-    """
+    """Checks that the user consents to the publication of credentialed data.
+
     Raises:
         PublishError: Credentialed data is about to be published without consent of the user.
     """

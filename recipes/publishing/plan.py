@@ -233,7 +233,8 @@ def plan_dataset(
     include: Sequence[str] = (),
     ids: IdsChoice = "hash",
 ) -> PublishPlan:
-    """
+    """What a data set's folder uploads, after all checks.
+
     Args:
         folder: Parquet files with or without a README.md, or what `save_to_disk` wrote.
         stage: An empty folder; Parquet shards are written there where the folder has none.

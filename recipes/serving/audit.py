@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """
+    """A JSON Lines file with a line for each answer, without names and signals.
+
     Args:
         path: the file to add to; `None` for no log.
 

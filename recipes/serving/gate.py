@@ -26,7 +26,8 @@ MEDIA_TYPES = ("application/json", "multipart/form-data")
 
 @dataclass(frozen=True)
 class GateLimits:
-    """
+    """How many requests of which size may be inside at once.
+
     Args:
         requests: that are inside at once, waiting or being answered.
         body_bytes: of one request: a file of the largest size in base64, and some text.

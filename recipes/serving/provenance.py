@@ -50,7 +50,8 @@ class Provenance:
 
 
 def provenance_of(source: str | Path, name: str = "") -> Provenance:
-    """
+    """What every answer states about its origin: model, rules and version.
+
     Args:
         source: the model's folder or Hub id, loaded before.
         name: under which it is served; its own if not given.

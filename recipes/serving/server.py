@@ -36,7 +36,8 @@ END_S = 60  # for requests that are inside when the server is told to end
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """
+    """The settings of `gem serve`.
+
     Args:
         model: folder or Hub id of a GEM; nothing for the one that comes with gem-ecg.
         name: under which requests call it.

@@ -96,14 +96,16 @@ class GemService:
             part.close()
 
     async def read(self, file: SentFile, client: str) -> EcgRecord:
-        """
+        """Reads an uploaded ECG when it is the client's turn.
+
         Raises:
             GemError: see `read_ecg`; or too many are waiting.
         """
         return await self.reading.do(lambda: read_ecg(file), client, "", WITHIN_S)
 
     async def measure(self, record: EcgRecord, client: str) -> EcgFeatures:
-        """
+        """Measures a record when it is the client's turn.
+
         Raises:
             EcgQualityError: it can be no ECG.
             GemError: it cannot be measured; or too many are waiting.

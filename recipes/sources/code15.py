@@ -57,7 +57,8 @@ def exam_rows(path: str) -> dict[int, int]:
 
 
 def import_code15(path: str) -> Iterator[SourceRecord | Rejection]:
-    """
+    """The records of CODE-15%.
+
     Args:
         path: folder with `exams.csv` and the part files (HDF5) it names; records may also lie singly as `EXAM.mat`.
 

@@ -16,7 +16,8 @@ SPLITS = {"train": "train", "valid": "validation", "validation": "validation", "
 
 
 def import_ecg_qa(path: str, *, ptbxl: str) -> Iterator[SourceRecord | Rejection]:
-    """
+    """The questions of ECG-QA with their ECGs of PTB-XL.
+
     Args:
         path: a JSON file of ECG-QA, or a folder of them; a row's split is its `split` or its folder's name.
         ptbxl: PTB-XL's folder, whose ECGs the questions are about.

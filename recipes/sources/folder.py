@@ -18,7 +18,8 @@ COLUMNS = ("file", "patient", "report", "labels", "split", "sex", "age")
 def import_folder(
     path: str, *, source: str = "own", table: str | None = None, sampling_rate: float | None = None
 ) -> Iterator[SourceRecord | Rejection]:
-    """
+    """The ECG files of a folder, with labels and reports from a table.
+
     Args:
         path: folder of ECG files.
         source: name of the source.

@@ -22,7 +22,8 @@ FINDINGS = (
 
 
 def import_ludb(path: str) -> Iterator[SourceRecord]:
-    """
+    """The records of LUDB.
+
     Args:
         path: the published folder.
 

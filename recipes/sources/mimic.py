@@ -24,7 +24,8 @@ _NO_FINDING = re.compile(
 
 
 def import_mimic(path: str) -> Iterator[SourceRecord]:
-    """
+    """The records of MIMIC-IV-ECG.
+
     Args:
         path: the published folder, with `record_list.csv` and, for reports, `machine_measurements.csv`.
 

@@ -63,7 +63,8 @@ def _signals(path: str) -> Any:
 
 
 def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original") -> Iterator[SourceRecord]:
-    """
+    """The records of PTB-XL.
+
     Args:
         path: folder with `ptbxl_database.csv` and `records500/`, or with Parquet files.
         resolution: 500 or 100 Hz (the published folder has both).

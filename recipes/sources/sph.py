@@ -13,7 +13,8 @@ SOURCE = "sph"
 
 
 def import_sph(path: str, *, metadata: str | None = None) -> Iterator[SourceRecord]:
-    """
+    """The records of SPH.
+
     Args:
         path: the published folder; records lie in it or in `records/`, as `ECG_ID.h5`.
         metadata: the table, if it is not `metadata.csv` in the folder.

@@ -56,7 +56,8 @@ class GroundedAnswer:
 
 
 def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> GroundedAnswer:
-    """
+    """The answer that the embedded model learns, written from measurements and labels.
+
     Args:
         features: Measurements of the record.
         codes: SCP statements of the record with their likelihoods.

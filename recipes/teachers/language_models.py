@@ -44,7 +44,8 @@ class LanguageModelTeacher:
         self.remote = not model.is_local
 
     def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
-        """
+        """A draft for each job, as the model's replies arrive.
+
         Raises:
             ChatFailure: no request can succeed (budget, key, unknown model, full disk).
         """

@@ -126,7 +126,8 @@ class TeacherAnswer:
 
 
 def check_may_leave(source: str, teacher: Teacher, allow_credentialed_remote: bool) -> None:
-    """
+    """Checks that a record may be sent to the teacher.
+
     Raises:
         TeacherError: data of a credentialed source would go to another machine, and nobody said that it may.
     """

@@ -35,7 +35,8 @@ T_DOWN_NORMALLY = ("III", "aVL", "V1", "V2")
 
 
 def long_reading(features: EcgFeatures, impression: Sequence[str], seed: str = "") -> str:
-    """
+    """A reading in the order of a clinical one, written from measurements and settled diagnoses.
+
     Args:
         features: of an ECG with beats.
         impression: settled diagnoses in words; what a measurement says against them is left out.

@@ -25,7 +25,8 @@ logger = logging.get_logger(__name__)
 
 
 def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
-    """
+    """Checks that a data set has what training needs.
+
     Raises:
         TrainingError: `dataset` lacks `messages`, or ECGs that it should have.
     """
@@ -95,7 +96,8 @@ def check_first_batch(dataset: Any, collator: GemDataCollator) -> None:
 
 
 def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
-    """
+    """Checks that model and processor have the same vocabulary and placeholders.
+
     Raises:
         CheckpointError: Tokenizer, processor and model do not belong together.
     """

@@ -37,7 +37,8 @@ class OutsideTruth:
 
 
 def read_outside_truth(table: Path) -> list[OutsideTruth]:
-    """
+    """The records of a table, with what readers or devices found in them.
+
     Args:
         table: CSV with a column `ecg` (file, absolute or from the table's folder), any of the columns of `TOLERATED` and
             `rhythm` ("sinus bradycardia"); empty cells are unknown.

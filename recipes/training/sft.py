@@ -119,7 +119,8 @@ class DataArguments:
         return PageStyleChoice() if is_published(Path(self.dataset)) and self.image_folder is None else None
 
     def check_towers(self, model_config: ModelConfig) -> None:
-        """
+        """Checks the settings of the towers against each other.
+
         Raises:
             TrainingError: a rate of a tower that is not trained, or towers beside an adapter, which would leave them frozen.
         """

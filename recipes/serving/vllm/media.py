@@ -34,7 +34,8 @@ class GemMediaConnector(MediaConnector):
         self.allowed = AllowedMedia(self.allowed_local_media_path, self.allowed_media_domains)
 
     def fetch_audio(self, audio_url: str) -> EcgRecord:
-        """
+        """Reads the ECG behind a data URL, in the place of vLLM's audio.
+
         Raises:
             GemError: see `recipes.serving.wire.read_part` and `recipes.serving.uploads.read_ecg`.
         """
@@ -49,7 +50,8 @@ class GemMediaConnector(MediaConnector):
         return await asyncio.get_running_loop().run_in_executor(global_thread_pool, self.fetch_audio, audio_url)
 
     def fetch_image(self, image_url: str, *, image_mode: str | None = "RGB") -> Image.Image:
-        """
+        """Reads the page or photo behind a URL.
+
         Raises:
             GemError: see `recipes.serving.uploads.read_picture`.
         """
