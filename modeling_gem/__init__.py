@@ -47,6 +47,7 @@ LOADED_AT_FIRST_USE = {
     "processing.evidence.picture": ("evidence_picture",),
     "processing.grounding.check": ("DEFAULT_TOLERANCES", "check_grounding"),
     "processing.guider.guider": ("DiagnosisGuider",),
+    "processing.photo": ("DigitizedPage", "digitize_ecg"),
     "processing.simulator.simulator": ("simulate_ecg",),
     "processing.untrusted.reading": ("ReadBudget", "load_untrusted", "load_untrusted_picture"),
 }
@@ -60,6 +61,7 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from processing.evidence.picture import evidence_picture
     from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding
     from processing.guider.guider import DiagnosisGuider
+    from processing.photo import DigitizedPage, digitize_ecg
     from processing.simulator.simulator import simulate_ecg
     from processing.untrusted.reading import ReadBudget, load_untrusted, load_untrusted_picture
 else:  # a type checker that sees `__getattr__` believes in any name
@@ -114,6 +116,7 @@ __all__ = [
     "DEFAULT_TOLERANCES",
     "GEM_TASK",
     "DiagnosisGuider",
+    "DigitizedPage",
     "EcgFeatures",
     "EcgRecord",
     "GemConfig",
@@ -135,6 +138,7 @@ __all__ = [
     "check_ecg",
     "check_grounding",
     "default_checkpoint",
+    "digitize_ecg",
     "evidence_html",
     "evidence_picture",
     "extract_claims",

@@ -17,14 +17,17 @@ from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
 from processing.ecg_record import EcgRecord
-from processing.errors_gem import EcgQualityError, GemError
+from processing.errors_gem import EcgQualityError, GemError, MissingDependencyError
 from processing.feature_extraction_gem import load_ecgs
 from processing.grounding.check import (
     CONTRADICTED,
+    DEFAULT_TOLERANCES,
+    DIGITIZED_TOLERANCES,
     NOT_MEASURABLE,
     SUPPORTED,
     CheckedClaim,
     GroundingReport,
+    Tolerances,
     check_grounding,
 )
 from processing.grounding.correction import Edit, correct_answer
@@ -65,6 +68,7 @@ class Interpretation:
         features: what was measured in the waveform; `None` without one.
         record: the waveform. page: the picture that the model saw. Both as far as `interpret` knows them.
         declined: why there is no answer; `None` where there is one.
+        undigitized: why no signal was recovered from the picture; empty where one was, or nobody tried.
         seconds: how long it took, all in all.
     """
 
@@ -79,6 +83,7 @@ class Interpretation:
     record: EcgRecord | None = field(default=None, repr=False)
     page: Image.Image | None = field(default=None, repr=False)
     declined: str | None = None
+    undigitized: str = ""
     seconds: float = 0.0
 
     @property
@@ -98,6 +103,8 @@ class Interpretation:
         """What was found beside the text, as plain values. Without a check there is no list of claims, so that none can be taken
         for "no wrong claim"."""
         values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
+        if self.undigitized:
+            values["undigitized"] = self.undigitized
         if self.report is None:
             return values
         values |= {
@@ -131,6 +138,7 @@ def check_answer(
     grounding: Grounding = "flag",
     more: MoreAnswers | None = None,
     n: int = ANSWERS,
+    tolerances: Tolerances = DEFAULT_TOLERANCES,
 ) -> Interpretation:
     """An answer that is finished, whoever wrote it, checked against the waveform that it is about.
 
@@ -143,6 +151,7 @@ def check_answer(
         more: gives further answers, of any engine, and fewer than it is asked for where it has no more. Without it `select` and
             `correct` have the one.
         n: how many answers are tried at most, `text` among them.
+        tolerances: how far a stated value may be off, see `tolerances_for`.
 
     Raises:
         GemError: `grounding` is unknown; a text is too long to be read for claims.
@@ -167,20 +176,20 @@ def check_answer(
     features = waveform if isinstance(waveform, EcgFeatures) else extract_features(waveform)
     if mode == "off":
         return Interpretation(text, features=features, seconds=time.perf_counter() - started)
-    tried = try_answers([text], features)
+    tried = try_answers([text], features, tolerances)
     edits: tuple[Edit, ...] = ()
     if mode != "flag":
         while more is not None and len(tried) < n and not best_answer(tried).is_clean:
             wanted = min(BATCH, n - len(tried))
             further = more(wanted)
-            tried += try_answers(further, features)
+            tried += try_answers(further, features, tolerances)
             if len(further) < wanted:  # there are no more
                 break
     best = best_answer(tried)
     text, report = best.text, best.report
     if mode == "correct":
-        text, edits = correct_answer(text, features)
-        report = check_grounding(text, features) if edits else report
+        text, edits = correct_answer(text, features, tolerances)
+        report = check_grounding(text, features, tolerances) if edits else report
     return Interpretation(
         text,
         mode,
@@ -206,6 +215,7 @@ def interpret(
     features: EcgFeatures | None = None,
     streamer: TextStreamer | None = None,
     generation: dict[str, Any] | None = None,
+    digitize: bool = True,
     **source: Any,
 ) -> Interpretation:
     """A GEM's answer about an ECG, checked against its waveform.
@@ -221,7 +231,10 @@ def interpret(
         features: what was measured in `record` before.
         streamer: is given the first answer as it is written.
         generation: what `generate` takes (`max_new_tokens`, `temperature` ...).
-        **source: what the record's file does not say, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...).
+        digitize: recover the signal from a picture, so that the model sees both and the check has a waveform. Where that fails
+            the picture is read alone, and `undigitized` says why.
+        **source: what the record's file does not say, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...); of a picture that
+            is digitised what its page does not say, as in `digitize_ecg` (`layout`, `speed`, `gain`).
 
     Raises:
         GemError: the record cannot be read, or an argument is wrong. What is read but can be no ECG is declined instead.
@@ -235,11 +248,18 @@ def interpret(
     as_grounding(grounding)
     given: Any = record
     settings = {"do_sample": False, **(generation or {})}
+    reason = ""
     try:
         if shows_picture_alone(record):
-            given = page_picture(record, source.pop("index", None))
+            given = image = page_picture(record, source.pop("index", None))
+            stated = {name: source.pop(name) for name in ("layout", "speed", "gain") if name in source}
+            if digitize and modality != "image":
+                digitized, reason = from_picture(image, **stated)
+                given = image if digitized is None else digitized
+        if isinstance(given, Image.Image):
+            image = None
         else:
-            given, source = check_ecg(load_ecgs(record, **source)[0]), {}
+            given, source = check_ecg(load_ecgs(given, **source)[0]), {}
             features = (features or extract_features(given)).check_plausibility()
         gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model
         chat = gem.processor.build_conversation(given, question=question, image=image, modality=modality, **source)
@@ -247,9 +267,10 @@ def interpret(
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
     text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
     more = more_answers(gem, chat, features, seed, generation or {}) if features is not None else None
-    found = check_answer(text, features, grounding=grounding, more=more, n=n)
+    found = check_answer(text, features, grounding=grounding, more=more, n=n, tolerances=tolerances_for(given))
     return replace(
         found,
+        undigitized=reason,
         record=given if features is not None else None,
         page=gem.processor.picture(chat),
         seconds=time.perf_counter() - started,
@@ -293,7 +314,31 @@ def check_chat(
     if not records:
         return check_answer(text, None, grounding=grounding)
     features = extract_features(records[0])
-    return check_answer(text, features, grounding=grounding, more=more(features) if more else None, n=n)
+    room = tolerances_for(records[0])
+    return check_answer(
+        text, features, grounding=grounding, more=more(features) if more else None, n=n, tolerances=room
+    )
+
+
+def from_picture(picture: Image.Image, **stated: Any) -> tuple[EcgRecord | None, str]:
+    """The signal that a page shows, digitised and judged, or `None` and the reason why there is none.
+
+    Args:
+        picture: of a page.
+        **stated: what the page does not say, see `digitize_ecg`.
+    """
+    try:
+        from processing.photo import digitize_ecg
+
+        return check_ecg(digitize_ecg(picture, **stated)), ""
+    except (EcgQualityError, MissingDependencyError) as error:
+        return None, str(error).rstrip(".")
+
+
+def tolerances_for(record: object) -> Tolerances:
+    """How far a stated value may be off: further where the record was digitised from a picture."""
+    from_page = isinstance(record, EcgRecord) and "page" in record.metadata
+    return DIGITIZED_TOLERANCES if from_page else DEFAULT_TOLERANCES
 
 
 def more_answers(
@@ -345,8 +390,10 @@ __all__ = [
     "check_answer",
     "check_chat",
     "check_conversation",
+    "from_picture",
     "interpret",
     "load_interpreter",
     "more_answers",
     "shows_picture_alone",
+    "tolerances_for",
 ]

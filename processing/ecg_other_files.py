@@ -60,7 +60,7 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
             return what, cure
     if is_picture_data(data[:64]):
         return "a picture, not a signal", (
-            "give it to the model as a page picture (`load_page_picture`); gem-ecg does not digitise paper ECGs"
+            "digitise it (`digitize_ecg`), or give it to the model as a page picture (`load_page_picture`)"
         )
     if data.startswith(b"PK\x03\x04") and b".npy" not in data:
         zipped = ((what, cure) for mark, what, cure in _ZIPPED if mark in data)

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Photographed or scanned ECG pages: accepted as pictures, bounded in size, upright; whether one shows an ECG at all.
 
-They are not digitised.
+`processing.photo` recovers signals from them.
 """
 
 import io

@@ -17,6 +17,7 @@ class Library(NamedTuple):
 # By the name that is imported. The first extra is named where the caller says of none that it is the one.
 LIBRARIES = {
     "bitsandbytes": Library("bitsandbytes", ("qlora",)),
+    "cv2": Library("opencv-python-headless", ("photo",)),
     "datasets": Library("datasets", ("train", "eval", "publish")),
     "ecgdatakit": Library("ecgdatakit", ("vendor",)),
     "edfio": Library("edfio", ("edf",)),

@@ -15,7 +15,7 @@ import typer
 
 from processing.ecg_lead_names import canonical_lead
 from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility
-from processing.ecg_readers import MissingLeads, load_ecg
+from processing.ecg_readers import MissingLeads, is_picture, load_ecg
 from processing.errors_gem import EcgFormatError, EcgLeadError, ReadBudgetError
 from processing.untrusted.budget import ReadBudget
 from processing.untrusted.reading import load_untrusted, load_untrusted_picture
@@ -60,6 +60,14 @@ class RecordOptions:
     start: Annotated[float, _option("--start", "First second that is used.")] = 0.0
     seconds: Annotated[float | None, _option("--seconds", "How many seconds are used. Default: to the end.")] = None
 
+    page: Annotated[
+        str | None,
+        _option(
+            "--page",
+            "What a picture's page does not say: layout, speed (mm/s), gain (mm/mV), as layout=3x4+1,speed=50.",
+        ),
+    ] = None
+
     def keywords(self) -> dict[str, Any]:
         """What was said, as keywords of `load_ecg`.
 
@@ -67,7 +75,7 @@ class RecordOptions:
             EcgFormatError: `gain` is no number.
         """
         said = {field.name: getattr(self, field.name) for field in dataclasses.fields(RecordOptions)}
-        said = {name: value for name, value in said.items() if value is not None}
+        said = {name: value for name, value in said.items() if value is not None and name != "page"}
         if self.leads is not None:
             said["leads"] = self.lead_names()
         if self.gain is not None:
@@ -83,12 +91,39 @@ class RecordOptions:
         """The names of `leads`, one by one."""
         return [name.strip() for name in (self.leads or "").split(",") if name.strip()]
 
-    def load(self, path: Path) -> "EcgRecord":
-        """The record of `path`, read as the user says.
+    def of_page(self) -> dict[str, Any]:
+        """What was said of a picture's page, as keywords of `digitize_ecg`.
 
         Raises:
-            GemError: see `load_ecg`.
+            EcgFormatError: `page` says anything else.
         """
+        said: dict[str, Any] = {}
+        for part in filter(None, (self.page or "").split(",")):
+            name, _, value = part.strip().partition("=")
+            try:
+                said[name] = {"layout": str, "speed": float, "gain": float}[name](value)
+            except (KeyError, ValueError) as error:
+                raise EcgFormatError(f"--page is such as layout=3x4+1,speed=25,gain=10, got {self.page!r}.") from error
+        return said
+
+    def digitize(self, path: Path) -> "EcgRecord":
+        """The record that the page in a picture file shows.
+
+        Raises:
+            GemError: see `digitize_ecg`.
+        """
+        from processing.photo import digitize_ecg
+
+        return digitize_ecg(self.load_page(path), name=path.name, **self.of_page())
+
+    def load(self, path: Path) -> "EcgRecord":
+        """The record of `path`, read as the user says; that of a picture is digitised.
+
+        Raises:
+            GemError: see `load_ecg` and `digitize_ecg`.
+        """
+        if is_picture(path):
+            return self.digitize(path)
         said = self.keywords()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it

@@ -20,6 +20,7 @@ from .salient import SalientFinding, salient_findings
 from .verdicts import (
     CONTRADICTED,
     DEFAULT_TOLERANCES,
+    DIGITIZED_TOLERANCES,
     NOT_MEASURABLE,
     SUPPORTED,
     Judgement,
@@ -229,6 +230,7 @@ RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule
 __all__ = [
     "CONTRADICTED",
     "DEFAULT_TOLERANCES",
+    "DIGITIZED_TOLERANCES",
     "NOT_MEASURABLE",
     "SUPPORTED",
     "CheckedClaim",

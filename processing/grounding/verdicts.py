@@ -60,6 +60,21 @@ class Tolerances:
 
 
 DEFAULT_TOLERANCES = Tolerances()
+# Of a record that was digitised from a picture: wider by the error that `benchmarks/bench_digitize.py` measures in 90 % of the
+# photographed pages (rate 1 bpm, PR 15, QRS 15, QT 15 ms, 5 % of an amplitude).
+DIGITIZED_TOLERANCES = replace(
+    DEFAULT_TOLERANCES,
+    heart_rate_bpm=6.0,
+    pr_ms=35.0,
+    qrs_ms=35.0,
+    p_duration_ms=35.0,
+    qt_ms=45.0,
+    qtc_ms=45.0,
+    rr_range_ms=75.0,
+    q_duration_ms=20.0,
+    amplitude_share=0.25,
+    limit_ms=20.0,
+)
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
@@ -149,6 +164,7 @@ def above(value: float, limit: float, band: float) -> tuple[bool, bool]:
 __all__ = [
     "CONTRADICTED",
     "DEFAULT_TOLERANCES",
+    "DIGITIZED_TOLERANCES",
     "NOT_MEASURABLE",
     "SUPPORTED",
     "Judgement",

@@ -69,6 +69,10 @@ def interpret(
         bool,
         typer.Option("--json", help="Print one JSON object: text, claims with verdicts, measurements, what was done."),
     ] = False,
+    digitize: Annotated[
+        bool,
+        typer.Option(help="Recover the signal from a picture, so that it can be measured and the answer checked."),
+    ] = True,
     trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
 ) -> None:
     """Interpret an ECG, and check the answer against the waveform: what it contradicts is marked with the measured value.
@@ -77,11 +81,12 @@ def interpret(
     gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     gem interpret record.hea --grounding select --n 16    the best of 16 answers
     gem interpret record.hea --grounding correct          no contradicted claim is left; each change in [brackets]
+    gem interpret photo.jpg                               digitised where that can be trusted, else read as a picture alone
 
     The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
     reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
     """
-    from modeling_gem.interpretation import as_grounding
+    from modeling_gem.interpretation import as_grounding, from_picture
     from modeling_gem.interpretation import interpret as interpret_ecg
     from modeling_gem.model_strength import model_strength
     from processing.ecg_check import check_ecg
@@ -94,11 +99,17 @@ def interpret(
     shown, mode = as_modality(modality), as_grounding(grounding)
     # The record is read, judged and measured before the model is loaded.
     ecg = measured = None
+    page: Image.Image | None = None
+    why_not = "not to be digitised"
     try:
         if is_picture(record):
-            given: EcgLike = options.load_page(record)
+            given: EcgLike = (page := options.load_page(record))
+            if digitize and shown != "image":
+                ecg, why_not = from_picture(page, name=record.name, **options.of_page())
         else:
-            given = ecg = check_ecg(options.load(record))
+            ecg = check_ecg(options.load(record))
+        if ecg is not None:
+            given = ecg
             measured = extract_features(ecg).check_plausibility()
     except EcgQualityError as error:
         _decline(record, error, as_json)
@@ -106,6 +117,8 @@ def interpret(
         check_target(evidence, ecg is not None and mode != "off")
     if measured is not None and not as_json:
         say_verdict(record, measured.plausibility)
+    if page is not None and ecg is None and not as_json:
+        console.print(as_options(f"{record}: picture only: {why_not}"), style="yellow")
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         gem = _load(model, trust_remote_code)
     if ecg is not None and not as_json:
@@ -117,13 +130,14 @@ def interpret(
             model=gem,
             grounding=mode,
             question=question,
-            image=image,
+            image=image or page,
             modality=shown,
             n=n,
             seed=seed,
             features=measured,
             streamer=streamer,
             generation={"max_new_tokens": max_new_tokens},
+            digitize=False,
         )
     if save_page is not None:
         _save_picture(found.page, save_page)
@@ -140,6 +154,7 @@ def interpret(
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),
+            "undigitized": why_not if page is not None and ecg is None else None,
             "label": asdict(label) if label is not None else None,
             "measurements": measured.to_dict() if measured is not None and shown != "image" else None,
             "unseen": _unseen(ecg, gem.processor) if ecg is not None else [],

@@ -121,6 +121,9 @@ def render(
     measures: Annotated[
         bool, typer.Option("--measures", help="Write rate, PR, QRS, QT, QTc and axes above the traces, as we measure.")
     ] = False,
+    digitize: Annotated[
+        bool, typer.Option("--digitize", help="SOURCE is a picture of a page: lay the recovered traces over it.")
+    ] = False,
 ) -> None:
     """Draw ECGs on paper, as a clinician or the model sees them.
 
@@ -129,9 +132,17 @@ def render(
     \b
     gem render record.hea page.pdf --measures --header "Study 7"
     gem render record.hea strip.png --layout 12x1 --leads II,V1 --start 10 --seconds 6
+    gem render photo.jpg over.png --digitize     what was recovered from the picture, laid over it
+    gem render photo.jpg page.png                the same, drawn afresh
     """
     from processing.ecg_features import extract_features
     from processing.ecg_page import render_ecg
+    from processing.ecg_readers import is_picture
+
+    if digitize:
+        if not is_picture(source):
+            raise typer.BadParameter(f"{source} is no picture of a page", param_hint="--digitize")
+        from processing.photo.overlay import traces_over
 
     shown = options.leads if options.leads in ("standard", "cabrera") or not options.leads else options.lead_names()
     read = dataclasses.replace(
@@ -142,6 +153,9 @@ def render(
         target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
         record = read.load(path).check_quality()
         target.parent.mkdir(parents=True, exist_ok=True)
+        if digitize:
+            traces_over(read.load_page(path), record).save(target)
+            return record.plausibility()
         measured = extract_features(record) if measures else None
         found = record.plausibility() if measured is None else measured.plausibility
         if not source.is_dir():

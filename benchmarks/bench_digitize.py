@@ -1,0 +1,212 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Draws records on pages, digitises the pictures, and says how far off they are: `python benchmarks/bench_digitize.py`.
+
+- SNR: 10 log10(sum x^2 / sum (x - y)^2) in dB over all that a page shows of a record, with x the record as drawn, less each
+  lead's mean, and y what was digitised, shifted lead by lead by up to 0.2 s and by the best offset; what was not recovered
+  counts as 0 mV. The formula is that of the PhysioNet Challenge 2024; shift and offset are those of its successor on Kaggle.
+  The table gives the median and the 10th percentile of the records that were read.
+- right: layout, leads, speed and gain as drawn, of the records that were read.
+- intervals: what `extract_features` measures in the digitised record against the record itself, as drawn (masked alike).
+- refused: pages of ECGs that were declined. junk: pictures without an ECG that were read.
+
+Records are of PTB-XL's fold 9; the steps were adjusted on folds 1 to 8.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.ptbxl_rows import RATE, read_rows
+from processing.ecg_features import extract_features
+from processing.ecg_page import EcgPage, render_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.errors_gem import GemError
+from processing.photo import digitize_ecg
+from recipes.embedded.page_augment import ScanStyle, augment_page
+
+SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+LAYOUTS = ("3x4+1", "3x4", "3x4+3", "6x2", "12x1", "square_12x1", "gem_12x1", "gem_6x2")
+SCAN = ScanStyle(perspective=0.0, shadow=0.05, creases=1, rotation=2.0, jpeg_loss=30, handwriting=1, crop=0.0)
+PHONE = ScanStyle()
+MAX_SHIFT_S = 0.2
+INTERVALS = {"heart_rate": "bpm", "pr_interval": "ms", "qrs_duration": "ms", "qt_interval": "ms"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A drawn page, and what it shows: `truth` is `(12, samples)` in mV, NaN where a lead is not drawn."""
+
+    name: str
+    picture: Image.Image
+    truth: np.ndarray
+    layout: str
+    gain: float = 10.0
+
+
+@dataclass
+class Group:
+    """What came of the pages of one kind."""
+
+    snr: list[float] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    off: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in INTERVALS})
+
+    def line(self, name: str) -> str:
+        pages = len(self.snr) + len(self.refused)
+        if not self.snr:
+            return f"| {name} | {pages} | - | - | - | {len(self.refused)} | | | | | |"
+        off = [np.array(values) for values in self.off.values()]
+        medians = [f"{np.median(np.abs(values)):.1f}" if len(values) else "-" for values in off]
+        close = 100 * np.mean(np.abs(off[0]) <= 2) if len(off[0]) else float("nan")
+        return (
+            f"| {name} | {pages} | {np.median(self.snr):.1f} | {np.quantile(self.snr, 0.1):.1f} "
+            f"| {100 * np.mean(self.right):.1f} % | {len(self.refused)} | {' | '.join(medians)} "
+            f"| {close:.0f} % | {np.median(self.seconds):.1f} |"
+        )
+
+
+def snr_db(truth: np.ndarray, found: np.ndarray) -> float:
+    """See the top of this file. Both `(leads, samples)` at 500 Hz; NaN in `truth` where a lead is not drawn."""
+    power = error = 0.0
+    reach = int(MAX_SHIFT_S * RATE)
+    for x, y in zip(truth, found, strict=True):
+        drawn = np.flatnonzero(np.isfinite(x))
+        if not len(drawn):
+            continue
+        x = x[drawn] - x[drawn].mean()
+        padded = np.pad(y, reach, constant_values=np.nan)
+        least = np.inf
+        for shift in range(-reach, reach + 1):
+            moved = padded[drawn + reach + shift]
+            seen = np.isfinite(moved)
+            if seen.mean() < 0.5:
+                continue
+            rest = x[seen] - moved[seen]
+            least = min(least, float(((rest - rest.mean()) ** 2).sum() + (x[~seen] ** 2).sum()))
+        power += float((x**2).sum())
+        error += least if np.isfinite(least) else float((x**2).sum())
+    return 10 * np.log10(power / max(error, 1e-12))
+
+
+def drawn_part(record: EcgRecord, page: EcgPage) -> np.ndarray:
+    """`(12, samples)` in mV: NaN where the page does not show a lead."""
+    shown = np.full((len(STANDARD_LEADS), record.num_samples), np.nan)
+    for panel in page.layout.panels:
+        if (found := page.samples_of(panel)) is not None:
+            first, samples = found
+            shown[STANDARD_LEADS.index(panel.lead), first : first + len(samples)] = samples
+    return shown
+
+
+def twelve(record: EcgRecord, length: int) -> np.ndarray:
+    """The standard leads, cut or filled with NaN to `length`."""
+    rows = np.full((len(STANDARD_LEADS), length), np.nan)
+    for row, lead in zip(rows, STANDARD_LEADS, strict=True):
+        if lead in record.leads:
+            samples = record.lead(lead)[:length]
+            row[: len(samples)] = samples
+    return rows
+
+
+def measure(group: Group, shown: Page) -> None:
+    """Digitises one page and notes what came of it."""
+    name, truth = shown.name, shown.truth
+    started = time.process_time()
+    try:
+        found = digitize_ecg(shown.picture, name=name)
+    except GemError as error:
+        group.refused.append(str(error))
+        return
+    group.seconds.append(time.process_time() - started)
+    rows = twelve(found, truth.shape[1])
+    group.snr.append(snr_db(truth, rows))
+    page = found.metadata["page"]
+    same_leads = {lead for lead, row in zip(STANDARD_LEADS, truth, strict=True) if np.isfinite(row).any()} == set(
+        found.leads
+    )
+    right = page.layout == shown.layout and same_leads and (page.scale.speed, page.scale.gain) == (25, shown.gain)
+    group.right.append(bool(right and group.snr[-1] > 0))
+    if not group.right[-1] or group.snr[-1] < 10:
+        group.wrong.append(f"{name}: {group.snr[-1]:.1f} dB, {found.history[0]}")
+    _compare_intervals(group, truth, found)
+
+
+def _compare_intervals(group: Group, truth: np.ndarray, found: EcgRecord) -> None:
+    keep = np.isfinite(truth).any(axis=1)
+    leads = tuple(lead for lead, kept in zip(STANDARD_LEADS, keep, strict=True) if kept)
+    true = extract_features(EcgRecord(truth[keep].astype(np.float32), leads, float(RATE)))
+    seen = extract_features(found)
+    for name, errors in group.off.items():
+        a, b = getattr(true, name), getattr(seen, name)
+        if np.isfinite(a) and np.isfinite(b):
+            errors.append(float(b - a))
+
+
+def own_pages(records: list[EcgRecord], dpi: float, style: ScanStyle | None) -> Iterator[Page]:
+    """Every record in every layout; the pages that models see are made by computers and are not photographed."""
+    for number, record in enumerate(records):
+        for layout in LAYOUTS if style is None else LAYOUTS[:5]:
+            page = render_ecg(record, layout=layout, dpi=dpi)
+            picture = page.to_pil()
+            if style is not None:
+                picture = Image.fromarray(augment_page(page, np.random.default_rng(number), style))
+            plain = layout.removeprefix("gem_").removeprefix("square_")
+            yield Page(f"{record.record_id} {layout}", picture, drawn_part(record, page), plain, page.layout.gain)
+
+
+def records_of(fold: int, number: int) -> list[EcgRecord]:
+    rows = (row for row in read_rows(SHARED / "data" / "ptbxl") if row.fold == fold)
+    found = []
+    for row in rows:
+        found.append(EcgRecord(row.signal, STANDARD_LEADS, float(RATE), record_id=str(row.ecg_id)))
+        if len(found) == number:
+            break
+    return found
+
+
+HEAD = (
+    "| pages | n | SNR dB | 10 % below | right | refused | HR bpm | PR ms | QRS ms | QT ms | HR within 2 | CPU s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=10, help="records a group; each is drawn in every layout")
+    parser.add_argument("--fold", type=int, default=9)
+    parser.add_argument("--groups", nargs="*", help="names of groups, or parts of them")
+    parser.add_argument("--verbose", action="store_true", help="name what was refused or wrong")
+    options = parser.parse_args(arguments)
+    records = records_of(options.fold, options.records)
+    groups: dict[str, Callable[[], Iterator[Page]]] = {
+        "ours, clean, 200 dpi": lambda: own_pages(records, 200, None),
+        "ours, clean, 100 dpi": lambda: own_pages(records, 100, None),
+        "ours, scanned, 200 dpi": lambda: own_pages(records, 200, SCAN),
+        "ours, photographed, 200 dpi": lambda: own_pages(records, 200, PHONE),
+    }
+    print(HEAD)
+    for name, pages in groups.items():
+        if options.groups and not any(part in name for part in options.groups):
+            continue
+        group = Group()
+        for page in pages():
+            measure(group, page)
+        print(group.line(name), flush=True)
+        if options.verbose:
+            for text in (*group.refused, *group.wrong):
+                print("   ", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Finds the millimetre grid of a photographed page: where every 5-mm line runs, with perspective and rotation."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import maximum_filter, median_filter
+
+TILE_PX = 512  # side of the windows whose spectra are averaged
+MAX_TURN = 12.0  # degrees; a page lies straighter than that, or is refused
+TURN_STEP = 0.25
+# Of the 5-mm grid, px: from 45 dpi, where 1 mm has two pixels, to 1000 dpi.
+MIN_PITCH_PX, MAX_PITCH_PX = 3.5, 150.0
+HIGHEST_FREQUENCY = 0.35  # cycles per px
+# Heights of spectral lines in logarithms above their surroundings: what counts as one, what a missing one costs, and how much
+# all those of a comb have to rise above that together.
+TOOTH, MISSING_TOOTH, MIN_TEETH = 0.5, -0.3, 1.5
+TEETH = 10
+MAX_RESIDUAL_MM = 0.35  # of the fitted page to the lines that were seen, at the median
+WINDOW_PITCHES = 4.0  # of a local look at the grid, in 5-mm squares
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A page's grid.
+
+    Attributes:
+        to_mm: homography 3 x 3 from pixels (x, y) to mm of the paper; the origin lies on a crossing of 5-mm lines.
+        px_per_mm: the scale in the middle of the picture, (horizontal, vertical).
+        residual_mm: how far the lines that were seen lie from where `to_mm` puts them, at the median.
+        has_both_lines: whether 1-mm and 5-mm lines were told apart; else the pitch may be 1 mm, see `rescaled`.
+    """
+
+    to_mm: np.ndarray
+    px_per_mm: tuple[float, float]
+    residual_mm: float
+    has_both_lines: bool
+
+    def rescaled(self, factor: float) -> "Grid":
+        """The same lines, standing for `factor` times as many mm."""
+        return Grid(
+            np.diag([factor, factor, 1.0]) @ self.to_mm,
+            (self.px_per_mm[0] / factor, self.px_per_mm[1] / factor),
+            self.residual_mm * factor,
+            self.has_both_lines,
+        )
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """One family of parallel lines: the frequency vector (cycles per px) of its 5-mm pitch, and how clear it is."""
+
+    frequency: np.ndarray
+    contrast: float
+    has_both: bool
+
+
+def find_grid(lines: np.ndarray) -> Grid | None:
+    """The grid in a picture of its lines.
+
+    Args:
+        lines: float32 `(height, width)`, 0 on paper, larger on whatever is printed; strokes much darker than a grid clipped.
+
+    Returns:
+        The grid, or `None` where there is none, or one too faint or too crooked to measure by.
+    """
+    spectra = _spectra(lines)
+    upright, level = (_clearest_lines(spectra, direction) for direction in (0.0, 90.0))
+    if upright is None or level is None:
+        return None
+    upright, level = _same_pitch(upright, level)
+    u, v = _local_phases(lines, upright), _local_phases(lines, level)
+    if len(u) < 8 or len(v) < 8:
+        return None
+    to_cells, residual = _fit_homography(u, v)
+    if to_cells is None or 5 * residual > MAX_RESIDUAL_MM:
+        return None
+    to_mm = np.diag([5.0, 5.0, 1.0]) @ to_cells
+    return Grid(to_mm, _scale_at(to_mm, lines.shape), 5 * residual, upright.has_both and level.has_both)
+
+
+def _spectra(lines: np.ndarray) -> list[np.ndarray]:
+    """The amplitudes of windowed tiles, each `(TILE_PX, TILE_PX)`, zero frequency in the middle."""
+    height, width = lines.shape
+    window = np.outer(np.hanning(TILE_PX), np.hanning(TILE_PX)).astype(np.float32)
+    spectra = []
+    for top in _steps(height):
+        for left in _steps(width):
+            tile = lines[top : top + TILE_PX, left : left + TILE_PX]
+            padded = np.zeros_like(window)
+            padded[: tile.shape[0], : tile.shape[1]] = tile - tile.mean()
+            real_imaginary = cv2.dft(padded * window, flags=cv2.DFT_COMPLEX_OUTPUT)
+            spectra.append(np.fft.fftshift(cv2.magnitude(real_imaginary[..., 0], real_imaginary[..., 1])))
+    return spectra
+
+
+def _clearest_lines(spectra: list[np.ndarray], direction: float) -> _Lines | None:
+    """The lines of the page as a whole or, where perspective blurs those, of the tile that shows them best."""
+    found = _find_lines(np.mean(spectra, axis=0), direction)
+    if found is not None:
+        return found
+    tiles = [lines for spectrum in spectra if (lines := _find_lines(spectrum, direction)) is not None]
+    return max(tiles, key=lambda lines: lines.contrast, default=None)
+
+
+def _steps(side: int) -> list[int]:
+    count = max(1, min(4, round(side / TILE_PX)))
+    return [round(step) for step in np.linspace(0, max(side - TILE_PX, 0), count)]
+
+
+def _ray(spectrum: np.ndarray, angle: float, frequencies: np.ndarray) -> np.ndarray:
+    """Amplitudes at `frequencies` (cycles per px) in the direction `angle` (degrees)."""
+    x = TILE_PX / 2 + TILE_PX * frequencies * np.cos(np.radians(angle))
+    y = TILE_PX / 2 + TILE_PX * frequencies * np.sin(np.radians(angle))
+    return cv2.remap(spectrum, x.astype(np.float32)[None], y.astype(np.float32)[None], cv2.INTER_CUBIC)[0]
+
+
+def _find_lines(spectrum: np.ndarray, direction: float) -> _Lines | None:
+    """The family of lines whose frequency points to within `MAX_TURN` of `direction`."""
+    frequencies = np.arange(0.25 / TILE_PX, HIGHEST_FREQUENCY, 0.25 / TILE_PX)
+    turns = direction + np.arange(-MAX_TURN, MAX_TURN + 1e-6, TURN_STEP)
+    rays = np.log(np.stack([_ray(spectrum, turn, frequencies) for turn in turns]).clip(1e-3))
+    # A grid's spectral lines stand above their neighbours along the ray, and above the same frequency at other angles.
+    height = rays - median_filter(rays, (1, 61), mode="nearest")
+    height = np.minimum(height, rays - np.median(rays, axis=0)).clip(0, 3)
+    height[:, frequencies < 0.9 / MAX_PITCH_PX] = 0
+    best = int((height**2).sum(axis=1).argmax())
+    # Perspective spreads a line over neighbouring frequencies.
+    return _fundamental(maximum_filter(height[best], 5), frequencies, float(turns[best]))
+
+
+def _fundamental(height: np.ndarray, frequencies: np.ndarray, angle: float) -> _Lines | None:
+    """The pitch in a ray of a spectrum: of all combs the one whose teeth explain most lines and of which few are missing."""
+    pitches = np.exp(np.arange(np.log(MIN_PITCH_PX), np.log(MAX_PITCH_PX), 0.003))
+
+    def tooth(number: int, pitch: np.ndarray) -> np.ndarray:
+        return np.interp(number / pitch, frequencies, height, right=0.0)
+
+    score = np.zeros(len(pitches))
+    for number in range(1, TEETH + 1):
+        reached = number / pitches < HIGHEST_FREQUENCY
+        score += np.where(reached, np.maximum(tooth(number, pitches) - TOOTH, MISSING_TOOTH), 0.0)
+    best = int(score.argmax())
+    if score[best] < MIN_TEETH:
+        return None
+    pitch = pitches[best : best + 1]
+    fourth, fifth, sixth = (float(tooth(number, pitch)[0]) for number in (4, 5, 6))
+    has_both = fifth > max((fourth + sixth) / 2, 0.3) + 0.25
+    turn = np.radians(angle)
+    return _Lines(np.array([np.cos(turn), np.sin(turn)]) / float(pitch[0]), float(score[best]), has_both)
+
+
+def _same_pitch(upright: _Lines, level: _Lines) -> tuple[_Lines, _Lines]:
+    """Both families with the pitch of the clearer, where one is some multiple of the other."""
+    pitches = [1 / np.hypot(*family.frequency) for family in (upright, level)]
+    ratio = pitches[0] / pitches[1]
+    if 0.8 < ratio < 1.25:
+        return upright, level
+    clear, dim = (0, 1) if upright.contrast > level.contrast else (1, 0)
+    families = [upright, level]
+    angle = families[dim].frequency * pitches[dim]
+    families[dim] = _Lines(angle / pitches[clear], families[dim].contrast, families[clear].has_both)
+    return families[0], families[1]
+
+
+def _local_phases(lines: np.ndarray, family: _Lines) -> np.ndarray:
+    """Where lines run: rows (x, y, number of the line, weight), one for every place that shows them clearly."""
+    pitch = 1 / np.hypot(*family.frequency)
+    height, width = lines.shape
+    wave = _wave(lines.shape, family.frequency)
+    sigma = WINDOW_PITCHES * pitch / 2.5
+    step = max(int(1.5 * pitch), 1)
+    # Smoothed on a coarser raster: the product with the wave varies slowly where there are lines.
+    shrink = max(int(pitch / 6), 1)
+    parts = []
+    for part in (wave.real, -wave.imag):
+        product = cv2.resize(lines * part, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
+        parts.append(cv2.GaussianBlur(product, (0, 0), sigma / shrink, borderType=cv2.BORDER_CONSTANT))
+    local = parts[0] + 1j * parts[1]
+    ys = np.arange(step // 2, height, step)
+    xs = np.arange(step // 2, width, step)
+    sampled = local[np.minimum(ys // shrink, local.shape[0] - 1)][:, np.minimum(xs // shrink, local.shape[1] - 1)]
+    return _unwrapped(sampled, xs, ys, family.frequency)
+
+
+def _wave(shape: tuple[int, int], frequency: np.ndarray) -> np.ndarray:
+    x = np.exp(2j * np.pi * frequency[0] * (np.arange(shape[1]) + 0.5)).astype(np.complex64)
+    y = np.exp(2j * np.pi * frequency[1] * (np.arange(shape[0]) + 0.5)).astype(np.complex64)
+    return y[:, None] * x[None]
+
+
+def _unwrapped(local: np.ndarray, xs: np.ndarray, ys: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """Numbers the lines from the clearest place outwards, neighbour by neighbour."""
+    strength = np.abs(local)
+    limit = 0.35 * np.quantile(strength, 0.9)
+    offset = -np.angle(local) / (2 * np.pi)  # cycles by which the lines lag behind the wave
+    number = np.full(local.shape, np.nan)
+    first = np.unravel_index(strength.argmax(), local.shape)
+    number[first] = offset[first]
+    queue = deque([first])
+    while queue:
+        row, column = queue.popleft()
+        for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            inside = 0 <= r < local.shape[0] and 0 <= c < local.shape[1]
+            if inside and np.isnan(number[r, c]) and strength[r, c] > limit:
+                step = (offset[r, c] - number[row, column] + 0.5) % 1 - 0.5
+                number[r, c] = number[row, column] + step
+                queue.append((r, c))
+    rows, columns = np.nonzero(np.isfinite(number))
+    x, y = xs[columns] + 0.5, ys[rows] + 0.5
+    count = frequency[0] * x + frequency[1] * y - number[rows, columns]
+    return np.stack([x, y, count, strength[rows, columns] / strength.max()], axis=1)
+
+
+def _fit_homography(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray | None, float]:
+    """The homography that takes pixels to (u, v) numbers of lines, and its median residual in pitches."""
+    centre, scale = u[:, :2].mean(axis=0), u[:, :2].std() + 1e-9
+    keep = [np.ones(len(u), bool), np.ones(len(v), bool)]
+    fitted, residual = None, np.inf
+    for _ in range(4):
+        rows, values, weights = [], [], []
+        for axis, (points, kept) in enumerate(zip((u, v), keep, strict=True)):
+            x, y = ((points[kept, :2] - centre) / scale).T
+            number, weight = points[kept, 2], points[kept, 3]
+            block = np.zeros((len(x), 8))
+            block[:, 3 * axis : 3 * axis + 3] = np.stack([x, y, np.ones_like(x)], axis=1)
+            block[:, 6:] = -number[:, None] * np.stack([x, y], axis=1)
+            rows.append(block)
+            values.append(number)
+            weights.append(weight)
+        weight = np.concatenate(weights)
+        solution = np.linalg.lstsq(np.vstack(rows) * weight[:, None], np.concatenate(values) * weight, rcond=None)[0]
+        fitted = np.array([solution[0:3], solution[3:6], [solution[6], solution[7], 1.0]])
+        errors = []
+        for axis, points in enumerate((u, v)):
+            x, y = ((points[:, :2] - centre) / scale).T
+            seen = fitted @ np.stack([x, y, np.ones_like(x)])
+            errors.append(np.abs(seen[axis] / seen[2] - points[:, 2]))
+        residual = float(np.median(np.concatenate(errors)))
+        keep = [error < max(4 * residual, 0.02) for error in errors]
+        if min(kept.sum() for kept in keep) < 8:
+            return None, np.inf
+    assert fitted is not None
+    return fitted @ np.array(
+        [[1 / scale, 0, -centre[0] / scale], [0, 1 / scale, -centre[1] / scale], [0, 0, 1]]
+    ), residual
+
+
+def _scale_at(to_mm: np.ndarray, shape: tuple[int, int]) -> tuple[float, float]:
+    """px per mm along and across in the middle of the picture."""
+    x, y = shape[1] / 2, shape[0] / 2
+    points = np.array([[[x, y]], [[x + 1, y]], [[x, y + 1]]], np.float64)
+    middle, right, below = cv2.perspectiveTransform(points, to_mm)[:, 0]
+    return float(1 / np.hypot(*(right - middle))), float(1 / np.hypot(*(below - middle)))
+
+
+__all__ = ["Grid", "find_grid"]

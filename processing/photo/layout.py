@@ -1,0 +1,293 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Which lead stands where on a flattened page: columns and rows from the traces, names from the words beside them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from ..ecg_page_layout import CABRERA_LEADS
+from ..ecg_record import STANDARD_LEADS
+from ..errors_gem import EcgQualityError
+from .labels import Word
+from .paper import PX_PER_MM
+from .pulses import Pulse
+from .traces import Trace
+
+COLUMNS = (1, 2, 3, 4, 6)
+# A name stands no further than that, in mm, from where its column begins, and above or below its baseline.
+BESIDE_MM = (-19.0, 9.0)
+ABOVE_MM, BELOW_MM = 16.0, 10.0
+HEIGHT_TOLERANCE = 0.3  # names of one page are as high as each other, to that share
+ALIGNED_MM = 7.0  # names stand as high above their baselines as each other, to that
+LEAST_NAMED = 0.3  # share of the panels whose names have to be read
+MARGIN = 0.04  # by how much likeness a usual order of leads may fall behind what was read, a name
+FREE_CLARITY = 0.8  # from which names in an unusual order are believed
+MAX_STRIPS = 3
+WHOLE_MM = 0.5
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A trace, or a part of it, that shows one lead: px of the flattened page, and s of the record."""
+
+    lead: str
+    sign: int
+    trace: Trace
+    left: float
+    right: float
+    is_rhythm: bool
+    start: float = 0.0
+    stop: float = 0.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """Rows that begin and end together: px of the flattened page."""
+
+    left: float
+    right: float
+    traces: tuple[Trace, ...]
+
+
+@dataclass(frozen=True)
+class PageOrder:
+    """What was found out about the arrangement of a page.
+
+    Attributes:
+        name: such as "3x4+1".
+        stretches: what each part shows, without times.
+        columns: the columns, left to right.
+        names_read: how many of the names were read, of how many.
+        is_stated: whether the user stated the layout.
+    """
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    columns: tuple[Column, ...]
+    names_read: tuple[int, int]
+    is_stated: bool = False
+
+
+def find_order(
+    blocks: Sequence[Sequence[Trace]], words: Sequence[Word], pulses: Sequence[Pulse], stated: str | None = None
+) -> PageOrder:
+    """The arrangement of a page.
+
+    Args:
+        blocks: the rows of every stretch of the page that holds traces, top to bottom.
+        words: that may be names of leads.
+        stated: the layout as the user states it, such as "3x4+1": rows x columns + rhythm strips.
+
+    Raises:
+        EcgQualityError: the names cannot be read, and no layout was stated; or what was stated does not fit.
+    """
+    ends = [_ends(rows, pulses) for rows in blocks]
+    words = _plausible(words)
+    if stated is not None:
+        rows, columns, strips = parse_layout(stated)
+        return _stated(blocks, ends, rows, columns, strips, stated)
+    options = []
+    if len(blocks) == 1:
+        for number in COLUMNS:
+            for strips in range(MAX_STRIPS + 1 if number > 1 else 1):
+                if len(blocks[0]) > strips:
+                    options.append(_divided(blocks[0], ends[0], number, strips))
+    else:
+        options.append([Column(*end, tuple(rows)) for rows, end in zip(blocks, ends, strict=True)])
+    found = [order for option in options if (order := _read(option, blocks, ends, words)) is not None]
+    if not found:
+        seen = " and ".join(str(len(block)) for block in blocks)
+        raise EcgQualityError(
+            f"the names of the leads beside {seen} rows of traces cannot be read; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
+        )
+    return max(found, key=lambda item: item[0])[1]
+
+
+def parse_layout(name: str) -> tuple[int, int, int]:
+    """Rows, columns and rhythm strips of a layout such as "3x4+1".
+
+    Raises:
+        EcgQualityError: it is none.
+    """
+    grid, _, strips = name.partition("+")
+    rows, _, columns = grid.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and (strips or "0").isdecimal()):
+        raise EcgQualityError(f"`layout` is rows x columns + rhythm strips, such as '3x4+1' or '12x1', got {name!r}")
+    return int(rows), int(columns), int(strips or 0)
+
+
+def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]:
+    """Where the traces of a block begin, after a pulse that they may begin with, and end."""
+    lefts, rights = [], []
+    for trace in rows:
+        inked = np.flatnonzero(np.isfinite(trace.upper))
+        if not len(inked):
+            continue
+        first, last = float(trace.left + inked[0]), float(trace.left + inked[-1] + 1)
+        mine = [
+            p for p in pulses if abs(p.foot - trace.baseline) < 8 * PX_PER_MM and p.right > first - 0.5 * PX_PER_MM
+        ]
+        leading = [pulse for pulse in mine if pulse.left < first + 12 * PX_PER_MM]
+        if leading:
+            first = _after(trace, inked, leading[0].right)
+        closing = [pulse for pulse in mine if pulse.right > last - 12 * PX_PER_MM]
+        if closing and closing[-1] not in leading:
+            last = closing[-1].left
+        lefts.append(first)
+        rights.append(last)
+    left, right = float(np.median(lefts)), float(np.median(rights))
+    # Rows are printed a whole number of 5-mm squares wide; the rest is the width of the stroke's ends.
+    width, square = right - left, 5 * PX_PER_MM
+    whole = round(width / square) * square
+    if abs(width - whole) < WHOLE_MM * PX_PER_MM:
+        left, right = (left + right - whole) / 2, (left + right + whole) / 2
+    return left, right
+
+
+def _after(trace: Trace, inked: np.ndarray, right: float) -> float:
+    """Where a trace begins behind a pulse: behind a gap of the print close to it, or at its falling edge."""
+    near = inked[(inked + trace.left > right + 2) & (inked + trace.left < right + 5 * PX_PER_MM)]
+    gaps = np.flatnonzero(np.diff(near) > 0.3 * PX_PER_MM)
+    return float(trace.left + near[gaps[-1] + 1]) if len(gaps) else right
+
+
+def _divided(rows: Sequence[Trace], ends: tuple[float, float], number: int, strips: int) -> list[Column]:
+    edges = np.linspace(*ends, number + 1)
+    grid = tuple(rows[: len(rows) - strips])
+    return [Column(float(a), float(b), grid) for a, b in pairwise(edges)]
+
+
+def _plausible(words: Sequence[Word]) -> list[Word]:
+    """The words of the height that most names of leads have: broken tips of waves look like an I."""
+    sure = [word for word in words if word.lead not in ("I", "II", "III") and word.clarity > 0.7]
+    if not sure:
+        return []
+    height = np.median([word.box[3] - word.box[1] for word in sure])
+    return [word for word in words if abs((word.box[3] - word.box[1]) / height - 1) < HEIGHT_TOLERANCE]
+
+
+def _named(column: Column, words: Sequence[Word], baselines: Sequence[float]) -> list[Word | None]:
+    """The word beside each of a column's rows: as high above their baselines, or as far below, as each other."""
+    beside = [
+        word for word in words if BESIDE_MM[0] * PX_PER_MM < word.box[0] - column.left < BESIDE_MM[1] * PX_PER_MM
+    ]
+    best: list[Word | None] = [None] * len(baselines)
+    value = 0.0
+    for shift in np.arange(-ABOVE_MM, BELOW_MM + 0.1, 1.0) * PX_PER_MM:
+        names: list[Word | None] = []
+        total = 0.0
+        for baseline in baselines:
+            near = [word for word in beside if abs(word.middle - baseline - shift) < ALIGNED_MM * PX_PER_MM]
+            word = max(
+                near, key=lambda w: w.clarity - 0.05 * abs(w.middle - baseline - shift) / PX_PER_MM, default=None
+            )
+            names.append(word if word not in names else None)
+            if names[-1] is not None and word is not None:
+                total += word.clarity - 0.03 * abs(word.middle - baseline - shift) / PX_PER_MM
+        if total > value:
+            best, value = names, total
+    return best
+
+
+def _orders(number: int) -> Iterator[tuple[str, ...]]:
+    """The usual orders of `number` leads, down the columns."""
+    for leads in (STANDARD_LEADS, CABRERA_LEADS):
+        if number == len(leads):
+            yield tuple(leads)
+    if number == 6:
+        yield STANDARD_LEADS[:6]
+        yield STANDARD_LEADS[6:]
+
+
+def _read(
+    columns: list[Column],
+    blocks: Sequence[Sequence[Trace]],
+    ends: Sequence[tuple[float, float]],
+    words: Sequence[Word],
+) -> tuple[float, PageOrder] | None:
+    """How well a division into columns explains the words, and the arrangement by it."""
+    panels = [(column, trace) for column in columns for trace in column.traces]
+    strips = list(blocks[0][len(columns[0].traces) :]) if len(blocks) == 1 else []
+    if len({len(column.traces) for column in columns}) > 1 and len(blocks) == 1:
+        return None
+    names: list[Word | None] = []
+    strip_names: list[Word | None] = []
+    for index, column in enumerate(columns):
+        rows = list(column.traces) + (strips if index == 0 else [])
+        named = _named(column, words, [trace.baseline for trace in rows])
+        names += named[: len(column.traces)]
+        strip_names += named[len(column.traces) :]
+    read = [word for word in names if word is not None]
+    if len(read) < max(LEAST_NAMED * len(panels), 1):
+        return None
+    free = sum(word.clarity for word in read)
+    usual = [
+        (sum(_like(word, lead) for word, lead in zip(names, order, strict=True)), order)
+        for order in _every_order(columns)
+    ]
+    best, order = max(usual, default=(0.0, None))
+    if order is None or free - best > MARGIN * len(read):
+        leads = [word.lead if word is not None else "" for word in names]
+        if len(read) < len(panels) or len(set(leads)) < len(leads) or min(w.clarity for w in read) < FREE_CLARITY:
+            return None
+        best, order = free, tuple(leads)
+    if strips and any(word is None for word in strip_names):
+        return None
+    stretches = [_stretch(lead, column, trace) for (column, trace), lead in zip(panels, order, strict=True)]
+    for trace, word in zip(strips, strip_names, strict=True):
+        assert word is not None
+        best += word.clarity
+        stretches.append(replace(_stretch(word.lead, Column(*ends[0], ()), trace), is_rhythm=True))
+    total = len(panels) + len(strips)
+    unread = total - len(read) - len(strips)
+    name = f"{len(columns[0].traces)}x{len(columns)}" + (f"+{len(strips)}" if strips else "")
+    found = PageOrder(name, tuple(stretches), tuple(columns), (total - unread, total))
+    return best - 0.6 * unread, found
+
+
+def _like(word: Word | None, lead: str) -> float:
+    return word.likeness.get(lead, 0.0) if word is not None else 0.0
+
+
+def _every_order(columns: Sequence[Column]) -> Iterator[tuple[str, ...]]:
+    """The usual orders of leads, for down the columns and for along the rows."""
+    total, across, down = sum(len(column.traces) for column in columns), len(columns), len(columns[0].traces)
+    for order in _orders(total):
+        yield order
+        if across > 1 and down > 1 and across * down == total:
+            yield tuple(order[row * across + column] for column in range(across) for row in range(down))
+
+
+def _stretch(lead: str, column: Column, trace: Trace) -> Stretch:
+    return Stretch(lead.lstrip("-"), -1 if lead.startswith("-") else 1, trace, column.left, column.right, False)
+
+
+def _stated(
+    blocks: Sequence[Sequence[Trace]],
+    ends: Sequence[tuple[float, float]],
+    rows: int,
+    columns: int,
+    strips: int,
+    name: str,
+) -> PageOrder:
+    """The arrangement that the user states, with the leads in the usual order."""
+    if len(blocks) == 1 and len(blocks[0]) == rows + strips:
+        parts = _divided(blocks[0], ends[0], columns, strips)
+    elif len(blocks) == columns and not strips and all(len(block) == rows for block in blocks):
+        parts = [Column(*end, tuple(block)) for block, end in zip(blocks, ends, strict=True)]
+    else:
+        seen = " and ".join(str(len(block)) for block in blocks)
+        raise EcgQualityError(f"the page was said to be {name}, but {seen} rows of traces are seen")
+    order = next(_orders(rows * columns), None)
+    if order is None:
+        raise EcgQualityError(f"{name} has {rows * columns} places, and the order of so many leads is not known")
+    panels = [(column, trace) for column in parts for trace in column.traces]
+    stretches = [_stretch(lead, column, trace) for (column, trace), lead in zip(panels, order, strict=True)]
+    for trace, lead in zip(blocks[0][rows:], ("II", "V1", "V5"), strict=False):
+        stretches.append(replace(_stretch(lead, Column(*ends[0], ()), trace), is_rhythm=True))
+    return PageOrder(name, tuple(stretches), tuple(parts), (0, len(stretches)), is_stated=True)
+
+
+__all__ = ["Column", "PageOrder", "Stretch", "find_order", "parse_layout"]

@@ -1,0 +1,92 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""From a photographed page to flat paper: even light, straight lines, and the ink without the grid."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .grid import Grid, find_grid
+
+# Of the flattened page: 5 ms and 12.5 uV a pixel at the usual scales.
+PX_PER_MM = 8
+GRID_DARKNESS = 0.35  # strokes are clipped at that, so that a grid's lines count as much as they do
+STROKE_DARKNESS = 0.55
+CELL = 5 * PX_PER_MM
+MAX_PAPER_MM = 450.0
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A flattened page.
+
+    Attributes:
+        ink: float32 `(height, width)`, 0 on paper and grid, 1 in the middle of a stroke; `PX_PER_MM` pixels a mm.
+        to_picture: homography 3 x 3 from the pixels of `ink` to those of the picture.
+        grid: what was found of the grid; `None` where the page has none, and its scale was taken from elsewhere.
+    """
+
+    ink: np.ndarray
+    to_picture: np.ndarray
+    grid: Grid | None
+
+
+def even_light(picture: np.ndarray) -> np.ndarray:
+    """The picture with its paper at 1 everywhere: float32 `(height, width, 3)`, shadows and coloured light taken out."""
+    height, width = picture.shape[:2]
+    shrink = max(round(max(height, width) / 280), 1)
+    small = cv2.resize(picture, (max(width // shrink, 8), max(height // shrink, 8)), interpolation=cv2.INTER_AREA)
+    window = max(small.shape[1] // 28, 3) | 1
+    # The brightest around a place is paper, unless everything there is ink.
+    paper = cv2.dilate(cv2.medianBlur(small, 3), np.ones((window, window), np.uint8))
+    paper = cv2.GaussianBlur(paper.astype(np.float32), (0, 0), window / 2)
+    return picture / np.maximum(cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR), 16.0)
+
+
+def grid_of(light: np.ndarray) -> Grid | None:
+    """The grid of an evenly lit page."""
+    darkness = np.clip(1 - light.min(axis=2), 0, None)
+    lines = np.minimum(darkness, GRID_DARKNESS)
+    # Strokes are no lines of the grid: they are filled with what is usual on the page.
+    strokes = cv2.dilate((light.max(axis=2) < 1 - STROKE_DARKNESS).astype(np.uint8), np.ones((3, 3), np.uint8))
+    lines[strokes > 0] = lines.mean()
+    return find_grid(lines)
+
+
+def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
+    """The page seen straight on.
+
+    Args:
+        light: see `even_light`.
+        to_mm: homography from pixels to mm.
+    """
+    height, width = light.shape[:2]
+    corners = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float64)
+    in_mm = cv2.perspectiveTransform(corners, to_mm)[:, 0]
+    low, high = in_mm.min(axis=0), np.minimum(in_mm.max(axis=0), in_mm.min(axis=0) + MAX_PAPER_MM)
+    low = np.floor(low / 5) * 5  # 5-mm lines keep their place in the cells
+    size = np.ceil((high - low) / 5).astype(int) * CELL
+    to_flat = np.diag([PX_PER_MM, PX_PER_MM, 1.0]) @ np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ to_mm
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # pixel centres of OpenCV lie at whole numbers
+    warp = np.linalg.inv(half) @ to_flat @ half
+    flat = cv2.warpPerspective(
+        light, warp, (int(size[0]), int(size[1])), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    inside = cv2.warpPerspective(np.ones((height, width), np.uint8), warp, (int(size[0]), int(size[1])))
+    darkness = np.clip(1 - flat.max(axis=2), 0, 1)
+    darkness[inside == 0] = 0
+    darkness = np.clip(darkness - _grid_in_cells(darkness), 0, 1)
+    stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
+    ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
+    return Paper(ink, np.linalg.inv(to_flat), grid)
+
+
+def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:
+    """How dark the grid is at every place: what most of the 5-mm squares show there."""
+    rows, columns = darkness.shape[0] // CELL, darkness.shape[1] // CELL
+    cells = darkness.reshape(rows, CELL, columns, CELL)
+    usual = np.median(cells.transpose(0, 2, 1, 3).reshape(rows * columns, CELL, CELL)[::3], axis=0)
+    return np.tile(usual, (rows, columns))
+
+
+__all__ = ["PX_PER_MM", "Paper", "even_light", "flatten", "grid_of"]

@@ -1,0 +1,137 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""From stretches of a page to samples in mV: scale, times of the columns, one raster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .layout import PageOrder, Stretch
+from .paper import PX_PER_MM
+from .pulses import Pulse
+
+SAMPLING_RATE = 500.0
+USUAL_SPEED, USUAL_GAIN = 25.0, 10.0  # Kligfield et al. 2007, doi:10.1161/CIRCULATIONAHA.106.180200
+GAINS = (2.5, 5.0, 10.0, 20.0)
+SNAP = 0.06  # a pulse is as high as a usual gain makes it, to that share, or is taken as it is
+EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
+LONGEST_GAP_S = 0.03  # without ink that is bridged
+BEATS_TOGETHER_S = 0.02  # columns whose beats all stand so close show the same seconds
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Paper speed in mm/s and gain in mm/mV, and where each is from: `"pulse"`, `"text"`, `"stated"` or `"convention"`."""
+
+    speed: float
+    gain: float
+    speed_from: str
+    gain_from: str
+
+    def __str__(self) -> str:
+        origin = {"pulse": "by the pulse", "text": "as printed", "stated": "as stated", "convention": "by convention"}
+        return f"{self.speed:g} mm/s {origin[self.speed_from]}, {self.gain:.3g} mm/mV {origin[self.gain_from]}"
+
+
+def find_scale(
+    pulses: Sequence[Pulse], printed: dict[str, float], speed: float | None = None, gain: float | None = None
+) -> Scale:
+    """The scale of a page; what the user states goes before what is seen, and a pulse before print."""
+    found_speed, speed_from = USUAL_SPEED, "convention"
+    if speed is not None:
+        found_speed, speed_from = speed, "stated"
+    elif "mm/s" in printed:
+        found_speed, speed_from = printed["mm/s"], "text"
+    found_gain, gain_from = USUAL_GAIN, "convention"
+    if gain is not None:
+        found_gain, gain_from = gain, "stated"
+    elif pulses:
+        height = float(np.median([pulse.height_mm for pulse in pulses]))
+        near = min(GAINS, key=lambda usual: abs(height / usual - 1))
+        found_gain, gain_from = (near if abs(height / near - 1) < SNAP else height), "pulse"
+    elif "mm/mV" in printed:
+        found_gain, gain_from = printed["mm/mV"], "text"
+    return Scale(found_speed, found_gain, speed_from, gain_from)
+
+
+def with_times(order: PageOrder, scale: Scale) -> tuple[tuple[Stretch, ...], bool]:
+    """The stretches with their seconds, and whether the columns show the same seconds."""
+    first = order.columns[0].left
+    together = len(order.columns) > 1 and not any(s.is_rhythm for s in order.stretches) and _same_seconds(order, scale)
+    gaps = 0.0
+    starts = {}
+    for index, column in enumerate(order.columns):
+        if index:
+            gaps += max(column.left - order.columns[index - 1].right, 0.0)
+        starts[column.left] = 0.0 if together else (column.left - first - gaps) / PX_PER_MM / scale.speed
+    timed = []
+    for stretch in order.stretches:
+        start = 0.0 if stretch.is_rhythm else starts[stretch.left]
+        seconds = (stretch.right - stretch.left) / PX_PER_MM / scale.speed
+        timed.append(replace(stretch, start=start, stop=start + seconds))
+    return tuple(timed), together
+
+
+def _same_seconds(order: PageOrder, scale: Scale) -> bool:
+    """Whether all columns show their beats at the same places."""
+    beats = [_beats(order, index, scale) for index in range(len(order.columns))]
+    if len({len(found) for found in beats}) > 1 or len(beats[0]) < 2:
+        return False
+    spread = np.ptp(np.stack(beats), axis=0)
+    return bool(spread.max() < BEATS_TOGETHER_S)
+
+
+def _beats(order: PageOrder, index: int, scale: Scale) -> np.ndarray:
+    """When a column's beats are, in s from its left: where its traces are steepest together."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
+    column = order.columns[index]
+    width = round(column.right - column.left)
+    steep = np.zeros(width)
+    for trace in column.traces:
+        first = round(column.left) - trace.left
+        tall = np.nan_to_num(trace.lower - trace.upper)[first : first + width]
+        steep[: len(tall)] += np.minimum(tall, 10 * PX_PER_MM)
+    per_second = scale.speed * PX_PER_MM
+    edge = round(2 * EDGE_MM * PX_PER_MM)
+    steep[:edge], steep[len(steep) - edge :] = 0, 0
+    smooth = gaussian_filter1d(steep - np.median(steep), 0.02 * per_second)
+    peaks, _ = find_peaks(smooth, height=0.4 * np.quantile(smooth, 0.99), distance=round(0.25 * per_second))
+    return peaks / per_second
+
+
+def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: bool) -> tuple[int, np.ndarray]:
+    """Number of the first sample at `SAMPLING_RATE`, and the samples in mV; NaN where the page shows nothing.
+
+    Args:
+        cut: whether other columns touch it, so that marks may stand at its edges.
+    """
+    trace = stretch.trace
+    per_second, per_mv = scale.speed * PX_PER_MM, scale.gain * PX_PER_MM
+    edge = EDGE_MM * PX_PER_MM if cut else 0.0
+    x = trace.x
+    inside = (x > stretch.left + edge) & (x < stretch.right - edge) & np.isfinite(trace.height)
+    first = int(np.ceil(stretch.start * SAMPLING_RATE - 1e-6))
+    count = max(int(np.floor(stretch.stop * SAMPLING_RATE + 1e-6)) - first, 1)
+    times = (first + np.arange(count)) / SAMPLING_RATE
+    if inside.sum() < 2:
+        return first, np.full(count, np.nan)
+    seen = stretch.start + (x[inside] - stretch.left) / per_second
+    value = stretch.sign * (_zero_of(stretch, pulses) - trace.height[inside]) / per_mv
+    samples = np.interp(times, seen, value)
+    nearest = np.clip(np.searchsorted(seen, times), 1, len(seen) - 1)
+    hidden = (seen[nearest] - seen[nearest - 1] > LONGEST_GAP_S) & (times > seen[0]) & (times < seen[-1])
+    outside = (times < seen[0] - LONGEST_GAP_S) | (times > seen[-1] + LONGEST_GAP_S)
+    samples[hidden | outside] = np.nan
+    return first, samples
+
+
+def _zero_of(stretch: Stretch, pulses: Sequence[Pulse]) -> float:
+    """Where 0 mV is, px: the foot of the row's pulse, or where its trace is most of the time."""
+    usual = float(np.nanmedian(stretch.trace.height))
+    feet = [pulse.foot for pulse in pulses if abs(pulse.foot - usual) < 4 * PX_PER_MM]
+    return min(feet, key=lambda foot: abs(foot - usual)) if feet else usual
+
+
+__all__ = ["SAMPLING_RATE", "Scale", "find_scale", "samples_of", "with_times"]

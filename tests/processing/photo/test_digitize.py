@@ -1,0 +1,121 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Drawn pages are digitised: the record comes back, with its layout, leads and scale; what is no page is refused with the reason."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from modeling_gem.interpretation import from_picture, tolerances_for
+from processing.ecg_features import extract_features
+from processing.ecg_page import render_ecg
+from processing.ecg_readers import load_ecg
+from processing.ecg_record import EcgRecord
+from processing.errors_gem import EcgQualityError
+from processing.grounding.check import DEFAULT_TOLERANCES
+from recipes.cli import app
+from recipes.embedded.page_augment import augment_page
+
+pytest.importorskip("cv2", reason='pip install "gem-ecg[photo]" to run this test')
+from processing.photo import digitize_ecg
+
+SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
+NORMAL = load_ecg(SAMPLES / "normal.hea")
+
+
+def snr_db(truth: EcgRecord, found: EcgRecord, lead: str) -> float:
+    """Of a lead where it was found, less its mean, after the best shift by up to 10 ms."""
+    seen = np.flatnonzero(np.isfinite(found.lead(lead)))[10:-10]
+    seen = seen[(seen > 10) & (seen < truth.num_samples - 10)]
+    x = truth.lead(lead)[seen]
+    errors = [
+        np.var(x - found.lead(lead)[seen + shift])
+        for shift in range(-5, 6)
+        if (seen + shift).max() < found.num_samples
+    ]
+    return float(10 * np.log10(np.var(x) / min(errors)))
+
+
+@pytest.mark.parametrize(
+    ("layout", "dpi", "least_db"),
+    [("3x4+1", 200, 15), ("6x2", 150, 12), ("gem_12x1", 200, 10), ("3x4+1", 100, 9)],
+)
+def test_a_drawn_page_gives_its_record_back(layout, dpi, least_db):
+    found = digitize_ecg(render_ecg(NORMAL, layout=layout, dpi=dpi).to_pil(), name=layout)
+    page = found.metadata["page"]
+    assert found.leads == NORMAL.leads and found.sampling_rate == 500
+    assert page.layout == layout.removeprefix("gem_") and (page.scale.speed, page.scale.gain) == (25, 10)
+    assert np.median([snr_db(NORMAL, found, lead) for lead in ("I", "II", "V2", "V5")]) > least_db
+    assert extract_features(found).heart_rate == pytest.approx(extract_features(NORMAL).heart_rate, abs=2)
+    assert page.lowest_confidence > 0.8 and "digitised" in found.history[0]
+
+
+def test_what_the_page_does_not_show_is_nan():
+    found = digitize_ecg(render_ecg(NORMAL, layout="3x4+1", dpi=150).to_pil())
+    shown = {lead: np.isfinite(found.lead(lead)) for lead in found.leads}
+    assert shown["II"].mean() > 0.98
+    assert shown["V4"][: 7 * 500].sum() == 0 and shown["V4"][8 * 500 : 9 * 500].all()
+
+
+def test_a_photographed_page_is_read_too():
+    photo = augment_page(render_ecg(NORMAL, layout="3x4+1", dpi=200), np.random.default_rng(0))
+    found = digitize_ecg(photo)
+    assert found.metadata["page"].layout == "3x4+1" and snr_db(NORMAL, found, "V2") > 10
+
+
+@pytest.mark.parametrize("gain", [5, 20])
+def test_the_gain_is_that_of_the_pulse(gain):
+    page = render_ecg(NORMAL, layout="6x2", dpi=150, gain=gain, auto_gain=False)
+    scale = digitize_ecg(page.to_pil()).metadata["page"].scale
+    assert (scale.gain, scale.gain_from) == (gain, "pulse")
+
+
+def test_leads_in_another_order_are_read_by_their_names():
+    page = render_ecg(NORMAL, layout="12x1", dpi=150, leads="cabrera")
+    found = digitize_ecg(page.to_pil())
+    assert snr_db(NORMAL, found, "aVR") > 10 and snr_db(NORMAL, found, "aVL") > 0
+
+
+def test_a_trace_that_breaks_einthovens_law_is_refused():
+    rows = NORMAL.signal.copy()
+    rows[1] *= -1  # I + III is II, of whatever heart
+    with pytest.raises(EcgQualityError, match=r"I, II, III contradict each other"):
+        digitize_ecg(render_ecg(EcgRecord(rows, NORMAL.leads, 500.0), layout="6x2", dpi=150).to_pil())
+
+
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_a_page_on_its_side_or_head_is_refused(quarters):
+    turned = render_ecg(NORMAL, layout="3x4+1", dpi=100).to_pil().rotate(90 * quarters, expand=True)
+    with pytest.raises(EcgQualityError, match="cannot be digitised"):
+        digitize_ecg(turned)
+
+
+def test_a_mirrored_page_is_refused():
+    mirrored = Image.fromarray(render_ecg(NORMAL, layout="6x2", dpi=100).pixels[:, ::-1].copy())
+    with pytest.raises(EcgQualityError, match="cannot be digitised"):
+        digitize_ecg(mirrored)
+
+
+def test_a_picture_of_something_else_says_why_there_is_no_signal():
+    nothing = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8))
+    record, reason = from_picture(nothing)
+    assert record is None and "grid" in reason
+
+
+def test_claims_about_a_digitised_record_have_more_room():
+    found = digitize_ecg(render_ecg(NORMAL, layout="12x1", dpi=100).to_pil())
+    assert tolerances_for(found).qt_ms > DEFAULT_TOLERANCES.qt_ms and tolerances_for(NORMAL) == DEFAULT_TOLERANCES
+
+
+def test_commands_take_pictures(tmp_path):
+    picture = render_ecg(NORMAL, layout="3x4+1", dpi=150).save(tmp_path / "page.png")
+    features = CliRunner().invoke(app, ["features", str(picture)])
+    assert features.exit_code == 0 and "Heart rate" in features.stdout
+    over = CliRunner().invoke(app, ["render", str(picture), str(tmp_path / "over.png"), "--digitize"])
+    assert over.exit_code == 0 and Image.open(tmp_path / "over.png").size == Image.open(picture).size
+    answer = CliRunner().invoke(app, ["interpret", str(picture)])
+    assert "digitised from a picture: 3x4+1" in answer.stdout and "picture only" not in answer.stdout
+    alone = CliRunner().invoke(app, ["interpret", str(picture), "--no-digitize"])
+    assert "picture only: not checked" in alone.stdout
