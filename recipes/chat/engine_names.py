@@ -26,4 +26,14 @@ def is_url(name: str) -> bool:
     return parsed.scheme in ("http", "https") and bool(parsed.netloc)
 
 
-__all__ = ["ENGINES", "ENGINE_HELP", "as_engine", "is_url"]
+def engine_settings(engine: str) -> dict[str, str]:
+    """What a file of answers keeps of its engine, so that none mixes two: nothing of `transformers`, and no address.
+
+    Raises:
+        GemError: it is no engine.
+    """
+    kind = "server" if is_url(as_engine(engine)) else engine
+    return {} if kind == "transformers" else {"engine": kind}
+
+
+__all__ = ["ENGINES", "ENGINE_HELP", "as_engine", "engine_settings", "is_url"]

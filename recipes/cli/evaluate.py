@@ -318,6 +318,7 @@ def reasoning(
     ] = None,
     model: ModelOption = "",
     modality: ModalityOption = "both",
+    engine: EngineOption = "transformers",
     batch_size: BatchOption = 8,
     limit: Annotated[int | None, typer.Option(help="Only the first samples.")] = None,
 ) -> None:
@@ -352,7 +353,7 @@ def reasoning(
             with _progress("answers") as step:
                 path = output / "answers.jsonl"
                 said = model_responses(
-                    model_source(model), held_out, ecgs, path, as_modality(modality), batch_size, step
+                    model_source(model), held_out, ecgs, path, as_modality(modality), batch_size, engine, step
                 )
             evaluate.write_responses(output / "model.jsonl", samples, said)
             evaluate.add_responses(run, "model", said, held_out)

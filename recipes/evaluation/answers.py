@@ -306,7 +306,7 @@ def generate_answers(
     """
     from accelerate import PartialState
 
-    from recipes.chat.engine_names import as_engine, is_url
+    from recipes.chat.engine_names import engine_settings
     from recipes.chat.engines import gem_engine
 
     # Shares differ in length: nobody gives up on the slowest within half a day.
@@ -315,8 +315,7 @@ def generate_answers(
     part = output if alone else output.with_name(f"{output.name}.{state.process_index}-of-{state.num_processes}")
     settings = {"model": model, "modality": modality, "max_new_tokens": max_new_tokens}
     chosen: dict[str, Any] = {} if grounding == "off" else {"grounding": grounding, "n": n}
-    if as_engine(engine) != "transformers":
-        chosen["engine"] = "server" if is_url(engine) else engine
+    chosen |= engine_settings(engine)
     with state.main_process_first():
         log = AnswerLog(part, settings | chosen, settings_beside(output))
     with log:

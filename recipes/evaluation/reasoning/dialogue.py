@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from processing.errors_gem import GemError
-from recipes.models import load_pipeline
+from recipes.chat.engine_names import engine_settings
+from recipes.chat.engines import gem_engine
 from recipes.sources.source_record import EcgSource
 
 from ..answers import AnswerLog
@@ -15,8 +16,8 @@ from ..items import EvalItem
 from .samples import ReasoningSample, Step
 
 if TYPE_CHECKING:
-    from modeling_gem import GemPipeline
     from processing.processing_gem import Modality
+    from recipes.chat.gem_models import GemEngine
 
 ANSWER_TOKENS = 48  # the longest option of the PTB-XL half has fewer than 40 in any tokenizer tried
 ONLY_AN_OPTION = "Answer only with the full text of the option."
@@ -72,6 +73,7 @@ def model_responses(
     output: Path,
     modality: "Modality" = "both",
     batch_size: int = 8,
+    engine: str = "transformers",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[str]]:
     """
@@ -80,24 +82,29 @@ def model_responses(
 
     Args:
         ecgs: id of a sample -> its ECG.
+        engine: what the model runs on, see `recipes.chat.engine_names`.
 
     Raises:
         EvaluationError: `output` was begun with other settings.
+        GemError: see `recipes.chat.engines.gem_engine`.
     """
-    with AnswerLog(output, {"model": model, "modality": modality}) as log:
+    with AnswerLog(output, {"model": model, "modality": modality} | engine_settings(engine)) as log:
         todo = [sample for sample in samples if sample.id not in log.rows]
         if todo:
-            interpret = load_pipeline(model)
-            for start in range(0, len(todo), batch_size):
-                batch = todo[start : start + batch_size]
-                log.append(_talk(interpret, batch, ecgs, modality))
-                if progress is not None:
-                    progress(start + len(batch), len(todo))
+            asked = gem_engine(engine, model, at_once=batch_size)
+            try:
+                for start in range(0, len(todo), asked.at_once):
+                    batch = todo[start : start + asked.at_once]
+                    log.append(_talk(asked, batch, ecgs, modality))
+                    if progress is not None:
+                        progress(start + len(batch), len(todo))
+            finally:
+                asked.close()
         return {name: row["responses"] for name, row in log.rows.items() if "responses" in row}
 
 
 def _talk(
-    interpret: "GemPipeline",
+    engine: "GemEngine",
     samples: Sequence[ReasoningSample],
     ecgs: Mapping[str, EcgSource],
     modality: "Modality",
@@ -106,21 +113,17 @@ def _talk(
     for sample in samples:
         item = EvalItem(sample.id, with_options(sample.initial), ecg=ecgs[sample.id])
         try:
-            talks.append(Talk(sample, interpret.processor.build_conversation(item.model_input(modality))))
+            talks.append(Talk(sample, engine.processor.build_conversation(item.model_input(modality))))
         except (GemError, OSError) as error:
             rows.append({"id": sample.id, "error": f"not answered: {error}"})
     while going := [talk for talk in talks if len(talk.responses) < len(talk.sample.steps)]:
-        # A finished chat gets no page beyond the one that it was built with.
-        replies = interpret(
-            [talk.chat() for talk in going],
-            batch_size=len(going),
-            modality="signal",
-            do_sample=False,
-            grounding="off",
-            max_new_tokens=ANSWER_TOKENS,
-        )
+        replies = engine.answers([talk.chat() for talk in going], ANSWER_TOKENS)
         for talk, reply in zip(going, replies, strict=True):
-            talk.responses.append(reply["generated_text"])
+            if isinstance(reply, GemError):
+                talks.remove(talk)
+                rows.append({"id": talk.sample.id, "error": f"not answered: {reply}"})
+            else:
+                talk.responses.append(reply)
     return rows + [{"id": talk.sample.id, "responses": talk.responses} for talk in talks]
 
 
