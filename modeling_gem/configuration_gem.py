@@ -2,6 +2,7 @@
 """Configuration of GEM and of its ECG tower."""
 
 import copy
+import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
@@ -33,7 +34,8 @@ ECG_CONFIG_FIELDS = ("num_leads", "seq_length", "hidden_size", "num_tokens")
 @strict
 class GemEcgConfig(PreTrainedConfig):
     r"""
-    Configuration of the ECG-CoCa signal tower, a one-dimensional patch transformer.
+    Configuration of the ECG-CoCa signal tower, a one-dimensional patch transformer; at will with a convolutional stem in
+    front of it, which learns beats from fewer records than patches alone.
 
     Args:
         hidden_size (`int`, *optional*, defaults to 768): Width of the tower.
@@ -43,6 +45,11 @@ class GemEcgConfig(PreTrainedConfig):
         num_leads (`int`, *optional*, defaults to 12): Rows of the signal.
         seq_length (`int`, *optional*, defaults to 5000): Samples per lead (10 s at 500 Hz).
         patch_size (`int`, *optional*, defaults to 50): Samples per patch (100 ms at 500 Hz).
+        stem_channels (`list[int]`, *optional*): Channels of a convolutional stem before the patches: of its first convolution,
+            then of each residual block. `None`: no stem, as in ECG-CoCa.
+        stem_strides (`list[int]`, *optional*): By how much each of them shortens the signal. `patch_size` must be a multiple
+            of their product, and still counts samples of the signal.
+        stem_kernel_size (`int`, *optional*, defaults to 9): Samples that a convolution of the stem spans, odd.
         hidden_act (`str`, *optional*, defaults to `"gelu"`): Activation; ECG-CoCa uses the exact (erf) GELU.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5): Epsilon of the layer norms.
         attention_dropout (`float`, *optional*, defaults to 0.0): Dropout of the attention weights.
@@ -61,11 +68,19 @@ class GemEcgConfig(PreTrainedConfig):
     num_leads: int = 12
     seq_length: int = 5000
     patch_size: int = 50
+    stem_channels: list[int] | None = None
+    stem_strides: list[int] | None = None
+    stem_kernel_size: int = 9
     hidden_act: str = "gelu"
     layer_norm_eps: float = 1e-5
     attention_dropout: float | int = 0.0
     projection_dim: int | None = None
     initializer_range: float = 0.02
+
+    @property
+    def stem_stride(self) -> int:
+        """Samples of the signal per step behind the stem; 1 without one."""
+        return math.prod(self.stem_strides or [])
 
     @property
     def num_patches(self) -> int:
@@ -92,6 +107,20 @@ class GemEcgConfig(PreTrainedConfig):
         if self.seq_length % self.patch_size:
             raise ValueError(
                 f"`seq_length` ({self.seq_length}) must be a multiple of `patch_size` ({self.patch_size})."
+            )
+        channels, strides = self.stem_channels or [], self.stem_strides or []
+        if len(channels) != len(strides):
+            raise ValueError(
+                f"`stem_channels` ({channels}) and `stem_strides` ({strides}) must name the same number of convolutions."
+            )
+        if min([*channels, *strides], default=1) < 1 or self.stem_kernel_size % 2 == 0:
+            raise ValueError(
+                "`stem_channels` and `stem_strides` must be positive and `stem_kernel_size` odd, got "
+                f"{channels}, {strides} and {self.stem_kernel_size}."
+            )
+        if self.patch_size % self.stem_stride:
+            raise ValueError(
+                f"`patch_size` ({self.patch_size}) must be a multiple of the product of `stem_strides` ({strides})."
             )
 
 

@@ -158,15 +158,51 @@ class GemEcgEncoderLayer(GradientCheckpointingLayer):
         return hidden_states + self.mlp(self.layer_norm2(hidden_states))
 
 
+class GemEcgStemBlock(nn.Module):
+    """
+    A residual block that shortens the signal. Both norms are within its branch and of one ECG alone: voltages pass beside them,
+    and an ECG's tokens do not depend on its batch.
+    """
+
+    def __init__(self, config: GemEcgConfig, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        padding = config.stem_kernel_size // 2
+        self.activation_fn = ACT2FN[config.hidden_act]
+        self.norm1 = nn.GroupNorm(1, inputs, eps=config.layer_norm_eps)
+        self.conv1 = nn.Conv1d(inputs, outputs, config.stem_kernel_size, stride=stride, padding=padding, bias=False)
+        self.norm2 = nn.GroupNorm(1, outputs, eps=config.layer_norm_eps)
+        self.conv2 = nn.Conv1d(outputs, outputs, config.stem_kernel_size, padding=padding, bias=False)
+        self.shortcut = nn.Conv1d(inputs, outputs, stride, stride=stride, bias=False)
+
+    def forward(self, signal: torch.Tensor) -> torch.Tensor:
+        branch = self.conv1(self.activation_fn(self.norm1(signal)))
+        return self.shortcut(signal) + self.conv2(self.activation_fn(self.norm2(branch)))
+
+
+class GemEcgStem(nn.Sequential):
+    """`(num_ecgs, leads, samples)` -> `(num_ecgs, channels, samples / stem_stride)`."""
+
+    def __init__(self, config: GemEcgConfig):
+        first, *channels = config.stem_channels or []
+        stride, *strides = config.stem_strides or []
+        before = [first, *channels]
+        kernel = config.stem_kernel_size
+        super().__init__(
+            nn.Conv1d(config.num_leads, first, kernel, stride=stride, padding=kernel // 2, bias=False),
+            *(GemEcgStemBlock(config, *shape) for shape in zip(before, channels, strides, strict=False)),
+        )
+
+
 class GemEcgEmbeddings(nn.Module):
-    """Patches of all leads at once, a class token in front, learned positions."""
+    """Patches of all leads at once, of the signal or of what a stem makes of it, a class token in front, learned positions."""
 
     def __init__(self, config: GemEcgConfig):
         super().__init__()
         self.config = config
-        self.patch_embedding = nn.Conv1d(
-            config.num_leads, config.hidden_size, kernel_size=config.patch_size, stride=config.patch_size, bias=False
-        )
+        self.stem = GemEcgStem(config) if config.stem_channels else nn.Identity()
+        size = config.patch_size // config.stem_stride
+        channels = config.stem_channels[-1] if config.stem_channels else config.num_leads
+        self.patch_embedding = nn.Conv1d(channels, config.hidden_size, kernel_size=size, stride=size, bias=False)
         self.class_embedding = nn.Parameter(torch.empty(config.hidden_size))
         self.position_embedding = nn.Parameter(torch.empty(config.num_tokens, config.hidden_size))
 
@@ -177,7 +213,8 @@ class GemEcgEmbeddings(nn.Module):
                 f"`ecg_values` must have shape (num_ecgs, {expected[0]} leads, {expected[1]} samples), got "
                 f"{tuple(ecg_values.shape)}. `GemFeatureExtractor` brings any record into this shape."
             )
-        patches = self.patch_embedding(ecg_values.to(self.patch_embedding.weight.dtype)).transpose(1, 2)
+        steps = self.stem(ecg_values.to(self.patch_embedding.weight.dtype))
+        patches = self.patch_embedding(steps).transpose(1, 2)
         class_token = self.class_embedding.expand(patches.shape[0], 1, -1)
         return torch.cat([class_token, patches], dim=1) + self.position_embedding
 

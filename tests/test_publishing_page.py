@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from typer.testing import CliRunner
 
 from recipes.cli import app
-from recipes.embedded.scores import score
+from recipes.embedded.answer_scores import score
 from tests.helpers.hub_server import WRITE_TOKEN, HubServer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor
 
@@ -58,8 +58,8 @@ def test_every_command_and_the_code_that_loads_the_model(readers_files, tmp_path
         for line in lines:
             result = CliRunner().invoke(app, shlex.split(line)[1:])
             assert result.exit_code == 0, (line, result.output, result.exception)
-        card = hub.files("model", "me/gem-small")["README.md"].decode()
-        assert hub.repos["model", "me/gem-small"].private and "= 0.065 kWh" in card and "fold 9, 1 records" in card
+        card = hub.files("model", "me/my-gem")["README.md"].decode()
+        assert hub.repos["model", "me/my-gem"].private and "= 0.065 kWh" in card and "fold 9, 1 records" in card
         assert set(hub.files("dataset", "me/ecg-grounding-small", "v2")) == {
             "README.md",
             "train-00000-of-00001.parquet",

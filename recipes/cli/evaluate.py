@@ -402,17 +402,21 @@ def ptbxl(
     model: ModelOption = TINY,
     batch_size: BatchOption = 16,
     limit: LimitOption = None,
-    modalities: Annotated[
-        list[str] | None, typer.Option(help="both, signal, image or zeroed; repeatable. Default: all.")
+    fold: Annotated[int, typer.Option(help="Of PTB-XL; what is learned from must not be in it.")] = 9,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--view", help="both, signal, image, photographed, zeroed or another; repeatable. Default: all."),
     ] = None,
+    questions: Annotated[int, typer.Option(help="So many records are asked a question of every kind.")] = 100,
+    junk: Annotated[int, typer.Option(help="So many examples of what is no ECG.")] = 200,
 ) -> None:
-    """A model that answers in gem-ecg's form, on PTB-XL's validation fold: values against measurements, words against labels.
+    """A model that answers as the embedded one is taught, on a fold of PTB-XL: classes, numbers, claims, questions, junk.
 
     Example: gem eval ptbxl --ptbxl PTBXL --output scores.json --limit 32
     """
     from recipes.embedded import scores
 
-    scores.main(ptbxl, output, model, batch_size, limit, modalities)
+    scores.main([ptbxl], output, model, fold, batch_size, limit, views, questions=questions, junk=junk)
 
 
 @app.command()

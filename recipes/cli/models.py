@@ -317,7 +317,7 @@ def train(
 
     \b
     gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT
-    gem train recipes/configs/sft_small.yaml --learning_rate 5e-4 --max_steps 100
+    gem train recipes/configs/sft_lora.yaml --learning_rate 5e-5 --max_steps 100
     gem train CONFIG --resume_from_checkpoint true          go on from the last checkpoint
     gem train --method grpo recipes/configs/grpo_tiny.yaml  rewarded by what the ECGs measure
     Several devices:

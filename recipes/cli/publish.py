@@ -64,8 +64,8 @@ def model(
     The folder's README.md is the card; if there is none, one is written from what the folder and the options say.
 
     \b
-    gem publish model outputs/sft me/gem-small --dry-run
-    gem publish model outputs/sft me/gem-small --dataset PTB-XL --scores scores.json --private
+    gem publish model outputs/sft me/my-gem --dry-run
+    gem publish model outputs/sft me/my-gem --dataset PTB-XL --scores scores.json --private
     """
     from recipes.publishing import model_card
     from recipes.publishing.checks import check_credentials, credentialed_sources

@@ -3,20 +3,18 @@
 
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from processing.ecg_features import extract_features
+from processing.ecg_features import EcgFeatures
 from processing.ecg_record import EcgRecord
 from processing.simulator.patterns import CONDUCTION, HYPERTROPHY, ISCHEMIA, REPOLARIZATION
 from processing.simulator.rhythms import RHYTHMS
 from processing.simulator.simulator import simulate_ecg
-from recipes.sources.ptbxl import TRAIN_FOLDS, PtbxlItem, read_ptbxl
+from recipes.sources.ptbxl import PtbxlItem
 
-# Every record as it is and recorded again; about a fifth of all are simulated.
-VERSIONS, SIMULATED = 4, 2400
+SIMULATED = 2400
 # A heart beats a few percent faster or slower without its ECG meaning anything else.
 LARGEST_PACE_CHANGE = 0.08
 # Where a beat's T wave has mostly ended and the next one's P wave not begun, as a share of the RR interval.
@@ -39,13 +37,13 @@ SINUS_SHARE = 0.55
 BLOCKS, UNNAMED_RHYTHMS = ("2AVB", "3AVB"), ("junctional",)
 
 
-def whole_beats(record: EcgRecord) -> np.ndarray:
+def whole_beats(record: EcgRecord, features: EcgFeatures) -> np.ndarray:
     """
     The piece of `record` from between two beats to the same moment some beats later, `(leads, samples)` mV: its end goes on
     with its beginning. All of it where there are fewer than three beats.
     """
     signal = np.nan_to_num(record.signal)
-    beats = extract_features(record).beat_times
+    beats = features.beat_times
     if len(beats) < 3:
         return signal
     between = BETWEEN_BEATS * np.median(np.diff(beats))
@@ -107,18 +105,4 @@ def simulated_items(count: int, seed: int) -> Iterator[PtbxlItem]:
         yield PtbxlItem(dataclasses.replace(ecg.record, record_id=f"simulated/{seed}-{number:05d}"), codes, fold=0)
 
 
-def training_items(ptbxl: Path, seed: int) -> Iterator[PtbxlItem]:
-    """
-    PTB-XL's training folds in `VERSIONS` versions and `SIMULATED` simulated ECGs: the same ones for the same seed, and under
-    other names for another, so that answers never meet the states of other ECGs.
-    """
-    for number, item in enumerate(read_ptbxl(ptbxl, TRAIN_FOLDS)):
-        rng = np.random.default_rng((seed, number))
-        beats = whole_beats(item.record)
-        yield item
-        for version in range(1, VERSIONS):
-            yield recorded_again(item, beats, f"{seed}-{version}", rng)
-    yield from simulated_items(SIMULATED, seed + 1)
-
-
-__all__ = ["recorded_again", "simulated_items", "training_items", "whole_beats"]
+__all__ = ["recorded_again", "simulated_items", "whole_beats"]

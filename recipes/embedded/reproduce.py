@@ -1,22 +1,27 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Makes the embedded model from PTB-XL alone, step by step; a step whose result is there already is left out.
+"""Makes the embedded model from PTB-XL alone, stage by stage; a stage whose inputs have not changed is not run again.
 
-python -m recipes.embedded.reproduce --ptbxl PTBXL --output outputs
+python -m recipes.embedded.reproduce --ptbxl PTBXL --ptbxl MORE --output outputs
 """
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import time
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from recipes.console import run_command
+from recipes.files import write_json
 
-CONFIG = Path(__file__).parents[1] / "configs" / "sft_tiny.yaml"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "recipes" / "configs"
 # glibc gives the memory of a training step back to the system and asks for it again in the next; what is kept costs no time.
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
@@ -24,128 +29,185 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(256 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
 }
+FINISHED = "stage.json"
+MEASURING = (
+    "processing/*.py",
+    "recipes/embedded/corpus.py",
+    "recipes/embedded/records.py",
+    "recipes/sources/ptbxl.py",
+)
+TOWERS = tuple(
+    f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "residual", "page_augment")
+)
+TALKING = (
+    *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states")),
+    "recipes/teachers/grounded_answer.py",
+    "recipes/teachers/questions.py",
+)
+NETWORK = ("modeling_gem/modeling_gem.py", "modeling_gem/configuration_gem.py")
+TEACHING = ("recipes/embedded/sft_cached.py", "recipes/embedded/states.py")
+REWARDING = (
+    "recipes/training/grpo*.py",
+    "recipes/training/*rewards.py",
+    "processing/claims/*.py",
+    "processing/grounding/*.py",
+)
 
 
-class Part(NamedTuple):
-    """A part of the language model's training: its data, and where it differs from the configuration."""
+@dataclass(frozen=True)
+class Stage:
+    """
+    A step of the recipe.
 
-    data: str
-    finding_weight: float = 1
-    more: tuple[str, ...] = ()
+    Attributes:
+        name: of the stage and its folder.
+        command: module and arguments. `{name}` stands for the folder of an earlier stage, `{output}` for its own; `{ptbxl}` alone
+            for PTB-XL's folders.
+        code: files that decide what it makes, as patterns below the project's root.
+        minutes: on two idle cores.
+        trial: arguments that are put behind in a trial of minutes.
+    """
 
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments of this part of the training."""
-        return [*self.more, *(["--finding_weight", f"{self.finding_weight:g}"] if self.finding_weight != 1 else [])]
-
-
-GOING_ON = ("--whiten", "false", "--learning_rate", "5e-4", "--max_steps")
-# Each goes on with the model of the one before.
-PARTS = [
-    Part("tiny_data"),
-    Part("tiny_labels", more=(*GOING_ON, "1000")),
-    Part("tiny_labels", 6, (*GOING_ON, "400")),
-    Part("tiny_labels", 6, (*GOING_ON, "400", "--seed", "1")),
-]
+    name: str
+    command: tuple[str, ...]
+    code: tuple[str, ...]
+    minutes: int
+    trial: tuple[str, ...] = ()
 
 
-def part_folders(output: Path) -> list[Path]:
-    """Where the model of each of `PARTS` is."""
-    return [output / f"tiny_sft_{number}" for number in range(1, len(PARTS) + 1)]
+def _corpora(option: str = "--corpus") -> tuple[str, ...]:
+    return (option, "{records}", option, "{again}")
 
 
-def steps(ptbxl: Path, output: Path) -> list[tuple[Path, list[str]]]:
-    """What each step leaves behind when it is complete, and the module and arguments that make it."""
-    towers = ["--ecg-tower", f"{output}/ecg_tower", "--vision-tower", f"{output}/vision_tower"]
-    source, data, labels = ["--ptbxl", str(ptbxl)], f"{output}/tiny_data", f"{output}/tiny_labels"
-    pretrain = ["recipes.embedded.towers", "--data", str(ptbxl), "--tower"]
-    tiny = "recipes.embedded.tiny"
-    parts = [str(folder) for folder in part_folders(output)]
-    last = list(chain.from_iterable(("--parts", part) for part in parts))
-    scores, soft = f"{output}/scores.json", f"{output}/soft_statements.json"
-    grounding = f"{output}/grounding"
-    finished = ["--grounding", grounding, "--data", data, "--output", f"{output}/gem-ecg-tiny"]
-    ecg = ["--epochs", "24", "--simulated", "1200", "--soft", soft, "--output", f"{output}/ecg_tower"]
-    return [
-        (
-            output / "soft_statements.json",
-            ["recipes.embedded.second_opinions", "--data", str(ptbxl), "--output", soft],
-        ),
-        (output / "ecg_tower" / "pretraining.json", [*pretrain, "ecg", *ecg]),
-        (
-            output / "vision_tower" / "pretraining.json",
-            [*pretrain, "vision", "--epochs", "14", "--output", f"{output}/vision_tower"],
-        ),
-        (
-            output / "tiny_labels" / "dataset_dict.json",
-            [tiny, "data", *source, "--output", data, "--text-only", "--soft", soft, "--labels", labels],
-        ),
-        (
-            output / "tiny_start" / "processor_config.json",
-            [tiny, "assemble", *towers, "--data", data, "--soft", soft, "--output", f"{output}/tiny_start"],
-        ),
-        (
-            output / "tiny_states" / "ids.json",
-            [tiny, "states", *source, "--model", f"{output}/tiny_start", "--output", f"{output}/tiny_states"],
-        ),
-        *lessons(output),
-        (output / "scores.json", ["recipes.embedded.scores", *source, "--model", parts[-1], "--output", scores]),
-        (
-            output / "grounding" / "report.json",
-            ["recipes.cli", "eval", "grounding", str(ptbxl), "--model", parts[-1], "-o", grounding],
-        ),
-        (
-            output / "gem-ecg-tiny" / "README.md",
-            [tiny, "finish", *last, "--scores", scores, *towers, *finished],
-        ),
-    ]
+def _taught(before: str, *more: str) -> tuple[str, ...]:
+    places = (
+        "--model_name_or_path",
+        before,
+        "--dataset",
+        "{data}",
+        "--states",
+        "{states}",
+        "--output_dir",
+        "{output}",
+    )
+    return ("recipes.embedded.sft_cached", "--config", f"{CONFIGS / 'sft_tiny.yaml'}", *places, *more)
 
 
-def lessons(output: Path) -> list[tuple[Path, list[str]]]:
-    """Those of `steps` in which the language model learns."""
-    found, before = [], output / "tiny_start"
-    for part, after in zip(PARTS, part_folders(output), strict=True):
-        learn = [
-            "recipes.embedded.sft_cached",
-            "--config",
-            str(CONFIG),
-            "--states",
-            f"{output}/tiny_states",
-            *part.arguments,
+RESUMED = ("--resume_from_checkpoint", "true")
+# Each at most 45 minutes, 149 together.
+STAGES = (
+    Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 4,
+          ("--limit", "40", "--simulated", "16")),
+    Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"), MEASURING, 8,
+          ("--versions", "1")),
+    Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--output", "{output}"),
+          (*TOWERS, *NETWORK), 27, ("--epochs", "1")),
+    Stage("vision_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
+                           "--simulated", "0", "--output", "{output}"), TOWERS, 25, ("--epochs", "1")),
+    Stage("data", ("recipes.embedded.tiny", "data", *_corpora(), "--output", "{output}"), TALKING, 1,
+          ("--junk-count", "10")),
+    Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
+                    "--data", "{data}", "--output", "{output}"), TALKING, 1),
+    Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), "--model", "{start}", "--output", "{output}"), TALKING, 10,
+          ("--junk-count", "10")),
+    Stage("sft", _taught("{start}", "--max_steps", "1800", *RESUMED), TEACHING, 36,
+          ("--max_steps", "3", "--per_device_train_batch_size", "4", "--whiten", "false")),
+    Stage("verdicts", _taught("{sft}", "--max_steps", "500", "--learning_rate", "5e-4", "--whiten", "false",
+                              "--finding_weight", "6", *RESUMED), TEACHING, 10,
+          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+    Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
+          ("--count", "4", "--held", "2")),
+    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{verdicts}",
+                   "--dataset", "{prompts}", "--output_dir", "{output}", "--max_steps", "150", *RESUMED), REWARDING, 20,
+          ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
+           "--max_completion_length", "24")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{grpo}", "--output", "{output}"),
+          ("recipes/embedded/limits.py",), 6, ("--limit", "4")),
+)  # fmt: skip
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Of PTB-XL's folders: names and sizes of their tables and signals, not what is in them."""
+    found = sorted(
+        (path.relative_to(folder).as_posix(), path.stat().st_size)
+        for folder in paths
+        for path in folder.rglob("*")
+        if path.suffix in (".parquet", ".csv", ".dat")
+    )
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def code_of(patterns: Sequence[str]) -> str:
+    """A digest of the files that match `patterns` below the project's root."""
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def planned(ptbxl: Sequence[Path], output: Path, trial: bool = False) -> Iterator[tuple[Stage, Path, list[str]]]:
+    """Every stage with its folder, named after a hash of its inputs, and the module and arguments that fill it."""
+    keys: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for stage in STAGES:
+        needs = [name for name in folders if any(f"{{{name}}}" in part for part in stage.command)]
+        command = [*stage.command, *(stage.trial if trial else ())]
+        inputs = [
+            [part.removeprefix(str(CONFIGS)) for part in command],
+            [Path(part).read_text() for part in command if part.endswith(".yaml")],
+            [keys[name] for name in needs],
+            code_of(stage.code),
+            fingerprint(ptbxl) if "{ptbxl}" in command else "",
         ]
-        places = [
-            "--model_name_or_path",
-            f"{before}",
-            "--dataset",
-            f"{output}/{part.data}",
-            "--output_dir",
-            f"{after}",
-        ]
-        found.append((after / "training_log.json", [*learn, *places]))
-        before = after
-    return found
+        keys[stage.name] = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+        folder = output / f"{stage.name}-{keys[stage.name][:8]}"
+        folders[stage.name] = str(folder)
+        written = [part for given in command for part in _filled(given, ptbxl, folder, folders)]
+        yield stage, folder, written
+
+
+def _filled(part: str, ptbxl: Sequence[Path], folder: Path, folders: dict[str, str]) -> list[str]:
+    if part == "{ptbxl}":
+        return [word for path in ptbxl for word in ("--ptbxl", str(path))]
+    if part == "{output}":
+        return [str(folder)]
+    return [folders[part[1:-1]] if part.startswith("{") else part]
 
 
 def main(
-    ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
-    output: Annotated[Path, typer.Option(help="Folder for what each step leaves behind.")] = Path("outputs"),
+    ptbxl: Annotated[list[Path], typer.Option(help="PTB-XL: its folder as published, or Parquet files; repeatable.")],
+    output: Annotated[Path, typer.Option(help="Folder for what each stage leaves behind.")] = Path("outputs"),
+    until: Annotated[str | None, typer.Option(help="The last stage to run.")] = None,
+    trial: Annotated[bool, typer.Option("--trial", help="All stages with a handful of records and steps.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands that are left.")] = False,
 ) -> None:
-    """Make the embedded model from PTB-XL alone; a step whose result is there already is left out.
+    """Make the embedded model from PTB-XL alone; a stage whose code, data and settings have not changed is left out.
 
     Example: python -m recipes.embedded.reproduce --ptbxl PTBXL --output outputs
     """
-    for result, (module, *rest) in steps(ptbxl, output):
-        if result.exists():
-            print(f"done: {result}")
-            continue
-        print(f"python -m {module} {' '.join(rest)}", flush=True)
-        if not dry_run:
-            start = time.monotonic()
-            made = subprocess.run([sys.executable, "-m", module, *rest], env=KEEP_MEMORY | os.environ)
-            if made.returncode:
-                sys.exit(f"stopped: {result} was not made; the same command goes on from there.")
-            print(f"made in {(time.monotonic() - start) / 60:.0f} min: {result}", flush=True)
+    if until is not None and until not in {stage.name for stage in STAGES}:
+        raise typer.BadParameter(f"--until {until}: there are {', '.join(stage.name for stage in STAGES)}.")
+    for stage, folder, (module, *rest) in planned(ptbxl, output, trial):
+        if (folder / FINISHED).exists():
+            print(f"done: {folder}")
+        else:
+            print(f"python -m {module} {' '.join(rest)}  # {stage.minutes} min", flush=True)
+            if not dry_run:
+                run_stage(folder, module, rest)
+        if stage.name == until:
+            break
+
+
+def run_stage(folder: Path, module: str, arguments: Sequence[str]) -> None:
+    """Runs a stage in a process of its own and notes in its folder that it is complete."""
+    start = time.monotonic()
+    made = subprocess.run([sys.executable, "-m", module, *arguments], env=KEEP_MEMORY | os.environ)
+    if made.returncode:
+        sys.exit(f"stopped: {folder} is not complete; the same command goes on from there.")
+    minutes = (time.monotonic() - start) / 60
+    write_json(folder / FINISHED, {"command": [module, *arguments], "minutes": round(minutes, 1)}, indent=1)
+    print(f"made in {minutes:.0f} min: {folder}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from processing.errors_gem import TrainingError
 from processing.processing_gem import Modality
 from recipes.console import run_script
 from recipes.files import write_json
+from recipes.teachers.grounded_answer import VERDICTS
 from recipes.training.checkpoints import checkpoint_to_resume
 from recipes.training.towers import freeze_towers
 from recipes.training.trainer import GemSFTTrainer, parse_settings
@@ -37,16 +38,18 @@ class CachedArguments:
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
-    finding_weight: float = field(default=1.0, metadata={"help": "Weight of a yes or no in the loss; a word has 1."})
+    finding_weight: float = field(
+        default=1.0, metadata={"help": "Weight of a likely or unlikely in the loss; a word has 1."}
+    )
 
 
 class FindingTrainer(GemSFTTrainer):
     """
-    `GemSFTTrainer` whose loss is a weighted mean: five of some fifty tokens of an interpretation are a yes or no, and beside
+    `GemSFTTrainer` whose loss is a weighted mean: five of some seventy tokens of an interpretation are a verdict, and beside
     digits that cannot be known exactly they hardly count.
 
     Args:
-        finding_weight: Of the tokens " yes" and " no"; that of all others is 1.
+        finding_weight: Of the tokens in `VERDICTS`; that of all others is 1.
 
     Raises:
         TrainingError: A weight that is not positive, or a vocabulary in which they are no tokens of their own.
@@ -57,9 +60,11 @@ class FindingTrainer(GemSFTTrainer):
         if finding_weight <= 0:
             raise TrainingError(f"`finding_weight` must be positive, got {finding_weight}.")
         encode = self.processing_class.tokenizer.encode
-        ids = [encode(word, add_special_tokens=False) for word in (" yes", " no")] if finding_weight != 1 else []
+        ids = [encode(word, add_special_tokens=False) for word in VERDICTS] if finding_weight != 1 else []
         if any(len(tokens) != 1 for tokens in ids):
-            raise TrainingError('`finding_weight`: " yes" or " no" is no token of its own in this vocabulary.')
+            raise TrainingError(
+                f"`finding_weight`: {' or '.join(VERDICTS)} is no token of its own in this vocabulary."
+            )
         self.finding_ids = torch.tensor(ids).flatten()
         self.finding_weight = finding_weight
 

@@ -176,38 +176,53 @@ class CachedCollator:
         return batch
 
     def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
-        tokenizer = self.processor.tokenizer
-        encoded = tokenizer.apply_chat_template(
-            [self._conversation(example["messages"], shown) for example in examples],
-            chat_template=self.processor.chat_template,
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-        )
-        ids, labels = [], []
-        for row, answer in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True):
-            tokens = torch.tensor(row)
-            repeats = torch.ones_like(tokens)
-            repeats[tokens == self.processor.ecg_token_id] = self.processor.num_ecg_tokens
-            repeats[tokens == self.processor.image_token_id] = self.processor.num_image_tokens
-            ids.append(tokens.repeat_interleave(repeats))
-            labels.append(torch.where(torch.tensor(answer).bool(), tokens, -100).repeat_interleave(repeats))
+        rows = [conversation_tokens(self.processor, example["messages"], shown) for example in examples]
+        ids, labels = zip(*rows, strict=True)
         pad = nn.utils.rnn.pad_sequence
         return {
-            "input_ids": pad(ids, batch_first=True, padding_value=tokenizer.pad_token_id),
+            "input_ids": pad(ids, batch_first=True, padding_value=self.processor.tokenizer.pad_token_id),
             "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
             "labels": pad(labels, batch_first=True, padding_value=-100),
         }
 
-    @staticmethod
-    def _conversation(messages: list[dict[str, str]], shown: list[str]) -> list[dict[str, Any]]:
-        first, *others = messages
-        media = [{"type": name} for name in shown]
-        content = [*media, {"type": "text", "text": first["content"]}]
-        return [
-            {"role": first["role"], "content": content},
-            *({"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in others),
-        ]
+
+def conversation_tokens(
+    processor: GemProcessor,
+    messages: Sequence[dict[str, str]],
+    shown: Sequence[str],
+    add_generation_prompt: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Tokens `(length,)` of a conversation in front of whose first question stand the placeholders of `shown` (of `MODALITIES`),
+    and the same with -100 for what is not an answer.
+    """
+    first, *others = messages
+    media = [{"type": name} for name in shown]
+    turns = [{"role": first["role"], "content": [*media, {"type": "text", "text": first["content"]}]}]
+    turns += [{"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]} for turn in others]
+    encoded = processor.tokenizer.apply_chat_template(
+        turns,
+        chat_template=processor.chat_template,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+        add_generation_prompt=add_generation_prompt,
+    )
+    tokens = torch.tensor(encoded["input_ids"])
+    repeats = torch.ones_like(tokens)
+    repeats[tokens == processor.ecg_token_id] = processor.num_ecg_tokens
+    repeats[tokens == processor.image_token_id] = processor.num_image_tokens
+    answered = torch.tensor(encoded["assistant_masks"]).bool()
+    labels = torch.where(answered, tokens, -100)
+    return tokens.repeat_interleave(repeats), labels.repeat_interleave(repeats)
 
 
-__all__ = ["CachedCollator", "CachedTower", "TowerStates", "cached_towers", "run_towers", "whiten_projectors"]
+__all__ = [
+    "CachedCollator",
+    "CachedTower",
+    "TowerStates",
+    "cached_towers",
+    "conversation_tokens",
+    "run_towers",
+    "whiten_projectors",
+]

@@ -2,6 +2,7 @@
 """PTB-XL (Wagner et al. 2020, doi:10.1038/s41597-020-0495-6): its folder as published, or Parquet with its columns."""
 
 import ast
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,15 +24,20 @@ logger = logging.getLogger(__name__)
 SOURCE = "ptb-xl"
 TRAIN_FOLDS, VALIDATION_FOLD = tuple(range(1, 9)), 9
 SEXES = {0: "M", 1: "F"}  # PTB-XL's own coding
+# Records that PTB-XL 1.0.3 removed as duplicates of others; older copies still hold them.
+DUPLICATES = frozenset((137, 139, 140, 141, 142, 143, 145, 456, 458, 459, 461, 462))
+# Where a copy of PTB-XL says only that a statement's likelihood is above 0, it stands for certain.
+KNOWN_AS_POSITIVE = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetSignal:
-    """Row `row` of a Parquet file with a column `signal_uv`: int16 microvolts, lead after lead, 500 Hz."""
+    """Row `row` of a Parquet file with a column `signal_uv`: int16 microvolts, lead after lead."""
 
     path: str
     row: int
     record_id: str
+    sampling_rate: float = 500.0
 
     def load(self) -> EcgRecord:
         """Reads the row of the Parquet file: 12 leads at 500 Hz, in mV.
@@ -48,7 +54,7 @@ class ParquetSignal:
                 f"{self.record_id}: {microvolts.size} values in `signal_uv` are not 12 leads of equal length."
             )
         signal = microvolts.reshape(len(STANDARD_LEADS), -1) / np.float32(1000)
-        return EcgRecord(signal, STANDARD_LEADS, 500.0, record_id=self.record_id, source=self.path)
+        return EcgRecord(signal, STANDARD_LEADS, self.sampling_rate, record_id=self.record_id, source=self.path)
 
     def exists(self) -> bool:
         """Whether the Parquet file is there."""
@@ -66,7 +72,10 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
     """The records of PTB-XL.
 
     Args:
-        path: folder with `ptbxl_database.csv` and `records500/`, or with Parquet files.
+        path: folder with `ptbxl_database.csv` and `records500/`, or with Parquet files: a row per record with the table's columns
+            and `signal_uv`. `sampling_rate` (Hz) may stand beside them, and, where `scp_codes` is empty, `labels` with
+            `scp_codes_positive`, two JSON lists: all statements, and those with a likelihood above 0. Rows without `ecg_id` are of
+            another source and are passed over, as are `DUPLICATES`.
         resolution: 500 or 100 Hz (the published folder has both).
         reports: `original` (mostly German) or `english` (column `report_en`, a machine translation, where it exists).
 
@@ -85,6 +94,8 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
     if not parquets:
         column = "filename_hr" if resolution == 500 else "filename_lr"
         for row in table_rows(table):
+            if int(row["ecg_id"]) in DUPLICATES:
+                continue
             name = f"{SOURCE}/{int(row['ecg_id']):05d}"
             yield _record(row, EcgFile(str(folder / row[column]), {"record_id": name}), reports)
         return
@@ -93,8 +104,11 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
     for file in parquets:
         columns = [name for name in pq.read_schema(file).names if name != "signal_uv"]
         for number, row in enumerate(pq.read_table(file, columns=columns).to_pylist()):
+            if row.get("ecg_id") is None or int(row["ecg_id"]) in DUPLICATES:
+                continue
             name = f"{SOURCE}/{int(row['ecg_id']):05d}"
-            yield _record(row, ParquetSignal(str(file), number, name), reports)
+            rate = float(row.get("sampling_rate") or 500)
+            yield _record(row, ParquetSignal(str(file), number, name, rate), reports)
 
 
 def _record(row: dict[str, Any], ecg: EcgSource, reports: str) -> SourceRecord:
@@ -107,13 +121,21 @@ def _record(row: dict[str, Any], ecg: EcgSource, reports: str) -> SourceRecord:
         patient_id=None if pd.isna(patient) else str(int(patient)),
         report=" ".join(str(report).split()) if isinstance(report, str) else "",
         report_kind="physician" if row.get("validated_by_human") else "machine",
-        labels={code: float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()},
+        labels=_statements(row),
         label_system="scp",
         split=_split(int(row["strat_fold"])),
         fold=int(row["strat_fold"]),
         sex=SEXES.get(row["sex"]),
         age=stated_age(row["age"]),
     )
+
+
+def _statements(row: dict[str, Any]) -> dict[str, float]:
+    """SCP statement -> likelihood in percent."""
+    if row["scp_codes"] is not None:
+        return {code: float(likelihood) for code, likelihood in ast.literal_eval(row["scp_codes"]).items()}
+    positive = set(json.loads(row["scp_codes_positive"]))
+    return {code: KNOWN_AS_POSITIVE if code in positive else 0.0 for code in json.loads(row["labels"])}
 
 
 def _split(fold: int) -> str:

@@ -25,7 +25,7 @@ COMMANDS = {
     "check": ["check", SAMPLE, "--text", "{out}/text.txt"],
     "info": ["info"],
     "convert": ["convert", "{out}/nowhere", "{out}/gem"],
-    "train": ["train", "recipes/configs/sft_small.yaml", "--dataset", "{out}/nowhere"],
+    "train": ["train", "recipes/configs/sft_lora.yaml", "--dataset", "{out}/nowhere"],
     "merge": ["merge", "{out}/nowhere", "{out}/merged"],
     "build-dataset": ["build-dataset", "recipes/configs/build_samples.yaml", "--output", "{out}/data"],
     "build-dataset ray": ["build-dataset", "recipes/configs/build_samples.yaml", "--output", "{out}/ray", "--engine", "ray"],

@@ -77,9 +77,52 @@ def test_published_tower_is_the_default_config():
     assert tower.config.num_tokens == 101
 
 
+STEM = {"stem_channels": [4, 6, 8], "stem_strides": [5, 2, 1], "stem_kernel_size": 5}
+
+
+def stem_tower(**changes) -> GemEcgModel:
+    torch.manual_seed(0)
+    small = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    return GemEcgModel(GemEcgConfig(**small, seq_length=1000, **changes)).eval()
+
+
+def test_a_tower_without_a_stem_has_the_weights_that_it_always_had():
+    assert not any("stem" in name for name in stem_tower().state_dict())
+    assert stem_tower().embeddings.patch_embedding.weight.shape == (64, 12, 50)
+
+
+@pytest.mark.parametrize("patch_size", [50, 100])
+def test_a_stem_stands_in_front_of_the_same_patches(patch_size, tmp_path):
+    tower = stem_tower(patch_size=patch_size, **STEM)
+    ecgs = torch.randn(3, 12, 1000)
+    with torch.inference_mode():
+        states = tower(ecgs).last_hidden_state
+        alone = tower(ecgs[1:2]).last_hidden_state
+    assert states.shape == (3, 1000 // patch_size + 1, 64) and tower.config.num_tokens == states.shape[1]
+    torch.testing.assert_close(alone, states[1:2], atol=1e-5, rtol=1e-4)
+    tower.save_pretrained(tmp_path)
+    with torch.inference_mode():
+        torch.testing.assert_close(GemEcgModel.from_pretrained(tmp_path)(ecgs).last_hidden_state, states)
+
+
+def test_a_gem_reads_its_ecg_through_a_stem():
+    settings = tiny_config().ecg_config.to_dict() | STEM
+    model = tiny_model(tiny_config(ecg_config=settings))
+    batch = rows("et")
+    with torch.inference_mode():
+        first, second = (model(**batch | {"ecg_values": batch["ecg_values"] * scale}).logits for scale in (1, 2))
+    assert not torch.allclose(first, second)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"hidden_size": 100, "num_attention_heads": 3}, "num_attention_heads"), ({"seq_length": 5001}, "patch_size")],
+    [
+        ({"hidden_size": 100, "num_attention_heads": 3}, "num_attention_heads"),
+        ({"seq_length": 5001}, "patch_size"),
+        ({"stem_channels": [8, 8], "stem_strides": [5]}, "same number"),
+        ({"stem_channels": [8], "stem_strides": [4]}, "product of `stem_strides`"),
+        ({"stem_channels": [8], "stem_strides": [5], "stem_kernel_size": 4}, "odd"),
+    ],
 )
 def test_impossible_tower_is_refused(changes, message):
     with pytest.raises(Exception, match=message):

@@ -221,13 +221,26 @@ def test_ptbxl_hands_its_options_on(monkeypatch):
     from recipes.embedded import scores
 
     seen = []
-    monkeypatch.setattr(scores, "main", lambda *given: seen.append(given))
+    monkeypatch.setattr(scores, "main", lambda *given, **named: seen.append((*given, named)))
     command = ["eval", "ptbxl", "--ptbxl", "folder", "-o", "scores.json"]
     assert run.invoke(app, command).exit_code == 0
-    more = ["--model", "mine", "--limit", "3", "--batch-size", "2", "--modalities", "both", "--modalities", "zeroed"]
+    more = [
+        "--model",
+        "mine",
+        "--limit",
+        "3",
+        "--batch-size",
+        "2",
+        "--view",
+        "both",
+        "--view",
+        "zeroed",
+        "--junk",
+        "5",
+    ]
     assert run.invoke(app, [*command, *more]).exit_code == 0
     assert seen == [
-        (Path("folder"), Path("scores.json"), "tiny", 16, None, None),
-        (Path("folder"), Path("scores.json"), "mine", 2, 3, ["both", "zeroed"]),
+        ([Path("folder")], Path("scores.json"), "tiny", 9, 16, None, None, {"questions": 100, "junk": 200}),
+        ([Path("folder")], Path("scores.json"), "mine", 9, 2, 3, ["both", "zeroed"], {"questions": 100, "junk": 5}),
     ]
     assert run.invoke(app, ["eval", "ptbxl", "--ptbxl", "folder"]).exit_code == 2

@@ -3,34 +3,28 @@
 
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import typer
-from torch.utils.data import Subset
-from transformers import AutoProcessor, Trainer
 
-import modeling_gem
-from modeling_gem import GemForConditionalGeneration
 from processing.ecg_features import extract_features
+from processing.ecg_page import render_ecg
+from processing.ecg_record import STANDARD_LEADS
 from processing.simulator.simulator import simulate_ecg
+from recipes.embedded import reproduce, scores
+from recipes.embedded.answer_scores import likelihood_auc, score, superclasses
+from recipes.embedded.corpus import Corpus, recorded_versions, write_corpus
 from recipes.embedded.records import recorded_again, simulated_items, whole_beats
-from recipes.embedded.reproduce import steps
-from recipes.embedded.scores import class_likelihoods, likelihood_auc, score, superclasses
-from recipes.embedded.second_opinions import ResidualTower, out_of_fold
-from recipes.embedded.tiny import train_tokenizer
-from recipes.embedded.towers import (
+from recipes.embedded.targets import (
     DISTANCE_SCALE_S,
     EXTREME_SCALE_MV,
     RR_MEAN_S,
     RR_SD_S,
-    Recordings,
-    SignalAugmentation,
-    TowerWithHeads,
+    TOKEN_TARGETS,
     beat_marks,
     beat_targets,
     lead_extremes,
@@ -38,8 +32,11 @@ from recipes.embedded.towers import (
     measurement_targets,
     read_round,
     rr_around,
-    statement_targets,
+    trace_targets,
 )
+from recipes.embedded.tiny import train_tokenizer
+from recipes.embedded.tower_data import Pages, SignalAugmentation, Signals, low_passed
+from recipes.embedded.towers import TowerWithHeads, build_tower
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.sources.statements import STATEMENTS
 from recipes.teachers.grounded_answer import CLASS_NAMES, grounded_answer
@@ -50,9 +47,19 @@ def features():
     return extract_features(simulate_ecg(heart_rate=60, seed=3).record)
 
 
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    """Three simulated ECGs, the first of which plays a record of fold 1."""
+    folder = tmp_path_factory.mktemp("corpus") / "records"
+    write_corpus(simulated_items(3, seed=0), folder, processes=1)
+    found = Corpus.load(folder)
+    found.rows[0]["fold"] = 1
+    return found
+
+
 def targets_of(features, start: float = 0.0, pace: float = 1.0) -> np.ndarray:
     marks, rr = torch.from_numpy(beat_marks(features))[None], torch.from_numpy(rr_around(features))[None]
-    return beat_targets(marks, rr, torch.tensor([start]), torch.tensor([pace]))[0].numpy()
+    return beat_targets(marks, rr, torch.tensor([start]), torch.tensor([pace]), 100)[0].numpy()
 
 
 def test_beat_targets_are_distances_to_the_nearest_waves(features):
@@ -78,15 +85,16 @@ def test_targets_follow_a_signal_read_from_elsewhere_at_another_pace(features):
     torch.testing.assert_close(measured_at(before, torch.ones(1)), before)
 
 
-def test_tokens_tell_the_voltages_under_them_whatever_is_disturbed():
+def test_tokens_tell_the_voltages_under_them_whatever_is_disturbed(corpus):
     record = simulate_ecg(heart_rate=60, seed=3).record
-    extremes = lead_extremes(torch.from_numpy(record.signal)[None])[0] * EXTREME_SCALE_MV
+    extremes = lead_extremes(torch.from_numpy(record.signal)[None], 100)[0] * EXTREME_SCALE_MV
     piece = record.signal[:, 47 * 50 : 48 * 50]
     np.testing.assert_allclose(extremes[47], np.concatenate([piece.min(axis=1), piece.max(axis=1)]), atol=1e-6)
 
-    row = Recordings(simulated_items(1, seed=0), "ecg")[0]
+    row = Signals(corpus)[0]
     torch.manual_seed(0)
-    batch = SignalAugmentation(training=True)([row] * 16)
+    batch = SignalAugmentation(training=True, tokens=50)([row] * 16)
+    assert batch["extremes"].shape[1] == batch["beats"].shape[1] == 50
     missing = (batch["values"] == 0).all(dim=2)
     assert missing.any()
     assert batch["extremes"][:, :, :12].transpose(1, 2)[missing].abs().amax(dim=-1).min() > 0
@@ -96,7 +104,7 @@ def test_a_record_recorded_again_is_the_same_heart_at_another_pace():
     item = PtbxlItem(simulate_ecg(heart_rate=70, qrs_duration=90, seed=5).record, {"SR": 0.0, "NORM": 100.0}, fold=1)
     before = extract_features(item.record)
     for version in range(1, 4):
-        again = recorded_again(item, whole_beats(item.record), str(version), np.random.default_rng(version))
+        again = recorded_again(item, whole_beats(item.record, before), str(version), np.random.default_rng(version))
         assert again.codes == item.codes and again.record.record_id.endswith(f"#{version}")
         pace = float(re.search(r"at ([\d.]+) times", again.record.history[-1]).group(1))
         after = extract_features(again.record)
@@ -116,104 +124,123 @@ def test_simulated_items_are_the_same_again_and_have_words_for_their_rhythm():
     assert not names & others
 
 
+def test_a_corpus_is_read_back_and_recorded_again(corpus, tmp_path):
+    item = corpus.item(0)
+    assert np.array_equal(np.rint(item.record.signal * 1000), corpus.signals[0])
+    assert corpus.features[0].heart_rate == pytest.approx(extract_features(item.record).heart_rate, rel=0.01)
+    again, other = (list(recorded_versions(corpus, 2, seed)) for seed in (0, 0))
+    assert [one.record.record_id for one in again] == [f"{corpus.rows[0]['id']}#0-{version}" for version in (1, 2)]
+    assert all(np.array_equal(one.record.signal, two.record.signal) for one, two in zip(again, other, strict=True))
+    write_corpus(again, tmp_path / "again", processes=1)
+    both = Corpus.load(tmp_path / "again", tmp_path / "again")
+    assert len(both) == 4 and len(both.where(lambda row: row["id"].endswith("#0-1"))) == 2
+
+
+def test_half_of_all_signals_lose_what_records_kept_at_100_hz_lack():
+    time = torch.arange(5000) / 500
+    slow, fast = (torch.sin(2 * torch.pi * hertz * time).expand(1, 12, -1) for hertz in (20, 80))
+    torch.testing.assert_close(low_passed(slow + fast), slow, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("layout", ["square_12x1", "3x4", "3x4+1"])
+def test_a_page_is_told_where_its_traces_stand(layout):
+    record = simulate_ecg(heart_rate=60, seed=3).record
+    page = render_ecg(record, layout=layout, size=(672, 672))
+    targets = trace_targets(record, page)
+    assert targets.shape == (12, 12, 14, 2)
+    flat = targets.transpose(0, 2, 1, 3).reshape(-1, 12, 2)
+    for lead in ("I", "V1"):
+        row = record.leads.index(lead)
+        panel = page.panels_of(lead)[-1]
+        left, right = (float(page.to_px(lead, time, panel=panel)[0]) / 4 for time in (panel.start, panel.stop))
+        seen = np.flatnonzero(np.isfinite(flat[:, row, 0]))
+        assert left - 0.01 <= seen[0] < left + 2 and right - 2 < seen[-1] + 1 <= right + 0.01
+        middle = int(seen[len(seen) // 3])
+        start, stop = (
+            panel.start + (edge - left) / (right - left) * (panel.stop - panel.start) for edge in (middle, middle + 1)
+        )
+        piece = record.signal[row, round(start * 500) : round(stop * 500)]
+        assert flat[middle, row] * 0.3 == pytest.approx([piece.mean(), np.ptp(piece)], abs=0.02)
+
+
+@pytest.mark.parametrize("shape", ["stem", "patches", "residual"])
+def test_every_shape_of_the_signal_tower_is_taught(corpus, shape):
+    tower = build_tower("ecg", shape)
+    rows = Signals(corpus)
+    targets = {} if shape == "residual" else TOKEN_TARGETS
+    network = TowerWithHeads(
+        tower, len(rows[0]["labels"]), len(rows[0]["measured"]), (), targets, has_summary=shape != "residual"
+    )
+    outputs = network(**SignalAugmentation(True, tower.config.num_patches)([rows[0], rows[1]]))
+    outputs["loss"].backward()
+    assert outputs["logits"].shape == (2, len(rows[0]["labels"]))
+    assert all(p.grad is not None for name, p in network.named_parameters() if "post_layernorm" not in name)
+
+
+def test_pages_of_one_seed_are_the_same(corpus):
+    pages = Pages(corpus, size=112)
+    torch.manual_seed(3)
+    first = [pages[number] for number in range(3)]
+    torch.manual_seed(3)
+    second = [pages[number] for number in range(3)]
+    assert all(np.array_equal(one["values"], two["values"]) for one, two in zip(first, second, strict=True))
+    assert any((one["values"] != pages[number]["values"]).any() for number, one in enumerate(first))
+
+
 def test_tokens_grow_across_words_but_not_across_leads_digits_and_verdicts(features):
-    texts = [grounded_answer(features, {"NORM": 100.0}).full_text()] * 30
+    texts = [grounded_answer(features, {"NORM": 100.0, "SR": 0.0}).full_text()] * 30
     tokenizer = train_tokenizer(texts, vocab_size=1024)
     text = f"Interpret this ECG.\n{texts[0]}"
     ids = tokenizer(text).input_ids
     pieces = [tokenizer.decode(token) for token in ids]
     assert "".join(pieces) == text and len(ids) < 110
-    assert (
-        " Conduction disturbance:" in "".join(pieces)
-        and pieces.count(" no") == text.count(" no ") + text.count(" no.")
-        and pieces.count(" yes") == 1
-    )
-    assert not any(len(piece) > 1 and any(sign in "0123456789\n" for sign in piece) for piece in pieces)
+    assert pieces.count(" unlikely") == 4 and pieces.count(" likely") == 1
+    others = [piece for piece in pieces if len(piece) > 1 and piece.strip() not in STANDARD_LEADS]
+    assert not any(sign in piece for piece in others for sign in "0123456789\n")
 
 
-def test_answers_state_every_superclass(features):
+def test_answers_judge_every_superclass(features):
     text = grounded_answer(features, {"IMI": 100.0, "LVH": 0.0, "SR": 0.0}).full_text()
     assert superclasses(text) == {"MI"}
-    assert all(f" {name}: " in text for name in CLASS_NAMES.values())
+    assert all(f"{name} is " in text.replace("A normal", "a normal") for name in CLASS_NAMES.values())
+    assert superclasses("Impression: inferior myocardial infarction; left ventricular hypertrophy.") == {"MI", "HYP"}
 
 
 def test_perfect_and_wrong_answers_are_told_apart(features):
-    codes: tuple[dict[str, float], ...] = ({"NORM": 100}, {"IMI": 100, "LAFB": 100}, {"NDT": 100, "LVH": 100})
+    codes: tuple[dict[str, float], ...] = (
+        {"SR": 0, "NORM": 100},
+        {"AFIB": 0, "IMI": 100, "LAFB": 100},
+        {"SR": 0, "NDT": 100, "LVH": 100},
+    )
     references = [grounded_answer(features, c).full_text() for c in codes]
     perfect = score(references, references)
     assert perfect["superclass macro F1"]["score"] == perfect["superclass hard-label macro AUC"]["score"] == 1
     assert perfect["heart rate (bpm)"]["MAE"] == 0 and perfect["stated numbers within tolerance"]["score"] == 1
+    for name in ("sensitivity", "specificity"):
+        assert perfect[f"atrial fibrillation, {name}"]["score"] == 1
     wrong = score([text.replace(" bpm", "0 bpm") for text in references[::-1]], references)
     assert wrong["superclass macro F1"]["score"] < 0.5
     assert wrong["heart rate (bpm)"]["MAE"] > 100 and wrong["stated numbers within tolerance"]["score"] < 1
 
 
-def test_likelihoods_of_the_embedded_model_are_read_where_it_says_yes_or_no(features):
-    source = modeling_gem.default_checkpoint()
-    processor = AutoProcessor.from_pretrained(source)
-    model = GemForConditionalGeneration.from_pretrained(source, dtype=torch.float32).eval()
-    answer = grounded_answer(features, {"NORM": 100.0}).full_text()
-    records = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (60, 90)]
-    chats = [processor.build_conversation(record, modality="signal") for record in records]
-    likelihoods = class_likelihoods(model, processor, chats, [answer, "No such line."])
-    assert likelihoods.shape == (2, 5) and (likelihoods[1] == 0.5).all()
+def test_likelihoods_are_shares_of_all_ways_to_judge(features, monkeypatch):
+    answer = grounded_answer(features, {"NORM": 100.0, "SR": 0.0}).full_text()
+    asked = []
 
-    # By hand: the first line is decided before any other, the second behind both ways to decide the first.
-    def yes_behind(text: str) -> float:
-        begun = [*chats[0], {"role": "assistant", "content": [{"type": "text", "text": text}]}]
-        inputs = processor.apply_chat_template(
-            begun, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False, continue_final_message=True
-        )
-        with torch.inference_mode():
-            logits = model(**inputs).logits[0, -1]
-        yes, no = (processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in (" yes", " no"))
-        return float(torch.sigmoid(logits[yes] - logits[no]))
+    def independent(model, processor, chats, texts, batch_size, answer_prefix):
+        """As of a model that finds the classes likely to .9, .2, .3, .4 and .05, whatever it said before."""
+        asked.extend(answer_prefix)
+        odds = np.array([0.9, 0.2, 0.3, 0.4, 0.05])
+        said = np.array([[" is likely" in part for part in text.split(",")] for text in texts])
+        return np.log(np.where(said, odds, 1 - odds)).sum(axis=1)[None].repeat(len(chats), axis=0)
 
-    first = answer.partition(" Normal:")[0] + " Normal:"
-    normal = yes_behind(first)
-    infarct = normal * yes_behind(f"{first} yes. Infarction:") + (1 - normal) * yes_behind(f"{first} no. Infarction:")
-    # But for what the model finds likely beside yes and no.
-    assert likelihoods[0, :2] == pytest.approx([normal, infarct], abs=0.01)
-
-
-def test_likelihoods_of_other_networks_are_half_of_what_a_tower_is_taught():
-    items = list(simulated_items(2, seed=0))
-    own = np.stack([statement_targets(item) for item in items])
-    likelihoods = {items[0].record.record_id: [0.5] * own.shape[1]}
-    taught = Recordings(items, "ecg", likelihoods=likelihoods).columns["labels"]
-    np.testing.assert_allclose(taught[0], own[0] / 2 + 0.25)
-    np.testing.assert_array_equal(taught[1], own[1])
-
-
-def test_a_residual_network_stands_where_a_tower_stands():
-    batch = Recordings(simulated_items(2, seed=0), "ecg")
-    count = {name: rows.shape[1] for name, rows in batch.columns.items()}
-    network = TowerWithHeads(ResidualTower(), count["labels"], count["measured"], has_summary=False)
-    outputs = network(**SignalAugmentation(training=True)([batch[0], batch[1]]))
-    outputs["loss"].backward()
-    assert outputs["logits"].shape == (2, count["labels"]) and outputs["measurements"].shape == (2, count["measured"])
-
-
-def test_every_record_is_judged_by_the_network_that_did_not_see_it(tmp_path, monkeypatch):
-    """Four networks of one step each; what stands for a record of a group comes from this group's network."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    train = Recordings(simulated_items(8, seed=0), "ecg")
-    folds = np.arange(8)
-    seen, seeds = [], []
-    predict = Trainer.predict
-
-    def remember(trainer, dataset, *arguments, **named):
-        if isinstance(dataset, Subset):
-            seen.append((set(trainer.train_dataset.indices), set(dataset.indices)))
-            seeds.append(trainer.args.seed)
-        return predict(trainer, dataset, *arguments, **named)
-
-    monkeypatch.setattr(Trainer, "predict", remember)
-    logits = out_of_fold(train, folds, train, 1, tmp_path / "soft.json", seed=10)
-    assert seeds == [10, 11, 12, 13]
-    assert [unseen for _, unseen in seen] == [{0, 4}, {1, 5}, {2, 6}, {3, 7}]
-    assert all(not learned & unseen and len(learned) == 6 for learned, unseen in seen)
-    assert (logits["train"] != 0).all() and logits["validation"].shape == logits["train"].shape
+    monkeypatch.setattr(scores, "label_log_likelihoods", independent)
+    interpret = SimpleNamespace(
+        model=None, processor=SimpleNamespace(build_conversation=lambda record, modality: record)
+    )
+    likelihoods = scores.class_likelihoods(interpret, ["first", "second"], [answer, "No such words."], "both", 2)
+    assert likelihoods[0] == pytest.approx([0.9, 0.2, 0.3, 0.4, 0.05]) and (likelihoods[1] == 0.5).all()
+    assert len(asked) == 1 and asked[0].endswith(". A normal ECG") and answer.startswith(asked[0])
 
 
 def test_auc_of_a_class_that_nobody_has_is_unknown(features):
@@ -224,44 +251,59 @@ def test_auc_of_a_class_that_nobody_has_is_unknown(features):
     assert auc["NORM"] == 1 and auc["MI"] == 0.5 and np.isnan(auc["HYP"])
 
 
-def test_reproduction_names_every_step_that_is_left(tmp_path):
-    (tmp_path / "ecg_tower").mkdir()
-    (tmp_path / "ecg_tower" / "pretraining.json").write_text("{}")
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "recipes.embedded.reproduce",
-            "--ptbxl",
-            "PTBXL",
-            "--output",
-            str(tmp_path),
-            "--dry-run",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
+def folders(tmp_path: Path, trial: bool = False) -> dict[str, Path]:
+    return {stage.name: folder for stage, folder, _ in reproduce.planned([tmp_path], tmp_path / "out", trial)}
+
+
+def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
+    before = folders(tmp_path)
+    assert before == folders(tmp_path) and list(before) == [stage.name for stage in reproduce.STAGES]
+    assert not set(before.values()) & set(folders(tmp_path, trial=True).values()) - {before["start"]}
+
+    def changed() -> set[str]:
+        return {name for name, folder in folders(tmp_path).items() if folder != before[name]}
+
+    (tmp_path / "more.parquet").write_bytes(b"12")
+    assert changed() == set(before)  # other records change everything
+    (tmp_path / "more.parquet").unlink()
+    code_of = reproduce.code_of
+    monkeypatch.setattr(
+        reproduce,
+        "code_of",
+        lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
-    lines = result.stdout.splitlines()
-    assert lines[1].startswith("done: ") and len(lines) == 13
-    assert "--tower vision" in lines[2] and result.stdout.count("recipes.embedded.sft_cached") == 4
+    assert changed() == {"sft", "verdicts", "grpo", "gem-ecg-tiny"}
 
 
-@pytest.mark.parametrize(
-    ("module", "steps_of_it"), [("second_opinions", 1), ("towers", 2), ("tiny", 4), ("scores", 1)]
-)
-def test_every_step_is_told_in_options_that_its_program_has(tmp_path, module, steps_of_it):
-    program = importlib.import_module(f"recipes.embedded.{module}")
-    app = getattr(program, "app", None)
-    if app is None:
-        app = typer.Typer()
-        app.command()(program.main)
-    command = typer.main.get_command(app)
-    given = [rest for _, (name, *rest) in steps(Path("PTBXL"), tmp_path) if name == program.__name__]
-    assert len(given) == steps_of_it
-    for arguments in given:
-        told = command
+def test_a_stage_needs_the_stages_before_it_alone(tmp_path):
+    made: set[str] = set()
+    for stage, folder, arguments in reproduce.planned([tmp_path], tmp_path / "out"):
+        named = {part for part in arguments if part.startswith(str(tmp_path / "out"))}
+        assert named <= made | {str(folder)} and str(folder) in named and 0 < stage.minutes <= 45
+        made.add(str(folder))
+    assert sum(stage.minutes for stage in reproduce.STAGES) <= 150
+
+
+@pytest.mark.parametrize("stage", [stage.name for stage in reproduce.STAGES])
+@pytest.mark.parametrize("trial", [False, True])
+def test_every_stage_is_told_in_options_that_its_program_has(tmp_path, stage, trial):
+    plan = {one.name: arguments for one, _, arguments in reproduce.planned([tmp_path], tmp_path / "out", trial)}
+    module, *arguments = plan[stage]
+    program = importlib.import_module(module)
+    if hasattr(program, "parse"):
+        _, training, _ = program.parse(arguments)
+        assert Path(training.output_dir).parent == tmp_path / "out"
+    elif hasattr(program, "CachedArguments"):
+        _, training = program.parse_settings(
+            program.TrlParser((program.CachedArguments, program.SFTConfig)), arguments
+        )
+        assert Path(training.output_dir).parent == tmp_path / "out"
+    else:
+        app = getattr(program, "app", None)
+        if app is None:
+            app = typer.Typer()
+            app.command()(program.main)
+        command = typer.main.get_command(app)
         if hasattr(command, "commands"):
-            told, arguments = command.commands[arguments[0]], arguments[1:]
-        assert told.make_context(module, list(arguments)).params["output"].is_relative_to(tmp_path)
+            command, arguments = command.commands[arguments[0]], arguments[1:]
+        assert command.make_context(module, arguments).params["output"].parent == tmp_path / "out"

@@ -13,6 +13,7 @@ from trl import SFTConfig
 from processing.errors_gem import TrainingError
 from recipes.embedded import sft_cached
 from recipes.embedded.states import TowerStates, run_towers
+from recipes.teachers.grounded_answer import VERDICTS
 from recipes.training.collator import GemDataCollator
 from tests.helpers.tiny_gem import (
     picture,
@@ -96,12 +97,12 @@ def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
         torch.testing.assert_close(a, b)
 
 
-def test_a_yes_or_no_weighs_as_much_as_is_said(tmp_path):
+def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
     processor = tiny_processor()
-    processor.tokenizer.add_tokens([" yes", " no"])
-    finding_ids = processor.tokenizer.convert_tokens_to_ids([" yes", " no"])
+    processor.tokenizer.add_tokens(list(VERDICTS))
+    finding_ids = processor.tokenizer.convert_tokens_to_ids(list(VERDICTS))
     model = tiny_model(tiny_config(tiny_text_config(vocab_size=304)))
-    answers = ["Sinus rhythm: yes", "PR interval: no. Sinus rhythm: yes"]
+    answers = ["Sinus rhythm likely", "PR interval unlikely. Sinus rhythm likely"]
     examples = [
         {
             "ecg": signal(i),

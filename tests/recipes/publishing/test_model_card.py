@@ -12,14 +12,14 @@ from huggingface_hub import DatasetCard, ModelCard
 
 import modeling_gem
 from recipes.dataset.card import dataset_card
-from recipes.embedded.scores import score
+from recipes.embedded.answer_scores import score
 from recipes.publishing.model_card import Energy, Training, model_card, trainer_stages
 from recipes.scores import ScoreRow, ScoreTable, evaluation_tables, ptbxl_scores
 
 CHECKPOINT = modeling_gem.default_checkpoint()
 ANSWERS = (
-    "Rhythm: sinus rhythm, 70 bpm. Intervals: PR 160 ms, QRS 90 ms, QT 400 ms, QTc 420 ms. Axis: 30 degrees. Impression: normal ECG.",
-    "Rhythm: sinus rhythm, 80 bpm. Intervals: PR 150 ms, QRS 100 ms, QT 380 ms, QTc 430 ms. Axis: 60 degrees. Impression: normal ECG.",
+    "Sinus rhythm, at 70 bpm. PR 160 ms, QRS 90 ms, QT 400 ms, QTc 420 ms. The QRS axis is 30 degrees, normal. Impression: normal ECG.",
+    "Sinus rhythm, at 80 bpm. PR 150 ms, QRS 100 ms, QT 380 ms, QTc 430 ms. The QRS axis is 60 degrees, normal. Impression: normal ECG.",
 )
 
 

@@ -1,0 +1,191 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Signals and pages for a tower in training: what is disturbed, drawn and photographed anew every time it is shown."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, default_collate
+
+from processing.ecg_page import render_ecg
+from processing.ecg_page_picture import EcgPage
+from processing.ecg_record import EcgRecord
+
+from .corpus import MICROVOLTS, RATE, Corpus
+from .page_augment import augment_page
+from .records import LARGEST_PACE_CHANGE
+from .targets import (
+    RECORD_S,
+    beat_marks,
+    beat_targets,
+    lead_extremes,
+    measured_at,
+    measurement_targets,
+    read_round,
+    rr_around,
+    statement_targets,
+    trace_targets,
+)
+
+# Mean and standard deviation of the drawn pages per colour (RGB, 0-1). With CLIP's, the white paper would be a large
+# constant in which a small tower finds the traces only slowly.
+PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
+PAGE_SIZE = 336
+# The page that the processor draws, half of the time; else one of those that people photograph.
+OWN_LAYOUT, OTHER_LAYOUTS = "square_12x1", ("3x4", "3x4+1", "3x4+3", "6x2", "12x1", "gem_12x1")
+OWN_LAYOUT_SHARE, PHOTOGRAPHED_SHARE = 0.5, 0.5
+# A fifth of the records were kept at 100 Hz, without what lies above 50 Hz: half of all are shown so, lest a tower tell them apart.
+LOW_PASS_HZ, LOW_PASS_SHARE = 50.0, 0.5
+
+
+class Signals(Dataset):
+    """
+    Signals `(leads, samples)` mV with what a tower is to tell of them.
+
+    Args:
+        corpus: the records.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.columns = targets_of(corpus)
+        self.columns["marks"] = np.stack([beat_marks(features) for features in corpus.features])
+        self.columns["rr"] = np.stack([rr_around(features) for features in corpus.features])
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        values = self.corpus.signals[index].astype(np.float32) / MICROVOLTS
+        return {"values": values, **{name: rows[index] for name, rows in self.columns.items()}}
+
+
+class Pages(Dataset):
+    """
+    Pages `(height, width, 3)` uint8 with what a tower is to tell of them. In training each is drawn anew, in any layout and
+    half of the time as if photographed; drawn from PyTorch's generator, and so the same for the same seed.
+
+    Args:
+        corpus: the records.
+        layout: of all pages; `None`: of any, as in training.
+        photographed: share of pages that `augment_page` makes look printed, folded and photographed.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        layout: str | None = None,
+        photographed: float = PHOTOGRAPHED_SHARE,
+        size: int = PAGE_SIZE,
+    ) -> None:
+        self.corpus, self.layout, self.photographed, self.size = corpus, layout, photographed, size
+        self.columns = targets_of(corpus)
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        record = self.corpus.item(index).record
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size)
+        columns = {name: rows[index] for name, rows in self.columns.items()}
+        return {"values": pixels, "traces": trace_targets(record, page), **columns}
+
+
+def drawn_page(
+    record: EcgRecord, rng: np.random.Generator, layout: str | None, photographed: float, size: int
+) -> tuple[EcgPage, np.ndarray]:
+    """
+    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed`: as of `Pages`. What is photographed is
+    larger than the model sees it, and its lines grow thin and grey on the way.
+    """
+    if layout is None:
+        layout = OWN_LAYOUT if rng.random() < OWN_LAYOUT_SHARE else str(rng.choice(OTHER_LAYOUTS))
+    if rng.random() >= photographed:
+        page = render_ecg(record, layout=layout, size=(size, size))
+        return page, page.pixels
+    page = render_ecg(record, layout=layout, size=(2 * size, 2 * size))
+    seen = page.to_pil().resize((size, size), Image.Resampling.BICUBIC)
+    return page, augment_page(seen, rng)
+
+
+def targets_of(corpus: Corpus) -> dict[str, np.ndarray]:
+    """`labels` and `measured` of all records."""
+    return {
+        "labels": np.stack([statement_targets(row["codes"]) for row in corpus.rows]),
+        "measured": np.stack([measurement_targets(features) for features in corpus.features]),
+    }
+
+
+class SignalAugmentation:
+    """
+    Collates signals; in training with another start and pace, random gain, noise, wander, band and missing leads, a batch
+    at once. Targets that depend on the pace change with it.
+
+    Args:
+        training: whether signals are disturbed.
+        tokens: into how many equal stretches the tower divides a signal.
+    """
+
+    def __init__(self, training: bool, tokens: int):
+        self.training, self.tokens = training, tokens
+
+    def __call__(self, examples: list[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        """A batch of signals `(records, leads, samples)` in mV with targets; in training turned, stretched and disturbed."""
+        batch = default_collate(examples)
+        signal = batch["values"]
+        count, _, samples = signal.shape
+        start, pace = torch.zeros(count), torch.ones(count)
+        if self.training:
+            start = torch.randint(0, samples, (count,)).float()
+            pace = torch.exp(LARGEST_PACE_CHANGE * (2 * torch.rand(count) - 1))
+            signal = read_round(signal, start, pace)
+            batch["values"] = self.disturb(signal)
+            batch["measured"] = measured_at(batch["measured"], pace)
+        batch["extremes"] = lead_extremes(signal, self.tokens)  # what is disturbed or missing is to be seen through
+        marks, rr = batch.pop("marks"), batch.pop("rr")
+        batch["beats"] = beat_targets(marks, rr, start * RECORD_S / samples, pace, self.tokens)
+        return batch
+
+    @staticmethod
+    def disturb(signal: torch.Tensor) -> torch.Tensor:
+        """Signals with another band, gain, noise and baseline wander, and each lead missing with a probability of 0.08."""
+        count, leads, samples = signal.shape
+        low = torch.rand(count) < LOW_PASS_SHARE
+        signal = torch.where(low[:, None, None], low_passed(signal), signal)
+        # One gain for all leads: the ratio of leads is what the axis is read from.
+        signal = signal * (0.95 + 0.1 * torch.rand(count, 1, 1)) + 0.01 * torch.randn_like(signal)
+        turns = torch.arange(samples) / samples * (1 + 4 * torch.rand(count, 1, 1))
+        wander = torch.sin(2 * torch.pi * (torch.rand(count, leads, 1) + turns))
+        signal = signal + 0.05 * torch.randn(count, leads, 1) * wander
+        return signal * (torch.rand(count, leads, 1) > 0.08)
+
+
+def low_passed(signal: torch.Tensor) -> torch.Tensor:
+    """`(batch, leads, samples)` without what lies above `LOW_PASS_HZ`, as records kept at 100 Hz are."""
+    samples = signal.shape[-1]
+    spectrum = torch.fft.rfft(signal)
+    spectrum[..., int(LOW_PASS_HZ * samples / RATE) :] = 0
+    return torch.fft.irfft(spectrum, n=samples)
+
+
+class PageAugmentation:
+    """Collates pages, normalised as the image processor does; in training re-lit."""
+
+    def __init__(self, training: bool):
+        self.training = training
+        self.mean = torch.tensor(PAGE_MEAN).view(3, 1, 1)
+        self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
+
+    def __call__(self, examples: list[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+        """A batch of normalised pages `(records, 3, height, width)`; in training of varying brightness."""
+        batch = default_collate(examples)
+        pixels = batch["values"].permute(0, 3, 1, 2).float()
+        if self.training:
+            pixels = (pixels * (0.9 + 0.15 * torch.rand(len(pixels), 1, 1, 1))).clamp(0, 255)
+        batch["values"] = (pixels / 255 - self.mean) / self.std
+        return batch
+
+
+__all__ = ["PAGE_MEAN", "PAGE_STD", "PageAugmentation", "Pages", "SignalAugmentation", "Signals", "drawn_page"]
