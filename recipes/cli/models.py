@@ -117,8 +117,6 @@ def interpret(
         check_target(evidence, ecg is not None and mode != "off")
     if measured is not None and not as_json:
         say_verdict(record, measured.plausibility)
-    if page is not None and ecg is None and not as_json:
-        console.print(as_options(f"{record}: picture only: {why_not}"), style="yellow")
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
         gem = _load(model, trust_remote_code)
     if ecg is not None and not as_json:
@@ -174,6 +172,8 @@ def interpret(
                 console.print(objection, style="red")
         for change in ecg.history if ecg is not None else ():
             console.print(f"{record}: {change}", style="dim")
+        if page is not None and ecg is None:
+            console.print(as_options(f"no signal was recovered from the picture: {why_not}"), style="yellow")
         if evidence is not None:
             console.print(f"evidence -> {evidence}")
         console.print(f"{time.perf_counter() - started:.1f} s", style="dim")
