@@ -16,7 +16,7 @@ from .transformers_compat import generate_arguments
 GEM_TASK = "ecg-text-to-text"
 PREPROCESS_NAMES = (
     "question", "image", "modality", "sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start",
-    "seconds",
+    "seconds", "digitize",
 )  # fmt: skip
 POSTPROCESS_NAMES = (
     "return_measurements", "return_page", "return_full_text", "skip_special_tokens", "grounding", "n", "seed",

@@ -4,6 +4,7 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
@@ -20,7 +21,7 @@ from .ecg_page import render_ecg
 from .ecg_photo import check_ecg_page
 from .ecg_readers import is_picture, load_ecg, load_page_picture
 from .ecg_record import EcgRecord
-from .errors_gem import GemError, PlaceholderError
+from .errors_gem import GemError, MissingDependencyError, PlaceholderError
 from .feature_extraction_gem import GemFeatureExtractor, is_one_ecg, load_ecgs
 from .image_processing_gem import GemImageProcessor
 
@@ -50,6 +51,7 @@ class GemEcgKwargs(TypedDict, total=False):
 
 
 # What a caller may say of an ECG: keywords of `load_ecg`, and keys of an ECG block of a chat.
+DIGITIZER = "processing.photo"
 SOURCE_NAMES = ("sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start", "seconds")
 
 
@@ -216,7 +218,8 @@ class GemProcessor(ProcessorMixin):
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
         "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}` with any keyword of
-        `SOURCE_NAMES`. A picture block without a picture is drawn from the ECG before it.
+        `SOURCE_NAMES`. A picture block without a picture is drawn from the ECG before it; one with
+        `"digitize": True` is preceded by the ECG that was recovered from it.
 
         Args:
             draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add such a block to ECGs of a
@@ -225,7 +228,7 @@ class GemProcessor(ProcessorMixin):
         draw = self.draw_page if draw_page is None else draw_page
         is_batched = isinstance(conversation[0], (list, tuple))
         chats = [[plain_message(m) for m in chat] for chat in (conversation if is_batched else [conversation])]
-        chats = [self._with_page_blocks(chat, draw) for chat in chats]
+        chats = [self._with_page_blocks(self._with_digitized(chat), draw) for chat in chats]
         renderer = self
         if tokenize:
             chats = [self._filled(chat) for chat in chats]
@@ -244,6 +247,7 @@ class GemProcessor(ProcessorMixin):
         question: str | None = None,
         image: Any = None,
         modality: Modality = "both",
+        digitize: bool = False,
         **ecg_kwargs: Any,
     ) -> list[dict]:
         r"""
@@ -255,6 +259,8 @@ class GemProcessor(ProcessorMixin):
             question: What to ask; `default_question` if not given.
             image: A picture that goes with the ECG; if not given, a page is drawn.
             modality: `"both"`, `"signal"` (no picture) or `"image"` (only the picture).
+            digitize: Of a picture: recover the signal that it shows and give the model both, as the picture block
+                `{"type": "image", "path": ..., "digitize": True}` of a chat does. Needs gem-ecg with its extra `photo`.
             **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`; `index` is also the page of a PDF or TIFF of several.
 
         Raises:
@@ -263,13 +269,16 @@ class GemProcessor(ProcessorMixin):
         """
         if is_chat(source):
             source = [plain_message(message) for message in source]
+            source = self._with_digitized(source)
             for block in content_blocks(source):
                 given = block.get("image", block.get("path")) if block["type"] == "image" else None
                 if isinstance(given, Image.Image) or (isinstance(given, (str, Path)) and Path(given).is_file()):
                     page_picture(given)
             return self._filled(self._with_page_blocks(source, self.draw_page and modality == "both"))
         if isinstance(source, dict) and "ecg" in source:
-            options = {"question": question, "image": image, "modality": modality, **ecg_kwargs}
+            options = {
+                "question": question, "image": image, "modality": modality, "digitize": digitize, **ecg_kwargs,
+            }  # fmt: skip
             return self.build_conversation(
                 source["ecg"], **(options | {k: v for k, v in source.items() if k != "ecg"})
             )
@@ -283,6 +292,9 @@ class GemProcessor(ProcessorMixin):
                     f"{source}: a picture has no signal; use `modality='image'` or give the record."
                 )
             image, page_index = source, ecg_kwargs.get("index")
+            if digitize and modality == "both":
+                picture = page_picture(image, page_index)
+                content.append({"type": "ecg", "ecg": check_ecg(digitized(picture))})
         elif source is not None:
             record = check_ecg(load_ecgs(source, **ecg_kwargs)[0])
             if modality != "image":
@@ -325,6 +337,24 @@ class GemProcessor(ProcessorMixin):
         """The page that stands for `record` as a picture."""
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return render_ecg(record, layout=self.page_layout, size=size).to_pil()
+
+    @staticmethod
+    def _with_digitized(conversation: list[dict]) -> list[dict]:
+        """The chat with the ECG that was recovered from it before every picture block that says `digitize`."""
+        chat = []
+        for message in conversation:
+            content = message.get("content")
+            if isinstance(content, list):
+                blocks: list[dict] = []
+                for block in content:
+                    if block["type"] == "image" and block.get("digitize"):
+                        picture = page_picture(block.get("image", block.get("path")))
+                        blocks.append({"type": "ecg", "ecg": check_ecg(digitized(picture))})
+                        block = {"type": "image", "image": picture}
+                    blocks.append(block)
+                message = {**message, "content": blocks}
+            chat.append(message)
+        return chat
 
     @staticmethod
     def _with_page_blocks(conversation: list[dict], draw: bool) -> list[dict]:
@@ -495,6 +525,20 @@ def page_picture(source: Any, index: int | None = None) -> Image.Image:
         return check_ecg_page(source)
     name = Path(source).name if isinstance(source, (str, Path)) else "picture"
     return check_ecg_page(load_page_picture(source, index), name)
+
+
+def digitized(picture: Image.Image) -> EcgRecord:
+    """The ECG that a page shows.
+
+    Raises:
+        MissingDependencyError: gem-ecg is not installed: the steps stay at home when this file travels with a model.
+        EcgQualityError: see `processing.photo.digitize_ecg`.
+    """
+    try:
+        photo = import_module(DIGITIZER)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError('Digitising a picture needs gem-ecg: pip install "gem-ecg[photo]"') from error
+    return photo.digitize_ecg(picture)
 
 
 def is_chat(source: Any) -> bool:

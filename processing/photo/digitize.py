@@ -18,7 +18,7 @@ from .confidence import LEAST_CONFIDENCE, judge
 from .labels import read_words
 from .layout import PageOrder, Stretch, find_order
 from .paper import Paper, even_light, flatten, grid_of
-from .pulses import find_pulses, without_pulses
+from .pulses import Pulse, find_pulses, without_pulses
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import find_blocks, find_rows, follow, without_frames
 
@@ -60,7 +60,8 @@ class DigitizedPage:
             x = trace.x
             inside = (x >= stretch.left) & (x <= stretch.right)
             points = np.stack([x[inside], trace.height[inside]], axis=1)
-            found.append((stretch.lead, cv2.perspectiveTransform(points[None], self.to_picture)[0]))
+            moved = cv2.perspectiveTransform(np.nan_to_num(points)[None], self.to_picture)[0]
+            found.append((stretch.lead, np.where(np.isfinite(points[:, 1:]), moved, np.nan)))
         return found
 
 
@@ -128,7 +129,7 @@ def _digitized(
     order = find_order(rows, words, pulses, layout)
     scale = find_scale(pulses, printed, speed, gain)
     stretches, together = with_times(order, scale)
-    parts = [samples_of(stretch, scale, pulses, _is_cut(stretch, order)) for stretch in stretches]
+    parts = [samples_of(stretch, scale, pulses, _is_cut(stretch, order, pulses)) for stretch in stretches]
     signal = _signal(stretches, parts)
     confidence, doubts = judge(stretches, parts, order)
     lowest = min(confidence.values())
@@ -163,8 +164,10 @@ def _flattened(light: np.ndarray) -> Paper:
     return flatten(light, grid.to_mm, grid)
 
 
-def _is_cut(stretch: Stretch, order: PageOrder) -> bool:
-    """Whether another column touches the stretch."""
+def _is_cut(stretch: Stretch, order: PageOrder, pulses: Sequence[Pulse]) -> bool:
+    """Whether another column, or a pulse, touches the stretch."""
+    if any(abs(pulse.right - stretch.left) < 1 for pulse in pulses):
+        return True
     edges = [edge for column in order.columns for edge in (column.left, column.right)]
     return not stretch.is_rhythm and any(edges.count(edge) > 1 for edge in (stretch.left, stretch.right))
 

@@ -19,10 +19,11 @@ COLUMNS = (1, 2, 3, 4, 6)
 # A name stands no further than that, in mm, from where its column begins, and above or below its baseline.
 BESIDE_MM = (-19.0, 9.0)
 ABOVE_MM, BELOW_MM = 16.0, 10.0
+SINGLE_STROKE = 0.85  # likeness from which a single stroke counts as an I
 HEIGHT_TOLERANCE = 0.3  # names of one page are as high as each other, to that share
 ALIGNED_MM = 7.0  # names stand as high above their baselines as each other, to that
 LEAST_NAMED = 0.3  # share of the panels whose names have to be read
-MARGIN = 0.04  # by how much likeness a usual order of leads may fall behind what was read, a name
+MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind what was read, a name
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
@@ -85,6 +86,7 @@ def find_order(
     """
     ends = [_ends(rows, pulses) for rows in blocks]
     words = _plausible(words)
+    blocks = _without_rules(blocks, ends, words)
     if stated is not None:
         rows, columns, strips = parse_layout(stated)
         return _stated(blocks, ends, rows, columns, strips, stated)
@@ -127,7 +129,9 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
             continue
         first, last = float(trace.left + inked[0]), float(trace.left + inked[-1] + 1)
         mine = [
-            p for p in pulses if abs(p.foot - trace.baseline) < 8 * PX_PER_MM and p.right > first - 0.5 * PX_PER_MM
+            p
+            for p in pulses
+            if p.left < last and abs(p.foot - trace.baseline) < 8 * PX_PER_MM and p.right > first - 0.5 * PX_PER_MM
         ]
         leading = [pulse for pulse in mine if pulse.left < first + 12 * PX_PER_MM]
         if leading:
@@ -159,13 +163,31 @@ def _divided(rows: Sequence[Trace], ends: tuple[float, float], number: int, stri
     return [Column(float(a), float(b), grid) for a, b in pairwise(edges)]
 
 
+def _without_rules(
+    blocks: Sequence[Sequence[Trace]], ends: Sequence[tuple[float, float]], words: Sequence[Word]
+) -> list[Sequence[Trace]]:
+    """The blocks without rows at their top and bottom that have no name, where another block has fewer rows: parts of frames."""
+    fewest = min(len(block) for block in blocks)
+    kept: list[Sequence[Trace]] = []
+    for block, end in zip(blocks, ends, strict=True):
+        rows = list(block)
+        names = _named(Column(*end, tuple(rows)), words, [trace.baseline for trace in rows])
+        while len(rows) > fewest and names[0] is None:
+            rows, names = rows[1:], names[1:]
+        while len(rows) > fewest and names[-1] is None:
+            rows, names = rows[:-1], names[:-1]
+        kept.append(rows)
+    return kept
+
+
 def _plausible(words: Sequence[Word]) -> list[Word]:
     """The words of the height that most names of leads have: broken tips of waves look like an I."""
     sure = [word for word in words if word.lead not in ("I", "II", "III") and word.clarity > 0.7]
     if not sure:
         return []
     height = np.median([word.box[3] - word.box[1] for word in sure])
-    return [word for word in words if abs((word.box[3] - word.box[1]) / height - 1) < HEIGHT_TOLERANCE]
+    alike = [word for word in words if abs((word.box[3] - word.box[1]) / height - 1) < HEIGHT_TOLERANCE]
+    return [word for word in alike if word.lead != "I" or word.clarity > SINGLE_STROKE]
 
 
 def _named(column: Column, words: Sequence[Word], baselines: Sequence[float]) -> list[Word | None]:
@@ -219,20 +241,11 @@ def _read(
         named = _named(column, words, [trace.baseline for trace in rows])
         names += named[: len(column.traces)]
         strip_names += named[len(column.traces) :]
-    read = [word for word in names if word is not None]
-    if len(read) < max(LEAST_NAMED * len(panels), 1):
+    if sum(word is not None for word in names) < max(LEAST_NAMED * len(panels), 1):
         return None
-    free = sum(word.clarity for word in read)
-    usual = [
-        (sum(_like(word, lead) for word, lead in zip(names, order, strict=True)), order)
-        for order in _every_order(columns)
-    ]
-    best, order = max(usual, default=(0.0, None))
-    if order is None or free - best > MARGIN * len(read):
-        leads = [word.lead if word is not None else "" for word in names]
-        if len(read) < len(panels) or len(set(leads)) < len(leads) or min(w.clarity for w in read) < FREE_CLARITY:
-            return None
-        best, order = free, tuple(leads)
+    order, best, number_read = _best_order(columns, names)
+    if order is None:
+        return None
     if strips and any(word is None for word in strip_names):
         return None
     stretches = [_stretch(lead, column, trace) for (column, trace), lead in zip(panels, order, strict=True)]
@@ -241,10 +254,35 @@ def _read(
         best += word.clarity
         stretches.append(replace(_stretch(word.lead, Column(*ends[0], ()), trace), is_rhythm=True))
     total = len(panels) + len(strips)
-    unread = total - len(read) - len(strips)
+    unread = len(panels) - number_read
     name = f"{len(columns[0].traces)}x{len(columns)}" + (f"+{len(strips)}" if strips else "")
     found = PageOrder(name, tuple(stretches), tuple(columns), (total - unread, total))
     return best - 0.6 * unread, found
+
+
+def _best_order(columns: Sequence[Column], names: Sequence[Word | None]) -> tuple[tuple[str, ...] | None, float, int]:
+    """The order of leads that explains the names best, how well, and how many names say so; `None` where none does.
+
+    Specks and grid lines look like an I: where the order has another lead, such a word counts for nothing.
+    """
+    best: tuple[tuple[str, ...] | None, float, int] = (None, 0.0, 0)
+    for order in _every_order(columns):
+        told = [
+            (word, lead)
+            for word, lead in zip(names, order, strict=True)
+            if word is not None and (word.lead != "I" or lead == "I")
+        ]
+        value = sum(_like(word, lead) for word, lead in told)
+        behind = sum(word.clarity for word, _ in told) - value
+        enough = len(told) >= LEAST_NAMED * len(names)
+        if enough and behind <= MARGIN * len(told) and value > best[1]:
+            best = order, value, len(told)
+    read = [word for word in names if word is not None]
+    leads = tuple(word.lead for word in read)
+    clear = all(word.clarity > FREE_CLARITY for word in read)
+    if best[0] is None and clear and len(set(leads)) == len(names):
+        best = leads, sum(word.clarity for word in read), len(read)
+    return best
 
 
 def _like(word: Word | None, lead: str) -> float:

@@ -29,7 +29,8 @@ def traces_over(picture: Image.Image, record: EcgRecord) -> Image.Image:
     size = max(round(min(over.size) / 55), 10)
     for number, (lead, points) in enumerate(page.outlines()):
         color = COLORS[number % len(COLORS)]
-        for part in np.split(points, np.flatnonzero(~np.isfinite(points[:, 1]))):
+        gaps = np.flatnonzero(np.isnan(points[:, 1]))
+        for part in np.split(points, gaps):
             seen = part[np.isfinite(part[:, 1])]
             if len(seen) > 1:
                 draw.line([(float(x), float(y)) for x, y in seen], fill=color, width=max(over.width // 1100, 1))

@@ -13,6 +13,8 @@ PX_PER_MM = 8
 GRID_DARKNESS = 0.35  # strokes are clipped at that, so that a grid's lines count as much as they do
 STROKE_DARKNESS = 0.55
 CELL = 5 * PX_PER_MM
+STEEP_PX = 9  # an upright stroke is longer; level ones are thinner
+FAINTEST = 0.3  # ink of an upright stroke that is still one
 MAX_PAPER_MM = 450.0
 
 
@@ -78,7 +80,15 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
     darkness = np.clip(darkness - _grid_in_cells(darkness), 0, 1)
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
     ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
-    return Paper(ink, np.linalg.inv(to_flat), grid)
+    return Paper(_even_strokes(ink), np.linalg.inv(to_flat), grid)
+
+
+def _even_strokes(ink: np.ndarray) -> np.ndarray:
+    """The ink with steep strokes as dark as level ones: where a pen or a scanner's pixel was too slow they are thin and pale."""
+    steep = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((STEEP_PX, 1), np.uint8))
+    darkest = cv2.dilate(steep, np.ones((1, 5), np.uint8))
+    factor = np.where(darkest > FAINTEST, np.clip(0.8 / np.maximum(darkest, 1e-3), 1, 0.8 / FAINTEST), 0)
+    return np.clip(np.maximum(ink, steep * factor), 0, 1).astype(np.float32)
 
 
 def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:

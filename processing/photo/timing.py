@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +17,9 @@ GAINS = (2.5, 5.0, 10.0, 20.0)
 SNAP = 0.06  # a pulse is as high as a usual gain makes it, to that share, or is taken as it is
 EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
 LONGEST_GAP_S = 0.03  # without ink that is bridged
-BEATS_TOGETHER_S = 0.02  # columns whose beats all stand so close show the same seconds
+# Columns show the same seconds if their beats stand at the same places: to the first figure all together, to the second each. Columns
+# that touch mostly go on where the one before ended, so that chance has to be ruled out; for columns printed apart less will do.
+TOUCHING_S, APART_S = (0.012, 0.012), (0.04, 0.02)
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,16 @@ def with_times(order: PageOrder, scale: Scale) -> tuple[tuple[Stretch, ...], boo
 def _same_seconds(order: PageOrder, scale: Scale) -> bool:
     """Whether all columns show their beats at the same places."""
     beats = [_beats(order, index, scale) for index in range(len(order.columns))]
-    if len({len(found) for found in beats}) > 1 or len(beats[0]) < 2:
+    fewest = min(beats, key=len)
+    if len(fewest) < 3:
         return False
-    spread = np.ptp(np.stack(beats), axis=0)
-    return bool(spread.max() < BEATS_TOGETHER_S)
+    apart = any(a.right < b.left - 1 for a, b in pairwise(order.columns))
+    offset, spread = APART_S if apart else TOUCHING_S
+    for found in beats:
+        away = found[np.abs(found[None] - fewest[:, None]).argmin(axis=1)] - fewest
+        if abs(np.median(away)) > offset or np.abs(away - np.median(away)).max() > spread:
+            return False
+    return True
 
 
 def _beats(order: PageOrder, index: int, scale: Scale) -> np.ndarray:

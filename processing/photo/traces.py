@@ -24,6 +24,7 @@ REACH_ROWS = 1.6  # how far a trace may run from its baseline, in distances of r
 MAX_REACH_MM = 45.0
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
+SURE_INK = 0.5  # from there on a pixel costs what ink costs
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _paths(ink: np.ndarray, baselines: list[float]) -> np.ndarray:
     index = np.clip(first[:, None] + np.arange(states) + reach + 1, 0, len(padded) - 1)  # (rows, states)
     away = AWAY * np.abs(np.arange(states) - reach) / PX_PER_MM
     columns = ink.shape[1]
-    price = ON_INK + ON_PAPER * (1 - np.minimum(padded / 0.8, 1))
+    price = ON_INK + ON_PAPER * (1 - np.minimum(padded / SURE_INK, 1))
     kept = np.empty((columns, len(rows), states), np.float32)
     cost = np.zeros((len(rows), states)) + away
     for column in range(columns):
