@@ -200,21 +200,26 @@ class ReadingOptions(RecordOptions):
 
 def with_record_options(verb: Callable[..., None]) -> Callable[..., None]:
     """`verb`, with its parameter `options` spread out into the options of `ReadingOptions` on the command line."""
-    fields = dataclasses.fields(ReadingOptions)
+    return spread(verb, "options", ReadingOptions)
+
+
+def spread(verb: Callable[..., None], parameter: str, kind: type[Any]) -> Callable[..., None]:
+    """`verb`, with one of its parameters, a dataclass of options, spread out into these on the command line."""
+    fields = dataclasses.fields(kind)
 
     @functools.wraps(verb)
     def run(*args: Any, **values: Any) -> None:
         said = {field.name: values.pop(field.name) for field in fields if field.name in values}
-        verb(*args, **values, options=ReadingOptions(**said))
+        verb(*args, **values, **{parameter: kind(**said)})
 
     signature = inspect.signature(verb, eval_str=True)
-    own = [parameter for name, parameter in signature.parameters.items() if name != "options"]
+    own = [kept for name, kept in signature.parameters.items() if name != parameter]
     shared = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for field in fields
     ]
     run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
     return run
 
 
@@ -262,5 +267,6 @@ __all__ = [
     "end_by",
     "holds_false_numbers",
     "say_verdict",
+    "spread",
     "with_record_options",
 ]

@@ -18,8 +18,9 @@ from processing.ecg_features import extract_features
 from recipes.console import console, say_failed
 from recipes.files import atomic_path
 from recipes.models import NOT_A_DEVICE, load_pipeline, model_source
-from recipes.record_options import DECLINED, RecordOptions, as_options, end_by, say_verdict, with_record_options
+from recipes.record_options import DECLINED, ReadingOptions, as_options, end_by, say_verdict, with_record_options
 
+from .interpret_many import ManyOptions, interpret_many, with_many_options
 from .marked_answer import print_answer, print_verdicts, shown_as_written
 from .records import check_target, write_evidence
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from modeling_gem.interpretation import EcgLike
 
 RecordArgument = Annotated[
-    Path, typer.Argument(help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML) or a picture of one.")
+    Path,
+    typer.Argument(
+        help="An ECG file (WFDB, CSV, NPY, MAT, HDF5, EDF, DICOM, SCP, XML) or a picture of one; with --output a folder or data set."
+    ),
 ]
 ModelOption = Annotated[
     str,
@@ -41,10 +45,12 @@ ModelOption = Annotated[
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
+@with_many_options
 @with_record_options
 def interpret(
     record: RecordArgument,
-    options: RecordOptions,
+    options: ReadingOptions,
+    many: ManyOptions,
     image: Annotated[
         Path | None, typer.Option(help="Picture that goes with the record; else a page is drawn.")
     ] = None,
@@ -82,6 +88,7 @@ def interpret(
     gem interpret record.hea --grounding select --n 16    the best of 16 answers
     gem interpret record.hea --grounding correct          no contradicted claim is left; each change in [brackets]
     gem interpret photo.jpg                               digitised where that can be trusted, else read as a picture alone
+    gem interpret my_folder --output answers.parquet      a row for every ECG of a folder or data set
 
     The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
     reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
@@ -97,6 +104,9 @@ def interpret(
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
+    if many.output is not None or record.is_dir():
+        interpret_many(record, options, many, model, question, shown, mode, n, seed, max_new_tokens)
+        return
     # The record is read, judged and measured before the model is loaded.
     ecg = measured = None
     page: Image.Image | None = None

@@ -167,7 +167,7 @@ def test_a_process_that_dies_is_told(source, tmp_path):
 def test_ray_writes_the_same_bytes_and_hands_errors_on(source, reference, tmp_path):
     ray = pytest.importorskip("ray")
     engine = RayEngine("local", local_cpus=2)
-    engine._connect(ray)
+    engine.cluster._connect(ray)
     try:
         build_dataset(settings(source, tmp_path / "out"), engine=engine)
         assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]

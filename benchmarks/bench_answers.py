@@ -1,0 +1,117 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+What a record costs in `gem interpret FOLDER --output` and in `gem build-dataset`, by step, and what a second worker on Ray brings.
+
+`OMP_NUM_THREADS=1 python -m benchmarks.bench_answers [--records 128] [--workers 1 2]` runs both on WFDB records of PTB-XL on a Ray cluster of its
+own. The costs are CPU milliseconds; the pace is counted between the first and the last part that is finished, so that
+neither the start of Ray nor the loading of models is in it.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import psutil
+
+from recipes.dataset import answer_file
+from recipes.dataset.answer_file import AnswerSettings, interpret_all
+from recipes.dataset.answer_source import AnswerSource
+from recipes.dataset.build import build_dataset, spent_on
+from recipes.dataset.ray_answers import RayAnswers
+from recipes.dataset.ray_engine import RayEngine
+from recipes.dataset.settings import settings_from
+from recipes.record_options import ReadingOptions
+
+SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+RECORDS_OF_MIMIC = 800_035
+PART = 8
+
+
+class Pace:
+    """Records a second, from the first progress to the last."""
+
+    def __init__(self) -> None:
+        self.marks: list[tuple[float, int]] = []
+
+    def __call__(self, done: int) -> None:
+        self.marks.append((time.perf_counter(), done))
+
+    @property
+    def per_second(self) -> float:
+        (began, first), (ended, last) = self.marks[0], self.marks[-1]
+        return (last - first) / (ended - began)
+
+
+def copied(source: Path, records: int, folder: Path) -> Path:
+    """So many records, in a folder of their own."""
+    for header in islice(sorted(source.rglob("*.hea")), records):
+        for path in (header, header.with_suffix(".dat")):
+            shutil.copy(path, folder / path.name)
+    return folder
+
+
+def answers(folder: Path, output: Path, workers: int) -> tuple[float, dict[str, float]]:
+    """Records a second, and CPU seconds by step, of answers with the embedded model."""
+    pace = Pace()
+    settings = AnswerSettings(AnswerSource.at(str(folder), "train", ReadingOptions()), output)
+    engine = RayAnswers("local", models=workers, local_cpus=workers)
+    spent = interpret_all(settings, engine, progress=lambda done, total: pace(done)).spent
+    return pace.per_second, spent
+
+
+def built(folder: Path, output: Path, workers: int) -> tuple[float, dict[str, float]]:
+    """Records a second, and CPU seconds by step, of a data set with the template teacher."""
+    pace = Pace()
+    sources = [{"format": "folder", "path": str(folder)}]
+    settings = settings_from({"output": str(output), "sources": sources, "shard_size": PART})
+    engine = RayEngine("local", teachers=workers, local_cpus=workers)
+    build_dataset(
+        settings, engine=engine, progress=lambda what, done, total: pace(done) if what == "records" else None
+    )
+    return pace.per_second, spent_on(output)
+
+
+def main() -> None:
+    """Measures, and prints a table for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records500", type=Path, default=SHARED / "data/ptbxl_wfdb/records500")
+    parser.add_argument("--records", type=int, default=128)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    options = parser.parse_args()
+    answer_file.PART = PART
+    print(f"{psutil.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    for name, run in (("gem interpret", answers), ("gem build-dataset", built)):
+        with tempfile.TemporaryDirectory() as place:
+            (folder := Path(place) / "ecgs").mkdir()
+            copied(options.records500, options.records, folder)
+            show(name, run, folder, Path(place), options)
+
+
+def show(
+    name: str,
+    run: Callable[[Path, Path, int], tuple[float, dict[str, float]]],
+    folder: Path,
+    place: Path,
+    options: argparse.Namespace,
+) -> None:
+    """The table of one job."""
+    paces, spent = [], {}
+    for workers in options.workers:
+        pace, spent = run(folder, place / f"out{workers}", workers)
+        paces.append(f"{workers}: {pace:.2f}")
+    print(
+        f"\n{name}: records per second, by workers: {', '.join(paces)}\n\n| | ms per record | {RECORDS_OF_MIMIC:,} records, core hours |\n|---|---:|---:|"
+    )
+    steps = {step: seconds for step, seconds in spent.items() if seconds > 0}
+    for step, seconds in (*steps.items(), ("all", sum(steps.values()))):
+        each = seconds / options.records
+        print(f"| {step} | {1000 * each:.1f} | {RECORDS_OF_MIMIC * each / 3600:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

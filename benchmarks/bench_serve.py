@@ -1,0 +1,254 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+`gem serve` under its clients, beside Transformers' `generate` in a plain loop: requests a second, latency, memory, bad requests.
+
+`python -m benchmarks.bench_serve [--clients 1 8 32] [--requests 96] [--memory 2000] [--url http://HOST:PORT/v1]` starts `gem serve` as a
+process of its own on a free port. Every request sends a WFDB record as a ZIP in OpenAI's `file` part, asks one of two questions and
+reads the answer to its end; each answer is compared with that of the plain loop. With `--url` another server is measured, such as
+vLLM's, which takes the record as `audio_url`. It needs the extra `dev`.
+"""
+
+import argparse
+import asyncio
+import base64
+import io
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import torch
+
+from recipes.models import load_gem
+from recipes.serving.uploads import read_ecg
+from recipes.serving.wire import SentFile, data_url
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = sorted((ROOT / "processing" / "samples").glob("*.hea"))
+TEXTS = ("Interpret this ECG.", "What is the rhythm?")
+START_S = 300
+LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Question:
+    """A record as it is sent, and what is asked about it."""
+
+    record: bytes
+    text: str
+
+    def body(self, model: str, as_audio: bool, stream: bool = False, length: int = LENGTH) -> dict[str, Any]:
+        """The request."""
+        if as_audio:
+            part = {"type": "audio_url", "audio_url": {"url": data_url(self.record, "application/zip")}}
+        else:
+            data = base64.b64encode(self.record).decode()
+            part = {"type": "file", "file": {"file_data": data, "filename": "record.zip"}}
+        content = [part, {"type": "text", "text": self.text}]
+        asked = {"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0}
+        return {**asked, "max_tokens": length, "stream": stream}
+
+
+def questions() -> list[Question]:
+    """Every sample with every question."""
+    found = []
+    for header in SAMPLES:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            for path in (header, header.with_suffix(".dat")):
+                file.write(path, path.name)
+        found += [Question(archive.getvalue(), text) for text in TEXTS]
+    return found
+
+
+def plain_loop(asked: Sequence[Question], threads: int) -> tuple[list[str], list[float]]:
+    """The answers of `generate`, one after the other in one process, and the seconds of each: read, prepared, written."""
+    torch.set_num_threads(threads)
+    network, processor = load_gem()
+    texts, seconds = [], []
+    for question in asked:
+        began = time.perf_counter()
+        record = read_ecg(SentFile(question.record, "record.zip"))
+        chat = processor.build_conversation(record, question=question.text, modality="signal")
+        inputs = processor.apply_chat_template(
+            chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+        )
+        with torch.inference_mode():
+            ids = network.generate(**inputs, max_new_tokens=LENGTH, do_sample=False)
+        words = ids[0, inputs["input_ids"].shape[1] :]
+        texts.append(processor.tokenizer.decode(words, skip_special_tokens=True).strip())
+        seconds.append(time.perf_counter() - began)
+    return texts, seconds
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, psutil.Process]]:
+    """The URL and process of a `gem serve` that has started."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "recipes.cli", "serve", "--port", str(port), "--requests", "256"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1", psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(90)
+
+
+class Clients:
+    """Clients of one server.
+
+    Args:
+        url: its `/v1`.
+        as_audio: whether it takes ECGs as `audio_url` only.
+    """
+
+    def __init__(self, url: str, model: str, as_audio: bool) -> None:
+        self.url, self.model, self.as_audio = url, model, as_audio
+
+    async def _ask(self, client: httpx.AsyncClient, question: Question, length: int) -> tuple[str, float]:
+        began = time.perf_counter()
+        body = question.body(self.model, self.as_audio, length=length)
+        reply = await client.post(f"{self.url}/chat/completions", json=body)
+        reply.raise_for_status()
+        return reply.json()["choices"][0]["message"]["content"], time.perf_counter() - began
+
+    def at_once(
+        self, asked: Sequence[Question], clients: int, length: int = LENGTH
+    ) -> tuple[list[str], list[float], float]:
+        """Answers in order, the seconds of each, and those of all: each client asks again as soon as it is answered."""
+
+        async def all_clients() -> list[tuple[str, float]]:
+            found: list[tuple[str, float]] = [("", 0.0)] * len(asked)
+            waiting = iter(enumerate(asked))
+
+            async def one(client: httpx.AsyncClient) -> None:
+                for number, question in waiting:
+                    found[number] = await self._ask(client, question, length)
+
+            async with httpx.AsyncClient(timeout=600, limits=httpx.Limits(max_connections=None)) as client:
+                await asyncio.gather(*(one(client) for _ in range(clients)))
+            return found
+
+        began = time.perf_counter()
+        found = asyncio.run(all_clients())
+        return [text for text, _ in found], [seconds for _, seconds in found], time.perf_counter() - began
+
+    def first_words(self, asked: Sequence[Question]) -> list[float]:
+        """s until the first words of streams, one after the other."""
+        seconds = []
+        for question in asked:
+            began = time.perf_counter()
+            body = question.body(self.model, self.as_audio, stream=True)
+            with httpx.stream("POST", f"{self.url}/chat/completions", json=body, timeout=600) as reply:
+                for line in reply.iter_lines():
+                    if line.startswith("data: {") and json.loads(line[6:])["choices"][0]["delta"].get("content"):
+                        seconds.append(time.perf_counter() - began)
+                        break
+        return seconds
+
+    def bad_at_once(self, number: int) -> dict[int, int]:
+        """How many of so many bad requests at the same time got each status; 0: no answer at all."""
+        bodies = cycle(
+            [
+                {"model": self.model, "messages": [{"role": "user", "content": [{"type": "video_url"}]}]},
+                Question(b"no ECG " * 999, "?").body(self.model, self.as_audio),
+                {"model": "another", "messages": []},
+                Question(b"PK\x03\x04" + bytes(5000), "?").body(self.model, self.as_audio),
+            ]
+        )
+
+        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> int:
+            try:
+                return (await client.post(f"{self.url}/chat/completions", json=body)).status_code
+            except httpx.HTTPError:
+                return 0
+
+        async def storm() -> list[int]:
+            async with httpx.AsyncClient(timeout=300, limits=httpx.Limits(max_connections=None)) as client:
+                return list(await asyncio.gather(*(one(client, body) for body in islice(bodies, number))))
+
+        statuses = asyncio.run(storm())
+        return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+
+def row(name: str, seconds: Sequence[float], total: float) -> str:
+    """A line of the table."""
+    cuts = statistics.quantiles(seconds, n=20, method="inclusive")
+    return f"| {name} | {len(seconds) / total:.2f} | {statistics.median(seconds):.2f} | {cuts[-1]:.2f} |"
+
+
+def main() -> None:
+    """Measures, and prints tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--requests", type=int, default=96, help="for each number of clients")
+    parser.add_argument("--memory", type=int, default=2000, help="further short requests, for the memory")
+    parser.add_argument("--bad", type=int, default=200, help="bad requests at once")
+    parser.add_argument("--url", help="of a server that runs already, instead of `gem serve`")
+    parser.add_argument("--model", default="gem-ecg-tiny", help="its name there")
+    options = parser.parse_args()
+    asked = questions()
+    many = list(islice(cycle(asked), options.requests))
+    expected, seconds = plain_loop(asked, psutil.cpu_count() or 1)
+    _, seconds = plain_loop(many[: len(asked)], psutil.cpu_count() or 1)
+    print("| | requests/s | p50 (s) | p95 (s) |\n|---|---:|---:|---:|")
+    print(row("`generate` in a plain loop", seconds, sum(seconds)))
+    if options.url:
+        measure(Clients(options.url, options.model, True), many, expected, options)
+        return
+    with serving() as (url, process):
+        clients = Clients(url, options.model, False)
+        measure(clients, many, expected, options)
+        memory(clients, asked, process, options.memory)
+        print(f"\n{options.bad} bad requests at once: {clients.bad_at_once(options.bad)}")
+        print(f"then: {httpx.get(url.removesuffix('/v1') + '/health').json()['status']}")
+
+
+def measure(clients: Clients, many: Sequence[Question], expected: Sequence[str], options: argparse.Namespace) -> None:
+    """The rows of a server."""
+    clients.at_once(many[:4], 2)
+    for number in options.clients:
+        texts, seconds, total = clients.at_once(many, number)
+        wrong = sum(text != known for text, known in zip(texts, cycle(expected), strict=False))
+        print(row(f"{number} clients", seconds, total) + (f" {wrong} of {len(texts)} other answers" if wrong else ""))
+    first = clients.first_words(many[:16])
+    print(f"\nfirst words of a stream: p50 {statistics.median(first):.2f} s, longest {max(first):.2f} s")
+
+
+def memory(clients: Clients, asked: Sequence[Question], process: psutil.Process, number: int) -> None:
+    """MB of the server and its processes, over so many short requests."""
+    print("\n| requests | MB |\n|---:|---:|")
+    done = 0
+    for stop in (number // 10, number // 2, number):
+        clients.at_once(list(islice(cycle(asked), stop - done)), 8, length=4)
+        done = stop
+        processes = [process, *process.children(recursive=True)]
+        print(f"| {done:,} | {sum(each.memory_info().rss for each in processes) / 2**20:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""`gem interpret FOLDER_OR_DATASET --output answers.parquet`: the options and the run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from processing.errors_gem import BuildError
+from recipes.console import errors, say_failed
+from recipes.record_options import ReadingOptions, as_options, spread
+
+from .records import COLUMNS
+
+if TYPE_CHECKING:
+    from modeling_gem.interpretation import Grounding
+    from processing.processing_gem import Modality
+
+SHOWN = 20  # failures that are printed; all stand in the file
+
+
+def _option(names: str, text: str) -> Any:
+    return typer.Option(names, help=text, rich_help_panel="Many ECGs")
+
+
+@dataclass(frozen=True)
+class ManyOptions:
+    """Options of a run over many ECGs."""
+
+    output: Annotated[Path | None, _option("--output", "Parquet file with a row per ECG of a folder or data set.")] = (
+        None
+    )
+    engine: Annotated[str, _option("--engine", "local (this machine) or ray (a cluster).")] = "local"
+    backend: Annotated[
+        str, _option("--backend", "What the model runs on: transformers, vllm, or the URL of a server.")
+    ] = "transformers"
+    workers: Annotated[
+        int, _option("--workers", "With local: processes that read, measure and draw beside the model's.")
+    ] = 0
+    batch: Annotated[int, _option("--batch", "ECGs that are answered at once.")] = 16
+    split: Annotated[str, _option("--split", "Of a data set.")] = "train"
+    address: Annotated[
+        str, _option("--address", "Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
+    ] = "auto"
+    models: Annotated[int, _option("--models", "With ray: actors that hold the model.")] = 1
+    model_gpus: Annotated[float, _option("--model-gpus", "With ray: GPUs of each, in parts of one too.")] = 0.0
+    fresh: Annotated[bool, _option("--fresh", "Begin anew instead of going on.")] = False
+
+
+def with_many_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """`verb`, with its parameter `many` spread out into the options of `ManyOptions`."""
+    return spread(verb, "many", ManyOptions)
+
+
+def interpret_many(
+    place: Path,
+    reading: ReadingOptions,
+    many: ManyOptions,
+    model: str,
+    question: str | None,
+    modality: "Modality",
+    grounding: "Grounding",
+    n: int,
+    seed: int,
+    max_new_tokens: int,
+) -> None:
+    """Answers all ECGs of a folder or data set, and says what failed.
+
+    Raises:
+        BuildError: see `interpret_all`; or no output, no such engine.
+        typer.Exit: with 1 where ECGs could not be read or answered.
+    """
+    from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
+    from recipes.dataset.answer_source import AnswerSource
+    from recipes.dataset.ray_answers import RayAnswers
+
+    if many.output is None:
+        raise BuildError(f"{place}: many ECGs; say where their answers go with --output answers.parquet.")
+    if many.engine not in ("local", "ray"):
+        raise BuildError(f"--engine is local or ray, got {many.engine!r}.")
+    settings = AnswerSettings(
+        AnswerSource.at(str(place), many.split, reading),
+        many.output,
+        model,
+        many.backend,
+        question,
+        modality,
+        grounding,
+        n,
+        seed,
+        max_new_tokens,
+        many.batch,
+    )
+    on_ray = many.engine == "ray"
+    engine = RayAnswers(many.address, many.models, many.model_gpus) if on_ray else LocalAnswers(many.workers)
+    with Progress(*COLUMNS, console=errors) as progress:
+        task = progress.add_task("ECGs", total=None)
+        report = interpret_all(
+            settings,
+            engine,
+            fresh=many.fresh,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(f"{report.rows:,} rows, {len(report.declined):,} declined, {len(report.failed):,} failed -> {many.output}")
+    errors.print(
+        f"{report.resumed:,} of them were there already; the reasons stand in the columns `declined` and `error`"
+    )
+    if report.spent:
+        errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))
+    for name, reason in list(report.failed.items())[:SHOWN]:
+        say_failed("failed", as_options(f"{name}: {reason}"))
+    if len(report.failed) > SHOWN:
+        errors.print(f"and {len(report.failed) - SHOWN:,} more")
+    if report.failed:
+        raise typer.Exit(1)
+
+
+__all__ = ["ManyOptions", "interpret_many", "with_many_options"]

@@ -1,0 +1,386 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""
+Answers of a GEM about many ECGs in one Parquet file: one row per ECG, whatever became of it, in the order of the source.
+
+The ECGs are answered in parts. A part's file is there whole or not at all, so that a run that was stopped, even killed, goes on with
+the parts that are missing; the parts become the output at the end.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modeling_gem.interpretation import ANSWERS, Grounding, check_answer
+from processing.ecg_check import check_ecg
+from processing.ecg_features import EcgFeatures, extract_features
+from processing.errors_gem import BuildError, EcgQualityError, GemError
+from processing.processing_gem import Modality
+from recipes.chat.engines import gem_engine
+from recipes.files import atomic_path, one_writer
+from recipes.models import model_source
+from recipes.serving.provenance import provenance_of
+
+from .answer_source import AnswerSource
+from .pool import in_processes
+
+if TYPE_CHECKING:
+    from modeling_gem import GemProcessor
+    from recipes.chat.gem_models import GemEngine
+
+PART = 32  # ECGs with their pages: 20 MB at most on their way to the model
+_MARK = b"gem-ecg answers"
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),  # null where there is no answer
+        ("declined", pa.string()),  # why: it can be no ECG
+        ("error", pa.string()),  # why: it cannot be read, or the model failed
+        ("plausibility", pa.string()),
+        ("grounding", pa.string()),
+        ("supported", pa.int32()),
+        ("contradicted", pa.int32()),
+        ("not_measurable", pa.int32()),
+        ("claims", pa.string()),  # JSON, as are spans and measurements
+        ("spans", pa.string()),
+        ("measurements", pa.string()),
+        ("history", pa.list_(pa.string())),
+        ("model_sha", pa.string()),
+        ("rules_version", pa.string()),
+        ("version", pa.string()),
+    ]
+)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class AnswerSettings:
+    """What is asked of whom. The output is the same whatever `batch` is, and whatever engine makes it.
+
+    Args:
+        source: the ECGs.
+        output: the Parquet file.
+        model: folder or Hub id; nothing for the model that comes with gem-ecg.
+        backend: what the model runs on, see `gem_engine`.
+        batch: ECGs that are answered at once.
+    """
+
+    source: AnswerSource
+    output: Path
+    model: str = ""
+    backend: str = "transformers"
+    question: str | None = None
+    modality: Modality = "both"
+    grounding: Grounding = "flag"
+    n: int = ANSWERS
+    seed: int = 0
+    max_new_tokens: int = 256
+    batch: int = 16
+
+    @property
+    def parts(self) -> Path:
+        """The folder of finished parts, beside the output."""
+        return self.output.with_name(f".{self.output.name}.parts")
+
+
+@dataclass(frozen=True)
+class Part:
+    """ECGs that are answered together: their numbers in the source and their ids."""
+
+    number: int
+    ecgs: tuple[tuple[int, str], ...] = field(repr=False)
+
+
+@dataclass
+class Prepared:
+    """An ECG on its way to the model: its row so far, and the question about it, where there is one."""
+
+    row: dict[str, Any]
+    chat: list[dict] | None = None
+    features: EcgFeatures | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A part that is prepared, and the CPU seconds that it took by step."""
+
+    ecgs: list[Prepared]
+    spent: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AnswersReport:
+    """What a run did.
+
+    Attributes:
+        rows: of the output.
+        resumed: of these, those that an earlier run had made.
+        failed, declined: reasons by id, of the whole output.
+        spent: CPU seconds by step, of this run, added up over its processes.
+    """
+
+    rows: int
+    resumed: int
+    failed: dict[str, str]
+    declined: dict[str, str]
+    spent: dict[str, float]
+
+
+PartEngine = Callable[[Sequence[Part], AnswerSettings], Iterable[dict[str, float]]]
+
+
+def interpret_all(
+    settings: AnswerSettings, engine: PartEngine, *, fresh: bool = False, progress: Progress | None = None
+) -> AnswersReport:
+    """Answers every ECG of the source once, or goes on where a run was stopped.
+
+    Args:
+        engine: makes parts and tells the CPU seconds that each took: `LocalAnswers` or `RayAnswers`.
+        fresh: throw away what is there.
+        progress: called with (ECGs done, in all).
+
+    Raises:
+        BuildError: no ECGs; another run writes there; the output is another run's.
+    """
+    with one_writer(settings.output, BuildError):
+        if fresh:
+            settings.output.unlink(missing_ok=True)
+            shutil.rmtree(settings.parts, ignore_errors=True)
+        ids = settings.source.ids()
+        mark = _mark(settings, ids)
+        if settings.output.exists():
+            _check_mark(pq.read_schema(settings.output).metadata, mark, settings.output)
+            shutil.rmtree(settings.parts, ignore_errors=True)
+            return _report(settings, len(ids), {})
+        plan = [
+            Part(start // PART, tuple(enumerate(ids[start : start + PART], start)))
+            for start in range(0, len(ids), PART)
+        ]
+        _begin(settings, mark)
+        todo = [part for part in plan if not part_file(part, settings).exists()]
+        resumed = done = len(ids) - sum(len(part.ecgs) for part in todo)
+        spent: dict[str, float] = {}
+        for note in engine(todo, settings):
+            done += int(note.pop("ecgs"))
+            for step, seconds in note.items():
+                spent[step] = spent.get(step, 0.0) + seconds
+            if progress is not None:
+                progress(done, len(ids))
+        _join(plan, mark, len(ids), settings)
+        return _report(settings, resumed, spent)
+
+
+def part_file(part: Part, settings: AnswerSettings) -> Path:
+    """The file of a finished part."""
+    return settings.parts / f"{part.number:07d}.parquet"
+
+
+def prepare(part: Part, settings: AnswerSettings) -> Batch:
+    """Reads, judges and measures the ECGs of a part, and draws their pages; what fails is written into its row."""
+    spent = {"read": 0.0, "measure": 0.0, "draw": 0.0}
+    return Batch([_prepared(number, name, settings, spent) for number, name in part.ecgs], spent)
+
+
+def _prepared(number: int, name: str, settings: AnswerSettings, spent: dict[str, float]) -> Prepared:
+    found = Prepared(dict.fromkeys(SCHEMA.names) | {"id": name, "grounding": "off", "history": []})
+    clock = time.process_time()
+
+    def step(what: str) -> None:
+        nonlocal clock
+        spent[what] += time.process_time() - clock
+        clock = time.process_time()
+
+    try:
+        record = check_ecg(settings.source.read(number, name))
+        found.row["history"] = list(record.history)
+        step("read")
+        features = extract_features(record).check_plausibility()
+        found.row |= {"plausibility": features.plausibility.verdict, "measurements": _json(features.to_dict())}
+        step("measure")
+        processor = _processor(settings.model)
+        found.chat = processor.build_conversation(record, question=settings.question, modality=settings.modality)
+        found.features = features
+        step("draw")
+    except EcgQualityError as error:
+        found.row["declined"] = str(error)
+    except GemError as error:
+        found.row["error"] = str(error)
+    except Exception as error:  # one broken file must not end a run of a million; its row says what happened
+        found.row["error"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+@lru_cache(maxsize=1)
+def _processor(model: str) -> "GemProcessor":
+    from transformers import AutoProcessor
+
+    return AutoProcessor.from_pretrained(model_source(model))
+
+
+class Answering:
+    """The step that holds the model, once per process: answers a prepared part, checks the answers and writes its file."""
+
+    def __init__(self, settings: AnswerSettings) -> None:
+        self.settings = settings
+        self.engine: GemEngine = gem_engine(settings.backend, settings.model, at_once=settings.batch)
+        made_by = provenance_of(model_source(settings.model))
+        names = ("model_sha", "rules_version", "version")
+        self.made_by = {name: getattr(made_by, name) for name in names}
+
+    def __call__(self, part: Part, batch: Batch) -> dict[str, float]:
+        """The CPU seconds of the part by step, and under `ecgs` how many it has."""
+        clock = time.process_time()
+        asked = [found for found in batch.ecgs if found.chat is not None]
+        for start in range(0, len(asked), self.settings.batch):
+            self._answer(asked[start : start + self.settings.batch])
+        answered = time.process_time()
+        for found in asked:
+            self._check(found)
+        checked = time.process_time()
+        rows = [found.row | self.made_by for found in batch.ecgs]
+        with atomic_path(part_file(part, self.settings)) as file:
+            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
+        took = {"answer": answered - clock, "check": checked - answered, "write": time.process_time() - checked}
+        return {**batch.spent, **took, "ecgs": len(rows)}
+
+    def _answer(self, asked: Sequence[Prepared]) -> None:
+        """Answers in one batch; where that fails, one by one, so that one ECG harms no other."""
+        try:
+            texts = self.engine.answers([found.chat or [] for found in asked], self.settings.max_new_tokens)
+        except Exception as error:
+            if len(asked) > 1:
+                for found in asked:
+                    self._answer([found])
+                return
+            texts = [GemError(f"the model could not answer ({type(error).__name__}: {error})")]
+        for found, text in zip(asked, texts, strict=True):
+            found.row["error" if isinstance(text, GemError) else "text"] = str(text)
+
+    def _check(self, found: Prepared) -> None:
+        own, row = self.settings, found.row
+        if row["text"] is None or found.chat is None or found.features is None:
+            return
+        more = self.engine.more(found.chat, found.features, own.seed, own.max_new_tokens)
+        checked = check_answer(row["text"], found.features, grounding=own.grounding, more=more, n=own.n)
+        row |= {"text": checked.text, "grounding": checked.grounding}
+        if checked.report is not None:
+            for verdict in ("supported", "contradicted", "not_measurable"):
+                row[verdict] = checked.report.count(verdict)
+            row["claims"] = _json([claim.to_dict() for claim in checked.claims])
+            row["spans"] = _json([span.to_dict() for span in checked.spans])
+
+
+class LocalAnswers:
+    """Makes parts on this machine: processes prepare, the model is in this one.
+
+    Args:
+        workers: processes that prepare; 0 for none beside this one.
+    """
+
+    def __init__(self, workers: int = 0) -> None:
+        self.workers = workers
+
+    def __call__(self, parts: Sequence[Part], settings: AnswerSettings) -> Iterator[dict[str, float]]:
+        """The notes of the parts as they are finished."""
+        if not parts:
+            return
+        answering = Answering(settings)
+        for part, batch in self._prepared(parts, settings):
+            yield answering(part, batch)
+
+    def _prepared(self, parts: Sequence[Part], settings: AnswerSettings) -> Iterator[tuple[Part, Batch]]:
+        work = partial(prepare, settings=settings)
+        if self.workers < 1:
+            yield from ((part, work(part)) for part in parts)
+            return
+        for part, batch in in_processes(work, parts, self.workers, ahead=self.workers + 1):
+            yield part, _one_by_one(part, work) if isinstance(batch, BrokenProcessPool) else batch
+
+
+def _one_by_one(part: Part, work: Callable[[Part], Batch]) -> Batch:
+    """A part whose process died: only the ECG that kills it is lost."""
+    ecgs: list[Prepared] = []
+    spent: dict[str, float] = {}
+    for single, made in in_processes(work, [Part(part.number, (ecg,)) for ecg in part.ecgs], workers=1, ahead=1):
+        if isinstance(made, BrokenProcessPool):
+            row = dict.fromkeys(SCHEMA.names) | {"id": single.ecgs[0][1], "grounding": "off", "history": []}
+            ecgs.append(Prepared(row | {"error": "the process that read and measured it died (out of memory?)"}))
+            continue
+        ecgs += made.ecgs
+        spent = {step: spent.get(step, 0.0) + seconds for step, seconds in made.spent.items()}
+    return Batch(ecgs, spent)
+
+
+def _mark(settings: AnswerSettings, ids: Sequence[str]) -> str:
+    """Changes when the rows would: other ECGs, another model, another question, other rules."""
+    said = asdict(settings)
+    for name in ("output", "batch", "backend"):
+        said.pop(name)
+    made_by = provenance_of(model_source(settings.model))
+    content = json.dumps([said, made_by.to_dict(), list(ids)], default=str, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _check_mark(metadata: dict[bytes, bytes] | None, mark: str, path: Path) -> None:
+    if (metadata or {}).get(_MARK, b"").decode() != mark:
+        raise BuildError(
+            f"{path}: made of other ECGs, or with another model, question or rules; choose another --output, or --fresh."
+        )
+
+
+def _begin(settings: AnswerSettings, mark: str) -> None:
+    """The folder of the parts, which belongs to one set of settings.
+
+    Raises:
+        BuildError: it belongs to another, or cannot be written.
+    """
+    note = settings.parts / "mark"
+    try:
+        settings.parts.mkdir(parents=True, exist_ok=True)
+        if note.exists():
+            _check_mark({_MARK: note.read_bytes()}, mark, settings.output)
+        with atomic_path(note) as file:
+            file.write_text(mark)
+    except OSError as error:
+        raise BuildError(
+            f"{settings.output}: cannot be written ({error.strerror}); choose another --output."
+        ) from error
+
+
+def _join(plan: Sequence[Part], mark: str, rows: int, settings: AnswerSettings) -> None:
+    """The parts as one file, which is there whole or not at all."""
+    written = 0
+    schema = SCHEMA.with_metadata({_MARK: mark.encode()})
+    with atomic_path(settings.output) as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for part in plan:
+                table = pq.read_table(part_file(part, settings), schema=SCHEMA)
+                writer.write_table(table.cast(schema))
+                written += table.num_rows
+        if written != rows:
+            raise BuildError(f"{settings.parts}: {written:,} rows for {rows:,} ECGs; run again with --fresh.")
+    shutil.rmtree(settings.parts, ignore_errors=True)
+
+
+def _report(settings: AnswerSettings, resumed: int, spent: dict[str, float]) -> AnswersReport:
+    table = pq.read_table(settings.output, columns=["id", "error", "declined"])
+    columns = [table[name].to_pylist() for name in table.column_names]
+    failed = {name: error for name, error, _ in zip(*columns, strict=True) if error is not None}
+    declined = {name: why for name, _, why in zip(*columns, strict=True) if why is not None}
+    return AnswersReport(table.num_rows, resumed, failed, declined, spent)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+__all__ = ["AnswerSettings", "Answering", "AnswersReport", "Batch", "LocalAnswers", "Part", "interpret_all", "prepare"]

@@ -1,0 +1,91 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Where the ECGs of a large run lie: a folder of files, or a split of a data set; each has an id, and any process can read it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import datasets
+
+from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_record import EcgRecord
+from processing.errors_gem import BuildError
+from recipes.record_options import ReadingOptions
+
+from .schema import decode, is_built
+
+
+@dataclass(frozen=True)
+class AnswerSource:
+    """
+    Args:
+        place: a folder of ECG files, a folder or Hub id of a data set.
+        is_dataset: which of them it is.
+        split: of a data set.
+        options: what a user says of the files, and whether they may be trusted.
+    """
+
+    place: str
+    is_dataset: bool
+    split: str
+    options: ReadingOptions
+
+    @classmethod
+    def at(cls, place: str, split: str = "train", options: ReadingOptions | None = None) -> Self:
+        """A data set where `datasets` saved one, where Parquet files lie, or where there is no such folder; else a folder of files."""
+        folder = Path(place)
+        is_dataset = not folder.is_dir() or (folder / "state.json").is_file() or any(folder.rglob("*.parquet"))
+        return cls(place, is_dataset, split, options or ReadingOptions())
+
+    def ids(self) -> list[str]:
+        """The ids of all ECGs, in order: paths in the folder, the column `id`, or numbers.
+
+        Raises:
+            BuildError: there is no ECG, no such data set or split, or an id stands twice.
+        """
+        if self.is_dataset:
+            rows = open_split(self.place, self.split)
+            ids = (
+                [str(value) for value in rows["id"]] if "id" in rows.column_names else list(map(str, range(len(rows))))
+            )
+        else:
+            folder = Path(self.place)
+            ids = [path.relative_to(folder).as_posix() for path in list_ecg_files(folder)]
+        if not ids:
+            raise BuildError(f"{self.place}: no ECG in it.")
+        if len(set(ids)) < len(ids):
+            twice = Counter(ids).most_common(1)[0][0]
+            raise BuildError(f"{self.place}: the id {twice!r} stands twice; give every ECG its own.")
+        return ids
+
+    def read(self, number: int, name: str) -> EcgRecord:
+        """The ECG with this number and id.
+
+        Raises:
+            GemError: it cannot be read.
+        """
+        if not self.is_dataset:
+            return self.options.load(Path(self.place) / name)
+        rows = open_split(self.place, self.split)
+        row = rows[number]
+        return decode(row) if is_built(rows) else load_ecg(row.get("ecg", row), **self.options.keywords())
+
+
+@lru_cache(maxsize=1)
+def open_split(place: str, split: str) -> datasets.Dataset:
+    """A split, opened once per process; its rows stay on the disk.
+
+    Raises:
+        BuildError: there is none.
+    """
+    try:
+        if (Path(place) / "state.json").is_file():
+            return datasets.load_from_disk(place)
+        return datasets.load_dataset(place, split=split)
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{place}: no folder of ECGs, and no data set with a split {split!r} ({error}).") from error
+
+
+__all__ = ["AnswerSource", "open_split"]

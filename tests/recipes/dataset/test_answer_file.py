@@ -1,0 +1,181 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Answers about many ECGs: one row each whatever happens, the same rows from every engine, and nothing twice after a kill."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from modeling_gem.interpretation import interpret
+from processing.errors_gem import BuildError
+from recipes.dataset import answer_file
+from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
+from recipes.dataset.answer_source import AnswerSource
+from recipes.dataset.ray_answers import RayAnswers
+from recipes.record_options import ReadingOptions
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLES = ROOT / "processing" / "samples"
+NAMES = sorted(path.name for path in SAMPLES.glob("*.hea"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The samples twice, a flat record, and a file that is none."""
+    place = tmp_path_factory.mktemp("ecgs")
+    for copy in ("a", "b"):
+        shutil.copytree(SAMPLES, place / copy, ignore=shutil.ignore_patterns("*.json"))
+    (place / "broken.csv.npy").write_bytes(b"\x93NUMPY, but cut off")
+    (place / "flat.hea").write_text("flat 1 500 5000\nflat.dat 16 200/mV 16 0 0 0 0 II\n")
+    (place / "flat.dat").write_bytes(bytes(10000))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(answer_file, "PART", 4)
+
+
+def settings(folder, output, **more):
+    chosen = {"modality": "signal", "max_new_tokens": 40, "batch": 4, **more}
+    return AnswerSettings(AnswerSource.at(str(folder), options=ReadingOptions()), Path(output), **chosen)
+
+
+@pytest.fixture(scope="module")
+def reference(folder, tmp_path_factory):
+    """The table of a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("reference") / "answers.parquet"
+    report = interpret_all(settings(folder, output), LocalAnswers())
+    assert report.rows == 2 * len(NAMES) + 2 and report.resumed == 0
+    return pq.read_table(output)
+
+
+def test_a_row_for_every_ecg(folder, reference):
+    rows = {row["id"]: row for row in reference.to_pylist()}
+    assert list(rows) == sorted([f"{copy}/{name}" for copy in "ab" for name in NAMES] + ["broken.csv.npy", "flat.hea"])
+    assert "flat" in rows["flat.hea"]["declined"] and rows["flat.hea"]["text"] is None
+    assert (
+        rows["broken.csv.npy"]["error"].startswith("broken.csv.npy: ") and rows["broken.csv.npy"]["declined"] is None
+    )
+    for name in NAMES:
+        found = interpret(SAMPLES / name, modality="signal", generation={"max_new_tokens": 40})
+        row = rows[f"a/{name}"]
+        assert row["text"] == found.text == rows[f"b/{name}"]["text"]
+        assert json.loads(row["claims"]) == json.loads(json.dumps([claim.to_dict() for claim in found.claims]))
+        assert json.loads(row["measurements"]) == json.loads(json.dumps(found.features.to_dict()))
+        assert row["contradicted"] == found.report.count("contradicted") and len(row["model_sha"]) == 64
+
+
+def test_processes_and_other_batches_give_the_same_rows(folder, reference, tmp_path):
+    interpret_all(settings(folder, tmp_path / "out.parquet", batch=3), LocalAnswers(workers=2))
+    assert pq.read_table(tmp_path / "out.parquet").equals(reference)
+
+
+def test_a_cluster_of_two_workers_gives_the_same_rows(folder, reference, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    seen = []
+    report = interpret_all(
+        settings(folder, tmp_path / "out.parquet"),
+        RayAnswers("local", models=2, local_cpus=2),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert pq.read_table(tmp_path / "out.parquet").equals(reference)
+    assert seen[-1] == (reference.num_rows, reference.num_rows) and report.spent["answer"] > 0
+
+
+def test_what_was_finished_is_not_done_again(folder, reference, tmp_path):
+    chosen = settings(folder, tmp_path / "out.parquet")
+
+    def two_parts(parts, own):
+        yield from LocalAnswers()(parts[:2], own)
+        raise BuildError("stopped")
+
+    with pytest.raises(BuildError, match="stopped"):
+        interpret_all(chosen, two_parts)
+    report = interpret_all(chosen, LocalAnswers())
+    assert report.resumed == 8 and pq.read_table(chosen.output).equals(reference)
+    assert interpret_all(chosen, LocalAnswers()).resumed == reference.num_rows  # nothing is left to do
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.parquet.lock", "out.parquet"]
+    with pytest.raises(BuildError, match="other ECGs, or with another model"):
+        interpret_all(settings(folder, chosen.output, max_new_tokens=41), LocalAnswers())
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from recipes.dataset import answer_file
+from tests.recipes.dataset.test_answer_file import LocalAnswers, interpret_all, settings
+answer_file.PART = 2
+interpret_all(settings(sys.argv[1], sys.argv[2]), LocalAnswers())
+"""
+
+
+def test_exactly_one_row_each_after_kill_9(folder, reference, tmp_path):
+    """The run is killed twice in the midst of its work, and finished then."""
+    output = tmp_path / "out.parquet"
+    program = tmp_path / "run.py"
+    program.write_text(
+        'if __name__ == "__main__":\n' + "".join(f"    {line}\n" for line in PROGRAM.strip().splitlines())
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(program), str(folder), str(output)]
+    parts = tmp_path / ".out.parquet.parts"
+
+    def finished() -> int:
+        return len(list(parts.glob("0*.parquet")))
+
+    for _ in range(2):
+        before = finished()
+        process = subprocess.Popen(command, env=environment, cwd=ROOT)
+        deadline = time.monotonic() + 240
+        while finished() == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert finished() > before or output.exists()
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=300)
+    assert pq.read_table(output).equals(reference)
+
+
+def die_at_broken(part, settings):
+    if any("broken" in name for _, name in part.ecgs):
+        os._exit(1)
+    return answer_file.prepare(part, settings)  # in the child: the one that nobody replaced
+
+
+def test_an_ecg_that_kills_its_process_is_lost_alone(folder, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(answer_file, "prepare", die_at_broken)
+    report = interpret_all(settings(folder, tmp_path / "out.parquet"), LocalAnswers(workers=1))
+    assert list(report.failed) == ["broken.csv.npy"] and "died" in report.failed["broken.csv.npy"]
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row for row in rows if not row["error"]] == [row for row in reference.to_pylist() if not row["error"]]
+
+
+def test_a_model_that_fails_at_one_ecg_answers_the_others(folder, reference, tmp_path, monkeypatch):
+    from recipes.chat.gem_models import TransformersGem
+
+    plain = TransformersGem.answers
+
+    def answers(self, chats, max_new_tokens):
+        if any(chat[0]["content"][0]["ecg"].name.startswith("atrial_flutter") for chat in chats):
+            raise RuntimeError("out of memory")
+        return plain(self, chats, max_new_tokens)
+
+    monkeypatch.setattr(TransformersGem, "answers", answers)
+    report = interpret_all(settings(folder, tmp_path / "out.parquet"), LocalAnswers())
+    assert sorted(report.failed) == ["a/atrial_flutter.hea", "b/atrial_flutter.hea", "broken.csv.npy"]
+    assert "out of memory" in report.failed["a/atrial_flutter.hea"]
+
+
+def test_nothing_to_answer(tmp_path):
+    with pytest.raises(BuildError, match="no ECG in it"):
+        interpret_all(settings(tmp_path, tmp_path / "out.parquet"), LocalAnswers())
+    with pytest.raises(BuildError, match="no folder of ECGs"):
+        interpret_all(settings(tmp_path / "absent", tmp_path / "out.parquet"), LocalAnswers())
