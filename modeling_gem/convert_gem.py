@@ -100,7 +100,7 @@ def convert_original_checkpoint(
         elif (name := rename(key, MODEL_NAMES)) is not None:
             weights[name] = tensor
         else:
-            raise CheckpointError(f"{checkpoint}: `{key}` is no weight of a GEM, PULSE or LLaVA checkpoint.")
+            raise CheckpointError(f"{checkpoint}: `{key}` is not a weight of a GEM, PULSE or LLaVA checkpoint.")
     report.sources["language_model"] = report.sources["projectors"] = str(checkpoint)
     ecg_config, tower, is_new = _ecg_tower(tower, checkpoint, ecg_encoder, report)
     weights |= {f"model.ecg_tower.{k}": tensor.to(weights["lm_head.weight"].dtype) for k, tensor in tower.items()}

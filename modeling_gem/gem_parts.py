@@ -120,7 +120,7 @@ def read_ecg_encoder(path: str | Path, report: ConversionReport) -> tuple[PreTra
             other.append(key)
         else:
             raise CheckpointError(
-                f"{path}: `{key}` is no weight of an ECG-CoCa checkpoint (ecg., text., text_decoder.)."
+                f"{path}: `{key}` is not a weight of an ECG-CoCa checkpoint (ecg., text., text_decoder.)."
             )
     report.sources["ecg_tower"] = str(path)
     report.drop("ECG-CoCa's text tower and decoder, which GEM does not use", other)
@@ -142,7 +142,7 @@ def _saved_ecg_encoder(folder: Path, report: ConversionReport) -> tuple[PreTrain
         return GemEcgConfig.from_pretrained(folder), dict(read_weights(folder))
     model = load_part(AutoModel, folder)
     if absent := [name for name in ECG_CONFIG_FIELDS if not hasattr(model.config, name)]:
-        raise CheckpointError(f"{folder}: a `{model_type}` is no ECG tower, its config lacks {', '.join(absent)}.")
+        raise CheckpointError(f"{folder}: a `{model_type}` is not an ECG tower, its config lacks {', '.join(absent)}.")
     return model.config, model.state_dict()
 
 

@@ -72,7 +72,7 @@ def to_record(
     check_size(signal.shape, name)
     if len(signal) > MAX_CHANNELS:
         raise EcgLeadError(
-            f"{name}: {len(signal):,} rows are no leads; an ECG is a (leads, samples) array. Transpose it, or cut the file."
+            f"{name}: {len(signal):,} rows are not leads; an ECG is a (leads, samples) array. Transpose it, or cut the file."
         )
     channels = _channels(signal, raw, options, name, notes)
     rate = _stated_rate(raw, options, name, notes)
@@ -83,7 +83,7 @@ def to_record(
     duplicates = doubled_names(leads)
     if duplicates:
         raise EcgLeadError(
-            f"{name}: lead name(s) {duplicates} stand more than once in {list(leads)}; which row is right? "
+            f"{name}: lead name(s) {duplicates} occur more than once in {list(leads)}; which row is right? "
             "Name the rows yourself with `leads=[...]`."
         )
     return EcgRecord(
@@ -194,7 +194,7 @@ def _named_by_caller(
     if len(leads) != len(rows):
         raise EcgLeadError(
             f"{name}: {len(leads)} lead names {list(leads)} for {len(rows)} rows; name each row once, {NO_LEAD!r} for a "
-            "row that is no lead."
+            "row that is not a lead."
         )
     before = [names[row] for row in rows]
     if any(before) and [canonical_lead(lead) for lead in before] != [canonical_lead(lead) for lead in leads]:
@@ -234,8 +234,8 @@ def _named_by_source(
     unknown = [names[row] or f"row {row + 1}" for row, lead in zip(rows, leads, strict=True) if not lead]
     if not found:
         raise EcgLeadError(
-            f"{name}: the channels are called {unknown}, which are numbers and no leads. Say which they are with "
-            f"`leads=['II', ...]`, one per channel, {NO_LEAD!r} for one that is no ECG."
+            f"{name}: the channels are called {unknown}, which are numbers and not leads. Say which they are with "
+            f"`leads=['II', ...]`, one per channel, {NO_LEAD!r} for one that is not an ECG."
         )
     if unknown:
         notes.append(
@@ -258,7 +258,7 @@ def _stated_rate(raw: RawEcg, options: ReadOptions, name: str, notes: list[str])
         raise EcgFormatError(f"{name}: `sampling_rate` must be a number in Hz, got {rate!r}.")
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         raise EcgFormatError(
-            f"{name}: a sampling rate of {rate:g} Hz is no ECG's ({MIN_SAMPLING_RATE:g} to {MAX_SAMPLING_RATE:g} Hz). "
+            f"{name}: a sampling rate of {rate:g} Hz is not possible for an ECG ({MIN_SAMPLING_RATE:g} to {MAX_SAMPLING_RATE:g} Hz). "
             "State the true one in Hz with `sampling_rate=...`."
         )
     if options.sampling_rate is not None and raw.sampling_rate not in (None, rate):
@@ -324,7 +324,7 @@ def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, n
     for channel in wrong:
         if channel.is_standard or len(wrong) == len(channels):
             raise EcgFormatError(
-                f"{name}: lead {channel.lead} is in {channel.unit!r}, which is no voltage; an ECG is in V, mV, uV or nV. "
+                f"{name}: lead {channel.lead} is in {channel.unit!r}, which is not a voltage; an ECG is in V, mV, uV or nV. "
                 "If you know the unit, pass e.g. `unit='mV'`."
             )
     if wrong:

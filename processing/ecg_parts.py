@@ -83,7 +83,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
     first = min(strip.start for strip in strips)
     last = max(max(strip.start - first + len(strip.signal) / rate for strip in strips), end - first)
     if not np.isfinite([last, *(strip.start for strip in strips)]).all():
-        raise EcgFormatError(f"{name}: a part of the recording has a start that is no number; export it again.")
+        raise EcgFormatError(f"{name}: a part of the recording has a start that is not a number; export it again.")
     samples = round(last * rate)
     check_size((len(rows), samples), name)
     if all(len(row) == 1 and len(row[0].signal) == samples for row in rows):

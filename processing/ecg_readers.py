@@ -310,7 +310,9 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
         if matches(data):
             return reader, what
     if data[:256].lstrip().startswith(b"<"):
-        raise EcgFormatError(f"{name}: a text with tags (XML, HTML) that is no ECG; fetch or export the file again.")
+        raise EcgFormatError(
+            f"{name}: a text with tags (XML, HTML) that is not an ECG; fetch or export the file again."
+        )
     if suffix == ".dat":
         raise EcgFormatError(f"{name}: a WFDB signal file without its header; put {Path(name).stem}.hea beside it.")
     if suffix in _TEXT_SUFFIXES or _is_text(data):
@@ -392,7 +394,7 @@ def _as_array(source: Any) -> np.ndarray:
         return np.asarray(source)
     except (ValueError, TypeError) as error:
         raise EcgFormatError(
-            f"ECG array: a {type(source).__name__} is no (leads, samples) array ({error}); give every lead the same "
+            f"ECG array: a {type(source).__name__} is not a (leads, samples) array ({error}); give every lead the same "
             "number of samples."
         ) from error
 

@@ -62,7 +62,7 @@ def read_scp(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     """
     if len(data) > _MAX_SCP_BYTES:
         raise EcgFormatError(
-            f"{name}: an SCP-ECG file of {len(data):,} bytes is no resting ECG (up to {_MAX_SCP_BYTES:,})."
+            f"{name}: an SCP-ECG file of {len(data):,} bytes is not a resting ECG (up to {_MAX_SCP_BYTES:,})."
         )
     parsers = require("ecgdatakit.parsing.parsers.scp_ecg", "SCP-ECG")
     counted_from_1 = _counted_from_1(data)
@@ -125,7 +125,7 @@ def read_sierra(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     compressed = b"XLI" in data.replace(b"\0", b"").upper()
     limit = _MAX_XLI_BYTES if compressed else _MAX_SIERRA_BYTES
     if len(data) > limit:
-        raise EcgFormatError(f"{name}: a Philips XML of {len(data):,} bytes is no resting ECG (up to {limit:,}).")
+        raise EcgFormatError(f"{name}: a Philips XML of {len(data):,} bytes is not a resting ECG (up to {limit:,}).")
     parsers = require("ecgdatakit.parsing.parsers.sierra_xml", "Philips Sierra XML")
     return _from_ecgdatakit(parsers.SierraXMLParser(), data, ".xml", "Philips Sierra XML", name)
 

@@ -90,7 +90,7 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
         return _described(_from_rows(block, layout, name), head)
     if layout.width > MAX_CHANNELS:
         raise EcgFormatError(
-            f"{name}: {layout.width:,} columns are no leads; an ECG table has one column per lead, or one row per lead."
+            f"{name}: {layout.width:,} columns are not leads; an ECG table has one column per lead, or one row per lead."
         )
     return _described(_from_columns(_frame(block, layout, name), head, layout, name), head)
 
@@ -99,7 +99,7 @@ def _check_lines(lines: Sequence[str], name: str) -> None:
     longest = max(map(len, lines))
     if longest > _MAX_LINE_CHARS:
         raise EcgFormatError(
-            f"{name}: one line of {longest:,} characters is no table of an ECG; use one line per sample."
+            f"{name}: one line of {longest:,} characters is not a table of an ECG; use one line per sample."
         )
     long = sum(len(line) for line in lines if len(line) > _LONG_LINE_CHARS) if longest > _LONG_LINE_CHARS else 0
     if long > _MAX_LONG_LINES_CHARS:

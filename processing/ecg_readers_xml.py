@@ -54,7 +54,7 @@ def read_xml(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     """
     if len(data) > MAX_XML_BYTES:
         raise EcgFormatError(
-            f"{name}: an XML file of {len(data):,} bytes is no resting ECG (limit {MAX_XML_BYTES:,}); export it alone."
+            f"{name}: an XML file of {len(data):,} bytes is not a resting ECG (limit {MAX_XML_BYTES:,}); export it alone."
         )
     root = parsed_xml(data, name)
     kind = local_name(root.tag)
@@ -67,7 +67,7 @@ def read_xml(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     if kind == "restingecgdata":
         return read_sierra(data, options, name)
     raise EcgFormatError(
-        f"{name}: XML with the root element <{kind[:60]}> is no known ECG; known are RestingECG (GE MUSE), "
+        f"{name}: XML with the root element <{kind[:60]}> is not a known ECG format; known are RestingECG (GE MUSE), "
         "AnnotatedECG (HL7), restingecgdata (Philips) and SchillerEDI. Export it as one of them or as DICOM."
     )
 

@@ -108,7 +108,7 @@ class EcgRecord:
         duplicates = doubled_names(leads)
         if duplicates:
             raise EcgLeadError(
-                f"{self.name}: lead name(s) {duplicates} stand more than once; give each row its own name."
+                f"{self.name}: lead name(s) {duplicates} occur more than once; give each row its own name."
             )
         signal.setflags(write=False)
         known = dict(self.evidence) | {

@@ -108,7 +108,7 @@ def parse_header(path: Path, name: str) -> WfdbHeader:
     """
     if path.stat().st_size > _MAX_HEADER_BYTES:
         raise EcgFormatError(
-            f"{name}: {path.name} is larger than {_MAX_HEADER_BYTES:,} bytes; that is no WFDB header."
+            f"{name}: {path.name} is larger than {_MAX_HEADER_BYTES:,} bytes; that is not a WFDB header."
         )
     lines = [line.strip() for line in decoded_text(path.read_bytes()).splitlines() if line.strip()]
     comments = tuple(line.lstrip("# ").strip() for line in lines if line.startswith("#"))

@@ -26,7 +26,7 @@ def parsed_xml(data: bytes, name: str) -> Any:
     tags, attributes = data.count(b"<"), data.count(b"=")
     if tags > _MAX_TAGS or attributes > _MAX_ATTRIBUTES:
         raise EcgFormatError(
-            f"{name}: an XML with {tags:,} tags and up to {attributes:,} attributes is no ECG; export the record alone."
+            f"{name}: an XML with {tags:,} tags and up to {attributes:,} attributes is not an ECG; export the record alone."
         )
     try:
         return ElementTree.fromstring(data)
@@ -100,7 +100,7 @@ def _decimals(written: list[str], label: str, name: str) -> np.ndarray:
         return np.fromiter(map(float, written), np.float64, len(written))
     except ValueError as error:
         raise EcgFormatError(
-            f"{name}: lead {label} has a sample that is no number ({error}); export it again."
+            f"{name}: lead {label} has a sample that is not a number ({error}); export it again."
         ) from error
 
 

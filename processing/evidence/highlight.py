@@ -90,7 +90,7 @@ def _colors(spans: Sequence[Span]) -> list[Color]:
             try:
                 red, green, blue = ImageColor.getrgb(span.color)[:3]
             except ValueError as error:
-                raise GemError(f"{span.color!r} is no colour: give RGB, '#rrggbb' or an HTML name.") from error
+                raise GemError(f"{span.color!r} is not a colour: give RGB, '#rrggbb' or an HTML name.") from error
             colors.append((red, green, blue))
         else:
             colors.append(span.color)

@@ -174,7 +174,7 @@ class BuildSettings(Settings):
             BuildError: the teacher is none that has a model of its own.
         """
         if (kind := self.teacher["kind"]) != "local":
-            raise BuildError(f"A teacher of the kind {kind!r} runs on no engine; it is said with `kind: local`.")
+            raise BuildError(f"A teacher of the kind {kind!r} does not run on an engine; use `kind: local`.")
         local = {**(self.teacher.get("local") or {}), "engine": engine}
         return self.model_copy(update={"teacher": {**self.teacher, "local": local}})
 

@@ -63,7 +63,7 @@ class FindingTrainer(GemSFTTrainer):
         ids = [encode(word, add_special_tokens=False) for word in VERDICTS] if finding_weight != 1 else []
         if any(len(tokens) != 1 for tokens in ids):
             raise TrainingError(
-                f"`finding_weight`: {' or '.join(VERDICTS)} is no token of its own in this vocabulary."
+                f"`finding_weight`: {' or '.join(VERDICTS)} is not a token of its own in this vocabulary."
             )
         self.finding_ids = torch.tensor(ids).flatten()
         self.finding_weight = finding_weight

@@ -81,7 +81,7 @@ def consistency(
         raise EcgFormatError(f"consistency: {len(features)} measurements for {len(signal_answers)} records.")
     for i, answers in enumerate(zip(signal_answers, image_answers, strict=True)):
         if not all(isinstance(answer, str) for answer in answers):
-            raise EcgFormatError(f"consistency: answer {i} is no text: {answers!r}.")
+            raise EcgFormatError(f"consistency: answer {i} is not text: {answers!r}.")
     scores = [
         consistency_of(signal, image, None if features is None else features[i])
         for i, (signal, image) in enumerate(zip(signal_answers, image_answers, strict=True))

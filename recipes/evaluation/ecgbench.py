@@ -250,7 +250,7 @@ def _compat_judged(
     if task == REPORTS:
         return {k: v for k, v in compat.score_reports(texts).items() if k != "Records"}
     if broken := [name for name, value in parsed.items() if value is None]:
-        raise EvaluationError(f"{broken[0]}: the judge's text is no JSON.")
+        raise EvaluationError(f"{broken[0]}: the judge's text is not JSON.")
     return dict(compat.score_arena(parsed))  # type: ignore[arg-type]
 
 

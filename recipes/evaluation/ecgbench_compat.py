@@ -259,7 +259,7 @@ def _report_json(text: str, name: str) -> dict[str, Any] | None:
     try:
         return _json_object(body.strip(), name)
     except json.JSONDecodeError as error:
-        raise EvaluationError(f"{name}: the judge's fenced text is no JSON ({error}).") from error
+        raise EvaluationError(f"{name}: the judge's fenced text is not JSON ({error}).") from error
 
 
 def _json_object(text: str, name: str) -> dict[str, Any]:

@@ -287,7 +287,7 @@ def _from_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict) or not isinstance(content.get("cases"), dict) or "review" not in content:
-        raise EvaluationError(f"{path}: is no saved review")
+        raise EvaluationError(f"{path}: is not a saved review")
     return content
 
 
@@ -301,7 +301,7 @@ def _from_workbook(path: Path) -> dict[str, Any]:
         # A formula comes as it was typed: its value may never have been computed, and would be lost.
         sheet = load_workbook(path)[SHEET]
     except (OSError, KeyError, BadZipFile, InvalidFileException) as error:
-        raise EvaluationError(f"{path}: is no review workbook ({error})") from error
+        raise EvaluationError(f"{path}: is not a review workbook ({error})") from error
     header = [cell.value for cell in sheet[CASE_ROW - 1]]
     if missing := [name for name in columns_of_sheet() if name not in header]:
         raise EvaluationError(f"{path}: column(s) {', '.join(missing)} are gone")

@@ -303,7 +303,7 @@ async def _json(request: Request) -> Any:
     try:
         return await asyncio.to_thread(json.loads, await request.body())
     except (ValueError, RecursionError) as error:
-        raise WireError("The request's body is no JSON in UTF-8.") from error
+        raise WireError("The request's body is not JSON in UTF-8.") from error
 
 
 async def _written(answer: Answer, request: Request) -> Progress | None:

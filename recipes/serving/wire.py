@@ -223,7 +223,7 @@ def _message(message: Mapping[str, Any], where: str, fetch: Fetch) -> SentMessag
     places = [f"{where}.content[{number}]" for number in range(len(content))]
     parts = tuple(read_part(part, place, fetch) for part, place in zip(content, places, strict=True))
     if role != "user" and not all(isinstance(part, str) for part in parts):
-        raise WireError(f"{where}: ECGs and pictures stand in messages of the role `user`.", param=where)
+        raise WireError(f"{where}: ECGs and pictures belong in messages of the role `user`.", param=where)
     return SentMessage(role, parts)
 
 
@@ -257,7 +257,7 @@ def _text(text: Any, where: str) -> str:
     if not isinstance(text, str):
         raise WireError(f"{where}: expected a text, got {type(text).__name__}.", param=where)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise WireError(f"{where}: half of a character stands in the text; send it as UTF-8.", param=where)
+        raise WireError(f"{where}: the text holds half of a character; send it as UTF-8.", param=where)
     return text
 
 
@@ -322,7 +322,7 @@ def _array(rows: Any, where: str) -> bytes:
 def _from_data(data: Any, part: Mapping[str, Any], where: str) -> SentFile:
     """A file in base64, in a data URL or not."""
     if not isinstance(data, str) or not data:
-        raise WireError(f"{where}: the file stands there in base64, as a text.", param=where)
+        raise WireError(f"{where}: the file must be a base64 text.", param=where)
     if data[:5].lower() == "data:":
         content, said = decode_data_url(data, where)
     else:
@@ -366,7 +366,7 @@ def _decode(text: str, where: str) -> bytes:
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
-        raise WireError(f"{where}: this is no base64; encode the file's bytes as they are.", param=where) from error
+        raise WireError(f"{where}: this is not base64; encode the file's bytes as they are.", param=where) from error
     if not data:
         raise WireError(f"{where}: the file is empty.", param=where)
     return data

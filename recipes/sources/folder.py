@@ -42,7 +42,7 @@ def import_folder(
         codes = [code.strip() for code in row.get("labels", "").split(";") if code.strip()]
         if unknown := [code for code in codes if code not in SYSTEMS["scp"]]:
             raise EcgFormatError(
-                f"{table}: {row['file']} has the labels {unknown}, which are no SCP statements ({', '.join(SYSTEMS['scp'])})."
+                f"{table}: {row['file']} has the labels {unknown}, which are not SCP statements ({', '.join(SYSTEMS['scp'])})."
             )
         yield SourceRecord(
             id=name,

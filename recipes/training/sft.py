@@ -172,7 +172,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
         per_pass = training.per_device_train_batch_size * max(training.world_size, 1)
         if script.global_batch_size % per_pass:
             raise TrainingError(
-                f"`global_batch_size` {script.global_batch_size} is no multiple of {per_pass}, what one pass takes "
+                f"`global_batch_size` {script.global_batch_size} is not a multiple of {per_pass}, what one pass takes "
                 f"({training.world_size} device(s) x `per_device_train_batch_size` {training.per_device_train_batch_size})."
             )
         training.gradient_accumulation_steps = script.global_batch_size // per_pass

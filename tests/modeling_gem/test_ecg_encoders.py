@@ -182,7 +182,7 @@ def test_what_is_no_ecg_tower_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`no_such_ecg`, which Transformers does not know"):
         tiny_config(ecg_config={"model_type": "no_such_ecg"})
     clip = save_image_tower(tmp_path / "clip", "clip")
-    with pytest.raises(CheckpointError, match="is no ECG tower, its config lacks"):
+    with pytest.raises(CheckpointError, match="is not an ECG tower, its config lacks"):
         assemble_gem(clip, clip, save_language_model(tmp_path / "llama", "llama"), tmp_path / "out")
 
 

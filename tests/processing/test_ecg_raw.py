@@ -58,7 +58,7 @@ def test_rates_from_20_hz_to_100_khz(rate, accepted):
     if accepted:
         assert load_ecg(COUNTS, sampling_rate=rate, unit="uV").sampling_rate == rate
     else:
-        with pytest.raises(EcgFormatError, match="no ECG's"):
+        with pytest.raises(EcgFormatError, match="not possible for an ECG"):
             load_ecg(COUNTS, sampling_rate=rate, unit="uV")
 
 

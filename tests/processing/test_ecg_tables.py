@@ -185,7 +185,7 @@ def test_numbered_signals_are_named_by_the_caller():
         f"{i / 128:.6f},{value:.6f}," + ("0.1,0.2,9.8" if i % 2 == 0 else ",,") for i, value in enumerate(COUNTS[1])
     ]
     content = "Time,1,2,3,4\n" + "\n".join(lines)
-    with pytest.raises(EcgLeadError, match=r"numbers and no leads.*leads="):
+    with pytest.raises(EcgLeadError, match=r"numbers and not leads.*leads="):
         read(content)
     record = read(content, leads=["II", "-", "-", "-"], unit="uV")
     assert record.leads == ("II",) and record.sampling_rate == 128

@@ -55,7 +55,7 @@ def find_ecgs(
         EvaluationError: a folder of another name, or not one sample's ECG is there.
     """
     if unknown := sorted(set(folders) - set(IMPORTERS)):
-        raise EvaluationError(f"{unknown[0]!r} is no data source of the benchmark; it has {', '.join(IMPORTERS)}.")
+        raise EvaluationError(f"{unknown[0]!r} is not a data source of the benchmark; it has {', '.join(IMPORTERS)}.")
     wanted = {(sample.source, int(sample.ecg_id)) for sample in samples}
     found: dict[tuple[str, int], EcgSource] = {}
     trained: set[tuple[str, int]] = set()

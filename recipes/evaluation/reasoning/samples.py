@@ -87,7 +87,8 @@ class ReasoningSample:
 
 
 def read_reasoning(path: str | Path) -> list[ReasoningSample]:
-    """
+    """Reads samples of the ECG-Reasoning Benchmark.
+
     Args:
         path: a JSON list, JSON Lines, or a folder with such files or one JSON per sample (`ptbxl/<diagnosis>/12.json`).
 
@@ -105,7 +106,7 @@ def read_reasoning(path: str | Path) -> list[ReasoningSample]:
         for number, row in _rows(file):
             sample = _sample(row, f"{file}, sample {number}", file.stem)
             if sample.id in samples:
-                raise EvaluationError(f"{file}: sample {sample.id} stands twice; read one release at a time.")
+                raise EvaluationError(f"{file}: sample {sample.id} occurs twice; read one release at a time.")
             samples[sample.id] = sample
     return list(samples.values())
 
@@ -115,7 +116,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise EvaluationError(f"{file} is no JSON ({error}); copy it again.") from error
+            raise EvaluationError(f"{file} is not JSON ({error}); copy it again.") from error
         yield from enumerate(content if isinstance(content, list) else [content], 1)
         return
     problems: list[str] = []

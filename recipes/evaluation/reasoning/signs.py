@@ -60,7 +60,8 @@ class MeasuredEcg:
 
     @classmethod
     def of(cls, record: EcgRecord) -> "MeasuredEcg":
-        """
+        """Measures a record.
+
         Raises:
             EcgQualityError: no heartbeat was found.
         """

@@ -155,5 +155,5 @@ def test_a_teacher_and_a_judge_of_ones_own_run_behind_a_url(tmp_path):
     settings = read_settings(config)
     assert settings.with_teacher_engine("vllm").teacher["local"] == {"model": "m", "engine": "vllm"}
     assert settings.with_teacher_engine("vllm").content() != settings.content(), "answers of engines are not mixed"
-    with pytest.raises(BuildError, match="'template' runs on no engine"):
+    with pytest.raises(BuildError, match="does not run on an engine"):
         settings.model_copy(update={"teacher": {"kind": "template"}}).with_teacher_engine("vllm")

@@ -137,7 +137,7 @@ def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
     torch.testing.assert_close(loss(6.0).detach(), expected)
 
 
-@pytest.mark.parametrize(("weight", "said"), [("6", "no token of its own"), ("0", "positive")])
+@pytest.mark.parametrize(("weight", "said"), [("6", "not a token of its own"), ("0", "positive")])
 def test_weights_that_cannot_be_used_are_refused(folder, tmp_path, weight, said):
     with pytest.raises(TrainingError, match=said):
         train(folder, tmp_path, "--finding_weight", weight)

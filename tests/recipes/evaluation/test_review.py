@@ -182,7 +182,7 @@ def test_every_mistake_is_named_and_the_rest_counts(exported, key, tmp_path):
         "a second sheet of AB",
         "other.json: belongs to another review",
         "cut.json: cannot be read",
-        "no.xlsx: is no review workbook",
+        "no.xlsx: is not a review workbook",
         "missing.json: cannot be read",
     ):
         assert expected in said, expected

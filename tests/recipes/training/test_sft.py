@@ -366,7 +366,7 @@ def test_accelerate_configs_are_such(path):
 def test_global_batch_size(folder, tmp_path):
     _, training, _ = sft.parse(arguments(folder, tmp_path, "--global_batch_size", "32"))
     assert training.gradient_accumulation_steps == 8
-    with pytest.raises(TrainingError, match="30 is no multiple of 4"):
+    with pytest.raises(TrainingError, match="30 is not a multiple of 4"):
         sft.parse(arguments(folder, tmp_path, "--global_batch_size", "30"))
 
 

@@ -56,7 +56,7 @@ def test_grounding_answers_are_lists_in_the_second_release(tmp_path, samples):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ('{"metadata": {}}', "not the ECG-Reasoning-Benchmark's"),
         ("[]", None),
     ],
@@ -191,7 +191,7 @@ def test_missing_ecgs_are_named(tmp_path, samples):
     ptbxl_tree(tmp_path / "ptbxl", records=3)
     ecgs, _, problems = find_ecgs(list(samples.values()), {"ptbxl": str(tmp_path / "ptbxl")})
     assert len(ecgs) == 1 and len(problems) == 2 and "ECG 4 of ptbxl is not there" in problems[0]
-    with pytest.raises(EvaluationError, match="no data source"):
+    with pytest.raises(EvaluationError, match="not a data source"):
         find_ecgs(list(samples.values()), {"ptb": "x"})
 
 
