@@ -67,13 +67,21 @@ def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndar
         _level(median(windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP], axis=1))
         for start in (onset - length, onset - length - cycle)
     )
-    before, after = (np.linalg.svd(part, compute_uv=False) ** 2 for part in (earlier, earlier - now))
-    explained = 1 - after.sum() / max(before.sum(), 1e-12)
-    if len(before) < FEWEST_LEADS:
+    before, after = _energies(earlier), _energies(earlier - now)
+    explained = 1 - after[0] / max(before[0], 1e-12)
+    if len(earlier) < FEWEST_LEADS:
         return bool(explained > ALL_EXPLAINED)
-    of_loop = 1 - after[1:].sum() / max(before[1:].sum(), 1e-12)
+    of_loop = 1 - after[1] / max(before[1], 1e-12)
     both = explained > BOTH_EXPLAINED[0] and of_loop > BOTH_EXPLAINED[1]
     return bool(explained > ALL_EXPLAINED or of_loop > LOOP_EXPLAINED or both)
+
+
+def _energies(part: np.ndarray) -> tuple[float, float]:
+    """The energy of `(leads, samples)`, and what of it does not lie in the strongest direction of the leads."""
+    shared = part @ part.T
+    energy = float(np.trace(shared))
+    # In a third of a singular value decomposition's time.
+    return energy, energy - float(np.linalg.eigvalsh(shared)[-1])
 
 
 def _level(part: np.ndarray) -> np.ndarray:

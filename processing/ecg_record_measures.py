@@ -32,6 +32,7 @@ DEFLECTION_MV = 0.06
 BEHIND_QRS_S = 0.04  # where the last wave of a QRS has come back
 # The likeness of noise: white noise in one lead stays below, in twelve below 0.1; a single small lead of a real ECG reaches 0.46.
 NOISE_LIKENESS = 0.4
+CLEARLY_ALIKE = 0.98
 
 
 def lead_measures(beats: BeatMeasures) -> dict[str, np.ndarray]:
@@ -157,22 +158,21 @@ def beat_likeness(delineation: Delineation) -> float:
     """How alike the QRS complexes are, all live leads together; 1 below three beats.
 
     The median over the beats of the correlation that a beat reaches with a third of the others: two kinds of beats in
-    turn (bigeminy) are alike in this sense, noise is not.
+    turn (bigeminy) are alike in this sense, noise is not. Above `CLEARLY_ALIKE` it may be more than is given.
     """
     if len(delineation.beats) < 3:
         return 1.0
     # Of some beats the onset is found more alike, of others the steepest part.
-    onset, steepest = delineation.qrs.overall[:, 0], delineation.beats
-    return max(
-        _likeness(delineation, onset - 0.04 * WORKING_RATE), _likeness(delineation, steepest - 0.1 * WORKING_RATE)
-    )
+    alike = _likeness(delineation, delineation.qrs.overall[:, 0] - 0.04 * WORKING_RATE)
+    return alike if alike > CLEARLY_ALIKE else max(alike, _likeness(delineation, delineation.beats - 0.1 * WORKING_RATE))
 
 
 def _likeness(delineation: Delineation, start: np.ndarray) -> float:
     """The same of the 200 ms from `start` (`(beats,)` samples) on."""
     # Every second sample is enough for 40 Hz.
-    leads = delineation.reliability.leads[:, None]
-    band, start = (delineation.ecg.band * leads)[delineation.live, ::2], np.round(start / 2).astype(int)
+    live = delineation.live
+    band = delineation.ecg.band[live, ::2] * delineation.reliability.leads[live, None]
+    start = np.round(start / 2).astype(int)
     rows = np.moveaxis(windows(band, start, int(0.1 * WORKING_RATE)), 1, 0).reshape(len(start), -1)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     # Of a long record 60 beats tell enough.
