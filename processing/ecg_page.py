@@ -178,8 +178,12 @@ def _overflows(record: EcgRecord, plan: PageLayout) -> bool:
         found = panel_samples(record, panel)
         if found is None:
             continue
-        rise = panel.sign * plan.gain * found[1]
         highest, lowest = min(reach, panel.baseline), -min(reach, plan.height - panel.baseline)
+        scale = panel.sign * plan.gain
+        ends = scale * found[1].max(), scale * found[1].min()
+        if max(ends) <= highest and min(ends) >= lowest:
+            continue
+        rise = scale * found[1]
         if np.mean((rise > highest) | (rise < lowest)) > MAX_SHARE_OUT_OF_REACH:
             return True
     return False

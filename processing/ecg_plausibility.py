@@ -15,7 +15,7 @@ import numpy as np
 
 from .ecg_lead_names import LIMB_LEADS_FROM_I_II
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
-from .ecg_order_statistics import nan_median
+from .ecg_order_statistics import median, nan_median
 from .errors_gem import EcgQualityError
 
 Verdict = Literal["ok", "suspect", "refused"]
@@ -243,7 +243,7 @@ def _scale_doubts(leads: Sequence[str], signal: np.ndarray, spans: np.ndarray) -
     moving = np.flatnonzero(np.nan_to_num(spans) > 0)
     if not len(moving):
         return
-    typical = float(np.median(spans[moving]))
+    typical = float(median(spans[moving]))
     named = int(moving[np.argsort(spans[moving])[len(moving) // 2]])
     beyond = _beyond_reach(leads, signal)
     low, high = USUAL_SPAN_MV if len(moving) >= MANY_LEADS else LEAD_SPAN_MV
@@ -273,7 +273,7 @@ def _beyond_reach(leads: Sequence[str], signal: np.ndarray) -> Doubt | None:
     if not max(np.nanmax(highest), -np.nanmin(lowest)) > MAX_PLAUSIBLE_MV:
         return None
     too_high = (np.abs(np.nan_to_num(signal)) > MAX_PLAUSIBLE_MV).mean(axis=1)
-    if too_high.max() <= 0.25 and np.median(too_high) <= 0.01:
+    if too_high.max() <= 0.25 and median(too_high) <= 0.01:
         return None
     row = int(too_high.argmax())
     found = f"spans {_mv(highest[row] - lowest[row])} and stays beyond {MAX_PLAUSIBLE_MV:g} mV"
@@ -282,17 +282,17 @@ def _beyond_reach(leads: Sequence[str], signal: np.ndarray) -> Doubt | None:
 
 def _no_ecg(signal: np.ndarray, correlation: np.ndarray, rate: float) -> Iterator[Doubt]:
     known = correlation[np.isfinite(correlation)]
-    if rate < LAG_FROM_HZ or not len(known) or np.median(known) >= LEAST_CORRELATION:
+    if rate < LAG_FROM_HZ or not len(known) or median(known) >= LEAST_CORRELATION:
         return
     if np.mean(signal[:, 1:] != signal[:, :-1]) < 0.5:  # single steps on a line, not noise
         return
-    found = f"neighbouring samples have nothing in common (correlation {np.median(known):.2f} over 10 ms)"
+    found = f"neighbouring samples have nothing in common (correlation {median(known):.2f} over 10 ms)"
     yield Doubt("suspect", "signal", "", found, "noise, or an ECG under it", "Check how the file was decoded.")
 
 
 def _clipping_doubts(leads: Sequence[str], clipped: np.ndarray) -> Iterator[Doubt]:
     known = clipped[np.isfinite(clipped)]
-    if not len(known) or np.median(known) <= CLIPPED_SHARE:
+    if not len(known) or median(known) <= CLIPPED_SHARE:
         return
     row = int(np.nanargmax(clipped))
     found = f"stands at its highest or lowest value for {clipped[row]:.0%} of the time"
@@ -384,7 +384,7 @@ def marks_of_missing(signal: np.ndarray) -> np.ndarray:
         if not len(others):
             continue
         span = max(others.max() - others.min(), 1.0)
-        far = np.abs(signal[row].astype(np.float64) - np.median(others)) > MARK_DISTANCE * span
+        far = np.abs(signal[row].astype(np.float64) - median(others)) > MARK_DISTANCE * span
         missing[row] = marked & far
     return missing
 

@@ -164,7 +164,9 @@ def beat_likeness(delineation: Delineation) -> float:
         return 1.0
     # Of some beats the onset is found more alike, of others the steepest part.
     alike = _likeness(delineation, delineation.qrs.overall[:, 0] - 0.04 * WORKING_RATE)
-    return alike if alike > CLEARLY_ALIKE else max(alike, _likeness(delineation, delineation.beats - 0.1 * WORKING_RATE))
+    return (
+        alike if alike > CLEARLY_ALIKE else max(alike, _likeness(delineation, delineation.beats - 0.1 * WORKING_RATE))
+    )
 
 
 def _likeness(delineation: Delineation, start: np.ndarray) -> float:
