@@ -19,7 +19,8 @@ from .schema import decode, is_built
 
 @dataclass(frozen=True)
 class AnswerSource:
-    """
+    """The ECGs that are answered: a folder of files or a data set.
+
     Args:
         place: a folder of ECG files, a folder or Hub id of a data set.
         is_dataset: which of them it is.
@@ -43,7 +44,7 @@ class AnswerSource:
         """The ids of all ECGs, in order: paths in the folder, the column `id`, or numbers.
 
         Raises:
-            BuildError: there is no ECG, no such data set or split, or an id stands twice.
+            BuildError: there is no ECG, no such data set or split, or an id occurs twice.
         """
         if self.is_dataset:
             rows = open_split(self.place, self.split)
@@ -57,7 +58,7 @@ class AnswerSource:
             raise BuildError(f"{self.place}: no ECG in it.")
         if len(set(ids)) < len(ids):
             twice = Counter(ids).most_common(1)[0][0]
-            raise BuildError(f"{self.place}: the id {twice!r} stands twice; give every ECG its own.")
+            raise BuildError(f"{self.place}: the id {twice!r} occurs twice; give every ECG its own.")
         return ids
 
     def read(self, number: int, name: str) -> EcgRecord:

@@ -19,7 +19,8 @@ Row = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Stage:
-    """
+    """One step of a pipeline on Ray, with the resources that it needs.
+
     Args:
         work: what is done, to be pickled; of a stage with actors what makes it, once in each actor.
         actors: that hold what the work needs; 0 for tasks on any core.
@@ -126,7 +127,7 @@ class ActorStage:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes, without a word.
+    """Ray itself would try for minutes without saying so.
 
     Raises:
         BuildError: nothing listens at `HOST:PORT`.
