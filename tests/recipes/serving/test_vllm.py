@@ -17,16 +17,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen3Config
+from transformers import AutoModelForImageTextToText, AutoProcessor, LlamaForCausalLM, Qwen3Config
 
 from modeling_gem import default_checkpoint, extract_features, load_ecg
 from modeling_gem.interpretation import load_interpreter
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
-from recipes.chat.engines import gem_engine
+from recipes.chat.engines import gem_engine, language_model
 from recipes.chat.gem_models import TransformersGem
+from recipes.chat.settings import LocalSettings
 from recipes.chat.vllm_models import VllmGem, prompt_with_ecgs
 from recipes.serving.wire import data_url
-from tests.helpers.tiny_gem import page, picture, signal, tiny_config, tiny_model, tiny_processor, tiny_text_config
+from tests.helpers.tiny_gem import (
+    page,
+    picture,
+    signal,
+    tiny_config,
+    tiny_model,
+    tiny_processor,
+    tiny_text_config,
+    tiny_tokenizer,
+)
 
 vllm = pytest.importorskip("vllm", reason="vLLM is not installed: `make vllm` runs these tests")
 
@@ -128,6 +138,39 @@ def test_the_embedded_model_gives_them_in_chunks_and_from_the_cache_of_prefixes(
         "enable_prefix_caching": True,
     }
     assert vllm_tokens(folder, chats, rounds=2, **chunked) == expected
+
+
+def test_a_teachers_language_model_writes_what_it_writes_in_transformers(tmp_path):
+    torch.manual_seed(0)
+    tiny = {"hidden_size": 128, "intermediate_size": 192, "head_dim": 32, "num_attention_heads": 4}
+    model = LlamaForCausalLM(tiny_text_config(**tiny))
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+    for saved in (model, tokenizer):
+        saved.save_pretrained(tmp_path)
+    chats = [(name, [{"role": "user", "content": f"PR {name} ms?"}]) for name in ("120", "210")]
+    long = [("long", [{"role": "user", "content": "PR " * 3000}])]
+    schema = {
+        "type": "object",
+        "properties": {"pr": {"type": "integer"}},
+        "required": ["pr"],
+        "additionalProperties": False,
+    }
+    written = []
+    for engine in ("transformers", "vllm"):
+        settings = LocalSettings(model=str(tmp_path), engine=engine, max_new_tokens=24, dtype="float32")
+        model = language_model(settings)
+        found = dict(model.complete_all([*chats, *long]))
+        assert found["long"].kind == "bad_request" and model.is_local
+        # Where the limit cuts a character in two, Transformers writes a mark for its first half.
+        written.append({name: found[name].text.rstrip("\ufffd") for name, _ in chats})
+        if engine == "vllm":
+            ((_, held),) = model.complete_all(chats[:1], schema)
+            assert held.text.lstrip().startswith("{"), "held to the schema from its first token"
+        model.close()
+    assert written[0] == written[1]
 
 
 @pytest.fixture(scope="module")
