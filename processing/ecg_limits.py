@@ -254,10 +254,11 @@ QRS_SIZE_FEW_LEADS_FACTOR: Final = 1.3
 # Margins: what is beyond a limit by so much is so for every reader -----------------------------------------------------
 
 CLEARLY_LONG_PR_MS: Final = PR.high + 10.0
-CLEAR_QRS_MARGIN_MS: Final = 5.0
+CLEAR_QRS_MARGIN_MS: Final = 10.0
 CLEAR_QTC_MARGIN_MS: Final = 10.0
 CLEAR_AXIS_MARGIN_DEG: Final = 10.0
-CLEARLY_HIGH_SOKOLOW_LYON_MV: Final = SOKOLOW_LYON_MV + 0.3
+CLEARLY_HIGH_SOKOLOW_LYON_MV: Final = SOKOLOW_LYON_MV + 0.35
+CLEARLY_LOW_VOLTAGE_SHARE: Final = 0.9  # of the limit
 CLEAR_ST_MARGIN_MV: Final = 0.02
 # A normal ST may be raised by more than the limit of an infarct's (young men, V1 to V4).
 NORMAL_ST_FACTOR: Final = 1.75

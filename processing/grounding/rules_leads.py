@@ -31,6 +31,7 @@ from processing.ecg_rules import in_neighbouring_leads
 from .rules_record import sequence_values
 from .verdicts import (
     CONTRADICTED,
+    NOT_MEASURABLE,
     SUPPORTED,
     Judgement,
     Tolerances,
@@ -41,6 +42,7 @@ from .verdicts import (
     in_words,
     is_number,
     slack,
+    too_near,
     unmeasurable,
 )
 
@@ -121,9 +123,10 @@ def lead_finding(
 ) -> Judgement:
     """A finding stated for leads, or for the record as a whole.
 
-    Named leads must all show it (values near the limit are tolerated); a territory counts as right when at least two
-    of its leads (or its only one) show it; without leads any two leads do, or one that is certain. Negated: no lead
-    may show it for certain (of the record as a whole: not two neighbours). `least`: the two of these sentences.
+    Named leads must all show it; a territory counts as right when at least two of its leads (or its only one) show it; without
+    leads any two leads do, or one that is certain. Values near the limit may be those of another reader: beside leads that show
+    it they are tolerated, alone they leave the claim undecided. Negated: no lead may show it (of the record as a whole: not two
+    neighbours). `least`: the two of these sentences.
 
     Args:
         values: lead -> measured value, NaN where there is no such wave.
@@ -136,27 +139,33 @@ def lead_finding(
     there = [lead for lead, (yes, _) in shows.items() if yes]
     maybe = [lead for lead, (yes, certain) in shows.items() if yes or not certain]
     for_certain = [lead for lead, (yes, certain) in shows.items() if yes and certain]
-    measured = {lead: round(value, 3) for lead, value in known.items()}
     general = not claim.leads or claim.territory in ("all", "other", "precordial", "limb")
+
     if claim.polarity == "negated":
-        # Two leads far from each other are no finding of the record.
-        counted = in_neighbouring_leads(for_certain) if least > 1 else for_certain
-        holds = len(counted) < least if general else not for_certain
+        if general:
+            # Two leads far from each other are no finding of the record.
+            counted, near = (in_neighbouring_leads(leads) if least > 1 else leads for leads in (for_certain, there))
+            shown, possible = len(counted) >= least, len(near) >= least
+        else:
+            several = min(least, len(known)) if claim.territory else 1
+            shown, possible = bool(for_certain) and len(maybe) >= several, bool(there) or len(maybe) >= several
+        verdict = CONTRADICTED if shown else NOT_MEASURABLE if possible else SUPPORTED
         by_lead: dict[str, bool | None] = {lead: lead not in for_certain for lead in known}
         listed = _listed(for_certain or there, known, unit)
     else:
+        everywhere = claim.territory in ("all", "other")
+        needed = len(known) if everywhere or (claim.leads and not claim.territory) else min(least, len(known))
+        alone = bool(for_certain) and not claim.leads
+        possible = alone or len(maybe) >= (0.75 * needed if everywhere else needed)
+        shown = alone or 2 * len(there) >= needed
+        verdict = CONTRADICTED if not possible else SUPPORTED if shown else NOT_MEASURABLE
         by_lead = {lead: lead in maybe for lead in known}
         listed = _listed(known if claim.leads and not claim.territory else there, known, unit)
-        if not claim.leads:
-            holds = bool(for_certain) or len(maybe) >= least
-        elif claim.territory is None:
-            holds = all(lead in maybe for lead in known)
-        elif claim.territory in ("all", "other"):
-            holds = len(maybe) >= 0.75 * len(known)
-        else:
-            holds = len(maybe) >= min(least, len(known)) and bool(there)
     explanation = f"{name}: {listed}" if listed else f"{name} in none of {', '.join(list(known)[:12])}"
-    judgement = decided(holds, measured, explanation)
+    measured = {lead: round(value, 3) for lead, value in known.items()}
+    judgement = (
+        too_near(measured, explanation) if verdict == NOT_MEASURABLE else Judgement(verdict, measured, explanation)
+    )
     judgement.by_lead = by_lead
     return judgement
 
@@ -214,7 +223,15 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     return lead_finding(
         claim,
         at_j if sign > 0 else later,
-        lambda lead, _: _st_beyond(features, lead, at_j[lead], later[lead], sign, band, least),
+        lambda lead, _: _st_beyond(
+            features,
+            lead,
+            at_j[lead],
+            at_j[lead] if sign > 0 and claim.polarity == "negated" else later[lead],
+            sign,
+            band,
+            least,
+        ),
         claim.kind.replace("_", " ").replace("st", "ST"),
     )
 
@@ -319,7 +336,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Q waves beyond the limits of width and depth (`ecg_limits`) in the leads that are named."""
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
-    if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
+    if not claim.leads or claim.territory is not None:
         leads = [lead for lead in leads if lead not in Q_NORMAL_LEADS]
     durations = {lead: features.lead_value("q_duration", lead) for lead in leads}
     depths = {lead: -features.lead_value("q_amplitude", lead) for lead in leads}
@@ -330,6 +347,8 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
         yes = duration >= enough and depth >= deep
         clearly_yes = duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
         clearly_no = duration < enough - tol.q_duration_ms or depth < deep * 0.6
+        if features.qrs_patterns[lead] in ("QS", "rS") and features.lead_value("r_amplitude", lead) < tol.amplitude_mv:
+            clearly_no = False  # so small an r may be read as none, and what follows as a QS
         return yes, clearly_yes if yes else clearly_no
 
     return lead_finding(claim, durations, present, "pathological Q", "ms")

@@ -59,7 +59,7 @@ def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
         return in_words(claim, not high, certain, round(rate), explanation)
     if claim.value == "tachycardia":
         return in_words(claim, *above(rate, HEART_RATE.high, band), round(rate), explanation)
-    certain = min(abs(rate - HEART_RATE.low), abs(rate - HEART_RATE.high)) > band
+    certain = min(abs(rate - HEART_RATE.low), abs(rate - HEART_RATE.high)) >= band
     return in_words(claim, HEART_RATE.contains(rate), certain, round(rate), explanation)
 
 
@@ -99,10 +99,26 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if is_number(claim):
         if claim.beats or claim.leads:
             return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), tol, name)
-        return compare(claim, value, getattr(tol, tolerance), tol, name)
+        judgement = compare(claim, value, getattr(tol, tolerance), tol, name)
+        if claim.kind == "qrs_duration" and judgement.verdict != SUPPORTED:
+            return _of_the_usual_lead(claim, features, judgement, tol)
+        return judgement
     if not math.isfinite(value):
         return unmeasurable(f"{name} cannot be measured in this ECG")
     return _interval_words(claim, features, value, tol, name)
+
+
+def _of_the_usual_lead(claim: Claim, features: EcgFeatures, judgement: Judgement, tol: Tolerances) -> Judgement:
+    """A QRS may be read in one lead too, where it is up to 30 ms shorter than from the first lead's start to the last one's end:
+    a number that the median of the leads bears out is right as well. `judgement` is that of the longer one."""
+    durations = [
+        values for lead in features.leads if len(values := sequence_values(features, "QRS Duration", lead, None))
+    ]
+    if not durations:
+        return judgement
+    usual = float(np.median([np.median(values) for values in durations]))
+    in_a_lead = compare(claim, usual, tol.qrs_ms, tol, "QRS of the usual lead")
+    return in_a_lead if in_a_lead.verdict == SUPPORTED else judgement
 
 
 def _interval_words(claim: Claim, features: EcgFeatures, value: float, tol: Tolerances, name: str) -> Judgement:
@@ -112,12 +128,12 @@ def _interval_words(claim: Claim, features: EcgFeatures, value: float, tol: Tole
         wide, certain = above(value, wide_qrs_limit(features.age), band)
         return in_words(claim, wide == (claim.value == "wide"), certain, measured, explanation)
     limit = {"pr_interval": PR, "qt_interval": QT, "p_duration": P_DURATION}.get(claim.kind, qtc_limit(features.sex))
-    # Of unknown sex what is prolonged or short in some only may be called either.
+    # Of unknown sex what is prolonged or short in some only is not decided.
     borderline = QTC_BORDERLINE if limit is QTC else limit
     if claim.kind == "qt_interval":
         band *= 3  # the normal QT depends on the rate
-    near_low = limit.low - band <= value <= borderline.low + band
-    near_high = borderline.high - band <= value <= limit.high + band
+    near_low = limit.low - band < value < borderline.low + band
+    near_high = borderline.high - band < value < limit.high + band
     if claim.value == "prolonged":
         return in_words(claim, value >= limit.high, not near_high, measured, explanation)
     if claim.value == "short":
@@ -167,16 +183,16 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     distance = min(abs(value - low), abs(value - high))
     kind = axis_sector(value, features.age)
     if claim.value == "deviated":
-        return in_words(claim, kind != "normal", distance > band, measured, explanation)
+        return in_words(claim, kind != "normal", distance >= band, measured, explanation)
     near_edge = {
         "normal": distance,
         "left": min(abs(value - low), abs(value + 90)),
         "right": min(abs(value - high), abs(value - 180), abs(value + 180)),
         "extreme": min(abs(value + 90), abs(value - 180), abs(value + 180)),
     }[claim.value]
-    # A right deviation may go beyond 180 degrees.
-    holds = kind == claim.value or (claim.value == "right" and kind == "extreme")
-    return in_words(claim, holds, near_edge > band, measured, explanation)
+    # An extreme axis may have come round from either side.
+    certain = near_edge >= band and not (kind == "extreme" and claim.value in ("left", "right"))
+    return in_words(claim, kind == claim.value, certain, measured, explanation)
 
 
 def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -185,7 +201,8 @@ def voltage_sum(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if claim.value == "not measurable":
         return decided(not math.isfinite(value), shown(value, "mV"), f"{claim.kind} {shown(value, 'mV')}")
     name = {"sokolow_lyon": "Sokolow-Lyon", "cornell": "Cornell"}[claim.kind]
-    return compare(claim, value, max(tol.voltage_mv, tol.voltage_share * abs(value)), tol, name)
+    tolerance = max(tol.voltage_mv, tol.voltage_share * abs(value))
+    return compare(claim, value, tolerance, tol, name, near=tolerance)
 
 
 def long_qt(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

@@ -12,7 +12,6 @@ from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
     AXIS,
     BIGEMINY_SHARE,
-    CLEAR_AXIS_MARGIN_DEG,
     CLEARLY_FAST_BPM,
     CLEARLY_SLOW_BPM,
     FIBRILLATION_RR_VARIABILITY,
@@ -91,14 +90,14 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
     rate, p, irregular = features.heart_rate, features.p_present, is_irregular(features)
     sinus = has_sinus_p_waves(features)
-    if len(features.pacing_spikes) and not p and not irregular and name in (*SINUS, "atrial fibrillation"):
+    if len(features.pacing_spikes) and not p and name in (*SINUS, "atrial fibrillation"):
         return None  # ventricular pacing hides what the atria do
     if name == "sinus rhythm":
         return sinus
     if name == "sinus bradycardia":
-        return sinus and rate < HEART_RATE.low + tol.limit_bpm
+        return sinus and _unless_near(rate < HEART_RATE.low, rate < HEART_RATE.low + tol.limit_bpm)
     if name == "sinus tachycardia":
-        return sinus and rate > HEART_RATE.high - tol.limit_bpm
+        return sinus and _unless_near(rate > HEART_RATE.high, rate > HEART_RATE.high - tol.limit_bpm)
     if name == "sinus arrhythmia":
         return is_sinus_arrhythmia(features)
     if name == "atrial fibrillation":
@@ -117,6 +116,11 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
     if name == "ventricular tachycardia":
         return rate > HEART_RATE.high - tol.limit_bpm and is_wide_qrs(features, margin=-tol.limit_ms)
     return None
+
+
+def _unless_near(holds: bool, nearly: bool) -> bool | None:
+    """`None` where something holds only nearly."""
+    return True if holds else None if nearly else False
 
 
 def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -185,8 +189,9 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.value == 3:
         apart = None if features.p_present is None else not features.p_present
         return signed(claim, lone > 0 and apart, lone, explanation)
-    holds = lone > 0 or (math.isfinite(pr) and pr > PR.high - (0 if claim.polarity == "negated" else tol.limit_ms))
-    return signed(claim, holds, lone, explanation)
+    if lone or not math.isfinite(pr):
+        return signed(claim, lone > 0, lone, explanation)
+    return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
 
 
 # Conduction ------------------------------------------------------------------------------------------------------------
@@ -207,6 +212,8 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
         return unmeasurable("QRS width and V1 are needed")
     explanation = f"QRS {width:.0f} ms, V1 {features.qrs_patterns.get('V1', '-')}"
     complete, incomplete = wide_qrs_limit(features.age), incomplete_block_limit(features.age)
+    if claim.kind in ("lbbb", "rbbb") and has_right_block_shape(features) and has_left_block_shape(features):
+        return unmeasurable(f"{explanation}: V1 shows signs of both blocks", round(width))
     shape = _BLOCK_SHAPES[claim.kind](features) if claim.kind in _BLOCK_SHAPES else True
     if not shape:
         if (
@@ -222,10 +229,10 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
             f"{explanation}; narrower than AHA asks, the Minnesota code (7-3) asks no width", round(width)
         )
     if claim.kind.startswith("incomplete"):
+        # No width lies far from both ends of 110 to 120 ms: who affirms it there is right.
+        there = is_incomplete_block(features)
         certain = min(abs(width - incomplete), abs(width - complete)) > 1.5 * band
-        return in_words(claim, is_incomplete_block(features), certain, round(width), explanation)
-    if claim.polarity != "negated":
-        band /= 2  # a complete block is a strong statement: 115 ms, not 110
+        return in_words(claim, there, certain or (there and claim.polarity != "negated"), round(width), explanation)
     return in_words(claim, *above(width, complete, band), round(width), explanation)
 
 
@@ -235,15 +242,12 @@ def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if not math.isfinite(axis):
         return unmeasurable("the axis cannot be measured")
     if claim.kind == "lafb":
-        holds, certain = (
-            LEFT_ANTERIOR_AXIS.low - tol.limit_deg <= axis <= LEFT_ANTERIOR_AXIS.high + tol.axis_deg,
-            abs(axis - (AXIS.low - CLEAR_AXIS_MARGIN_DEG)) > tol.limit_deg,
-        )
+        # Many readers call it from the limit of the normal axis on.
+        holds = axis <= LEFT_ANTERIOR_AXIS.high and axis >= LEFT_ANTERIOR_AXIS.low - tol.limit_deg
+        certain = not LEFT_ANTERIOR_AXIS.high - tol.limit_deg < axis < AXIS.low + tol.limit_deg
     else:
-        holds, certain = (
-            LEFT_POSTERIOR_AXIS.low - tol.limit_deg <= axis <= LEFT_POSTERIOR_AXIS.high,
-            abs(axis - LEFT_POSTERIOR_AXIS.low) > tol.limit_deg,
-        )
+        holds = axis >= LEFT_POSTERIOR_AXIS.low
+        certain = abs(axis - LEFT_POSTERIOR_AXIS.low) >= tol.limit_deg
     return in_words(claim, holds, certain, round(axis), f"axis measures {axis:.0f}°")
 
 
@@ -293,7 +297,7 @@ def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     share = low_voltage_share(features.leads, sizes.values())
     if not math.isfinite(share):
         return unmeasurable("no QRS amplitudes")
-    certain = abs(share - 1) > tol.amplitude_share
+    certain = abs(share - 1) >= tol.voltage_share
     return in_words(
         claim,
         share < 1,

@@ -12,13 +12,14 @@ from processing.ecg_limits import (
     CLEAR_ST_MARGIN_MV,
     CLEARLY_HIGH_SOKOLOW_LYON_MV,
     CLEARLY_LONG_PR_MS,
+    CLEARLY_LOW_VOLTAGE_SHARE,
 )
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
     is_clear_axis_deviation,
     is_clearly_long_qtc,
-    is_low_voltage,
     is_wide_qrs,
+    low_voltage_share,
     pathological_q_leads,
     st_depressed_leads,
     st_elevated_leads,
@@ -49,8 +50,8 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
     """Always rate, rhythm, PR (where there are P waves), QRS, QT and axis; beyond that what is clearly abnormal.
 
     Clearly: ST of 0.1 mV (in V2, V3 more) or an inverted T (aVR and V1 apart) or a pathological Q in two leads of a
-    wall; PR above 210 ms, QRS from 125 ms on, QTc (Bazett and Fridericia) 10 ms above its limit, an axis 10 degrees outside
-    the normal, limits by sex and age where known; Sokolow-Lyon above 3.8 mV, low voltage, P waves without QRS, pacing
+    wall; PR above 210 ms, QRS from 130 ms on, QTc (Bazett and Fridericia) 10 ms above its limit, an axis 10 degrees outside
+    the normal, limits by sex and age where known; Sokolow-Lyon above 3.85 mV, voltage below 90 % of the limits, P waves without QRS, pacing
     spikes, and the findings whose row names a salient one of their own.
     """
     if not len(features.beat_times):
@@ -80,7 +81,7 @@ def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
         found.append(_salient("axis deviation"))
     if features.sokolow_lyon > CLEARLY_HIGH_SOKOLOW_LYON_MV:
         found.append(_salient("high voltage"))
-    if is_low_voltage(features):
+    if low_voltage_share(features.leads, features.lead_values["qrs_amplitude"]) < CLEARLY_LOW_VOLTAGE_SHARE:
         found.append(_salient("low voltage", polarity="affirmed"))
     if len(features.lone_p_waves) > 1:
         found.append(_salient("P waves without QRS", polarity="affirmed"))

@@ -27,7 +27,7 @@ class Tolerances:
         st_mv, st_share: 0.05 mV (half a square) or 25 %.
         voltage_mv, voltage_share: of sums of waves (Sokolow-Lyon, Cornell): 0.3 mV or 10 %.
         time_s: of a beat's time: 0.15 s, less than half of the shortest RR interval.
-        limit_ms: of words about intervals (`prolonged`): 10 ms beyond the limit on the wrong side is tolerated.
+        limit_ms: of words about intervals (`prolonged`): within 10 ms of the limit they are not decided.
         limit_bpm: of `bradycardia` and `tachycardia`: 3 bpm. limit_deg: of axis words: 10 degrees.
         limit_mv: of ST and T words: 0.04 mV, the noise of a measured level.
         approximate: factor of all tolerances for `about`, `borderline` and other hedges.
@@ -77,6 +77,7 @@ DIGITIZED_TOLERANCES = replace(
 )
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
+TOO_NEAR = "too near to the limit to be decided"
 OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
 
 
@@ -133,32 +134,42 @@ def shown(value: float, unit: str | None) -> str:
     return f"{value:.{digits}f}{'°' if unit == 'deg' else f' {unit}' if unit else ''}"
 
 
-def compare(claim: Claim, measured: float, tolerance: float, tol: Tolerances, name: str) -> Judgement:
-    """The judgement about a stated number."""
+def compare(
+    claim: Claim, measured: float, tolerance: float, tol: Tolerances, name: str, near: float | None = None
+) -> Judgement:
+    """The judgement about a stated number.
+
+    Args:
+        near: how far inside a stated limit (`above 200 ms`) the claim is not decided either; half of `tolerance` by default.
+    """
     if not math.isfinite(measured):
         return unmeasurable(f"{name} cannot be measured in this ECG")
+    near = (tolerance / 2 if near is None else near) * slack(claim, tol)
     tolerance *= slack(claim, tol)
     denied = claim.polarity == "negated"
-    if denied and claim.comparator in OPPOSITE:  # the tolerance favours the sentence: "no PR above 200 ms" at 205 ms
+    if denied and claim.comparator in OPPOSITE:
         claim, denied = replace(claim, comparator=OPPOSITE[claim.comparator]), False
-    holds = agrees(claim, measured, tolerance) != denied
-    return decided(
-        holds,
-        round(measured, 3),
-        f"{name} measures {shown(measured, claim.unit)} (tolerance {shown(tolerance, claim.unit)})",
-    )
+    holds, explanation = agrees(claim, measured, tolerance) != denied, f"{name} measures {shown(measured, claim.unit)}"
+    if claim.comparator in OPPOSITE and claim.high is None and holds and not agrees(claim, measured, -near):
+        return too_near(round(measured, 3), explanation)
+    return decided(holds, round(measured, 3), f"{explanation} (tolerance {shown(tolerance, claim.unit)})")
 
 
 def in_words(claim: Claim, holds: bool, certain: bool, measured: Any, explanation: str) -> Judgement:
-    """The judgement about a word; `holds` and `not certain` tell what is near the limit: both sayings are tolerated."""
-    if claim.polarity == "negated":
-        holds = not holds
-    return decided(holds or not certain, measured, explanation)
+    """The judgement about a word. Near its limit (not `certain`), where readers differ, neither saying is decided."""
+    if not certain:
+        return too_near(measured, explanation)
+    return decided(holds != (claim.polarity == "negated"), measured, explanation)
+
+
+def too_near(measured: Any, explanation: str) -> Judgement:
+    """The judgement about a value that lies so near to a limit that readers differ."""
+    return unmeasurable(f"{explanation}, {TOO_NEAR}", measured)
 
 
 def above(value: float, limit: float, band: float) -> tuple[bool, bool]:
-    """Whether a value is above a limit, and whether that is certain (further away than `band`)."""
-    return value >= limit, abs(value - limit) > band
+    """Whether a value is above a limit, and whether that is certain (`band` or more away from it)."""
+    return value >= limit, abs(value - limit) >= band
 
 
 __all__ = [
@@ -167,6 +178,7 @@ __all__ = [
     "DIGITIZED_TOLERANCES",
     "NOT_MEASURABLE",
     "SUPPORTED",
+    "TOO_NEAR",
     "Judgement",
     "Tolerances",
     "above",
@@ -177,5 +189,6 @@ __all__ = [
     "is_number",
     "shown",
     "slack",
+    "too_near",
     "unmeasurable",
 ]

@@ -34,7 +34,7 @@ SALIENT_ECGS = (
     {"repolarization": "brugada_type_1"},
     {"hypertrophy": "lvh", "amplitude": 1.4},
     {"axis": -70},
-    {"amplitude": 0.25},
+    {"amplitude": 0.4},
 )
 
 

@@ -31,6 +31,9 @@ def with_values(features, **changes):
                 lead_values[one][features.leads.index(lead)] = value
         else:
             fields[name] = value
+    if "qrs_duration" in changes:  # in every lead as long as over all of them
+        widths = np.full_like(features.sequences["QRS Duration"], changes["qrs_duration"])
+        fields["sequences"] = {**features.sequences, "QRS Duration": widths}
     return dataclasses.replace(features, lead_values=lead_values, **fields)
 
 
@@ -39,66 +42,71 @@ def verdict(text, features):
     return checked.verdict
 
 
-# Stated numbers: sentence, what is measured, values that fit, values that do not ----------------------------------------
+def expected_of(fitting, near, wrong):
+    verdicts = ((fitting, SUPPORTED), (near, NOT_MEASURABLE), (wrong, CONTRADICTED))
+    return {value: expected for values, expected in verdicts for value in values}
+
+
+# Stated numbers: sentence, what is measured, values that fit, values near a limit, values that do not -------------------
 
 NUMBERS = [
     # 20 ms for PR, QRS and P, half a square of the paper; 30 ms for QT and QTc.
-    ("PR 160 ms.", "pr_interval", (140, 160, 180), (139, 181)),
-    ("QRS 100 ms.", "qrs_duration", (80, 120), (79, 121)),
-    ("P wave duration 100 ms.", "p_duration", (80, 120), (79, 121)),
-    ("QT 400 ms.", "qt_interval", (370, 430), (369, 431)),
-    ("QTcB 420 ms.", "qtc_bazett", (390, 450), (389, 451)),
-    ("QTcF 420 ms.", "qtc_fridericia", (390, 450), (389, 451)),
+    ("PR 160 ms.", "pr_interval", (140, 160, 180), (), (139, 181)),
+    ("QRS 100 ms.", "qrs_duration", (80, 120), (), (79, 121)),
+    ("P wave duration 100 ms.", "p_duration", (80, 120), (), (79, 121)),
+    ("QT 400 ms.", "qt_interval", (370, 430), (), (369, 431)),
+    ("QTcB 420 ms.", "qtc_bazett", (390, 450), (), (389, 451)),
+    ("QTcF 420 ms.", "qtc_fridericia", (390, 450), (), (389, 451)),
     # 5 bpm or 5 % of a regular rate.
-    ("Heart rate 70 bpm.", "heart_rate", (65, 75), (64.9, 75.1)),
-    ("Heart rate 190 bpm.", "heart_rate", (181, 199), (180, 201)),
+    ("Heart rate 70 bpm.", "heart_rate", (65, 75), (), (64.9, 75.1)),
+    ("Heart rate 190 bpm.", "heart_rate", (181, 199), (), (180, 201)),
     # 15 degrees, round the circle.
-    ("QRS axis 45 degrees.", "qrs_axis", (30, 60), (29, 61)),
-    ("QRS axis -170 degrees.", "qrs_axis", (-155, 176, 180), (174, -154)),
-    ("P axis 45 degrees.", "p_axis", (30, 60), (29, 61)),
-    ("T axis 45 degrees.", "t_axis", (30, 60), (29, 61)),
+    ("QRS axis 45 degrees.", "qrs_axis", (30, 60), (), (29, 61)),
+    ("QRS axis -170 degrees.", "qrs_axis", (-155, 176, 180), (), (174, -154)),
+    ("P axis 45 degrees.", "p_axis", (30, 60), (), (29, 61)),
+    ("T axis 45 degrees.", "t_axis", (30, 60), (), (29, 61)),
     # 0.3 mV or 10 % of a sum of waves; 1 mm is 0.1 mV.
-    ("Sokolow-Lyon 2.5 mV.", "sokolow_lyon", (2.21, 2.79), (2.19, 2.81)),
-    ("Sokolow-Lyon 42 mm.", "sokolow_lyon", (3.9, 4.6), (3.8, 4.7)),
-    ("Cornell 2.0 mV.", "cornell", (1.71, 2.29), (1.69, 2.31)),
+    ("Sokolow-Lyon 2.5 mV.", "sokolow_lyon", (2.21, 2.79), (), (2.19, 2.81)),
+    ("Sokolow-Lyon 42 mm.", "sokolow_lyon", (3.9, 4.6), (), (3.8, 4.7)),
+    ("Cornell 2.0 mV.", "cornell", (1.71, 2.29), (), (1.69, 2.31)),
     # 5 % of a regular RR interval.
-    ("RR interval 800 ms.", "rr_interval", (762, 842), (761, 843)),
+    ("RR interval 800 ms.", "rr_interval", (762, 842), (), (761, 843)),
     # 0.1 mV or a fifth of an amplitude; 0.05 mV or a quarter of an ST level.
-    ("R amplitude in V5 is 0.4 mV.", "V5__r_amplitude", (0.31, 0.49), (0.29, 0.51)),
-    ("R amplitude in V5 is 2.0 mV.", "V5__r_amplitude", (1.7, 2.4), (1.6, 2.6)),
-    ("S amplitude in V1 is 1.0 mV.", "V1__s_amplitude", (-0.85, -1.2), (-0.8, -1.3)),
-    ("T amplitude in V5 is -0.3 mV.", "V5__t_amplitude", (-0.21, -0.39), (-0.19, -0.41, 0.3)),
-    ("ST level in V2 is 0.12 mV.", "V2__st", (0.07, 0.165), (0.065, 0.175, -0.12)),
-    ("ST level in V2 is 0.4 mV.", "V2__st", (0.33, 0.52), (0.31, 0.54)),
+    ("R amplitude in V5 is 0.4 mV.", "V5__r_amplitude", (0.31, 0.49), (), (0.29, 0.51)),
+    ("R amplitude in V5 is 2.0 mV.", "V5__r_amplitude", (1.7, 2.4), (), (1.6, 2.6)),
+    ("S amplitude in V1 is 1.0 mV.", "V1__s_amplitude", (-0.85, -1.2), (), (-0.8, -1.3)),
+    ("T amplitude in V5 is -0.3 mV.", "V5__t_amplitude", (-0.21, -0.39), (), (-0.19, -0.41, 0.3)),
+    ("ST level in V2 is 0.12 mV.", "V2__st", (0.07, 0.165), (), (0.065, 0.175, -0.12)),
+    ("ST level in V2 is 0.4 mV.", "V2__st", (0.33, 0.52), (), (0.31, 0.54)),
     # Estimates may be half as much again beside it.
-    ("PR about 160 ms.", "pr_interval", (130, 190), (129, 191)),
-    ("Heart rate about 70 bpm.", "heart_rate", (62.5, 77.5), (62.4, 77.6)),
+    ("PR about 160 ms.", "pr_interval", (130, 190), (), (129, 191)),
+    ("Heart rate about 70 bpm.", "heart_rate", (62.5, 77.5), (), (62.4, 77.6)),
     # Ranges and comparisons.
-    ("PR 150-170 ms.", "pr_interval", (130, 190), (129, 191)),
-    ("PR > 200 ms.", "pr_interval", (180, 300), (179,)),
-    ("PR < 200 ms.", "pr_interval", (100, 220), (221,)),
+    ("PR 150-170 ms.", "pr_interval", (130, 190), (), (129, 191)),
+    ("PR > 200 ms.", "pr_interval", (300, 210.1), (180, 209, 190), (179,)),
+    ("PR < 200 ms.", "pr_interval", (100, 189), (220, 191, 201), (221,)),
 ]
 
 
-@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), NUMBERS, ids=[text for text, *_ in NUMBERS])
-def test_stated_numbers(text, field, fitting, wrong, normal):
-    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *wrong)}
-    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+@pytest.mark.parametrize(("text", "field", "fitting", "near", "wrong"), NUMBERS, ids=[text for text, *_ in NUMBERS])
+def test_stated_numbers(text, field, fitting, near, wrong, normal):
+    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *near, *wrong)}
+    assert found == expected_of(fitting, near, wrong)
 
 
 DENIED = [
-    ("The PR interval is not above 200 ms.", "pr_interval", (100, 220), (221,)),
-    ("There is no PR interval above 200 ms.", "pr_interval", (100, 220), (221,)),
-    ("The QTcB does not exceed 450 ms.", "qtc_bazett", (400, 480), (481,)),
-    ("The heart rate is not below 60 bpm.", "heart_rate", (80, 55), (54.9,)),
-    ("No ST elevation of 0.2 mV in V5.", "V5__st", (0.0, 0.235), (0.245,)),
+    ("The PR interval is not above 200 ms.", "pr_interval", (100, 189), (220, 191), (221,)),
+    ("There is no PR interval above 200 ms.", "pr_interval", (100,), (220,), (221,)),
+    ("The QTcB does not exceed 450 ms.", "qtc_bazett", (400,), (480,), (481,)),
+    ("The heart rate is not below 60 bpm.", "heart_rate", (80, 62.6), (55, 62), (54.9,)),
+    ("No ST elevation of 0.2 mV in V5.", "V5__st", (0.0,), (0.235,), (0.245,)),
 ]
 
 
-@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), DENIED, ids=[text for text, *_ in DENIED])
-def test_denied_numbers(text, field, fitting, wrong, normal):
-    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *wrong)}
-    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+@pytest.mark.parametrize(("text", "field", "fitting", "near", "wrong"), DENIED, ids=[text for text, *_ in DENIED])
+def test_denied_numbers(text, field, fitting, near, wrong, normal):
+    found = {value: verdict(text, with_values(normal, **{field: value})) for value in (*fitting, *near, *wrong)}
+    assert found == expected_of(fitting, near, wrong)
 
 
 def test_rates_of_irregular_rhythms_have_a_tenth(normal):
@@ -120,55 +128,55 @@ def test_times_of_beats_within_15_hundredths_of_a_second(normal):
         assert verdict(f"Beat 4 at {at + off:.3f} s.", normal) == expected
 
 
-# Words: the value that decides, what of it bears the word out, and what does not. Near a limit both are right. ----------
+# Words: the value that decides, what of it bears the word out, what is too near to the limit, and what does not. --------
 
 WORDS = [
-    ("Bradycardia.", "heart_rate", (40, 59, 63), (63.1, 80)),
-    ("No bradycardia.", "heart_rate", (80, 60, 57), (56.9, 40)),
-    ("Tachycardia.", "heart_rate", (97, 101, 150), (96.9, 80)),
-    ("No tachycardia.", "heart_rate", (80, 103), (103.1, 150)),
-    ("Normal heart rate.", "heart_rate", (57, 60, 100, 103), (56.9, 103.1)),
-    ("The PR interval is prolonged.", "pr_interval", (190, 201, 260), (189.9, 150)),
-    ("The PR interval is short.", "pr_interval", (100, 119, 130), (130.1, 160)),
-    ("The PR interval is normal.", "pr_interval", (110, 120, 200, 210), (109.9, 210.1)),
-    ("First degree AV block.", "pr_interval", (190, 201, 260), (189.9, 150)),
-    ("No first degree AV block.", "pr_interval", (160, 210), (210.1, 260)),
-    ("The QRS is wide.", "qrs_duration", (110, 121, 160), (109.9, 90)),
-    ("The QRS is narrow.", "qrs_duration", (90, 130), (130.1, 160)),
-    ("The P wave is wide.", "p_duration", (110, 121), (109, 90)),
-    # Long for everybody from 460 ms on, short up to 360 ms; between 450 and 460 and between 360 and 390 both are right.
-    ("The QTc is prolonged.", "qtc", (480, 441), (439, 400)),
-    ("The QTc is not prolonged.", "qtc", (400, 469), (471, 500)),
-    ("WPW pattern.", "pr_interval", (100, 130), (130.1, 160)),
-    ("The QTc is short.", "qtc", (330, 399), (401, 430)),
-    ("The QTc is normal.", "qtc", (420, 351, 469), (349, 471)),
-    ("Normal axis.", "qrs_axis", (-40, -30, 0, 90, 100), (-41, 101, 150, -120)),
-    ("Left axis deviation.", "qrs_axis", (-20, -31, -60, -90, -100), (-19, 0, 60, 120, -101, -150)),
-    ("Right axis deviation.", "qrs_axis", (80, 91, 150, 180), (79, 0, -60)),
-    ("Extreme axis deviation.", "qrs_axis", (-91, -120, -170), (-79, -45, 0, 90, 150)),
-    ("Axis deviation.", "qrs_axis", (-60, -21, 81, 120), (-19, 30, 79)),
-    ("Left anterior fascicular block.", "qrs_axis", (-45, -60, -80), (-25, 0, 90)),
-    ("Left posterior fascicular block.", "qrs_axis", (85, 110, 150), (60, 0, -60)),
-    ("Low voltage.", "qrs_sizes", (0.3, 0.49, 0.55), (0.61, 1.0)),
-    ("No low voltage.", "qrs_sizes", (1.0, 0.5, 0.41), (0.39, 0.2)),
-    ("Poor R wave progression.", "V3__r_amplitude", (0.1, 0.3, 0.44), (0.46, 1.0)),
-    ("Normal R wave progression.", "V3__r_amplitude", (1.0, 0.31, 0.21), (0.19, 0.1)),
-    ("Right atrial enlargement.", "II__p_amplitude", (0.2, 0.26, 0.4), (0.18, 0.1)),
-    ("Tall P wave in II.", "II__p_amplitude", (0.22, 0.26), (0.2, 0.1)),
-    ("P waves are upright in II.", "II__p_amplitude", (0.1, 0.0, -0.059), (-0.061, -0.2)),
-    ("Inverted P waves in II.", "II__p_amplitude", (-0.1, -0.03, -0.001), (0.001, 0.1)),
-    ("ST elevation in V5.", "V5__st", (0.3, 0.11, 0.065), (0.055, 0.0, -0.2)),
-    ("No ST elevation in V5.", "V5__st", (0.0, 0.09, 0.135, -0.3), (0.145, 0.3)),
-    # V2: between the limits of women (0.15 mV) and of most men (0.2 mV) both are right.
-    ("ST elevation in V2.", "V2__st", (0.3, 0.115), (0.105, 0.0)),
-    ("No ST elevation in V2.", "V2__st", (0.0, 0.19, 0.235), (0.245, 0.3)),
-    ("ST depression in V5.", "V5__st", (-0.3, -0.11, -0.065), (-0.055, 0.0, 0.2)),
-    ("No ST depression in V5.", "V5__st", (0.0, -0.09, -0.135, 0.3), (-0.145, -0.3)),
-    ("T wave inversion in V5.", "V5__t_amplitude", (-0.3, -0.11, -0.045), (-0.035, 0.0, 0.3)),
-    ("No T wave inversion in V5.", "V5__t_amplitude", (0.3, -0.09, -0.155), (-0.165, -0.4)),
-    ("Flat T wave in V5.", "V5__t_amplitude", (0.0, 0.09, -0.09, 0.135), (0.145, 0.4, -0.4)),
-    ("Tall T wave in V4.", "V4__t_amplitude", (1.2, 0.71), (0.69, 0.3)),
-    ("Tall T wave in II.", "II__t_amplitude", (0.7, 0.36), (0.34, 0.1)),
+    ("Bradycardia.", "heart_rate", (40, 57), (59, 58), (63, 63.1, 80)),
+    ("No bradycardia.", "heart_rate", (80, 63), (60, 62), (57, 56.9, 40)),
+    ("Tachycardia.", "heart_rate", (150, 103), (101, 102), (97, 96.9, 80)),
+    ("No tachycardia.", "heart_rate", (80, 96.9), (99, 101), (103, 103.1, 150)),
+    ("Normal heart rate.", "heart_rate", (63.1, 96.9), (60, 100), (57, 103, 56.9, 103.1)),
+    ("The PR interval is prolonged.", "pr_interval", (260, 210), (201, 209), (190, 189.9, 150)),
+    ("The PR interval is short.", "pr_interval", (100,), (119,), (130, 130.1, 160)),
+    ("The PR interval is normal.", "pr_interval", (130.1, 160, 189.9), (120, 200), (110, 210, 109.9, 210.1)),
+    ("First degree AV block.", "pr_interval", (260, 210), (201, 209.9, 195), (190, 189.9, 150)),
+    ("No first degree AV block.", "pr_interval", (160,), (195, 205), (210, 210.1, 260)),
+    ("The QRS is wide.", "qrs_duration", (160, 130), (121, 129.9, 111), (110, 109.9, 90)),
+    ("The QRS is narrow.", "qrs_duration", (90, 110), (119, 129), (130, 130.1, 160)),
+    ("The P wave is wide.", "p_duration", (130.1,), (121,), (110, 109, 90)),
+    # Long for everybody from 460 ms on, short up to 360 ms; between 450 and 460 and between 360 and 390 nothing is decided.
+    ("The QTc is prolonged.", "qtc", (480,), (441,), (439, 400)),
+    ("The QTc is not prolonged.", "qtc", (400,), (469,), (471, 500)),
+    ("WPW pattern.", "pr_interval", (100,), (130, 110), (130.1, 160)),
+    ("The QTc is short.", "qtc", (330,), (399,), (401, 430)),
+    ("The QTc is normal.", "qtc", (420, 401, 439), (351, 469), (349, 471)),
+    ("Normal axis.", "qrs_axis", (0, -19, 79), (-30, 90), (-40, 100, -41, 101, 150, -120)),
+    ("Left axis deviation.", "qrs_axis", (-60, -41), (-31, -90, -100, -101, -150), (-20, -19, 0, 60, 120)),
+    ("Right axis deviation.", "qrs_axis", (150, 101), (91, 180), (80, 79, 0, -60)),
+    ("Extreme axis deviation.", "qrs_axis", (-120, -170), (-91,), (-79, -45, 0, 90, 150)),
+    ("Axis deviation.", "qrs_axis", (-60, 120), (-21, 81), (-19, 30, 79)),
+    ("Left anterior fascicular block.", "qrs_axis", (-60, -80, -56), (-45, -54, -21, -25), (-19, 0, 90)),
+    ("Left posterior fascicular block.", "qrs_axis", (110, 150), (85,), (60, 0, -60)),
+    ("Low voltage.", "qrs_sizes", (0.3, 0.44), (0.49, 0.46, 0.54), (0.55, 0.61, 1.0)),
+    ("No low voltage.", "qrs_sizes", (1.0, 0.56), (0.5, 0.54), (0.41, 0.39, 0.2)),
+    ("Poor R wave progression.", "V3__r_amplitude", (0.1,), (0.3, 0.44), (0.46, 1.0)),
+    ("Normal R wave progression.", "V3__r_amplitude", (1.0,), (0.31, 0.21), (0.19, 0.1)),
+    ("Right atrial enlargement.", "II__p_amplitude", (0.4,), (0.2, 0.26), (0.18, 0.1)),
+    ("Tall P wave in II.", "II__p_amplitude", (0.26,), (0.22,), (0.2, 0.1)),
+    ("P waves are upright in II.", "II__p_amplitude", (0.1, 0.0), (-0.059,), (-0.061, -0.2)),
+    ("Inverted P waves in II.", "II__p_amplitude", (-0.1, -0.03), (-0.001,), (0.001, 0.1)),
+    ("ST elevation in V5.", "V5__st", (0.3, 0.11), (0.065,), (0.055, 0.0, -0.2)),
+    ("No ST elevation in V5.", "V5__st", (0.0, -0.3), (0.09, 0.135), (0.145, 0.3)),
+    # V2: between the limits of women (0.15 mV) and of most men (0.2 mV) nothing is decided.
+    ("ST elevation in V2.", "V2__st", (0.3,), (0.115,), (0.105, 0.0)),
+    ("No ST elevation in V2.", "V2__st", (0.0,), (0.19, 0.235), (0.245, 0.3)),
+    ("ST depression in V5.", "V5__st", (-0.3, -0.11), (-0.065,), (-0.055, 0.0, 0.2)),
+    ("No ST depression in V5.", "V5__st", (0.0, 0.3), (-0.09, -0.135), (-0.145, -0.3)),
+    ("T wave inversion in V5.", "V5__t_amplitude", (-0.3, -0.11), (-0.045,), (-0.035, 0.0, 0.3)),
+    ("No T wave inversion in V5.", "V5__t_amplitude", (0.3,), (-0.09, -0.155), (-0.165, -0.4)),
+    ("Flat T wave in V5.", "V5__t_amplitude", (0.0, 0.09, -0.09), (0.135,), (0.145, 0.4, -0.4)),
+    ("Tall T wave in V4.", "V4__t_amplitude", (1.2,), (0.71,), (0.69, 0.3)),
+    ("Tall T wave in II.", "II__t_amplitude", (0.7,), (0.36,), (0.34, 0.1)),
 ]  # fmt: skip
 
 
@@ -182,10 +190,10 @@ def measured(features, field, value):
     return with_values(features, **{field: value})
 
 
-@pytest.mark.parametrize(("text", "field", "fitting", "wrong"), WORDS, ids=[text for text, *_ in WORDS])
-def test_words(text, field, fitting, wrong, normal):
-    found = {value: verdict(text, measured(normal, field, value)) for value in (*fitting, *wrong)}
-    assert found == dict.fromkeys(fitting, SUPPORTED) | dict.fromkeys(wrong, CONTRADICTED)
+@pytest.mark.parametrize(("text", "field", "fitting", "near", "wrong"), WORDS, ids=[text for text, *_ in WORDS])
+def test_words(text, field, fitting, near, wrong, normal):
+    found = {value: verdict(text, measured(normal, field, value)) for value in (*fitting, *near, *wrong)}
+    assert found == expected_of(fitting, near, wrong)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +201,13 @@ def test_words(text, field, fitting, wrong, normal):
     [
         # 30 ms and 0.1 mV, in V2 and V3 20 ms and 0.03 mV; 10 ms and 40 % beside it are near.
         ("III", 45, 0.2, SUPPORTED),
-        ("III", 20, 0.2, SUPPORTED),
+        ("III", 31, 0.2, SUPPORTED),
+        ("III", 20, 0.2, NOT_MEASURABLE),
         ("III", 19, 0.2, CONTRADICTED),
-        ("III", 45, 0.065, SUPPORTED),
+        ("III", 45, 0.065, NOT_MEASURABLE),
         ("III", 45, 0.055, CONTRADICTED),
         ("V2", 25, 0.05, SUPPORTED),
-        ("V2", 10, 0.05, SUPPORTED),
+        ("V2", 10, 0.05, NOT_MEASURABLE),
         ("V2", 9, 0.05, CONTRADICTED),
         ("V2", 25, 0.017, CONTRADICTED),
     ],
@@ -216,8 +225,8 @@ def test_who_denies_a_certain_q_wave_is_wrong(lead, duration, depth, normal):
     text = f"No pathological Q wave in {lead}."
     plain = {f"{lead}__q_duration": duration, f"{lead}__q_amplitude": -depth}
     assert verdict(text, with_values(normal, **plain)) == CONTRADICTED
-    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_duration": duration - 2})) == SUPPORTED
-    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_amplitude": -depth * 0.9})) == SUPPORTED
+    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_duration": duration - 2})) == NOT_MEASURABLE
+    assert verdict(text, with_values(normal, **plain | {f"{lead}__q_amplitude": -depth * 0.9})) == NOT_MEASURABLE
 
 
 # Left ventricular hypertrophy: Hancock 2009 (AHA/ACCF/HRS part V); 10 % beside the limit are near. Cornell without the sex: 2.4.
@@ -232,7 +241,10 @@ LVH = [
 
 
 @pytest.mark.parametrize(("criterion", "limit"), LVH, ids=["+".join(criterion) for criterion, _ in LVH])
-@pytest.mark.parametrize(("share", "expected"), [(1.5, SUPPORTED), (0.91, SUPPORTED), (0.89, CONTRADICTED)])
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(1.5, SUPPORTED), (1.11, SUPPORTED), (1.09, NOT_MEASURABLE), (0.91, NOT_MEASURABLE), (0.89, CONTRADICTED)],
+)
 def test_each_voltage_criterion_alone_makes_lvh(criterion, limit, share, expected, normal):
     none = {
         "sokolow_lyon": 1.0, "cornell": 0.5, "aVL__r_amplitude": 0.3, "V5__r_amplitude": 0.8, "V6__r_amplitude": 0.8,
@@ -300,15 +312,17 @@ def test_rhythms_by_p_waves_and_regularity(normal):
         ("Atrial fibrillation.", no_p | uneven, SUPPORTED),
         ("Atrial fibrillation.", uneven, CONTRADICTED),
         ("Atrial fibrillation.", no_p, CONTRADICTED),
-        ("Atrial fibrillation.", no_p | uneven | spikes, CONTRADICTED),
+        ("Atrial fibrillation.", no_p | uneven | spikes, NOT_MEASURABLE),
         ("Atrial fibrillation.", no_p | {"rhythm_regularity": "mostly regular", "rr_variability": 0.07}, SUPPORTED),
         ("Atrial fibrillation.", no_p | {"rhythm_regularity": "mostly regular", "rr_variability": 0.05}, CONTRADICTED),
         ("Sinus rhythm.", no_p, CONTRADICTED),
         ("Sinus rhythm.", no_p | {"lone_p_waves": np.ones((4, 3))}, SUPPORTED),
         ("Sinus rhythm.", no_p | {"lone_p_waves": np.ones((3, 3))}, CONTRADICTED),
-        ("Sinus bradycardia.", {"heart_rate": 62.9}, SUPPORTED),
+        ("Sinus bradycardia.", {"heart_rate": 59.9}, SUPPORTED),
+        ("Sinus bradycardia.", {"heart_rate": 62.9}, NOT_MEASURABLE),
         ("Sinus bradycardia.", {"heart_rate": 63.1}, CONTRADICTED),
-        ("Sinus tachycardia.", {"heart_rate": 97.1}, SUPPORTED),
+        ("Sinus tachycardia.", {"heart_rate": 100.1}, SUPPORTED),
+        ("Sinus tachycardia.", {"heart_rate": 97.1}, NOT_MEASURABLE),
         ("Sinus tachycardia.", {"heart_rate": 96.9}, CONTRADICTED),
         ("Sinus arrhythmia.", {"rr_variability": 0.036}, SUPPORTED),
         ("Sinus arrhythmia.", {"rr_variability": 0.034}, CONTRADICTED),
@@ -334,21 +348,27 @@ def test_rhythms_by_p_waves_and_regularity(normal):
 @pytest.mark.parametrize(
     ("text", "pattern", "area", "width", "expected"),
     [
-        # Complete: 120 ms, 5 ms beside it are near.
-        ("Complete RBBB.", "rsR'", 10, 115, SUPPORTED),
-        ("Complete RBBB.", "rsR'", 10, 114.9, CONTRADICTED),
+        # Complete: 120 ms, 10 ms beside it are near.
+        ("Complete RBBB.", "rsR'", 10, 130, SUPPORTED),
+        ("Complete RBBB.", "rsR'", 10, 129.9, NOT_MEASURABLE),
+        ("Complete RBBB.", "rsR'", 10, 110.1, NOT_MEASURABLE),
+        ("Complete RBBB.", "rsR'", 10, 110, CONTRADICTED),
         ("Complete RBBB.", "rS", -30, 140, CONTRADICTED),
-        ("No RBBB.", "rsR'", 10, 130, SUPPORTED),
+        ("No RBBB.", "rsR'", 10, 110, SUPPORTED),
+        ("No RBBB.", "rsR'", 10, 129.9, NOT_MEASURABLE),
         ("No RBBB.", "rsR'", 10, 130.1, CONTRADICTED),
-        ("Complete LBBB.", "rS", -30, 115, SUPPORTED),
-        ("Complete LBBB.", "rS", -30, 114.9, CONTRADICTED),
+        ("Complete LBBB.", "rS", -30, 130, SUPPORTED),
+        ("Complete LBBB.", "rS", -30, 115, NOT_MEASURABLE),
+        ("Complete LBBB.", "rS", -30, 110, CONTRADICTED),
         ("Complete LBBB.", "rsR'", -30, 140, CONTRADICTED),  # a second R in V1 speaks against it
         ("Complete LBBB.", "rsR'", -30, 160, CONTRADICTED),
         ("Complete LBBB.", "R", 30, 140, CONTRADICTED),
         # Incomplete: 110 to 120 ms, 15 ms beside it are near.
-        ("Incomplete RBBB.", "rsr'", 5, 95, SUPPORTED),
+        ("Incomplete RBBB.", "rsr'", 5, 115, SUPPORTED),
+        ("No incomplete RBBB.", "rsr'", 5, 115, NOT_MEASURABLE),
+        ("Incomplete RBBB.", "rsr'", 5, 95, NOT_MEASURABLE),
         ("Incomplete RBBB.", "rsr'", 5, 94.9, NOT_MEASURABLE),  # the Minnesota code asks for no least width
-        ("Incomplete RBBB.", "rsr'", 5, 135, SUPPORTED),
+        ("Incomplete RBBB.", "rsr'", 5, 135, NOT_MEASURABLE),
         ("Incomplete RBBB.", "rsr'", 5, 135.1, CONTRADICTED),
         ("Incomplete RBBB.", "rS", -5, 105, NOT_MEASURABLE),  # a small second r may be missed
         ("Incomplete RBBB.", "rS", -5, 89, CONTRADICTED),
@@ -477,11 +497,11 @@ def test_premature_beats_are_ventricular_by_their_width(usual, early, expected):
 
 SALIENT = [
     ("prolonged PR", "pr_interval", 209, 211),
-    ("wide QRS", "qrs_duration", 124, 126),
+    ("wide QRS", "qrs_duration", 129, 130),
     ("axis deviation", "qrs_axis", -39, -41),
     ("axis deviation", "qrs_axis", 99, 101),
-    ("high voltage", "sokolow_lyon", 3.79, 3.81),
-    ("low voltage", "low_voltage", False, True),
+    ("high voltage", "sokolow_lyon", 3.84, 3.86),
+    ("low voltage", "qrs_sizes", 0.46, 0.44),
     ("P waves without QRS", "lone_p_waves", np.ones((1, 3)), np.ones((2, 3))),
     ("pacing", "pacing_spikes", np.ones(2), np.ones(3)),
 ]
@@ -490,7 +510,7 @@ SALIENT = [
 @pytest.mark.parametrize(("name", "field", "usual", "abnormal"), SALIENT)
 def test_what_an_interpretation_ought_to_mention(name, field, usual, abnormal, normal):
     def named(value):
-        return name in [finding.name for finding in check_grounding("", with_values(normal, **{field: value})).salient]
+        return name in [finding.name for finding in check_grounding("", measured(normal, field, value)).salient]
 
     assert named(abnormal) and not named(usual)
 
