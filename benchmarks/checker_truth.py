@@ -2,11 +2,10 @@
 """Claims whose truth is not ours, and what the checker says of them: `OMP_NUM_THREADS=1 python -m benchmarks.checker_truth`.
 
 Truth comes from LUDB's cardiologists (marks of every wave; rhythm, axis, conduction in words), from the devices that wrote the
-MUSE, DICOM and Schiller samples, and from the ECG-Reasoning Benchmark's answers on PTB-XL. Every truth is said in several wordings
-(affirmed, negated, compared, as a range), each with a false counterpart. Readers differ: a false number is 30 % off, and at least
-twice the checker's tolerance; a limit lies 15 % and at least the tolerance from the true value.
-
-Half of the records were looked at in development (`--half open`), the other half (`--half held`, default) is scored.
+MUSE, DICOM and Schiller samples, from the ECG-Reasoning Benchmark's answers on PTB-XL, and from the sources of
+`benchmarks.checker_new_sources`, which were looked at in no development: the table counts these for themselves. Every truth is said
+in several wordings (affirmed, negated, compared, as a range), each with a false counterpart. Readers differ: a false number is 30 %
+off, and at least twice the checker's tolerance; a limit lies 15 % and at least the tolerance from the true value.
 """
 
 import argparse
@@ -14,12 +13,25 @@ import csv
 import json
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from benchmarks import checker_new_sources
 from benchmarks.bench_features import SHARED
+from benchmarks.checker_claims import (
+    AXIS,
+    BLOCKS,
+    RHYTHM,
+    ST,
+    VOLTAGE,
+    WORDS,
+    OutsideClaim,
+    Q,
+    T,
+    of_number,
+    of_statement,
+)  # fmt: skip
 from benchmarks.device_values import MEASURES, dicom_values, muse_values, schiller_values
 from benchmarks.ptbxl_rows import read_rows
 from processing.ecg_features import EcgFeatures, extract_features
@@ -28,36 +40,29 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.grounding.check import check_grounding
 from tests.helpers.delineation_scoring import LEADS, MarkedEcg, read_ludb
 
-# Name, unit, and the tolerance of `docs/grounding.md`.
-NUMBERS = {
-    "heart_rate": ("heart rate", "bpm", 5),
-    "pr_interval": ("PR interval", "ms", 20),
-    "qrs_duration": ("QRS duration", "ms", 20),
-    "qt_interval": ("QT interval", "ms", 30),
-    "qrs_axis": ("QRS axis", "degrees", 15),
-}
-# What a criterion of the ECG-Reasoning Benchmark asks, as sentences that say yes and no.
+# What a criterion of the ECG-Reasoning Benchmark asks: the line of the table, and sentences that say yes and no.
 CRITERIA = {
-    "Presence of atrial fibrillation": ("Atrial fibrillation.", "No atrial fibrillation."),
-    "Presence of bradycardia (slow ventricular rate)": ("Bradycardia.", "There is no bradycardia."),
-    "Presence of left axis deviation": ("Left axis deviation.", "No left axis deviation."),
-    "Presence of right axis deviation": ("Right axis deviation.", "No right axis deviation."),
-    "Presence of left bundle branch block": ("Left bundle branch block.", "No left bundle branch block."),
-    "Presence of right bundle branch block": ("Right bundle branch block.", "No right bundle branch block."),
-    "Presence of premature beats": ("Premature beats are present.", "Without premature beats."),
-    "Prolongation of the PR interval": ("The PR interval is prolonged.", "The PR interval is not prolonged."),
-    "Prolongation of the QRS duration": ("The QRS complex is wide.", "The QRS complex is not widened."),
-    "Regularity of the RR intervals": ("The RR intervals are regular.", "The RR intervals are irregular."),
+    "Presence of atrial fibrillation": (RHYTHM, "Atrial fibrillation.", "No atrial fibrillation."),
+    "Presence of bradycardia (slow ventricular rate)": (WORDS, "Bradycardia.", "There is no bradycardia."),
+    "Presence of left axis deviation": (AXIS, "Left axis deviation.", "No left axis deviation."),
+    "Presence of right axis deviation": (AXIS, "Right axis deviation.", "No right axis deviation."),
+    "Presence of left bundle branch block": (BLOCKS, "Left bundle branch block.", "No left bundle branch block."),
+    "Presence of right bundle branch block": (BLOCKS, "Right bundle branch block.", "No right bundle branch block."),
+    "Presence of premature beats": (RHYTHM, "Premature beats are present.", "Without premature beats."),
+    "Prolongation of the PR interval": (WORDS, "The PR interval is prolonged.", "The PR interval is not prolonged."),
+    "Prolongation of the QRS duration": (WORDS, "The QRS complex is wide.", "The QRS complex is not widened."),
+    "Regularity of the RR intervals": (RHYTHM, "The RR intervals are regular.", "The RR intervals are irregular."),
     "Sum of S amplitude in V1 and R amplitude in V5/V6 > 3.5mV": (
+        VOLTAGE,
         "The Sokolow-Lyon index is above 3.5 mV.",
         "The Sokolow-Lyon index does not exceed 3.5 mV.",
     ),
 }
 FINDINGS = {
-    "Presence of ST-segment depression": "ST depression",
-    "Presence of ST-segment elevation": "ST elevation",
-    "Presence of inverted T waves": "T wave inversion",
-    "Presence of pathological Q waves": "pathological Q waves",
+    "Presence of ST-segment depression": (ST, "ST depression"),
+    "Presence of ST-segment elevation": (ST, "ST elevation"),
+    "Presence of inverted T waves": (T, "T wave inversion"),
+    "Presence of pathological Q waves": (Q, "pathological Q waves"),
 }
 # Words of LUDB's conduction column, as they begin, and what they state.
 CONDUCTION = {
@@ -67,40 +72,6 @@ CONDUCTION = {
     "Left anterior": "Left anterior fascicular block.",
 }
 RHYTHMS = ("Sinus rhythm", "Sinus bradycardia", "Sinus tachycardia", "Atrial fibrillation")
-
-
-@dataclass(frozen=True)
-class OutsideClaim:
-    """A sentence about a record, whether it is true by `source`, and what kind of statement it makes."""
-
-    source: str
-    record: str
-    kind: str
-    text: str
-    true: bool
-
-
-def of_number(source: str, record: str, kind: str, value: float) -> Iterator[OutsideClaim]:
-    """A measured value in eight wordings, half of them false."""
-    name, unit, tolerance = NUMBERS[kind]
-    off, room = max(0.3 * abs(value), 2.5 * tolerance), max(0.15 * abs(value), 1.5 * tolerance)
-    wrong, low, high = value + off, value - room, value + room
-    for true, text in (
-        (True, f"The {name} is {value:.0f} {unit}."),
-        (False, f"The {name} measures {wrong:.0f} {unit}."),
-        (True, f"The {name} lies between {value - tolerance:.0f} and {value + tolerance:.0f} {unit}."),
-        (False, f"The {name} ranges from {wrong:.0f} to {wrong + tolerance:.0f} {unit}."),
-        (True, f"The {name} is not above {high:.0f} {unit}."),
-        (False, f"The {name} never exceeds {low - tolerance:.0f} {unit}."),
-        (True, f"The {name} is more than {low:.0f} {unit}."),
-        (False, f"The {name} is not below {high + tolerance:.0f} {unit}."),
-    ):
-        yield OutsideClaim(source, record, kind, text, true)
-
-
-def of_statement(source: str, record: str, kind: str, yes: str, no: str, true: bool) -> Iterator[OutsideClaim]:
-    yield OutsideClaim(source, record, kind, yes, true)
-    yield OutsideClaim(source, record, kind, no, not true)
 
 
 def of_marks(record: MarkedEcg) -> dict[str, float]:
@@ -120,12 +91,10 @@ def of_marks(record: MarkedEcg) -> dict[str, float]:
     return {kind: float(np.median(values)) for kind, values in intervals.items() if len(values) > len(LEADS) / 2}
 
 
-def of_ludb(held: bool) -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
+def of_ludb() -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
     with (SHARED / "data/ludb/ludb.csv").open(newline="") as file:
         words = {row["ID"].strip(): {key: value.strip() for key, value in row.items()} for row in csv.DictReader(file)}
-    for number, record in enumerate(read_ludb(SHARED / "data/ludb/data")):
-        if bool(number % 2) != held:
-            continue
+    for record in read_ludb(SHARED / "data/ludb/data"):
         row = words[record.name]
         name, claims = f"LUDB {record.name}", []
         regular = (
@@ -140,24 +109,22 @@ def of_ludb(held: bool) -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
         if rhythm in RHYTHMS:
             sinus = rhythm.startswith("Sinus")
             claims += of_statement(
-                "LUDB words", name, "rhythm", "Atrial fibrillation.", "No atrial fibrillation is seen.", not sinus
+                "LUDB words", name, RHYTHM, "Atrial fibrillation.", "No atrial fibrillation is seen.", not sinus
             )
-            claims += of_statement("LUDB words", name, "rhythm", f"{rhythm}.", f"It is not {rhythm.lower()}.", True)
+            claims += of_statement("LUDB words", name, RHYTHM, f"{rhythm}.", f"It is not {rhythm.lower()}.", True)
             if not row["Cardiac pacing"] and regular:
                 claims += of_statement(
-                    "LUDB words", name, "p_waves", "P waves precede each QRS.", "P waves are absent.", sinus
+                    "LUDB words", name, RHYTHM, "P waves precede each QRS.", "P waves are absent.", sinus
                 )
         axis = row["Electric axis of the heart"].rpartition(": ")[2]
         if axis in ("normal", "horizontal"):  # a vertical one is near its limit
             claims += of_statement(
-                "LUDB words", name, "qrs_axis", "Right axis deviation.", "No right axis deviation.", False
+                "LUDB words", name, AXIS, "Right axis deviation.", "No right axis deviation.", False
             )
         for start, text in CONDUCTION.items():
             there = any(line.startswith(start) for line in row["Conduction abnormalities"].split("\n"))
             if (there or not row["Conduction abnormalities"]) and not row["Cardiac pacing"]:
-                claims += of_statement(
-                    "LUDB words", name, "conduction", text, f"No {text[0].lower()}{text[1:]}", there
-                )
+                claims += of_statement("LUDB words", name, BLOCKS, text, f"No {text[0].lower()}{text[1:]}", there)
         signal = np.asarray(record.signal, dtype=np.float32)
         sex = {"M": "M", "F": "F"}.get(row["Sex"])
         features = extract_features(EcgRecord(signal, STANDARD_LEADS, record.sampling_rate, metadata={"sex": sex}))
@@ -180,7 +147,7 @@ def of_devices() -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
         yield extract_features(load_ecg(folder / name)), claims
 
 
-def of_reasoning(held: bool) -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
+def of_reasoning() -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
     claims: dict[int, dict[str, OutsideClaim]] = defaultdict(dict)
     for sample in json.loads((SHARED / "data/text/reasoning_ptbxl.json").read_text()):
         number = int(sample["metadata"]["ecg_id"])
@@ -188,7 +155,7 @@ def of_reasoning(held: bool) -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]
             for claim in of_step(f"PTB-XL {number}", step):
                 claims[number][claim.text] = claim
     for row in read_rows(SHARED / "data/ptbxl"):
-        if row.ecg_id in claims and bool(row.ecg_id % 2) == held:
+        if row.ecg_id in claims:
             metadata = {"sex": row.sex, "age": row.age}
             yield (
                 extract_features(EcgRecord(row.signal, STANDARD_LEADS, 500, metadata=metadata)),
@@ -201,21 +168,18 @@ def of_step(record: str, step: dict) -> Iterator[OutsideClaim]:
     criterion, answer = step["criterion_selection"]["answer"], step["finding_identification"]["answer"] == "Yes"
     source = "ECG-Reasoning"
     if criterion in CRITERIA:
-        kind = CRITERIA[criterion][0].rstrip(".").lower()
-        yield from of_statement(source, record, kind, *CRITERIA[criterion], answer)
-    name = next((words for start, words in FINDINGS.items() if criterion.startswith(start)), None)
-    if name is None:
+        kind, yes, no = CRITERIA[criterion]
+        yield from of_statement(source, record, kind, yes, no, answer)
+    found = next((words for start, words in FINDINGS.items() if criterion.startswith(start)), None)
+    if found is None:
         return
+    kind, name = found
     wall = criterion.rpartition(" in ")[2]
-    yield from of_statement(
-        source, record, f"{name} of a wall", f"{name} in the {wall}.", f"No {name} in the {wall}.", answer
-    )
+    yield from of_statement(source, record, kind, f"{name} in the {wall}.", f"No {name} in the {wall}.", answer)
     for question in step["ecg_grounding"]:
         if question["question_type"] == "lead_grounding" and answer:
             leads = " and ".join(lead.removeprefix("Lead ") for lead in question["answer"])
-            yield from of_statement(
-                source, record, f"{name} in leads", f"{name} in {leads}.", f"No {name} in {leads}.", True
-            )
+            yield from of_statement(source, record, kind, f"{name} in {leads}.", f"No {name} in {leads}.", True)
 
 
 def verdict(claim: OutsideClaim, features: EcgFeatures) -> str:
@@ -232,30 +196,52 @@ def verdict(claim: OutsideClaim, features: EcgFeatures) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=["held", "open"], default="held")
-    parser.add_argument("--show", action="store_true", help="every true claim contradicted and false claim supported")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    held = options.half == "held"
-    counts: dict[tuple[str, str], Counter[tuple[bool, str]]] = defaultdict(Counter)
-    for source in (of_ludb(held), of_reasoning(held), of_devices() if held else ()):
+Counts = dict[str, Counter[tuple[bool, str]]]
+
+
+def count(sources: Iterable[Iterable[tuple[EcgFeatures, list[OutsideClaim]]]], show: bool) -> tuple[Counts, Counts]:
+    """Verdicts by kind and by source; `show` prints every true claim contradicted and false claim supported."""
+    by_kind: Counts = defaultdict(Counter)
+    by_source: Counts = defaultdict(Counter)
+    for source in sources:
         for features, claims in source:
             for claim in claims:
                 said = verdict(claim, features)
-                counts[claim.source, claim.kind][claim.true, said] += 1
-                if options.show and said == ("contradicted" if claim.true else "supported"):
+                by_kind[claim.kind][claim.true, said] += 1
+                by_source[claim.source][claim.true, said] += 1
+                if show and said == ("contradicted" if claim.true else "supported"):
                     explained = [checked.explanation for checked in check_grounding(claim.text, features).claims]
                     print(f"{claim.record}: {claim.text} is {claim.true}, {said}: {explained}")
-    print(
-        "| truth by | kind | true claims | contradicted | false claims | supported | not decided |\n|---|---|---|---|---|---|---|"
-    )
-    for (source, kind), counter in [*sorted(counts.items()), (("all", ""), sum(counts.values(), Counter()))]:
+    return by_kind, by_source
+
+
+def table(name: str, counts: Counts) -> str:
+    lines = [f"| {name} | true claims | contradicted | false claims | supported | not decided |", "|---" * 6 + "|"]
+    for kind, counter in [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]:
         true, false = (sum(n for (is_true, _), n in counter.items() if is_true == wanted) for wanted in (True, False))
+        wrong, passed = counter[True, "contradicted"], counter[False, "supported"]
         undecided = sum(n for (_, said), n in counter.items() if said in ("not_measurable", "no claim"))
-        cells = (source, kind, true, counter[True, "contradicted"], false, counter[False, "supported"], undecided)
-        print(f"| {' | '.join(map(str, cells))} |")
+        shares = [
+            f"{part} ({part / max(whole, 1):.1%})"
+            for part, whole in ((wrong, true), (passed, false), (undecided, true + false))
+        ]
+        lines.append(f"| {kind} | {true} | {shares[0]} | {false} | {shares[1]} | {shares[2]} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--only", choices=["seen", "new"], help="sources seen in development, or the new ones (default: both)"
+    )
+    parser.add_argument("--show", action="store_true", help="every true claim contradicted and false claim supported")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    sets = {"seen": (of_ludb, of_reasoning, of_devices), "new": checker_new_sources.SOURCES}
+    for name, sources in sets.items():
+        if options.only in (None, name):
+            by_kind, by_source = count((source() for source in sources), options.show)
+            print(f"\n{table(f'{name}: kind of claim', by_kind)}\n\n{table(f'{name}: truth by', by_source)}")
 
 
 if __name__ == "__main__":

@@ -276,6 +276,10 @@ _RHYTHM_AND_CONDUCTION = (
         words=(Words(r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b|links?[\s-]?posteriorer\s+(?:hemi|faszikel)\w*"),),
         criteria=(Criterion("QRS", f"left posterior fascicular block: axis +{LEFT_POSTERIOR_AXIS.low:.0f} to +{LEFT_POSTERIOR_AXIS.high:.0f} degrees, rS in I and aVL, qR in III and aVF, QRS below {WIDE_QRS_MS:.0f} ms", PART_3),),
     ),
+    Finding(
+        "conduction_disturbance", "Conduction disturbance: yes.", "conduction_disturbance", wave="QRS", mentions=_QRS, settled=True,
+        words=(Words(r"conduction\s+(?:disturbances?|disorders?|abnormalit(?:y|ies)|defects?)"),),
+    ),
     Finding("fascicular_block", "Bifascicular block.", NOT_MEASURED, words=(Words(r"bifas[cz]i[ck]ul\w*\s+block\w*|fascicular\s+block|hemiblock"),), wave="QRS", settled=True, diagnosis="fascicular block", implies=_DELAY),
     Finding(
         "av_block", "First degree AV block.", "av_block", wave="PR", mentions=("PR interval", "prolonged PR", "P waves without QRS"), settled=True, diagnosis="AV block",
@@ -307,6 +311,7 @@ _VOLTAGE_AND_ATRIA = (
         ),
     ),
     Finding("septal_hypertrophy", "Septal hypertrophy.", NOT_MEASURED, words=(Words(r"septal\s+hypertrophy"),), wave="QRS", settled=True, diagnosis="septal hypertrophy"),
+    Finding("hypertrophy", "Hypertrophy: yes.", "any_hypertrophy", wave="QRS", shown_in=("V1", "V5", "V6"), settled=True, words=(Words(r"(?:ventricular\s+|chamber\s+)?hypertrophy"),)),
     Finding("biatrial", "Biatrial enlargement.", NOT_MEASURED, words=(Words(r"bi-?atrial\s+(?:enlargement|abnormality|overload|hypertrophy)"),), wave="P", settled=True, diagnosis="atrial enlargement"),
     Finding(
         "lae", "Left atrial enlargement.", "atrium", wave="P", settled=True, diagnosis="atrial enlargement",
@@ -415,7 +420,7 @@ _DIAGNOSES = (
     Finding("strain", "Strain pattern.", NOT_MEASURED, words=(Words(r"strain(?:\s+pattern)?"),), settled=True),
     Finding("long_qt", "Long QT syndrome.", "long_qt", words=(Words(r"long\s+QT(?:\s+syndrome)?|QT[\s-]?(?:verl[aä]ngerung|zeit\s+verl)\w*"),), wave="QT", mentions=_QT, settled=True, diagnosis="long QT"),
     Finding(
-        "stt_changes", "Non-specific ST-T changes.", NOT_MEASURED, scope="leads", settled=True,
+        "stt_changes", "Non-specific ST-T changes.", "stt_changes", scope="leads", settled=True,
         words=(Words(r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),),
     ),
     Finding(
@@ -425,7 +430,7 @@ _DIAGNOSES = (
     Finding("borderline_ecg", "Borderline ECG.", NOT_MEASURED, words=(Words(r"borderline\s+" + RECORDING),)),
     Finding(
         "normal_ecg", "Normal ECG.", "normal_ecg", wave="rhythm", settled=True, diagnosis="normal ECG", implies=("sinus rhythm",),
-        words=(Words(r"(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?|(?:normales|unauff[aä]llig\w*)\s+EKG|" + RECORDING + r"\s+within\s+normal\s+limits"),),
+        words=(Words(r"normal(?=\s*:\s*(?:yes|no)\b)|(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?|(?:normales|unauff[aä]llig\w*)\s+EKG|" + RECORDING + r"\s+within\s+normal\s+limits"),),
     ),
 )
 # fmt: on

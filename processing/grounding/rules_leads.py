@@ -124,7 +124,7 @@ def lead_finding(
     """A finding stated for leads, or for the record as a whole.
 
     Named leads must all show it; a territory counts as right when at least two of its leads (or its only one) show it; without
-    leads any two leads do, or one that is certain. Values near the limit may be those of another reader: beside leads that show
+    leads two neighbours do, and one alone leaves it open. Values near the limit may be those of another reader: beside leads that show
     it they are tolerated, alone they leave the claim undecided. Negated: no lead may show it (of the record as a whole: not two
     neighbours). `least`: the two of these sentences.
 
@@ -155,9 +155,11 @@ def lead_finding(
     else:
         everywhere = claim.territory in ("all", "other")
         needed = len(known) if everywhere or (claim.leads and not claim.territory) else min(least, len(known))
-        alone = bool(for_certain) and not claim.leads
-        possible = alone or len(maybe) >= (0.75 * needed if everywhere else needed)
-        shown = alone or 2 * len(there) >= needed
+        if claim.leads:
+            possible, shown = len(maybe) >= (0.75 * needed if everywhere else needed), 2 * len(there) >= needed
+        else:  # one lead alone may be what was meant
+            possible = bool(for_certain) or len(maybe) >= needed
+            shown = len(in_neighbouring_leads(there) if needed > 1 else there) >= needed
         verdict = CONTRADICTED if not possible else SUPPORTED if shown else NOT_MEASURABLE
         by_lead = {lead: lead in maybe for lead in known}
         listed = _listed(known if claim.leads and not claim.territory else there, known, unit)
@@ -333,6 +335,17 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     return _unless_another_form(claim, lead_finding(claim, values, rules[claim.kind], name))
 
 
+def stt_changes(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """ST-T changes that are affirmed: shown by a level or an inversion. Denied they are never judged: readers do not count those
+    that an infarct, a block or pacing brings with it, and slopes and shapes are not measured."""
+    judged = [
+        rule(replace(claim, kind=kind, value="abnormal", polarity="affirmed"), features, tol)
+        for kind, rule in (("st_deviation", st_deviation), ("t_abnormality", t_wave))
+    ]
+    shown = [judgement for judgement in judged if judgement.verdict == SUPPORTED and claim.polarity != "negated"]
+    return shown[0] if shown else unmeasurable("; ".join(judgement.explanation for judgement in judged))
+
+
 def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Q waves beyond the limits of width and depth (`ecg_limits`) in the leads that are named."""
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
@@ -399,5 +412,6 @@ __all__ = [
     "shown_in_leads",
     "st_change",
     "st_deviation",
+    "stt_changes",
     "t_wave",
 ]

@@ -58,6 +58,7 @@ from .verdicts import (
     above,
     decided,
     in_words,
+    shown,
     slack,
     unmeasurable,
 )
@@ -82,7 +83,7 @@ def _basis(features: EcgFeatures) -> str:
 
 def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """The rhythm that is named, by rate, regularity and P waves."""
-    if features.rhythm_regularity is None:
+    if features.rhythm_regularity is None or not math.isfinite(features.heart_rate):
         return unmeasurable("too few beats to judge the rhythm")
     return signed(claim, _rhythm_holds(str(claim.value), features, tol), features.rhythm_regularity, _basis(features))
 
@@ -212,8 +213,6 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
         return unmeasurable("QRS width and V1 are needed")
     explanation = f"QRS {width:.0f} ms, V1 {features.qrs_patterns.get('V1', '-')}"
     complete, incomplete = wide_qrs_limit(features.age), incomplete_block_limit(features.age)
-    if claim.kind in ("lbbb", "rbbb") and has_right_block_shape(features) and has_left_block_shape(features):
-        return unmeasurable(f"{explanation}: V1 shows signs of both blocks", round(width))
     shape = _BLOCK_SHAPES[claim.kind](features) if claim.kind in _BLOCK_SHAPES else True
     if not shape:
         if (
@@ -249,6 +248,30 @@ def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         holds = axis >= LEFT_POSTERIOR_AXIS.low
         certain = abs(axis - LEFT_POSTERIOR_AXIS.low) >= tol.limit_deg
     return in_words(claim, holds, certain, round(axis), f"axis measures {axis:.0f}°")
+
+
+def conduction_disturbance(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A block of any kind: by PR, P waves without QRS, the width of the QRS and the axis. Who denies it in spite of them may hold
+    them for no disturbance: that is not judged."""
+    pr, width, axis = features.pr_interval, features.qrs_duration, features.qrs_axis
+    if not math.isfinite(width):
+        return unmeasurable("the QRS cannot be measured")
+    disturbed = (
+        pr >= PR.high + tol.limit_ms,
+        len(features.lone_p_waves) > 1,
+        is_wide_qrs(features, margin=tol.limit_ms),
+        LEFT_ANTERIOR_AXIS.low <= axis <= LEFT_ANTERIOR_AXIS.high - tol.limit_deg,
+    )
+    undisturbed = (
+        PR.low + tol.limit_ms <= pr <= PR.high - tol.limit_ms,
+        not len(features.lone_p_waves),
+        width <= incomplete_block_limit(features.age) - tol.limit_ms / 2,
+        AXIS.low + tol.limit_deg <= axis <= AXIS.high - tol.limit_deg,
+    )
+    explanation = f"PR {shown(pr, 'ms')}, QRS {width:.0f} ms, axis {shown(axis, 'deg')}"
+    if any(disturbed):
+        return signed(claim, None if claim.polarity == "negated" else True, round(width), explanation)
+    return in_words(claim, False, all(undisturbed), round(width), explanation)
 
 
 def pre_excitation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -287,6 +310,20 @@ def hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     explanation = f"{name} is {100 * ratios[name]:.0f} % of its limit; Sokolow-Lyon {features.sokolow_lyon:.1f} mV"
     holds, certain = above(ratios[name], 1.0, tol.voltage_share)
     return in_words(claim, holds, certain, round(features.sokolow_lyon, 2), explanation)
+
+
+def any_hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Hypertrophy of any chamber: voltages and the axis speak for it; where nothing does, that of an atrium may be left."""
+    judged = [
+        hypertrophy(replace(claim, kind=kind, value=True, polarity="affirmed"), features, tol)
+        for kind in ("lvh", "rvh")
+    ]
+    explanation = "; ".join(judgement.explanation for judgement in judged)
+    if any(judgement.verdict == SUPPORTED for judgement in judged):
+        return signed(claim, True if claim.polarity != "negated" else None, None, explanation)
+    if claim.polarity == "negated" and all(judgement.verdict == CONTRADICTED for judgement in judged):
+        return decided(True, None, explanation)
+    return unmeasurable(f"{explanation}; the atria are not judged")
 
 
 def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -387,9 +424,11 @@ def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
 
 
 __all__ = [
+    "any_hypertrophy",
     "atrium",
     "av_block",
     "bundle_branch",
+    "conduction_disturbance",
     "ectopy",
     "fascicle",
     "hypertrophy",

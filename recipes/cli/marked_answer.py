@@ -10,13 +10,19 @@ from rich.live import Live
 from rich.text import Text
 
 from processing.evidence.picture import VERDICT_LOOKS
-from processing.grounding.verdicts import CONTRADICTED
+from processing.grounding.verdicts import CONTRADICTED, NOT_MEASURABLE
 from recipes.console import console
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, TextStreamer
 
     from modeling_gem import Interpretation
+
+# Verdict -> style of the words, style of what is said of them, and its sign.
+_MARKS = {
+    CONTRADICTED: ("bold red", "red", VERDICT_LOOKS[CONTRADICTED].mark),
+    NOT_MEASURABLE: ("", "dim", VERDICT_LOOKS[NOT_MEASURABLE].mark),
+}
 
 
 @contextmanager
@@ -53,19 +59,21 @@ def print_answer(to: Console, found: "Interpretation") -> None:
 
 
 def marked_answer(found: "Interpretation") -> Text:
-    """The answer as it stands, behind every contradicted claim what is measured, in brackets; what was changed in green."""
-    mark = VERDICT_LOOKS[CONTRADICTED].mark
-    shown, last = Text(), 0
+    """The answer as it stands, behind every contradicted claim what is measured, in brackets, and quietly behind every other
+    one that was not decided; what was changed in green."""
+    answer, shown, last = Text(found.text), Text(), 0
+    for edit in found.edits:
+        answer.stylize("bold green", edit.new_start, edit.new_end)
     for span in found.spans:
-        if span.verdict == CONTRADICTED:
-            shown.append(found.text[last : span.start])
-            shown.append(found.text[span.start : span.end], "bold red")
-            shown.append(f" [{mark} {span.measured}]", "red")
-            last = span.end
-    shown.append(found.text[last:])
-    for edit in found.edits:  # nothing is contradicted in a corrected text, so that its characters are where they were
-        shown.stylize("bold green", edit.new_start, edit.new_end)
-    return shown
+        if span.verdict not in _MARKS:
+            continue
+        words, style, mark = _MARKS[span.verdict]
+        answer.stylize(words, span.start, span.end)
+        said = span.measured if span.verdict == CONTRADICTED else "not measurable"
+        shown.append_text(answer[last : span.end])
+        shown.append(f" [{mark} {said}]", style)
+        last = span.end
+    return shown.append_text(answer[last:])
 
 
 def print_verdicts(to: Console, found: "Interpretation") -> None:

@@ -266,7 +266,8 @@ def test_each_voltage_criterion_alone_makes_lvh(criterion, limit, share, expecte
         (("V2", "V3"), "Inferior ST elevation.", CONTRADICTED),
         (("I", "aVL"), "Lateral ST elevation.", SUPPORTED),
         ((), "ST elevation.", CONTRADICTED),
-        (("V5",), "ST elevation.", SUPPORTED),
+        (("V5",), "ST elevation.", NOT_MEASURABLE),
+        (("V4", "V5"), "ST elevation.", SUPPORTED),
         (("V5",), "No ST elevation.", SUPPORTED),  # one lead may be an artefact
         (("V4", "V5"), "No ST elevation.", CONTRADICTED),
         (("aVR",), "ST elevation.", CONTRADICTED),  # aVR mirrors the other leads
@@ -551,3 +552,29 @@ def test_walls_ought_to_be_mentioned_from_a_margin_beyond_the_limit_on(leads, me
 )
 def test_a_normal_ecg_shows_nothing_that_is_clearly_abnormal(changes, expected, normal):
     assert verdict("Normal ECG.", with_values(normal, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "expected"),
+    [
+        ("Conduction disturbance: yes.", {"qrs_duration": 130}, SUPPORTED),
+        ("Conduction disturbance: yes.", {"pr_interval": 210}, SUPPORTED),
+        ("Conduction disturbance: yes.", {"qrs_axis": -56}, SUPPORTED),
+        ("Conduction disturbance: yes.", {"lone_p_waves": np.ones((2, 3))}, SUPPORTED),
+        ("Conduction disturbance: yes.", {"qrs_duration": 115}, NOT_MEASURABLE),
+        ("Conduction disturbance: yes.", {"qrs_duration": 90}, CONTRADICTED),
+        ("Conduction disturbance: no.", {"qrs_duration": 90}, SUPPORTED),
+        ("Conduction disturbance: no.", {"qrs_duration": 130}, NOT_MEASURABLE),
+        ("Hypertrophy: yes.", {"sokolow_lyon": 4.5}, SUPPORTED),
+        ("Hypertrophy: yes.", {"sokolow_lyon": 1.5}, NOT_MEASURABLE),  # the atria are not judged
+        ("Hypertrophy: no.", {"sokolow_lyon": 1.5}, SUPPORTED),
+        ("Hypertrophy: no.", {"sokolow_lyon": 4.5}, NOT_MEASURABLE),  # voltage alone is none
+        ("Normal: yes.", {"pr_interval": 211}, CONTRADICTED),
+        ("Normal: no.", {"pr_interval": 211}, SUPPORTED),
+        ("ST-T change: no.", {"V4__st": 0.3, "V5__st": 0.3}, NOT_MEASURABLE),  # what an infarct brings is none
+        ("ST-T change: yes.", {"V4__st": 0.3, "V5__st": 0.3}, SUPPORTED),
+        ("ST-T change: yes.", {}, NOT_MEASURABLE),
+    ],
+)
+def test_what_a_report_says_of_a_group_of_diagnoses(text, changes, expected, normal):
+    assert verdict(text, with_values(normal, **changes)) == expected

@@ -40,6 +40,15 @@ def test_contradicted_words_are_marked_with_what_is_measured(features):
     assert found.text == TEXT
 
 
+def test_what_is_not_decided_is_marked_quietly(features):
+    found = check_answer("Sinus rhythm. U waves in V3. Infarction: no.", features)
+    assert (
+        marked_answer(found).plain
+        == "Sinus rhythm. U waves in V3 [? not measurable]. Infarction: no [? not measurable]."
+    )
+    assert "\x1b[2m [? not measurable]\x1b[0m" in printed(found, terminal=True)
+
+
 def test_without_a_check_the_answer_is_headed_and_ends_with_it():
     assert printed(check_answer(TEXT, None), terminal=False).splitlines() == [
         "picture only: not checked",
