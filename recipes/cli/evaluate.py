@@ -362,6 +362,40 @@ def reasoning(
     _finish(evaluate.reasoning_report(run, data.name, model_source(model) if model else None), output)
 
 
+@app.command("ecg-qa")
+def ecg_qa(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="ECG-QA: a JSON file of questions, or a folder of them.")],
+    output: OutputOption,
+    ptbxl: Annotated[Path, typer.Option(help="PTB-XL: its folder as published, or Parquet files.")],
+    model: ModelOption = "",
+    modality: ModalityOption = "both",
+    engine: EngineOption = "transformers",
+    batch_size: BatchOption = 8,
+    limit: Annotated[int | None, typer.Option(help="Only the first questions about held-out ECGs.")] = None,
+) -> None:
+    """ECG-QA's questions about one held-out ECG: a model, the measured quality of the leads, and a blind answer; compat and strict.
+
+    Example: gem eval ecg-qa my_ecg_qa.json --ptbxl my_ptbxl --model tiny -o outputs/ecg_qa
+    """
+    from recipes.evaluation import ecg_qa as qa
+    from recipes.evaluation.answers import read_answers
+
+    _alone(context, output)
+    questions, left_out = qa.read_ecg_qa(data, ptbxl)
+    run = qa.QaRun([question for question in questions if question.held_out][:limit])
+    if left_out:
+        console.print(f"left out: {', '.join(left_out)}")
+    if model:
+        path = _answers(model, None, [q.item for q in run.questions], output, modality, batch_size, 24, engine)
+        texts = read_answers(path).texts_for([q.item.id for q in run.questions], limit is not None)
+        run.columns["model"] = [text or "" for text in texts]
+    known = [question for question in questions if not question.held_out]
+    run.columns["engine"] = qa.answer_by_quality(run.questions, known, run.problems)
+    run.columns["blind"] = qa.answer_blind(run.questions, known)
+    _finish(qa.qa_report(run, data.stem, model_source(model) if model else None), output)
+
+
 @app.command()
 def measurements(
     context: typer.Context,

@@ -87,15 +87,17 @@ def run_engine(
 ) -> dict[str, list[str]]:
     """Adds the columns of the engine, of its rules on another ECG, and of guessing; gives the engine's replies by sample."""
     measured: dict[str, MeasuredEcg] = {}
-    for number, sample in enumerate(run.samples, 1):
+    # File by file: PTB-XL's Parquet files hold hundreds of ECGs each.
+    in_order = sorted((sample for sample in run.samples if sample.id in ecgs), key=lambda each: ecgs[each.id].path)
+    for number, sample in enumerate(in_order, 1):
         key = f"{sample.source}/{sample.ecg_id}"
-        if sample.id in ecgs and key not in measured:
+        if key not in measured:
             try:
                 measured[key] = MeasuredEcg.of(ecgs[sample.id].load())
             except (GemError, OSError) as error:
                 run.problems.append(f"{sample.id}: not measured: {error}")
         if progress is not None:
-            progress(number, len(run.samples))
+            progress(number, len(in_order))
     known = [sample for sample in run.samples if f"{sample.source}/{sample.ecg_id}" in measured]
     if len(measured) < 2:
         raise EvaluationError("fewer than two ECGs could be measured; see the problems above, or give more samples.")
