@@ -144,7 +144,8 @@ class _Stretch:
 
     def _coherence(self, template: np.ndarray) -> np.ndarray:
         """Correlation of every beat's window with the template over all leads, each by its weight, `(beats,)`."""
-        power = np.square(self.weights)
+        # A lead of half the weight counts a sixteenth: what moves it is far larger than a P wave.
+        power = np.square(np.square(self.weights))
         shared = (power * (self.deviation @ template[..., None])[..., 0]).sum(axis=0)
         own = (power * np.einsum("lbw,lbw->lb", self.deviation, self.deviation)).sum(axis=0)
         energy = own * (np.einsum("lw,lw->l", template, template) @ power)
