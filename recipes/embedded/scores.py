@@ -8,14 +8,15 @@ is read once, by a finished model. The baseline beside a score is what a model t
 value, the most frequent rhythm, "normal ECG".
 """
 
-import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from PIL import Image
 from scipy.special import softmax
@@ -44,7 +45,7 @@ from .page_augment import augment_page
 from .question_scores import junk_scores, question_scores
 
 # Named by what the model sees; `photographed`: a page of 3x4 leads and a rhythm strip, printed, folded and photographed; `zeroed`: a
-# signal that says nothing; `another`: the signal of the record before, under this record's name.
+# signal of zeros; `another`: the signal of the record before, under this record's name.
 VIEWS = ("both", "signal", "image", "photographed", "zeroed", "another")
 # Rows of a forward pass: records, and behind their prompts records x answers.
 LIKELIHOOD_BATCH = 64
@@ -84,16 +85,25 @@ def class_likelihoods(
     return likelihoods
 
 
-def without_signal(record: EcgRecord) -> EcgRecord:
-    """The record as a flat line but for a microvolt of noise (a flat one is refused): nothing can be read from it."""
-    noise = np.random.default_rng(0).normal(scale=1e-3, size=record.signal.shape)
-    return dataclasses.replace(record, signal=noise.astype(np.float32))
+@contextmanager
+def blinded(interpret: GemPipeline) -> Iterator[None]:
+    """Within it the signal tower sees zeros, behind all checks, which refuse a record without a signal."""
+
+    def zeroed(tower: Any, arguments: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        blank = tuple(torch.zeros_like(given) for given in arguments)
+        return blank, {
+            name: torch.zeros_like(value) if name == "ecg_values" else value for name, value in named.items()
+        }
+
+    handle = interpret.model.model.ecg_tower.register_forward_pre_hook(zeroed, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def shown_as(view: str, records: list[EcgRecord], interpret: GemPipeline) -> tuple[list[Any], Modality]:
     """What the model is given in a view (of `VIEWS`), and as what."""
-    if view == "zeroed":
-        return [without_signal(record) for record in records], "signal"
     if view == "another":
         return records[-1:] + records[:-1], "signal"
     if view == "photographed":
@@ -103,8 +113,8 @@ def shown_as(view: str, records: list[EcgRecord], interpret: GemPipeline) -> tup
             seen = augment_page(page, np.random.default_rng(number))
             shown.append({"ecg": record, "image": Image.fromarray(seen)})
         return shown, "image"
-    modality: Modality = "both" if view == "both" else "signal" if view == "signal" else "image"
-    return list(records), modality
+    modalities: dict[str, Modality] = {"signal": "signal", "zeroed": "signal", "image": "image"}
+    return list(records), modalities.get(view, "both")
 
 
 def view_scores(
@@ -118,8 +128,9 @@ def view_scores(
         view: of `VIEWS`.
     """
     shown, modality = shown_as(view, [item.record for item in items], interpret)
-    answers = interpretations(interpret, shown, modality, batch_size)
-    likelihoods = class_likelihoods(interpret, shown, answers, modality, batch_size)
+    with blinded(interpret) if view == "zeroed" else nullcontext():
+        answers = interpretations(interpret, shown, modality, batch_size)
+        likelihoods = class_likelihoods(interpret, shown, answers, modality, batch_size)
     scores = score(answers, references)
     per_class = likelihood_auc(likelihoods, references)
     scores["superclass likelihood macro AUC"] = {"score": float(np.mean(list(per_class.values()))), "blind": 0.5}

@@ -1,0 +1,56 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The scores' views of a model: blind, with another record's signal, and in front of what is no ECG."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import pipeline
+
+import modeling_gem
+from modeling_gem import GEM_TASK
+from processing.simulator.simulator import simulate_ecg
+from recipes.embedded.junk import REASONS
+from recipes.embedded.question_scores import junk_scores
+from recipes.embedded.scores import blinded, interpretations, shown_as
+from recipes.sources.ptbxl import PtbxlItem
+
+RECORDS = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (55, 110)]
+
+
+@pytest.fixture(scope="module")
+def interpret():
+    return pipeline(GEM_TASK, model=str(modeling_gem.default_checkpoint()), dtype="float32")
+
+
+def test_a_blinded_model_says_the_same_of_every_signal(interpret):
+    seen = interpretations(interpret, RECORDS, "signal", 2, max_new_tokens=16)
+    with blinded(interpret):
+        blind = interpretations(interpret, RECORDS, "signal", 2, max_new_tokens=16)
+    assert seen[0] != seen[1] and blind[0] == blind[1]
+    assert interpretations(interpret, RECORDS, "signal", 2, max_new_tokens=16) == seen
+
+
+def test_views_show_what_they_are_called(interpret):
+    assert shown_as("both", RECORDS, interpret) == (RECORDS, "both")
+    assert shown_as("another", RECORDS, interpret) == (RECORDS[::-1], "signal")
+    shown, modality = shown_as("photographed", RECORDS[:1], interpret)
+    assert modality == "image" and shown[0]["image"].size == (1120, 1120)
+    interpret.processor.build_conversation(shown[0], modality=modality)  # passes as a page
+
+
+def test_junk_reaches_the_model_past_every_gate(interpret, monkeypatch):
+    seen: dict[str, list[torch.Tensor]] = {"ecg_values": [], "pixel_values": []}
+
+    def generate(input_ids, attention_mask, do_sample, **media):
+        for name, values in media.items():
+            seen[name].append(values)
+        refusal = interpret.processor.tokenizer("This cannot be read as an ECG: no.", return_tensors="pt").input_ids
+        return torch.cat([input_ids, refusal.expand(len(input_ids), -1)], dim=1)
+
+    monkeypatch.setattr(interpret.model, "generate", generate)
+    items = [PtbxlItem(record, {}, 8) for record in RECORDS]
+    scores = junk_scores(interpret, items, ["Sinus rhythm.", "This cannot be read as an ECG: no."], 10, batch_size=4)
+    assert scores == {**dict.fromkeys(REASONS, 1.0), "all junk": 1.0, "ECGs": 0.5}
+    assert [values.shape for values in seen["ecg_values"]] == [(2, 12, 5000)] * 3
+    assert [values.shape for values in seen["pixel_values"]] == [(2, 3, 336, 336)] * 2
+    assert np.isfinite(torch.cat(seen["ecg_values"]).numpy()).all()
