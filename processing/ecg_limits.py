@@ -123,6 +123,7 @@ CHILDREN_AXIS: Final = {
     16: Limit(0.0, 120.0, "degrees", PART_3),
 }
 LEFT_AXIS: Final = Limit(-90.0, -30.0, "degrees", PART_3)
+LEFT_TYPE: Final = Limit(-30.0, 30.0, "degrees", CUSTOM)  # the "Linkstyp" of German reports
 RIGHT_AXIS: Final = Limit(90.0, 180.0, "degrees", PART_3)
 MARKED_LEFT_AXIS_DEG: Final = -45.0
 MARKED_RIGHT_AXIS_DEG: Final = 120.0

@@ -153,6 +153,11 @@ _MEASURES = (
             Words(r"(?:marked\s+|mild\s+|slight\s+)?left(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|left(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+left|leftwards?|horizontal\s+axis", "left"),
             Words(r"(?:marked\s+|mild\s+|slight\s+)?right(?:ward)?[\s-]+(?:(?:QRS|electrical)\s+)?axis(?:[\s-]+(?:deviation|shift))?|right(?:ward)?\s+(?:deviation|shift)|(?:deviate[sd]|shifted|shift|deviation)\s+(?:\w+\s+)?to(?:wards?)?\s+the\s+right|rightwards?", "right"),
             Words(r"axis\s+deviation", "deviated"),
+            # The types of the axis in German reports and in their translations; a left one reaches from -30 to 30 degrees.
+            Words(r"(?:location|position|situation)\s+type\s+normal|lagetyp\s+normal|normaltyp", "normal"),
+            Words(r"(?:overturned|extreme)\s+left(?:[\s-]hand)?(?:\s+position)?[\s-]type|extreme\s+left\s+electric(?:al)?\s+shaft", "left"),
+            Words(r"left(?:[\s-]hand)?(?:\s+position)?[\s-]type|left\s+electric(?:al)?\s+shaft|linkstyp", "left type"),
+            Words(r"right(?:[\s-]hand)?(?:\s+position)?[\s-]type|rechtstyp", "right"),
             Words(r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))", "left", exact=True),
             Words(r"RAD\b", "right", exact=True),
         ),
@@ -194,7 +199,7 @@ _RHYTHM_AND_CONDUCTION = (
             Words(r"sinus[\s-]*brady\w*", "sinus bradycardia"),
             Words(r"sinus[\s-]*tach[yi]\w*", "sinus tachycardia"),
             Words(r"(?:respiratory\s+)?sinus[\s-]*arr?h?yth?mi\w*", "sinus arrhythmia"),
-            Words(r"(?:normal\s+)?sinus(?:[\s-]*rh?yth?m(?:us)?|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|in\s+sinus\b(?!\s+[a-z])", "sinus rhythm"),
+            Words(r"(?:normal\s+)?sinus(?:[\s-]*rh?yth?m(?:us)?|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|(?<=rhythm\sis\s)sinus\b|in\s+sinus\b(?!\s+[a-z])", "sinus rhythm"),
             Words(r"ventricular\s+(?:fib(?:rillation)?|flutter)", "ventricular fibrillation"),
             Words(r"(?:accelerated\s+)?idio-?ventricular\s+(?:rhythm|tachycardia)|ventricular\s+escape\s+rhythm", "ventricular escape rhythm"),
             Words(r"(?:wandering\s+atrial|multifocal\s+atrial)\s+(?:rhythm|tachycardia)|(?:wandering|ectopic|subsidiary)\s+(?:atrial\s+)?pacemaker", "wandering pacemaker"),
@@ -355,7 +360,7 @@ _WAVES_IN_LEADS = (
     Finding(
         "qrs_pattern", "QS in V1.", "qrs_pattern", scope="leads", wave="QRS",
         words=(
-            Words(r"(?:[rR][sS]|M-?shaped\s+[rR]?[sS]?)[rR]['’′](?!\w)", "rsR'", exact=True), Words(r"QS\b", "QS", exact=True), Words(r"rS\b", "rS", exact=True),
+            Words(r"(?:[rR][sS]|M-?shaped\s+[rR]?[sS]?)[rR]['’′](?!\w)", "rsR'", exact=True), Words(r"QS\b", "QS", exact=True), Words(r"qs[\s-]+(?:complex(?:es)?|waves?)", "QS"), Words(r"rS\b", "rS", exact=True),
             Words(r"qR\b", "qR", exact=True), Words(r"qRs\b", "qRs", exact=True), Words(r"Rs\b", "Rs", exact=True),
         ),
     ),
@@ -389,7 +394,7 @@ _DIAGNOSES = (
         "infarction", "Inferior infarction.", "infarction", scope="walls", mentions=_INFARCT, settled=True, diagnosis="myocardial infarction", implies=("ischaemia",),
         words=(
             Words(r"(?:N?STEMI)\b|ST[\s-]*elevation\s+(?:myocardial\s+infarct(?:ion)?|MI\b)", "st"),
-            Words(r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|myocardial\s+(?:damage|necrosis)|\bMI\b|(?:vorderwand|hinterwand|seitenwand|myokard)?infarkt\w*|myokard(?:skada|schaden|sch(?:ä|ae)digung)", None),
+            Words(r"(?:myocardial\s+)?infarct(?:ion|s|ed)?\b|myocardial\s+(?:damage|necrosis|injury)|\bMI\b|(?:vorderwand|hinterwand|seitenwand|myokard)?infarkt\w*|myokard(?:skada|schaden|sch(?:ä|ae)digung)", None),
         ),
         criteria=(
             Criterion("R progression", "posterior infarction: R of 40 ms or more and R/S of 1 or more in V1 and V2 with upright T", INFARCTION),
@@ -421,11 +426,11 @@ _DIAGNOSES = (
     Finding("long_qt", "Long QT syndrome.", "long_qt", words=(Words(r"long\s+QT(?:\s+syndrome)?|QT[\s-]?(?:verl[aä]ngerung|zeit\s+verl)\w*"),), wave="QT", mentions=_QT, settled=True, diagnosis="long QT"),
     Finding(
         "stt_changes", "Non-specific ST-T changes.", "stt_changes", scope="leads", settled=True,
-        words=(Words(r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormalit(?:y|ies)|alterations?|deviations?)|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),),
+        words=(Words(r"ST[\s/.-]*(?:and\s+|&\s*)?T[\s-]*(?:wave|segment)?s?\s+(?:changes?|abnormal(?:it(?:y|ies))?|alterations?|deviations?|lowering)|repol\s+abn\w+|repolari[sz]ation\s+(?:changes?|abnormalit(?:y|ies)|disturbances?)"),),
     ),
     Finding(
         "otherwise_normal_ecg", "Otherwise normal ECG.", NOT_MEASURED,
-        words=(Words(r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+is\s+otherwise\s+(?:normal|unremarkable)|sonst\s+(?:normal(?:es)?|unauff[aä]lliges)\s+EKG"),),
+        words=(Words(r"otherwise\s+(?:a\s+)?(?:normal|unremarkable)(?:\s+" + RECORDING + r"|(?=\s*(?:[.;,\n]|$)))|" + RECORDING + r"\s+is\s+otherwise\s+(?:normal|unremarkable)|sonst\s+(?:normal(?:es)?|unauff[aä]lliges)\s+EKG"),),
     ),
     Finding("borderline_ecg", "Borderline ECG.", NOT_MEASURED, words=(Words(r"borderline\s+" + RECORDING),)),
     Finding(

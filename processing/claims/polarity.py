@@ -23,7 +23,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
             for item in _ahead(found, tokens, i):
                 _flip(item, i)
         elif token.tag == "hedge":
-            for item in _ahead(found, tokens, i):
+            for item in _ahead(found, tokens, i) or _hedged_behind(found, tokens, i, text):
                 if item.polarity == "affirmed":
                     item.polarity = "hedged"
         elif token.tag == "general":
@@ -34,6 +34,19 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
     for item in found:
         if item.bare:
             item.dropped = item.dropped or not _bare_is_claim(item, tokens)
+
+
+def _hedged_behind(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> list[Found]:
+    """`left hypertrophy possible`: the finding right before the adjective."""
+    if text[tokens[i].start : tokens[i].end].lower() not in (
+        "possible",
+        "probable",
+        "likely",
+        "suspected",
+        "questionable",
+    ):
+        return []
+    return [item for item in found if item.last == i - 1]
 
 
 def _bare_is_claim(item: Found, tokens: Sequence[Token]) -> bool:

@@ -27,6 +27,9 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
     ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
+    # Waves in small letters, as reports write them beside a quality.
+    ("t", r"t(?=\s+(?:neg|flat|high|low|abnormal|invert)\w*\b)|(?<=\bneg\s)t\b|(?<=\bflat\s)t\b|(?<=\babnormal\s)t\b"),
+    ("p", r"p(?=[\s-](?:broadening|widening))"),
     ("st", r"S\s?-?T\b(?:[\s-]*(?:segments?))?(?:\s+levels?)?(?!\s*-\s*T)|J[\s-]?points?"),
     ("p", r"P" + WAVE + r"|Ps\b|atrial\s+activity"),
     ("q", r"Q" + WAVE),
@@ -67,13 +70,13 @@ QUALITY_PHRASES: tuple[tuple[str, str], ...] = (
     ("depressed", r"↓|displaced\s+downwards?|downwards?\s+displacement|depress(?:ed|ions?)|lowered|sagging|below\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|sunken"),
 )  # fmt: skip
 QUALITIES: tuple[tuple[str, str], ...] = (
-    ("inverted", r"(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+down(?:wards?)?|down-?going|downward\s+(?:pointing|deflect(?:ed|ion)s?)|invert(?:ed)?\b|inversions?|negative(?:ly)?(?!\s+for)|upside[\s-]down|flipped"),
+    ("inverted", r"(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+down(?:wards?)?|down-?going|downward\s+(?:pointing|deflect(?:ed|ion)s?)|invert(?:ed)?\b|inversions?|neg(?:ative(?:ly)?)?\b(?!\s+for)|upside[\s-]down|flipped"),
     ("flat", r"flat(?:tened|tening|tish)?|low[\s-]amplitude|blunted"),
     ("tall", r"tall|peaked|hyper-?acute|giant|prominent|tented"),
     ("biphasic", r"bi-?phasic|notched"),
     ("upright", r"upright|positive|(?:point(?:ing|s|ed)?|direct(?:ed)?|deflect(?:ed|ing)?)\s+up(?:wards?)?"),
     ("pathological", r"pathologic(?:al)?(?:ly)?|(?:deep|wide|broad|significant|abnormal|prominent)\s+(?:and\s+\w+\s+)?(?=q\b|q[\s-]?waves?|qs\b)"),
-    ("prolonged", r"prolong(?:ed|ation|s)?|(?:abnormally|too)\s+long|long\b|lengthened|delayed"),
+    ("prolonged", r"prolong(?:ed|ation|s)?|(?:abnormally|too)\s+long|long\b|lengthen(?:ed|ing)|(?<=\bqt\s)extension|delayed"),
     ("short", r"short(?:ened|ening)?\b"),
     ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
     ("narrow", r"narrow\b"),
@@ -86,7 +89,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("high", r"high\b|increased|large\b|greater\s+than\s+normal"),
     ("abnormal", r"abnormal(?:ly|it(?:y|ies))?|changes?\b|alterations?"),
     ("deviation", r"deviat(?:ions?|ed)|displace(?:ments?|d)|shifts?\b"),
-    ("normal", r"normal(?:ly)?\b|unremarkable|preserved|physiologic(?:al)?|good\b|adequate"),
+    ("normal", r"normal(?:ly)?\b|unremarkable|inconspicuous|preserved|physiologic(?:al)?|good\b|adequate"),
 )  # fmt: skip
 
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
@@ -104,7 +107,7 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
 GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
-GENERAL_AFTER = r"if\b|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (

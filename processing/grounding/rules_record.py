@@ -10,6 +10,7 @@ from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
     HEART_RATE,
+    LEFT_TYPE,
     P_DURATION,
     PR,
     QT,
@@ -180,6 +181,9 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return compare(claim, turned, tol.axis_deg, tol, "axis")
     low, high = axis_limit(features.age).low, axis_limit(features.age).high
     band, measured, explanation = tol.limit_deg * slack(claim, tol), round(value), f"axis measures {value:.0f}°"
+    if claim.value == "left type":
+        near = min(abs(value - LEFT_TYPE.low), abs(value - LEFT_TYPE.high))
+        return in_words(claim, LEFT_TYPE.contains(value), near >= band, measured, explanation)
     distance = min(abs(value - low), abs(value - high))
     kind = axis_sector(value, features.age)
     if claim.value == "deviated":
