@@ -8,6 +8,7 @@ neither the start of Ray nor the loading of models is in it.
 """
 
 import argparse
+import math
 import os
 import shutil
 import tempfile
@@ -55,11 +56,16 @@ def copied(source: Path, records: int, folder: Path) -> Path:
     return folder
 
 
+def cores(workers: int) -> int:
+    """Of a cluster on which so many tasks run beside as many actors of half a core."""
+    return math.ceil(1.5 * workers)
+
+
 def answers(folder: Path, output: Path, workers: int) -> tuple[float, dict[str, float]]:
     """Records a second, and CPU seconds by step, of answers with the embedded model."""
     pace = Pace()
     settings = AnswerSettings(AnswerSource.at(str(folder), "train", ReadingOptions()), output)
-    engine = RayAnswers("local", models=workers, local_cpus=workers)
+    engine = RayAnswers("local", models=workers, local_cpus=cores(workers))
     spent = interpret_all(settings, engine, progress=lambda done, total: pace(done)).spent
     return pace.per_second, spent
 
@@ -69,7 +75,7 @@ def built(folder: Path, output: Path, workers: int) -> tuple[float, dict[str, fl
     pace = Pace()
     sources = [{"format": "folder", "path": str(folder)}]
     settings = settings_from({"output": str(output), "sources": sources, "shard_size": PART})
-    engine = RayEngine("local", teachers=workers, local_cpus=workers)
+    engine = RayEngine("local", teachers=workers, local_cpus=cores(workers))
     build_dataset(
         settings, engine=engine, progress=lambda what, done, total: pace(done) if what == "records" else None
     )

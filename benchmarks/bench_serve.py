@@ -223,7 +223,8 @@ def main() -> None:
     with serving() as (url, process):
         clients = Clients(url, options.model, False)
         measure(clients, many, expected, options)
-        memory(clients, asked, process, options.memory)
+        if options.memory:
+            memory(clients, asked, process, options.memory)
         print(f"\n{options.bad} bad requests at once: {clients.bad_at_once(options.bad)}")
         print(f"then: {httpx.get(url.removesuffix('/v1') + '/health').json()['status']}")
 

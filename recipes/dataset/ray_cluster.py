@@ -50,7 +50,7 @@ class RayCluster:
 
         Raises:
             MissingDependencyError: Ray is not installed (`gem-ecg[ray]`).
-            BuildError: there is no cluster at the address, or a task failed.
+            BuildError: there is no cluster at the address, it is too small, or a task failed.
             GemError: what a stage raised.
         """
         ray = require("ray", "--engine ray")
@@ -60,6 +60,7 @@ class RayCluster:
         if started:
             self._connect(ray)
         try:
+            _check_size(ray.cluster_resources(), stages)
             for row in self._pipeline(ray, items, stages).iter_rows():
                 _, made = pickle.loads(row["work"])
                 if isinstance(made, GemError):
@@ -124,6 +125,23 @@ class ActorStage:
 
     def __call__(self, row: Row) -> Row:
         return task_stage(row, self.work)
+
+
+def _check_size(resources: dict[str, float], stages: Sequence[Stage]) -> None:
+    """Ray itself would wait for more nodes, without a word.
+
+    Raises:
+        BuildError: the actors leave no core for the tasks, or there are not enough GPUs.
+    """
+    cpus = sum(stage.actors * stage.cpus for stage in stages)
+    cpus += max((stage.cpus for stage in stages if not stage.actors), default=0)
+    gpus = sum(stage.actors * stage.gpus for stage in stages)
+    has = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    if cpus > has[0] or gpus > has[1]:
+        raise BuildError(
+            f"Ray: this needs {cpus:g} cores and {gpus:g} GPUs, and the cluster has {has[0]:g} and {has[1]:g}. Start more nodes "
+            "first, or ask for fewer models or teachers."
+        )
 
 
 def _check_reachable(address: str) -> None:

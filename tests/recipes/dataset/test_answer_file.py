@@ -19,6 +19,7 @@ from recipes.dataset import answer_file
 from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
 from recipes.dataset.answer_source import AnswerSource
 from recipes.dataset.ray_answers import RayAnswers
+from recipes.dataset.ray_cluster import Stage, _check_size
 from recipes.record_options import ReadingOptions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,6 +89,14 @@ def test_a_cluster_of_two_workers_gives_the_same_rows(folder, reference, tmp_pat
     )
     assert pq.read_table(tmp_path / "out.parquet").equals(reference)
     assert seen[-1] == (reference.num_rows, reference.num_rows) and report.spent["answer"] > 0
+
+
+def test_a_cluster_that_is_too_small_is_said():
+    stages = (Stage(print), Stage(print, actors=2, cpus=0.5, gpus=0.5))
+    _check_size({"CPU": 2.0, "GPU": 1.0}, stages)
+    for resources in ({"CPU": 1.0, "GPU": 1.0}, {"CPU": 8.0}):
+        with pytest.raises(BuildError, match="needs 2 cores and 1 GPUs"):
+            _check_size(resources, stages)
 
 
 def test_what_was_finished_is_not_done_again(folder, reference, tmp_path):
