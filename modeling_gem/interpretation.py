@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from processing.grounding.check import (
 from processing.grounding.correction import Edit, correct_answer
 from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
-from processing.processing_gem import Modality, content_blocks, page_picture
+from processing.processing_gem import GemProcessor, Modality, content_blocks, page_picture
 
 from .pipeline_gem import GEM_TASK, GemPipeline
 from .sampling import sample_answers
@@ -46,11 +46,31 @@ SEVERAL_ECGS = "more than one ECG"
 # How many answers `select` and `correct` try, and how many of them are written at once.
 ANSWERS = 8
 BATCH = 16
+MAX_NEW_TOKENS = 256  # of an answer, as in `GemPipeline`
 
 # An ECG, or the picture of one, as `interpret` takes it.
 EcgLike = EcgRecord | str | Path | np.ndarray | Image.Image
 # Gives so many further answers to the same question.
 MoreAnswers = Callable[[int], Sequence[str]]
+
+
+class GemEngine(Protocol):
+    """A GEM that answers chats about ECGs, as `GemProcessor.build_conversation` builds them."""
+
+    processor: GemProcessor
+    at_once: int  # chats that it is given at a time
+
+    def answers(self, chats: Sequence[list[dict]], max_new_tokens: int) -> list[str | GemError]:
+        """Greedy answers, in the order of the chats; the error where one can have none."""
+        ...
+
+    def more(self, chat: list[dict], features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
+        """Further, sampled answers to a chat about an ECG that was measured; every call gives others."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +225,7 @@ def check_answer(
 def interpret(
     record: EcgLike,
     *,
-    model: str | Path | GemPipeline | None = None,
+    model: "str | Path | GemPipeline | GemEngine | None" = None,
     grounding: Grounding = "flag",
     question: str | None = None,
     image: str | Path | Image.Image | None = None,
@@ -222,15 +242,16 @@ def interpret(
 
     Args:
         record: a path, an `EcgRecord`, an array (leads, samples) or a picture of an ECG.
-        model: folder, Hub id or pipeline of a GEM; the small model that comes with gem-ecg if not given.
+        model: folder, Hub id or pipeline of a GEM, or an engine (`recipes.gem_engine`); the small model that comes with gem-ecg
+            if not given.
         grounding: `off`, `flag`, `select` or `correct`, see `check_answer`.
         question: what to ask; the processor's default question if not given.
         image: a picture that goes with the record; else a page is drawn.
         modality: what the model sees: `both`, `signal` or `image`. The check sees the waveform wherever there is one.
         n, seed: of `select` and `correct`: how many answers are tried at most, the greedy one first, and the seed of the others.
         features: what was measured in `record` before.
-        streamer: is given the first answer as it is written.
-        generation: what `generate` takes (`max_new_tokens`, `temperature` ...).
+        streamer: is given the first answer as it is written, by a pipeline.
+        generation: what `generate` takes (`max_new_tokens`, `temperature` ...); of an engine `max_new_tokens` alone.
         digitize: recover the signal from a picture, so that the model sees both and the check has a waveform. Where that fails
             the picture is read alone, and `undigitized` says why.
         **source: what the record's file does not say, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...); of a picture that
@@ -265,8 +286,19 @@ def interpret(
         chat = gem.processor.build_conversation(given, question=question, image=image, modality=modality, **source)
     except EcgQualityError as error:
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
-    text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
-    more = more_answers(gem, chat, features, seed, generation or {}) if features is not None else None
+    more: MoreAnswers | None = None
+    if isinstance(gem, GemPipeline):
+        text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
+        if features is not None:
+            more = more_answers(gem, chat, features, seed, generation or {})
+    else:
+        length = settings.get("max_new_tokens", MAX_NEW_TOKENS)
+        (answer,) = gem.answers([chat], length)
+        if isinstance(answer, GemError):
+            raise answer
+        text = answer
+        if features is not None:
+            more = gem.more(chat, features, seed, length)
     found = check_answer(text, features, grounding=grounding, more=more, n=n, tolerances=tolerances_for(given))
     return replace(
         found,
@@ -383,6 +415,7 @@ def shows_picture_alone(record: EcgLike) -> bool:
 __all__ = [
     "GROUNDINGS",
     "EcgLike",
+    "GemEngine",
     "Grounding",
     "Interpretation",
     "MoreAnswers",

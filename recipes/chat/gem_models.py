@@ -2,36 +2,24 @@
 """GEMs that answer chats about ECGs, wherever they run; the one in this process."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from modeling_gem.interpretation import ANSWERS, Grounding, Interpretation, MoreAnswers, check_chat, more_answers
+from modeling_gem.interpretation import (
+    ANSWERS,
+    GemEngine,
+    Grounding,
+    Interpretation,
+    MoreAnswers,
+    check_chat,
+    more_answers,
+)
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import GemError
-from processing.processing_gem import GemProcessor
 
 if TYPE_CHECKING:
     from modeling_gem import GemPipeline
 
 Chat = list[dict[str, Any]]
-
-
-class GemEngine(Protocol):
-    """A GEM that answers chats about ECGs, as `GemProcessor.build_conversation` builds them."""
-
-    processor: GemProcessor
-    at_once: int  # chats that it is given at a time
-
-    def answers(self, chats: Sequence[Chat], max_new_tokens: int) -> list[str | GemError]:
-        """Greedy answers, in the order of the chats; the error where one can have none."""
-        ...
-
-    def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
-        """Further, sampled answers to a chat about an ECG that was measured; every call gives others."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of what it holds."""
-        ...
 
 
 class TransformersGem:

@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from processing.errors_gem import BuildError
+from recipes.chat.engine_names import ENGINE_HELP
 from recipes.console import errors, say_failed
 from recipes.record_options import ReadingOptions, as_options, spread
 
@@ -34,9 +35,7 @@ class ManyOptions:
         None
     )
     engine: Annotated[str, _option("--engine", "local (this machine) or ray (a cluster).")] = "local"
-    backend: Annotated[
-        str, _option("--backend", "What the model runs on: transformers, vllm, or the URL of a server.")
-    ] = "transformers"
+    backend: Annotated[str, typer.Option("--backend", help=f"What the model runs on: {ENGINE_HELP}.")] = "transformers"
     workers: Annotated[
         int, _option("--workers", "With local: processes that read, measure and draw beside the model's.")
     ] = 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from modeling_gem import EcgFeatures, EcgRecord, GemPipeline, GemProcessor
-    from modeling_gem.interpretation import EcgLike
+    from modeling_gem.interpretation import EcgLike, GemEngine
 
 RecordArgument = Annotated[
     Path,
@@ -87,12 +87,14 @@ def interpret(
     gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     gem interpret record.hea --grounding select --n 16    the best of 16 answers
     gem interpret record.hea --grounding correct          no contradicted claim is left; each change in [brackets]
+    gem interpret record.hea --backend http://my_host:8000/v1
     gem interpret photo.jpg                               digitised where that can be trusted, else read as a picture alone
     gem interpret my_folder --output answers.parquet      a row for every ECG of a folder or data set
 
     The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
     reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
     """
+    from modeling_gem import GemPipeline
     from modeling_gem.interpretation import as_grounding, from_picture
     from modeling_gem.interpretation import interpret as interpret_ecg
     from modeling_gem.model_strength import model_strength
@@ -100,6 +102,7 @@ def interpret(
     from processing.ecg_readers import is_picture
     from processing.errors_gem import EcgQualityError
     from processing.processing_gem import as_modality
+    from recipes.chat.engines import gem_engine
     from recipes.teachers.diagnoses import check_label
 
     started = time.perf_counter()
@@ -127,8 +130,12 @@ def interpret(
         check_target(evidence, ecg is not None and mode != "off")
     if measured is not None and not as_json:
         say_verdict(record, measured.plausibility)
+    gem: GemPipeline | GemEngine
     with console.status("Loading the model") if console.is_terminal and not as_json else nullcontext():
-        gem = _load(model, trust_remote_code)
+        if many.backend == "transformers":
+            gem = _load(model, trust_remote_code)
+        else:
+            gem = gem_engine(many.backend, model_source(model), trust_remote_code=trust_remote_code)
     if ecg is not None and not as_json:
         for note in _unseen(ecg, gem.processor):
             console.print(as_options(f"{record}: {note}"), style="yellow")
@@ -147,6 +154,8 @@ def interpret(
             generation={"max_new_tokens": max_new_tokens},
             digitize=False,
         )
+    if not isinstance(gem, GemPipeline):
+        gem.close()
     if save_page is not None:
         _save_picture(found.page, save_page)
     if evidence is not None:

@@ -98,6 +98,10 @@ def test_gem_eval_answers_the_same_on_gem_serve(local, tmp_path):
             assert result.exit_code == 0, result.output
             texts.append([json.loads(line)["text"] for line in (out / "answers.jsonl").read_text().splitlines()])
         chat = local.processor.build_conversation("processing/samples/normal.hea", modality="signal")
+        one = ["interpret", "processing/samples/normal.hea", "--json", "--max-new-tokens", "24", "--backend"]
+        told = [CliRunner().invoke(app, [*one, backend]) for backend in ("transformers", f"{server.url}/v1")]
+        first, second = (json.loads(result.output) for result in told)
+        assert first["interpretation"] == second["interpretation"] and first["claims"] == second["claims"]
         engine = gem_engine(f"{server.url}/v1", TINY)
         assert len(engine.more(chat, None, 0, 4)(2)) == 2, "sampled answers are taken too"
         engine.close()
