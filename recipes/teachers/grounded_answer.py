@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,6 +39,7 @@ CLASS_NAMES = {
 }
 VERDICTS = (" unlikely", " likely")
 MOST_EARLY_BEATS = 3
+MOST_WORDS = 120
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         features: Measurements of the record.
         codes: SCP statements of the record with their likelihoods.
     """
-    impression = _impression(features, codes)
-    return GroundedAnswer(
+    answer = GroundedAnswer(
         rhythm=_rhythm(features, codes),
         intervals=_intervals(features, codes),
         axis=_axis(features),
@@ -93,8 +93,14 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         st=_st(features),
         t_wave=_t_wave(features),
         classes=f"{classes_text(superclasses_of(codes))}.",
-        impression=f"Impression: {impression}.",
+        impression="",
     )
+    # Too long, an impression leaves out first what speaks for it, then its last statements.
+    findings = _impression(features, codes)
+    shorter = [words.partition(" (")[0] for words in findings]
+    ways = [findings, *(shorter[:count] for count in range(len(shorter), 0, -1))]
+    tried = [replace(answer, impression=f"Impression: {'; '.join(way)}.") for way in ways]
+    return next((one for one in tried if len(one.full_text().split()) <= MOST_WORDS), tried[-1])
 
 
 def number(value: float) -> str:
@@ -222,12 +228,12 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> str:
+def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> list[str]:
     stated = [code for code in STATEMENTS if code in codes and (codes[code] >= 50 or superclass_of(code) is None)]
     if stated != ["NORM"] and "NORM" in stated:
         stated.remove("NORM")
     findings = [f"{STATEMENTS[code][1]}{_evidence(code, features)}" for code in stated]
-    return "; ".join(findings) or "no diagnostic statement"
+    return findings or ["no diagnostic statement"]
 
 
 def _evidence(code: str, features: EcgFeatures) -> str:

@@ -9,6 +9,7 @@ from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.question_scores import BY_LABEL, is_right
+from recipes.teachers.grounded_answer import MOST_WORDS, grounded_answer
 from recipes.teachers.questions import BEYOND_AN_ECG, KINDS, Known, ask
 
 ECGS = {
@@ -56,3 +57,14 @@ def test_questions_about_a_place_are_answered_by_the_leads_that_show_it():
     told = dict(ask("ST elevation by wall", known, rng) for _ in range(30))
     assert told["Is there ST elevation in the inferior leads?"] == "Yes, ST elevation in II, III and aVF."
     assert told["Is there ST elevation in the anterior leads?"] == "No, no ST elevation in the anterior leads."
+
+
+def test_an_interpretation_has_at_most_120_words_and_keeps_its_first_statements(known):
+    every = dict.fromkeys(
+        ("SR", "IMI", "ASMI", "ILMI", "NDT", "ISCAL", "LNGQT", "LAFB", "CRBBB", "1AVB", "LVH", "RVH", "PVC"), 100.0
+    )
+    features = known.features
+    text = Known(features, every).answer.full_text()
+    assert len(text.split()) <= MOST_WORDS and "Impression: inferior myocardial infarction; " in text
+    short = grounded_answer(features, {"SR": 0.0, "LAFB": 100.0}).full_text()
+    assert "left anterior fascicular block (axis " in short
