@@ -20,6 +20,7 @@ ALIKE_QRS = 0.9  # correlation of complexes of one kind
 FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which on they are told by themselves
 # What few beats, and P waves of another shape, must repeat better, of what is left to 1.
 OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
+FEWEST_OF_FOCUS, OF_SHORT_FOCUS = 3, 0.6  # an atrial focus leads three beats at least; three must be nearly the same
 LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
 
 
@@ -124,11 +125,12 @@ class _Stretch:
     def _of_other_foci(self, there: np.ndarray, shape: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`there` and `shape` with beats of the `kind` whose P waves are like each other, though unlike the usual ones."""
         others = kind & ~there
-        if (others & self.room).sum() < FEWEST:
+        count = (others & self.room).sum()
+        if count < FEWEST_OF_FOCUS:
             return there, shape
         template = self._template(others)
         coherence = self._coherence(template)
-        if not self._repeats(coherence, others, SEVERAL_FOCI):
+        if not self._repeats(coherence, others, OF_SHORT_FOCUS if count < FEWEST else SEVERAL_FOCI):
             return there, shape
         others &= coherence > self.settings.p_coherence
         return there | others, np.where(others[:, None], self._size(template), shape)

@@ -9,6 +9,7 @@ from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import LEADS, match, read_ludb
 from tests.helpers.retimed_beats import Beats
 from tests.helpers.retimed_rhythms import RETIMED
+from tests.helpers.rhythm_ecgs import simulated_rhythm
 from tests.helpers.shared_data import shared_path
 
 
@@ -34,6 +35,14 @@ def test_a_change_of_the_pr_interval_loses_no_p_wave():
     assert np.nanmedian(pr[features.beat_times > 62]) - np.nanmedian(pr[features.beat_times < 58]) == pytest.approx(
         110, abs=15
     )
+
+
+def test_a_focus_of_three_beats_keeps_its_p_waves():
+    """Of a wandering pacemaker; these seeds have a focus that leads three beats of the ten seconds."""
+    for seed in (21, 27, 31, 33):
+        truth = simulated_rhythm("wandering pacemaker", seed)
+        features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
+        assert np.isfinite(features.beat_waves["P"][1:, 1]).mean() > 0.85
 
 
 def test_bigeminy_of_real_beats_keeps_the_p_waves_of_its_sinus_beats():
