@@ -27,6 +27,8 @@ LOADED_AT_FIRST_USE = {
     "recipes.models": ("load_gem", "load_pipeline"),
     "recipes.publishing.model_card": ("Energy", "Training", "model_card"),
     "recipes.scores": ("ScoreRow", "ScoreTable"),
+    "recipes.serving.wire": ("data_url",),
+    "recipes.sources.ptbxl_plus": ("read_12sl_statements", "read_median_beat", "read_ptbxl_plus"),
     "recipes.teachers.checks": ("teach",),
     "recipes.teachers.language_models": ("build_teacher",),
     "recipes.teachers.teacher": ("TeacherRequest",),
@@ -55,6 +57,8 @@ if TYPE_CHECKING:  # the same names, for editors and type checkers
     from .models import load_gem, load_pipeline
     from .publishing.model_card import Energy, Training, model_card
     from .scores import ScoreRow, ScoreTable
+    from .serving.wire import data_url
+    from .sources.ptbxl_plus import read_12sl_statements, read_median_beat, read_ptbxl_plus
     from .teachers.checks import teach
     from .teachers.language_models import build_teacher
     from .teachers.teacher import TeacherRequest
@@ -102,6 +106,7 @@ __all__ = [
     "VllmGem",
     "build_teacher",
     "consistency_of",
+    "data_url",
     "decode",
     "diagnosis_reward",
     "evidence_reward",
@@ -116,8 +121,11 @@ __all__ = [
     "merge_adapter",
     "model_card",
     "prompt_with_ecgs",
+    "read_12sl_statements",
     "read_features",
     "read_judged",
+    "read_median_beat",
+    "read_ptbxl_plus",
     "score_grounding",
     "stream",
     "teach",
