@@ -53,30 +53,74 @@ JOBS = (
     Job(
         "Delineators on LUDB",
         "bench_features",
-        ("--parts", "ludb", "--rival-records", "2"),
+        ("--parts", "ludb", "--rival-records", "1"),
         ("--parts", "ludb", "--rival-records", "25"),
         (
-            Row("P, QRS, T and false P per lead, LUDB: gem-ecg (F1)", r"^all\s+ours\s+(.+)$"),
-            Row("the same records: neurokit2 dwt", r"^all\s+neurokit2 dwt\s+(.+)$"),
-            Row("the same records: ecgdeli", r"^all\s+ecgdeli\s+(.+)$"),
+            Row(
+                "marks on LUDB, per lead: F1 of P, QRS, T; share of false P; SD in ms",
+                r"^all \(\d+\)\s+gem-ecg\s+(.+)$",
+            ),
+            Row("the same records, neurokit2 (dwt)", r"^all \(\d+\).*\n\s+neurokit2 dwt\s+(.+)$"),
         ),
     ),
     Job(
         "Time of measuring",
         "bench_features",
-        ("--parts", "speed"),
+        ("--parts", "speed", "--rival-records", "2"),
         ("--parts", "speed"),
         (
-            Row("measuring a 10 s record, gem-ecg", r"^\s*ours\s+(.+)$"),
-            Row("the same, neurokit2 dwt", r"^\s*neurokit2 dwt\s+(.+)$"),
+            Row("measuring a record of 10 s, all features", r"^\s*gem-ecg, all features\s+(.+)$"),
+            Row("marks alone by neurokit2 (dwt)", r"^\s*neurokit2 dwt\s+(.+)$"),
         ),
     ),
-    Job("Pages", "bench_page", ("--runs", "3"), ()),
-    Job("Readers", "bench_readers", ("--repeats", "2"), ()),
-    Job("Model and processor", "bench_model", ("forward", "--rounds", "2"), ()),
-    Job("Data sets, samples a second", "bench_dataset", ("--records", "10"), ()),
-    Job("Sentences that nobody here wrote", "report_sentences", (), ()),
-    Job("Grounding check", "bench_grounding_check", ("--parts", "handwritten"), ()),
+    Job(
+        "Pages",
+        "bench_page",
+        ("--runs", "3"),
+        (),
+        (
+            Row("a page of 2200 x 1700, beside matplotlib", r"^gem_12x1, 2200 x 1700, render_ecg\s+(.+)$"),
+            Row("question, page and signal to tensors", r"^question, page and signal to tensors\s+(.+)$"),
+        ),
+    ),
+    Job(
+        "Readers",
+        "bench_readers",
+        ("--repeats", "2"),
+        (),
+        (Row("reading WFDB: ours, wfdb, ratio", r"^PTB-XL WFDB, 12 x 5000\s+(.+)$"),),
+    ),
+    Job(
+        "Model and processor",
+        "bench_model",
+        ("forward", "--rounds", "2"),
+        (),
+        (Row("a forward pass over its parts", r"^forward, batch 4, 421 tokens, 1 \+ rest / parts\s+(.+)$"),),
+    ),
+    Job(
+        "Data sets, samples a second",
+        "bench_dataset",
+        ("--records", "10"),
+        (),
+        (
+            Row("building a data set, without pictures", r"^all of these without pictures\s+(.+)$"),
+            Row("reading it back, records and rows", r"^stream\(\): records and rows\s+(.+)$"),
+        ),
+    ),
+    Job(
+        "Sentences that nobody here wrote",
+        "report_sentences",
+        (),
+        (),
+        (Row("claims found in published answers, of a reader's", r"^\| published answer \| \d+ \| \d+ \| ([\d.]+)"),),
+    ),
+    Job(
+        "Grounding check",
+        "bench_grounding_check",
+        ("--parts", "handwritten"),
+        (),
+        (Row("handwritten statements, held back", r"^handwritten, held_back: (.+)$"),),
+    ),
 )
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What the claim parser understands of sentences that nobody here wrote: `python -m benchmarks.report_sentences [--ptbxl PTBXL]`.
 
-First the hundred sentences of `tests/fixtures/report_sentences.json` against a reader's claims: found with the right polarity, found
+First the sentences of `tests/fixtures/report_sentences.json` against a reader's claims: found with the right polarity, found
 with another, missed, surplus. Then, of PTB-XL's machine-translated reports, the share of different sentences with at least one claim.
 """
 

@@ -31,7 +31,7 @@ class Found:
 
 
 def read_sentences() -> list[ReadSentence]:
-    """The hundred sentences of the fixture."""
+    """The sentences of the fixture."""
     rows = json.loads(FILE.read_text(encoding="utf-8"))["sentences"]
     return [ReadSentence(row["source"], row["text"], tuple(map(_expected, row["claims"]))) for row in rows]
 

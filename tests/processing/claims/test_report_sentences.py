@@ -6,7 +6,7 @@ import pytest
 from tests.helpers.report_sentences import compare, read_sentences
 
 # Measured by `python -m benchmarks.report_sentences`; shares of the reader's claims, found with the right polarity. To be raised, never lowered.
-FOUND = {"ptb-xl": 0.68, "machine report": 0.9, "published answer": 0.88}
+FOUND = {"ptb-xl": 0.96, "machine report": 0.95, "published answer": 0.88, "ptb-xl, held back": 0.83}
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,8 @@ def sentences():
     return read_sentences()
 
 
-def test_there_are_a_hundred_different_sentences(sentences):
-    assert len({sentence.text for sentence in sentences}) == 100
+def test_the_sentences_are_different_and_of_known_sources(sentences):
+    assert len({sentence.text for sentence in sentences}) == 120
     assert {sentence.source for sentence in sentences} == set(FOUND)
     assert all(letters <= set("ahn") and letters for sentence in sentences for _, letters in sentence.expected)
 
