@@ -327,8 +327,6 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.kind == "t_flat":
         # A T wave that is too small to be marked is flat.
         values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
-    if claim.kind == "t_inversion" and claim.polarity != "negated":
-        values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
     name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
         claim.kind
     ]
