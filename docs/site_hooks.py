@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What `make docs` adds to the pages of docs/: the README and its neighbours as pages, and the API reference of the two doors.
+"""What `make docs` adds to the pages of docs/: the README and its neighbours, the API reference, and a table of the benchmarks.
 
 MkDocs calls `on_files` and `on_page_markdown` (`hooks` in mkdocs.yml). Nothing of gem-ecg is imported: the doors are read as text.
 """
@@ -53,6 +53,24 @@ def reference(door: str) -> str:
     return "\n".join([f"# {door}\n", f"{DOORS[door]} Import each name from `{door}`.\n", *directives])
 
 
+def benchmark_programs() -> str:
+    """The page of the programs in benchmarks/: what each measures, by its docstring, and which pages have its figures."""
+    rows = []
+    for file in sorted((ROOT / "benchmarks").glob("*.py")):
+        source = file.read_text(encoding="utf-8")
+        if "__main__" in source:
+            said = re.split(r": `|[.;]\s", " ".join((ast.get_docstring(ast.parse(source)) or "").split()))[0]
+            pages = [
+                page
+                for page in sorted((ROOT / "docs").glob("*.md"))
+                if re.search(rf"benchmarks[./]{file.stem}\b", page.read_text("utf-8"))
+            ]
+            links = ", ".join(f"[{page.stem}](../{page.name})" for page in pages)
+            rows.append(f"| `python -m benchmarks.{file.stem}` | {said.rstrip('.:')} | {links} |")
+    head = "# Benchmarks\n\nEvery figure of these pages is printed by a program. `--help` names its options.\n\n"
+    return head + "\n".join(["| program | what it measures | figures |", "|---|---|---|", *rows]) + "\n"
+
+
 def moved(text: str, source: PurePosixPath, target: PurePosixPath) -> str:
     """The text of a page with its relative links rewritten for its place on the site.
 
@@ -79,7 +97,7 @@ def moved(text: str, source: PurePosixPath, target: PurePosixPath) -> str:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the pages of `PLACES` and the API reference."""
+    """Adds the pages of `PLACES`, the API reference and the table of benchmarks."""
     from mkdocs.structure.files import File
 
     for source, place in PLACES.items():
@@ -89,6 +107,7 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, place, content=content))
     for door in DOORS:
         files.append(File.generated(config, f"api/{door}.md", content=reference(door)))
+    files.append(File.generated(config, "api/benchmarks.md", content=benchmark_programs()))
     return files
 
 
