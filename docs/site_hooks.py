@@ -67,7 +67,7 @@ def benchmark_programs() -> str:
             ]
             links = ", ".join(f"[{page.stem}](../{page.name})" for page in pages)
             rows.append(f"| `python -m benchmarks.{file.stem}` | {said.rstrip('.:')} | {links} |")
-    head = "# Benchmarks\n\nEvery figure of these pages is printed by a program. `--help` names its options.\n\n"
+    head = "# Benchmarks\n\nThese programs print the figures of the pages.\n\n"
     return head + "\n".join(["| program | what it measures | figures |", "|---|---|---|", *rows]) + "\n"
 
 
