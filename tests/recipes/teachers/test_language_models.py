@@ -75,7 +75,7 @@ def test_the_template_varies_its_words_not_its_values(requests):
         ({"rhythm_regularity": "regular"}, ["atrial fibrillation"], "regular", "The rhythm is atrial fibrillation."),
         ({}, ["first degree AV block"], "PR interval", "a P wave of"),
         ({}, ["sinus tachycardia"], "bpm", "sinus tachycardia"),
-        ({"qrs_duration": 95.0}, ["complete left bundle branch block"], "95 ms", "complex in V1"),
+        ({"qrs_duration": 97.0}, ["complete left bundle branch block"], "97 ms", "complex in V1"),
         ({"pathological_q": ("III",)}, ["sinus rhythm"], "Q wave", "QRS"),
         ({"pathological_q": ("III", "aVF")}, ["normal ECG"], "Q wave", "QRS"),
         ({"qrs_patterns": {"V1": "", "V6": "qR"}}, ["sinus rhythm"], "  ", "a qR complex in V6"),
