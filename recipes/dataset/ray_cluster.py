@@ -128,7 +128,7 @@ class ActorStage:
 
 
 def _check_size(resources: dict[str, float], stages: Sequence[Stage]) -> None:
-    """Ray itself would wait for more nodes, without a word.
+    """Ray itself would wait for more nodes without saying so.
 
     Raises:
         BuildError: the actors leave no core for the tasks, or there are not enough GPUs.
