@@ -18,11 +18,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
+from benchmarks.junk_pictures import KINDS as JUNK
+from benchmarks.other_renderers import OTHERS
 from benchmarks.ptbxl_rows import RATE, read_rows
 from processing.ecg_features import extract_features
 from processing.ecg_page import EcgPage, render_ecg
@@ -164,6 +167,28 @@ def own_pages(records: list[EcgRecord], dpi: float, style: ScanStyle | None) -> 
             yield Page(f"{record.record_id} {layout}", picture, drawn_part(record, page), plain, page.layout.gain)
 
 
+def others_pages(records: list[EcgRecord], renderer: str) -> Iterator[Page]:
+    """Every record in the layouts of somebody else's package."""
+    for record in records:
+        for name, picture, truth, layout in OTHERS[renderer](record):
+            yield Page(name, picture, truth, layout)
+
+
+def spoiled_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image]]:
+    """Pages that nobody should measure by, however they come out: no calibration of them may be wrong and confident."""
+    page = render_ecg(record, layout="3x4+1", dpi=200).to_pil()
+    yield "turned by 90 degrees", page.rotate(90, expand=True)
+    yield "upside down", page.rotate(180)
+    yield "mirrored", ImageOps.mirror(page)
+    yield "blurred", page.filter(ImageFilter.GaussianBlur(6))
+    yield "200 px", page.resize((200, 96))
+    yield "half cut off", page.crop((0, 0, page.width, page.height // 2))
+    two = Image.new("RGB", (page.width, 2 * page.height), "white")
+    two.paste(page, (0, 0))
+    two.paste(page, (0, page.height))
+    yield "two pages", two
+
+
 def records_of(fold: int, number: int) -> list[EcgRecord]:
     rows = (row for row in read_rows(SHARED / "data" / "ptbxl") if row.fold == fold)
     found = []
@@ -194,6 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
         "ours, scanned, 200 dpi": lambda: own_pages(records, 200, SCAN),
         "ours, photographed, 200 dpi": lambda: own_pages(records, 200, PHONE),
     }
+    for renderer in OTHERS:
+        groups[f"by {renderer}"] = partial(others_pages, records, renderer)
     print(HEAD)
     for name, pages in groups.items():
         if options.groups and not any(part in name for part in options.groups):
@@ -205,7 +232,26 @@ def main(arguments: list[str] | None = None) -> int:
         if options.verbose:
             for text in (*group.refused, *group.wrong):
                 print("   ", text)
+    if not options.groups or "junk" in options.groups:
+        _report_others(records[0])
     return 0
+
+
+def _report_others(record: EcgRecord) -> None:
+    """Prints how many junk pictures were read, and what came of spoiled pages."""
+    generator = np.random.default_rng(0)
+    read = [kind for kind, draw in JUNK.items() for _ in range(2) if _digitized(draw(generator)) is not None]
+    print(f"junk pictures read: {len(read)} of {2 * len(JUNK)} {read}")
+    for name, picture in spoiled_pages(record):
+        found = _digitized(picture)
+        print(f"{name}: {'refused' if found is None else found.history}")
+
+
+def _digitized(picture: Image.Image) -> EcgRecord | None:
+    try:
+        return digitize_ecg(picture)
+    except GemError:
+        return None
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from ..errors_gem import EcgQualityError
 from .confidence import LEAST_CONFIDENCE, judge
 from .labels import read_words
 from .layout import PageOrder, Stretch, find_order
-from .paper import Paper, even_light, flatten, grid_of
+from .paper import PX_PER_MM, Paper, even_light, flatten, grid_of
 from .pulses import Pulse, find_pulses, without_pulses
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
-from .traces import find_blocks, find_rows, follow, without_frames
+from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
 
 MAX_SIDE_PX = 3000  # larger pictures are shrunk before they are looked at
 LEAST_SCALE = 2.2  # px per mm; with fewer the 1-mm grid and small waves cannot be told
@@ -122,7 +122,7 @@ def _digitized(
     blocks, traces = find_blocks(ink)
     pulses = find_pulses(ink)
     words, printed = read_words(without_pulses(ink, pulses), traces)
-    rows = [follow(ink, block, find_rows(traces, block)) for block in blocks]
+    rows = [follow(ink, block, _baselines(traces, block, pulses)) for block in blocks]
     rows = [block for block in rows if block]
     if not rows:
         raise EcgQualityError("no traces are seen on it")
@@ -153,6 +153,13 @@ def _digitized(
         history=_history(page, order),
         evidence=dict.fromkeys(leads, evidence),
     )
+
+
+def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Pulse]) -> list[float]:
+    """The rows of a block, px from the top."""
+    near = 25 * PX_PER_MM
+    feet = [pulse.foot for pulse in pulses if -near < pulse.left - block[0] < near]
+    return between_pulses(find_rows(traces, block), feet)
 
 
 def _flattened(light: np.ndarray) -> Paper:

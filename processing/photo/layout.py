@@ -27,6 +27,7 @@ MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind wha
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
+FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line behind a pulse that is longer and as level leads to the traces
 
 
 @dataclass(frozen=True)
@@ -122,32 +123,47 @@ def parse_layout(name: str) -> tuple[int, int, int]:
 
 def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]:
     """Where the traces of a block begin, after a pulse that they may begin with, and end."""
-    lefts, rights = [], []
+    lefts, rights, feet = [], [], []
     for trace in rows:
         inked = np.flatnonzero(np.isfinite(trace.upper))
         if not len(inked):
             continue
         first, last = float(trace.left + inked[0]), float(trace.left + inked[-1] + 1)
         mine = [
-            p
-            for p in pulses
-            if p.left < last and abs(p.foot - trace.baseline) < 8 * PX_PER_MM and p.right > first - 0.5 * PX_PER_MM
+            pulse
+            for pulse in pulses
+            if abs(pulse.foot - trace.baseline) < 8 * PX_PER_MM
+            and first - 0.5 * PX_PER_MM < pulse.right
+            and pulse.left < last
         ]
         leading = [pulse for pulse in mine if pulse.left < first + 12 * PX_PER_MM]
         if leading:
             first = _after(trace, inked, leading[0].right)
+            feet.append(_foot_end(trace, leading[0]))
         closing = [pulse for pulse in mine if pulse.right > last - 12 * PX_PER_MM]
         if closing and closing[-1] not in leading:
             last = closing[-1].left
         lefts.append(first)
         rights.append(last)
     left, right = float(np.median(lefts)), float(np.median(rights))
+    if len(feet) == len(lefts) and min(feet) > left + FOOT_MM * PX_PER_MM:
+        left = min(feet)  # the pulses stand on a line that leads to the traces
     # Rows are printed a whole number of 5-mm squares wide; the rest is the width of the stroke's ends.
     width, square = right - left, 5 * PX_PER_MM
     whole = round(width / square) * square
     if abs(width - whole) < WHOLE_MM * PX_PER_MM:
         left, right = (left + right - whole) / 2, (left + right + whole) / 2
     return left, right
+
+
+def _foot_end(trace: Trace, pulse: Pulse) -> float:
+    """How far a trace stays level with the foot of its pulse."""
+    behind = (trace.x > pulse.right + 0.5 * PX_PER_MM) & np.isfinite(trace.height)
+    x, height = trace.x[behind], trace.height[behind]
+    if not len(x):
+        return pulse.right
+    left_it = np.flatnonzero(np.abs(height - height[0]) > LEVEL_MM * PX_PER_MM)
+    return float(x[left_it[0]]) if len(left_it) else float(x[-1])
 
 
 def _after(trace: Trace, inked: np.ndarray, right: float) -> float:
@@ -294,6 +310,8 @@ def _every_order(columns: Sequence[Column]) -> Iterator[tuple[str, ...]]:
     total, across, down = sum(len(column.traces) for column in columns), len(columns), len(columns[0].traces)
     for order in _orders(total):
         yield order
+        if across == 2 and total == 12:
+            yield (*STANDARD_LEADS[1::2], *STANDARD_LEADS[::2])  # the GEM authors' page of two columns
         if across > 1 and down > 1 and across * down == total:
             yield tuple(order[row * across + column] for column in range(across) for row in range(down))
 

@@ -75,7 +75,9 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
         light, warp, (int(size[0]), int(size[1])), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     inside = cv2.warpPerspective(np.ones((height, width), np.uint8), warp, (int(size[0]), int(size[1])))
-    darkness = np.clip(1 - flat.max(axis=2), 0, 1)
+    # In the light of its own colour a grid is as bright as the paper.
+    clearest = np.minimum(np.clip(1 - flat[::4, ::4], 0, None), GRID_DARKNESS).mean(axis=(0, 1)).argmin()
+    darkness = np.clip(1 - flat[..., clearest], 0, 1)
     darkness[inside == 0] = 0
     darkness = np.clip(darkness - _grid_in_cells(darkness), 0, 1)
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))

@@ -101,6 +101,23 @@ def find_rows(traces: np.ndarray, block: tuple[int, int]) -> list[float]:
     return [float(peak - 1) for peak in peaks]
 
 
+def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
+    """The rows without those that stand too close to a row with a calibration pulse: levels where waves linger.
+
+    Args:
+        rows: baselines, px.
+        feet: of the pulses beside the rows, px.
+    """
+    if len(feet) < 2:
+        return rows
+    feet = sorted(feet)
+    distances = np.diff(feet)
+    pitch = float(np.median(distances[distances > MIN_ROW_MM * PX_PER_MM])) if len(distances) else 0.0
+    marked = [min(rows, key=lambda row: abs(row - foot)) for foot in feet]
+    marked = [row for row, foot in zip(marked, feet, strict=True) if abs(row - foot) < 0.3 * pitch]
+    return [row for row in rows if row in marked or all(abs(row - other) > 0.65 * pitch for other in marked)]
+
+
 def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> list[Trace]:
     """Every row's trace through a block."""
     if not baselines:
@@ -258,4 +275,4 @@ def _lowest(edge: np.ndarray, caps: np.ndarray) -> np.ndarray:
     return np.max([padded[step : step + len(edge)] + cap for step, cap in enumerate(caps)], axis=0)
 
 
-__all__ = ["INK", "Trace", "find_blocks", "find_rows", "follow", "without_frames"]
+__all__ = ["INK", "Trace", "between_pulses", "find_blocks", "find_rows", "follow", "without_frames"]

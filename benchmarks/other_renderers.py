@@ -1,0 +1,73 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot==0.2.8`, and
+FOLDER in PYTHONPATH. What is not installed is left out."""
+
+import io
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import numpy as np
+from PIL import Image
+
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+
+DPI = 200
+# Theirs (columns x rows) -> ours (rows x columns).
+PMECG_LAYOUTS = {"4x3+1": "3x4+1", "2x6": "6x2", "1x12": "12x1"}
+
+
+def _picture(figure: object) -> Image.Image:
+    from matplotlib import pyplot
+
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI)  # type: ignore[attr-defined]
+    pyplot.close("all")
+    return Image.open(stream).convert("RGB")
+
+
+def _in_columns(record: EcgRecord, columns: int, strips: tuple[str, ...]) -> np.ndarray:
+    """What a page of sequential columns shows: `(12, samples)`, NaN elsewhere."""
+    shown = np.full(record.signal.shape, np.nan)
+    rows, samples = len(STANDARD_LEADS) // columns, record.num_samples // columns
+    for index, lead in enumerate(STANDARD_LEADS):
+        column = index // rows
+        span = slice(column * samples, (column + 1) * samples)
+        shown[index, span] = record.lead(lead)[span]
+    for lead in strips:
+        shown[STANDARD_LEADS.index(lead)] = record.lead(lead)
+    return shown
+
+
+def pmecg_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
+    """By pmecg: name, picture, what it shows, layout."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import pmecg
+    from pmecg.utils.data import _template_configuration
+
+    for theirs, ours in PMECG_LAYOUTS.items():
+        figure = pmecg.ECGPlotter().plot(
+            (record.signal.T, list(STANDARD_LEADS)), _template_configuration(theirs), 500.0, show=False
+        )
+        shown = _in_columns(record, int(ours[ours.index("x") + 1 :].partition("+")[0]), ("II",) if "+" in ours else ())
+        yield f"{record.record_id} pmecg {ours}", _picture(figure), shown, ours
+
+
+def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
+    """By ecg_plot: two columns of the same ten seconds, without a pulse."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import ecg_plot
+    from matplotlib import pyplot
+
+    ecg_plot.plot(record.signal, sample_rate=500, title="", columns=2)
+    yield f"{record.record_id} ecg_plot 6x2", _picture(pyplot.gcf()), record.signal.astype(np.float64), "6x2"
+
+
+OTHERS: dict[str, Callable[[EcgRecord], Iterator[tuple[str, Image.Image, np.ndarray, str]]]] = {
+    name: pages
+    for name, pages in (("pmecg", pmecg_pages), ("ecg_plot", ecg_plot_pages))
+    if find_spec(name) is not None
+}
