@@ -259,7 +259,7 @@ def _read(
         strip_names += named[len(column.traces) :]
     if sum(word is not None for word in names) < max(LEAST_NAMED * len(panels), 1):
         return None
-    order, best, number_read = _best_order(columns, names)
+    order, best, number_read = _best_order(columns, names, may_be_free=not strips)
     if order is None:
         return None
     if strips and any(word is None for word in strip_names):
@@ -276,10 +276,12 @@ def _read(
     return best - 0.6 * unread, found
 
 
-def _best_order(columns: Sequence[Column], names: Sequence[Word | None]) -> tuple[tuple[str, ...] | None, float, int]:
+def _best_order(
+    columns: Sequence[Column], names: Sequence[Word | None], may_be_free: bool
+) -> tuple[tuple[str, ...] | None, float, int]:
     """The order of leads that explains the names best, how well, and how many names say so; `None` where none does.
 
-    Specks and grid lines look like an I: where the order has another lead, such a word counts for nothing.
+    Specks and grid lines look like an I: where the order has another lead, such a word counts for nothing. An order of its own (`may_be_free`) has to be read name by name.
     """
     best: tuple[tuple[str, ...] | None, float, int] = (None, 0.0, 0)
     for order in _every_order(columns):
@@ -296,7 +298,7 @@ def _best_order(columns: Sequence[Column], names: Sequence[Word | None]) -> tupl
     read = [word for word in names if word is not None]
     leads = tuple(word.lead for word in read)
     clear = all(word.clarity > FREE_CLARITY for word in read)
-    if best[0] is None and clear and len(set(leads)) == len(names):
+    if may_be_free and best[0] is None and clear and len(set(leads)) == len(names):
         best = leads, sum(word.clarity for word in read), len(read)
     return best
 

@@ -13,6 +13,7 @@ PX_PER_MM = 8
 GRID_DARKNESS = 0.35  # strokes are clipped at that, so that a grid's lines count as much as they do
 STROKE_DARKNESS = 0.55
 CELL = 5 * PX_PER_MM
+THICK_PX = 24  # 3 mm
 STEEP_PX = 9  # an upright stroke is longer; level ones are thinner
 FAINTEST = 0.3  # ink of an upright stroke that is still one
 MAX_PAPER_MM = 450.0
@@ -80,6 +81,11 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
     darkness = np.clip(1 - flat[..., clearest], 0, 1)
     darkness[inside == 0] = 0
     darkness = np.clip(darkness - _grid_in_cells(darkness), 0, 1)
+    # What is thicker than any stroke is the desk beside the page, a thumb, a stamp.
+    thick = cv2.morphologyEx(
+        (darkness > 0.3).astype(np.uint8), cv2.MORPH_OPEN, np.ones((THICK_PX, THICK_PX), np.uint8)
+    )
+    darkness[cv2.dilate(thick, np.ones((THICK_PX, THICK_PX), np.uint8)) > 0] = 0
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
     ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
     return Paper(_even_strokes(ink), np.linalg.inv(to_flat), grid)

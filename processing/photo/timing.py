@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..errors_gem import EcgQualityError
 from .layout import PageOrder, Stretch
 from .paper import PX_PER_MM
 from .pulses import Pulse
@@ -14,7 +15,7 @@ from .pulses import Pulse
 SAMPLING_RATE = 500.0
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0  # Kligfield et al. 2007, doi:10.1161/CIRCULATIONAHA.106.180200
 GAINS = (2.5, 5.0, 10.0, 20.0)
-SNAP = 0.06  # a pulse is as high as a usual gain makes it, to that share, or is taken as it is
+SNAP = 0.08  # a pulse is as high as a usual gain makes it, to that share, or something else was taken for one
 EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
 LONGEST_GAP_S = 0.03  # without ink that is bridged
 # Columns show the same seconds if their beats stand at the same places: to the first figure all together, to the second each. Columns
@@ -39,7 +40,11 @@ class Scale:
 def find_scale(
     pulses: Sequence[Pulse], printed: dict[str, float], speed: float | None = None, gain: float | None = None
 ) -> Scale:
-    """The scale of a page; what the user states goes before what is seen, and a pulse before print."""
+    """The scale of a page; what the user states goes before what is seen.
+
+    Raises:
+        EcgQualityError: the pulses have no usual height, or another than the page says.
+    """
     found_speed, speed_from = USUAL_SPEED, "convention"
     if speed is not None:
         found_speed, speed_from = speed, "stated"
@@ -50,8 +55,13 @@ def find_scale(
         found_gain, gain_from = gain, "stated"
     elif pulses:
         height = float(np.median([pulse.height_mm for pulse in pulses]))
-        near = min(GAINS, key=lambda usual: abs(height / usual - 1))
-        found_gain, gain_from = (near if abs(height / near - 1) < SNAP else height), "pulse"
+        found_gain, gain_from = min(GAINS, key=lambda usual: abs(height / usual - 1)), "pulse"
+        if abs(height / found_gain - 1) > SNAP or printed.get("mm/mV", found_gain) != found_gain:
+            says = f", and the page says {printed['mm/mV']:g} mm/mV" if "mm/mV" in printed else ""
+            raise EcgQualityError(
+                f"its calibration pulses are {height:.1f} mm high, which is no usual gain{says}; state `gain`, on the command "
+                "line --page gain=10"
+            )
     elif "mm/mV" in printed:
         found_gain, gain_from = printed["mm/mV"], "text"
     return Scale(found_speed, found_gain, speed_from, gain_from)

@@ -215,12 +215,19 @@ def _opened(session: Session, is_upload: bool) -> tuple:
     assert upload is not None
     record = upload.record
     doubts = [withheld_in_words(features)] if features is not None else []
-    known = record.history if record is not None else ("a picture: it can be interpreted, not measured",)
+    known = (
+        record.history
+        if record is not None
+        else (
+            "a picture: it can be interpreted, not measured",
+            upload.undigitized,
+        )
+    )
     notes = "; ".join(note for note in (*doubts, *known) if note)
     page, _ = views.page_view(session)
     return (
         views.message(f"{upload.name}{': ' if notes else ''}{notes}"),
-        gr.Dropdown(views.view_names(record), value=views.ALL_LEADS),
+        gr.Dropdown(views.view_names(upload), value=views.ALL_LEADS),
         page,
         views.measurements(features) if features is not None else None,
         views.csv_link(features) if features is not None else "",
@@ -237,7 +244,7 @@ def _opened(session: Session, is_upload: bool) -> tuple:
 def _declined(reason: EcgQualityError) -> tuple:
     return (
         views.message(f"No reading: {reason}", is_error=True),
-        gr.Dropdown(views.view_names(None), value=views.ALL_LEADS),
+        gr.Dropdown([views.ALL_LEADS], value=views.ALL_LEADS),
         views.declined(reason),
         *(None, "", "", views.LEAD, False, gr.skip(), None, None, ""),
     )

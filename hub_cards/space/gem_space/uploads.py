@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 import processing
+from modeling_gem.interpretation import from_picture
 from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
@@ -27,11 +28,16 @@ SAMPLES = Path(str(processing.__file__)).parent / "samples"
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """What a user gave: a record or a picture, and its name as text."""
+    """What a user gave: a record or a picture, and its name as text.
+
+    Of a picture whose signal was recovered both are there, with the recovered traces laid over the picture; else `undigitized` says
+    why it was not.
+    """
 
     name: str
     record: EcgRecord | None = None
     picture: Image.Image | None = None
+    undigitized: str = ""
 
 
 def sample_names() -> list[str]:
@@ -69,13 +75,23 @@ def read_upload(paths: Sequence[str], folder: ServerFolder) -> Upload:
 
 def _read(path: Path) -> Upload:
     if is_picture(path):
-        return Upload(path.name, picture=load_untrusted_picture(path, must_show_ecg=True, max_side=MAX_SIDE_PX))
+        return _digitized(path.name, load_untrusted_picture(path, must_show_ecg=True, max_side=MAX_SIDE_PX))
     record = load_untrusted(path, max_rate=MAX_RATE, max_values=MAX_VALUES)
     if record.duration > MAX_SECONDS:
         raise EcgFormatError(
             f"{path.name}: {record.duration:.0f} s; this demo reads up to {MAX_SECONDS:.0f} s, cut the record."
         )
     return Upload(path.name, record.check_quality())
+
+
+def _digitized(name: str, picture: Image.Image) -> Upload:
+    """A picture with the signal that it shows, where that can be recovered."""
+    record, reason = from_picture(picture, name=name)
+    if record is None:
+        return Upload(name, picture=picture, undigitized=reason)
+    from processing.photo.overlay import traces_over
+
+    return Upload(name, record, traces_over(picture, record))
 
 
 __all__ = ["MAX_UPLOAD_BYTES", "Upload", "read_sample", "read_upload", "sample_names"]

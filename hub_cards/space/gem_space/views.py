@@ -15,13 +15,13 @@ from modeling_gem.interpretation import Interpretation
 from processing.ecg_beat_measures import SEQUENCES
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.ecg_record import EcgRecord
 from processing.evidence.answer import MarkedWords, answer_html, mark_words, marked_sheet_html
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
 from processing.evidence.picture import evidence_page
 from recipes.record_options import as_options
 
 from .session import Session, text_of
+from .uploads import Upload
 
 _PARTS: Any = (
     html_environment(FileSystemLoader(Path(__file__).parent / "templates")).get_template("views.html.j2").module
@@ -30,7 +30,7 @@ Marks = tuple[tuple[MarkedWords, ...], ...]
 NOTICE = "Research software, not a medical device. Do not use it for diagnosis or treatment."
 HEADER = str(_PARTS.header(NOTICE))
 FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
-ALL_LEADS, FULL_LENGTH = "All leads", "All leads in full length"
+ALL_LEADS, FULL_LENGTH, PHOTO = "All leads", "All leads in full length", "The picture, with the recovered traces"
 MAX_SHOWN_TEXT = 500
 LEAD = "Lead"
 OPTIONS_ARE_ELSEWHERE = (
@@ -51,9 +51,11 @@ _GLOBALS = {
 }
 
 
-def view_names(record: EcgRecord | None) -> list[str]:
-    """What can be shown of a record; of a picture all of it alone."""
-    return [ALL_LEADS] if record is None else [ALL_LEADS, FULL_LENGTH, *record.leads]
+def view_names(upload: Upload) -> list[str]:
+    """What can be shown of a record; of a picture all of it alone, and of one that was digitised the traces over it too."""
+    if upload.record is None:
+        return [ALL_LEADS]
+    return [ALL_LEADS, FULL_LENGTH, *([PHOTO] if upload.picture is not None else ()), *upload.record.leads]
 
 
 def title(sample: str) -> str:
@@ -107,7 +109,7 @@ def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) 
     """
     upload = session.upload
     assert upload is not None
-    if upload.record is None:
+    if upload.record is None or view == PHOTO:
         assert upload.picture is not None
         return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}"), ((),) * len(session.readings)
     if view == ALL_LEADS:

@@ -17,6 +17,7 @@ from processing.errors_gem import EcgQualityError
 from processing.grounding.check import DEFAULT_TOLERANCES
 from recipes.cli import app
 from recipes.embedded.page_augment import augment_page
+from tests.helpers.shared_data import shared_path
 
 pytest.importorskip("cv2", reason='pip install "gem-ecg[photo]" to run this test')
 from processing.photo import digitize_ecg
@@ -40,13 +41,13 @@ def snr_db(truth: EcgRecord, found: EcgRecord, lead: str) -> float:
 
 @pytest.mark.parametrize(
     ("layout", "dpi", "least_db"),
-    [("3x4+1", 200, 15), ("6x2", 150, 12), ("gem_12x1", 200, 10), ("3x4+1", 100, 9)],
+    [("3x4+1", 200, 15), ("6x2", 150, 12), ("12x1", 200, 12), ("3x4+1", 100, 9)],
 )
 def test_a_drawn_page_gives_its_record_back(layout, dpi, least_db):
     found = digitize_ecg(render_ecg(NORMAL, layout=layout, dpi=dpi).to_pil(), name=layout)
     page = found.metadata["page"]
     assert found.leads == NORMAL.leads and found.sampling_rate == 500
-    assert page.layout == layout.removeprefix("gem_") and (page.scale.speed, page.scale.gain) == (25, 10)
+    assert page.layout == layout and (page.scale.speed, page.scale.gain) == (25, 10)
     assert np.median([snr_db(NORMAL, found, lead) for lead in ("I", "II", "V2", "V5")]) > least_db
     assert extract_features(found).heart_rate == pytest.approx(extract_features(NORMAL).heart_rate, abs=2)
     assert page.lowest_confidence > 0.8 and "digitised" in found.history[0]
@@ -119,3 +120,37 @@ def test_commands_take_pictures(tmp_path):
     assert "digitised from a picture: 3x4+1" in answer.stdout and "picture only" not in answer.stdout
     alone = CliRunner().invoke(app, ["interpret", str(picture), "--no-digitize"])
     assert "picture only: not checked" in alone.stdout
+
+
+def test_the_space_digitises_an_upload(tmp_path):
+    from hub_cards.space.gem_space.uploads import _read
+    from hub_cards.space.gem_space.views import PHOTO, view_names
+
+    upload = _read(render_ecg(NORMAL, layout="3x4+1", dpi=150).save(tmp_path / "page.png"))
+    assert upload.record is not None and upload.picture is not None and PHOTO in view_names(upload)
+
+
+def test_a_picture_block_that_asks_for_it_brings_its_signal():
+    from modeling_gem.interpretation import load_interpreter
+
+    processor = load_interpreter().processor
+    picture = render_ecg(NORMAL, layout="3x4+1", dpi=150).to_pil()
+    blocks = [{"type": "image", "image": picture, "digitize": True}, {"type": "text", "text": "Rhythm?"}]
+    built = processor.build_conversation([{"role": "user", "content": blocks}])[0]["content"]
+    asked = processor.build_conversation(picture, digitize=True)[0]["content"]
+    assert [block["type"] for block in built] == ["ecg", "image", "text"] == [block["type"] for block in asked]
+    assert built[0]["ecg"].metadata["page"].layout == "3x4+1"
+
+
+def test_the_authors_two_columns_show_the_same_seconds():
+    page = digitize_ecg(render_ecg(NORMAL, layout="gem_6x2", dpi=150).to_pil()).metadata["page"]
+    assert page.simultaneous and max(stretch.stop for stretch in page.stretches) < 5.1
+
+
+def test_scans_of_paper():
+    for scan, rate in zip(sorted(shared_path("data/loaders/scans").glob("*.jpg")), (82, 60), strict=True):
+        found = digitize_ecg(scan)
+        page = found.metadata["page"]
+        assert (page.layout, page.simultaneous, page.scale.gain_from) == ("6x2", True, "pulse")
+        assert page.scale.speed_from == "convention" and found.assumed["rate"] == found.leads
+        assert extract_features(found).heart_rate == pytest.approx(rate, abs=2)
