@@ -1,0 +1,36 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""The conversations that the language model learns from."""
+
+import pytest
+
+from recipes.embedded.corpus import Corpus, write_corpus
+from recipes.embedded.junk import declines
+from recipes.embedded.records import simulated_items
+from recipes.embedded.tiny import conversations, junk_of, refusals
+from recipes.teachers.grounded_answer import QUESTIONS
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    folder = tmp_path_factory.mktemp("corpus") / "records"
+    write_corpus(simulated_items(12, seed=0), folder, processes=1)
+    found = Corpus.load(folder)
+    for number, row in enumerate(found.rows):
+        row["fold"] = 8 if number % 4 == 3 else 1
+    return found
+
+
+def test_every_record_is_interpreted_and_asked_about_in_its_fold_alone(corpus):
+    rows = list(conversations(corpus, (1,), seed=0))
+    assert rows == list(conversations(corpus, (1,), seed=0)) != list(conversations(corpus, (1,), seed=1))
+    learned = {row["id"] for row in corpus.rows if row["fold"] == 1}
+    assert {row["id"] for row in rows} == learned
+    whole = [row for row in rows if row["messages"][0]["content"] in QUESTIONS["full_text"]]
+    assert len(learned) <= len(whole) < len(rows)
+    assert all("infarction is" in row["messages"][1]["content"] for row in whole)
+
+
+def test_what_is_no_ecg_is_always_declined(corpus):
+    rows = list(refusals(junk_of(corpus, 5, seed=0), seed=0))
+    assert len(rows) == 10 and all(declines(row["messages"][1]["content"]) for row in rows)
+    assert any(row["messages"][0]["content"] not in QUESTIONS["full_text"] for row in rows)
