@@ -113,7 +113,8 @@ def filter_ecg(signal: np.ndarray, sampling_rate: float, bands: FilterBands | No
 def filter_beats(signal: np.ndarray, sampling_rate: float) -> BeatBands:
     """The same as `filter_ecg`, only of what beats are found in: half of the time."""
     conditioned, bad, *_ = condition(signal, sampling_rate)
-    return BeatBands(*_filtered(conditioned, FilterBands(), ("band", "qrs_slope")), bad)
+    band, qrs_slope = _filtered(conditioned, FilterBands(), ("band", "qrs_slope"))
+    return BeatBands(band, qrs_slope, bad)
 
 
 def _filtered(conditioned: np.ndarray, bands: FilterBands, names: tuple[str, ...]) -> list[np.ndarray]:
