@@ -138,8 +138,9 @@ class GemServer:
                 "model",
             )
         client = _client(request)
-        messages = await asyncio.to_thread(read_messages, asking.messages, self.fetch)
-        asked = await self.service.asked(messages, client, asking.grounding != "off")
+        with self.service.batcher.preparing():
+            messages = await asyncio.to_thread(read_messages, asking.messages, self.fetch)
+            asked = await self.service.asked(messages, client, asking.grounding != "off")
         answer = self.service.answer(asked, client, asking.length, asking.temperature)
         head = {
             "id": f"chatcmpl-{_number(request)}",
@@ -207,7 +208,8 @@ class GemServer:
         asking, ecg = await self._asking(request, InterpretRequest)
         client = _client(request)
         page = await self._part(asking.page, "page") if asking.page is not None else None
-        asked = await self.service.asked_about(ecg, page, asking.question, asking.modality, client)
+        with self.service.batcher.preparing():
+            asked = await self.service.asked_about(ecg, page, asking.question, asking.modality, client)
         answer = self.service.answer(asked, client, asking.max_new_tokens)
         written = await _written(answer, request)
         if written is None:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +166,7 @@ class Batcher:
         self._expected_s: float | None = None
         self._begun: float | None = None
         self.running: tuple[Answer, ...] = ()  # what is being written
+        self.coming = 0  # questions that are being prepared, and will be asked
         self.is_broken = False  # the model failed at the last question that it was given
         threading.Thread(target=self._work, daemon=True).start()
 
@@ -195,6 +196,15 @@ class Batcher:
         self._tell_places()
         return answer
 
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Around what prepares a question: a batch waits for it a moment. To be used in the event loop."""
+        self.coming += 1
+        try:
+            yield
+        finally:
+            self.coming -= 1
+
     def close(self) -> None:
         """Ends the thread after the batch that it is at; what waits fails."""
         self._line.close()
@@ -212,7 +222,7 @@ class Batcher:
         return (1 + self.waiting // self.most_rows) * (self._expected_s or 1.0)
 
     def _work(self) -> None:
-        while batch := self._line.take(self.most_rows, GATHER_S):
+        while batch := self._line.take(self.most_rows, GATHER_S, lambda: self.coming > 0):
             begun = time.monotonic()
             self._begun, self.running = begun, tuple(batch)
             try:

@@ -4,7 +4,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -73,22 +73,26 @@ class FairLine(Generic[Item]):
             self._joined = time.monotonic()
             self._changed.notify_all()
 
-    def take(self, most: int = 1, gather_s: float = 0.0) -> list[Item]:
+    def take(
+        self, most: int = 1, gather_s: float = 0.0, more_to_come: Callable[[], bool] = lambda: False
+    ) -> list[Item]:
         """
         Waits for requests and takes up to `most`, those whose turn it is; none once the line is closed.
 
         Args:
             most: how many to take.
             gather_s: having a request, wait until nobody has joined for this long, but ten times as long at most.
+            more_to_come: whether somebody is about to join; then the wait is the longest.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._clients or self._closed)
             latest = time.monotonic() + 10 * gather_s
             while gather_s and not self._closed and sum(map(_number, self._clients.values())) < most:
-                left = min(self._joined + gather_s, latest) - time.monotonic()
+                until = latest if more_to_come() else min(self._joined + gather_s, latest)
+                left = until - time.monotonic()
                 if left <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(min(left, gather_s))
             if self._closed:
                 return []
             return list(islice(_turns(self._clients), most))

@@ -426,7 +426,7 @@ def test_logs_hold_nobody(server, client, caplog):
     assert set(lines[-1]) == {
         "time", "request", "route", "status", "ecgs", "model", "model_sha", "rules_version", "version", "grounding", "verdicts",
     }  # fmt: skip
-    assert lines[-1]["grounding"] == "flag" and sum(lines[-1]["verdicts"].values()) > 3
+    assert lines[-1]["grounding"] == "flag" and sum(lines[-1]["verdicts"].values()) > 0
     assert re.fullmatch("[0-9a-f]{16}", lines[-1]["ecgs"][0])
 
 
