@@ -158,7 +158,8 @@ def main() -> None:
 def run(job: Job, is_full: bool, timeout: float) -> Outcome:
     """In a process of its own, on one thread, so that one job's memory and imports weigh on no other."""
     start = time.monotonic()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    places = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", *job.command(is_full)]
     try:
         done = subprocess.run(
