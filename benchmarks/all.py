@@ -57,7 +57,7 @@ JOBS = (
         ("--parts", "ludb", "--rival-records", "25"),
         (
             Row(
-                "marks on LUDB, per lead: F1 of P, QRS, T; share of false P; SD in ms",
+                "marks beside a rival on few records of LUDB (quick: one; all 100 below): F1 of P, QRS, T / false P / SD in ms",
                 r"^all \(\d+\)\s+gem-ecg\s+(.+)$",
             ),
             Row("the same records, neurokit2 (dwt)", r"^all \(\d+\).*\n\s+neurokit2 dwt\s+(.+)$"),
