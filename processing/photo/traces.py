@@ -102,7 +102,9 @@ def find_rows(traces: np.ndarray, block: tuple[int, int]) -> list[float]:
 
 
 def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
-    """The rows without those that stand too close to a row with a calibration pulse: levels where waves linger.
+    """The rows with a calibration pulse, and those whole distances of rows away from them.
+
+    Others are levels where waves linger, or the rim of the paper.
 
     Args:
         rows: baselines, px.
@@ -115,7 +117,14 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
     pitch = float(np.median(distances[distances > MIN_ROW_MM * PX_PER_MM])) if len(distances) else 0.0
     marked = [min(rows, key=lambda row: abs(row - foot)) for foot in feet]
     marked = [row for row, foot in zip(marked, feet, strict=True) if abs(row - foot) < 0.3 * pitch]
-    return [row for row in rows if row in marked or all(abs(row - other) > 0.65 * pitch for other in marked)]
+    if not marked:
+        return rows
+
+    def fits(row: float) -> bool:
+        steps = min(abs(row - other) for other in marked) / pitch
+        return steps > 0.5 and abs(steps - round(steps)) < 0.16
+
+    return [row for row in rows if row in marked or fits(row)]
 
 
 def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> list[Trace]:
