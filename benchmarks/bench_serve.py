@@ -136,7 +136,8 @@ class Clients:
         began = time.perf_counter()
         body = question.body(self.model, self.as_audio, length=length)
         reply = await client.post(f"{self.url}/chat/completions", json=body)
-        reply.raise_for_status()
+        if reply.is_error:
+            raise RuntimeError(f"{reply.status_code}: {reply.text[:500]}")
         return reply.json()["choices"][0]["message"]["content"], time.perf_counter() - began
 
     def at_once(
