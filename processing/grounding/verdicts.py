@@ -60,8 +60,8 @@ class Tolerances:
 
 
 DEFAULT_TOLERANCES = Tolerances()
-# Of a record that was digitised from a picture: wider by the error that `benchmarks/bench_digitize.py` measures in 90 % of the
-# photographed pages (rate 1 bpm, PR 15, QRS 15, QT 15 ms, 5 % of an amplitude).
+# Of a record that was digitised from a picture. `benchmarks/bench_digitize.py` finds median errors of 0 bpm and 1 to 4 ms; the
+# room is larger (1 bpm, 10 to 15 ms, 5 % of an amplitude) because single pages are worse, by how much is not measured yet.
 DIGITIZED_TOLERANCES = replace(
     DEFAULT_TOLERANCES,
     heart_rate_bpm=6.0,
