@@ -13,6 +13,7 @@ from processing.ecg_record import MAIN_WALLS, WALLS
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
     axis_sector,
+    has_sinus_p_waves,
     is_irregular,
     is_long_pr,
     is_long_qtc,
@@ -175,10 +176,14 @@ def _axis(features: EcgFeatures) -> str:
 
 
 def _p_wave(features: EcgFeatures, codes: Mapping[str, float]) -> str:
-    if features.p_present is None:
+    there = has_sinus_p_waves(features)
+    # Where the label denies P waves that are measured, one of the two errs.
+    if there is None or (there and ("AFIB" in codes or "AFLT" in codes)):
         return "P waves cannot be told."
-    if not features.p_present or math.isnan(measured_pr(features, codes)):
+    if not there:
         return "No P waves precede the QRS complexes."
+    if not features.p_present:
+        return "P waves are present, without a fixed relation to the QRS complexes."
     return "P waves precede the QRS complexes."
 
 
