@@ -9,7 +9,8 @@
 - intervals: what `extract_features` measures in the digitised record against the record itself, as drawn (masked alike).
 - refused: pages of ECGs that were declined. junk: pictures without an ECG that were read.
 
-Records are of PTB-XL's fold 9; the steps were adjusted on folds 1 to 8.
+Records are of PTB-XL's fold 9. The steps were adjusted on folds 1 to 8, but some were corrected after pages of fold 9 had failed: the
+figures are not those of unseen pages.
 """
 
 import argparse
