@@ -26,9 +26,9 @@ from recipes.teachers.grounded_answer import grounded_answer
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 RHYTHMS = {
-    "sinus rhythm": "atrial fibrillation",
-    "atrial fibrillation": "sinus rhythm",
-    "sinus bradycardia": "sinus tachycardia",
+    "Sinus rhythm": "Atrial fibrillation",
+    "Atrial fibrillation": "Sinus rhythm",
+    "Sinus bradycardia": "Sinus tachycardia",
 }
 QUESTION = "Is anything in the text wrong for this ECG? Write: no, or the words that are."
 Change = Callable[[str, EcgFeatures], str | None]
@@ -58,29 +58,35 @@ def words(pairs: dict[str, str]) -> Change:
 
 def axis(text: str, features: EcgFeatures) -> str | None:
     """The axis by 90 degrees, and its word."""
-    found = re.search(r"Axis: (-?\d+) degrees, [a-z ]+\.", text)
+    found = re.search(r"QRS axis is (-?\d+) degrees, [a-z ]+\.", text)
     if found is None:
         return None
     turned = (int(found[1]) + 90 + 180) % 360 - 180
-    return text.replace(found[0], f"Axis: {turned} degrees, {'right' if turned > 90 else 'normal'}.")
+    return text.replace(
+        found[0], f"QRS axis is {turned} degrees, {'right axis deviation' if turned > 90 else 'normal'}."
+    )
 
 
 def left_out(text: str, features: EcgFeatures) -> str | None:
     """Inverted T waves are not mentioned any more."""
-    return None if "T waves: inverted" not in text else re.sub(r"T waves: inverted[^.]*\. ", "", text)
+    return None if "T waves are inverted" not in text else re.sub(r"T waves are inverted .*?\)\. ", "", text)
 
 
 # Kind of error -> how it comes into the text.
 ERRORS: dict[str, Change] = {
-    "rate 30 % off": number(r"Rhythm: [a-z ]+, [a-z ]+, ", 1.3),
+    "rate 30 % off": number("at ", 1.3),
     "PR 40 % off": number("PR ", 1.4),
     "QRS 60 % off": number("QRS ", 1.6),
     "QT 25 % off": number("QT ", 1.25),
     "axis turned by 90 degrees": axis,
     "other rhythm": words(RHYTHMS),
-    "ST elevation that is not there": words({"ST: no deviation": "ST: elevated in V2, V3, V4 (up to 0.3 mV)"}),
-    "T inversion that is not there": words({"T waves: no inversion": "T waves: inverted in I, aVL, V5, V6"}),
-    "Q waves that are not there": words({"Q waves: not pathological": "Q waves: pathological in II, III, aVF"}),
+    "ST elevation that is not there": words(
+        {"No significant ST elevation or depression": "ST is elevated in V2, V3 and V4 (up to 0.3 mV)"}
+    ),
+    "T inversion that is not there": words(
+        {"No abnormal T wave inversion": "T waves are inverted in I, aVL, V5 and V6"}
+    ),
+    "Q waves that are not there": words({"No pathological Q waves": "Pathological Q waves in II, III and aVF"}),
     "diagnosis without its signs": words({"Impression: normal ECG": "Impression: complete left bundle branch block"}),
     "disease without a measure": words({"Impression: normal ECG": "Impression: pulmonary embolism"}),
     "T inversion left out": left_out,

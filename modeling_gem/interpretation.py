@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import torch
 from PIL import Image
-from transformers import TextStreamer, pipeline
+from transformers import Pipeline, TextStreamer, pipeline
 
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
@@ -287,7 +287,7 @@ def interpret(
     except EcgQualityError as error:
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
     more: MoreAnswers | None = None
-    if isinstance(gem, GemPipeline):
+    if isinstance(gem, Pipeline):  # also that of a checkpoint's own code
         text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
         if features is not None:
             more = more_answers(gem, chat, features, seed, generation or {})

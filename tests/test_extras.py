@@ -39,6 +39,8 @@ NAMED = {
     "train": "train", "merge": "train", "build-dataset": "data", "build-dataset ray": "data",
     "build-preferences": "train",
     **dict.fromkeys([name for name in COMMANDS if name.startswith("eval ")], "eval"),
+    "eval reasoning": None,
+    "eval measurements": None,
     **dict.fromkeys([name for name in COMMANDS if name.startswith("publish ")], "publish"),
     "demo": "demo", "serve": "serve",
 }  # fmt: skip

@@ -92,7 +92,7 @@ def test_commands(name, folder):
 
 
 # What of these needs more than a few files: a whole test set, a Hub or an endpoint (their own tests start one), weights of 7B, a cluster, a browser.
-NEEDS_MORE = r"csn|\bme/|gpt-|http|ray:|auto$|batch|my_llava|my_cpt|my_pulse|my_gem|my_adapter|my_instructions|review|demo|my_mimic.yaml|my_sph|my_device_files|my_ecg_qa"
+NEEDS_MORE = r"csn|\bme/|gpt-|http|ray:|auto$|batch|my_llava|my_cpt|my_pulse|my_gem|my_adapter|my_instructions|review|demo|vllm|my_mimic.yaml|my_sph|my_device_files|my_ecg_qa"
 ON_READERS_FILES = [line for line in NOT_RUN if line.startswith("gem ") and not re.search(NEEDS_MORE, line)]
 
 

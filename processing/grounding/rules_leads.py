@@ -358,7 +358,10 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
         yes = duration >= enough and depth >= deep
         clearly_yes = duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
         clearly_no = duration < enough - tol.q_duration_ms or depth < deep * 0.6
-        if features.qrs_patterns[lead] in ("QS", "rS") and features.lead_value("r_amplitude", lead) < tol.amplitude_mv:
+        if (
+            features.qrs_patterns.get(lead) in ("QS", "rS")
+            and features.lead_value("r_amplitude", lead) < tol.amplitude_mv
+        ):
             clearly_no = False  # so small an r may be read as none, and what follows as a QS
         return yes, clearly_yes if yes else clearly_no
 

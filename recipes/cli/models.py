@@ -94,7 +94,8 @@ def interpret(
     The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
     reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
     """
-    from modeling_gem import GemPipeline
+    from transformers import Pipeline
+
     from modeling_gem.interpretation import as_grounding, from_picture
     from modeling_gem.interpretation import interpret as interpret_ecg
     from modeling_gem.model_strength import model_strength
@@ -154,7 +155,7 @@ def interpret(
             generation={"max_new_tokens": max_new_tokens},
             digitize=False,
         )
-    if not isinstance(gem, GemPipeline):
+    if not isinstance(gem, Pipeline):
         gem.close()
     if save_page is not None:
         _save_picture(found.page, save_page)

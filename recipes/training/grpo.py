@@ -21,12 +21,12 @@ from modeling_gem import default_checkpoint
 from processing.errors_gem import TrainingError
 from recipes.dataset.schema import is_built
 
-from .answer_quality import QualityReport
 from .checkpoints import train_and_save
 from .checks import check_messages
 from .grounding_rewards import GROUNDING_REWARDS, Reward
 from .grpo_trainer import GemGRPOTrainer
 from .outside_truth import read_outside_truth
+from .quality_report import QualityReport
 from .rewards import diagnosis_reward, evidence_reward, format_reward
 from .sft import (
     DataArguments,

@@ -2,6 +2,7 @@
 """Every limit against its published source, and no second copy of it in code or documentation."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,12 +143,13 @@ OWNERS_OF_WORDS = (
 
 
 def decisions_in(tree: ast.Module) -> Iterator[ast.AST]:
-    """Comparisons, calls of `above`, and constants of the module, but for the length of a token."""
+    """Comparisons, calls of `above`, and constants of the module, but for lengths of texts."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) or (isinstance(node, ast.Call) and ast.unparse(node.func) == "above"):
             yield node
     for node in tree.body:
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and "CHARACTERS_PER_TOKEN" not in ast.unparse(node):
+        lengths = re.search("CHARACTERS_PER_TOKEN|MOST_WORDS", ast.unparse(node))
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and not lengths:
             yield node
 
 

@@ -105,7 +105,7 @@ def test_ptbxl_fold_with_both_references():
     reports, _ = read_test_set(folder, fold=3, reference="report")
     assert grounded and [i.id for i in grounded] == [i.id for i in reports]
     text = grounded[0].reference(grounded[0].ecg.load())
-    assert text.startswith("Rhythm: ") and "Impression: " in text
+    assert text.startswith("Sinus rhythm, ") and "Impression: " in text
     assert isinstance(reports[0].reference, str) and reports[0].reference
     with pytest.raises(EvaluationError, match="'grounded' or 'report'"):
         read_test_set(folder, reference="none")

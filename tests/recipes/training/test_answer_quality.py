@@ -9,7 +9,8 @@ import pytest
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
 from recipes.teachers.grounded_answer import grounded_answer
-from recipes.training.answer_quality import REPORT_FILE, QualityReport, hacked, judge
+from recipes.training.answer_quality import hacked, judge
+from recipes.training.quality_report import REPORT_FILE, QualityReport
 from tests.recipes.training.test_grpo import by_turn, row, trainer
 from tests.recipes.training.test_grpo import start as start  # a fixture
 

@@ -9,8 +9,8 @@ import pytest
 
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import TrainingError
-from recipes.training.answer_quality import REPORT_FILE, QualityReport
 from recipes.training.outside_truth import OutsideTruth, agreement, read_outside_truth
+from recipes.training.quality_report import REPORT_FILE, QualityReport
 from tests.recipes.training.test_grpo import row, trainer
 from tests.recipes.training.test_grpo import start as start  # a fixture
 
