@@ -26,21 +26,15 @@ def history(run: Path) -> list[dict[str, float]]:
 
 
 def table(reports: list[dict]) -> str:
-    """A row per measure: before, after each run, and the mean change."""
-    runs = [f"run {number}" for number in range(len(reports))]
-    lines = [
-        f"| {' | '.join(['', 'before', *runs, 'change'])} |",
-        "|---" + "|---:" * (len(reports) + 2) + "|",
-    ]
-    for name, before in reports[0]["before"].items():
-        after = [report["after"][name] for report in reports]
-        if before is None or None in after:
-            continue
-        change = fmean(after) - before
-        cells = [f"`{name}`", f"{before:.3f}", *(f"{value:.3f}" for value in after), f"{change:+.3f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    divergences = [f"{report['divergence']:.4f}" for report in reports]
-    return "\n".join([*lines, f"| divergence | 0 | {' | '.join(divergences)} | |"])
+    """A row per measure, before and after each run."""
+    runs = [f"{when}, run {number}" for number in range(len(reports)) for when in ("before", "after")]
+    lines = [f"| {' | '.join(['', *runs])} |", "|---" + "|---:" * len(runs) + "|"]
+    for name in reports[0]["before"]:
+        values = [report[when][name] for report in reports for when in ("before", "after")]
+        if None not in values:
+            lines.append(f"| {' | '.join([f'`{name}`', *(f'{value:.3f}' for value in values)])} |")
+    divergences = [cell for report in reports for cell in ("0", f"{report['divergence']:.3f}")]
+    return "\n".join([*lines, f"| divergence | {' | '.join(divergences)} |"])
 
 
 def draw(runs: list[Path], path: Path) -> None:
