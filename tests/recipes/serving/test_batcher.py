@@ -151,7 +151,8 @@ def test_the_wait_is_told_and_full_lines_refuse(gem, monkeypatch):
     async def visit():
         for _ in range(2):  # how long a batch takes is known once the next one begins
             await read(batcher.ask(chat, "a", "1", max_new_tokens=4))
-        answers = [batcher.ask(chat, str(n), "1", max_new_tokens=4) for n in range(5)]
+        # long enough that none is over before the last of them is asked
+        answers = [batcher.ask(chat, str(n), "1", max_new_tokens=60) for n in range(5)]
         with pytest.raises(TooBusyError):
             batcher.ask(chat, "late", "1")
         return [answer.latest for answer in answers], await asyncio.gather(*map(read, answers))
@@ -161,4 +162,5 @@ def test_the_wait_is_told_and_full_lines_refuse(gem, monkeypatch):
     assert [progress.place for progress in told] == [1, 2, 3, 4, 5]
     waits = [progress.seconds for progress in told]
     assert None not in waits and waits == sorted(waits) and waits[4] > waits[0]
-    assert {stream[-1] for stream in streams} == {Progress(streams[0][-1].text, done=True, tokens=4)}
+    last = streams[0][-1]
+    assert {stream[-1] for stream in streams} == {Progress(last.text, done=True, tokens=last.tokens)}
