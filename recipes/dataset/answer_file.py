@@ -191,7 +191,7 @@ def prepare(part: Part, settings: AnswerSettings) -> Batch:
 
 
 def _prepared(number: int, name: str, settings: AnswerSettings, spent: dict[str, float]) -> Prepared:
-    found = Prepared(dict.fromkeys(SCHEMA.names) | {"id": name, "grounding": "off", "history": []})
+    found = Prepared(_unanswered(name))
     clock = time.process_time()
 
     def step(what: str) -> None:
@@ -217,6 +217,11 @@ def _prepared(number: int, name: str, settings: AnswerSettings, spent: dict[str,
     except Exception as error:  # one broken file must not end a run of a million; its row says what happened
         found.row["error"] = f"{type(error).__name__}: {error}"
     return found
+
+
+def _unanswered(name: str) -> dict[str, Any]:
+    """The row of an ECG of which nothing is known yet."""
+    return dict.fromkeys(SCHEMA.names) | {"id": name, "grounding": "off", "history": []}
 
 
 @lru_cache(maxsize=1)
@@ -312,8 +317,8 @@ def _one_by_one(part: Part, work: Callable[[Part], Batch]) -> Batch:
     spent: dict[str, float] = {}
     for single, made in in_processes(work, [Part(part.number, (ecg,)) for ecg in part.ecgs], workers=1, ahead=1):
         if isinstance(made, BrokenProcessPool):
-            row = dict.fromkeys(SCHEMA.names) | {"id": single.ecgs[0][1], "grounding": "off", "history": []}
-            ecgs.append(Prepared(row | {"error": "the process that read and measured it died (out of memory?)"}))
+            died = {"error": "the process that read and measured it died (out of memory?)"}
+            ecgs.append(Prepared(_unanswered(single.ecgs[0][1]) | died))
             continue
         ecgs += made.ecgs
         spent = {step: spent.get(step, 0.0) + seconds for step, seconds in made.spent.items()}
