@@ -242,23 +242,25 @@ def interpret(
 
     Args:
         record: a path, an `EcgRecord`, an array (leads, samples) or a picture of an ECG.
-        model: folder, Hub id or pipeline of a GEM, or an engine (`recipes.gem_engine`); the small model that comes with gem-ecg
-            if not given.
+        model: folder, Hub id or pipeline of a GEM, or an engine (`recipes.gem_engine`). Default: the small model that comes
+            with gem-ecg.
         grounding: `off`, `flag`, `select` or `correct`, see `check_answer`.
         question: what to ask; the processor's default question if not given.
         image: a picture that goes with the record; else a page is drawn.
         modality: what the model sees: `both`, `signal` or `image`. The check sees the waveform wherever there is one.
-        n, seed: of `select` and `correct`: how many answers are tried at most, the greedy one first, and the seed of the others.
-        features: what was measured in `record` before.
-        streamer: is given the first answer as it is written, by a pipeline.
-        generation: what `generate` takes (`max_new_tokens`, `temperature` ...); of an engine `max_new_tokens` alone.
-        digitize: recover the signal from a picture, so that the model sees both and the check has a waveform. Where that fails
-            the picture is read alone, and `undigitized` says why.
-        **source: what the record's file does not say, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...); of a picture that
-            is digitised what its page does not say, as in `digitize_ecg` (`layout`, `speed`, `gain`).
+        n: `select` and `correct` only: the largest number of answers to try. The first one is greedy, the others are sampled.
+        seed: `select` and `correct` only: seed of the sampled answers.
+        features: measurements of `record`, where they exist already.
+        streamer: receives the first answer while it is written; needs a pipeline, not an engine.
+        generation: arguments of `generate` (`max_new_tokens`, `temperature` ...); an engine takes `max_new_tokens` only.
+        digitize: recover the signal from a picture, so that the model sees both and the check has a waveform. If that fails,
+            the model gets the picture alone, and `undigitized` gives the reason.
+        **source: what the record's file does not state, as in `load_ecg` (`sampling_rate`, `leads`, `unit` ...), or what the
+            page of a picture does not state, as in `digitize_ecg` (`layout`, `speed`, `gain`).
 
     Raises:
-        GemError: the record cannot be read, or an argument is wrong. What is read but can be no ECG is declined instead.
+        GemError: the record cannot be read, or an argument is wrong. A file that is read but holds no ECG is declined, which
+            raises nothing.
 
     Examples:
         >>> found = interpret("processing/samples/normal.hea", modality="signal")
@@ -338,7 +340,11 @@ def check_chat(
     """As `check_conversation`, for an answer of any engine.
 
     Args:
-        more: gives a source of further answers to the chat, once its ECG is measured.
+        chat: the conversation that was answered.
+        text: the answer to check.
+        grounding: see `check_answer`.
+        more: receives the measurements of the ECG and returns a source of further answers to the same chat.
+        n: the largest number of answers to try.
     """
     records = [block["ecg"] for block in content_blocks(chat) if block["type"] == "ecg"]
     if len(records) > 1:

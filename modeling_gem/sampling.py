@@ -31,17 +31,19 @@ _CLAUSE_END = re.compile(r"[,.;:!?](?=\s)|\n")
 def sample_answers(
     gem: GemPipeline, chat: list[dict], count: int, judge: Judge, *, seed: int = 0, **generation: Any
 ) -> list[str]:
-    """Sampled answers to a chat: the same for the same seed, and without a trace in the caller's random numbers.
+    """Sampled answers to a chat. The same seed gives the same answers, and the caller's random state is left as it was.
 
-    The prompt is read once. Whenever the judge finds more wrong in an answer than in the best one, it goes on as a copy of that.
-    Where half of the answers are finished, those that are twice as long go round in circles and are given up: fewer come back.
+    The prompt is processed once for all answers. An answer in which the judge finds more errors than in the best one is replaced
+    by a copy of the best one and continues from there. Once half of the answers are finished, an answer that is twice as long
+    is taken for an endless repetition and dropped, so fewer than `count` answers may come back.
 
     Args:
-        chat: what `GemProcessor.build_conversation` built.
-        count: how many answers are written side by side.
-        judge: says of the beginning of an answer how good it is, and how many things are wrong in it. It is asked at every
-            end of a clause.
-        **generation: of what `generate` takes, `max_new_tokens`, `temperature`, `top_k`, `top_p`; others have no effect.
+        gem: pipeline with the model.
+        chat: a conversation of `GemProcessor.build_conversation`.
+        count: number of answers to write side by side.
+        judge: rates the beginning of an answer: how good it is, and how many errors it has. Called at the end of each clause.
+        seed: seed of the sampling.
+        **generation: `max_new_tokens`, `temperature`, `top_k` and `top_p` of `generate`; other arguments have no effect.
     """
     network, tokenizer = gem.model, gem.processor.tokenizer
     settings = _settings(gem, generation)

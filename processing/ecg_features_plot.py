@@ -30,14 +30,15 @@ def plot_features(
     start: float = 0.0,
     seconds: float | None = None,
 ) -> Any:
-    """Draws the leads one below the other, waves in colour (onset to offset), peaks dotted, medians on the right.
+    """Draws the leads one below the other: waves in colour from onset to offset, peaks dotted, median beats on the right.
 
     Args:
         features: the measurements of `record`.
         record: the ECG.
-        path: where the picture goes (PNG, PDF, SVG by its suffix); without it the figure is only returned.
-        leads: which leads, all by default.
-        start, seconds: the part of the record, s.
+        path: file to write (PNG, PDF or SVG, by its suffix); without it the figure is only returned.
+        leads: leads to draw; all by default.
+        start: beginning of the part to draw, s.
+        seconds: its length, s; to the end by default.
 
     Returns:
         The matplotlib figure.

@@ -27,9 +27,10 @@ BOTH_EXPLAINED = (0.60, 0.45)
 def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> bool:
     """Whether the waves before the QRS complexes are flutter waves.
 
-    A cycle is a whole part of the usual RR interval (2:1 to 7:1 conduction) or, in an irregular rhythm, any.
+    The flutter cycle must divide the usual RR interval (2:1 to 7:1 conduction); in an irregular rhythm it may have any length.
 
     Args:
+        ecg: the filtered record.
         qrs: onset, peak, offset of every beat, `(beats, 3)` samples.
         reliability: of the leads.
     """

@@ -88,10 +88,12 @@ _WORDS: Final = {
 
 
 def why_no_heartbeats(signs: HeartbeatSigns, leads: Sequence[str], signal: np.ndarray) -> str | None:
-    """Why these are no heartbeats, in words; `None` where they may be.
+    """The reason why a signal holds no heartbeats, in words; `None` where it may hold some.
 
     Args:
-        leads, signal: names and `(leads, samples)` in mV of what the signs are of.
+        signs: of the signal.
+        leads: names of its leads.
+        signal: `(leads, samples)`, mV.
     """
     if _is_fast_and_wide(signs) and (errors := limb_errors(leads, signal)) and max(errors.values()) < LAWS_KEPT:
         return None

@@ -71,13 +71,16 @@ def find_lone_p_waves(
     reliability: Reliability,
     settings: WaveSettings,
 ) -> tuple[WaveMarks, WaveMarks]:
-    """P waves that no QRS follows (AV block), and the P waves of the beats, where a train of P waves explains more.
+    """P waves that no QRS follows (AV block). The P waves of the beats are moved where a regular train of P waves fits better.
 
     Args:
-        qrs: onset, peak, offset of every beat, `(beats, 3)`.
+        ecg: the filtered record.
+        qrs: onset, peak, offset of every beat, `(beats, 3)` samples.
         p: the P waves found before the beats.
-        t_end: `(beats,)`.
+        t_end: end of the T wave, `(beats,)` samples.
         short: what the short intervals hold.
+        reliability: of the leads.
+        settings: limits of the P wave search.
 
     Returns:
         The lone waves, `(leads, waves, 3)` and `(waves, 3)`, in time order, and the P waves of the beats.

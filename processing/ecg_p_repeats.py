@@ -45,12 +45,15 @@ def find_repeats(
     reliability: Reliability,
     settings: WaveSettings,
 ) -> Repeats:
-    """Tells for every beat whether the line before it repeats.
+    """For every beat, whether the line before it has the same shape as before other beats.
 
     Args:
+        ecg: the filtered record.
         qrs_onset: samples, `(beats,)`.
         deviation: the line before every beat, `(leads, beats, samples)`.
-        room: whether there can be a P wave, `(beats,)`.
+        room: whether there is room for a P wave, `(beats,)`.
+        reliability: of the leads.
+        settings: limits of the P wave search.
     """
     count = len(qrs_onset)
     there, shape = np.zeros(count, dtype=bool), np.zeros((count, deviation.shape[2]), dtype=deviation.dtype)

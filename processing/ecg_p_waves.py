@@ -82,11 +82,12 @@ def _stimulus_of_qrs(ecg: FilteredEcg, qrs_onset: np.ndarray) -> np.ndarray:
 
 
 def p_waves_merge_with_t(p: WaveMarks, qrs_duration: np.ndarray, t_end: np.ndarray) -> bool:
-    """Whether nothing tells the P waves of a fast rhythm of wide beats from T or flutter waves: no line lies before them.
+    """Whether the supposed P waves cannot be told from T or flutter waves, in a fast rhythm of wide beats: no baseline precedes them.
 
     Args:
         p: the supposed P waves.
-        qrs_duration: samples, `(beats,)`. t_end: samples, `(beats,)`.
+        qrs_duration: samples, `(beats,)`.
+        t_end: samples, `(beats,)`.
     """
     onset = p.overall[:, 0]
     if not np.isfinite(onset).any():

@@ -205,8 +205,10 @@ def grid_background(
 
     Args:
         shape: (height, width) in px.
+        px_per_mm: resolution.
         origin: the paper's top left corner in px.
         paper_mm: (width, height) of the paper in mm.
+        style: colours and line widths.
     """
     left, top = origin
     right, bottom = left + paper_mm[0] * px_per_mm, top + paper_mm[1] * px_per_mm
@@ -304,9 +306,16 @@ def draw_text(
     """Writes `text` in DejaVu Sans into `pixels` (height, width, 3), in place.
 
     Args:
+        pixels: RGB, 0-255.
+        text: one line.
+        x: of the anchor, px from the left.
+        y: of the anchor, px from the top.
         size: em in px.
-        anchor: Pillow's two letters for what (x, y) is; "ls" is the left end of the text's baseline.
-        halo: colour of an outline of `halo_px`, which keeps the letters apart from what they are written over.
+        color: RGB, 0-255.
+        anchor: Pillow's two letters for the point of the text that lies at (x, y); "ls" is the left end of the baseline.
+        halo: colour of an outline that sets the letters off from the background; `None`: no outline.
+        halo_px: width of the outline, px.
+        bold: use the bold font.
     """
     if not text.strip():
         return

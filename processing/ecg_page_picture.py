@@ -189,8 +189,9 @@ class EcgPage:
         """The (lead, s, mV) that a point of the picture stands for, or `None` where no panel is.
 
         Args:
-            x, y: px.
-            lead: read the point on this lead's axis; by default on that of the nearest baseline.
+            x: px from the left.
+            y: px from the top.
+            lead: lead on whose axis the point is read; by default the lead with the nearest baseline.
         """
         mm_x, mm_y = self.px_to_mm(x, y)
         panels = self.layout.panels if lead is None else self.panels_of(lead)

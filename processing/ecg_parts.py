@@ -58,18 +58,20 @@ class Strip:
 
 
 def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: float = 0.0) -> RawEcg:
-    """All `strips` on one time axis at the highest of their rates; leads in order of appearance.
+    """All `strips` on one time axis at the highest of their sampling rates, leads in order of appearance.
 
-    Pieces of one lead are joined. Where a lead is stored twice for the same time, the longer strip is kept and the
-    other one named in the notes (a printed column beside its rhythm strip, a representative beat beside the rhythm).
+    Pieces of one lead are joined. If a lead is stored twice for the same time (a printed column beside its rhythm strip, a
+    representative beat beside the rhythm), the longer strip is kept and the other one named in the notes.
 
     Args:
-        index: the only part to be read.
-        end: seconds that the recording lasts at least, for gaps at its end.
+        strips: the parts of the recording.
+        name: of the file, for messages.
+        index: read this part only.
+        end: the least length of the recording in s, for gaps at its end.
 
     Raises:
-        EcgFormatError: a lead stands in several parts with different samples and nothing says which one is meant, its
-            units do not fit together, there is no such part, or the whole would be too large.
+        EcgFormatError: a lead has different samples in several parts and the file does not say which are valid, its units
+            do not fit together, there is no such part, or the whole would be too large.
     """
     notes: list[str] = []
     parts = sorted({strip.part for strip in strips})

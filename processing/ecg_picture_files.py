@@ -38,10 +38,12 @@ def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
     """A page of a PDF document at 200 dpi, at most 4000 pixels a side.
 
     Args:
-        index: the page, from 0; may be left out where there is only one.
+        data: content of the file.
+        index: the page, from 0; may be `None` if there is only one.
+        name: of the file, for messages.
 
     Raises:
-        EcgFormatError: no PDF, encrypted, without pages, or of several pages without `index`.
+        EcgFormatError: not a PDF, encrypted, without pages, or of several pages and `index` is missing.
         MissingDependencyError: pypdfium2 is not installed (`gem-ecg[pages]`).
     """
     pdfium = require("pypdfium2", "A PDF")

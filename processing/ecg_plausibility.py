@@ -351,7 +351,8 @@ def doubts_of_measures(heart_rate: float, qrs_duration: float, qt_interval: floa
 
     Args:
         heart_rate: bpm.
-        qrs_duration, qt_interval: ms; NaN where they are not known.
+        qrs_duration: ms; NaN if not known.
+        qt_interval: ms; NaN if not known.
     """
     qtc = qt_interval * (heart_rate / 60) ** (1 / 3)
     about = f"QRS {qrs_duration:.0f} ms and QT {qt_interval:.0f} ms at {heart_rate:.0f} bpm"

@@ -78,44 +78,45 @@ def load_ecg(
 ) -> EcgRecord:
     """Reads an ECG of any kind into an [`EcgRecord`]: float32 mV, standard lead names, NaN for missing samples.
 
-    Nothing is reordered, resampled or filtered here (the feature extractor does that, by lead name); what has to be
-    changed on the way in (units, names, transposition, dropped channels) is written into `history`. Limb leads that the
-    source lacks are derived where it has two of the six (`EcgRecord.with_limb_leads`); `derived_leads` names them.
+    The samples are not reordered, resampled or filtered; the feature extractor does that, by lead name. Every change that
+    reading needs (units, names, transposition, dropped channels) is noted in `history`. Limb leads that the source lacks are
+    derived if it has two of the six (`EcgRecord.with_limb_leads`); `derived_leads` names them.
 
     Args:
         source: one of
             - a path: WFDB (with or without `.hea`/`.dat`), CSV, TSV, NPY, NPZ, MAT, HDF5, EDF, DICOM, SCP-ECG, ISHNE,
-              GE MUSE XML, Philips Sierra XML, HL7 aECG, Schiller XML, packed by gzip, bzip2 or xz or not. The content
-              decides, not the file's name. EDF, DICOM, HDF5 and SCP-ECG/Sierra need the extras `edf`, `dicom`, `hdf5`
-              and `vendor`. docs/formats.md lists the dialects of each.
+              GE MUSE XML, Philips Sierra XML, HL7 aECG, Schiller XML; also compressed by gzip, bzip2 or xz. The format
+              is recognised by the content, not by the file's name. EDF, DICOM, HDF5 and SCP-ECG/Sierra need the extras
+              `edf`, `dicom`, `hdf5` and `vendor`. docs/formats.md lists the dialects of each.
             - the bytes of such a file, or a binary file object.
             - a table with named columns: a DataFrame of pandas or polars, a structured array, a dict of lead -> samples.
             - an array or tensor `(leads, samples)`; `(samples, leads)` is recognised only where the second axis is 8,
               12 or 15 (or the number of `leads`) and the first far longer.
             - a dict such as a row of `datasets`: `signal`, `array` or `signal_uv` with `sampling_rate`, `leads`/
               `lead_names`, `gain` or `unit`, `report`, `labels`, `id`; or `path`/`bytes`.
-            - an `EcgRecord`, which comes back as it is, but for limb leads that it lacks.
-        sampling_rate: Hz, where the source states none; overrides it (noted) where it does.
-        leads: one name per row, likewise, or one per row that may be an ECG; `"-"` leaves a row out.
-        unit: `"mV"`, `"uV"`, `"V"` or `"nV"`, likewise.
+            - an `EcgRecord`, which is returned unchanged except that missing limb leads are derived.
+        sampling_rate: Hz; needed if the source states none. If it does, this value replaces it, and `history` says so.
+        leads: one name per row, or one per row that may be an ECG; `"-"` drops a row. Replaces the source's names.
+        unit: `"mV"`, `"uV"`, `"V"` or `"nV"`. Replaces the source's unit.
         gain: counts per mV, one number or one per row, for raw ADC counts.
         record_id: name for messages and tables; default: the file's stem.
         keep_phi: keep what may identify the patient (names, ids, exact dates, free header text) in `metadata["phi"]`
-            and `start_time`. It is left out otherwise, and `history` says what.
-        dataset: the data set a file comes from, where its files are wrong or silent about something: `"ludb"` (false
-            gains), `"sph"` (500 Hz), `"code15"` (400 Hz, zero padding).
+            and `start_time`. Otherwise it is dropped, and `history` says what was dropped.
+        dataset: the data set that the file comes from, if its files lack or misstate something: `"ludb"` (wrong gains),
+            `"sph"` (500 Hz), `"code15"` (400 Hz, zero padding).
         index: the record in an array or file of several.
-        missing_leads: what becomes of standard leads that the source lacks. `"derive"`: limb leads follow from two others,
-            the rest stays absent; `"mask"`: the rest gets rows without samples too, so that a model that needs twelve leads
-            sees the record (and zeros in these); `"refuse"`: a record without the twelve is refused, derived leads or not.
-        start, seconds: the part that is kept, in s; `seconds` to the end by default.
+        missing_leads: how to treat standard leads that the source lacks. `"derive"`: derive limb leads from two others and
+            leave the rest absent. `"mask"`: as `"derive"`, but add rows of NaN for the rest, so that a model that needs
+            twelve leads accepts the record (it sees zeros there). `"refuse"`: raise unless the source has all twelve.
+        start: beginning of the part to keep, s.
+        seconds: its length, s; to the end by default.
 
-    A record of a scale that no ECG has, or hardly any, comes back too, with an `EcgPlausibilityWarning`: nothing else in
-    gem-ecg takes it where `EcgRecord.plausibility` refuses it.
+    A record whose scale is impossible or rare for an ECG is returned as well, with an `EcgPlausibilityWarning`. The rest of
+    gem-ecg does not accept it if `EcgRecord.plausibility` refuses it.
 
     Raises:
         EcgFormatError: the source cannot be read as an ECG; the message names the file and the cure.
-        EcgLeadError: lead names are missing, too few or doubled, or `missing_leads="refuse"` and leads are missing.
+        EcgLeadError: lead names are missing, too few or repeated, or leads are missing and `missing_leads="refuse"`.
         MissingDependencyError: the format needs an optional library; the message names the extra.
 
     Example:

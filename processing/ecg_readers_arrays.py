@@ -89,15 +89,18 @@ def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
 
 
 def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, what: str, packed: int) -> RawEcg:
-    """Picks signal, rate, names and unit out of named arrays (NPZ, MAT and HDF5 share these habits).
+    """Finds signal, rate, names and unit among named arrays (NPZ, MAT and HDF5 files use the same names).
 
     Args:
-        arrays: numpy arrays, or h5py data sets of which only the signal (of several records: the one asked for) and
-            what describes it are read.
-        packed: bytes of the file that they come from.
+        arrays: numpy arrays or h5py data sets. Of the latter only the signal (one record, if there are several) and
+            its description are read.
+        options: what the user stated.
+        name: of the file, for messages.
+        what: kind of the file, for messages.
+        packed: size of the file in bytes.
 
     Raises:
-        EcgFormatError: no array or several could be the signal, or it is out of proportion to the file.
+        EcgFormatError: none or several of the arrays could be the signal, or it is out of proportion to the file.
     """
     signal = arrays[_signal_key(arrays, name, what)]
     if len(signal.shape) == 3:

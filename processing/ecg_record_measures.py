@@ -185,11 +185,12 @@ def _likeness(delineation: Delineation, start: np.ndarray) -> float:
 def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarray) -> dict[str, str]:
     """The deflections of each lead's median QRS as letters (`qRs`, `rSR'`, `QS`); capitals from 0.5 mV on.
 
-    A last deflection that does not come back within 40 ms behind the QRS is the ST segment, not a wave: in left bundle
-    branch block a raised one behind the S of V1 is no r'.
+    A last deflection that does not return to the baseline within 40 ms after the QRS is the ST segment, not a wave: in left
+    bundle branch block a raised ST segment after the S of V1 is not an r'.
 
     Args:
-        complexes: `(leads, samples)` mV from the QRS onset on, beyond its end.
+        leads: names of the leads.
+        complexes: `(leads, samples)` mV, from the QRS onset to some time after its end.
         inside: which of these belong to the QRS.
     """
     return {lead: _pattern(complexes[row], inside[row]) for row, lead in enumerate(leads) if inside[row].any()}

@@ -172,15 +172,16 @@ def left_out(ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability
 def rely_on_what_repeats(
     ecg: FilteredEcg, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray, names: Sequence[str] = ()
 ) -> tuple[FilteredEcg, Reliability]:
-    """The bands of `ecg` without the movements of loose electrodes, and how far each lead can be relied on.
+    """The bands of `ecg` without the artefacts of loose electrodes, and the reliability of each lead.
 
-    Compares the line around every QRS with the usual one. A lead that is mostly disturbance stays as it is, and counts less.
+    Compares the line around every QRS with the usual one. A lead that is mostly noise is left unchanged, with a smaller weight.
 
     Args:
+        ecg: the filtered record.
         beats: sample of every beat, `(beats,)`.
         live: whether a lead holds a signal, `(leads,)`.
-        gaps: where no lead tells anything, `(gaps, 2)` samples.
-        names: of the leads; without them no direction is known as an electrode's.
+        gaps: where no lead has a signal, `(gaps, 2)` samples.
+        names: of the leads; without them no artefact can be assigned to an electrode.
     """
     leads = len(live)
     weights = np.repeat(live[:, None].astype(np.float32), len(beats), axis=1)

@@ -154,10 +154,11 @@ def brugada_type_1_leads(features: "EcgFeatures", *, margin: float = 0.0) -> tup
     """V1 and V2 with a coved ST segment: raised by 0.2 mV at the J point, falling from there into an inverted T wave.
 
     HRS/EHRA/APHRS 2013 (ESC 2022 agrees): type 1 in at least one of V1 and V2. Falling: lower at J + 80 ms than at the J
-    point (Corrado et al. 2010), yet still raised at J + 60 ms, as the end of a second R wave is not. Left bundle branch
-    block and pacing raise V1 and V2 by themselves: none is found then.
+    point (Corrado et al. 2010), but still raised at J + 60 ms, unlike the end of a second R wave. Left bundle branch block
+    and pacing raise V1 and V2 by themselves, so none is reported there.
 
     Args:
+        features: the measurements.
         margin: mV by which ST and T must be beyond their limits.
     """
     if is_left_bundle_branch_block(features) or len(features.pacing_spikes):

@@ -65,10 +65,12 @@ class ShortIntervals:
 def find_short_intervals(
     ecg: FilteredEcg, qrs_onset: np.ndarray, qrs_offset: np.ndarray, reliability: Reliability
 ) -> ShortIntervals:
-    """Tells the T and P waves of short intervals from the usual one of those that are alike.
+    """Separates T and P waves of short intervals by comparing similar intervals with their median.
 
     Args:
-        qrs_onset, qrs_offset: samples, `(beats,)`.
+        ecg: the filtered record.
+        qrs_onset: samples, `(beats,)`.
+        qrs_offset: samples, `(beats,)`.
         reliability: of the leads.
     """
     told, with_p = np.zeros(len(qrs_onset), dtype=bool), np.zeros(len(qrs_onset), dtype=bool)

@@ -40,12 +40,15 @@ def no_sample(fmt: str) -> int | None:
 
 
 def read_signal_file(path: Path, signals: Sequence[WfdbSignal], frames: int | None, name: str) -> list[np.ndarray]:
-    """The counts of each of `signals`, all those that are stored in the file at `path`.
+    """The ADC counts of each signal.
 
-    A skewed signal begins `skew` frames later in the file, and may therefore be shorter than the others.
+    A signal with a skew begins `skew` frames later in the file, and may therefore be shorter than the others.
 
     Args:
-        frames: that the header declares; `None`: as many as the file holds.
+        path: the signal file.
+        signals: all signals that the header assigns to this file.
+        frames: number of frames that the header declares; `None`: as many as the file holds.
+        name: of the record, for messages.
 
     Raises:
         EcgFormatError: the file holds fewer frames, the signals have unlike formats, or it is too large.

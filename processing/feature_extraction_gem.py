@@ -79,12 +79,14 @@ class GemFeatureExtractor(FeatureExtractionMixin):
             return_mask (`bool`, *optional*): Add `ecg_mask` (num_ecgs, leads, num_samples): true where `ecg_values`
                 holds a measured sample.
             return_records (`bool`, *optional*): Add `ecg_records`, the prepared records with their `history`.
+            return_tensors (`str`, *optional*): `"pt"` or `"np"`, as in every feature extractor.
+            **kwargs: Ignored; the Trainer and other callers may pass arguments of other modalities.
 
         Returns:
             `BatchFeature` with `ecg_values`, float32 (num_ecgs, leads, num_samples) in mV.
 
         Raises:
-            `GemError`: The ECG cannot be read, or is no ECG.
+            `GemError`: The input cannot be read, or is not an ECG.
         """
         records = load_ecgs(ecgs, sampling_rate=sampling_rate, leads=leads, unit=unit)
         prepare = self._prepare_as_original if self.compat == "gem" else self.prepare

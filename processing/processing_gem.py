@@ -134,6 +134,8 @@ class GemProcessor(ProcessorMixin):
                 drawn from the ECG with the same number.
             text: One prompt or several.
             ecgs: ECGs in the order of the `<ecg>` placeholders: paths, `EcgRecord`s, arrays (leads, samples) ...
+            **kwargs: Arguments of the tokenizer, the image processor and the feature extractor (`GemProcessorKwargs`), also
+                grouped as `text_kwargs`, `images_kwargs` and `ecg_kwargs`.
 
         Returns:
             `BatchFeature` with `input_ids`, `attention_mask`, and where given `ecg_values` (num_ecgs, leads, samples),
@@ -141,7 +143,7 @@ class GemProcessor(ProcessorMixin):
 
         Raises:
             PlaceholderError: Placeholders and ECGs or pictures differ in number, or truncation cut placeholders.
-            GemError: An ECG cannot be read or is refused as none, or a picture shows no ECG page.
+            GemError: An ECG cannot be read or is refused as implausible, or a picture shows no ECG page.
         """
         if text is None:
             raise PlaceholderError(
@@ -218,12 +220,16 @@ class GemProcessor(ProcessorMixin):
         r"""
         As in every Transformers processor; message content may hold `{"type": "ecg", "path": ...}` or `{"type": "ecg",
         "ecg": record or array, "sampling_rate": ..., "leads": ..., "unit": ...}` with any keyword of
-        `SOURCE_NAMES`. A picture block without a picture is drawn from the ECG before it; one with
-        `"digitize": True` is preceded by the ECG that was recovered from it.
+        `SOURCE_NAMES`. An image block without a picture gets a page drawn from the ECG before it. A block with
+        `"digitize": True` gets the ECG that is recovered from its picture in front of it.
 
         Args:
-            draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add such a block to ECGs of a
+            conversation: One chat or several, each a list of messages.
+            *args: Passed on to Transformers.
+            draw_page (`bool`, *optional*): Overrides `processor.draw_page`: whether to add an image block to ECGs of a
                 conversation that has no picture. An ECG block with `"modality": "signal"` never gets one.
+            tokenize (`bool`, *optional*): Return the inputs of the model instead of the prompt's text.
+            **kwargs: Passed on to Transformers.
         """
         draw = self.draw_page if draw_page is None else draw_page
         is_batched = isinstance(conversation[0], (list, tuple))
@@ -251,7 +257,7 @@ class GemProcessor(ProcessorMixin):
         **ecg_kwargs: Any,
     ) -> list[dict]:
         r"""
-        The chat that asks `question` about anything an ECG may come as.
+        The chat that asks `question` about an ECG in any of its forms.
 
         Args:
             source: A path to an ECG or a picture, an array (leads, samples), an `EcgRecord`, a PIL image, a finished chat
@@ -259,13 +265,13 @@ class GemProcessor(ProcessorMixin):
             question: What to ask; `default_question` if not given.
             image: A picture that goes with the ECG; if not given, a page is drawn.
             modality: `"both"`, `"signal"` (no picture) or `"image"` (only the picture).
-            digitize: Of a picture: recover the signal that it shows and give the model both, as the picture block
-                `{"type": "image", "path": ..., "digitize": True}` of a chat does. Needs gem-ecg with its extra `photo`.
-            **ecg_kwargs: any of `SOURCE_NAMES`, as in `load_ecg`; `index` is also the page of a PDF or TIFF of several.
+            digitize: For a picture: recover the signal that it shows and give the model both, like the image block
+                `{"type": "image", "path": ..., "digitize": True}` of a chat. Needs gem-ecg with its extra `photo`.
+            **ecg_kwargs: Any of `SOURCE_NAMES`, as in `load_ecg`; `index` is also the page of a PDF or TIFF of several.
 
         Raises:
-            GemError: The source is none of these, cannot be read, is refused as no ECG or no ECG page, or gives nothing to
-                look at.
+            GemError: The source is none of these, cannot be read, is not an ECG or an ECG page, or has neither an ECG nor a
+                picture.
         """
         if is_chat(source):
             source = [plain_message(message) for message in source]

@@ -113,11 +113,12 @@ def read_json_lines(
     path: str | os.PathLike, damaged: Callable[[int, ValueError], object]
 ) -> Iterator[tuple[int, Any]]:
     """
-    Line numbers, from 1, and values of a JSON Lines file; empty lines are passed over.
+    Line numbers, from 1, and values of a JSON Lines file. Empty lines are skipped.
 
     Args:
-        damaged: told the number of each line that is no JSON, such as the half-written last one of a run that was killed,
-            and what is wrong. Where it does not raise, the line is passed over.
+        path: the file.
+        damaged: called with the number and the error of each line that is not JSON, such as the half-written last line of a
+            killed run. If it does not raise, the line is skipped.
     """
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):

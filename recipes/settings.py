@@ -18,13 +18,15 @@ class Settings(BaseModel):
     @classmethod
     def read(cls, values: Any, where: str, error: type[GemError]) -> Self:
         """
-        The settings that plain `values` hold.
+        The settings from plain values.
 
         Args:
-            where: they come from, such as a file, for the message.
+            values: a mapping, as read from YAML or JSON.
+            where: the source of the values, such as a file, for the message.
+            error: class of the exception.
 
         Raises:
-            `error`: with every key that is unknown or missing and every value that is none, and what is expected.
+            `error`: its message lists every unknown or missing key and every wrong value, with what is expected.
         """
         try:
             return cls.model_validate(values)

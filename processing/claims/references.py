@@ -10,10 +10,13 @@ _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value"
 
 def reference_numbers(tokens: Sequence[Token], text: str, qualities: set[int]) -> set[int]:
     """
-    Indices of the numbers in `160 ms (normal 120-200 ms)`, `below the limit of 200 ms` and the like, and of the times of beats.
+    Indices of numbers that are reference limits, as in `160 ms (normal 120-200 ms)` or `below the limit of 200 ms`, or times of
+    beats.
 
     Args:
-        qualities: indices of words such as `normal` that were found to introduce a limit.
+        tokens: the tokens of the text.
+        text: the text.
+        qualities: indices of words such as `normal` that introduce a limit.
     """
     return _ReferenceFinder(tokens, text, qualities).find()
 

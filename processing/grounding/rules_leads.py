@@ -123,14 +123,18 @@ def lead_finding(
 ) -> Judgement:
     """A finding stated for leads, or for the record as a whole.
 
-    Named leads must all show it; a territory counts as right when at least two of its leads (or its only one) show it; without
-    leads two neighbours do, and one alone leaves it open. Values near the limit may be those of another reader: beside leads that show
-    it they are tolerated, alone they leave the claim undecided. Negated: no lead may show it (of the record as a whole: not two
-    neighbours). `least`: the two of these sentences.
+    All named leads must show it. For a territory, at least `least` of its leads (or its only one) must show it. If the claim names
+    no leads, `least` neighbouring leads are enough, and a single lead leaves the claim undecided. A lead whose value is near the
+    limit is tolerated beside leads that clearly show the finding; alone it leaves the claim undecided. A negated claim holds if no
+    lead shows the finding, or, without named leads, no `least` neighbours.
 
     Args:
+        claim: the finding, with its leads and polarity.
         values: lead -> measured value, NaN where there is no such wave.
         present: (lead, value) -> whether the finding is there, and whether that is certain.
+        name: of the finding, for the explanation.
+        unit: of `values`.
+        least: number of leads that are needed.
     """
     known = {lead: value for lead, value in values.items() if math.isfinite(value)}
     if not known:
@@ -255,12 +259,18 @@ def _st_beyond(
 ) -> tuple[bool, bool]:
     """Whether an ST segment is raised (`sign` 1) or lowered (-1) by the limit or by `least` mV, and whether that is certain.
 
-    Raised at the J point (fourth universal definition), lowered 60 ms behind it. A segment that is raised only 60 ms
-    behind the J point, as many healthy ones are in V2 to V4, may be called either. Where the sex is not known, in V2 and V3 what
-    is below the limit of women is certainly not raised, what is above that of most men certainly is.
+    Elevation is measured at the J point (fourth universal definition), depression 60 ms after it. A segment that is raised only
+    60 ms after the J point, as in many healthy hearts in V2 to V4, is uncertain. If the sex is not known, a level in V2 or V3 is
+    certain only below the limit for women or above that for most men.
 
     Args:
-        at_j, later: level in mV at the J point and 60 ms behind it.
+        features: the measurements, for sex and age.
+        lead: name of the lead.
+        at_j: level at the J point, mV.
+        later: level 60 ms after it, mV.
+        sign: 1 for elevation, -1 for depression.
+        band: distance from the limit within which the result is uncertain, mV.
+        least: a limit that the claim states itself, mV; 0 for none.
     """
     if sign < 0:
         return above(-later, max(ST_DEPRESSION_MV, least), band)

@@ -140,7 +140,12 @@ def compare(
     """The judgement about a stated number.
 
     Args:
-        near: how far inside a stated limit (`above 200 ms`) the claim is not decided either; half of `tolerance` by default.
+        claim: with the stated value.
+        measured: the measured value, in the unit of the claim.
+        tolerance: the largest difference that still agrees.
+        tol: all tolerances.
+        name: of the quantity, for the explanation.
+        near: distance inside a stated limit (`above 200 ms`) within which the claim is undecided; half of `tolerance` by default.
     """
     if not math.isfinite(measured):
         return unmeasurable(f"{name} cannot be measured in this ECG")

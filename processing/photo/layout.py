@@ -78,12 +78,13 @@ def find_order(
     """The arrangement of a page.
 
     Args:
-        blocks: the rows of every stretch of the page that holds traces, top to bottom.
-        words: that may be names of leads.
-        stated: the layout as the user states it, such as "3x4+1": rows x columns + rhythm strips.
+        blocks: the traces of each block of the page, top to bottom.
+        words: words that may be names of leads.
+        pulses: the calibration pulses that were found.
+        stated: the layout that the user states, such as "3x4+1": rows x columns + rhythm strips.
 
     Raises:
-        EcgQualityError: the names cannot be read, and no layout was stated; or what was stated does not fit.
+        EcgQualityError: the lead names cannot be read and no layout was stated, or the stated layout does not fit.
     """
     ends = [_ends(rows, pulses) for rows in blocks]
     words = _plausible(words)

@@ -12,10 +12,11 @@ COLORS = ((220, 20, 60), (0, 90, 220), (0, 140, 60), (190, 90, 0))
 
 
 def traces_over(picture: Image.Image, record: EcgRecord) -> Image.Image:
-    """The picture, paled, with every recovered trace in colour and the name of its lead.
+    """The faded picture with every recovered trace in colour and the name of its lead.
 
     Args:
-        record: of `digitize_ecg`, from this picture.
+        picture: the photo or scan.
+        record: what `digitize_ecg` recovered from it.
 
     Raises:
         GemError: the record was not digitised from a picture.

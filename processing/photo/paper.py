@@ -57,11 +57,12 @@ def grid_of(light: np.ndarray) -> Grid | None:
 
 
 def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
-    """The page seen straight on.
+    """The page without perspective, as seen from the front.
 
     Args:
-        light: see `even_light`.
+        light: brightness as returned by `even_light`.
         to_mm: homography from pixels to mm.
+        grid: the grid that was found; `None` for a page without one.
     """
     height, width = light.shape[:2]
     corners = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float64)

@@ -124,7 +124,10 @@ def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: boo
     """Number of the first sample at `SAMPLING_RATE`, and the samples in mV; NaN where the page shows nothing.
 
     Args:
-        cut: whether other columns touch it, so that marks may stand at its edges.
+        stretch: a trace on the page.
+        scale: paper speed and gain.
+        pulses: the calibration pulses, which are left out.
+        cut: whether other columns adjoin the trace, so that separators may be printed at its ends.
     """
     trace = stretch.trace
     per_second, per_mv = scale.speed * PX_PER_MM, scale.gain * PX_PER_MM

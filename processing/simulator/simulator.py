@@ -105,11 +105,11 @@ def simulate_ecg(
     sampling_rate: float = 500.0,
     seed: int | None = None,
 ) -> SimulatedEcg:
-    """Draws a 12-lead ECG whose every wave is known.
+    """Draws a random 12-lead ECG with known onset, peak and offset of every wave.
 
-    Raised-cosine dipoles (they have an exact beginning and end) turn in a slightly rotated heart; Dower's matrix gives
-    I, II and V1-V6, the other limb leads follow exactly (Einthoven, Goldberger), noise included. What is not given
-    is drawn from a resting adult's usual range.
+    Each wave is a dipole with a raised-cosine time course, which has an exact beginning and end, in a slightly rotated heart.
+    Dower's matrix gives I, II and V1-V6; the other limb leads follow exactly (Einthoven, Goldberger), noise included.
+    Parameters that are not given are drawn from the usual range of a resting adult.
 
     Args:
         rhythm: `sinus`, `sinus_arrhythmia`, `atrial_fibrillation`, `atrial_fibrillation_coarse`, `atrial_flutter`,
@@ -119,22 +119,27 @@ def simulate_ecg(
             `av_block_2_to_1`, `av_block_3`, `sinus_pause`, `junctional`, `ventricular_paced` (after every P wave),
             `ventricular_paced_alone`, `atrial_paced`, `dual_paced`.
         conduction: `normal`, `incomplete_rbbb`, `rbbb`, `rbbb_dome`, `rbbb_notched`, `lbbb`, `lbbb_dome`,
-            `lbbb_notched`, `lafb`, `lpfb`, `wpw`. A flat or notched top lasts in a QRS of 140 to 200 ms.
+            `lbbb_notched`, `lafb`, `lpfb`, `wpw`. Those with a dome or a notch have a QRS of 140 to 200 ms.
         ischemia: `anterior_stemi`, `inferior_stemi`, `lateral_stemi`, `posterior_infarction`,
             `old_anterior_infarction`, `old_inferior_infarction`, `subendocardial_ischemia`,
             `anterior_ischemia`, `inferior_ischemia`, `lateral_ischemia` (ST depression), `anterior_t_inversion`.
         hypertrophy: `lvh`, `lvh_strain`, `rvh`, `left_atrial_enlargement`, `right_atrial_enlargement`.
         repolarization: `long_qt`, `long_qt_u`, `short_qt`, `hyperkalemia`, `hypokalemia`, `hypercalcemia`, `hypocalcemia`,
             `flat_t`, `brugada_type_1`, `early_repolarization`.
-        pacing: size of a pacemaker's spikes: `unipolar` (several mV), `bipolar` (a few tenths of a mV) or between.
-        heart_rate: ventricular, bpm. pr_interval, qrs_duration: ms. qtc: Fridericia's, ms. axis: QRS axis in degrees.
+        pacing: size of a pacemaker's spikes: `unipolar` (several mV) or `bipolar` (a few tenths of a mV); by default any size.
+        heart_rate: ventricular rate, bpm.
+        pr_interval: ms.
+        qrs_duration: ms.
+        qtc: by Fridericia's formula, ms.
+        axis: QRS axis, degrees.
         amplitude: factor of all voltages.
-        noise: factor of the usual disturbances (0: none), or `NoiseLevels`.
-        duration: s. sampling_rate: Hz.
+        noise: factor of the usual noise levels (0: none), or `NoiseLevels`.
+        duration: s.
+        sampling_rate: Hz.
         seed: the same seed gives the same ECG.
 
     Raises:
-        EcgFormatError: a name is unknown, or a number is not positive or out of what a heart can do.
+        EcgFormatError: a name is unknown, or a number is not positive or physiologically impossible.
     """
     named: dict[str, tuple[str | None, Mapping[str, Any]]] = {
         "rhythm": (rhythm, RHYTHMS),

@@ -24,10 +24,11 @@ def gem_engine(
     """The engine that answers questions about ECGs with a GEM.
 
     Args:
-        engine: of `ENGINES`, or a server's URL.
-        model: folder or Hub id of the GEM; a server is asked with the processor that lies there.
-        device: of Transformers; vLLM takes what it was built for.
-        at_once: chats in a forward pass, or requests that a server gets at a time; vLLM makes batches of its own.
+        engine: one of `ENGINES`, or a server's URL.
+        model: folder or Hub id of the GEM. For a server, its processor prepares the requests.
+        device: device for Transformers; vLLM uses the one that it was built for.
+        trust_remote_code: allow the model's own code to run.
+        at_once: chats in a forward pass, or parallel requests to a server; vLLM batches by itself.
 
     Raises:
         GemError: no such engine; vLLM is not installed, or too old; the server serves another model.

@@ -91,13 +91,17 @@ class LocalModel:
 def prompt_ids(
     tokenizer: "PreTrainedTokenizerBase", messages: Messages, schema: Schema | None, limit: int | None, to_write: int
 ) -> list[int]:
-    """A chat as tokens, with the demand for a schema in it.
+    """The token ids of a chat. A schema is described in its text.
 
     Args:
-        limit: tokens that the model can hold. to_write: tokens of an answer.
+        tokenizer: of the model.
+        messages: the chat.
+        schema: JSON schema of the answer; `None` for free text.
+        limit: context length of the model in tokens; `None` if unknown.
+        to_write: tokens to reserve for the answer.
 
     Raises:
-        ChatFailure: (`bad_request`) the model cannot hold so many.
+        ChatFailure: (`bad_request`) chat and answer do not fit into the context.
     """
     chat = list(messages) if schema is None else with_schema_in_words(messages, schema)
     text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)

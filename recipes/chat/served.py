@@ -32,13 +32,14 @@ class ServedGem:
     def __init__(self, url: str, model: str, *, trust_remote_code: bool = False, at_once: int = 8) -> None:
         """
         Args:
-            url: of the server, up to and with /v1.
-            model: folder or Hub id of the GEM that is served: its processor builds the chats and draws the pages.
-            at_once: requests under way at a time; a server of many makes one batch of them.
+            url: of the server, including /v1.
+            model: folder or Hub id of the GEM that is served; its processor builds the chats and draws the pages.
+            trust_remote_code: allow the processor's own code to run.
+            at_once: number of parallel requests, which the server can join to a batch.
 
         Raises:
             CheckpointError: the processor's files cannot be used.
-            GemError: the server cannot be reached, or serves several models and none by this name.
+            GemError: the server cannot be reached, or serves several models and none of this name.
         """
         from transformers import AutoProcessor
 

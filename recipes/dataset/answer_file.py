@@ -141,15 +141,16 @@ PartEngine = Callable[[Sequence[Part], AnswerSettings], Iterable[dict[str, float
 def interpret_all(
     settings: AnswerSettings, engine: PartEngine, *, fresh: bool = False, progress: Progress | None = None
 ) -> AnswersReport:
-    """Answers every ECG of the source once, or goes on where a run was stopped.
+    """Answers every ECG of the source once. A run that was stopped continues.
 
     Args:
-        engine: makes parts and tells the CPU seconds that each took: `LocalAnswers` or `RayAnswers`.
-        fresh: throw away what is there.
+        settings: source, model and output.
+        engine: `LocalAnswers` or `RayAnswers`; writes the parts of the output and measures the CPU time of each.
+        fresh: delete earlier output and start again.
         progress: called with (ECGs done, in all).
 
     Raises:
-        BuildError: no ECGs; another run writes there; the output is another run's.
+        BuildError: there are no ECGs, another run is writing to the output, or the output has other settings.
     """
     with one_writer(settings.output, BuildError):
         if fresh:

@@ -52,12 +52,13 @@ def build_dataset(
     settings: BuildSettings, *, engine: Engine | None = None, fresh: bool = False, progress: Progress | None = None
 ) -> BuildResult:
     """
-    Builds the data set of `settings` in `settings.output`, or goes on where an interrupted build stopped. The files are the
-    same bytes however often it was interrupted, and whatever `workers` or engine is used.
+    Builds the data set of `settings` in `settings.output`, or continues an interrupted build. The files have the same bytes
+    however often the build was interrupted, and with any number of `workers` and any engine.
 
     Args:
-        engine: makes the shards; by default in `settings.workers` processes of this machine. Or a `RayEngine`.
-        fresh: throw away what is there and build anew.
+        settings: sources, teacher, splits and output.
+        engine: what makes the shards: by default `settings.workers` processes of this machine, else a `RayEngine`.
+        fresh: delete earlier output and start again.
         progress: called with (what, done, in all).
 
     Raises:

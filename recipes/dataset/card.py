@@ -165,11 +165,12 @@ ALL = "all"
 
 def write_card(notes: Sequence[ShardNote], statistics: BuildStatistics, settings: BuildSettings) -> None:
     """
-    Writes `README.md` and, last, `SHA256SUMS`: a folder that can be uploaded as it is.
+    Writes `README.md` and, last, `SHA256SUMS`. The folder can then be uploaded as it is.
 
     Args:
         notes: of the shards that have rows.
-        statistics: what `write_report` found.
+        statistics: as returned by `write_report`.
+        settings: of the build.
     """
     folder = settings.folder
     meant = columns(settings.page.embed, settings.several_ecgs)

@@ -44,12 +44,15 @@ def split_by_patient(
     """The split of each record; all records of a patient are in one.
 
     Args:
-        method: `official`: the publishers' split of the patient's records where they made one, else by hash; `hash`:
-            by hash throughout.
+        records: all records of the sources.
+        method: `official`: the publishers' split where the patient's records have one, else by hash; `hash`: by hash for
+            all records.
+        fractions: split -> its share of the patients that are assigned by hash.
+        salt: added to the patient id before hashing; another salt gives another split.
 
     Returns:
-        The split of each record, or why it can be in none (it compares ECGs of patients in different splits), and how
-        many patients the publishers had in several splits.
+        The split of each record, or the reason why it has none (it compares ECGs of patients in different splits), and the
+        number of patients whom the publishers put in several splits.
     """
     published: dict[str, set[str]] = {}
     if method == "official":
@@ -134,9 +137,10 @@ class BuildPlan:
 
 
 def make_plan(settings: BuildSettings, progress: Callable[[int], None] | None = None) -> BuildPlan:
-    """Lists the sources' records, splits them by patient and cuts them into shards.
+    """Lists the sources' records, splits them by patient and divides them into shards.
 
     Args:
+        settings: of the build.
         progress: called with the number of records listed so far.
 
     Raises:

@@ -20,16 +20,17 @@ def in_processes(
     work: Callable[[Item], Made], items: Iterable[Item], workers: int, ahead: int
 ) -> Iterator[tuple[Item, Made | BrokenProcessPool]]:
     """
-    Items and what `work` made of them, in their order. What `work` raises is raised here.
+    Each item with the result of `work`, in the order of `items`. Exceptions of `work` are raised here.
 
     Args:
-        work: a function that can be pickled, as its items and results must be.
-        workers: processes.
-        ahead: items handed out before the first of them is back: neither they nor their results are all in memory.
+        work: a function that can be pickled. Its arguments and results must be picklable too.
+        items: the arguments; read as they are needed.
+        workers: number of processes.
+        ahead: the largest number of items in progress, which bounds the memory for items and results.
 
     Returns:
-        With an item whose process died, the `BrokenProcessPool`. Others that were under way then may have it too; new
-        processes take those that follow.
+        Pairs of item and result. The result is a `BrokenProcessPool` if the item's process died; other items that were in
+        progress then may get it too. Later items go to new processes.
     """
     waiting = iter(items)
     pending: deque[tuple[Item, Future[Made]]] = deque()

@@ -219,14 +219,16 @@ def with_transform(
     dataset: datasets.Dataset | datasets.IterableDataset, images: bool = True, page: PageStyleChoice | None = None
 ) -> Any:
     """
-    A split as `GemDataCollator` wants it: `id`, `messages`, `ecg` (one `EcgRecord`, or the list of those compared) and
-    `image` (the stored picture, or the page drawn now, exactly the same for the same row); `chosen` and `rejected` of pairs.
+    A split in the form that `GemDataCollator` takes: `id`, `messages`, `ecg` (one `EcgRecord`, or a list if several are
+    compared), `image` (the stored picture, or a page drawn when the row is read, always the same for the same row), and for
+    preference pairs `chosen` and `rejected`.
 
     Train with `remove_unused_columns=False`: a Trainer looks at the columns before the transform.
 
     Args:
-        images: without, the split is signal-only.
-        page: how pages are drawn.
+        dataset: a split of `gem build-dataset`.
+        images: include pictures; without them the split is signal-only.
+        page: style of the drawn pages.
     """
     transform = TrainingRows(images, page or PageStyleChoice())
     if isinstance(dataset, datasets.IterableDataset):

@@ -21,16 +21,17 @@ def export_requests(
     settings: BuildSettings, path: str | Path, progress: Callable[[str, int, int], None] | None = None
 ) -> BatchExport:
     """
-    Writes every request that a build of `settings` would send now: the first questions, and, where the store holds a
-    first answer that fails the checks, the second ones.
+    Writes every request that a build of `settings` would send next: the first question for each record, or the second one if
+    the store holds a first answer that fails the checks.
 
     Args:
-        path: JSONL file; long lists go on in `path` with `-2`, `-3` ...
+        settings: of the build.
+        path: JSONL file; long lists continue in files with `-2`, `-3` ... added to the name.
         progress: called with (what, done, in all).
 
     Raises:
-        BuildError: the teacher of the settings is no endpoint with a store on disk.
-        TeacherError: the requests could cost more than the budget; or the data may not leave this machine.
+        BuildError: the teacher of the settings is not an endpoint with a store on disk.
+        TeacherError: the requests could cost more than the budget, or the data may not leave this machine.
     """
     client, guider = _endpoint(settings)
     return export_batch(client, _unasked(settings, client, guider, progress), path, guider.schema)

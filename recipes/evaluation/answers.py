@@ -289,16 +289,23 @@ def generate_answers(
     progress: Progress | None = None,
 ) -> None:
     """
-    Greedy answers as JSON Lines: `id`, `prompt`, `text`, `reference`; a record that cannot be read gets `error` instead of `text`.
-    With `grounding` they are those that `interpret` gives, with `grounding`, `tried` answers and `edits` beside them. Started again,
-    it goes on where it was stopped. Under `accelerate launch` each process answers its share into a file of its own, and the
-    first one joins them.
+    Writes greedy answers as JSON Lines with `id`, `prompt`, `text` and `reference`; a record that cannot be read has `error` instead
+    of `text`. With `grounding` they are the answers of `interpret`, with the further keys `grounding`, `tried` and `edits`. A run
+    that was stopped continues. Under `accelerate launch` each process writes its share to a file of its own, and the first
+    process joins them.
 
     Args:
         model: folder or Hub id.
+        items: the records and questions.
         output: the file.
-        grounding: `select` and `correct` try up to `n` answers, see `modeling_gem.interpret`.
-        engine: what the model runs on, see `recipes.chat.engine_names`; a server gets `batch_size` requests at a time.
+        modality: what the model sees: `both`, `signal` or `image`.
+        batch_size: questions per forward pass, or parallel requests to a server.
+        max_new_tokens: length limit of an answer.
+        trust_remote_code: allow the model's own code to run.
+        grounding: how answers are checked, see `modeling_gem.interpret`.
+        n: the largest number of answers that `select` and `correct` try.
+        engine: what the model runs on, see `recipes.chat.engine_names`.
+        progress: called with (answers done, in all).
 
     Raises:
         EvaluationError: `output` was begun with other settings.

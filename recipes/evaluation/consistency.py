@@ -65,12 +65,12 @@ def consistency(
     """The mean over all records (NaN left out) and the score of each.
 
     Args:
-        signal_answers, image_answers: what the model wrote from the signal alone and from the picture alone, in the
-            same order.
+        signal_answers: the model's answers from the signal alone.
+        image_answers: its answers from the picture alone, in the same order.
         features: the measurements, to see which shared claims are right.
 
     Raises:
-        EcgFormatError: the lists differ in length or are empty, or an answer is no text.
+        EcgFormatError: the lists differ in length or are empty, or an answer is not a string.
     """
     if len(signal_answers) != len(image_answers) or not signal_answers:
         raise EcgFormatError(
@@ -267,13 +267,16 @@ def evaluate_consistency(
     """Compares the answers from the signal alone with those from the picture alone.
 
     Args:
-        is_part: the items are some of the set: answers to others are then no problem.
+        items: the test set.
+        signal_answers: file of answers from the signal alone.
+        image_answers: file of answers from the picture alone.
+        is_part: `items` is a part of the test set, so answers to other items are not an error.
 
     Returns:
-        The mean, the scores by id, and what is wrong with the files or the records, in words.
+        The mean, the scores by id, and a description of each problem with the files or records.
 
     Raises:
-        EvaluationError: not one record has both answers.
+        EvaluationError: no record has both answers.
     """
     files = [read_answers(path) for path in (signal_answers, image_answers)]
     texts = [file.texts_for([item.id for item in items], is_part) for file in files]

@@ -61,13 +61,15 @@ class QaRun:
 
 def read_ecg_qa(path: str | Path, ptbxl: str | Path) -> tuple[list[QaQuestion], list[str]]:
     """
-    The questions about one ECG that is there, and what was left out: questions about two ECGs, and about ECGs that are not there.
+    The questions about a single ECG that is in the folder, and notes on those left out: questions about two ECGs, or about an ECG
+    that is missing.
 
     Args:
-        path: a JSON file of ECG-QA, or a folder of them. ptbxl: PTB-XL's folder.
+        path: a JSON file of ECG-QA, or a folder of them.
+        ptbxl: PTB-XL's folder.
 
     Raises:
-        EvaluationError: a row is not ECG-QA's, or no question is left.
+        EvaluationError: a row does not have ECG-QA's form, or no question is left.
     """
     folder = Path(path)
     files = sorted(folder.rglob("*.json")) if folder.is_dir() else [folder]

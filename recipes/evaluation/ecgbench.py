@@ -82,14 +82,16 @@ def evaluate_ecgbench(
 
     Args:
         task: one of `SETS`.
-        items: its rows, from `read_bench`, or (`is_part`) some of them: answers to others are then no problem.
+        items: its rows, from `read_bench`.
         answers: file of answers.
         folder: where the judge's verdicts are kept.
         judge: for reports and Arena.
         graded: id -> likelihood of each label (`label_scores`), for the AUC of multi-label sets.
+        progress: called with (answers judged, in all).
+        is_part: `items` is a part of the set, so answers to other items are not an error.
 
     Raises:
-        EvaluationError: unknown set, files that do not belong together, reports or Arena without a judge.
+        EvaluationError: unknown set, files that do not belong together, or reports or Arena without a judge.
     """
     check_task(task)
     file = read_answers(answers)

@@ -68,10 +68,11 @@ def score_multilabel(task: str, golds: Sequence[str], answers: Sequence[str]) ->
 
     Args:
         task: a key of `LABEL_SPACES`.
-        golds, answers: texts, row by row.
+        golds: gold texts.
+        answers: answers to the same rows.
 
     Raises:
-        EvaluationError: unknown task, no rows, unequal numbers, or no gold label at all.
+        EvaluationError: unknown task, no rows, different numbers of texts, or no gold label at all.
     """
     _check_rows(golds, answers)
     gold_labels = [labels_in_gold(task, text) for text in golds]
@@ -186,11 +187,14 @@ def qa_passes(
     prompt: str, gold: str | Sequence[str], answer: str, variant: str = "gem", answer_key: str = "text"
 ) -> bool:
     """
-    Whether an ECG-QA answer counts.
+    Whether an ECG-QA answer is counted as correct.
 
     Args:
+        prompt: the question.
+        gold: the right answer, or several.
+        answer: the model's answer.
         variant: `"pulse"`, or `"gem"` (GEM and ECG-R1), see above.
-        answer_key: under which name the result file holds answers: with `"response"` GEM matches as PULSE does.
+        answer_key: key of the answers in the result file; with `"response"` GEM's code compares as PULSE's does.
 
     Raises:
         EvaluationError: unknown variant.

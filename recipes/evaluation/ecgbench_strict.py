@@ -101,11 +101,12 @@ def score_labels(
 
     Args:
         task: a key of `LABEL_NAMES`.
-        golds: gold texts. answers: texts, row by row; `None` where there is none.
+        golds: gold texts.
+        answers: answers to the same rows; `None` where there is none.
         scores: graded scores (rows, labels in the order of `LABEL_NAMES[task]`), for the AUC.
 
     Raises:
-        EvaluationError: unknown task, unequal numbers, a gold text without a label, or scores of another shape.
+        EvaluationError: unknown task, different numbers of texts, a gold text without a label, or scores of another shape.
     """
     if not golds or len(golds) != len(answers):
         raise EvaluationError(f"{len(golds)} gold answers and {len(answers)} answers: equally many, one at least.")

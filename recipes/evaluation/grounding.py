@@ -144,14 +144,17 @@ def evaluate_grounding(
     """Scores answers by the measurements and, where there is a judge, by its criteria.
 
     Args:
-        items: the test set, or (`is_part`) a part of it: answers to others are then no problem.
+        items: the test set.
         answers: file of answers to it.
-        folder: where the steps keep what they did.
-        judge: who is asked; or `judged`: a file or folder of what a judge wrote earlier, in any published layout.
+        folder: where intermediate results are kept, so that a run can continue.
+        judge: the judge to ask; `None` for none.
+        judged: instead of `judge`, a file or folder of judgements that exist already, in any published layout.
+        progress: called with (what, done, in all).
+        is_part: `items` is a part of the test set, so answers to other items are not an error.
 
     Raises:
         EvaluationError: the files do not belong together, or there is nothing to score.
-        TeacherError: the judge cannot be asked at all; what it wrote before is kept.
+        TeacherError: no request to the judge can succeed; its earlier judgements are kept.
     """
     folder = Path(folder)
     file = read_answers(answers)

@@ -72,12 +72,14 @@ def score_grounding(
     """Scores a judge's texts by the formulas of one of the papers, or by our strict ones.
 
     Args:
-        judged: id -> what the judge wrote: its text, or (strict only) its parsed JSON.
-        version: one of `VERSIONS`. `gem-v1` knows the two criteria that were renamed later under their old names only.
+        judged: id -> the judge's text, or (strict only) its parsed JSON.
+        version: one of `VERSIONS`. `gem-v1` uses the old names of the two criteria that were renamed later.
+        resamples: bootstrap resamples for the confidence intervals.
+        seed: seed of the bootstrap.
 
     Raises:
-        EvaluationError: no judged answers, unknown version, or an answer on which the published code stops (a score that is no
-            number; not one answer with a criterion that it scales).
+        EvaluationError: no judged answers, unknown version, or an input on which the published code fails (a score that is not
+            a number, or no answer with a criterion that it scales).
     """
     if version not in VERSIONS:
         raise EvaluationError(f"score version {version!r} is unknown; known are {', '.join(VERSIONS)}.")

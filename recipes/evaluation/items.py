@@ -27,10 +27,15 @@ _PLACEHOLDER = re.compile(r"\s*<(?:image|ecg)>\s*")
 @dataclass(frozen=True)
 class EvalItem:
     """
+    A question of a test set, with its right answer.
+
     Attributes:
+        id: of the item.
+        question: what is asked; the model's default question if empty.
         gold: the right answer as published: a text, or (ECG-QA) a list of texts.
-        ecg: where the signal lies. image: path or bytes of a published picture. One of them at least to run a model.
-        reference: the text that a judge compares with, or how it is made from the record.
+        ecg: where the signal is stored.
+        image: path or bytes of a published picture. A model needs `ecg` or `image`.
+        reference: the text that a judge compares with, or a function that writes it from the record.
     """
 
     id: str
@@ -78,8 +83,9 @@ def read_bench(
     A row of the Arena gives one item per turn (`id#1`, `id#2`).
 
     Args:
-        ecg_files: beginning of a published ECG path -> folder here, as for the importers.
-        image_folder: folder of the published pictures, where the rows do not embed them.
+        path: a file, or a folder of Parquet files.
+        ecg_files: beginning of a published ECG path -> local folder, as for the importers.
+        image_folder: folder of the published pictures, if the rows do not embed them.
 
     Raises:
         EvaluationError: no rows, a row without id or without a question, or an id with two different gold answers.
@@ -162,17 +168,18 @@ def read_test_set(
     reference: str = "grounded",
 ) -> tuple[list[EvalItem], list[str]]:
     """
-    Records to interpret, with a reference each, and what is wrong with others. `path` is PTB-XL (its folder, or Parquet files with
-    its columns), a data set that `gem build-dataset` wrote, or the JSON of LANSG/ECG-Grounding.
+    Records to interpret, each with a reference text, and a description of every problem with the others.
 
     Args:
-        question: what is asked; the set's own question, or the model's default, if empty.
-        files: for ECG-Grounding: beginning of a published ECG path -> folder here.
+        path: PTB-XL (its folder, or Parquet files with its columns), a data set of `gem build-dataset`, or the JSON of
+            LANSG/ECG-Grounding.
+        question: what is asked; if empty, the set's own question, or the model's default.
+        files: for ECG-Grounding: beginning of a published ECG path -> local folder.
         fold: of PTB-XL.
         reference: for PTB-XL: `"grounded"` (measured features and labels in words) or `"report"`.
 
     Raises:
-        EvaluationError: the path is none of these, or not one record was found.
+        EvaluationError: the path is none of these, or no record was found.
     """
     path = Path(path)
     if path.suffix in (".json", ".jsonl"):

@@ -221,15 +221,18 @@ def judge_answers(
     progress: Callable[[int, int], None] | None = None,
 ) -> Judged:
     """
-    Has every pair judged that `output` does not hold yet. Failures are not written: the next run asks again.
+    Asks the judge about every pair that `output` does not hold yet. Failures are not written, so the next run asks again.
 
     Args:
+        judge: the judge.
+        task: what it is asked.
         pairs: id -> (reference, generated).
-        output: JSON Lines with `id` and `results`, as GEM's evaluation writes them.
+        output: JSON Lines with `id` and `results`, in the layout of GEM's evaluation.
+        progress: called with (pairs done, in all).
 
     Raises:
-        EvaluationError: `output` was begun with another judge or task.
-        TeacherError: no request can succeed (budget, key, unknown model); what was judged before is kept.
+        EvaluationError: `output` belongs to another judge or task.
+        TeacherError: no request can succeed (budget, key, unknown model); earlier judgements are kept.
     """
     settings = {"judge": dict(judge.description), "task": task.name, "prompt": _digest(task)}
     with AnswerLog(output, settings) as log:

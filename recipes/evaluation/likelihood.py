@@ -47,22 +47,24 @@ def label_log_likelihoods(
     negations: Sequence[str] | None = None,
 ) -> np.ndarray:
     """
-    log P(label | ECG, question, answer_prefix), in nats. The prompt runs once per record; its keys and values are shared by
-    all labels. The text is tokenised as one piece, so a label that merges with the end of the prefix (" normal") counts right.
+    log P(label | ECG, question, answer_prefix), in nats. The prompt runs once per record, and all labels share its keys and values.
+    Prefix and label are tokenised together, so that a label which merges with the end of the prefix (" normal") is scored right.
 
     Args:
-        conversations: Chats of `processor.build_conversation`, ending with the user's turn. None gets a page drawn here.
-        labels: What the answer might say.
-        batch_size: Rows per forward pass: records while prompts are read, records x labels behind them.
-        answer_prefix: How the answer begins, before every label, e.g. `"Rhythm: "`; one for all, or one per conversation.
-        normalize: Mean per token instead of the sum, for labels of unequal length.
-        negations: One per label: the result is log P(label) - log P(negation), the log odds of a yes/no slot.
+        model: The GEM.
+        processor: Its processor.
+        conversations: Chats of `processor.build_conversation`, ending with the user's turn. No pages are added to them.
+        labels: Possible continuations of the answer.
+        batch_size: Rows per forward pass: records for prompts, records x labels afterwards.
+        answer_prefix: Beginning of the answer, before every label, e.g. `"Rhythm: "`; one for all, or one per conversation.
+        normalize: Mean per token instead of the sum, for labels of different length.
+        negations: One per label: the result is log P(label) - log P(negation), the log odds of a yes/no question.
 
     Returns:
         float64 (conversations, labels).
 
     Raises:
-        GemError: No labels, an empty one, or not as many negations as labels or prefixes as conversations.
+        GemError: No labels, an empty label, or a wrong number of negations or prefixes.
     """
     _check(labels, negations, batch_size)
     prefixes = [answer_prefix] * len(conversations) if isinstance(answer_prefix, str) else list(answer_prefix)

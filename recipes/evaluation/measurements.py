@@ -181,14 +181,16 @@ def measure(
     progress: Callable[[int], None] | None = None,
 ) -> MeasurementRun:
     """
-    Measures the records that have values of others.
+    Measures all records that have reference values.
 
     Args:
-        tables: as `read_values` gives them; without them the files' own headers are compared.
-        limit: at most so many records.
+        records: of a source.
+        tables: reference values from `read_values`; without them those in the files' headers.
+        limit: the largest number of records.
+        progress: called with the number of records measured so far.
 
     Raises:
-        EvaluationError: not one record has values.
+        EvaluationError: no record has reference values.
     """
     run = MeasurementRun(dict(tables or {}))
     ours: dict[str, dict[str, float]] = {}

@@ -83,11 +83,13 @@ class EvaluationReport:
 
 def write_report(folder: str | Path, report: EvaluationReport, command: Sequence[str] | None = None) -> Path:
     """
-    `report.json`, `report.md`, one PNG per plot, and `card_metrics.yml`: the `model-index` of a model card. The same run gives the
-    same bytes, interrupted or not; when it finished stands in `run.json`.
+    Writes `report.json`, `report.md`, one PNG per plot, and `card_metrics.yml`, the `model-index` of a model card. The same run gives
+    the same bytes, interrupted or not; only `run.json` has the time when it finished.
 
     Args:
-        command: what was run; this process's own command line if not given.
+        folder: where to write.
+        report: the scores, tables and plots.
+        command: the command that was run; this process's own command line if not given.
 
     Returns:
         The path of `report.md`.

@@ -59,16 +59,18 @@ def make_cases(
     items: Sequence[EvalItem], systems: Mapping[str, str | Path], seed: int = 0
 ) -> tuple[list[ReviewCase], list[str]]:
     """
-    All answers of all systems in random order under neutral names; two answers about one ECG never stand side by side if that can be.
+    All answers of all systems in random order under neutral names. Two answers about one ECG do not follow each other, if possible.
 
     Args:
+        items: the records.
         systems: name -> file of answers.
+        seed: seed of the order.
 
     Returns:
-        The cases, and what is left out and why.
+        The cases, and a note on each answer that is left out.
 
     Raises:
-        EvaluationError: nothing to review.
+        EvaluationError: there is nothing to review.
     """
     problems: list[str] = []
     chosen: list[tuple[EvalItem, str, str]] = []

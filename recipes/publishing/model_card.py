@@ -74,20 +74,21 @@ def model_card(
     language: Iterable[str] = ("en",),
 ) -> ModelCard:
     """
-    The card of a saved GEM. Architecture, size and inputs are read off the folder; the rest is what the caller knows.
+    The card of a saved GEM. Architecture, size and inputs are read from the folder; the caller supplies the rest.
 
     Args:
         folder: Saved model and processor.
         name: Title; the folder's name if not given.
         repo: Hub id, for the example.
         summary: One or two sentences on what is special about this model.
-        base_models: Hub ids or names of models that it descends from; their terms go into the card.
+        base_models: Hub ids or names of the models it was built from; their terms go into the card.
         datasets: Names of the data it was trained on; their agreements and known biases go into the card.
-        licence: The Hub's identifier. If not given, what the base models impose, else Apache-2.0.
-        tables: Evaluations. None, no section.
-        training: Stages and energy. None, no section.
+        licence: The Hub's identifier. If not given, the one that the base models require, else Apache-2.0.
+        tables: Evaluations; without any the section is left out.
+        training: Stages and energy; without it the section is left out.
         writes: What its answers contain.
-        limits, out_of_scope: More items for these lists.
+        limits: Further limitations to list.
+        out_of_scope: Further uses to list as out of scope.
         language: Of its answers, ISO 639-1.
     """
     folder, tables = Path(folder), list(tables)

@@ -27,7 +27,7 @@ class AuditLog:
         path: the file to add to; `None` for no log.
 
     Raises:
-        GemError: it cannot be written.
+        GemError: the file cannot be written.
     """
 
     def __init__(self, path: Path | None, provenance: Provenance) -> None:
@@ -45,12 +45,15 @@ class AuditLog:
     def note(
         self, request: str, route: str, status: int, ecgs: Iterable[str], grounding: str, verdicts: Mapping[str, int]
     ) -> None:
-        """Adds one answer.
+        """Adds a line for one answer.
 
         Args:
-            request: the number that the response has too, in `x-request-id`.
-            ecgs: `record_hash` of all that it is about.
-            verdicts: how many claims have each.
+            request: id of the request, which the response has in `x-request-id`.
+            route: path of the request.
+            status: HTTP status of the response.
+            ecgs: `record_hash` of every ECG of the request.
+            grounding: how the answer was checked.
+            verdicts: verdict -> number of claims.
         """
         if self._file is None:
             return

@@ -179,13 +179,14 @@ class Batcher:
         deadline_s: float = 300.0,
         temperature: float = 0.0,
     ) -> Answer:
-        """Puts a question in the line.
+        """Adds a question to the queue.
 
         Args:
             chat: the conversation, as `GemProcessor.apply_chat_template` takes it.
-            client, session: whose it is, for the turns in the line.
+            client: who asks; clients take turns in the queue.
+            session: of which session of the client; sessions take turns too.
             max_new_tokens: length limit of the answer.
-            deadline_s: s from now; an answer that is being written then is cut, one that waits fails.
+            deadline_s: s from now. An answer that is being written then is cut off; a question that still waits fails.
             temperature: of the sampling; 0 for the greedy answer.
 
         Raises:

@@ -33,12 +33,14 @@ class WorkDesk:
 
     async def do(self, work: Callable[[], Result], client: str, session: str, within_s: float) -> Result:
         """
-        What `work` returns, or raises. Work that is cancelled before its turn is not begun; what a thread has begun it ends,
-        its result is dropped.
+        The result of `work`, run in a thread. Its exceptions are raised here. If the call is cancelled before its turn, `work` is not
+        started; once started, `work` runs to its end and its result is dropped.
 
         Args:
-            client, session: whose work it is, for the turns in the line.
-            within_s: s from now until the result is there.
+            work: the function to call.
+            client: who asks; clients take turns in the queue.
+            session: of which session of the client; sessions take turns too.
+            within_s: time limit for the result, s from now.
 
         Raises:
             TooBusyError: too many are waiting.

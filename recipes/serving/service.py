@@ -131,13 +131,16 @@ class GemService:
         return await self._work(draw, client)
 
     async def asked(self, messages: Sequence[SentMessage], client: str, checked: bool) -> Asked:
-        """The conversation that was sent: the model sees what stands in it, and nothing else.
+        """The conversation that was sent, ready for the model. Nothing is added to it.
 
         Args:
-            checked: its answer is to be checked, so that its record is measured.
+            messages: the messages of the request.
+            client: who asks; clients take turns in the queue.
+            checked: whether the answer will be checked, so that its record must be measured.
 
         Raises:
-            GemError: a file cannot be read, the texts hold what only prompts may hold, or it is too long for the model.
+            GemError: a file cannot be read, a text holds special tokens of the prompt, or the conversation is too long for the
+                model.
         """
         chat, ecgs = [], []
         for message in messages:

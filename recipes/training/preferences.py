@@ -76,17 +76,18 @@ def build_preferences(
     progress: Callable[[int, int], None] | None = None,
 ) -> Preferences:
     """
-    Writes a data set with the columns of `split` and `chosen`, `rejected`, `chosen_reward`, `rejected_reward`; it opens with
-    `datasets.load_from_disk` and trains with `gem train --method dpo`. An interrupted run goes on with the same call.
+    Writes a data set with the columns of `split` and `chosen`, `rejected`, `chosen_reward`, `rejected_reward`. Open it with
+    `datasets.load_from_disk`, train on it with `gem train --method dpo`. Repeat the call to continue an interrupted run.
 
     Args:
-        split: a split of `gem build-dataset`, or one with `messages`, `ecg` and perhaps `image`.
-        output: folder; the answers that were judged so far stand in OUTPUT.pairs.jsonl until it is complete.
-        rows: the first so many; all if `None`.
+        split: a split of `gem build-dataset`, or one with `messages`, `ecg` and optionally `image`.
+        output: folder to write; until it is complete, OUTPUT.pairs.jsonl holds the answers judged so far.
+        settings: model, sampling and rewards.
+        rows: use the first `rows` rows only; all if `None`.
         progress: called with (rows finished, rows in all).
 
     Raises:
-        TrainingError: the folder is there already, another process writes it, or no row gave a pair.
+        TrainingError: the folder exists already, another process is writing it, or no row gave a pair.
     """
     settings = settings or PreferenceSettings()
     if settings.answers < 2:

@@ -16,14 +16,16 @@ from .collator import GemDataCollator, name_of
 
 def as_prompt(collator: GemDataCollator, example: dict[str, Any]) -> dict[str, Any]:
     """
-    A row with `prompt`: its turns without the last answer, blocks filled with the records and pictures of the modalities that
-    the row keeps; `reference`: that answer, or `None`; `record`: its first ECG, shown or not, or `None`; and its other columns.
+    A row for training with prompts. Its columns: `prompt`, the turns without the last answer, with the records and pictures of the
+    modalities that the row keeps in their blocks; `reference`, the last answer, or `None`; `record`, the first ECG, shown to the
+    model or not, or `None`; and the other columns of the example.
 
     Args:
-        example: with `messages` (or `prompt`), and `ecg`, `image` or blocks that hold them.
+        collator: fills the blocks and chooses the modalities.
+        example: a row with `messages` (or `prompt`), and with `ecg`, `image` or blocks that hold them.
 
     Raises:
-        PlaceholderError: Neither an ECG nor a picture to look at.
+        PlaceholderError: there is neither an ECG nor a picture.
     """
     messages = list(example.get("messages") or example["prompt"])
     reference = text_of(messages.pop()) if messages[-1]["role"] == "assistant" else None
@@ -70,11 +72,14 @@ def answer(
     rows_at_once: int = 8,
     **generation: Any,
 ) -> list[torch.Tensor]:
-    """Token ids of the model's answers without padding; with `num_return_sequences` those to one prompt follow each other.
+    """Token ids of the model's answers without padding. With `num_return_sequences`, the answers to one prompt are adjacent.
 
     Args:
-        processor: with `draw_page` off, as that of a `GemDataCollator`.
-        **generation: as `generate` takes them.
+        model: the GEM.
+        processor: its processor with `draw_page` off, as in a `GemDataCollator`.
+        prompts: chats of `as_prompt`.
+        rows_at_once: prompts per batch.
+        **generation: arguments of `generate`.
     """
     was_training, answers = model.training, []
     model.eval()

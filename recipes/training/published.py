@@ -20,15 +20,16 @@ def published_example(
     row: Mapping[str, Any], files: Mapping[str, str] | None = None, images: str | None = None
 ) -> dict[str, Any]:
     """
-    `id`, `messages`, `ecg` (path here) and `image` (path here; `None` without `images`) of a published row. Neither file is read.
+    A published row with local paths: `id`, `messages`, `ecg` and `image` (`None` without `images`). The files are not read.
 
     Args:
-        files: Beginning of a published ECG path (`""` for every other) -> folder here. Default: as published, from the working
-            directory.
+        row: of the published JSON.
+        files: Beginning of a published ECG path (`""` for all others) -> local folder. Default: the published paths, from the
+            working directory.
         images: Folder of the published pictures.
 
     Raises:
-        EcgFormatError: No ECG or no conversation in the row, or a file that is not here.
+        EcgFormatError: The row has no ECG or no conversation, or a file is missing.
     """
     name, ecg = str(row.get("id")), row.get("ecg")
     if not ecg:

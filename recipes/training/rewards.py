@@ -35,10 +35,11 @@ _EVIDENCE = re.compile(r"(step_\d+_[a-z_]+):\s*(.*?)(?=\s*step_\d+|$)", re.DOTAL
 
 
 def diagnosis_reward(completions: Sequence[Any], solution: Sequence[str], **_: Any) -> list[float]:
-    """Jaccard index of the diagnoses of `<answer>` and of the solution, in small letters; 0 without either of them.
+    """Jaccard index of the diagnoses in `<answer>` and in the solution, ignoring case; 0 if either is missing.
 
     Args:
-        completions: texts, or conversations as TRL hands them over. solution: a column of the data set.
+        completions: texts, or conversations as TRL passes them.
+        solution: column of the data set with the right diagnoses.
     """
     return [
         _jaccard(_ANSWER.search(text), _TRUE_ANSWER.search(truth)) for text, truth in _pairs(completions, solution)

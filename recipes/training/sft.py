@@ -200,13 +200,15 @@ def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.D
 
 
 def load_split(dataset: str, name: str, only: str = "train") -> datasets.Dataset:
-    """One split as it is stored: of a folder of `save_to_disk`, or of what `load_dataset` opens.
+    """One split as it is stored, without transforms.
 
     Args:
-        only: name of the split where a folder holds one without a name.
+        dataset: a folder of `save_to_disk`, or anything that `load_dataset` opens.
+        name: of the split.
+        only: name to use for the split of a folder that holds a single one without a name.
 
     Raises:
-        TrainingError: No data set, or no such split.
+        TrainingError: there is no data set, or no such split.
     """
     source = Path(dataset)
     try:

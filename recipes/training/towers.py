@@ -36,11 +36,13 @@ def freeze_towers(model: torch.nn.Module, trained: Collection[str] = ()) -> None
 
 def set_tower_rates(optimizer: torch.optim.Optimizer, model: torch.nn.Module, rates: Mapping[str, float]) -> None:
     """
-    Groups of their own, with their own learning rate, for the parameters of towers. For an optimizer that has not begun;
-    schedules multiply every group's rate by the same factor.
+    Moves the parameters of towers into groups with their own learning rates. Call it before the first step; schedules multiply
+    the rate of every group by the same factor.
 
     Args:
-        rates: by the names in `TOWERS`.
+        optimizer: the optimizer of `model`.
+        model: the GEM, or a PEFT model of one.
+        rates: tower, by its name in `TOWERS` -> learning rate.
     """
     for tower, rate in rates.items():
         own = {id(weight) for name, weight in model.named_parameters() if f".{TOWERS[tower]}." in name}

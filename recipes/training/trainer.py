@@ -168,11 +168,12 @@ def score_answers_only_on_cpu(trainer: Trainer, temperature: float = 1.0) -> Non
 
 def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None:
     """
-    Of a model with TRL's fused head (`add_fused_lm_head`): it computes the vocabulary's logits for answers alone. TRL's own
-    does so with Triton only; elsewhere it scores every position of ECG, picture and question too, twice.
+    Makes TRL's fused head (`add_fused_lm_head`) compute logits for the tokens of answers only. TRL's own head does so with Triton
+    only; without Triton it computes them for every position of ECG, picture and question too, twice.
 
     Args:
-        temperature: what logits are divided by, as the fused head was told.
+        model: with TRL's fused head.
+        temperature: divisor of the logits, the same as the fused head's.
     """
     fused = model.forward
 

@@ -38,10 +38,11 @@ def launch(
 
     Args:
         model: folder or Hub id of a GEM; the small one that comes with gem-ecg if not given.
-        host: address to serve on.
-        password: what users must know; any user name goes with it. None: no login.
-        hosts: names under which the server may be called, beside its own and its addresses.
-        options: those of `gradio.Blocks.launch`.
+        host: address to listen on.
+        port: port to listen on; `None` lets Gradio choose a free one.
+        password: the password of the login page; any user name is accepted with it. Empty: no login.
+        hosts: further host names that requests may carry, beside the server's own name and addresses.
+        options: keyword arguments of `gradio.Blocks.launch`.
     """
     import torch
 

@@ -77,15 +77,21 @@ def model_responses(
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[str]]:
     """
-    Id of a sample -> the model's replies, one per question; also in `output` (JSON Lines), where a stopped run goes on. A sample whose
-    ECG cannot be read has none and stands there with its `error`.
+    Id of a sample -> the model's replies, one per question. They are also written to `output` (JSON Lines), from which a stopped run
+    continues. A sample whose ECG cannot be read has no replies; `output` has its `error`.
 
     Args:
+        model: folder or Hub id.
+        samples: the dialogues.
         ecgs: id of a sample -> its ECG.
+        output: file of replies.
+        modality: what the model sees: `both`, `signal` or `image`.
+        batch_size: dialogues that are answered together.
         engine: what the model runs on, see `recipes.chat.engine_names`.
+        progress: called with (samples done, in all).
 
     Raises:
-        EvaluationError: `output` was begun with other settings.
+        EvaluationError: `output` belongs to a run with other settings.
         GemError: see `recipes.chat.engines.gem_engine`.
     """
     with AnswerLog(output, {"model": model, "modality": modality} | engine_settings(engine)) as log:

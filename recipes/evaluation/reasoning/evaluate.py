@@ -46,13 +46,14 @@ def find_ecgs(
     samples: Sequence[ReasoningSample], folders: Mapping[str, str]
 ) -> tuple[dict[str, EcgSource], set[str], list[str]]:
     """
-    Id of a sample -> its ECG; the ids that are held out (PTB-XL: not in folds 1 to 8); what is not there.
+    Id of a sample -> its ECG; the ids of held-out samples (PTB-XL: not in folds 1 to 8); notes on missing files.
 
     Args:
-        folders: `ptbxl` and `mimic_iv_ecg` -> the data base's folder here.
+        samples: the dialogues.
+        folders: `ptbxl` and `mimic_iv_ecg` -> the local folder of the database.
 
     Raises:
-        EvaluationError: a folder of another name, or not one sample's ECG is there.
+        EvaluationError: a folder has another name, or no sample's ECG was found.
     """
     if unknown := sorted(set(folders) - set(IMPORTERS)):
         raise EvaluationError(f"{unknown[0]!r} is not a data source of the benchmark; it has {', '.join(IMPORTERS)}.")
