@@ -21,8 +21,8 @@ from modeling_gem.interpretation import Interpretation
 from processing.errors_gem import EcgQualityError, GemError, MissingDependencyError
 from recipes.settings import Settings
 
+from .answer import Answer, EngineError, Progress
 from .audit import AuditLog, record_hash
-from .batcher import Answer, EngineError, Progress
 from .fair_line import LateError, TooBusyError
 from .gate import error_body
 from .provenance import Provenance
@@ -138,9 +138,8 @@ class GemServer:
                 "model",
             )
         client = _client(request)
-        with self.service.batcher.preparing():
-            messages = await asyncio.to_thread(read_messages, asking.messages, self.fetch)
-            asked = await self.service.asked(messages, client, asking.grounding != "off")
+        messages = await asyncio.to_thread(read_messages, asking.messages, self.fetch)
+        asked = await self.service.asked(messages, client, asking.grounding != "off")
         answer = self.service.answer(asked, client, asking.length, asking.temperature)
         head = {
             "id": f"chatcmpl-{_number(request)}",
@@ -208,8 +207,7 @@ class GemServer:
         asking, ecg = await self._asking(request, InterpretRequest)
         client = _client(request)
         page = await self._part(asking.page, "page") if asking.page is not None else None
-        with self.service.batcher.preparing():
-            asked = await self.service.asked_about(ecg, page, asking.question, asking.modality, client)
+        asked = await self.service.asked_about(ecg, page, asking.question, asking.modality, client)
         answer = self.service.answer(asked, client, asking.max_new_tokens)
         written = await _written(answer, request)
         if written is None:

@@ -2,9 +2,8 @@
 """A line of waiting requests in which everybody has a turn: neither a client nor one of its sessions goes before its turn."""
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -52,7 +51,6 @@ class FairLine(Generic[Item]):
         self._places = places or Places()
         self._changed = threading.Condition()
         self._clients: dict[str, Sessions[Item]] = {}  # whoever stands first in a dict has the next turn
-        self._joined = 0.0
         self._closed = False
 
     def join(self, item: Item, client: str, session: str) -> None:
@@ -70,32 +68,17 @@ class FairLine(Generic[Item]):
             if sum(map(_number, self._clients.values())) >= self._places.total:
                 raise TooBusyError("Too many people are waiting; try again in a minute.")
             self._clients.setdefault(client, {}).setdefault(session, deque()).append(item)
-            self._joined = time.monotonic()
             self._changed.notify_all()
 
-    def take(
-        self, most: int = 1, gather_s: float = 0.0, more_to_come: Callable[[], bool] = lambda: False
-    ) -> list[Item]:
-        """
-        Waits for requests and takes up to `most`, those whose turn it is; none once the line is closed.
-
-        Args:
-            most: how many to take.
-            gather_s: having a request, wait until nobody has joined for this long, but ten times as long at most.
-            more_to_come: whether somebody is about to join; then the wait is the longest.
-        """
+    def take(self, most: int = 1, *, wait: bool = True) -> list[Item]:
+        """Takes up to `most` requests, those whose turn it is; none once the line is closed, or is empty and nobody is to `wait`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._clients or self._closed)
-            latest = time.monotonic() + 10 * gather_s
-            while gather_s and not self._closed and sum(map(_number, self._clients.values())) < most:
-                until = latest if more_to_come() else min(self._joined + gather_s, latest)
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(min(left, gather_s))
-            if self._closed:
-                return []
-            return list(islice(_turns(self._clients), most))
+            self._changed.wait_for(lambda: self._clients or self._closed or not wait)
+            return [] if self._closed else list(islice(_turns(self._clients), most))
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits whose turn can come."""
+        return bool(self._clients) and not self._closed
 
     def leave(self, item: Item) -> bool:
         """Takes a request out of the line; whether it was still there."""

@@ -25,7 +25,8 @@ from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
 from processing.processing_gem import Modality
 
-from .batcher import Answer, Batcher
+from .answer import Answer
+from .batcher import Batcher
 from .desk import WorkDesk
 from .fair_line import Places
 from .uploads import read_ecg, read_picture

@@ -12,7 +12,7 @@ import gradio as gr
 from modeling_gem.interpretation import Grounding
 from processing.ecg_withheld import withheld_in_words
 from processing.errors_gem import EcgQualityError, GemError
-from recipes.serving.batcher import Progress
+from recipes.serving.answer import Progress
 from recipes.serving.desk import WorkDesk
 
 from . import views

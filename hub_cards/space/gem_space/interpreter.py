@@ -6,7 +6,8 @@ from typing import Any
 from processing.errors_gem import GemError
 from processing.processing_gem import Modality
 from recipes.models import load_gem
-from recipes.serving.batcher import Answer, Batcher
+from recipes.serving.answer import Answer
+from recipes.serving.batcher import Batcher
 
 from .uploads import Upload
 

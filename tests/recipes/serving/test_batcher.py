@@ -10,7 +10,8 @@ import torch
 
 from processing.errors_gem import GemError
 from recipes.models import load_gem
-from recipes.serving.batcher import Batcher, Progress
+from recipes.serving.answer import EngineError, Progress
+from recipes.serving.batcher import Batcher
 from recipes.serving.fair_line import Places, TooBusyError
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
@@ -61,14 +62,15 @@ async def together(batcher, chats, **options):
 
 
 def test_a_batch_equals_single_calls_without_cross_talk(gem, monkeypatch):
-    monkeypatch.setattr("recipes.serving.batcher.TELL_S", 0.0)
+    monkeypatch.setattr("recipes.serving.writing.TELL_S", 0.0)
     chats = questions(gem[1])
     sizes = []
     generate = gem[0].generate
     monkeypatch.setattr(gem[0], "generate", lambda **of: sizes.append(len(of["input_ids"])) or generate(**of))
     with batching(gem, most_rows=8) as batcher:
         streams = asyncio.run(together(batcher, chats, max_new_tokens=LENGTH))
-    assert sizes == [8] * (len(chats) // 8) + [len(chats) % 8] * (len(chats) % 8 > 0)
+    # Some joined while others were written, and never more than eight were.
+    assert max(sizes) == 8 and len(sizes) > len(chats) // 8
     monkeypatch.undo()
     expected = [single(gem, chat) for chat in chats]
     assert [stream[-1].text for stream in streams] == expected and len(set(expected)) > len(SAMPLES.stem)
@@ -76,6 +78,53 @@ def test_a_batch_equals_single_calls_without_cross_talk(gem, monkeypatch):
         assert [progress.done for progress in stream] == [False] * (len(stream) - 1) + [True]
         written = [progress.text for progress in stream if progress.text]
         assert len(written) > 3 and all(stream[-1].text.startswith(text) for text in written)
+
+
+def test_a_short_question_does_not_wait_for_a_long_answer(gem):
+    chats = questions(gem[1])[:2]
+    order = []
+
+    async def follow(name, answer):
+        written = [progress async for progress in answer.progress()]
+        order.append(name)
+        return written[-1].text
+
+    async def visit():
+        long = asyncio.create_task(follow("long", batcher.ask(chats[0], "a", "1", max_new_tokens=200)))
+        while not batcher.running:
+            await asyncio.sleep(0.01)
+        short = follow("short", batcher.ask(chats[1], "b", "1", max_new_tokens=5))
+        return await asyncio.gather(long, short)
+
+    # The long answer goes on to its last token: nothing ends its sentence.
+    with batching(gem) as batcher, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gem[0].generation_config, "eos_token_id", None)
+        texts = asyncio.run(visit())
+        assert texts == [single(gem, chats[0], 200), single(gem, chats[1], 5)]
+    assert order == ["short", "long"]
+
+
+def test_a_model_that_fails_fails_one_question_alone(gem, monkeypatch):
+    """The question that breaks the model is one of a batch that is being written."""
+    chats = questions(gem[1])[:3]
+    generate = gem[0].generate
+
+    def fails(**of):
+        # It is known by its length, once its first token is written.
+        if of["past_key_values"].get_seq_length() and bad in of["attention_mask"].sum(1).tolist():
+            raise RuntimeError("out of memory")
+        return generate(**of)
+
+    inputs = gem[1].apply_chat_template(
+        chats[1], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", draw_page=False
+    )
+    bad = inputs["input_ids"].shape[1] + 1
+    monkeypatch.setattr(gem[0], "generate", fails)
+    with batching(gem) as batcher:
+        first, failed, last = asyncio.run(together(batcher, chats, max_new_tokens=8))
+    monkeypatch.undo()
+    assert isinstance(failed, EngineError)
+    assert [stream[-1].text for stream in (first, last)] == [single(gem, chats[0], 8), single(gem, chats[2], 8)]
 
 
 def test_rows_of_different_lengths_end_each_by_itself(gem):
@@ -144,18 +193,20 @@ def test_whoever_leaves_or_is_late_gives_room_to_the_others(gem):
     assert rows[-1].done and rows[-1].cut and len(rows[-1].text.split()) < 600
 
 
-def test_the_wait_is_told_and_full_lines_refuse(gem, monkeypatch):
-    monkeypatch.setattr("recipes.serving.batcher.GATHER_S", 0.5)
+def test_the_wait_is_told_and_full_lines_refuse(gem):
     chat = questions(gem[1])[0]
 
     async def visit():
-        for _ in range(2):  # how long a batch takes is known once the next one begins
-            await read(batcher.ask(chat, "a", "1", max_new_tokens=4))
+        await read(batcher.ask(chat, "a", "1", max_new_tokens=4))  # how long an answer takes is known now
         # long enough that none is over before the last of them is asked
-        answers = [batcher.ask(chat, str(n), "1", max_new_tokens=60) for n in range(5)]
+        running = [batcher.ask(chat, str(n), "1", max_new_tokens=60) for n in range(2)]
+        while len(batcher.running) < 2:
+            await asyncio.sleep(0.01)
+        waiting = [batcher.ask(chat, str(n), "1", max_new_tokens=60) for n in range(5)]
+        told = [answer.latest for answer in waiting]
         with pytest.raises(TooBusyError):
             batcher.ask(chat, "late", "1")
-        return [answer.latest for answer in answers], await asyncio.gather(*map(read, answers))
+        return told, await asyncio.gather(*map(read, running + waiting))
 
     with batching(gem, most_rows=2, places=Places(total=5)) as batcher:
         told, streams = asyncio.run(visit())
