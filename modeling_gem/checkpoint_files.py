@@ -48,9 +48,7 @@ def local_checkpoint(name: str | Path) -> Path:
         return folder if any(folder.glob("*.safetensors")) else download(*SMALL_FILES, *OLD_WEIGHTS)
     except (OSError, HTTPError, HFValidationError) as error:
         said = str(error).strip().partition("\n")[0]
-        raise CheckpointError(
-            f"{name}: no folder here, and as a model on the Hub it cannot be had ({said})"
-        ) from error
+        raise CheckpointError(f"{name}: not a folder, and it cannot be fetched from the Hub ({said})") from error
 
 
 def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
@@ -153,7 +151,7 @@ def save_model(
         model = model_class(config)
     unused_blocks = model._keys_to_ignore_on_load_unexpected or []
     unused = [key for key in weights if any(re.search(pattern, key) for pattern in unused_blocks)]
-    report.drop("blocks of the image tower behind the layer that is used", unused)
+    report.drop("blocks of the image tower after the layer that is used", unused)
     for key in unused:
         del weights[key]
     wanted = {key: tensor.shape for key, tensor in model.state_dict().items()}

@@ -76,7 +76,7 @@ class HubertEcgConfig(HubertConfig):
         super().validate_architecture()
         if self.seq_length < SECONDS * RATE_HZ:
             raise ValueError(
-                f"`seq_length` ({self.seq_length}) must hold the {SECONDS} s at {RATE_HZ} Hz that are used."
+                f"`seq_length` ({self.seq_length}) must cover the {SECONDS} s at {RATE_HZ} Hz that are used."
             )
 
 

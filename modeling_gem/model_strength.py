@@ -11,7 +11,7 @@ from processing.processing_gem import Modality
 
 # What stands in the line, as cards call it; the modality follows in parentheses where there are several.
 FIGURES = ("rhythm accuracy", "superclass macro F1")
-UNKNOWN = "how good this model is was not measured: its card has no figures for rhythm and diagnosis"
+UNKNOWN = "the accuracy of this model is unknown: its card has no figures for rhythm and diagnosis"
 
 
 def model_strength(source: str | Path, modality: Modality = "both") -> str:

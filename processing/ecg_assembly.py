@@ -168,7 +168,7 @@ def _without_other_channels(
         raw.evidence["rate"] = "derived"
     if others:
         left_out = [quoted(f"{names[row]} ({units[row]})" if units[row] else names[row]) for row in others]
-        notes.append(f"left out channels that are no ECG: {', '.join(left_out)}")
+        notes.append(f"left out channels that are not ECG: {', '.join(left_out)}")
     if axes:
         called = ", ".join(quoted(names[row]) if names[row] else f"row {row + 1}" for row in axes)
         notes.append(f"left out {called}: evenly rising, a time or a count of samples")
@@ -238,9 +238,7 @@ def _named_by_source(
             f"`leads=['II', ...]`, one per channel, {NO_LEAD!r} for one that is not an ECG."
         )
     if unknown:
-        notes.append(
-            f"left out channels whose lead nobody knows: {', '.join(map(quoted, unknown))}; name them with `leads`"
-        )
+        notes.append(f"left out channels of unknown lead: {', '.join(map(quoted, unknown))}; name them with `leads`")
     renamed = [
         f"{named([names[row]])} to {named([lead])}" for row, lead, _ in found if names[row].lower() != lead.lower()
     ]
@@ -329,7 +327,7 @@ def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, n
             )
     if wrong:
         dropped = ", ".join(quoted(f"{channel.lead} ({channel.unit})") for channel in wrong)
-        notes.append(f"dropped channels that are no voltage: {dropped}")
+        notes.append(f"dropped channels that are not voltages: {dropped}")
     kept = [channel for channel in channels if channel not in wrong]
     silent = [channel for channel in kept if channel.unit is None]
     if len(silent) == len(kept):
@@ -339,8 +337,8 @@ def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, n
     stated = [channel for channel in kept if channel.unit is not None]
     if any(channel.is_standard for channel in silent) or (silent and not any(c.is_standard for c in stated)):
         raise EcgFormatError(
-            f"{name}: lead {silent[0].lead} has no unit, while {stated[0].lead} is in {stated[0].unit}; one says nothing of "
-            f"the other. If all are in one unit, pass `unit={stated[0].unit!r}`."
+            f"{name}: lead {silent[0].lead} has no unit, while {stated[0].lead} is in {stated[0].unit}. "
+            f"If all leads have that unit, pass `unit={stated[0].unit!r}`."
         )
     if silent:
         notes.append(f"left out channels without a unit: {named(channel.lead for channel in silent)}")

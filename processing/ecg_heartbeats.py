@@ -78,12 +78,12 @@ STEPS_ALIKE: Final = 0.7
 # `benchmarks.junk_signals` (of 570, three sawtooths keep the rest, with 2.4 at most).
 FAST_RR_S, FAST_VARIATION, FAST_ALIKE, FAST_TALL, LAWS_KEPT = 0.6, 0.1, 0.97, 2.5, 0.03
 NO_HEARTBEAT: Final = "no heartbeat is found"
-COPIES: Final = "all leads are copies of one signal, where those of a heart differ"
+COPIES: Final = "all leads are copies of one signal; the leads of an ECG differ"
 _WORDS: Final = {
-    "steep": "nothing is as steep as a heartbeat",
-    "tall": "nothing stands out as a heartbeat does",
-    "gathered": "what is steep lies between the supposed heartbeats as much as in them",
-    "alike": "noise: what looks like heartbeats has no shape in common",
+    "steep": "nothing in it is as steep as a QRS complex",
+    "tall": "nothing in it stands out as QRS complexes do",
+    "gathered": "it is as steep between the supposed heartbeats as in them",
+    "alike": "noise: the supposed heartbeats have no common shape",
 }
 
 
@@ -103,7 +103,7 @@ def why_no_heartbeats(signs: HeartbeatSigns, leads: Sequence[str], signal: np.nd
     if (signs.back > STEPS_BACK[0] and signs.tall < STEPS_TALL and signs.steep < STEPS_STEEP) or (
         signs.back > STEPS_BACK[1] and (signs.alike < STEPS_ALIKE or signs.steep > EDGES_STEEP)
     ):
-        return "steps, behind which the line does not come back"
+        return "steps after which the line does not return"
     return None
 
 

@@ -83,7 +83,7 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
     if suffix in _SUFFIXES:
         return f"a recording of {_SUFFIXES[suffix]}, whose format has no public specification", _EXPORT
     if re.fullmatch(rb"[\0\s]*", data):
-        return "a file of blanks or zeros alone", _FETCH
+        return "a file of blanks or zeros only", _FETCH
     return None
 
 

@@ -197,7 +197,7 @@ def _notes(record: EcgRecord, plan: PageLayout, gain: float, columns: str) -> tu
     if first > 0 or record.duration > last + 0.05:
         notes.append(f"{first:g} to {min(last, record.duration):g} s of {record.duration:g} s")
     if columns == "sequential" and _columns_overlap(plan):
-        notes.append("short record: its last seconds stand in several columns")
+        notes.append("short record: its last seconds are drawn in several columns")
     if columns == "simultaneous" and plan.separators:
         notes.append("columns simultaneous")
     return tuple(notes)
@@ -356,7 +356,7 @@ def measured_lines(measured: "EcgFeatures", record: EcgRecord) -> list[str]:
     band = [record.metadata.get(name) for name in ("high_pass_hz", "low_pass_hz")]
     if any(edge is not None for edge in band):
         low, high = ("open" if edge is None else f"{edge:g}" for edge in band)
-        lines.append(f"Filter as the file states it: {low} to {high} Hz")
+        lines.append(f"Filter stated by the file: {low} to {high} Hz")
     return lines
 
 

@@ -158,7 +158,7 @@ def _at_one_rate(strips: Sequence[Strip], notes: list[str]) -> Sequence[Strip]:
     kept = [strip for strip in strips if _may_be_ecg(strip)]
     if kept and len(kept) < len(strips):
         others = [f"{strip.lead} ({strip.unit})" for strip in strips if not _may_be_ecg(strip)]
-        notes.append(f"left out channels that are no ECG: {named(dict.fromkeys(others))}")
+        notes.append(f"left out channels that are not ECG: {named(dict.fromkeys(others))}")
         strips = kept
     rates = sorted({strip.rate for strip in strips})
     if len(rates) == 1:

@@ -197,7 +197,7 @@ def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
         )
     if not shows_ecg_page(picture):
         raise EcgQualityError(
-            f"{name}: no ECG page is seen in this picture. Photograph the page straight on, alone and in good light, or give "
+            f"{name}: this picture shows no ECG page. Photograph the page straight on, alone and in good light, or give "
             "the record itself."
         )
     return known_as_page(picture)

@@ -122,7 +122,7 @@ class Plausibility:
 
     def without_heartbeats(self, note: str) -> "Plausibility":
         """The verdict on a record in which no heartbeat was found, `note` says why: of such a record nothing is read."""
-        expected = "an ECG without heartbeats is asystole, ventricular fibrillation or none"
+        expected = "a signal without heartbeats is asystole, ventricular fibrillation or not an ECG"
         return self.with_doubts(
             [Doubt("refused", "signal", "", note, expected, "Look at its page: no text tells what it is.")]
         )
@@ -277,7 +277,7 @@ def _beyond_reach(leads: Sequence[str], signal: np.ndarray) -> Doubt | None:
         return None
     row = int(too_high.argmax())
     found = f"spans {_mv(highest[row] - lowest[row])} and stays beyond {MAX_PLAUSIBLE_MV:g} mV"
-    return Doubt("refused", "scale", leads[row], found, "no ECG does at the skin", UNIT_CURE)
+    return Doubt("refused", "scale", leads[row], found, "an ECG at the skin never does", UNIT_CURE)
 
 
 def _no_ecg(signal: np.ndarray, correlation: np.ndarray, rate: float) -> Iterator[Doubt]:
@@ -308,7 +308,7 @@ def _limb_doubts(leads: Sequence[str], signal: np.ndarray) -> Iterator[Doubt]:
                 where, found = "", f"I + III differs from II by {error:.0%} (Einthoven's law)"
             else:
                 where, found = lead, f"differs by {error:.0%} from what I and II give (Goldberger's definition)"
-            yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have false gains", NAMES_CURE)
+            yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have wrong gains", NAMES_CURE)
             return  # where one is wrong the others mostly are
 
 
@@ -359,7 +359,7 @@ def doubts_of_measures(heart_rate: float, qrs_duration: float, qt_interval: floa
     if qtc < SHORTEST_QTC_MS and qrs_duration < SHORT_QTC_QRS_MS:
         expected = f"a QTc (Fridericia) of {qtc:.0f} ms is shorter than any adult's: is the true sampling rate lower?"
     elif qt_interval > LONGEST_QT_MS and qrs_duration > LONG_QT_QRS_MS:
-        expected = "no heart is that slow in all at once: is the true sampling rate higher?"
+        expected = "no heart is that slow in all of them at once: is the true sampling rate higher?"
     else:
         return ()
     return (Doubt("suspect", "time base", "", about, expected, RATE_CURE),)

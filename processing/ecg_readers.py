@@ -171,7 +171,7 @@ def _with_all_leads(record: EcgRecord, missing_leads: MissingLeads) -> EcgRecord
     if missing_leads == "refuse" and absent:
         raise EcgLeadError(
             f"{record.name}: the source lacks {', '.join(absent)}. Allow it with `missing_leads='derive'` (limb leads follow "
-            "from two others) or `missing_leads='mask'` (the model sees nothing of them)."
+            "from two others) or `missing_leads='mask'` (the model gets zeros there)."
         )
     absent = [lead for lead in absent if lead not in record.leads]
     if missing_leads != "mask" or not absent:

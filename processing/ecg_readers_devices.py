@@ -157,7 +157,7 @@ def _from_ecgdatakit(parser: Any, data: bytes, suffix: str, what: str, name: str
         signal = np.where(lead.samples == NO_SAMPLE_16, np.nan, physical.samples) if lead.is_raw else physical.samples
         strips.append(Strip(lead.label, np.asarray(signal, dtype=np.float64), rate, "mV", start / rate))
     if not strips:
-        raise EcgFormatError(f"{name}: this {what} file holds calibration pulses alone; export it with the rhythm.")
+        raise EcgFormatError(f"{name}: this {what} file holds calibration pulses only; export it with the rhythm.")
     raw = merged(strips, name)
     if calibrations:
         raw.notes.append(f"left out calibration channels {named(calibrations)}")

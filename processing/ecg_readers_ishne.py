@@ -62,10 +62,10 @@ def read_ishne(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     raw = _in_mv(counts, resolutions, rate)
     raw.leads = [_LEADS.get(code, f"ECG{row + 1}") for row, code in enumerate(codes)]
     if checksum and checksum not in _checksums(data[10:start]):
-        raw.notes.append("the checksum of the ISHNE header is false: the header was edited or is damaged")
+        raw.notes.append("the checksum of the ISHNE header is wrong: the header was edited or is damaged")
     # Writers count samples of one lead or of all; some write a number that means neither.
     if declared not in (frames, frames * leads):
-        doubt = "it may be cut" if frames < declared else "what is more may be no ECG"
+        doubt = "it may be cut" if frames < declared else "the rest may not be ECG"
         raw.notes.append(f"the header declares {declared} samples, the file holds {frames} per lead: {doubt}")
     _describe(data, variable, raw)
     return raw

@@ -239,7 +239,7 @@ class EcgRecord:
             raise EcgLeadError(
                 f"{self.name}: lead(s) {absent} are missing and cannot be derived from {list(self.leads)}. "
                 "Record them, name the rows that hold them with `leads=`, or allow missing ones with `missing_leads='mask'` (the "
-                "model then sees nothing of them)."
+                "model then gets zeros there)."
             )
         notes = []
         if sources is not None and derived:

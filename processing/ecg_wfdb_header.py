@@ -191,7 +191,9 @@ def _parse_signal(row: str, path: Path, name: str) -> WfdbSignal:
         initial = int(parts[5]) if len(parts) > 5 else zero
         checksum = int(parts[6]) if len(parts) > 6 else None
     except ValueError as error:
-        raise EcgFormatError(f"{name}: {path.name} has a number that is none in {row[:80]!r}; correct it.") from error
+        raise EcgFormatError(
+            f"{name}: {path.name} has a value that is not a number in {row[:80]!r}; correct it."
+        ) from error
     return WfdbSignal(
         file_name="~" if empty else _plain(parts[0], path, name),
         fmt=fmt,

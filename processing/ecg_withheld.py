@@ -66,7 +66,7 @@ def withheld_in_words(features: "EcgFeatures") -> str:
         return ""
     parts = []
     if doubts.doubts_about("scale", "leads"):
-        parts.append("amplitudes and what rests on them")
+        parts.append("amplitudes and everything derived from them")
     if doubts.doubts_about("leads"):
         parts.append("axes")
     if doubts.doubts_about("time base"):

@@ -392,7 +392,7 @@ class GemProcessor(ProcessorMixin):
                     elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
                         if record is None:
                             raise PlaceholderError(
-                                "A picture block holds no picture and no ECG stands before it to draw."
+                                "An image block holds no picture, and there is no ECG before it to draw."
                             )
                         block = {"type": "image", "image": self.page(record)}
                     content.append(block)

@@ -41,7 +41,7 @@ class RecordOptions:
     """What a user says of a record: the keywords of `load_ecg` as they are typed."""
 
     sampling_rate: Annotated[float | None, _option("--sampling-rate", "Hz.")] = None
-    unit: Annotated[str | None, _option("--unit", "Of the samples: mV, uV, V or nV.")] = None
+    unit: Annotated[str | None, _option("--unit", "Unit of the samples: mV, uV, V or nV.")] = None
     gain: Annotated[str | None, _option("--gain", "Raw counts per mV: one number, or one per lead with commas.")] = (
         None
     )
@@ -56,9 +56,9 @@ class RecordOptions:
             "Of the twelve: derive limb leads from two others, mask what is absent too, or refuse the record.",
         ),
     ] = "derive"
-    index: Annotated[int | None, _option("--index", "Which record of a file of several, from 0.")] = None
-    start: Annotated[float, _option("--start", "First second that is used.")] = 0.0
-    seconds: Annotated[float | None, _option("--seconds", "How many seconds are used. Default: to the end.")] = None
+    index: Annotated[int | None, _option("--index", "Record to read from a file of several, from 0.")] = None
+    start: Annotated[float, _option("--start", "First second to use.")] = 0.0
+    seconds: Annotated[float | None, _option("--seconds", "Number of seconds to use. Default: to the end.")] = None
 
     page: Annotated[
         str | None,
@@ -174,11 +174,11 @@ class ReadingOptions(RecordOptions):
             "--untrusted", "Read each file in a process with limits; what exceeds them is an error like any other."
         ),
     ] = False
-    megabytes: Annotated[int, _limit("--megabytes", "Memory that a reading may take, with --untrusted.")] = (
+    megabytes: Annotated[int, _limit("--megabytes", "Memory limit of a reading in MB, with --untrusted.")] = (
         _USUAL.megabytes
     )
-    cpu_seconds: Annotated[float, _limit("--cpu-seconds", "CPU time that it may take.")] = _USUAL.cpu_seconds
-    wall_seconds: Annotated[float, _limit("--wall-seconds", "Time that it may take.")] = _USUAL.wall_seconds
+    cpu_seconds: Annotated[float, _limit("--cpu-seconds", "CPU time limit of a reading in s.")] = _USUAL.cpu_seconds
+    wall_seconds: Annotated[float, _limit("--wall-seconds", "Time limit of a reading in s.")] = _USUAL.wall_seconds
 
     @property
     def budget(self) -> ReadBudget:

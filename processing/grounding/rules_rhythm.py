@@ -225,7 +225,7 @@ def bundle_branch(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judge
     band = tol.limit_ms * slack(claim, tol)
     if claim.kind == "incomplete_rbbb" and claim.polarity != "negated" and width < incomplete - 1.5 * band:
         return unmeasurable(
-            f"{explanation}; narrower than AHA asks, the Minnesota code (7-3) asks no width", round(width)
+            f"{explanation}; narrower than the AHA requires; the Minnesota code (7-3) requires no width", round(width)
         )
     if claim.kind.startswith("incomplete"):
         # No width lies far from both ends of 110 to 120 ms: who affirms it there is right.

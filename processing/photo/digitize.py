@@ -125,7 +125,7 @@ def _digitized(
     rows = [follow(ink, block, _baselines(traces, block, pulses)) for block in blocks]
     rows = [block for block in rows if block]
     if not rows:
-        raise EcgQualityError("no traces are seen on it")
+        raise EcgQualityError("no traces were found on it")
     order = find_order(rows, words, pulses, layout)
     scale = find_scale(pulses, printed, speed, gain)
     stretches, together = with_times(order, scale)
@@ -165,9 +165,9 @@ def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Puls
 def _flattened(light: np.ndarray) -> Paper:
     grid = grid_of(light)
     if grid is None:
-        raise EcgQualityError("no millimetre grid is found on it, by which to measure")
+        raise EcgQualityError("no millimetre grid was found on it")
     if min(grid.px_per_mm) < LEAST_SCALE:
-        raise EcgQualityError(f"{min(grid.px_per_mm):.1f} pixels a mm are too few; scan or photograph it larger")
+        raise EcgQualityError(f"{min(grid.px_per_mm):.1f} pixels per mm are too few; scan or photograph it larger")
     return flatten(light, grid.to_mm, grid)
 
 

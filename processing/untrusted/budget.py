@@ -92,7 +92,7 @@ class ReadBudget:
     def ended_early(self, what: str) -> ReadBudgetError:
         """The error of a reading whose process ended without an answer."""
         return ReadBudgetError(
-            f"{what}. The file is corrupt or made to do harm, or the machine has no memory left; export the ECG again."
+            f"{what}. The file is corrupt or malicious, or the machine has no memory left; export the ECG again."
         )
 
     def _exceeded(self, name: str, took: str, more: str) -> ReadBudgetError:

@@ -22,7 +22,7 @@ _GRACE_SECONDS = 5.0
 # Reading processes that wait for the next file. More run where more threads read at once.
 _MAX_IDLE = 4
 _FORKS = sys.platform == "linux"
-_NOT_STARTED = "the process that reads files of unknown origin is lost ({}); is there memory for it? Try again."
+_NOT_STARTED = "the process that reads files of unknown origin has failed ({}); is there enough memory? Try again."
 # The path is set before anything is imported: a folder to work in may hold a `pandas.py`.
 _PROGRAM = (
     "import sys; split = sys.argv.index('--'); sys.path[:] = sys.argv[split + 1:]\n"

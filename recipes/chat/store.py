@@ -64,8 +64,8 @@ class ChatStore:
         except (sqlite3.Error, OSError) as error:
             raise ChatFailure(
                 "storage",
-                f"{self.path or 'replies in memory'}: cannot be read or written ({error}). Free some space or repair "
-                "the rights of cache_dir and start again: the replies stored so far are kept.",
+                f"{self.path or 'replies in memory'}: cannot be read or written ({error}). Free some space or fix "
+                "the permissions of cache_dir and start again: the replies stored so far are kept.",
             ) from error
 
     def get(self, key: str) -> ChatReply | None:
@@ -101,7 +101,7 @@ class ChatStore:
         raise ChatFailure(
             "budget",
             f"budget of ${budget:.4f}: ${spent:.4f} spent, or set aside by other or killed runs; the next request may cost up "
-            f"to ${usd:.4f}. {kept}: raise budget_usd and start again; what is there is not asked or paid again.",
+            f"to ${usd:.4f}. {kept}: raise budget_usd and start again; stored replies are not requested or paid for again.",
         )
 
     def settle(self, reserved: int | None, usd: float | None = None) -> None:

@@ -85,7 +85,7 @@ class VllmModel:
             MissingDependencyError, GemError: see `start`.
         """
         if settings.gguf_file:
-            raise TeacherError(f"{settings.model}: gguf_file goes with the engine transformers.")
+            raise TeacherError(f"{settings.model}: gguf_file works with the engine transformers only.")
         self.settings = settings
         self.name = settings.model.rstrip("/").split("/")[-1]
         self.description: Description = {"kind": "vllm", "model": settings.model, "temperature": 0.0}

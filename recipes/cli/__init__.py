@@ -53,7 +53,7 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def gem(
     _: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """GEM reads 12-lead ECGs as signal, picture and text, and writes a grounded interpretation.

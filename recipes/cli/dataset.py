@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def build_dataset(
     config: Annotated[Path, typer.Argument(help="YAML file; examples are in recipes/configs/build_*.yaml.")],
-    output: Annotated[str | None, typer.Option(help="Folder to write, instead of the config's.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes, instead of the config's.")] = None,
+    output: Annotated[str | None, typer.Option(help="Folder to write; overrides the config.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes; overrides the config.")] = None,
     with_images: Annotated[
         bool,
         typer.Option("--with-images", help="Embed the page pictures; otherwise they are drawn when rows are read."),
@@ -30,18 +30,18 @@ def build_dataset(
     ] = False,
     engine: Annotated[str, typer.Option(help="local (processes of this machine) or ray (a cluster).")] = "local",
     address: Annotated[
-        str, typer.Option(help="Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
+        str, typer.Option(help="Address of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
     ] = "auto",
     teacher_engine: Annotated[
         str | None,
         typer.Option(help=f"What a teacher of the kind `local` runs on, instead of the config's: {ENGINE_HELP}."),
     ] = None,
     teachers: Annotated[int, typer.Option(help="With ray: teachers that work at the same time.")] = 1,
-    teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs of each teacher.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Build anew instead of going on.")] = False,
+    teacher_gpus: Annotated[float, typer.Option(help="With ray: GPUs per teacher.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of continuing.")] = False,
     export_batch: Annotated[
         Path | None,
-        typer.Option(help="Build nothing; write the requests that the endpoint was not asked yet, for its batch API."),
+        typer.Option(help="Build nothing; write all open requests to a file for the endpoint's batch API."),
     ] = None,
     import_batch: Annotated[
         Path | None, typer.Option(help="Build nothing; store the replies in an output file of the batch API.")
@@ -82,7 +82,7 @@ def build_dataset(
     resumed = f" ({result.resumed} of them were complete)" if result.resumed else ""
     errors.print(f"{result.built + result.resumed} shards{resumed}; read {result.folder}/report.md")
     if result.rejected:
-        errors.print(f"why, in full, for your eyes: {result.folder}/{REJECTS_IN_FULL}")
+        errors.print(f"full reasons, not to be published: {result.folder}/{REJECTS_IN_FULL}")
     if result.unanswered:
         errors.print(
             f"{result.unanswered:,} records got no answer at all: run the same command to ask for them again."
@@ -94,13 +94,17 @@ def build_dataset(
 def build_preferences(
     dataset: Annotated[str, typer.Argument(help="Data set of `gem build-dataset`, or one with messages and ecg.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    model: Annotated[str, typer.Option("--model", "-m", help="Who answers: folder or Hub id.")] = "",
-    split: Annotated[str, typer.Option(help="Split to take rows of.")] = "train",
-    rows: Annotated[int | None, typer.Option(help="Only the first so many rows.", min=1)] = None,
-    answers: Annotated[int, typer.Option(help="Answers to each row.", min=2)] = 8,
-    temperature: Annotated[float, typer.Option(help="Of writing; higher ones differ more.")] = 0.9,
+    model: Annotated[str, typer.Option("--model", "-m", help="Model that answers: folder or Hub id.")] = "",
+    split: Annotated[str, typer.Option(help="Split to take rows from.")] = "train",
+    rows: Annotated[int | None, typer.Option(help="Use only the first rows, up to this number.", min=1)] = None,
+    answers: Annotated[int, typer.Option(help="Number of answers to each row.", min=2)] = 8,
+    temperature: Annotated[
+        float, typer.Option(help="Sampling temperature; at a higher one answers differ more.")
+    ] = 0.9,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
-    margin: Annotated[float, typer.Option(help="Least difference of the rewards of a pair.")] = 0.1,
+    margin: Annotated[
+        float, typer.Option(help="Smallest difference in reward between the two answers of a pair.")
+    ] = 0.1,
     modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
     seed: Annotated[int, typer.Option(help="Of the writing.")] = 0,
 ) -> None:

@@ -26,7 +26,8 @@ app = typer.Typer(
 )
 
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for answers, verdicts and report; runs resume in it.")
+    Path,
+    typer.Option("--output", "-o", help="Folder for answers, verdicts and report; a stopped run continues there."),
 ]
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="Model folder or Hub id that answers; `tiny`: the embedded one.")
@@ -48,10 +49,12 @@ BatchOption = Annotated[int, typer.Option(help="Records per forward pass.")]
 GroundingOption = Annotated[
     str,
     typer.Option(
-        help="What a model's answers pass before they are scored, as in gem interpret: off, flag, select or correct."
+        help="How a model's answers are checked before they are scored, as in gem interpret: off, flag, select or correct."
     ),
 ]
-AnswersTriedOption = Annotated[int, typer.Option("--n", min=1, help="Answers that select and correct try at most.")]
+AnswersTriedOption = Annotated[
+    int, typer.Option("--n", min=1, help="Largest number of answers that select and correct try.")
+]
 TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
 JudgeOption = Annotated[
     str,
@@ -170,7 +173,7 @@ def grounding(
     judge_engine: JudgeEngineOption = "",
     judge_settings: JudgeSettingsOption = None,
     judged: Annotated[
-        Path | None, typer.Option(help="What a judge wrote earlier (file or folder, any published layout).")
+        Path | None, typer.Option(help="Judgements that exist already (file or folder, any published layout).")
     ] = None,
     batch_size: BatchOption = 8,
     max_new_tokens: TokensOption = 1024,
@@ -265,7 +268,7 @@ def review_export(
     files: FilesOption = None,
     fold: Annotated[int, typer.Option(help="Of PTB-XL.")] = 9,
     limit: LimitOption = None,
-    seed: Annotated[int, typer.Option(help="Of the order of the cases.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the order of the cases.")] = 0,
 ) -> None:
     """Sheets for cardiologists: page, interpretation, two kinds of marks, seven scales. Send review.html or review.xlsx, keep key.json.
 
@@ -441,8 +444,8 @@ def ptbxl(
         list[str] | None,
         typer.Option("--view", help="both, signal, image, photographed, zeroed or another; repeatable. Default: all."),
     ] = None,
-    questions: Annotated[int, typer.Option(help="So many records are asked a question of every kind.")] = 100,
-    junk: Annotated[int, typer.Option(help="So many examples of what is no ECG.")] = 200,
+    questions: Annotated[int, typer.Option(help="Number of records that are asked a question of each kind.")] = 100,
+    junk: Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")] = 200,
 ) -> None:
     """A model that answers as the embedded one is taught, on a fold of PTB-XL: classes, numbers, claims, questions, junk.
 
@@ -460,7 +463,7 @@ def probe(
     output: OutputOption,
     model: Annotated[str, typer.Option("--model", "-m", help="GEM or saved ECG tower, folder or Hub id.")] = TINY,
     batch_size: BatchOption = 32,
-    seed: Annotated[int, typer.Option(help="Of the random weights beside it.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random weights that the model is compared with.")] = 0,
 ) -> None:
     """Linear probe of an ECG tower: AUC of PTB-XL's superclasses from frozen tokens, beside the same tower with random weights.
 

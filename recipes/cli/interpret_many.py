@@ -40,13 +40,14 @@ class ManyOptions:
         int, _option("--workers", "With local: processes that read, measure and draw beside the model's.")
     ] = 0
     batch: Annotated[int, _option("--batch", "ECGs that are answered at once.")] = 16
-    split: Annotated[str, _option("--split", "Of a data set.")] = "train"
+    split: Annotated[str, _option("--split", "Split of a data set.")] = "train"
     address: Annotated[
-        str, _option("--address", "Of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine.")
+        str,
+        _option("--address", "Address of the Ray cluster: ray://HOST:10001, auto, or local for one on this machine."),
     ] = "auto"
     models: Annotated[int, _option("--models", "With ray: actors that hold the model.")] = 1
-    model_gpus: Annotated[float, _option("--model-gpus", "With ray: GPUs of each, in parts of one too.")] = 0.0
-    fresh: Annotated[bool, _option("--fresh", "Begin anew instead of going on.")] = False
+    model_gpus: Annotated[float, _option("--model-gpus", "With ray: GPUs per actor; may be a fraction.")] = 0.0
+    fresh: Annotated[bool, _option("--fresh", "Start again instead of continuing.")] = False
 
 
 def with_many_options(verb: Callable[..., None]) -> Callable[..., None]:
@@ -104,9 +105,7 @@ def interpret_many(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     print(f"{report.rows:,} rows, {len(report.declined):,} declined, {len(report.failed):,} failed -> {many.output}")
-    errors.print(
-        f"{report.resumed:,} of them were there already; the reasons stand in the columns `declined` and `error`"
-    )
+    errors.print(f"{report.resumed:,} of them were there already; the columns `declined` and `error` give the reasons")
     if report.spent:
         errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))
     for name, reason in list(report.failed.items())[:SHOWN]:

@@ -64,7 +64,7 @@ def interpret(
             "claims hold best; correct also replaces or strikes out what is still contradicted; off."
         ),
     ] = "flag",
-    n: Annotated[int, typer.Option("--n", min=1, help="Answers that select and correct try at most.")] = 8,
+    n: Annotated[int, typer.Option("--n", min=1, help="Largest number of answers that select and correct try.")] = 8,
     seed: Annotated[int, typer.Option(help="Of these answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
@@ -79,7 +79,7 @@ def interpret(
         bool,
         typer.Option(help="Recover the signal from a picture, so that it can be measured and the answer checked."),
     ] = True,
-    trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Allow the model's own code to run.")] = False,
 ) -> None:
     """Interpret an ECG, and check the answer against the waveform: what it contradicts is marked with the measured value.
 
@@ -219,7 +219,7 @@ def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:
     found = []
     masked = [lead for lead in ecg.leads if not np.isfinite(ecg.lead(lead)).any()]
     if masked:
-        found.append(f"the model sees nothing of {', '.join(masked)}: there is no signal of them")
+        found.append(f"the model gets zeros for {', '.join(masked)}, which have no signal")
     extractor = processor.feature_extractor
     seconds = extractor.num_samples / extractor.sampling_rate
     if ecg.duration > seconds + 0.05:
@@ -231,7 +231,7 @@ def info(
     model: Annotated[
         str, typer.Argument(help="Model folder or Hub id. Default: the model that comes with gem-ecg.")
     ] = "",
-    trust_remote_code: Annotated[bool, typer.Option(help="Let the model bring its own code.")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Allow the model's own code to run.")] = False,
 ) -> None:
     """Show what a GEM is made of: towers, projectors, language model, inputs, size."""
     gem = _load(model, trust_remote_code)
@@ -281,7 +281,7 @@ def convert(
     ecg_encoder: Annotated[
         str | None, typer.Option(help="ECG-CoCa .pt or an ECG tower, for a checkpoint without one (PULSE, LLaVA).")
     ] = None,
-    ecg_projector_type: Annotated[str, typer.Option(help="Of a fresh GEM: linear or mlp2x_gelu.")] = "linear",
+    ecg_projector_type: Annotated[str, typer.Option(help="Projector of a new GEM: linear or mlp2x_gelu.")] = "linear",
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file to write.")] = "5GB",
     remote_code: Annotated[bool, typer.Option(help="Add the code, so that the folder loads without gem-ecg.")] = False,
 ) -> None:
@@ -351,9 +351,9 @@ def train(
 def merge(
     adapter: Annotated[Path, typer.Argument(help="Folder that `gem train` with LoRA or QLoRA wrote.")],
     output: Annotated[Path, typer.Argument(help="Folder to write: a GEM that needs no peft.")],
-    base: Annotated[Path | None, typer.Option(help="The base model, if it is no longer where it was.")] = None,
+    base: Annotated[Path | None, typer.Option(help="The base model, if it has moved.")] = None,
     dtype: Annotated[
-        str, typer.Option(help="Of the written weights: auto (as the base), float32, bfloat16.")
+        str, typer.Option(help="Data type of the written weights: auto (that of the base), float32, bfloat16.")
     ] = "auto",
 ) -> None:
     """Merge a LoRA adapter into its base model.
@@ -373,11 +373,14 @@ def demo(
     port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = 7860,
     host: Annotated[str, typer.Option(help="Address to serve on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
     password: Annotated[
-        str, typer.Option(envvar="GEM_PASSWORD", help="What users must know, under any name.", show_default=False)
+        str,
+        typer.Option(
+            envvar="GEM_PASSWORD", help="Password that users must enter; any user name will do.", show_default=False
+        ),
     ] = "",
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(envvar="GEM_HOSTS", help="Name that the server is called by, beside its own; may be repeated."),
+        typer.Option(envvar="GEM_HOSTS", help="Further host name of the server; repeatable."),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
@@ -389,7 +392,9 @@ def demo(
     from recipes.serving.hosts import is_local
 
     if not is_local(host) and not password:
-        console.print(f"Whoever reaches {host} can use this demo: --password VALUE asks for one.", style="yellow")
+        console.print(
+            f"Anyone who can reach {host} can use this demo; set a password with --password VALUE.", style="yellow"
+        )
     launch(model, host, port, password, allow_host or (), inbrowser=open_browser)
 
 

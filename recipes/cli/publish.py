@@ -28,7 +28,7 @@ PrivateOption = Annotated[bool, typer.Option("--private", help="Create the repos
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and metadata; send nothing.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Branch; created if it does not exist.")]
 CredentialedOption = Annotated[
-    bool, typer.Option("--allow-credentialed", help="You may pass on the MIMIC or eICU data in it.")
+    bool, typer.Option("--allow-credentialed", help="Confirm that you may pass on the MIMIC or eICU data in it.")
 ]
 IncludeOption = Annotated[
     list[str] | None,
@@ -47,9 +47,7 @@ def model(
     include: IncludeOption = None,
     allow_credentialed: CredentialedOption = False,
     max_shard_size: Annotated[str, typer.Option(help="Largest weight file.")] = "5GB",
-    base_model: Annotated[
-        list[str] | None, typer.Option(help="Model it descends from, for a new card; repeatable.")
-    ] = None,
+    base_model: Annotated[list[str] | None, typer.Option(help="Base model, for a new card; repeatable.")] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="Data it was trained on, for a new card; repeatable.")
     ] = None,
@@ -104,7 +102,7 @@ def dataset(
     allow_credentialed: CredentialedOption = False,
     ids: Annotated[
         Literal["hash", "stem"],
-        typer.Option(help="hash: names of your own files do not go; stem: they are published as ids."),
+        typer.Option(help="hash: publish hashes instead of the names of your own files; stem: publish the names."),
     ] = "hash",
     licence: LicenceOption = None,
 ) -> None:

@@ -117,7 +117,7 @@ def render(
     layout: Annotated[str, typer.Option(help="gem_12x1, 6x2, 3x4, 3x4+1, 3x4+3, 12x1 or square_12x1.")] = "3x4+1",
     speed: Annotated[float, typer.Option(help="Paper speed, mm/s.")] = 25,
     mm_per_mv: Annotated[float, typer.Option(help="Paper gain: 2.5, 5, 10 or 20 mm per mV.")] = 10,
-    header: Annotated[list[str] | None, typer.Option(help="A line above the traces; may be given again.")] = None,
+    header: Annotated[list[str] | None, typer.Option(help="A line above the traces; repeatable.")] = None,
     measures: Annotated[
         bool, typer.Option("--measures", help="Write rate, PR, QRS, QT, QTc and axes above the traces, as we measure.")
     ] = False,
@@ -278,7 +278,7 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print scores, claims and evidence as one JSON object.")
     ] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with code 1 where a claim is contradicted.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with code 1 if a claim is contradicted.")] = False,
 ) -> None:
     """Check an interpretation against the waveform: each claim is supported, contradicted or not measurable.
 

@@ -18,16 +18,14 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to serve on.", min=0, max=65535)] = 8000,
     api_key: Annotated[
         list[str] | None,
-        typer.Option(envvar="GEM_API_KEY", help="Key that requests must bring; may be repeated.", show_default=False),
+        typer.Option(envvar="GEM_API_KEY", help="Key that requests must have; repeatable.", show_default=False),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(envvar="GEM_HOSTS", help="Name that the server is called by, beside its own; may be repeated."),
+        typer.Option(envvar="GEM_HOSTS", help="Further host name of the server; repeatable."),
     ] = None,
     batch: Annotated[int, typer.Option(help="Questions that are answered at once.", min=1)] = 16,
-    requests: Annotated[
-        int, typer.Option(help="Requests that are inside at once; more are sent away with 429.", min=1)
-    ] = 64,
+    requests: Annotated[int, typer.Option(help="Largest number of open requests; further ones get 429.", min=1)] = 64,
     audit: Annotated[
         Path | None,
         typer.Option(help="JSON Lines file to which a line is added for each answer: no names, no signals."),
@@ -38,7 +36,7 @@ def serve(
     allowed_media_domains: Annotated[
         list[str] | None, typer.Option(help="Host of `https://` URLs in requests; may be repeated.")
     ] = None,
-    trust_remote_code: Annotated[bool, typer.Option(help="Let --model bring its own code.")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Allow the model's own code to run.")] = False,
 ) -> None:
     """Serve a GEM over HTTP: OpenAI's chat completions, and routes of our own for ECGs; needs the extra `serve`.
 
@@ -66,7 +64,9 @@ def serve(
         trust_remote_code,
     )
     if not is_local(host) and not api_key:
-        errors.print(f"Whoever reaches {host} can use this server: --api-key KEY asks for one.", style="yellow")
+        errors.print(
+            f"Anyone who can reach {host} can use this server; demand a key with --api-key KEY.", style="yellow"
+        )
     run(settings)
 
 

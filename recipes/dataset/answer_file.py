@@ -339,7 +339,7 @@ def _mark(settings: AnswerSettings, ids: Sequence[str]) -> str:
 def _check_mark(metadata: dict[bytes, bytes] | None, mark: str, path: Path) -> None:
     if (metadata or {}).get(_MARK, b"").decode() != mark:
         raise BuildError(
-            f"{path}: made of other ECGs, or with another model, question or rules; choose another --output, or --fresh."
+            f"{path}: belongs to other ECGs, or to another model, question or rules; choose another --output, or --fresh."
         )
 
 

@@ -162,7 +162,7 @@ def _nothing_left(folder: Path, rejections: Sequence[Rejection]) -> BuildError:
     first = rejections[0]
     return BuildError(
         f"{folder}: no row is left, all {len(rejections):,} records were left out; {first.id} for example, at {first.stage}: "
-        f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS_IN_FULL}. Mend the cause and run the same command with --fresh; answers that an endpoint gave are in "
+        f"{first.reason[:300].rstrip('.')}. The others are in {REJECTS_IN_FULL}. Fix the cause and run the same command with --fresh; answers that an endpoint gave are in "
         "its cache."
     )
 

@@ -96,7 +96,7 @@ def dataset_card(
             *limits,
         ],
         agreements=[item.agreement for item in terms]
-        + [f"{name}: its terms are not known here; look them up where it is published." for name in unknown],
+        + [f"{name}: its terms are not known to gem-ecg; look them up where it is published." for name in unknown],
         citation=citations(terms),
     )
 

@@ -152,7 +152,7 @@ def read_rows(path: Path, problems: list[str]) -> list[tuple[int, Any]]:
 
 def _decoded_lines(content: bytes, problems: list[str]) -> list[str]:
     if content.startswith(UTF16):
-        problems.append("the file is UTF-16, expected UTF-8; it was read all the same")
+        problems.append("the file is UTF-16, expected UTF-8; it was read nevertheless")
         return content.decode("utf-16", errors="replace").splitlines(keepends=True)
     lines = []
     for number, raw in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True), 1):

@@ -148,7 +148,7 @@ def _compat_choice(run: BenchRun, items: Sequence[EvalItem], file: AnswerFile) -
     found = compat.score_choice(golds, texts, options, count, whole_gold=run.task == "mmmu-ecg")
     if found is None:
         run.problems.append(
-            f"{len(rows)} answers, but the published code scores files of {count} only, and passes over others in silence"
+            f"{len(rows)} answers, but the published code scores files of {count} only, and silently skips others"
         )
     return {"Accuracy": None if found is None else 100 * found}
 

@@ -144,7 +144,7 @@ def letter(text: str) -> str | None:
     _, phrase, behind = text.rpartition("The correct option is ")
     if phrase:
         if not behind:
-            raise EvaluationError("'The correct option is ' with nothing behind it stops the original evaluation.")
+            raise EvaluationError("'The correct option is ' with nothing after it stops the original evaluation.")
         return behind[0] if behind[0] in LETTERS else None
     _, marker, answer = text.rpartition("Answer:")
     return next((candidate for candidate in LETTERS if candidate in answer), None) if marker else None

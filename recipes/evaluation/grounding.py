@@ -163,7 +163,7 @@ def evaluate_grounding(
     empty = [item.id for item, text in zip(items, texts, strict=True) if text is not None and not text.strip()]
     run = GroundingRun(file, problems=[*file.problems, *(f"id {name}: the answer is empty" for name in empty)])
     if not answered:
-        raise EvaluationError(f"{answers}: not one answer to score. {' '.join(run.problems[:3])}")
+        raise EvaluationError(f"{answers}: no answer to score. {' '.join(run.problems[:3])}")
     rows, problems = check_answers(items, answered, folder / "checked.jsonl", progress)
     run.checks = {name: row["check"] for name, row in rows.items()}
     run.shuffled = {name: row["shuffled"] for name, row in rows.items()}

@@ -56,7 +56,7 @@ class EvalItem:
         if self.ecg is None or (modality == "image" and picture is not None):
             if picture is None:
                 raise EcgFormatError(
-                    f"{self.id}: no ECG for modality {modality!r}; name the folders of ECGs or pictures."
+                    f"{self.id}: no ECG for modality {modality!r}; state the folders of ECGs or pictures."
                 )
             return {"ecg": picture, "question": self.question or None, "modality": "image"}
         return {"ecg": self.ecg.load(), "image": picture, "question": self.question or None, "modality": modality}

@@ -90,7 +90,7 @@ def _check(labels: Sequence[str], negations: Sequence[str] | None, batch_size: i
     if negations is not None and len(negations) != len(labels):
         raise GemError(f"{len(labels)} labels need as many negations, got {len(negations)}.")
     if batch_size < 1:
-        raise GemError(f"`batch_size` is at least 1, got {batch_size}.")
+        raise GemError(f"`batch_size` must be at least 1, got {batch_size}.")
 
 
 def _answered(conversation: Chat, answer: str) -> Chat:

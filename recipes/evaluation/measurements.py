@@ -215,7 +215,7 @@ def measure(
     if headers:
         run.theirs["device"] = pd.DataFrame.from_dict(headers, orient="index")
     if not ours:
-        raise EvaluationError("not one record has values of an engine or device to compare with.")
+        raise EvaluationError("no record has values of an engine or device to compare with.")
     run.ours = pd.DataFrame.from_dict(ours, orient="index")
     return run
 

@@ -112,7 +112,9 @@ def _of_kind(name: Path, kind: str) -> bool:
 
 def _check_link(folder: Path, name: str, file: Path) -> None:
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise PublishError(f"{name}: a link that leads out of {folder}; put a copy of what it should publish there.")
+        raise PublishError(
+            f"{name}: a link to a place outside of {folder}; put a copy of what it should publish there."
+        )
 
 
 def _check_content(name: str, file: Path) -> None:

@@ -368,7 +368,7 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     status, code, param = _status(error)
     if status == 500:
         log.error("%s failed (%s)", _number(request), type(error).__name__, exc_info=error)
-    message = str(error) if status != 500 else "This did not work; the server's log says why."
+    message = str(error) if status != 500 else "Something went wrong; the server's log has the reason."
     return JSONResponse(error_body(status, code, message, param), status)
 
 

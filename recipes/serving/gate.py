@@ -113,7 +113,7 @@ class Gate:
         if head.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
             raise _Refused(415, "media_type", f"Send {' or '.join(MEDIA_TYPES)}, as the header Content-Type says.")
         if head.get("content-encoding", "identity") != "identity":
-            raise _Refused(415, "media_type", "A request comes as it is, without Content-Encoding.")
+            raise _Refused(415, "media_type", "Send requests without Content-Encoding.")
         if self.inside >= self.limits.requests:
             raise _Refused(429, "too_busy", "Too many requests are waiting; try again after Retry-After.")
         self.inside += 1
@@ -150,7 +150,7 @@ class Gate:
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise _Refused(400, "broken_off", "The request broke off.")
+                        raise _Refused(400, "broken_off", "The request ended early.")
                     part, more = message.get("body", b""), message.get("more_body", False)
                     if len(body) + len(part) > most:
                         raise too_large

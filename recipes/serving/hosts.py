@@ -37,9 +37,7 @@ class HostCheck:
         """Passes a request on, or answers 421 where its `Host` header is not a name of this server."""
         app: Any = self.app
         if scope["type"] in ("http", "websocket") and not self._is_known(Headers(scope=scope).get("host", "")):
-            said = (
-                "This server is not called so. Start it with this name as --allow-host, or call it by its address.\n"
-            )
+            said = "This server does not accept this host name. Start it with --allow-host NAME, or call it by its address.\n"
             app = PlainTextResponse(said, status_code=421)
         await app(scope, receive, send)
 

@@ -62,7 +62,7 @@ class InterpretRequest(MeasureRequest):
     question: str | None = Field(None, max_length=MAX_QUESTION)
     modality: Modality = "both"
     grounding: Grounding = "flag"
-    n: int = Field(ANSWERS, ge=1, le=16, description="Answers that select and correct try at most.")
+    n: int = Field(ANSWERS, ge=1, le=16, description="Largest number of answers that select and correct try.")
     max_new_tokens: int = Field(256, ge=1, le=MAX_NEW_TOKENS)
 
 

@@ -262,8 +262,8 @@ class GemService:
             except GemError:
                 raise
             except Exception as error:  # a record that breaks a measurement is a file that cannot be used
-                log.error("a record could not be worked on (%s)", type(error).__name__, exc_info=error)
-                raise EcgFormatError("This ECG cannot be worked on here; export it again.") from error
+                log.error("a record could not be processed (%s)", type(error).__name__, exc_info=error)
+                raise EcgFormatError("This ECG cannot be processed; export it again.") from error
 
         return await self.working.do(guarded, client, "", WITHIN_S)
 

@@ -56,10 +56,10 @@ def _numbers(value: Any) -> Any:
 
 
 class EcgOptions(Settings):
-    """What a sender says of an ECG: keywords of `load_ecg`. In a URL lists have commas, percent-encoded: `leads=I%2CII`."""
+    """What the sender states about an ECG: keywords of `load_ecg`. In a URL lists have commas, percent-encoded: `leads=I%2CII`."""
 
-    sampling_rate: float | None = Field(None, gt=0, description="Hz, where the file states none.")
-    unit: Literal["mV", "uV", "V", "nV"] | None = Field(None, description="Of the samples.")
+    sampling_rate: float | None = Field(None, gt=0, description="In Hz, if the file states none.")
+    unit: Literal["mV", "uV", "V", "nV"] | None = Field(None, description="Unit of the samples.")
     leads: Annotated[list[str] | None, BeforeValidator(_names)] = Field(
         None, description="Names of the rows; of a file that names its leads, those to use."
     )
@@ -67,11 +67,11 @@ class EcgOptions(Settings):
         None, description="Raw counts per mV, one number or one per lead."
     )
     index: int | None = Field(
-        None, ge=0, description="The record of a file, or the page of a document, of several; from 0."
+        None, ge=0, description="Number of the record in a file of several, or of the page in a document, from 0."
     )
     missing_leads: MissingLeads | None = Field(None, description="As in `load_ecg`; `derive` if not given.")
-    start: float | None = Field(None, ge=0, description="First second that is used.")
-    seconds: float | None = Field(None, gt=0, description="How many seconds are used.")
+    start: float | None = Field(None, ge=0, description="First second to use.")
+    seconds: float | None = Field(None, gt=0, description="Number of seconds to use.")
 
     def said(self) -> dict[str, Any]:
         """The keywords that were given."""

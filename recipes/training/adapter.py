@@ -45,7 +45,7 @@ def merge_adapter(
         with checkpoint_errors(source):
             model = AutoModelForImageTextToText.from_pretrained(source, dtype=dtype)
     except OSError as error:
-        raise CheckpointError(f"{source}: the adapter's base model is not there; give it with `--base`.") from error
+        raise CheckpointError(f"{source}: the adapter's base model was not found; give it with `--base`.") from error
     with checkpoint_errors(adapter):
         try:
             merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)

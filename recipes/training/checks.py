@@ -50,8 +50,8 @@ def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
     without = _null_count(dataset, "ecg") if has_ecg and not image_only else 0
     if without:
         raise TrainingError(
-            f"{name}: {without} of {len(dataset)} rows have no ECG. Drop them (`dataset.filter`), or let them be trained on with "
-            "their picture alone by `image_only: true`."
+            f"{name}: {without} of {len(dataset)} rows have no ECG. Drop them (`dataset.filter`), or train on "
+            "their pictures alone with `image_only: true`."
         )
 
 
@@ -108,7 +108,7 @@ def check_vocabulary(model: PreTrainedModel, processor: GemProcessor) -> None:
     if outside:
         token, index = max(outside.items(), key=lambda item: item[1])
         raise CheckpointError(
-            f"The tokenizer is of another vocabulary: {len(outside)} of its tokens, e.g. {token!r} ({index}), lie outside of "
+            f"The tokenizer has another vocabulary: {len(outside)} of its tokens, e.g. {token!r} ({index}), are outside of "
             f"the {rows} rows of the model's embedding. Use the tokenizer the checkpoint came with."
         )
     for kind in ("ecg", "image"):

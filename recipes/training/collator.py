@@ -114,7 +114,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
         masked = (batch["labels"][:, 1:] != -100).sum(dim=1).eq(0)
         if masked.any():
             raise PlaceholderError(
-                f"{name_of(examples[int(masked.nonzero()[0])])}: no token left to learn from. Either `max_length` "
+                f"{name_of(examples[int(masked.nonzero()[0])])}: no token is left to train on. Either `max_length` "
                 f"({self.length_limit}) cut the whole answer off, or there is no answer, or the chat template lacks "
                 "{% generation %} around answers."
             )

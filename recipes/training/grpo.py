@@ -54,7 +54,7 @@ class GrpoArguments(DataArguments):
 
     rewards: list[str] = field(
         default_factory=lambda: ["precision", "recall", "detail", "leads", "labels", "form"],
-        metadata={"help": f"What is rewarded, of {', '.join(REWARDS)}; weighted by `reward_weights`."},
+        metadata={"help": f"Rewards to use, from {', '.join(REWARDS)}; weighted by `reward_weights`."},
     )
     report_rows: int = field(
         default=64,

@@ -67,7 +67,7 @@ def published_dataset(path: Path, files: Mapping[str, str], images: str | None) 
     if not examples:
         raise TrainingError(
             f"{path}: none of its {len(reasons)} rows can be used ({reasons[0] if reasons else 'it is empty'}). `ecg_files: "
-            "[mimic-iv=/data/mimic-iv-ecg]` says where the ECGs lie, `image_folder` where the pictures do."
+            "[mimic-iv=/data/mimic-iv-ecg]` gives the folder of the ECGs, `image_folder` that of the pictures."
         )
     if reasons:
         total = len(examples) + len(reasons)

@@ -66,10 +66,10 @@ class DataArguments:
     )
     ecg_files: list[str] = field(
         default_factory=list,
-        metadata={"help": "Of a published JSON: PREFIX=FOLDER, the beginning of its ECG paths and the folder here."},
+        metadata={"help": "For a published JSON: PREFIX=FOLDER, the beginning of its ECG paths and the local folder."},
     )
     image_folder: str | None = field(
-        default=None, metadata={"help": "Of a published JSON: folder of its pictures. Without it pages are drawn."}
+        default=None, metadata={"help": "For a published JSON: folder of its pictures. Without it pages are drawn."}
     )
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
     eval_split: str = field(
@@ -83,10 +83,11 @@ class DataArguments:
         default="none", metadata={"help": "Towers to train too: none (as the paper), ecg, vision or both."}
     )
     ecg_tower_learning_rate: float | None = field(
-        default=None, metadata={"help": "Of the ECG tower, if it is trained; `learning_rate` if not given."}
+        default=None, metadata={"help": "Learning rate of the ECG tower, if it is trained; default: `learning_rate`."}
     )
     vision_tower_learning_rate: float | None = field(
-        default=None, metadata={"help": "Of the image tower, if it is trained; `learning_rate` if not given."}
+        default=None,
+        metadata={"help": "Learning rate of the image tower, if it is trained; default: `learning_rate`."},
     )
 
     @property
@@ -138,10 +139,12 @@ class GemScriptArguments(DataArguments):
 
     global_batch_size: int | None = field(
         default=None,
-        metadata={"help": "Samples per step on all devices together; sets the accumulation steps that this takes."},
+        metadata={
+            "help": "Samples per step on all devices together; sets the number of accumulation steps accordingly."
+        },
     )
     generated_samples: int = field(
-        default=0, metadata={"help": "Samples to answer after each evaluation, see OUTPUT_DIR/samples."}
+        default=0, metadata={"help": "Number of samples to answer after each evaluation, see OUTPUT_DIR/samples."}
     )
     generated_tokens: int = field(default=256, metadata={"help": "Longest generated sample."})
 
@@ -159,7 +162,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GemScriptArguments, S
     script, training, model_config = parse_settings(parser, arguments)
     if training.assistant_only_loss is False:
         raise TrainingError(
-            "`assistant_only_loss: false` is not possible: GEM learns from answers alone. Leave it out."
+            "`assistant_only_loss: false` is not possible: GEM is trained on answers only. Leave it out."
         )
     script.check_towers(model_config)
     # The collator masks the questions; TRL need not.

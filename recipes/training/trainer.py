@@ -125,7 +125,11 @@ class GemSFTTrainer(TowerRates, SFTTrainer):
         raise TrainingError(
             f"The {what} at step {self.state.global_step + 1} is {float(value)}. Lower `learning_rate`, raise "
             "`warmup_steps`, or look at the data of this step. "
-            + (f"{last} is untouched: go on from it with `resume_from_checkpoint`." if last else "No checkpoint yet.")
+            + (
+                f"{last} is unchanged: continue from it with `resume_from_checkpoint`."
+                if last
+                else "No checkpoint yet."
+            )
         )
 
 

@@ -85,7 +85,9 @@ def test_an_original_checkpoint_by_its_id(hub, tmp_path):
 @pytest.mark.parametrize("name", ["tester/absent", "tester/gem@no-such-branch"])
 def test_what_the_hub_does_not_have_ends_in_one_line(hub, tmp_path, name):
     done = convert(hub, tmp_path, name, tmp_path / "out")
-    assert done.returncode == 2 and done.stderr.startswith(f"error: {name}: no folder here, and as a model on the Hub")
+    assert done.returncode == 2 and done.stderr.startswith(
+        f"error: {name}: not a folder, and it cannot be fetched from the Hub"
+    )
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()
 
 

@@ -465,7 +465,7 @@ def test_a_lead_outside_of_its_panel_is_not_called_unrecorded(monkeypatch):
     written.clear()
     page = render_ecg(beating_record(seconds=5), "3x4+1", px_per_mm=2)
     assert not any("recorded" in text for text in written)
-    assert page.notes == ("short record: its last seconds stand in several columns",)
+    assert page.notes == ("short record: its last seconds are drawn in several columns",)
 
 
 def test_measurements_stand_on_clinical_pages_on_request_and_never_on_those_of_models():

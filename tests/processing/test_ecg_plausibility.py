@@ -101,7 +101,7 @@ def test_what_is_doubtful_is_suspect(signal, about, words):
 def test_noise_is_refused_where_no_heartbeat_is_in_it():
     noise = NOISE.normal(size=(12, 5000))
     assert judged(noise).verdict == "suspect" and judged(noise).doubts_about("signal")
-    with pytest.raises(EcgQualityError, match="noise: what looks like heartbeats"):
+    with pytest.raises(EcgQualityError, match="noise: the supposed heartbeats"):
         check_ecg(EcgRecord(noise, STANDARD_LEADS, 500))
     under = EcgRecord(ECG.signal + noise * 0.3, STANDARD_LEADS, 500)
     assert under.plausibility().doubts_about("signal") and check_ecg(under) is under

@@ -201,7 +201,7 @@ async def _explained(work: Awaitable[Result]) -> tuple[Result | None, str]:
 def _state(progress: Progress) -> str:
     """What there is to wait for."""
     if progress.cut:
-        return "The answer took too long and was cut."
+        return "The answer took too long and was cut off."
     if progress.done:
         return ""
     if not progress.place:

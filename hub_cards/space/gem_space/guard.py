@@ -12,7 +12,7 @@ from processing.errors_gem import GemError
 
 STEP_S = 120.0  # whatever it is, one step of an event takes no longer
 NOT_UPLOADED = "This file was not uploaded here; choose it again."
-FAILED = "This did not work; load the page again. If it happens once more the server's log says why."
+FAILED = "Something went wrong; reload the page. If it happens again, the server's log has the reason."
 
 
 def login(password: str) -> Any:

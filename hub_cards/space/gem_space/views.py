@@ -33,9 +33,7 @@ FIRST_PAGE, OTHER_PAGE = "ECG 1", "ECG 2"
 ALL_LEADS, FULL_LENGTH, PHOTO = "All leads", "All leads in full length", "The picture, with the recovered traces"
 MAX_SHOWN_TEXT = 500
 LEAD = "Lead"
-OPTIONS_ARE_ELSEWHERE = (
-    "(This page has no options; gem interpret FILE has them, with gem-ecg on a machine of your own.)"
-)
+OPTIONS_ARE_ELSEWHERE = "(This page has no options. With gem-ecg on your own machine, gem interpret FILE has them.)"
 _UNITS = {"Heart Rate": " (bpm)", "ST Form": ""}
 COLUMNS = {
     name: name + _UNITS.get(name, " (mV)" if name.endswith("Amplitude") else " (ms)") for name in SEQUENCES

@@ -168,7 +168,7 @@ def test_one_lead_is_interpreted_and_the_reader_told_what_the_model_does_not_see
     assert refused.exit_code == 1 and "missing_leads='mask'" in str(refused.exception)
     shown = gem("interpret", path, *said, "--missing-leads", "mask", "--max-new-tokens", 4)
     assert shown.exit_code == 0, shown.output
-    assert "the model sees nothing of I, III" in shown.stdout and "the first 10 of 20 s; --start" in shown.stdout
+    assert "the model gets zeros for I, III" in shown.stdout and "the first 10 of 20 s; --start" in shown.stdout
 
 
 @pytest.mark.parametrize("columns", [80, 160])

@@ -112,7 +112,7 @@ def test_what_was_finished_is_not_done_again(folder, reference, tmp_path):
     assert report.resumed == 8 and pq.read_table(chosen.output).equals(reference)
     assert interpret_all(chosen, LocalAnswers()).resumed == reference.num_rows  # nothing is left to do
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.parquet.lock", "out.parquet"]
-    with pytest.raises(BuildError, match="other ECGs, or with another model"):
+    with pytest.raises(BuildError, match="other ECGs, or to another model"):
         interpret_all(settings(folder, chosen.output, max_new_tokens=41), LocalAnswers())
 
 

@@ -139,5 +139,5 @@ def test_files_that_do_not_belong_together_are_refused(items, tmp_path):
     judged.write_text(json.dumps({"id": "z", "results": "{}"}) + "\n")
     with pytest.raises(EvaluationError, match="not one of its ids"):
         evaluate_grounding(items, answers(tmp_path), tmp_path, judged=judged)
-    with pytest.raises(EvaluationError, match="not one answer"):
+    with pytest.raises(EvaluationError, match="no answer to score"):
         evaluate_grounding(items, answers(tmp_path, dict.fromkeys(TEXTS, " ")), tmp_path)

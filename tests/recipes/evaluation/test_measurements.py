@@ -96,7 +96,7 @@ def test_the_command_writes_tables_and_plots(trees, tmp_path):
 
 def test_files_without_values_are_no_records_to_compare(tmp_path):
     write_wfdb(tmp_path, "plain", simulated_microvolts())
-    with pytest.raises(EvaluationError, match="not one record has values"):
+    with pytest.raises(EvaluationError, match="no record has values"):
         measure(import_source("folder", str(tmp_path)))
 
 

@@ -95,7 +95,7 @@ def test_a_template_without_generation_marks_masks_everything():
     processor.chat_template = processor.chat_template.replace("{%- generation -%}", "").replace(
         "{%- endgeneration -%}", ""
     )
-    with pytest.raises(PlaceholderError, match=r"'rec0': no token left to learn from.*generation"):
+    with pytest.raises(PlaceholderError, match=r"'rec0': no token is left to train on.*generation"):
         check_first_batch(dataset(row()), GemDataCollator(processor, assistant_only_loss=True))
     with pytest.raises(TrainingError, match="empty"):
         check_first_batch([], GemDataCollator(tiny_processor(), assistant_only_loss=True))

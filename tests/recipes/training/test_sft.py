@@ -380,7 +380,7 @@ def test_global_batch_size(folder, tmp_path):
         (["--load_in_4bit", "true"], "Quantised weights cannot be trained"),
         (["--max_length", "12"], "Sample 'rec0': the ECG or picture reaches beyond"),
         (["--both", "0"], "modality_mix"),
-        (["--assistant_only_loss", "false"], "learns from answers alone"),
+        (["--assistant_only_loss", "false"], "trained on answers only"),
         (["--chat_template_path", "some/model"], "must be a Jinja file"),
     ],
 )

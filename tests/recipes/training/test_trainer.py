@@ -104,7 +104,7 @@ def test_mixed_batches_keep_every_sample():
     ("change", "settings", "error", "message"),
     [
         ({"ecg": None}, {}, PlaceholderError, "No example of the batch holds an ECG"),
-        ({}, {"max_length": 18}, PlaceholderError, "no token left to learn from"),
+        ({}, {"max_length": 18}, PlaceholderError, "no token is left to train on"),
         (
             {"messages": [{"role": "user", "content": [{"type": "ecg"}, {"type": "ecg"}]}]},
             {},
@@ -244,7 +244,7 @@ def test_max_length_cuts_answers_and_never_placeholders():
     for inside in (int(media[0]) + 1, int(media[-1])):  # within the ECG's run, before the picture's last token
         with pytest.raises(PlaceholderError, match=r"'rec\d'.*reaches beyond `max_length`"):
             collator(max_length=inside)([named(0), long])
-    with pytest.raises(PlaceholderError, match=r"'rec1': no token left to learn from.*cut the whole answer off"):
+    with pytest.raises(PlaceholderError, match=r"'rec1': no token is left to train on.*cut the whole answer off"):
         collator(max_length=prompt)([long])
 
 
