@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""All tables beside those of others in one run: `OMP_NUM_THREADS=1 python -m benchmarks.all --output docs/benchmarks.md [--full]`.
+"""Runs the benchmarks and writes docs/benchmarks.md: `OMP_NUM_THREADS=1 python -m benchmarks.all [--full]`.
 
-Each job is one of the benchmarks of this folder, in a process of its own; what it prints stands in the page as it came, under the
-command that printed it. The page's first table takes its lines from there. Quick jobs measure few records, `--full` all of them; figures of
-the two are not to be mixed. A job that fails or is missing a library says so in its place.
+Each job runs one benchmark of this folder in its own process. The page shows the command and its unchanged output; the first table repeats
+the main figures. By default few records are measured, with `--full` all; do not compare figures of the two. If a job fails or lacks a
+library, the page says so.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the first table: what it is, and the expression that finds its figures in what the job prints."""
+    """A row of the first table: its label, and the expression that finds its figures in the output of the job."""
 
     label: str
     pattern: str
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """A benchmark: its module, arguments in quick and full mode, and the rows that the first table takes from it."""
+    """A benchmark: its module, its arguments in quick and full mode, and its rows of the first table."""
 
     title: str
     module: str
@@ -45,7 +45,7 @@ class Job:
     rows: tuple[Row, ...] = ()
 
     def command(self, is_full: bool) -> list[str]:
-        """As it is typed behind `python -m`."""
+        """The arguments after `python -m`."""
         return [f"benchmarks.{self.module}", *(self.full if is_full else self.quick)]
 
 
@@ -56,21 +56,19 @@ JOBS = (
         ("--parts", "ludb", "--rival-records", "1"),
         ("--parts", "ludb", "--rival-records", "25"),
         (
-            Row(
-                "marks beside a rival on few records of LUDB (quick: one; all 100 below): F1 of P, QRS, T / false P / SD in ms",
-                r"^all \(\d+\)\s+gem-ecg\s+(.+)$",
-            ),
-            Row("the same records, neurokit2 (dwt)", r"^all \(\d+\).*\n\s+neurokit2 dwt\s+(.+)$"),
+            Row("P waves of 100 LUDB records: F1", r"^\s+P\s+F1 ([\d.]+)"),
+            Row("QRS complexes of these: F1", r"^\s+QRS\s+F1 ([\d.]+)"),
+            Row("T waves of these: F1", r"^\s+T\s+F1 ([\d.]+)"),
         ),
     ),
     Job(
-        "Time of measuring",
+        "Speed of the measurements",
         "bench_features",
         ("--parts", "speed", "--rival-records", "2"),
         ("--parts", "speed"),
         (
-            Row("measuring a record of 10 s, all features", r"^\s*gem-ecg, all features\s+(.+)$"),
-            Row("marks alone by neurokit2 (dwt)", r"^\s*neurokit2 dwt\s+(.+)$"),
+            Row("all measurements of a 10 s record", r"^\s*gem-ecg, all features\s+([\d.]+ ms)"),
+            Row("wave marks only, by neurokit2 (dwt)", r"^\s*neurokit2 dwt\s+([\d.]+ ms)"),
         ),
     ),
     Job(
@@ -79,7 +77,8 @@ JOBS = (
         ("--runs", "3"),
         (),
         (
-            Row("a page of 2200 x 1700, beside matplotlib", r"^gem_12x1, 2200 x 1700, render_ecg\s+(.+)$"),
+            Row("drawing a page of 2200 x 1700 px", r"^gem_12x1, 2200 x 1700, render_ecg\s+([\d.]+ ms)"),
+            Row("the same page by a matplotlib Figure", r"^gem_12x1, 2200 x 1700, matplotlib Figure\s+([\d.]+ ms)"),
             Row("question, page and signal to tensors", r"^question, page and signal to tensors\s+(.+)$"),
         ),
     ),
@@ -88,45 +87,61 @@ JOBS = (
         "bench_readers",
         ("--repeats", "2"),
         (),
-        (Row("reading WFDB: ours, wfdb, ratio", r"^PTB-XL WFDB, 12 x 5000\s+(.+)$"),),
+        (
+            Row("reading a WFDB record, ms", r"^PTB-XL WFDB, 12 x 5000\s+([\d.]+)"),
+            Row("the same record by wfdb.rdsamp, ms", r"^PTB-XL WFDB, 12 x 5000\s+[\d.]+\s+([\d.]+)"),
+        ),
     ),
     Job(
         "Model and processor",
         "bench_model",
         ("forward", "--rounds", "2"),
         (),
-        (Row("a forward pass over its parts", r"^forward, batch 4, 421 tokens, 1 \+ rest / parts\s+(.+)$"),),
+        (
+            Row(
+                "time of a forward pass, divided by that of its towers and language model",
+                r"^forward, batch 4, 421 tokens, overhead .* ms\s+([\d.]+)",
+            ),
+        ),
     ),
     Job(
-        "Data sets, samples a second",
+        "Speed of data sets",
         "bench_dataset",
         ("--records", "10"),
         (),
         (
-            Row("building a data set, without pictures", r"^all of these without pictures\s+(.+)$"),
-            Row("reading it back, records and rows", r"^stream\(\): records and rows\s+(.+)$"),
+            Row(
+                "building a data set without pictures, time per record",
+                r"^all of these without pictures\s+([\d.]+ ms)",
+            ),
+            Row("reading it, time per record", r"^stream\(\): records and rows\s+([\d.]+ ms)"),
         ),
     ),
     Job(
-        "Sentences that nobody here wrote",
+        "Sentences of other authors",
         "report_sentences",
         (),
         (),
-        (Row("claims found in published answers, of a reader's", r"^\| published answer \| \d+ \| \d+ \| ([\d.]+)"),),
+        (
+            Row(
+                "share of the claims in published answers that are found",
+                r"^\| published answer \| \d+ \| \d+ \| ([\d.]+)",
+            ),
+        ),
     ),
     Job(
         "Grounding check",
         "bench_grounding_check",
         ("--parts", "handwritten"),
         (),
-        (Row("handwritten statements, held back", r"^handwritten, held_back: (.+)$"),),
+        (Row("verdicts on hand-written statements that were held back", r"^handwritten, held_back: (.+)$"),),
     ),
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job printed; `error`: why it did not end well. seconds: wall time."""
+    """The output of a job, the error if it failed, and its wall time in s."""
 
     job: Job
     printed: str
@@ -135,7 +150,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Runs the jobs one after the other and writes the page."""
+    """Runs the jobs in turn and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", "-o", type=Path, default=ROOT / "docs/benchmarks.md", help="the page")
     parser.add_argument("--full", action="store_true", help="all records, not a few")
@@ -156,7 +171,7 @@ def main() -> None:
 
 
 def run(job: Job, is_full: bool, timeout: float) -> Outcome:
-    """In a process of its own, on one thread, so that one job's memory and imports weigh on no other."""
+    """Runs a job in its own process on one thread, so that its memory and imports do not affect the others."""
     start = time.monotonic()
     places = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
@@ -175,13 +190,14 @@ def run(job: Job, is_full: bool, timeout: float) -> Outcome:
 
 def page(outcomes: list[Outcome], is_full: bool) -> str:
     """The page as Markdown."""
-    mode = "--full " if is_full else ""
+    mode = " --full" if is_full else ""
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `python -m benchmarks.all {mode}--output docs/benchmarks.md` at commit {commit()}. {machine()}",
+        f"This page was written by `python -m benchmarks.all{mode}` at commit {commit()}. {machine()}",
         "",
-        "Times are CPU time of one thread: ratios hold on other machines, milliseconds do not. What is quoted from papers is called published.",
+        "The sections show each benchmark's command and its output. The first table repeats the main figures. Times are CPU times of one "
+        "thread; on another machine compare ratios, not milliseconds.",
         "",
         *main_table(outcomes),
         "",
@@ -192,12 +208,12 @@ def page(outcomes: list[Outcome], is_full: bool) -> str:
         lines += [f"## {outcome.job.title}", "", "```", f"$ python -m {' '.join(outcome.job.command(is_full))}"]
         lines += [outcome.printed.strip(), "```", ""]
         if outcome.error is not None:
-            lines += [f"Not finished: {outcome.error}.", ""]
+            lines += [f"Failed: {outcome.error}.", ""]
     return "\n".join(lines)
 
 
 def main_table(outcomes: list[Outcome]) -> list[str]:
-    """The rows that the jobs name; one whose figures were not printed says so."""
+    """The first table. A row whose figure was not printed says so."""
     lines = ["| | measured |", "|---|---|"]
     for outcome in outcomes:
         for row in outcome.job.rows:
@@ -208,7 +224,7 @@ def main_table(outcomes: list[Outcome]) -> list[str]:
 
 
 def machine() -> str:
-    """The processor and its cores, and how busy they are."""
+    """The processor, its cores and their load."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())):
@@ -218,14 +234,14 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Of the packages that are installed; the others are named as missing."""
-    told = []
+    """Versions of the packages, or that they are not installed."""
+    found = []
     for package in PACKAGES:
         try:
-            told.append(f"{package} {importlib.metadata.version(package)}")
+            found.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
-            told.append(f"{package} not installed")
-    return ", ".join(told)
+            found.append(f"{package} not installed")
+    return ", ".join(found)
 
 
 if __name__ == "__main__":

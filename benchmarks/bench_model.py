@@ -1,16 +1,16 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What GEM costs beside its parts: forward time, memory of loading and converting, batched generation.
+"""The overhead of GEM over its parts: forward time, memory of loading and converting, batched generation.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_model.py
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_model.py forward batch
 
-Models are random, but for the embedded one; every ratio is of things measured in turn in one run. Times are CPU seconds, the least of
-several rounds. Memory is the peak resident set above what the imports take, each in a process of its own; the
-checkpoints (about 1 GB each) go to a temporary folder.
+All models but the embedded one have random weights. The two sides of a ratio are measured alternately in one run. Times are CPU
+seconds, the minimum of several rounds. Memory is the peak resident set minus that after the imports, each in its own process; the
+checkpoints (about 1 GB each) are written to a temporary folder.
 
-Batches gain where work per step does not grow with the rows: Python's overhead and the reading of weights while
-decoding. The prompt's arithmetic is the same per token, and padding adds to it, so one core gains nothing there: the
-gain of a batch grows with the length of the answers (--new-tokens) and with the share of overhead (small models).
+A batch saves work that does not grow with its rows: Python's overhead, and the reading of weights while decoding. The prompt takes the
+same arithmetic per token, and padding adds to it, so one core saves nothing there. The gain of a batch therefore grows with the length
+of the answers (--new-tokens) and is larger for small models.
 """
 
 import argparse
@@ -118,17 +118,17 @@ def bench_forward(rounds: int) -> None:
         best = least_seconds({"whole": whole, "parts": by_parts}, rounds)
         what = f"forward, batch {batch}, {ids.shape[1]} tokens"
         figures = f"{best['whole'] * 1000:.0f} ms / parts {best['parts'] * 1000:.0f} ms"
-        show(f"{what}, both timed", figures, best["whole"] / best["parts"])
-        # Two long runs differ by some percent on a busy machine; what GEM adds, timed alone, does not.
+        show(f"{what}, GEM / parts", figures, best["whole"] / best["parts"])
+        # Two long runs differ by some percent on a busy machine. The overhead of GEM, timed alone, does not.
         with recorded_parts(model, inputs):
             glue = least_seconds({"glue": whole}, 10 * rounds)["glue"]
         ratio = 1 + glue / best["parts"]
-        show(f"{what}, 1 + rest / parts", f"the rest alone {glue * 1000:.2f} ms", ratio, "<= 1.02", ratio <= 1.02)
+        show(f"{what}, overhead timed alone", f"{glue * 1000:.2f} ms", ratio, "<= 1.02", ratio <= 1.02)
 
 
 @contextmanager
 def recorded_parts(model: GemForConditionalGeneration, inputs: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Towers, projectors, language model and head give back what they computed once, so that only the rest takes time."""
+    """Towers, projectors, language model and head return recorded results, so that only GEM's overhead takes time."""
     body = model.model
     parts = [body.ecg_tower, body.vision_tower, body.ecg_projector, body.multi_modal_projector, body.language_model]
     outputs: dict[int, list] = {}

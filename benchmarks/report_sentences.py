@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the claim parser understands of sentences that nobody here wrote: `python -m benchmarks.report_sentences [--ptbxl PTBXL]`.
+"""What the claim parser finds in sentences of other authors: `python -m benchmarks.report_sentences [--ptbxl PTBXL]`.
 
-First the sentences of `tests/fixtures/report_sentences.json` against a reader's claims: found with the right polarity, found
-with another, missed, surplus. Then, of PTB-XL's machine-translated reports, the share of different sentences with at least one claim.
+First, the sentences of `tests/fixtures/report_sentences.json` compared with the claims that a reader found: right, with the wrong
+polarity, missed, surplus. Then the share of distinct sentences in PTB-XL's translated reports with at least one claim.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from tests.helpers.report_sentences import compare, read_sentences, sentences_of
 
 
 def main() -> None:
-    """Prints both tables, and with `--faults` every sentence that is not read as the reader did."""
+    """Prints both tables, and with `--faults` every sentence with an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ptbxl", type=Path, help="Parquet files of PTB-XL with the column report_en")
-    parser.add_argument("--faults", action="store_true", help="list what was missed, by sentence")
+    parser.add_argument("--faults", action="store_true", help="list the errors by sentence")
     options = parser.parse_args()
     checked(options.faults)
     if options.ptbxl is not None:
@@ -27,9 +27,9 @@ def main() -> None:
 
 
 def checked(list_faults: bool) -> None:
-    """By source: expected claims, shares found, surplus claims, and sentences read wholly as the reader did."""
+    """By source: expected claims, the shares found, surplus claims, and sentences without an error."""
     sentences = read_sentences()
-    print("| sentences of | sentences | claims | found | other polarity | missed | surplus | read as the reader did |")
+    print("| source | sentences | claims | found | wrong polarity | missed | surplus | sentences read right |")
     print("|---|---|---|---|---|---|---|---|")
     for source in dict.fromkeys(sentence.source for sentence in sentences):
         part = [sentence for sentence in sentences if sentence.source == source]
@@ -51,7 +51,7 @@ def checked(list_faults: bool) -> None:
 
 
 def understood(folder: Path) -> None:
-    """Share of different sentences with a claim, and the commonest without any."""
+    """Share of distinct sentences with a claim, and the most frequent ones without."""
     counts: Counter[str] = Counter()
     for file in sorted(folder.glob("*.parquet")):
         for text in pq.read_table(file, columns=["report_en"])["report_en"].to_pylist():
