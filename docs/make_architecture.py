@@ -1,8 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Draws `docs/architecture.png`, the folders of gem-ecg and their imports, from the source: `python -m docs.make_architecture`."""
+"""Draws `docs/architecture.png`, the folders of gem-ecg and their imports, from the source: `python -m docs.make_architecture`.
 
-from collections import Counter
-from collections.abc import Mapping
+The file also holds the drawn imports as text, by which `tests/test_walls.py` tells whether it is current.
+"""
+
+import json
 from pathlib import Path
 
 import matplotlib
@@ -17,28 +19,28 @@ from tests.helpers.import_graph import find_modules, read_imports, room_of
 ROOT = Path(__file__).resolve().parents[1]
 INK, MUTED = "#1f2933", "#7b8794"
 COLORS = {"processing": "#dbeafe", "modeling_gem": "#fde68a", "recipes": "#bbf7d0", "hub_cards": "#e5e7eb"}
-# What a folder is for, under its name.
+# The line under the name of a folder.
 PURPOSE = {
     "processing": "readers, page, measurements, processor",
     "processing.claims": "claims read from text",
     "processing.grounding": "claims against measurements",
-    "processing.guider": "what a teacher is told",
+    "processing.guider": "prompts for teachers",
     "processing.evidence": "claims shown on the page",
     "processing.simulator": "ECGs with known waves",
-    "processing.untrusted": "files of strangers",
+    "processing.untrusted": "files of unknown origin",
     "processing.photo": "photos of paper ECGs",
     "modeling_gem": "model, pipeline, converters",
     "recipes": "files, settings, loading",
     "recipes.cli": "the gem command",
-    "recipes.chat": "language models behind an endpoint",
+    "recipes.chat": "clients of language models",
     "recipes.sources": "published data sets",
-    "recipes.teachers": "who writes answers",
+    "recipes.teachers": "writers of training answers",
     "recipes.dataset": "instruction data",
     "recipes.training": "SFT, GRPO, DPO",
     "recipes.evaluation": "benchmarks, judges",
     "recipes.publishing": "to the Hub",
     "recipes.embedded": "the embedded model",
-    "recipes.serving": "many users at once",
+    "recipes.serving": "server, queue, batches",
     "hub_cards": "templates of cards",
     "hub_cards.space": "the Space",
 }
@@ -47,19 +49,19 @@ WIDTH, HEIGHT, ROW, COLUMN = 2.9, 0.62, 1.2, 3.2  # inches
 Graph = dict[str, set[str]]
 
 
-def rooms_and_imports() -> tuple[Counter[str], Graph]:
-    """Folder -> its number of files, and folder -> the folders that it imports."""
+def imports() -> Graph:
+    """Folder -> the folders that it imports."""
     modules = find_modules(ROOT)
     rooms = {module: room_of(module, modules) for module in modules}
     graph: Graph = {room: set() for room in rooms.values()}
     for edge in read_imports(modules):
         if rooms[edge.source] != rooms[edge.target]:
             graph[rooms[edge.source]].add(rooms[edge.target])
-    return Counter(rooms.values()), graph
+    return graph
 
 
 def reached(room: str, graph: Graph) -> set[str]:
-    """The folders that a folder imports, and what those import. The graph has no circles, `tests/test_walls.py`."""
+    """The folders that a folder imports, directly or through others. The graph has no cycles, see `tests/test_walls.py`."""
     return graph[room].union(*(reached(target, graph) for target in graph[room]))
 
 
@@ -71,7 +73,7 @@ def reduced(graph: Graph) -> Graph:
 
 
 def places(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Folder -> centre of its box: rows by the longest way down, within a row near what is imported."""
+    """Folder -> centre of its box. The row is the longest path of imports; in a row, boxes are near what they import."""
 
     def level(room: str) -> int:
         return max((level(target) + 1 for target in graph[room]), default=0)
@@ -93,7 +95,7 @@ def places(graph: Graph) -> dict[str, tuple[float, float]]:
     return found
 
 
-def draw_box(axes: Axes, room: str, files: int, centre: tuple[float, float]) -> None:
+def draw_box(axes: Axes, room: str, centre: tuple[float, float]) -> None:
     x, y = centre
     box = FancyBboxPatch(
         (x - WIDTH / 2, y - HEIGHT / 2),
@@ -106,16 +108,16 @@ def draw_box(axes: Axes, room: str, files: int, centre: tuple[float, float]) -> 
     )
     axes.add_patch(box)
     name = room.replace(".", "/") + "/"
-    axes.text(x, y + 0.12, f"{name}  ({files})", ha="center", va="center", fontsize=9, weight="bold", color=INK)
+    axes.text(x, y + 0.12, name, ha="center", va="center", fontsize=9, weight="bold", color=INK)
     axes.text(x, y - 0.14, PURPOSE.get(room, ""), ha="center", va="center", fontsize=7.5, color=INK)
 
 
-def draw(axes: Axes, files: Mapping[str, int], graph: Graph) -> None:
+def draw(axes: Axes, graph: Graph) -> None:
     centres = places(graph)
     for room, targets in graph.items():
         for target in targets:
             (x0, y0), (x1, y1) = centres[room], centres[target]
-            is_long = y0 - y1 > 1.5 * ROW  # passes other rows: bent, dashed and in front of their boxes
+            is_long = y0 - y1 > 1.5 * ROW  # crosses other rows: bent, dashed and behind their boxes
             arrow = FancyArrowPatch(
                 (x0, y0 - HEIGHT / 2),
                 (x1, y1 + HEIGHT / 2),
@@ -127,25 +129,35 @@ def draw(axes: Axes, files: Mapping[str, int], graph: Graph) -> None:
                 connectionstyle=f"arc3,rad={0.12 if is_long else 0}",
                 shrinkA=0,
                 shrinkB=0,
-                zorder=3 if is_long else 1,
+                zorder=1,
             )
             axes.add_patch(arrow)
     for room, centre in centres.items():
-        draw_box(axes, room, files[room], centre)
+        draw_box(axes, room, centre)
     xs, ys = zip(*centres.values(), strict=True)
     axes.set(xlim=(min(xs) - WIDTH / 2 - 0.1, max(xs) + WIDTH / 2 + 0.1), ylim=(min(ys) - 0.5, max(ys) + 0.5))
     axes.set_axis_off()
     axes.set_aspect("equal")
 
 
+def described(graph: Graph) -> str:
+    """The graph as JSON, always the same for the same graph."""
+    return json.dumps({room: sorted(targets) for room, targets in sorted(graph.items())})
+
+
 def main() -> None:
-    files, graph = rooms_and_imports()
-    small = reduced(graph)
+    small = reduced(imports())
     xs, ys = zip(*places(small).values(), strict=True)
     figure, axes = plt.subplots(figsize=(max(xs) - min(xs) + WIDTH, max(ys) + ROW))
-    draw(axes, files, small)
+    draw(axes, small)
     target = Path(__file__).with_name("architecture.png")
-    figure.savefig(target, dpi=100, bbox_inches="tight", facecolor="white", metadata={"Software": None})
+    figure.savefig(
+        target,
+        dpi=100,
+        bbox_inches="tight",
+        facecolor="white",
+        metadata={"Software": None, "Description": described(small)},
+    )
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 

@@ -5,7 +5,9 @@ import ast
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from docs.make_architecture import described, imports, reduced
 from recipes.publishing.remote_code import remote_code_files
 from tests.helpers.import_graph import FLOOR, PACKAGES, circles, find_modules, read_imports, room_of, upward
 
@@ -45,6 +47,11 @@ def test_imports_go_down(room):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_imports_itself_by_way_of_others(package):
     assert [circle for circle in circles(IMPORTS) if circle[0].split(".")[0] == package] == []
+
+
+def test_picture_of_the_architecture_is_current():
+    drawn = Image.open(ROOT / "docs/architecture.png").text["Description"]
+    assert drawn == described(reduced(imports())), "run `python -m docs.make_architecture`"
 
 
 def test_nobody_imports_the_benchmarks():
