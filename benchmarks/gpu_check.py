@@ -421,7 +421,7 @@ def launch(rows: Rows) -> None:
 
 
 def last_error(text: str) -> str:
-    """The line that says what went wrong; launchers print a summary of theirs behind it."""
+    """The line that says what went wrong; launchers print a summary of theirs after it."""
     lines = [line.strip() for line in text.splitlines() if "Error" in line and "ChildFailedError" not in line]
     return lines[0][:300] if lines else "ended without a message"
 

@@ -35,7 +35,7 @@ Change = Callable[[str, EcgFeatures], str | None]
 
 
 def number(pattern: str, factor: float) -> Change:
-    """The first number behind `pattern` becomes so many times as large."""
+    """The first number after `pattern` becomes so many times as large."""
 
     def change(text: str, features: EcgFeatures) -> str | None:
         found = re.search(rf"({pattern})(\d+)", text)

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def write_day(folder: Path, ludb: Path, hours: float, rate: int) -> Path:
-    """The header of a WFDB record of LUDB's records, one behind the other."""
+    """The header of a WFDB record of LUDB's records, one after the other."""
     parts = []
     for record in read_ludb(ludb):
         rows = record.signal[list(ROWS.values()), :: 500 // rate]

@@ -3,7 +3,7 @@
 
 Prints the first and 99th percentile of R + S in every lead of PTB-XL's folds 1 to 8, which `ecg_limits.QRS_SIZE` holds. Then, on
 fold 9 and on LUDB: how many records of a correct gain are suspected, and how many whose signal was made five times larger
-or smaller, measured anew each time, with 12 leads and with some of them.
+or smaller, measured again each time, with 12 leads and with some of them.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-GEM for Transformers, and the one door to what a notebook needs: `import modeling_gem` registers GEM with the AutoClasses and its
-pipeline task; measuring, checking, showing and simulating ECGs load at their first use.
+GEM for Transformers, and the public names for scripts and notebooks. `import modeling_gem` registers GEM with the AutoClasses and its
+pipeline task. Functions that measure, check, draw and simulate ECGs are loaded at their first use.
 """
 
 from . import own_packages  # noqa: F401 (before what it looks for is imported)

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-Chat templates: the placeholders of a turn stand in front of its text, whatever their place in the message. A block of the type
-`audio` is an ECG too: vLLM's chat API lets ECGs through under that name.
+Chat templates. The placeholders of a turn always precede its text. A block of the type `audio` is an ECG too, because vLLM's chat API
+accepts ECGs only under that name.
 """
 
 # A turn's content with all its `<ecg>` and `<image>` placeholders first, a line break, then its text.
@@ -15,7 +15,7 @@ _FLATTEN = (
     "{%- endif -%}{%- endmacro -%}"
 )
 
-# The original's "llava_v1" conversation (note "human" where vicuna_v1 has "user"). The space behind BOS stands for the dummy
+# The original's "llava_v1" conversation (note "human" where vicuna_v1 has "user"). The space after BOS stands for the dummy
 # prefix that a SentencePiece tokenizer gives the first word only where no token precedes it.
 LLAVA_V1 = (
     _FLATTEN + "{{- bos_token + ' ' -}}"

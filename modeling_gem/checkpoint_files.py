@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A checkpoint on disk: its weights read one after the other, and a model saved that took every one of them."""
+"""Checkpoints on disk: reads their weights one by one, and saves a model only if it uses all of them."""
 
 import json
 import re
@@ -107,8 +107,8 @@ def _read_pickle(file: Path) -> dict[str, torch.Tensor]:
 @dataclass
 class ConversionReport:
     """
-    What went where. `sources` names where each part's weights came from; `dropped` lists source keys by reason; `notes` are
-    sentences for whoever passes the result on.
+    What became of the weights. `sources`: the origin of each part; `dropped`: unused keys of the source by reason; `notes`:
+    sentences for those who pass the result on.
     """
 
     output: str
@@ -139,8 +139,8 @@ def save_model(
     max_shard_size: str = "5GB",
 ) -> None:
     """
-    Saves memory-mapped `weights`, of which an empty model must need each one. Takes them out of the dictionary: a shard that is
-    written leaves memory, if the caller keeps no other reference.
+    Saves memory-mapped `weights` for an empty model that needs every one of them. They are removed from the dictionary, so that a
+    shard leaves memory once it is written, unless the caller keeps another reference.
 
     Raises:
         CheckpointError: a weight is missing, left over or of another shape; nothing is written.

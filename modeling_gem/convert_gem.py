@@ -67,12 +67,12 @@ def convert_original_checkpoint(
 ) -> ConversionReport:
     """
     A checkpoint in the LLaVA layout (GEM, PULSE, LLaVA-1.5/1.6) -> a GEM folder with model, tokenizer and processor.
-    One without an ECG tower (PULSE, LLaVA) needs `ecg_encoder` and gets a new linear ECG projector, to be trained: what
-    the paper's training starts from.
+    One without an ECG tower (PULSE, LLaVA) needs `ecg_encoder` and gets a new, untrained linear ECG projector. The paper's
+    training starts from such a model.
 
     Args:
-        checkpoint: Folder, or model on the Hub (see `local_checkpoint`), with `config.json`, weights and tokenizer. So are
-            the parts below.
+        checkpoint: Folder, or model on the Hub (see `local_checkpoint`), with `config.json`, weights and tokenizer. The parts
+            below may be folders or models on the Hub too.
         output: Folder to write.
         vision_tower: The CLIP model that `config.mm_vision_tower` names. Its weights are used where the
             original uses them: when the config lacks `unfreeze_mm_vision_tower`, the original ignores the tower inside

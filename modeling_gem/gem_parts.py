@@ -73,7 +73,7 @@ def convert_ecg_tower_weights(weights: dict[str, torch.Tensor], where: str) -> d
 
 
 def ecg_config_from_weights(weights: dict[str, torch.Tensor], where: str) -> GemEcgConfig:
-    """The tower's configuration, read off the shapes of its converted weights."""
+    """The tower's configuration, inferred from the shapes of its converted weights."""
     patch_embedding = weights.get("embeddings.patch_embedding.weight")
     if patch_embedding is None:
         raise CheckpointError(f"{where}: there is no ECG tower (no `conv1.weight`).")
@@ -147,7 +147,7 @@ def _saved_ecg_encoder(folder: Path, report: ConversionReport) -> tuple[PreTrain
 
 
 def load_part(auto_class: type[AutoModel] | type[AutoModelForCausalLM], folder: Path) -> PreTrainedModel:
-    """A saved model whose files hold all of its weights: Transformers would make missing ones up, with a warning only."""
+    """Loads a saved model and checks that no weight is missing; Transformers only warns and initialises missing ones."""
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: no config.json; give the folder of a saved Transformers model.")
     for _ in read_weights(folder):  # names an absent or damaged file

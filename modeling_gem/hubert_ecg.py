@@ -29,7 +29,7 @@ SECONDS, DECIMATION = 5, 5
 SCALE_SMOOTHING = 1e-8
 # Half of the length beyond which the impulse response of the decimation filter is below 1e-7.
 DECIMATION_REACH = 300
-# Heads of the pretraining, of no use behind it.
+# Heads of the pretraining, of no use after it.
 PRETRAINING_HEADS = re.compile(r"^(final_proj|label_embedding)\.\d+\.")
 # Names under which old and new versions of PyTorch keep a weight-normalised convolution.
 WEIGHT_NORM = ((r"\.conv\.weight_g$", ".conv.parametrizations.weight.original0"),

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What every door to a GEM gives: an answer about an ECG together with what the waveform says about its claims."""
+"""Answers of a GEM about an ECG, with the verdicts of the waveform on their claims. All ways to ask a GEM end here."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ class GemEngine(Protocol):
     at_once: int  # chats that it is given at a time
 
     def answers(self, chats: Sequence[list[dict]], max_new_tokens: int) -> list[str | GemError]:
-        """Greedy answers, in the order of the chats; the error where one can have none."""
+        """Greedy answers in the order of the chats; an exception in place of an answer that failed."""
         ...
 
     def more(self, chat: list[dict], features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
@@ -69,7 +69,7 @@ class GemEngine(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of what it holds."""
+        """Frees the resources of the engine."""
         ...
 
 
@@ -78,18 +78,19 @@ class Interpretation:
     """An answer about an ECG, and what the waveform says about it.
 
     Attributes:
-        text: the answer; empty where it was declined.
-        grounding: what was done with its claims, one of `GROUNDINGS`; `off` where nothing can be checked.
-        note: why nothing was checked, in words: `picture only`.
-        report: all claims with their verdicts, and the scores; `None` where nothing was checked.
-        spans: the stretches of `text` that make the claims, in its order, without overlap.
-        candidates: the answers that were tried, as the model wrote them, in the order of writing (`select`, `correct`).
-        edits: what was changed in the best of them (`correct`).
-        features: what was measured in the waveform; `None` without one.
-        record: the waveform. page: the picture that the model saw. Both as far as `interpret` knows them.
-        declined: why there is no answer; `None` where there is one.
-        undigitized: why no signal was recovered from the picture; empty where one was, or nobody tried.
-        seconds: how long it took, all in all.
+        text: the answer; empty if it was declined.
+        grounding: how the claims were treated, one of `GROUNDINGS`; `off` if nothing can be checked.
+        note: the reason why nothing was checked, such as `picture only`.
+        report: all claims with their verdicts, and the scores; `None` if nothing was checked.
+        spans: the parts of `text` that make the claims, in order, without overlap.
+        candidates: the answers that were tried, unedited, in the order of writing (`select`, `correct`).
+        edits: the changes made to the best of them (`correct`).
+        features: the measurements of the waveform; `None` without one.
+        record: the waveform, if `interpret` has one.
+        page: the picture that the model saw, if `interpret` has one.
+        declined: the reason why there is no answer; `None` if there is one.
+        undigitized: the reason why no signal was recovered from the picture; empty if one was, or if it was not tried.
+        seconds: total time, s.
     """
 
     text: str
@@ -120,8 +121,8 @@ class Interpretation:
         return ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in numbers.items())
 
     def marks(self) -> dict[str, Any]:
-        """What was found beside the text, as plain values. Without a check there is no list of claims, so that none can be taken
-        for "no wrong claim"."""
+        """The results of the check as plain values. Without a check the list of claims is absent, so that it cannot be mistaken for
+        an answer without wrong claims."""
         values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
         if self.undigitized:
             values["undigitized"] = self.undigitized
@@ -160,21 +161,21 @@ def check_answer(
     n: int = ANSWERS,
     tolerances: Tolerances = DEFAULT_TOLERANCES,
 ) -> Interpretation:
-    """An answer that is finished, whoever wrote it, checked against the waveform that it is about.
+    """Checks a finished answer of any author against the waveform.
 
     Args:
-        text: the answer. `flag` never alters it.
-        waveform: the record, or what `extract_features` measured in it; `None` where there is a picture alone.
-        grounding: `flag` marks the claims. `select` asks for `more` answers where one is contradicted, until one has no
-            contradicted claim or `n` were tried, and takes the one whose claims hold best (`score_claims`). `correct` does so too
-            and then puts the measured value for what is still contradicted, or strikes it out. `off` checks nothing.
-        more: gives further answers, of any engine, and fewer than it is asked for where it has no more. Without it `select` and
-            `correct` have the one.
-        n: how many answers are tried at most, `text` among them.
-        tolerances: how far a stated value may be off, see `tolerances_for`.
+        text: the answer. `flag` never changes it.
+        waveform: the record, or its measurements by `extract_features`; `None` if there is only a picture.
+        grounding: `flag` marks the claims. `select` asks `more` for further answers while a claim is contradicted, until an answer
+            has no contradicted claim or `n` were tried, and returns the best one (`score_claims`). `correct` does the same,
+            then replaces contradicted values by the measured ones, or strikes the claims out. `off` checks nothing.
+        more: returns the requested number of further answers, or fewer if there are no more. Without it, `select` and `correct`
+            have only `text`.
+        n: the largest number of answers to try, including `text`.
+        tolerances: allowed differences of stated values, see `tolerances_for`.
 
     Raises:
-        GemError: `grounding` is unknown; a text is too long to be read for claims.
+        GemError: `grounding` is unknown, or a text is too long.
 
     Examples:
         >>> from processing.simulator.simulator import simulate_ecg
@@ -321,9 +322,9 @@ def check_conversation(
     seed: int = 0,
     generation: dict[str, Any] | None = None,
 ) -> Interpretation:
-    """What the pipeline answered to a chat, checked against the chat's ECG; arguments as in `interpret`.
+    """Checks the pipeline's answer to a chat against the chat's ECG; arguments as in `interpret`.
 
-    A chat with several ECGs is not checked: nothing says which of them a claim is about.
+    A chat with several ECGs is not checked, because it is not known which of them a claim is about.
     """
     given = generation or {}
     return check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
@@ -359,11 +360,11 @@ def check_chat(
 
 
 def from_picture(picture: Image.Image, **stated: Any) -> tuple[EcgRecord | None, str]:
-    """The signal that a page shows, digitised and judged, or `None` and the reason why there is none.
+    """Digitises a page. Returns the record, or `None` and the reason for the failure.
 
     Args:
         picture: of a page.
-        **stated: what the page does not say, see `digitize_ecg`.
+        **stated: what the page does not state, see `digitize_ecg`.
     """
     try:
         from processing.photo import digitize_ecg
@@ -374,7 +375,7 @@ def from_picture(picture: Image.Image, **stated: Any) -> tuple[EcgRecord | None,
 
 
 def tolerances_for(record: object) -> Tolerances:
-    """How far a stated value may be off: further where the record was digitised from a picture."""
+    """Tolerances for the claims about a record; wider ones if it was digitised from a picture."""
     from_page = isinstance(record, EcgRecord) and "page" in record.metadata
     return DIGITIZED_TOLERANCES if from_page else DEFAULT_TOLERANCES
 
@@ -382,7 +383,7 @@ def tolerances_for(record: object) -> Tolerances:
 def more_answers(
     gem: GemPipeline, chat: list[dict], features: EcgFeatures, seed: int, generation: dict[str, Any]
 ) -> MoreAnswers:
-    """Further answers of a GEM to a chat, sampled and kept on the waveform's side as they are written; every call gives others."""
+    """A source of further sampled answers to a chat, guided by the waveform while they are written; every call gives new ones."""
     seeds = count(seed)
 
     def judge(text: str) -> tuple[float, int]:

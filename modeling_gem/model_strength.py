@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How good a model was measured to be, in one line, as its card says: beside an answer, not in a paper."""
+"""The measured accuracy of a model in one line, from its card, to be shown beside its answers."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from yaml import YAMLError
 
 from processing.processing_gem import Modality
 
-# What stands in the line, as cards call it; the modality follows in parentheses where there are several.
+# What is in the line, as cards call it; the modality follows in parentheses where there are several.
 FIGURES = ("rhythm accuracy", "superclass macro F1")
 UNKNOWN = "the accuracy of this model is unknown: its card has no figures for rhythm and diagnosis"
 
 
 def model_strength(source: str | Path, modality: Modality = "both") -> str:
-    """The measured strength of a model by the `model-index` of its card, or that nothing was measured.
+    """The measured accuracy of a model by the `model-index` of its card, or a note that it was not measured.
 
     Args:
         source: folder or Hub id.

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-Looks, before anything else is imported, whether `processing` and `recipes` are gem-ecg's: a file or folder of that name beside
-a script or in the working directory is found first, and what fails then says nothing of it.
+Checks, before anything else is imported, that `processing` and `recipes` are gem-ecg's. Python finds a file or folder of that name
+beside a script or in the working directory first, and the errors that follow do not reveal the cause.
 """
 
 import sys
@@ -17,7 +17,7 @@ CURE = (
 
 
 def found_instead(name: str) -> str | None:
-    """The file or folder that `import name` finds where it is not the package beside this one."""
+    """The file or folder that `import name` finds, if it is not the package beside this one; else `None`."""
     loaded = sys.modules.get(name)
     spec = getattr(loaded, "__spec__", None) if loaded is not None else find_spec(name)
     if spec is None:
@@ -32,8 +32,8 @@ def check_own_packages() -> None:
     """Checks that gem-ecg's packages are found before others of the same names.
 
     Raises:
-        ImportError: another `processing` is in front of ours; without it there is no GEM. Another `recipes` or `hub_cards` is
-            only in the way of what is called from there: a warning.
+        ImportError: another `processing` precedes gem-ecg's, which GEM needs. For another `recipes` or `hub_cards` there is only a
+            warning.
     """
     for name in ("processing", "recipes", "hub_cards"):
         found = found_instead(name)

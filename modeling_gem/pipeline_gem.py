@@ -159,7 +159,7 @@ class GemPipeline(Pipeline):
         self.processor.save_pretrained(save_directory, **kwargs)
 
     def _checked(self, text: str, conversation: list[dict], how: dict[str, Any]) -> dict[str, Any]:
-        """The text that is given, and what the waveform says about it."""
+        """A text with the verdicts of the waveform on it."""
         if how["grounding"] == "off":
             return {"grounding": "off"}
         try:

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Several answers to one chat, written side by side, the best of them gone on with: blockwise best of n.
+"""Several answers to one chat, written side by side: blockwise best of n.
 
-Choosing among whole answers asks for one that is right throughout, which few are. Here every clause is a choice: as soon
-as a clause makes an answer worse than another, it goes on as a copy of the better one (Mudgal et al., Controlled Decoding
-from Language Models, 2024). What comes behind is written by the model in knowledge of what stands, as in any answer.
+Few whole answers are right throughout, so choosing among whole answers gains little. Here the choice is made at every clause: as
+soon as a clause makes an answer worse than another, it is replaced by a copy of the better one (Mudgal et al., Controlled Decoding
+from Language Models, 2024). The model continues from there as in any answer.
 """
 
 import re
@@ -86,9 +86,9 @@ def sample_answers(
 
 
 def _kept(texts: Sequence[str], done: Sequence[bool], judge: Judge) -> list[int]:
-    """Of which answer each goes on: its own, or where more is wrong in it than in the best unfinished ones, theirs in turn.
+    """For each answer, the answer that it continues: itself, or one of the best unfinished ones if it has more errors than they.
 
-    Finished answers stay, and nobody goes on as one: what ends early has had no time to be wrong.
+    Finished answers are kept but never copied, because a short answer has had few chances to be wrong.
     """
     found = {number: judge(_whole_clauses(text)) for number, text in enumerate(texts) if not done[number]}
     if not found:
@@ -99,7 +99,7 @@ def _kept(texts: Sequence[str], done: Sequence[bool], judge: Judge) -> list[int]
 
 
 def _whole_clauses(text: str) -> str:
-    """`text` up to the end of its last clause: the next word may turn what begins behind it."""
+    """`text` up to the end of its last clause; the next word may change the meaning of an unfinished one."""
     ends = [end.end() for end in _CLAUSE_END.finditer(text)]
     return text[: ends[-1]] if ends else ""
 

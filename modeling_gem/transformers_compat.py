@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-What older supported versions of Transformers lack, so that the rest is written as for the newest one. When the lowest
-version in `pyproject.toml` rises, what is no longer needed goes from here, and nothing else changes.
+Functions that older supported versions of Transformers lack; all other code is written for the newest version. When the lowest
+version in `pyproject.toml` rises, only this file shrinks.
 
 | name | needed below Transformers |
 |---|---|

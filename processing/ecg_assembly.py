@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""From what a reader found (`RawEcg`) to an `EcgRecord`: which rows are leads, in which unit, at which rate, and who says so."""
+"""From a reader's `RawEcg` to an `EcgRecord`: which rows are leads, their unit and rate, and the source of each fact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from .ecg_time_axis import rate_of_axis, rises_evenly
 from .ecg_units import mv_per_unit
 from .errors_gem import EcgFormatError, EcgLeadError
 
-# The caller's name for a row that is no lead: `leads=["II", "-", "-"]`.
+# The caller's name for a row that is not a lead: `leads=["II", "-", "-"]`.
 NO_LEAD = "-"
 # Without a unit the numbers are mV only if they can be: no lead of an ECG in mV moves by less, see `_check_span`.
 _MIN_SPAN_MV = 0.05
@@ -61,11 +61,11 @@ class _Channel:
 def to_record(
     raw: RawEcg, options: ReadOptions, name: str, source: str | None, record_id: str | None = None
 ) -> EcgRecord:
-    """Names, units, rate and limits checked, limb leads completed, every change written down: what `load_ecg` returns.
+    """The record that `load_ecg` returns. Names, units, rate and limits are checked, limb leads completed, and all changes noted.
 
     Raises:
-        EcgLeadError: no row is a lead, or it is not known which; a name occurs twice.
-        EcgFormatError: unit or sampling rate are not known, or no ECG's.
+        EcgLeadError: no row is a lead, it is not known which rows are leads, or a name occurs twice.
+        EcgFormatError: unit or sampling rate are unknown or not possible for an ECG.
     """
     notes = list(raw.notes)
     signal = _two_dimensional(np.asarray(raw.signal), options, name, notes)
@@ -102,7 +102,7 @@ def to_record(
 
 
 def _without_marks(signal: np.ndarray, marked: np.ndarray, leads: tuple[str, ...], notes: list[str]) -> np.ndarray:
-    """`signal` with NaN where a device wrote its mark for a missing sample."""
+    """`signal` with NaN in place of a device's code for missing samples."""
     if not marked.any():
         return signal
     shares = [f"{named([lead])} {row.mean():.1%}" for lead, row in zip(leads, marked, strict=True) if row.any()]
@@ -155,7 +155,7 @@ def _channels(signal: np.ndarray, raw: RawEcg, options: ReadOptions, name: str, 
 def _without_other_channels(
     signal: np.ndarray, names: Sequence[str], units: Sequence[str | None], raw: RawEcg, name: str, notes: list[str]
 ) -> list[int]:
-    """The rows that may be leads: not those that are no ECG by their name, and no axis of time or count of samples."""
+    """The rows that may be leads: not those that are not ECG by their name, and no axis of time or count of samples."""
     others = [row for row, channel in enumerate(names) if channel and is_other_channel(channel)]
     others += _accelerometer(names, units)
     axes = [
@@ -265,7 +265,7 @@ def _stated_rate(raw: RawEcg, options: ReadOptions, name: str, notes: list[str])
 
 
 def _evidence(channel: _Channel, raw: RawEcg, options: ReadOptions) -> LeadEvidence:
-    """Where the facts of one lead come from: the caller overrides the source."""
+    """The origin of each fact about a lead; the caller overrides the source."""
     unit, gain, rate = (raw.evidence_of(what, channel.row) for what in ("unit", "gain", "rate"))
     stated = channel.unit is not None or raw.gain is not None
     scale_given = options.unit is not None or options.gain is not None
@@ -313,10 +313,10 @@ def _note_unit_of_caller(unit: str, channels: list[_Channel], name: str, notes: 
 
 
 def _with_known_units(signal: np.ndarray, channels: list[_Channel], name: str, notes: list[str]) -> list[_Channel]:
-    """The channels that are a voltage. Without any unit they are mV if they can be; one unit says nothing of the others.
+    """The channels that are voltages. If no channel has a unit, they are taken as mV if plausible; the unit of one is not taken for others.
 
     Raises:
-        EcgFormatError: a lead's unit is no voltage, or not known.
+        EcgFormatError: a lead's unit is not a voltage, or unknown.
     """
     wrong = [channel for channel in channels if channel.unit is not None and mv_per_unit(channel.unit) is None]
     for channel in wrong:

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Samples that no heart made: missing ones, holes, rails and dead stretches are bridged, jumps of the level taken out.
+"""Repair of artefacts: gaps, holes, saturation and flat stretches are bridged, steps of the level are removed.
 
-Filters would smear each of them over more than a second.
+Otherwise the filters would smear each of them over more than a second.
 """
 
 import math
@@ -14,7 +14,7 @@ from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 HOLE_SHARE = 20.0  # a hole lies this many times farther from the median than three quarters of the samples
-# Equal samples for so long: nothing is connected, unless shorter stretches are there too, as in a drawing without noise, where
+# Equal samples for that long: nothing is connected, unless shorter stretches are there too, as in a drawing without noise, where
 # they are the heart's pauses.
 DEAD_S, DRAWN_S = 1.0, 0.10
 # A plateau at a lead's own extreme, so far from its median: the amplifier was at its end.
@@ -26,7 +26,7 @@ STEP_LEVEL_S, STEP_STAYS = 0.100, 0.4  # ... and the level stays changed, to wit
 
 
 def repair(signal: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """`signal` without samples that no heart made, and where they were.
+    """`signal` without artefacts, and a mask of the repaired samples.
 
     Args:
         signal: `(leads, samples)` in mV; non-finite samples are gaps.

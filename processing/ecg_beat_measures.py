@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the marks of a delineation measure in every lead and beat, by our definitions and by FeatureDB's."""
+"""Measurements of every lead and beat from the marks of a delineation, by our definitions and by FeatureDB's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -182,7 +182,7 @@ def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
 
 
 def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
-    """Q, R and S of every complex: R is its highest point, Q the lowest before the first R and S the lowest behind it (in an
+    """Q, R and S of every complex: R is its highest point, Q the lowest before the first R and S the lowest after it (in an
     rSr' it lies before the highest point); a QS is both. The first R is where 0.1 mV is reached, or the highest point.
 
     Args:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The door through which every ECG comes to a model: what cannot be one is refused, with the reason."""
+"""The check that every ECG passes before a model sees it; other signals are refused with a reason."""
 
 from weakref import WeakKeyDictionary
 
@@ -7,7 +7,7 @@ from .ecg_heartbeats import COPIES, holds_copies, parts_to_judge, shows_heartbea
 from .ecg_plausibility import Plausibility
 from .ecg_record import EcgRecord
 
-# A record passes several doors on its way to a model, and nobody can change it: it is judged at the first.
+# A record passes several checks on its way to a model and cannot change, so it is judged once.
 _verdicts: WeakKeyDictionary[EcgRecord, Plausibility] = WeakKeyDictionary()
 
 
@@ -15,9 +15,9 @@ def check_ecg(record: EcgRecord) -> EcgRecord:
     """The record itself, if it can be an ECG and shows heartbeats.
 
     Raises:
-        EcgQualityError: it cannot (flat, shorter than 1 s, a scale that no heart has) or does not (noise, tones, steps, one
-            signal in all leads, or a heart at a standstill or in ventricular fibrillation); the message gives the reasons. No
-            text may be made of it.
+        EcgQualityError: it cannot be an ECG (flat, shorter than 1 s, an impossible scale), or shows no heartbeats (noise, tones,
+            steps, one signal in all leads, asystole, ventricular fibrillation). The message gives the reasons. A model must
+            not interpret such a record.
     """
     if record not in _verdicts:
         _verdicts[record] = _judged(record)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Named columns (of a text table, a DataFrame, a dict) -> `RawEcg`: which are leads, which are time and what else is left out."""
+"""Named columns (of a text table, a DataFrame or a dict) -> `RawEcg`: finds leads and time axes and drops other columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on
 from .ecg_short_intervals import find_short_intervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
-STIMULUS_S = (0.03, 0.05)  # the stimulus of a QRS stands at most so long before and behind the onset that is seen
+STIMULUS_S = (0.03, 0.05)  # the stimulus of a QRS stands at most so long before and after the onset that is seen
 SHORTEST_S = 0.4  # less holds no heartbeat with its surroundings
 
 
@@ -37,17 +37,17 @@ class DelineationSettings:
 
 @dataclass(frozen=True)
 class Delineation:
-    """Marks of all waves on the 500 Hz grid of `ecg`.
+    """Marks of all waves at the sampling rate of `ecg`, 500 Hz.
 
     Attributes:
         beats: sample number of each heartbeat's QRS, `(beats,)`, in time order.
         live: whether a lead holds a signal, `(leads,)`.
         reliability: how much the leads count in each beat, and where nothing can be told.
-        left_out: leads and seconds that the marks do not rest on.
+        left_out: leads and seconds that were not used.
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
             (fractions possible), NaN where the wave is absent or not visible.
         lone_p: the same of P waves that no QRS follows, `(leads, waves, 3)` and `(waves, 3)`.
-        p_unclear: whether waves before the beats were left out that may be T or flutter waves as well as P waves.
+        p_unclear: whether waves before the beats were dropped because they may be P, T or flutter waves.
         ecg: the filtered signal the marks were found in.
     """
 
@@ -75,7 +75,7 @@ def delineate(
         signal: `(leads, samples)` in mV; NaN are gaps, leads without signal are left out.
         sampling_rate: Hz.
         settings: constants; the default is tuned on LUDB.
-        leads: the rows' names, by which the movement of one electrode is told from waves of the heart.
+        leads: names of the rows, needed to recognise the movement of a single electrode.
 
     Returns:
         The marks, or `None` where there is no heartbeat.

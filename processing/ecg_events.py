@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What happens in a long record: pauses, premature beats and their runs, the lowest and the highest rate."""
+"""Events of a long record: pauses, premature beats and their runs, the lowest and the highest rate."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,8 +49,9 @@ class RhythmEvents:
     """Events of a record, in time order.
 
     Attributes:
-        beats: how many were found.
-        wide_premature, narrow_premature: how many of them are premature, by their QRS.
+        beats: number of beats.
+        wide_premature: number of premature beats with a wide QRS.
+        narrow_premature: number of premature beats with a narrow QRS.
         pauses: RR intervals of 2 s or more.
         runs: three or more premature beats of one kind in a row.
         lowest_rate, highest_rate: `(time in s, bpm)` over 8 RR intervals; `None` where there are not so many.
@@ -74,7 +75,7 @@ class RhythmEvents:
         return {**asdict(self), "ectopy_share": round(self.ectopy_share, 5)}
 
     def to_text(self, most: int = 10) -> str:
-        """The events line by line, of pauses and runs the `most` longest, in time order."""
+        """The events line by line in time order, with the `most` longest pauses and runs."""
         premature = f"{self.wide_premature} wide and {self.narrow_premature} narrow premature beats"
         lines = [f"{self.beats} beats, {premature} ({self.ectopy_share:.1%})"]
         if self.lowest_rate and self.highest_rate:
@@ -96,10 +97,10 @@ def _clock(seconds: float) -> str:
 def find_events(features: "EcgFeatures") -> RhythmEvents:
     """The events of a measured record.
 
-    A beat is premature where its RR interval is below 86 % of what the 301 intervals around it usually are (their median
-    or, in bigeminy, their mean), and wide where its QRS is 20 ms wider than usual there and 108 ms at least. Narrow ones count
-    only where 70 % of the intervals around are regular: in fibrillation every other beat would be one. RR intervals in which
-    seconds were left out tell nothing. The limits and their sources: `ecg_limits`.
+    A beat is premature if its RR interval is below 86 % of the usual one among the 301 intervals around it (their median or, in
+    bigeminy, their mean). It is wide if its QRS is 20 ms wider than usual there and at least 108 ms. Narrow premature beats count
+    only where 70 % of the intervals around them are regular, because in fibrillation every second beat would be premature. RR
+    intervals that contain unused seconds are ignored. `ecg_limits` has the limits and their sources.
     """
     times, rr = features.beat_times, features.rr_intervals / 1000
     premature, wide = _premature(rr, features.beat_waves["QRS"])

@@ -159,7 +159,7 @@ class EcgFeatures:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What to know before the measurements are believed: a sampling rate below 100 Hz, with the uncertainty of intervals
-        that comes of it; a gain that seems false; a child, for whom most limits are those of adults. See `ecg_rules.cautions`."""
+        that comes of it; a gain that seems wrong; a child, for whom most limits are those of adults. See `ecg_rules.cautions`."""
         return cautions(self)
 
     def lead_value(self, name: str, lead: str) -> float:

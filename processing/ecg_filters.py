@@ -42,7 +42,7 @@ class BeatBands:
 class FilteredEcg(BeatBands):
     """One conditioned ECG in every band of the delineation: float32 `(leads, samples)` at 500 Hz, mV or mV/s.
 
-    `spikes` and `spike_ends` are the first samples of the pacing spikes and behind them.
+    `spikes` and `spike_ends` are the first samples of the pacing spikes and after them.
     """
 
     signal: np.ndarray

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Atrial flutter: whether what stands before the QRS stood there one cycle earlier, too."""
+"""Atrial flutter: whether what precedes the QRS stood there one cycle earlier, too."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ STEADY_RR = 0.06  # an RR interval counts as the usual one if it differs by less
 IRREGULAR_RR = 0.05  # variation (SD over mean) from which the conduction ratio may vary
 FEWEST_BEATS = 3
 BEFORE_QRS_S, AFTER_QRS_S = 0.006, 0.020
-FEWEST_LEADS = 3  # fewer have no directions to tell apart
+FEWEST_LEADS = 3  # fewer have no directions to distinguish
 SHORTEST_S = 0.052  # less of a cycle clear of QRS complexes tells nothing
 FLUTTER_STEP = 2  # samples at 500 Hz
 # Of the signal's energy one cycle before the QRS, what the subtraction explains: of all, or of all but one direction.

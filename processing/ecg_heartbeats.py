@@ -2,7 +2,7 @@
 """Whether a signal shows heartbeats at all, or is noise, a tone, steps, speech or another signal of the body.
 
 Of what every heart does in leads on the skin no other signal does all: a QRS is far steeper and taller than the line between
-the beats, its steepness lies where the beats are, the line comes back behind it, and beats are alike.
+the beats, its steepness lies where the beats are, the line comes back after it, and beats are similar.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ class HeartbeatSigns:
     Attributes:
         steep, tall: slope and size of the steepest and tallest 2 % of the time over the usual ones, all leads together.
         gathered: power of the slope around the beats over that elsewhere.
-        back: change of the level from before a beat to behind it, over the beat's height; the median over the beats.
-        alike: how alike the beats are, see `beat_likeness`.
+        back: change of the level from before a beat to after it, over the beat's height; the median over the beats.
+        alike: how similar the beats are, see `beat_likeness`.
         rr, rr_variation: median distance of the beats in s, and their standard deviation over their mean.
     """
 
@@ -67,7 +67,7 @@ LIMITS: Final = {
     "back": (np.inf, 0.3),
 }
 _REVERSED: Final = ("back",)
-# An infarct, pacing or ventricular tachycardia may keep the line up behind the QRS; then the beats are tall or steep, alike, and no
+# An infarct, pacing or ventricular tachycardia may keep the line up after the QRS; then the beats are tall or steep, alike, and no
 # edges.
 STEPS_BACK: Final = (0.3, 0.6)
 STEPS_TALL, STEPS_STEEP, EDGES_STEEP = 5.2, 10.0, 60.0

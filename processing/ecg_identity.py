@@ -86,7 +86,7 @@ _DATE = re.compile(
     r"|\b\d{1,2}[ .-]{0,2}(?:jan|feb|mar|mär|apr|may|mai|maj|jun|jul|aug|sep|oct|okt|nov|dec|dez)[^\W\d]*[ .-]{1,2}\d{2,4}\b",
     re.IGNORECASE,
 )
-# What ends a statement. A full stop behind a title, an initial or another abbreviation does not.
+# What ends a statement. A full stop after a title, an initial or another abbreviation does not.
 _END = re.compile(r";|\n|\.(?=\s)")
 _NO_END = re.compile(r"\b(?:drs?|prof|dra|dott|med|mr|mrs|sig|pat|geb|tel|nr|no|st|[a-z])$", re.IGNORECASE)
 # Makers of electrocardiographs, as their files and leaflets write them.
@@ -107,7 +107,7 @@ _MODEL = re.compile(
     r"\b(?:MAC|TC|AT|CS|FT|MS|ELI|CP|SE|FX|FCP|ECG|AR|PC|CM|XR|S|M)[ -]?\d{1,5}[A-Z]{0,2}\b"
     r"|\b(?:MAC(?: VU| Lab)?|PageWriter(?: Trim| Touch)?(?: I{1,3})?|CARDIOVIT|ELI|CardioSoft|MUSE)\b"
 )
-# What a channel of a file is called, with its row, whose name is no lead's.
+# What a channel of a file is called, with its row, whose name is not a lead's.
 OTHER_LEAD = "other"
 _OTHER_LEADS = re.compile(
     r"V(?:[7-9]|1\d)|V[1-9]R|X|Y|Z|M?L(?:I{1,3}|[1-3])|ML[56]|CM[1-6]|CC5|CS[1-6]|MCL[1-6]|-aVR|MV[1-6]|MX|MY|MZ|EASI|A-?[IS]|E-?S|E[CK]G"

@@ -29,7 +29,7 @@ class LeadEvidence:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """Those of `name`, `unit`, `gain` and `rate` that nobody states."""
+        """Those of `name`, `unit`, `gain` and `rate` that is not stated."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) == "assumed")
 
     def of_lead_derived_with(self, other: "LeadEvidence") -> "LeadEvidence":

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Names of leads: the standard twelve in every spelling, channels that are numbered only, and channels that are no ECG."""
+"""Names of leads: the standard twelve in every spelling, channels that are numbered only, and channels that are not ECG."""
 
 import re
 from collections import Counter
@@ -137,7 +137,7 @@ _COUNTED_CHANNELS = frozenset(
 # Of these the name says that the channel is an ECG, only not which lead.
 _COUNTED_ECGS = frozenset({"lead", "ecg", "ekg", "derivation", "ableitung", "derivacion", "derivacao"})
 
-# Words in names of channels that are no ECG: bedside monitors (MIMIC), sleep laboratories, wearables, data tables.
+# Words in names of channels that are not ECG: bedside monitors (MIMIC), sleep laboratories, wearables, data tables.
 _OTHER_WORDS = frozenset(
     [
         "pleth",
@@ -240,7 +240,7 @@ _OTHER_WORDS = frozenset(
         "index",
     ]
 )
-# These are no ECG even beside the word ECG: "ECG annotations", "ECG HR".
+# These are not ECG even beside the word ECG: "ECG annotations", "ECG HR".
 _NEVER_AN_ECG = frozenset(
     [
         "event",
@@ -283,7 +283,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @lru_cache(maxsize=4096)
 def is_other_channel(name: str) -> bool:
-    """Whether a channel is no ECG by its name: `"PLETH"`, `"RESP"`, `"EEG Fpz-Cz"`, `"C3-A2"`, `"ACC x"`, `"Marker"`."""
+    """Whether a channel is not an ECG by its name: `"PLETH"`, `"RESP"`, `"EEG Fpz-Cz"`, `"C3-A2"`, `"ACC x"`, `"Marker"`."""
     if _firm_lead(name):
         return False
     parts = re.findall(r"[^\W_]+", f"{name} {_CAMEL.sub(' ', name)}".casefold())

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Whether what stands before the QRS complexes repeats: P waves do, waves of fibrillation and T waves of ectopic beats do not.
+"""Whether what precedes the QRS complexes repeats: P waves do, waves of fibrillation and T waves of ectopic beats do not.
 
 Told stretch by stretch, and among beats of one kind: neither an episode nor every second beat decides for the others.
 """

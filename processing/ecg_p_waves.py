@@ -18,7 +18,7 @@ ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventr
 APEX_BEFORE_QRS_S = 0.045  # LUDB's readers mark 99.5 % of all P apexes 47 ms and more before the QRS ...
 READERS_EARLIER_S = 0.010  # ... which begins so much earlier for them (`QrsSettings.onset_bias`)
 STIMULUS_S = 0.05  # a ventricular stimulus stands at most so long before the QRS, an atrial one longer
-# Faster beats that are wider, their P waves so close behind the T waves: of PTB-XL's sinus tachycardias none is so.
+# Faster beats that are wider, their P waves so close after the T waves: of PTB-XL's sinus tachycardias none is so.
 FAST_RR_S, WIDE_QRS_S, LINE_BEFORE_P_S = 60 / 125, 0.11, 0.025
 LONE_BEFORE_S, LONE_HALF_S = 0.20, 0.09
 LOUDEST_NOISE = 3.0  # times the median lead
@@ -75,7 +75,7 @@ def find_p_waves(
 
 
 def _stimulus_of_qrs(ecg: FilteredEcg, qrs_onset: np.ndarray) -> np.ndarray:
-    """The pacing spike that sets each QRS off, `(beats,)`, inf without one; what it leaves before the QRS is no P wave."""
+    """The pacing spike that sets each QRS off, `(beats,)`, inf without one; what it leaves before the QRS is not a P wave."""
     spikes = np.append(ecg.spikes, np.inf)[:, None]
     before = (spikes < qrs_onset) & (spikes > qrs_onset - STIMULUS_S * WORKING_RATE)
     return np.where(before, spikes, np.inf).min(axis=0)
@@ -184,7 +184,7 @@ def bound_p_waves(
 
 
 def _earliest_p(end: np.ndarray, qrs_offset: np.ndarray, t_end: np.ndarray, settings: WaveSettings) -> np.ndarray:
-    """Where the search for each P wave begins: behind the last T wave and QRS, within the longest PR."""
+    """Where the search for each P wave begins: after the last T wave and QRS, within the longest PR."""
     rate = WORKING_RATE
     previous_t = np.append(-np.inf, np.where(np.isfinite(t_end), t_end, -np.inf)[:-1])
     previous_qrs = np.append(-np.inf, qrs_offset[:-1])

@@ -158,7 +158,7 @@ def page_layout(
         gain: mm/mV, 2.5, 5, 10 or 20.
         start: first second shown.
         seconds: how many seconds a row shows; as many as fit on 250 mm by default. Other values change the width.
-        columns: `"sequential"` (each column goes on where the one before it ended) or `"simultaneous"`.
+        columns: `"sequential"` (each column continues where the one before it ended) or `"simultaneous"`.
         rhythm_leads: leads of the rhythm strips, as many as the layout has strips.
         header_lines: lines of header to leave room for.
         label_mm: size of the lead labels in mm.

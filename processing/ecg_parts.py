@@ -203,7 +203,7 @@ def _in_unit(strip: Strip, unit: str | None, name: str) -> Strip:
 
 
 def _check_gaps(rows: Sequence[Sequence[Strip]], samples: int, name: str) -> None:
-    """Refuses a long recording that is all but empty: its parts are recordings of their own, or their times are false."""
+    """Refuses a long recording that is all but empty: its parts are recordings of their own, or their times are wrong."""
     values, recorded = len(rows) * samples, sum(len(strip.signal) for row in rows for strip in row)
     if values > _MAX_GAPS and recorded < _MIN_RECORDED * values:
         raise EcgFormatError(

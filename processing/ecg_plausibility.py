@@ -317,7 +317,7 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
 
     Under `"II"`, Einthoven's law: RMS of I + III - II over the largest RMS of the three; under `"aVR"`, `"aVL"`, `"aVF"`,
     Goldberger's definitions from I and II likewise. Only what was recorded at the same time is compared, each lead about its
-    mean (an offset of an amplifier is no error); nothing is told of leads that are absent.
+    mean (an offset of an amplifier is not an error); nothing is told of leads that are absent.
     """
     known = np.isfinite(signal)
     laws = {

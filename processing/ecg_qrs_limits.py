@@ -23,7 +23,7 @@ APART_S = 0.02  # a steep part so far outside the limits is another one
 # Of the steepest slope: at the end of the QRS rest is what is no faster than the T wave, up to this share of the QRS.
 T_FASTEST = 0.15
 T_SHARPEST = 0.12  # of the QRS: where T seems sharper still, only this is asked of the end of the QRS
-T_FROM_S = 0.26  # behind the onset: no QRS lasts so long
+T_FROM_S = 0.26  # after the onset: no QRS lasts so long
 LIMB_S = 0.08  # a late part of the QRS is over so soon; what lasts longer is the T wave
 QRS_RR, T_RR = 0.4, 0.6  # shares of the RR interval that QRS, and T wave, do not exceed
 ALIKE = 0.9  # correlation of beats of one kind
@@ -107,7 +107,7 @@ def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) ->
 
 
 def _kinds(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which beats are alike, as numbers, and how many samples later each beat lies best over the others of its kind."""
+    """Which beats are similar, as numbers, and how many samples later each beat lies best over the others of its kind."""
     play, half = int(ALIGN_S * WORKING_RATE), int(1.5 * NEAR_S * WORKING_RATE)
     core = windows(ecg.band * median(weights, axis=1)[:, None], beats - half - play, 2 * (half + play))
     core = np.moveaxis(core, 1, 0)

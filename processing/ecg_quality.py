@@ -34,7 +34,7 @@ from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 from .ecg_rules import coarse_rate, suspected_gain
 
-# A run of equal samples this long is no heart: even a 12-bit recorder at 100 Hz moves by its noise.
+# A run of equal samples this long is not a heart: even a 12-bit recorder at 100 Hz moves by its noise.
 FLAT_RUN_S = 0.4
 FLAT_MV = 0.02  # a lead that spans less is flat as a whole
 # A plateau at a lead's own maximum or minimum: 20 ms above 1 mV, or 2 % of the lead at any height; the amplifier or the ADC was
@@ -381,7 +381,7 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
 
 
 def _rms(row: np.ndarray) -> float:
-    """Root mean square about the median: an offset of the amplifier is no error."""
+    """Root mean square about the median: an offset of the amplifier is not an error."""
     return float(np.sqrt(np.mean((row - np.median(row)) ** 2)))
 
 

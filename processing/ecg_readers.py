@@ -43,7 +43,7 @@ _PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 KNOWN_DATASETS = ("ludb", "sph", "code15")
 # Keys of a row's signal, with the unit that the name states.
 _ROW_SIGNALS = {"signal": None, "signal_uv": "uV", "signal_mv": "mV", "array": None, "ecg": None}
-# Keys of a row that are no samples of a lead.
+# Keys of a row that are not samples of a lead.
 _DESCRIPTIONS = frozenset(
     (*RATE_KEYS, *LEAD_KEYS, *UNIT_KEYS, *GAIN_KEYS, "report", "labels", "id", "record_id", "source", "sex", "age")
 )
@@ -304,7 +304,7 @@ def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: P
 
 
 def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]:
-    """The reader for a file's content; only text without any mark is told apart by the file's name."""
+    """The reader for a file's content; only text without any mark is distinguished by the file's name."""
     suffix = path.suffix.lower() if path is not None else ""
     refuse_other_files(data, name, suffix)
     for matches, reader, what in _READERS:

@@ -25,7 +25,7 @@ def read_aecg(root: Any, options: ReadOptions, name: str) -> RawEcg:
     """The rhythm of an aECG: all its sequence sets on one time axis, `origin + digits * scale`.
 
     A digitised page keeps one sequence set per column, each with its own start: what was not recorded is NaN. A
-    representative beat (a series of that code, or a derived series) is no rhythm; the notes name it. Series that hold
+    representative beat (a series of that code, or a derived series) is not a rhythm; the notes name it. Series that hold
     the same leads at other times are several recordings, of which `options.index` chooses one.
 
     Raises:

@@ -169,7 +169,7 @@ def _counts(group: Any, order: str, name: str) -> np.ndarray:
 
 
 def _stored_bits(row: np.ndarray, bits: int, lead: str, notes: list[str]) -> np.ndarray:
-    """Signed samples of fewer bits than allocated: the sign is the highest stored bit, whatever stands above it.
+    """Signed samples of fewer bits than allocated: the sign is the highest stored bit, whatever is above it.
 
     Writers that extend the sign and writers that leave the upper bits zero both exist. A channel whose samples need more
     bits than it says to store is read as it stands.

@@ -34,7 +34,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
 
     Header text is Latin-1, as devices write it (the standard asks for ASCII). A number of records of -1 (a recording
     that was not closed) means as many as the file holds; dates that are none are left out; a blank dimension is a unit
-    that nobody states. A channel whose physical or digital minimum equals its maximum has no amplitudes: its samples
+    that is not stated. A channel whose physical or digital minimum equals its maximum has no amplitudes: its samples
     are missing. So are samples of -32768 (BDF: -8388608), the value of no sample, and the gaps of an interrupted
     recording (EDF+D). Channels of lower sampling rates are resampled to the highest one. Patient and recording fields
     are identifying.
@@ -101,7 +101,7 @@ def _strip(channel: Any, label: str, signal: np.ndarray, notes: list[str]) -> St
 
 
 def _runs(data: bytes, file: Any, name: str) -> list[tuple[int, int, float]]:
-    """The unbroken parts of an interrupted recording: first record, record behind the last, and start in s.
+    """The unbroken parts of an interrupted recording: first record, record after the last, and start in s.
 
     Each record of EDF+D begins its annotations with its own start, `+12.5` and two bytes 20 (EDF+, 2.2.4).
     """

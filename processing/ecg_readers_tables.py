@@ -55,7 +55,7 @@ def read_table(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     `NaN`, `NA` and `-` are missing samples.
 
     Raises:
-        EcgFormatError: no block of numbers, cells in it that are no numbers (named by line and column), rows of unequal
+        EcgFormatError: no block of numbers, cells in it that are not numbers (named by line and column), rows of unequal
             length, or Kaggle's table of single beats, which have no unit.
     """
     text = decoded_text(data).replace("\0", "").replace("\u2212", "-").replace("\xa0", " ")

@@ -41,7 +41,7 @@ def is_xml(data: bytes) -> bool:
 
 
 def read_xml(data: bytes, options: ReadOptions, name: str) -> RawEcg:
-    """An ECG in XML, told apart by its root element.
+    """An ECG in XML, distinguished by its root element.
 
     - GE MUSE `RestingECG`: all rhythm waveforms, base64 of 16-bit little-endian counts times their
       `LeadAmplitudeUnitsPerBit`; `WaveformStartTime` and `LeadTimeOffset` in ms.

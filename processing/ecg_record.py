@@ -165,7 +165,7 @@ class EcgRecord:
 
     @property
     def assumed(self) -> dict[str, tuple[str, ...]]:
-        """What nobody states, with its leads: `{"unit": ("I", "II")}`; empty where everything is stated, given or derived."""
+        """What is not stated, with its leads: `{"unit": ("I", "II")}`; empty where everything is stated, given or derived."""
         names = dict.fromkeys(name for evidence in self.evidence.values() for name in evidence.assumed)
         return {name: tuple(lead for lead in self.leads if name in self.evidence[lead].assumed) for name in names}
 
@@ -177,12 +177,12 @@ class EcgRecord:
     def with_limb_leads(self, exact: np.ndarray | None = None) -> "EcgRecord":
         """The record with the limb leads that it lacks, where it has two of the six: they follow from any two others.
 
-        Recorded leads stay as they are and in their order; the derived ones stand behind the last recorded limb lead.
+        Recorded leads stay as they are and in their order; the derived ones follow the last recorded limb lead.
         A sample that one of the two sources lacks is missing (NaN) in the derived lead too. `load_ecg` does this with
         every record, so that a file of eight leads (I, II, V1 to V6) gives what its twelve-lead twin gives.
 
         Args:
-            exact: `signal` before it was rounded to float32, in mV; derived from it a lead equals a recorded one to the bit.
+            exact: `signal` before it was rounded to float32, in mV; derived from it a lead equals a recorded one bit for bit.
         """
         absent = tuple(lead for lead in LIMB_LEADS if lead not in self.leads)
         sources = self._limb_sources()
@@ -261,7 +261,7 @@ class EcgRecord:
     def between(self, start: float = 0.0, seconds: float | None = None) -> "EcgRecord":
         """The part of the record from `start` (s) on, `seconds` long or, without it, to the end; `start_time` moves along.
 
-        The nearest samples decide. A part that would end behind the record ends with it; the history has what was kept.
+        The nearest samples decide. A part that would end after the record ends with it; the history has what was kept.
 
         Raises:
             EcgFormatError: `start` is not within the record, or `seconds` is not positive.

@@ -17,9 +17,9 @@ from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_order_statistics import median
 from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
-# Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and behind it (T wave).
+# Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and after it (T wave).
 BEFORE_S, BEHIND_S = (-0.34, -0.08), (0.12, 0.40)
-# How long a wide QRS lasts behind its steepest part; what is looked at where the next beat is that near.
+# How long a wide QRS lasts after its steepest part; what is looked at where the next beat is that near.
 WIDE_QRS_S, SHORTEST_SPAN_S = 0.16, 0.04
 FEWEST_BEATS = 4
 # Size in mV of a direction in the space of the leads: less than the first does no harm. Waves of fibrillation reach the
@@ -134,7 +134,7 @@ def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
 
 
 def runs(mask: np.ndarray) -> np.ndarray:
-    """First sample of every run of true values, and the first behind it, `(runs, 2)`."""
+    """First sample of every run of true values, and the first after it, `(runs, 2)`."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return edges.reshape(-1, 2)
 

@@ -3,7 +3,7 @@
 
 Every finding is decided here and nowhere else: sentences, verdicts, the template teacher and the teacher's prompt call
 these. A finding of leads gives the leads that show it, in the record's order; a finding of the record gives `True` or
-`False`. A value that was not measured (NaN) is no finding.
+`False`. A value that was not measured (NaN) is not a finding.
 """
 
 import math
@@ -76,7 +76,7 @@ def in_neighbouring_leads(leads: Iterable[str]) -> tuple[str, ...]:
 
 
 def st_levels(features: "EcgFeatures", point: Literal["st_j", "st_j60"] = "st_j60") -> dict[str, float]:
-    """Lead -> ST level in mV at the J point or 60 ms behind it, without aVR, whose ST mirrors the others', and without
+    """Lead -> ST level in mV at the J point or 60 ms after it, without aVR, whose ST mirrors the others', and without
     leads that have none."""
     levels = dict(zip(features.leads, features.lead_values[point].tolist(), strict=True))
     return {lead: level for lead, level in levels.items() if lead != "aVR" and math.isfinite(level)}
@@ -355,7 +355,7 @@ def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> f
 
 @dataclass(frozen=True)
 class GainSuspicion:
-    """QRS complexes whose size in most leads points to a false gain.
+    """QRS complexes whose size in most leads points to a wrong gain.
 
     Attributes:
         size: `large` or `small`.
@@ -458,7 +458,7 @@ def interval_resolution(sampling_rate: float) -> float:
 
 
 def cautions(features: "EcgFeatures") -> tuple[str, ...]:
-    """What whoever reads the measurements must know, in sentences: a coarse sampling rate, a gain that seems false, and a
+    """What whoever reads the measurements must know, in sentences: a coarse sampling rate, a gain that seems wrong, and a
     child, of whom the sources of `ecg_limits` give limits of the QRS and the axis only."""
     gain = (doubt.found for doubt in features.plausibility.doubts if doubt.about == "scale")
     child = features.age is not None and features.age <= ADULT_ABOVE_YEARS

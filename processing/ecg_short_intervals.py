@@ -22,7 +22,7 @@ AFTER_QRS_S, BEFORE_QRS_S = 0.020, 0.042  # the QRS itself bulges, and its foot
 # The T wave's apex after QRS onset at the latest, at 60/min, with the cube root of RR (QT as Fridericia's, which ends some
 # 0.06 s later), and what a QRS beyond 0.1 s adds.
 LATEST_T_S, OF_WIDE_QRS = 0.36, 0.7
-# Apex of a P wave: after that of the T wave at least, before the QRS at most. The same for what stands beside the T wave's
+# Apex of a P wave: after that of the T wave at least, before the QRS at most. The same for what is beside the T wave's
 # direction: what is earlier may be the T wave's own loop. Without a T wave: before the QRS.
 P_SPAN_S, P_BESIDE_SPAN_S, ONLY_P_S = (0.06, 0.20), (0.04, 0.10), 0.09
 LATE_T = 3.0  # times what bulges in time for a T wave: a later hump is the T wave all the same

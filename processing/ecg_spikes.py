@@ -20,12 +20,12 @@ REFRACTORY_S = 0.02  # one stimulus has two or more edges
 MIN_RATE, OFTEN, MAX_RATE = 0.2, 0.5, 6.0  # per s: one is an electrode pop, few must show in all leads, more are noise
 QUIET_SAMPLES = 15  # 30 ms
 EDGE_SHARE = 0.1  # a stimulus lasts while the signal jumps by this share of its first edge, and by SPIKE_MIN_MV
-# After-potentials and what a recorder's filter leaves of a stimulus hide the heart for 14 ms, and behind a tall one longer.
+# After-potentials and what a recorder's filter leaves of a stimulus hide the heart for 14 ms, and after a tall one longer.
 SHORTEST_SAMPLES, SAMPLES_PER_MV = 7, 1.5
 
 
 def find_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First sample of every pacing spike in `(leads, samples)` at 500 Hz, and the first behind it, `(spikes,)` each.
+    """First sample of every pacing spike in `(leads, samples)` at 500 Hz, and the first after it, `(spikes,)` each.
 
     A spike jumps out of quiet in many leads at once, again and again. A heart's own waves gather speed over several samples.
     """

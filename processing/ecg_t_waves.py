@@ -95,7 +95,7 @@ def trapezium_end(wave: np.ndarray, steepest: np.ndarray, reference: np.ndarray)
     Args:
         wave: `(leads, beats, samples)`.
         steepest: index of the steepest part of the falling limb, `(leads, beats)`.
-        reference: index that is surely behind the end, `(leads, beats)`.
+        reference: index that is surely after the end, `(leads, beats)`.
     """
     top = np.take_along_axis(wave, steepest[..., None], -1)
     # Of whole numbers NumPy would make double precision.
@@ -227,7 +227,7 @@ def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int,
     """Where the usual beat's largest wave is a U wave: indices of the valley before it and of its end; else `None`.
 
     A U wave follows the end of the T wave (its apex 90-110 ms after it, AHA/ACCF/HRS 2009 part IV): the largest wave is
-    later than a T wave's apex, and one stands before it where that apex belongs.
+    later than a T wave's apex, and one precedes it where that apex belongs.
 
     Args:
         size: of the usual beat in all leads, `(samples,)` mV.

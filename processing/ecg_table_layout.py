@@ -56,7 +56,7 @@ class TableLayout:
         """The value of a cell; NaN for a missing one.
 
         Raises:
-            ValueError: it is no number.
+            ValueError: it is not a number.
         """
         if cell.lower() in MISSING:
             return float("nan")
@@ -129,7 +129,7 @@ def _kind(cells: Sequence[str]) -> Kind:
 
 
 def _block(lines: Sequence[str], separator: str, kinds: Sequence[Kind]) -> tuple[int, int]:
-    """The first line of numbers, and the one behind the last."""
+    """The first line of numbers, and the one after the last."""
 
     first = 0
     for index in range(min(len(lines), MAX_HEAD_LINES)):
@@ -205,7 +205,7 @@ def _marks(lines: Sequence[str], separator: str) -> tuple[str, str | None]:
 
 
 def _are_groups(marked: set[str], text: str, other: set[str]) -> bool:
-    """Whether a mark parts thousands: always three digits behind it, and smaller numbers go without it."""
+    """Whether a mark parts thousands: always three digits after it, and smaller numbers go without it."""
     if not all(_GROUPED.fullmatch(number) for number in marked):
         return False
     if other or any(len(re.findall("[.,]", number)) > 1 for number in marked):

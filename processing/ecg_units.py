@@ -21,9 +21,9 @@ _MAX_HEAD = 200
 
 
 def mv_per_unit(unit: str) -> float | None:
-    """How many mV one `unit` is: `"uV"`, `"µV"`, `"Microvolts"` -> 0.001; `None` for what is no voltage.
+    """How many mV one `unit` is: `"uV"`, `"µV"`, `"Microvolts"` -> 0.001; `None` for what is not a voltage.
 
-    A micro sign that was lost on the way (`"?V"`, `"�V"`) is no unit: nobody knows what it was.
+    A micro sign that was lost on the way (`"?V"`, `"�V"`) is not a unit: nobody knows what it was.
     """
     word = unit.strip()
     for sign in _MICRO_SIGNS:
@@ -34,8 +34,8 @@ def mv_per_unit(unit: str) -> float | None:
 def name_and_unit(head: str) -> tuple[str, str | None]:
     """A column's head in its name and its unit: `"II [mV]"`, `"V1 (uV)"`, `"aVF_mV"`, `"I/mV"`, `"ECG, µV"`.
 
-    A `V` behind a blank is the monitor's chest lead ("ECG V"), not the unit; in brackets or behind a slash it is volts.
-    A unit that is no voltage ("ECG (bpm)") is told too; a word in brackets that is none stays with the name.
+    A `V` after a blank is the monitor's chest lead ("ECG V"), not the unit; in brackets or after a slash it is volts.
+    A unit that is not a voltage ("ECG (bpm)") is told too; a word in brackets that is none stays with the name.
     """
     head = head.strip()
     if not head or len(head) > _MAX_HEAD:

@@ -123,7 +123,7 @@ def parse_header(path: Path, name: str) -> WfdbHeader:
         num_signals = int(record_line[1])
         rate_text = re.split(r"[/(]", record_line[2])[0] if len(record_line) > 2 else str(_DEFAULT_RATE)
         rate = float(rate_text)
-        # Some writers leave out the number of samples, but not the date behind it.
+        # Some writers leave out the number of samples, but not the date after it.
         counted = len(record_line) > 3 and not re.search(r"\d[:/-]\d", record_line[3])
         num_samples = int(record_line[3]) if counted else 0
         segments_declared = int(num_segments) if num_segments else 0

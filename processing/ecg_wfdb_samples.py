@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The storage formats of WFDB signal files, signal(5), as integers.
 
-The `wfdb` package is not used for this: it parses the header anew, more strictly than people write headers, takes five
+The `wfdb` package is not used for this: it parses the header again, more strictly than people write headers, takes five
 times as long, and fails on frames of format 61 (4.3.1).
 """
 

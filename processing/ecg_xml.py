@@ -81,7 +81,7 @@ def numbers(text: str, label: str, name: str) -> np.ndarray:
     """The samples of a lead: integers or decimals separated by blanks, commas or semicolons; "no sample" is NaN.
 
     Raises:
-        EcgFormatError: there are none, or one is no number.
+        EcgFormatError: there are none, or one is not a number.
     """
     written = text.replace(",", " ").replace(";", " ").split()
     try:

@@ -27,7 +27,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         missing_leads (`"raise"` or `"mask"`, *optional*, defaults to `"raise"`): What to do when a lead is absent and
             cannot be derived: refuse, or give zeros and mark them in `ecg_mask`.
         nan_policy (`"interpolate"`, `"zero"` or `"raise"`, *optional*, defaults to `"interpolate"`): Missing samples.
-        compat (`"gem"`, *optional*): Reproduces the original preprocessing to the bit, faults included: leads in file
+        compat (`"gem"`, *optional*): Reproduces the original preprocessing bit for bit, faults included: leads in file
             order, no resampling, no checks, NaN to 0, cut or zero-padded at the end.
     """
 

@@ -59,14 +59,14 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
         return image if has_size else super().resize(image, size, *args, **kwargs)
 
     def rescale(self, image: np.ndarray, scale: float, **kwargs: Any) -> np.ndarray:
-        """As in Transformers and equal to the bit, without float64 copies of the picture."""
+        """As in Transformers and equal bit for bit, without float64 copies of the picture."""
         image = np.ascontiguousarray(image)
         return np.multiply(image, scale, out=np.empty(image.shape, np.float32), dtype=np.float64, casting="unsafe")
 
     def normalize(
         self, image: np.ndarray, mean: float | list[float], std: float | list[float], **kwargs: Any
     ) -> np.ndarray:
-        """As in Transformers and equal to the bit: channel by channel, with one copy."""
+        """As in Transformers and equal bit for bit: channel by channel, with one copy."""
         image = image if np.issubdtype(image.dtype, np.floating) else image.astype(np.float32)
         means, deviations = (
             np.broadcast_to(np.array(value, image.dtype), len(image))[:, None, None] for value in (mean, std)
@@ -87,7 +87,7 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
         return SizeDict(**dict(size)).height or SizeDict(**dict(size)).shortest_edge
 
     def tile_grid(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of tiles behind the overview tile of an `"anyres"` picture of `(height, width)`."""
+        """Rows and columns of tiles after the overview tile of an `"anyres"` picture of `(height, width)`."""
         height, width = select_best_resolution(image_size, self.image_grid_pinpoints)
         return height // self.tile_size, width // self.tile_size
 

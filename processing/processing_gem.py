@@ -81,7 +81,7 @@ class GemProcessor(ProcessorMixin):
         ecg_token, image_token (`str`, *optional*): The placeholders.
         default_question (`str`, *optional*): What `build_conversation` asks when it is not told.
         compat (`"gem"`, *optional*): Tokenises as the original code, each stretch of text around a placeholder for itself
-            (with a SentencePiece tokenizer this puts a dummy prefix behind the placeholder).
+            (with a SentencePiece tokenizer this puts a dummy prefix after the placeholder).
     """
 
     valid_processor_kwargs = GemProcessorKwargs

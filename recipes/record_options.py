@@ -72,7 +72,7 @@ class RecordOptions:
         """What was said, as keywords of `load_ecg`.
 
         Raises:
-            EcgFormatError: `gain` is no number.
+            EcgFormatError: `gain` is not a number.
         """
         said = {field.name: getattr(self, field.name) for field in dataclasses.fields(RecordOptions)}
         said = {name: value for name, value in said.items() if value is not None and name != "page"}

@@ -44,7 +44,7 @@ def _in_words(wrong: ValidationError, kind: type[BaseModel]) -> Iterator[str]:
                 unknown.setdefault(place[:-1], []).append(str(place[-1]))
             case "missing":
                 yield f"{key!r} is missing"
-            case "value_error":  # of our own validators, which go on behind the key
+            case "value_error":  # of our own validators, which go on after the key
                 yield f"{key} {context['error']}".strip()
             case "greater_than_equal":
                 yield f"{key} must be at least {context['ge']:g}, got {given!r}"

@@ -1,2 +1,2 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a text says about an ECG: text -> `Claim`s."""
+"""Reads claims about an ECG from a text."""

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Claims of an ECG interpretation: every number, finding, lead and beat it states, with the characters that say so."""
+"""Claims of an ECG interpretation: every number, finding, lead and beat that it states, with its position in the text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ def _words(text: str, cell: tuple[int, int]) -> str:
 
 HEADING_WORDS = 3
 MAX_CHARACTERS = 100_000  # of a text: some forty pages
-# Tokens. Reading a clause looks from each token to the others; what is longer is no sentence, and is read in pieces.
+# Tokens. Reading a clause looks from each token to the others; what is longer is not a sentence, and is read in pieces.
 LONGEST_CLAUSE = 250
 _INVERSE = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
 
@@ -78,9 +78,12 @@ class Claim:
             simply there.
         unit: `ms`, `mV`, `bpm`, `deg`, `s` or `None`.
         leads: the leads it is stated for; empty where it is about the whole record.
-        beats: numbers of the beats, from 1. time_s: s from the start of the record.
+        beats: numbers of the beats, from 1.
+        time_s: s from the start of the record.
         polarity: `affirmed`, `negated` or `hedged`.
-        quote: the words; `start`, `end`: where they stand in the text.
+        quote: the words.
+        start: position of the first character in the text.
+        end: position after the last character.
         comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `~` or `None`.
         territory: the wall by which the leads are named (`inferior`), if they are.
         high: upper end of a range whose lower end is `value`.
@@ -121,8 +124,8 @@ def extract_claims(text: str) -> list[Claim]:
     """Every quantitative and categorical claim of an interpretation, in the order of the text.
 
     Understands free wording, Markdown and lists: units (ms/s, mV/mm/uV, bpm), ranges, comparisons, approximations,
-    negation and hedging, lead ranges and territories, beats and times; what is said of normal values, of other
-    recordings or under a condition is no claim.
+    negation and hedging, lead ranges and territories, beats and times. Statements about normal values or other
+    recordings, and conditions, are not claims.
 
     Raises:
         ClaimError: the text has more than `MAX_CHARACTERS`; up to there the time grows with the length.

@@ -29,7 +29,7 @@ class Found:
     """A statement in the making; positions are indices into the clause's tokens.
 
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
-    where an `is not seen` behind it stands. `comparison_denied`: the comparator tells a negation already (`not above 120 ms`).
+    where an `is not seen` after it stands. `comparison_denied`: the comparator tells a negation already (`not above 120 ms`).
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Found:
     comparison_denied: bool = False
     dropped: bool = False
     groups: list[int] = field(default_factory=list)
-    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers behind their leads
+    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers after their leads
     ahead: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers before their leads
     beats: tuple[int, ...] | None = None
     time_s: float | None = None

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The row of the table of findings: all that the project knows of one kind of claim."""
+"""`Finding`: everything that gem-ecg knows about one kind of claim, as a row of the table in `findings.py`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Criterion:
-    """`topic`: a step of the reading. `rule`: what is measured and its limit, adults. `source`: who says so."""
+    """A criterion for adults. `topic`: a step of the reading; `rule`: the measure and its limit; `source`: the reference."""
 
     topic: str
     rule: str
@@ -38,12 +38,12 @@ class Criterion:
 
 @dataclass(frozen=True)
 class LeadRule:
-    """A rule of `ecg_rules` that gives the leads that show a finding, as the whole of a verdict.
+    """A verdict that depends only on the leads that show a finding, which a function of `ecg_rules` returns.
 
     Attributes:
         leads: called with the features and `margin` (mV): above 0 only the certain leads, below 0 the doubtful ones too.
         measure: the name in `EcgFeatures.lead_values` that an explanation states, in mV.
-        least: so many leads make the finding where no leads are named.
+        least: number of leads that are needed if the claim names none.
     """
 
     leads: Callable[..., tuple[str, ...]]
@@ -66,13 +66,14 @@ class Finding:
         unit: of its numbers. plausible: numbers that are believed without a unit, in it.
         is_measure: a number is stated of it, as of an interval; findings may have a size, but need none.
         scope: whether it lies in leads, in walls (leads that look at a part of the heart) or in the record as a whole.
-        wave, shown_in: what of a beat shows it, and in which leads where a claim names none (else a rhythm lead).
+        wave: the part of a beat that shows it.
+        shown_in: the leads that show it if the claim names none; a rhythm lead if empty.
         mentions: the salient findings (`processing.grounding.salient`) that a right claim of this kind mentions.
-        salient: the name of a salient finding of its own: wherever its `LeadRule` finds it, it ought to be mentioned.
+        salient: name of the salient finding that this row defines; an answer should mention it if the `LeadRule` finds it.
         diagnosis: how teachers and physicians' reports name it; per value where the value decides.
         implies: diagnoses that may be named where this one is settled.
-        settled: a physician's report decides about it, whatever the measurements say.
-        criteria: what the guider tells a teacher of it.
+        settled: a physician's report takes precedence over the measurements.
+        criteria: the criteria that the guider states to teachers.
     """
 
     kind: str

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What words mean together: a quality of a wave, a number with a unit, as kind, value and polarity of a claim."""
+"""Kind, value and polarity of a claim from its words: a wave with a quality, or a quantity with a number and a unit."""
 
 from typing import Any, NamedTuple
 
@@ -86,9 +86,9 @@ _PLAUSIBLE = {finding.kind: finding.plausible for finding in FINDINGS if finding
 
 
 def quantity_of(subject: str, quantity: Quantity) -> tuple[str, str, Quantity] | None:
-    """What a number says of a subject (or of a finding): kind, unit (`ms`, `mV`, `bpm`, `deg`) and the value in it.
+    """The kind of a claim with a number, its unit (`ms`, `mV`, `bpm`, `deg`) and the value in it.
 
-    `None` where the unit does not fit, or where there is none and the number would be no plausible value.
+    `None` if the unit does not fit, or if there is no unit and the number is not plausible.
     """
     unit = quantity.unit
     if unit in ("ms", "s"):

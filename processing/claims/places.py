@@ -117,7 +117,7 @@ def _merged(tokens: Sequence[Token]) -> LeadGroup:
 
 
 def _in_brackets(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:
-    """`the inferior leads (II, III)`: the leads in the bracket at `i`, and the index behind them."""
+    """`the inferior leads (II, III)`: the leads in the bracket at `i`, and the index after them."""
     if i >= len(tokens) or tokens[i].tag != "open":
         return None
     j = i + 1
@@ -130,7 +130,7 @@ def _in_brackets(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int]
 
 
 def _exceptions(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:
-    """Leads after `except`, and the index behind them."""
+    """Leads after `except`, and the index after them."""
     if i < len(tokens) and tokens[i].tag == "open":
         i += 1
     if i >= len(tokens) or tokens[i].tag != "except":
@@ -181,7 +181,7 @@ def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Fou
 
 
 def _number_behind(found: list[Found], tokens: Sequence[Token], place: int) -> Found | None:
-    """`0.5 mV in V3 is more than in V6 (0.2 mV)`: leads with a number in brackets behind them that nothing else owns."""
+    """`0.5 mV in V3 is more than in V6 (0.2 mV)`: leads with a number in brackets after them that nothing else owns."""
     j = place + 1
     if j >= len(tokens) or tokens[j].tag != "open":
         return None

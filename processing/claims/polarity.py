@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a clause denies, doubts or says of ECGs in general."""
+"""Which statements of a clause are negated, hedged, or about ECGs in general."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identi
 
 
 def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> None:
-    """Marks what is negated, hedged, or no claim about this ECG at all."""
+    """Marks statements that are negated, hedged, or not about this ECG."""
     for item in found:
         if item.inherent_negation:
             item.polarity = "negated"

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Numbers of a clause that tell what is normal, not what was measured."""
+"""Numbers of a clause that state a normal limit instead of a measurement."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """ECG texts as tokens: vocabulary, leads and territories, numbers with units, beats, times, punctuation.
 
-The text is first brought to plain characters without changing its length, so that every token's position is its
-position in the text as written.
+Typographic characters are replaced first without changing the length, so that the position of a token is its position in the
+original text.
 """
 
 import re
@@ -162,7 +162,7 @@ def tokenize(text: str) -> list[Token]:
 def _token_at(text: str, position: int) -> Token | None:
     character = text[position]
     if character.isalnum() or character in "+-.<>≤≥~≈@±=&↑↓":
-        # "1st degree AV block" is no number.
+        # "1st degree AV block" is not a number.
         token = match_word(text, position) if character.isdigit() else None
         token = token or _special_at(text, position) or match_word(text, position)
         if token is not None:

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The words of ECG texts as tokens: waves and intervals, qualities, diagnoses, negations, hedges, comparisons.
 
-Every entry is (value, pattern). `VOCABULARY` lists them in the order in which they are tried at every word: phrases before
-the words they contain. Patterns ignore case but for those in capitals: `T`, `Q`, `LAD` mean something only so.
+Every entry is (value, pattern). `VOCABULARY` lists them in the order in which they are tried: phrases before the words they
+contain. Patterns ignore case, except those in capitals: `T`, `Q` and `LAD` have a meaning only in capitals.
 """
 
 import re
@@ -15,7 +15,7 @@ from .findings import FINDINGS, RECORDING, WAVE
 # Denies a normal ECG.
 ABNORMAL_ECG = rf"abnormal\s+{RECORDING}|{RECORDING}\s+is\s+(?:clearly\s+)?abnormal"
 
-# What has a quality or a size and is no finding by itself. Compounds are tried before the words they contain.
+# Subjects of a quality or a size; they are not findings by themselves. Compounds are tried before the words they contain.
 COMPOUND_SUBJECTS: tuple[tuple[str, str], ...] = (
     ("axes", r"P-(?:R|QRS)-T\s+ax[ei]s"),
     ("pr_segment", r"P-?R[\s-]*segments?"),
@@ -27,7 +27,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
     ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
-    # Waves in small letters, as reports write them beside a quality.
+    # Waves in lower case, as reports write them beside a quality.
     ("t", r"t(?=\s+(?:neg|flat|high|low|abnormal|invert)\w*\b)|(?<=\bneg\s)t\b|(?<=\bflat\s)t\b|(?<=\babnormal\s)t\b"),
     ("p", r"p(?=[\s-](?:broadening|widening))"),
     ("st", r"S\s?-?T\b(?:[\s-]*(?:segments?))?(?:\s+levels?)?(?!\s*-\s*T)|J[\s-]?points?"),
@@ -109,7 +109,7 @@ HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?
 GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
 GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
-NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what stands before that it is harmless
+NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says of what precedes that it is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
@@ -207,7 +207,7 @@ def _patterns_from(letter: str) -> re.Pattern[str]:
 
 @cache
 def _first_letters(pattern: str) -> frozenset[str]:
-    """The characters, in small letters, that a match can begin with; `""` where that is not a plain letter or sign."""
+    """The characters, in lower case, that a match can begin with; `""` where that is not a plain letter or sign."""
     letters: set[str] = set()
     for alternative in _split(pattern):
         rest: str | None = alternative
@@ -273,7 +273,7 @@ def _structure(pattern: str) -> str:
 
 
 def match_calibration(text: str, position: int) -> Token | None:
-    """Numbers that are no measurements: paper speed, gain, age, `12-lead`, `10 s strip`."""
+    """Numbers that are not measurements: paper speed, gain, age, `12-lead`, `10 s strip`."""
     match = _CALIBRATION.match(text, position)
     return None if match is None else Token("skip", None, match.start(), match.end())
 

@@ -88,7 +88,7 @@ def answer_html(
         text: the answer.
         marks: what `mark_words` found in it.
         summary: the last line: how many claims have which verdict.
-        note: what stands above it: why it was not checked.
+        note: what is above it: why it was not checked.
         is_last: whether all its marks are shown where no words are chosen; true of one answer of a document at most.
     """
     parts: list[tuple[str, MarkedWords | None]] = []

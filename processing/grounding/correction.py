@@ -170,7 +170,7 @@ def _ways(draft: _Draft, item: CheckedClaim, checked: Sequence[CheckedClaim]) ->
     if own is not None:
         yield draft.with_change(own.start, own.end, STRUCK_OUT, measured)
     if (negation := re.match(r"(?:no|not|without|absent)\s+", claim.quote, re.IGNORECASE)) is not None:
-        # What is listed behind it stays denied: "no [struck out] or ST depression".
+        # What is listed after it stays denied: "no [struck out] or ST depression".
         yield draft.with_change(claim.start + negation.end(), claim.end, STRUCK_OUT, measured)
     yield draft.with_change(claim.start, claim.end, STRUCK_OUT, measured)
     start = max((end.end() for end in _END.finditer(text, 0, claim.start)), default=0)

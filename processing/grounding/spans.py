@@ -9,7 +9,7 @@ from typing import Any
 from .check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, CheckedClaim
 from .verdicts import is_number, shown
 
-# Where several claims stand in the same words the gravest verdict is shown.
+# Where several claims are in the same words the gravest verdict is shown.
 GRAVEST_FIRST = (CONTRADICTED, NOT_MEASURABLE, SUPPORTED)
 _TOLERANCE = re.compile(r" \(tolerance [^)]*\)$")
 _WORD = re.compile(r"\w(?:.*\w)?[°%)\]]?", re.DOTALL)

@@ -78,7 +78,7 @@ def digitize_ecg(
     Args:
         picture: a scan, photo or print: a path, a Pillow picture, uint8 `(height, width, 3)` RGB, or what
             `load_page_picture` takes.
-        layout: rows x columns + rhythm strips, such as "3x4+1"; read from the page if not given. Stated, the leads stand in the
+        layout: rows x columns + rhythm strips, such as "3x4+1"; read from the page if not given. Stated, the leads are in the
             usual order.
         speed: paper speed in mm/s, if the page does not state it; else 25 is taken and marked as assumed.
         gain: mm per mV, if the page shows neither a calibration pulse nor text; else 10 is taken and marked as assumed.

@@ -30,7 +30,7 @@ class Grid:
         to_mm: homography 3 x 3 from pixels (x, y) to mm of the paper; the origin lies on a crossing of 5-mm lines.
         px_per_mm: the scale in the middle of the picture, (horizontal, vertical).
         residual_mm: how far the lines that were seen lie from where `to_mm` puts them, at the median.
-        has_both_lines: whether 1-mm and 5-mm lines were told apart; else the pitch may be 1 mm, see `rescaled`.
+        has_both_lines: whether 1-mm and 5-mm lines were distinguished; else the pitch may be 1 mm, see `rescaled`.
     """
 
     to_mm: np.ndarray
@@ -122,7 +122,7 @@ def _find_lines(spectrum: np.ndarray, direction: float) -> _Lines | None:
     frequencies = np.arange(0.25 / TILE_PX, HIGHEST_FREQUENCY, 0.25 / TILE_PX)
     turns = direction + np.arange(-MAX_TURN, MAX_TURN + 1e-6, TURN_STEP)
     rays = np.log(np.stack([_ray(spectrum, turn, frequencies) for turn in turns]).clip(1e-3))
-    # A grid's spectral lines stand above their neighbours along the ray, and above the same frequency at other angles.
+    # A grid's spectral lines are above their neighbours along the ray, and above the same frequency at other angles.
     height = rays - median_filter(rays, (1, 61), mode="nearest")
     height = np.minimum(height, rays - np.median(rays, axis=0)).clip(0, 3)
     height[:, frequencies < 0.9 / MAX_PITCH_PX] = 0

@@ -27,7 +27,7 @@ MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind wha
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
-FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line behind a pulse that is longer and as level leads to the traces
+FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _foot_end(trace: Trace, pulse: Pulse) -> float:
 
 
 def _after(trace: Trace, inked: np.ndarray, right: float) -> float:
-    """Where a trace begins behind a pulse: behind a gap of the print close to it, or at its falling edge."""
+    """Where a trace begins after a pulse: after a gap of the print close to it, or at its falling edge."""
     near = inked[(inked + trace.left > right + 2) & (inked + trace.left < right + 5 * PX_PER_MM)]
     gaps = np.flatnonzero(np.diff(near) > 0.3 * PX_PER_MM)
     return float(trace.left + near[gaps[-1] + 1]) if len(gaps) else right

@@ -111,7 +111,7 @@ def _foot(ink: np.ndarray, first: tuple[int, int, int, int], second: tuple[int, 
         if level.size and level.max(axis=0).mean() > 2 * INK:
             ends.append(max(foot - 8, 0) + _centre(level.mean(axis=1)))
         else:
-            ends.append(leg[3] - (leg[2] - leg[0]) / 2)  # strokes end half their width behind their last point
+            ends.append(leg[3] - (leg[2] - leg[0]) / 2)  # strokes end half their width after their last point
     return min(ends, key=lambda end: abs(end - foot))
 
 

@@ -19,7 +19,7 @@ SNAP = 0.08  # a pulse is as high as a usual gain makes it, to that share, or so
 EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
 LONGEST_GAP_S = 0.03  # without ink that is bridged
 # Columns show the same seconds if their beats stand at the same places: to the first figure all together, to the second each. Columns
-# that touch mostly go on where the one before ended, so that chance has to be ruled out; for columns printed apart less will do.
+# that touch mostly continue where the one before ended, so that chance has to be ruled out; for columns printed apart less will do.
 TOUCHING_S, APART_S = (0.012, 0.012), (0.04, 0.02)
 
 

@@ -12,7 +12,7 @@ from .paper import PX_PER_MM
 
 INK = 0.4  # from there on a pixel counts as a stroke
 MIN_TRACE_MM = 18.0  # a connected stroke that is wider belongs to a trace; text and pulses are narrower
-FRAME_MM = 55.0  # no trace is as straight for so long
+FRAME_MM = 55.0  # no trace is as straight for that long
 UPRIGHT_MM = 6.5  # higher than any letter
 FLAT_PIECE_MM = 9.0  # of a trace between two upright strokes: wider than a letter
 FLAT_MM = 1.2  # a column's run of ink that is shorter belongs to a flat stretch

@@ -28,7 +28,7 @@ _NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")
 def request_body(
     settings: ChatSettings, messages: Messages, schema: Schema | None, form: str = FORMATS[0]
 ) -> dict[str, Any]:
-    """The fields of a chat completion request; below `json_schema` the schema stands in the messages."""
+    """The fields of a chat completion request; below `json_schema` the schema is in the messages."""
     body: dict[str, Any] = {"model": settings.model, "messages": list(messages)}
     body[settings.max_tokens_field] = settings.max_tokens
     body |= {name: value for name in ("temperature", "seed") if (value := getattr(settings, name)) is not None}

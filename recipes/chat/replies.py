@@ -138,7 +138,7 @@ def read_object(text: str) -> tuple[dict[str, Any] | None, str | None]:
     if start < 0:
         return None, f"no JSON object: {text[:60]!r}"
     try:
-        # `json_repair` alone would take what stands behind a whole object for a part of it.
+        # `json_repair` alone would take what follows a whole object for a part of it.
         return json.JSONDecoder().raw_decode(body, start)[0], None
     except json.JSONDecodeError as error:
         repaired = json_repair.loads(body[start:])

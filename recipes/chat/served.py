@@ -119,7 +119,7 @@ def served_model(settings: ChatSettings) -> str:
 
 
 def ecg_url(record: EcgRecord) -> str:
-    """A record as a data URL of an NPZ file: its samples to the bit."""
+    """A record as a data URL of an NPZ file: its samples bit for bit."""
     file = io.BytesIO()
     np.savez(
         file,

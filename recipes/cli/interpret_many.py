@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modeling_gem.interpretation import Grounding
     from processing.processing_gem import Modality
 
-SHOWN = 20  # failures that are printed; all stand in the file
+SHOWN = 20  # failures that are printed; all are in the file
 
 
 def _option(names: str, text: str) -> Any:

@@ -59,7 +59,7 @@ def print_answer(to: Console, found: "Interpretation") -> None:
 
 
 def marked_answer(found: "Interpretation") -> Text:
-    """The answer as it stands, behind every contradicted claim what is measured, in brackets, and quietly behind every other
+    """The answer as it stands, after every contradicted claim what is measured, in brackets, and quietly after every other
     one that was not decided; what was changed in green."""
     answer, shown, last = Text(found.text), Text(), 0
     for edit in found.edits:

@@ -91,8 +91,8 @@ def interpret(
     gem interpret photo.jpg                               digitised where that can be trusted, else read as a picture alone
     gem interpret my_folder --output answers.parquet      a row for every ECG of a folder or data set
 
-    The last lines are the model's measured strength and how many claims are contradicted. What is no ECG is declined with its
-    reason (exit code 3, `declined` in --json); a suspect record is interpreted, behind what is suspect about it (also 3).
+    The last lines are the model's measured strength and how many claims are contradicted. What is not an ECG is declined with its
+    reason (exit code 3, `declined` in --json); a suspect record is interpreted, after what is suspect about it (also 3).
     """
     from transformers import Pipeline
 
@@ -333,7 +333,7 @@ def train(
         ),
     ] = "sft",
 ) -> None:
-    """Train a GEM with TRL; any setting of CONFIG can be overridden behind it.
+    """Train a GEM with TRL; any setting of CONFIG can be overridden after it.
 
     \b
     gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT

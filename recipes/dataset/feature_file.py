@@ -67,9 +67,9 @@ def extract_features_batch(
     """Measures many ECGs into a JSON Lines file, one `{"id", "features" | "error"}` per record in the source's order.
 
     Lines are written as they come, to `output` with `.part` added, which becomes `output` at the end. A run that was
-    stopped, even killed, goes on behind its last whole line, and the file is the same to the byte. A run over a
+    stopped, even killed, goes on after its last whole line, and the file is identical byte for byte. A run over a
     finished `output` measures only what is new, what failed, and what has other definitions (`compat`); features of
-    records that are not in `source` stay, behind the others.
+    records that are not in `source` stay, after the others.
 
     Args:
         source: a folder, or an iterable (also a `datasets` split) of anything that `load_ecg` reads: paths, rows,
@@ -77,7 +77,7 @@ def extract_features_batch(
         output: JSON Lines file; `features` is `EcgFeatures.to_dict(full=True)`.
         workers: processes; 0 measures in this one; default: one per core. A script that starts some needs the usual
             `if __name__ == "__main__":`.
-        resume: keep what is already there; otherwise start anew.
+        resume: keep what is already there; otherwise start again.
         compat: see `extract_features`.
         progress: called with (records finished, records in all or `None`).
         load_kwargs: arguments of `load`, e.g. `{"sampling_rate": 500}`.

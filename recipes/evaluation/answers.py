@@ -109,7 +109,7 @@ def read_answers(path: str | Path) -> AnswerFile:
     per turn (`id#1`, `id#2`).
 
     Raises:
-        EvaluationError: the file does not exist or holds not one answer.
+        EvaluationError: the file does not exist or holds no answer.
     """
     path = Path(path)
     if not path.is_file():
@@ -198,7 +198,7 @@ def _add_one(name: str, row: Mapping[str, Any], number: int, file: AnswerFile) -
 
 class AnswerLog:
     """
-    Answers are appended as they come and are on the disk when `append` returns; a run that was stopped goes on where it was.
+    Answers are appended as they come and are on the disk when `append` returns; a run that was stopped continues where it was.
     `rows` holds the last row of each id. Lines that a killed run left half written are removed with a warning, and made again.
 
     Args:
@@ -224,7 +224,7 @@ class AnswerLog:
         self._file.close()
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows behind those that are there, and to the disk before it returns."""
+        """Writes rows after those that are there, and to the disk before it returns."""
         for row in rows:
             self._file.write(json_lines([row]))
             self.rows[str(row["id"])] = row
@@ -349,7 +349,7 @@ def _parts(output: Path) -> list[Path]:
 
 
 def _rows_of_parts(output: Path) -> dict[str, Any]:
-    """Id -> row. The half-written end of an interrupted part is passed over: its record is answered again."""
+    """Id -> row. The half-written end of an interrupted part is skipped: its record is answered again."""
     return {str(row["id"]): row for path in _parts(output) for _, row in read_rows(path, [])}
 
 

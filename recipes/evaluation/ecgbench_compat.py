@@ -165,7 +165,7 @@ def score_choice(
 ) -> float | None:
     """
     Accuracy as a fraction; the gold letter is the first character of the gold answer, for MMMU `whole_gold`. `None`: the
-    rows are not `expected_rows`, and the original passes over the file.
+    rows are not `expected_rows`, and the original skips the file.
 
     Raises:
         EvaluationError: no rows, unequal numbers, or an empty gold answer.
@@ -228,7 +228,7 @@ def score_reports(judged: Mapping[str, str]) -> dict[str, float]:
         judged: record -> text; read in the order of the names.
 
     Raises:
-        EvaluationError: a text stops the original: the first one is no JSON, or a score is no number.
+        EvaluationError: a text stops the original: the first one is not JSON, or a score is not a number.
     """
     criteria: dict[str, list[float]] = {}
     records, scored = [], None

@@ -74,7 +74,7 @@ class StrictLabels:
 
 
 def find_labels(task: str, text: str) -> list[str]:
-    """Labels that `text` names as whole words, in any case, and does not negate; behind the last "Answer:" if there is one."""
+    """Labels that `text` names as whole words, in any case, and does not negate; after the last "Answer:" if there is one."""
     text = re.split(r"answer:", text, flags=re.IGNORECASE)[-1]
     return [label for label, pattern in _patterns(task).items() if _stated(pattern, text)]
 
@@ -147,7 +147,7 @@ def _aucs(truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict[str
 
 
 def options_in(question: str) -> dict[str, str]:
-    """Letter -> text of the options "A. ..." that stand on lines of their own, or one behind the other."""
+    """Letter -> text of the options "A. ..." that stand on lines of their own, or one after the other."""
     found = re.findall(r"(?:^|[\s(])([A-H])[.)]\s*(.+?)(?=[\s;,]+[(]?[A-H][.)]\s|\n|$)", question)
     return {letter: text.strip(" ;,.") for letter, text in found}
 

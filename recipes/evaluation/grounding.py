@@ -4,7 +4,7 @@
     gem eval grounding my_ptbxl --model my_model --output outputs/grounding --judge gpt-4o --judge-engine https://...
     accelerate launch -m recipes.cli eval grounding my_ptbxl --model my_model --output outputs/grounding
 
-Every step goes on where it was stopped. Without a judge the check against measurements alone makes the report.
+Every step continues where it was stopped. Without a judge the check against measurements alone makes the report.
 """
 
 from collections.abc import Callable, Mapping, Sequence

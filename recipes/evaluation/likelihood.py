@@ -29,7 +29,7 @@ CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "
 
 @dataclass(frozen=True)
 class _Tails:
-    """Labels as tokens behind what all of them share with the prompt. `dropped`: last tokens of the prompt that are not shared."""
+    """Labels as tokens after what all of them share with the prompt. `dropped`: last tokens of the prompt that are not shared."""
 
     tokens: tuple[tuple[int, ...], ...]
     dropped: int
@@ -144,7 +144,7 @@ def _tails(processor: "GemProcessor", conversation: Chat, prompt: str, answer_pr
 
     before = tokens(prompt)
     answered = [tokens(_render(processor, conversation, answer_prefix + text)) for text in texts]
-    # One token stays behind, from which the first token of a label is predicted.
+    # One token stays after, from which the first token of a label is predicted.
     shared = min(_common(before, row) for row in answered)
     return _Tails(tuple(tuple(row[shared:]) for row in answered), len(before) - shared)
 
@@ -203,7 +203,7 @@ def _score_chunk(
     position: torch.Tensor,
     tails: Sequence[tuple[int, ...]],
 ) -> torch.Tensor:
-    """All records x these labels in one pass behind the cached prompts: (records, labels)."""
+    """All records x these labels in one pass after the cached prompts: (records, labels)."""
     records, labels = len(last), len(tails)
     length = max(map(len, tails))
     targets = torch.tensor([[*tail, *[-1] * (length - len(tail))] for tail in tails], device=last.device)

@@ -119,7 +119,7 @@ def token_means(
 
 def probe(features: Features, seed: int = 0) -> ProbeScores:
     """
-    One linear layer per superclass on standardised features, with the L2 strength that is best on fold 8 behind folds 1-7, fitted
+    One linear layer per superclass on standardised features, with the L2 strength that is best on fold 8 after folds 1-7, fitted
     to folds 1-8, scored on fold 9.
 
     Raises:

@@ -95,7 +95,7 @@ def plan_model(
 
     Args:
         folder: What `save_pretrained` of model and processor wrote.
-        stage: An empty folder; large weight files are written there anew as shards.
+        stage: An empty folder; large weight files are written there again as shards.
         make_card: Writes a card for the folder if it has none.
         max_shard_size: Largest weight file.
         include: Patterns of files that go though no model is made of them.

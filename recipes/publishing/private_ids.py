@@ -20,7 +20,7 @@ from recipes.sources import PUBLISHED_SOURCES
 IdsChoice = Literal["hash", "stem"]
 KEY_FILE = ".build/publish.key"
 KEY_BYTES = 32
-# Of a hash in hexadecimal: 64 bits, so that among a million records two are alike with a chance of 3 in 10^8.
+# Of a hash in hexadecimal: 64 bits, so that among a million records two are equal with a chance of 3 in 10^8.
 SHOWN = 16
 _HIDDEN = ("id", "patient")
 
@@ -35,7 +35,7 @@ def hide_private_ids(folder: Path, stage: Path) -> int:
 
     Args:
         folder: the data set on this machine; its tables keep their ids.
-        stage: links to its files; what changes is written there anew.
+        stage: links to its files; what changes is written there again.
 
     Returns:
         How many rows were changed.

@@ -40,7 +40,7 @@ class Provenance:
         return asdict(self)
 
     def headers(self) -> dict[str, str]:
-        """As it stands in the head of a response, whose body may be a picture."""
+        """As it is in the head of a response, whose body may be a picture."""
         return {
             "x-gem-model-sha": self.model_sha,
             "x-gem-rules-version": self.rules_version,

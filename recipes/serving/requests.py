@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What may be asked of the server, as pydantic models: what is not known or cannot be done is refused, never passed over."""
+"""What may be asked of the server, as pydantic models: what is not known or cannot be done is refused, never skipped."""
 
 from typing import Annotated, Any, Literal, Self
 

@@ -70,7 +70,7 @@ def read_picture(file: SentFile) -> Image.Image:
     Raises:
         ReadBudgetError: see `read_ecg`.
         EcgQualityError: it shows no ECG page.
-        GemError: it is no picture, or too large.
+        GemError: it is not a picture, or too large.
     """
     source = file.path if file.path is not None else file.data
     return load_untrusted_picture(source, file.options.get("index"), must_show_ecg=True, max_side=MAX_SIDE_PX)

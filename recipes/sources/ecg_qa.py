@@ -23,7 +23,7 @@ def import_ecg_qa(path: str, *, ptbxl: str) -> Iterator[SourceRecord | Rejection
         ptbxl: PTB-XL's folder, whose ECGs the questions are about.
 
     Raises:
-        EcgFormatError: a file is no JSON of ECG-QA, or the folder is not PTB-XL's.
+        EcgFormatError: a file is not JSON of ECG-QA, or the folder is not PTB-XL's.
     """
     records = {int(record.id.rsplit("/", 1)[1]): record for record in import_ptbxl(ptbxl)}
     folder = Path(path)

@@ -75,7 +75,7 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
         path: folder with `ptbxl_database.csv` and `records500/`, or with Parquet files: a row per record with the table's columns
             and `signal_uv`. `sampling_rate` (Hz) may stand beside them, and, where `scp_codes` is empty, `labels` with
             `scp_codes_positive`, two JSON lists: all statements, and those with a likelihood above 0. Rows without `ecg_id` are of
-            another source and are passed over, as are `DUPLICATES`.
+            another source and are skipped, as are `DUPLICATES`.
         resolution: 500 or 100 Hz (the published folder has both).
         reports: `original` (mostly German) or `english` (column `report_en`, a machine translation, where it exists).
 

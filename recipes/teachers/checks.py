@@ -133,7 +133,7 @@ def teach(
     """
     Streams checked answers in the order in which they come; requests are read as the teacher gets on.
 
-    An answer that fails a check, or that is cut off, refuses or is no JSON, is asked for once more with the reasons; then
+    An answer that fails a check, or that is cut off, refuses or is not JSON, is asked for once more with the reasons; then
     it is handed out with `rejected_reason`. A run that was interrupted goes on with the keys it has in `done`; with a
     cached chat client, what was answered before costs nothing.
 

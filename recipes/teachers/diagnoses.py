@@ -71,7 +71,7 @@ def check_label(codes: Iterable[str], answer: str) -> LabelCheck | None:
 
 
 def infarct_walls(text: str) -> set[str]:
-    """The walls that a text names with an asserted infarction: up to four words before it, or right behind it."""
+    """The walls that a text names with an asserted infarction: up to four words before it, or right after it."""
     near = ""
     for claim in _asserted(text):
         if claim.kind == "infarction":

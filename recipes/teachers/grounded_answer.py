@@ -59,8 +59,8 @@ class GroundedAnswer:
     impression: str
 
     def full_text(self) -> str:
-        """All parts as one text, the superclasses behind the measurements."""
-        # Classes behind the measurements: asked for them at once, the embedded model tells them apart less well.
+        """All parts as one text, the superclasses after the measurements."""
+        # Classes after the measurements: asked for them at once, the embedded model tells them apart less well.
         return " ".join(
             (
                 self.rhythm,

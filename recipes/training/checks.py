@@ -162,7 +162,7 @@ def with_lengths(
 def _built_with_lengths(
     dataset: datasets.Dataset, processor: GemProcessor, column: str, num_proc: int | None
 ) -> datasets.Dataset:
-    """The same for a split of `gem build-dataset` behind `with_transform`: nothing is decoded or drawn."""
+    """The same for a split of `gem build-dataset` after `with_transform`: nothing is decoded or drawn."""
     rows = dataset.format["format_kwargs"]["transform"]
     stored = dataset.with_format(None)
     light = stored.select_columns([c for c in ("messages", "other_ecgs", "image") if c in stored.column_names])

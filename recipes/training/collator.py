@@ -56,7 +56,7 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
         images: Of published rows: folder of the pictures.
 
     Raises:
-        PlaceholderError: A batch without ECGs, ECGs without placeholders, placeholders behind `max_length`, or an
+        PlaceholderError: A batch without ECGs, ECGs without placeholders, placeholders after `max_length`, or an
             example without a token to learn from, by name.
     """
 

@@ -43,8 +43,8 @@ SIDES = ("chosen", "rejected")
 @dataclass
 class GemPreferenceCollator(GemDataCollator):
     """
-    Rows with `messages` (whose last answer, if there is one, is passed over), `chosen` and `rejected` (texts), `ecg` and perhaps
-    `image` -> the batch of TRL's `DPOTrainer`: first all chosen, then all rejected answers, both behind the same prompt with
+    Rows with `messages` (whose last answer, if there is one, is skipped), `chosen` and `rejected` (texts), `ecg` and perhaps
+    `image` -> the batch of TRL's `DPOTrainer`: first all chosen, then all rejected answers, both after the same prompt with
     the same modalities.
 
     Raises:

@@ -47,7 +47,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
 
     Raises:
         TrainingError: a setting under which the ECG would be lost, a reward function that cannot be called, rewards that
-            are no numbers.
+            are not numbers.
         PlaceholderError: a prompt without an ECG or a picture.
     """
 

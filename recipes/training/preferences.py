@@ -126,7 +126,7 @@ def _judged(
     network, processor = load_gem(settings.model)
     collator = GemDataCollator(processor, modality_mix={settings.modality: 1.0})
     readable = with_transform(split, images=settings.modality != "signal") if is_built(split) else split
-    # Written anew, without the half line of a run that was killed.
+    # Written again, without the half line of a run that was killed.
     atomic_write(working, json_lines([asdict(settings), *done]))
     with working.open("a", encoding="utf-8") as file:
         for number in range(len(done), count):

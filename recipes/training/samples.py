@@ -32,7 +32,7 @@ class SampleWriter(TrainerCallback):
     Args:
         trainer: Whose model, processor and trackers are used.
         dataset: Rows as for `GemDataCollator`.
-        count: How many of them; records that cannot be read are passed over.
+        count: How many of them; records that cannot be read are skipped.
         max_new_tokens: Longest answer.
     """
 

@@ -40,7 +40,7 @@ def parse_settings(parser: TrlParser, arguments: Sequence[str] | None) -> tuple[
 
 
 def _as_stored(dataset: Any) -> Any:
-    """Samplers look at lengths alone; behind a transform each of them would decode a signal and draw a page."""
+    """Samplers look at lengths alone; after a transform each of them would decode a signal and draw a page."""
     return dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
 
 
@@ -60,7 +60,7 @@ class EpochLengthGroups(LengthGroupedSampler):
 class GemSFTTrainer(TowerRates, SFTTrainer):
     """
     `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), that stops at a loss or
-    gradient that is no number, before it reaches the weights or a checkpoint (the stock one averages it away), that
+    gradient that is not a number, before it reaches the weights or a checkpoint (the stock one averages it away), that
     resumes exactly with `group_by_length` too, and that on CPUs computes no more logits than it needs.
     """
 
@@ -105,7 +105,7 @@ class GemSFTTrainer(TowerRates, SFTTrainer):
         """As in TRL.
 
         Raises:
-            TrainingError: the loss is no number; the weights are as they were.
+            TrainingError: the loss is not a number; the weights are as they were.
         """
         loss = super().training_step(*args, **kwargs)
         self._check_finite(loss, "loss")

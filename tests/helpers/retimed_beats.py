@@ -14,7 +14,7 @@ MARKED_LEADS = 6  # of 12, in which a wave must be marked to be cut out
 LEAD_IN_S, LEAD_OUT_S = 0.008, 0.012  # what is cut out beside the outermost marks
 WIDE_S, NARROW_S = 0.130, 0.110
 ALIKE = 0.9
-TORN_MV = 0.2  # a step this high from one sample to the next behind the QRS complex is no wave
+TORN_MV = 0.2  # a step this high from one sample to the next after the QRS complex is not a wave
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Piece:
 
 @dataclass
 class Source:
-    """What was cut out of one record: QRS-T complexes behind a P wave, those without (ventricular beats), and P waves."""
+    """What was cut out of one record: QRS-T complexes after a P wave, those without (ventricular beats), and P waves."""
 
     name: str
     conducted: list[Piece] = field(default_factory=list)

@@ -98,13 +98,13 @@ def _twelve(measured: np.ndarray) -> np.ndarray:
 
 
 def _walk(rng: np.random.Generator, rr: float, variation: float) -> np.ndarray:
-    """Times in s, `rr` apart, from before a strip's beginning to behind its end."""
+    """Times in s, `rr` apart, from before a strip's beginning to after its end."""
     steps = rr * (1 + variation * rng.normal(size=round(12 / rr) + 2))
     return np.cumsum(steps) - rng.uniform(1, 2) * rr
 
 
 def _pr(rng: np.random.Generator, waves: list[Piece]) -> float:
-    """A PR interval in s that leaves some 20 ms and more behind the longest of these P waves."""
+    """A PR interval in s that leaves some 20 ms and more after the longest of these P waves."""
     longest = max(last_of(wave.marks["P"]) - wave.onset for wave in waves) / RATE
     return max(float(rng.uniform(0.13, 0.19)), longest + 0.02)
 
@@ -173,7 +173,7 @@ def _flutter(wide: bool) -> Rhythm:
 
 
 def wandering_pacemaker(rng: np.random.Generator, beats: Beats) -> RhythmEcg:
-    """Complexes of one record behind the P waves of three, some beats each, every one with its own PR interval."""
+    """Complexes of one record after the P waves of three, some beats each, every one with its own PR interval."""
     strip, source = Strip(rng), _pick(rng, beats.narrow)
     waves_of = [_pick(rng, beats.narrow).p for _ in range(3)]
     sites = [(waves, _pr(rng, waves)) for waves in waves_of]

@@ -113,7 +113,7 @@ def _simulated(seed: int) -> np.ndarray:
 
 
 def trusting(processor: GemProcessor) -> GemProcessor:
-    """The processor itself, which takes pictures of anything: those of the original code's golden values are no ECG pages."""
+    """The processor itself, which takes pictures of anything: those of the original code's golden values are not ECG pages."""
     processor.judge_pictures = False
     return processor
 

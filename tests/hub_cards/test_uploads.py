@@ -87,7 +87,7 @@ def test_no_file_is_no_upload(folder):
 def test_all_files_together_have_20_mb_at_most(sizes, refused, tmp_path, folder):
     assert MAX_UPLOAD_BYTES == 20 * 1024 * 1024
     paths = [of_size(tmp_path / f"{number}.bin", size) for number, size in enumerate(sizes)]
-    with pytest.raises(GemError) as error:  # within the limit they are read, and are no ECG
+    with pytest.raises(GemError) as error:  # within the limit they are read, and are not ECG
         read_upload(paths, folder)
     assert ("20,971,520 at most" in str(error.value)) == refused
 

@@ -178,7 +178,7 @@ def test_image_features_are_the_towers_own(tower, layer):
     bare = AutoModel.from_config(whole).eval()
     missing, unexpected = bare.load_state_dict(model.vision_tower.state_dict(), strict=False)
     assert not unexpected
-    # Blocks behind the layer, and nothing else, are not there.
+    # Blocks after the layer, and nothing else, are not there.
     depth = whole.num_hidden_layers
     kept = layer % (depth + 1)
     assert {int(key.split(".layer")[1].lstrip("s").split(".")[1]) for key in missing} == set(range(kept, depth))

@@ -157,7 +157,7 @@ def test_edf_channels_of_other_rates_come_to_the_highest() -> None:
     pytest.importorskip("edfio")
     data = edf_bytes(COUNTS[:2], LEADS[:2])
     head = bytearray(data[: 256 * 3])
-    # "samples per record" stands behind 216 bytes per signal: the second channel gets 250 of them.
+    # "samples per record" follows 216 bytes per signal: the second channel gets 250 of them.
     head[256 + 2 * 216 + 8 : 256 + 2 * 216 + 16] = b"250     "
     blocks = np.frombuffer(data[256 * 3 :], "<i2").reshape(10, 1000)
     packed = np.concatenate([blocks[:, :500], blocks[:, 500::2]], axis=1).astype("<i2").tobytes()
@@ -404,7 +404,7 @@ def test_wfdb_skewed_signals_stand_where_wfdb_puts_them(tmp_path: Path) -> None:
     path = wfdb_record(tmp_path, header, dat=TWO_DAT)
     truth = wfdb.rdrecord(str(path)).p_signal.T
     np.testing.assert_allclose(load_ecg(path).recorded_leads_only().signal, truth, atol=1e-6)
-    # What the file holds behind the declared end belongs to the skewed signal.
+    # What the file holds after the declared end belongs to the skewed signal.
     path = wfdb_record(tmp_path, header.replace("5000", "4980"), dat=TWO_DAT)
     np.testing.assert_allclose(load_ecg(path).lead("II"), TWO_MV[1, 20:], atol=1e-6)
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ISHNE Holter files, packed files, HEIC photos, PDF pages; and what is no ECG is named as what it is."""
+"""ISHNE Holter files, packed files, HEIC photos, PDF pages; and what is not an ECG is named as what it is."""
 
 import bz2
 import gzip
@@ -249,7 +249,7 @@ def test_missing_library_for_pictures_names_the_extra(
         load_page_picture(data)
 
 
-# What is no ECG
+# What is not an ECG
 
 
 @pytest.mark.parametrize(

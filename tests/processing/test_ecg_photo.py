@@ -54,7 +54,7 @@ def test_other_pictures(picture):
 
 
 def charts() -> dict[str, Image.Image]:
-    """Charts that are no ECG: walks, sines, bars, and rows of each that are laid out as an ECG page is."""
+    """Charts that are not ECG: walks, sines, bars, and rows of each that are laid out as an ECG page is."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -116,7 +116,7 @@ def test_an_axis_that_was_not_measured_has_no_sector() -> None:
 
 
 def st_segments(at_j: dict[str, float], later: dict[str, float] | None = None) -> EcgFeatures:
-    """Leads with these ST levels (mV) at the J point and 60 ms behind it; all others are isoelectric."""
+    """Leads with these ST levels (mV) at the J point and 60 ms after it; all others are isoelectric."""
     levels = {"st_j": at_j, "st_j60": at_j if later is None else later}
     return features(
         **{f"{lead}__{point}": given.get(lead, 0.0) for point, given in levels.items() for lead in STANDARD_LEADS}

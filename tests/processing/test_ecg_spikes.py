@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A stimulus shows in several leads at once: it is told from the heart, taken out, and the QRS behind it is measured."""
+"""A stimulus shows in several leads at once: it is told from the heart, taken out, and the QRS after it is measured."""
 
 import numpy as np
 import pytest

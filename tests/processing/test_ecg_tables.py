@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Text tables as people have them, and tables in memory: names, units, decimal marks, time columns, what is no lead."""
+"""Text tables as people have them, and tables in memory: names, units, decimal marks, time columns, what is not a lead."""
 
 import contextlib
 import json
@@ -78,7 +78,7 @@ def test_micro_signs_in_every_encoding_of_a_file(encoding):
     assert record.evidence["II"].unit == "stated" and record.evidence["II"].rate == "derived"
 
 
-# What stands above the numbers ------------------------------------------------------------------------------------------
+# What is above the numbers ------------------------------------------------------------------------------------------
 
 APPLE = {
     "English": "Name,X\nDate of Birth,\nRecorded Date,2023-01-01 10:00:00 +0100\nClassification,Sinus Rhythm\nSymptoms,\n"
@@ -299,7 +299,7 @@ def test_hostile_heads_take_linear_time(head):
     assert time.process_time() - start < 5
 
 
-# Files that are no ECG ---------------------------------------------------------------------------------------------------
+# Files that are not ECG ---------------------------------------------------------------------------------------------------
 
 OTHER_FILES = {
     b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n": "Git LFS",

@@ -11,7 +11,7 @@ from .guard import GuardedBlocks
 from .session import GROUNDINGS, MODALITIES
 from .uploads import sample_names
 
-EVENTS = 512  # at once: nearly all of them stand in the lines of `Actions`, which are shorter and fair
+EVENTS = 512  # at once: nearly all of them are in the lines of `Actions`, which are shorter and fair
 EMPTY_PAGE = '<p class="gem-empty">The ECG will be here: choose a sample or upload one.</p>'
 FIRST_MESSAGE = "Choose a sample, or upload a record (WFDB: .hea and .dat together)."
 

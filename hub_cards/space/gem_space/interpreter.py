@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The model behind the Space: one for all users, every conversation given to it anew."""
+"""The model behind the Space: one for all users, every conversation given to it again."""
 
 from typing import Any
 

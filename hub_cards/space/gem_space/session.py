@@ -77,7 +77,7 @@ def asked(session: Session, interpreter: Interpreter, question: str, modality: M
 
 
 def answered(session: Session, text: str) -> Session:
-    """The session with an answer behind its question."""
+    """The session with an answer after its question."""
     answer = {"role": "assistant", "content": [{"type": "text", "text": text}]}
     return replace(session, chat=(*session.chat, answer))
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A GEM in the benchmark's dialogue: each question behind the right answers to those before it, the first behind nothing."""
+"""A GEM in the benchmark's dialogue: each question after the right answers to those before it, the first after nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -18,7 +18,7 @@ _LEAD = re.compile(r"\blead (aVR|aVL|aVF|V[1-6]|III|II|I)\b")
 
 def engine_responses(sample: ReasoningSample, ecg: MeasuredEcg) -> list[str]:
     """
-    One reply per question of `sample.steps`, each behind the right answers to those before it, as a model gets them.
+    One reply per question of `sample.steps`, each after the right answers to those before it, as a model gets them.
 
     Raises:
         EvaluationError: a diagnosis that the benchmark did not have.

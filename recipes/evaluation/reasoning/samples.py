@@ -44,7 +44,7 @@ class Step:
 
     @property
     def right_text(self) -> str:
-        """What stands in the dialogue as the right answer."""
+        """What is in the dialogue as the right answer."""
         return ", ".join(self.answers)
 
 
@@ -93,7 +93,7 @@ def read_reasoning(path: str | Path) -> list[ReasoningSample]:
         path: a JSON list, JSON Lines, or a folder with such files or one JSON per sample (`ptbxl/<diagnosis>/12.json`).
 
     Raises:
-        EvaluationError: nothing there, a file is no JSON of the benchmark, or two samples have one id.
+        EvaluationError: nothing there, a file is not JSON of the benchmark, or two samples have one id.
     """
     path = Path(path)
     files = sorted(file for file in path.rglob("*.json*") if file.is_file()) if path.is_dir() else [path]

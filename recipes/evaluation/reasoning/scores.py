@@ -75,10 +75,10 @@ class ChainScore:
 
     Attributes:
         initial: the diagnosis before any reasoning.
-        by_kind: kind of question -> shares, one per question; each is asked behind the right answers to those before it.
+        by_kind: kind of question -> shares, one per question; each is asked after the right answers to those before it.
         completed: every question of the chain right; completed_soft: but for decisions that end it too early.
         depth: per round with questions on the signal how far it got, 0 to 4.
-        gt_diagnosis: the last decision, behind the right reasoning.
+        gt_diagnosis: the last decision, after the right reasoning.
         own_diagnosis: the first yes or no, if all before it was right.
     """
 

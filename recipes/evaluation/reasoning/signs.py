@@ -82,7 +82,7 @@ class MeasuredEcg:
         return self.features.lead_value(name, lead)
 
     def letters(self, lead: str) -> str:
-        """Deflections of the median QRS, such as `qrs`, in small letters."""
+        """Deflections of the median QRS, such as `qrs`, in lower case."""
         return self.features.qrs_patterns.get(lead, "").lower()
 
     def s_depth(self, lead: str) -> float:
@@ -114,7 +114,7 @@ class MeasuredEcg:
         return frontal_axis(dict(zip(self.features.leads, self.beats.qrs_net[:, beat].tolist(), strict=True)))
 
     def late_gap(self) -> int | None:
-        """The beat behind which the first clearly longer RR interval begins."""
+        """The beat after which the first clearly longer RR interval begins."""
         rr = self.features.rr_intervals
         late = np.flatnonzero(rr > LONG_RR_SHARE * np.nanmedian(rr)) if len(rr) else np.zeros(0)
         return int(late[0]) if len(late) else None
@@ -148,7 +148,7 @@ def pathological_q(ecg: MeasuredEcg, lead: str) -> bool:
 
 
 def strain(ecg: MeasuredEcg, lead: str) -> bool:
-    """Depressed ST segment 60 ms behind the J point, and inverted T wave."""
+    """Depressed ST segment 60 ms after the J point, and inverted T wave."""
     return ecg.value("st_j60", lead) < -ST_DEPRESSED_ELSEWHERE_MV and t_inverted(ecg, lead)
 
 
@@ -168,7 +168,7 @@ def second_r(ecg: MeasuredEcg, lead: str) -> bool:
 
 
 def small_q_tall_r(ecg: MeasuredEcg, lead: str) -> bool:
-    """qR: a small s behind it is no objection."""
+    """qR: a small s after it is not an objection."""
     return ecg.letters(lead).startswith("qr") and "r'" not in ecg.letters(lead) and dominant_r(ecg, lead)
 
 
@@ -205,7 +205,7 @@ def slurred_s(ecg: MeasuredEcg, lead: str) -> bool:
 
 
 def late_r_peak(ecg: MeasuredEcg, lead: str) -> bool:
-    """A broad R wave without S whose top comes 55 ms or more behind the onset."""
+    """A broad R wave without S whose top comes 55 ms or more after the onset."""
     trace = ecg.complexes[ecg.row(lead)][ecg.inside[ecg.row(lead)]]
     if not len(trace) or not upright_without_q(ecg, lead):
         return False
@@ -247,7 +247,7 @@ def every_p_conducted(ecg: MeasuredEcg) -> bool:
 
 
 def is_regular(ecg: MeasuredEcg) -> bool:
-    """All RR intervals are alike."""
+    """All RR intervals are similar."""
     return ecg.features.rhythm_regularity == "regular"
 
 

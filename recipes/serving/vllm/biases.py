@@ -47,7 +47,7 @@ class GenerationBiases(LogitsProcessor):
 def _sequences(
     said: Mapping[tuple[int, ...], float] | Iterable[tuple[Sequence[int], float]],
 ) -> dict[tuple[int, ...], float]:
-    """Tokens -> bias of the last one behind the others; a generation config holds a dict or, from JSON, pairs."""
+    """Tokens -> bias of the last one after the others; a generation config holds a dict or, from JSON, pairs."""
     pairs = said.items() if isinstance(said, Mapping) else said
     return {tuple(tokens): float(bias) for tokens, bias in pairs}
 

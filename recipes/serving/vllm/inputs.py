@@ -194,7 +194,7 @@ class GemProcessing(BaseMultiModalProcessor[GemProcessingInfo]):
 
 
 def with_dummy_prefixes(prompt: Sequence[int], placeholders: set[int], space: int, newline: int) -> list[int]:
-    """The prompt as the original code tokenises it (`compat="gem"`): a space behind the last placeholder of a row of them.
+    """The prompt as the original code tokenises it (`compat="gem"`): a space after the last placeholder of a row of them.
 
     Raises:
         PlaceholderError: what follows is no line break, which the space would melt into one token with.

@@ -34,7 +34,7 @@ class GemMediaConnector(MediaConnector):
         self.allowed = AllowedMedia(self.allowed_local_media_path, self.allowed_media_domains)
 
     def fetch_audio(self, audio_url: str) -> EcgRecord:
-        """Reads the ECG behind a data URL, in the place of vLLM's audio.
+        """Reads the ECG after a data URL, in the place of vLLM's audio.
 
         Raises:
             GemError: see `recipes.serving.wire.read_part` and `recipes.serving.uploads.read_ecg`.

@@ -16,7 +16,7 @@ from processing.grounding.salient import MENTIONED_BY, salient_findings
 from processing.guider.protocol import CRITERIA, TOPICS
 from processing.simulator.simulator import simulate_ecg
 
-# Stand for rows while a clause is read, and are no claims.
+# Stand for rows while a clause is read, and are not claims.
 IN_THE_MAKING = {"intervals": "pr_interval", "abnormal_ecg": "normal_ecg", "qtc_bazett": "qtc_interval", "qtc_fridericia": "qtc_interval"}  # fmt: skip
 SUBJECTS = {value for tag, value, _ in VOCABULARY if tag == "subj"}
 QUALITIES = {value for tag, value, _ in VOCABULARY if tag == "qual"}

@@ -386,7 +386,7 @@ def test_bundle_branch_blocks_by_width_and_v1(text, pattern, area, width, expect
 
 
 def with_r_peaks(features, time):
-    """The waves of `features` with every R peak so many ms behind the QRS onset."""
+    """The waves of `features` with every R peak so many ms after the QRS onset."""
     qrs = features.waves["QRS"].copy()
     qrs[..., 1] = features.beat_waves["QRS"][:, 0] + time / 1000
     return {**features.waves, "QRS": qrs}

@@ -291,7 +291,7 @@ def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path
 
 
 def test_labels_in_words_are_no_report_to_a_teacher(tmp_path, monkeypatch):
-    """SPH publishes codes alone: their words stand in the row, but a teacher is not told that a physician wrote them."""
+    """SPH publishes codes alone: their words are in the row, but a teacher is not told that a physician wrote them."""
     sph_tree(tmp_path / "sph")
     ptbxl_tree(tmp_path / "ptbxl", 1)
     asked = {}

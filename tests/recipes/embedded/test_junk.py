@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is no ECG: seeded, of every kind, and refused by the gates that stand before a model."""
+"""What is not an ECG: seeded, of every kind, and refused by the gates that precede a model."""
 
 import numpy as np
 import pytest

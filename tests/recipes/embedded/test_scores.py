@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The scores' views of a model: blind, with another record's signal, and in front of what is no ECG."""
+"""The scores' views of a model: blind, with another record's signal, and in front of what is not an ECG."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a message may hold: every dress of an ECG gives the same record, and nothing is passed over."""
+"""What a message may hold: every dress of an ECG gives the same record, and nothing is skipped."""
 
 import base64
 import io

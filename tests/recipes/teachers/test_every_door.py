@@ -57,7 +57,7 @@ def patient(at_j: list[float], sex: str | None, age: int | None, **values: float
 
 
 def leads_after(words: str, text: str) -> set[str]:
-    """The leads that a text lists behind `words`."""
+    """The leads that a text lists after `words`."""
     found = re.search(rf"{words} ((?:(?:, | and )?(?:V[1-6]|I{{1,3}}|aV[RLF])\b(?: \([^)]*\))?)+)", text)
     return set(re.findall(r"V[1-6]|aV[RLF]|\bI{1,3}\b", found[1])) if found else set()
 

@@ -92,7 +92,7 @@ def test_after_a_process_was_killed_the_same_command_goes_on(folder, alone, tmp_
     checkpoint = tmp_path / f"checkpoint-{STEPS // 2}" / "trainer_state.json"
     written = checkpoint.stat().st_mtime_ns
     train(folder, tmp_path, sharding, [])
-    assert checkpoint.stat().st_mtime_ns == written  # it went on, and did not begin anew
+    assert checkpoint.stat().st_mtime_ns == written  # it went on, and did not begin again
     check_equal(Result.of(tmp_path), alone("full"), f"{sharding} | full, killed and resumed")
 
 
