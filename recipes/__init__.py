@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-What people do with GEM: interpret, convert, build data, train, evaluate, publish.
+Tools around GEM: interpret, convert, build data, train, evaluate, publish.
 
-The functions that a script calls are offered here and load at first use; the files behind them may move.
+The public functions are available here and are loaded at their first use; the files that define them may move.
 """
 
 from importlib import import_module

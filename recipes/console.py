@@ -1,6 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-What the programs here print to, and how they end.
+The console of all programs, and how they report errors.
 
 No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files are printed as they are, on one line.
 """

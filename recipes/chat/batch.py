@@ -19,7 +19,7 @@ MAX_REQUESTS, MAX_BYTES = 50_000, 190_000_000
 
 @dataclass
 class BatchExport:
-    """`files` to upload; `requests` in them, `cached` ones left out; `usd_at_most`: what they cost at worst."""
+    """Exported requests. `files`: to upload; `requests`: number in them; `cached`: number left out; `usd_at_most`: largest cost."""
 
     files: tuple[Path, ...] = ()
     requests: int = 0
@@ -29,7 +29,7 @@ class BatchExport:
 
 @dataclass
 class BatchImport:
-    """How many replies were stored; `failed`: request -> why there is none; it is asked again on the next run."""
+    """Number of stored replies; `failed`: request -> why it has no reply. Failed requests are sent again by the next run."""
 
     stored: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ def export_batch(
     client: ChatClient, requests: Iterable[tuple[object, Messages]], path: str | Path, schema: Schema | None = None
 ) -> BatchExport:
     """
-    Writes what the store does not hold yet as JSONL files for `POST /v1/batches`: `path`, then `path` with `-2`, `-3` ...
+    Writes the requests that have no stored reply to JSONL files for `POST /v1/batches`: `path`, then `path` with `-2`, `-3` ...
 
     Raises:
         TeacherError: the requests could cost more than is left of the budget; nothing is written then.
@@ -98,10 +98,10 @@ def _write_parts(lines: Iterable[bytes], path: Path) -> list[Path]:
 def import_batch(client: ChatClient, path: str | Path) -> BatchImport:
     """Stores the replies of a batch's output file; a line without a usable reply is reported, the rest is stored.
 
-    A file may be imported again: what is stored is neither replaced nor charged twice.
+    A file may be imported again: stored replies are neither replaced nor charged twice.
 
     Raises:
-        TeacherError: the file is no batch output.
+        TeacherError: the file is not the output of a batch.
     """
     result, settings, store = BatchImport(), client.settings, client.store
     with open(path, encoding="utf-8") as file:

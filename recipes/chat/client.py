@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Asks any OpenAI-compatible endpoint: many requests at a time, each paid for once, failures by name."""
+"""Client of an OpenAI-compatible endpoint: parallel requests, each paid for only once, with named failures."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ from .replies import ChatFailure, ChatReply, Description, FailureKind, Key, Mess
 from .settings import ChatSettings
 from .store import ChatStore, request_key
 
-# How an answer is held to a schema, strictest first; an endpoint that refuses one is asked with the next.
+# Ways to enforce a schema, the strictest first. If the endpoint refuses one, the next is used.
 FORMATS = ("json_schema", "json_object", "words")
 _KINDS: dict[int, FailureKind] = {401: "authentication", 402: "quota", 403: "authentication", 404: "not_found"}
 _KINDS |= {408: "timeout", 409: "server", 429: "rate_limit"}
@@ -44,7 +44,7 @@ def request_body(
 
 @dataclass
 class ChatTotals:
-    """What a client has done so far. `cost`: USD of this run, 0 without prices."""
+    """Totals of a client. `cost`: USD of this run, 0 without prices."""
 
     replies: int = 0
     failures: int = 0
@@ -112,7 +112,7 @@ class _Attempts(openai.DefaultHttpxClient):
 
 
 class ChatClient:
-    """Chats with an endpoint that speaks OpenAI's protocol, many at a time, each reply stored and paid for once.
+    """Sends parallel chats to an endpoint with OpenAI's protocol. Each reply is stored, and paid for only once.
 
     Examples:
         >>> client = ChatClient(ChatSettings(model="my-model", base_url="http://localhost:8000/v1"))
@@ -157,14 +157,15 @@ class ChatClient:
     def complete_all(
         self, requests: Iterable[tuple[Key, Messages]], schema: Schema | None = None
     ) -> Iterator[tuple[Key, ChatReply | ChatFailure]]:
-        """Answers many chats, in the order in which they come back, from the store what was asked before.
+        """Answers many chats, in the order in which replies arrive. Requests that were answered before come from the store.
 
         Args:
-            requests: a key of yours and the messages (`{"role", "content"}`), each; read only as fast as answers come.
-            schema: JSON schema of an object; `parsed` then holds it. An endpoint that takes no schema is told in words.
+            requests: pairs of a key of your choice and the messages (`{"role", "content"}`); read only as fast as replies arrive.
+            schema: JSON schema of the answer, an object, which `parsed` then holds. If the endpoint does not support schemas,
+                the schema is added to the messages.
 
         Raises:
-            ChatFailure: a fatal one (budget, key, unknown model, full disk), after all that was under way is handed out.
+            ChatFailure: a fatal failure (budget, key, unknown model, full disk), after the replies in progress were returned.
         """
         pending: dict[Future[ChatReply | ChatFailure], Key] = {}
         source = iter(requests)

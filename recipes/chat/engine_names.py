@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The names of engines, without what they load: for options and settings files."""
+"""The names of engines, for options and settings files; importing this loads no engine."""
 
 from urllib.parse import urlparse
 
@@ -13,7 +13,7 @@ def as_engine(name: str) -> str:
     """The name of an engine or the URL of a server, checked.
 
     Raises:
-        GemError: it is no engine.
+        GemError: it is not an engine.
     """
     if name in ENGINES or is_url(name):
         return name

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a model runs on, chosen by one word: `transformers` (in this process), `vllm` (beside it), or the URL of a server."""
+"""Engines, chosen by name: `transformers` (in this process), `vllm` (in its own processes), or the URL of a server."""
 
 from typing import TYPE_CHECKING
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""GEMs that answer chats about ECGs, wherever they run; the one in this process."""
+"""A GEM in this process as an engine, and the check of any engine's answers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,11 @@ class TransformersGem:
         return [found["generated_text"] for found in self.gem(list(chats), batch_size=len(chats), **settings)]
 
     def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
-        """See `GemEngine`; they are written side by side, the best of them gone on with."""
+        """See `GemEngine`. The answers are written side by side, see `sample_answers`."""
         return more_answers(self.gem, chat, features, seed, {"max_new_tokens": max_new_tokens})
 
     def close(self) -> None:
-        """Lets the model's memory go."""
+        """Frees the model's memory."""
         del self.gem
 
 
@@ -53,7 +53,7 @@ def checked_answer(
     seed: int = 0,
     max_new_tokens: int = 256,
 ) -> Interpretation:
-    """An engine's greedy answer, checked; `select` and `correct` ask the same engine for more."""
+    """Checks an engine's greedy answer; `select` and `correct` ask the same engine for more."""
     return check_chat(
         chat, text, grounding=grounding, more=lambda features: engine.more(chat, features, seed, max_new_tokens), n=n
     )

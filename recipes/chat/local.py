@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LocalModel:
-    """Any Transformers causal language model with a chat template: greedy, in batches. A schema is told in words."""
+    """Any Transformers causal language model with a chat template: greedy, in batches. A schema is added to the messages."""
 
     is_local = True
 
@@ -62,7 +62,7 @@ class LocalModel:
                 yield key, reply.judged(schema)
 
     def close(self) -> None:
-        """Lets the model's memory go."""
+        """Frees the model's memory."""
         del self.model
 
     def _generate(self, prompts: list[list[int]]) -> list[ChatReply]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a language model is asked and what it answers: a reply, or a failure that has a name."""
+"""Requests to language models and their results: a reply, or a failure with a name."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class ChatUsage:
 
 
 class ChatFailure(TeacherError):
-    """No usable answer, and why (`kind`). `text` and `usage`: of an answer that came; `cached`: it was asked before."""
+    """A request without a usable answer, and why (`kind`). `text`, `usage`: of the unusable answer, if any; `cached`: it was stored."""
 
     def __init__(
         self, kind: FailureKind, message: str, usage: ChatUsage = ChatUsage(), text: str = "", cached: bool = False
@@ -45,12 +45,13 @@ class ChatFailure(TeacherError):
 @dataclass(frozen=True)
 class ChatReply:
     """
-    An answer as it came. It is stored before it is judged: a failure that was paid for is not paid for twice.
+    An answer as it arrived. It is stored before it is judged, so that an unusable answer is not paid for twice.
 
     Attributes:
-        finish_reason, refusal: as the endpoint says.
-        parsed: its JSON object, where a schema was asked for.
-        cached: it came from the store and cost nothing now; `usage` says what it cost then.
+        finish_reason: as stated by the endpoint.
+        refusal: as stated by the endpoint.
+        parsed: the JSON object, if a schema was requested.
+        cached: whether it came from the store; `usage` then has the original cost.
     """
 
     text: str
@@ -74,7 +75,7 @@ class ChatReply:
         return cls(message.get("content") or "", usage, finished, message.get("refusal"))
 
     def judged(self, schema: Schema | None, cached: bool = False) -> "ChatReply | ChatFailure":
-        """Itself with its JSON; a failure if it refuses, was cut off, filtered, is empty or not the JSON asked for."""
+        """The reply with its JSON, or a failure if it is a refusal, cut off, filtered, empty or not the requested JSON."""
 
         def failure(kind: Unusable, message: str) -> ChatFailure:
             return ChatFailure(kind, message, self.usage, self.text, cached)
@@ -103,7 +104,7 @@ class ChatReply:
 
 
 class ChatModel(Protocol):
-    """A language model that answers chats. `description`: who it is, for reports; `is_local`: nothing leaves this machine."""
+    """A language model that answers chats. `description`: its name for reports; `is_local`: no data leaves this machine."""
 
     name: str
     is_local: bool
@@ -112,7 +113,7 @@ class ChatModel(Protocol):
     def complete_all(
         self, requests: Iterable[tuple[Key, Messages]], schema: Schema | None = None
     ) -> Iterator[tuple[Key, ChatReply | ChatFailure]]:
-        """Answers by the caller's keys, in any order; `requests` is read as the model gets on."""
+        """Answers by the caller's keys, in any order; `requests` is read as needed."""
         ...
 
     def close(self) -> None:
@@ -120,7 +121,7 @@ class ChatModel(Protocol):
 
 
 def with_schema_in_words(messages: Messages, schema: Schema) -> list[Message]:
-    """The chat with a demand for such an answer, for models that cannot be held to a schema otherwise."""
+    """The chat with the schema in its text, for models that cannot be constrained to one."""
     demand = (
         "Answer with one JSON object and nothing else. It must be valid against this JSON schema:\n"
         f"{json.dumps(schema, ensure_ascii=False)}"
@@ -132,7 +133,7 @@ def with_schema_in_words(messages: Messages, schema: Schema) -> list[Message]:
 
 
 def read_object(text: str) -> tuple[dict[str, Any] | None, str | None]:
-    """The first JSON object of an answer, whatever stands around it, repaired where it is broken; and what was wrong with it."""
+    """The first JSON object in an answer, repaired if it is broken, and a description of the defects."""
     body = text.strip().removesuffix("```")
     start = body.find("{")
     if start < 0:

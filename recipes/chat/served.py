@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A GEM behind a URL: `gem serve`, `vllm serve` with GEM's plugin, or whatever speaks the same wire format."""
+"""A GEM on a server: `gem serve`, `vllm serve` with GEM's plugin, or any other with the same wire format."""
 
 import io
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ Chat = list[dict[str, Any]]
 
 
 class ServedGem:
-    """Sends what a GEM in this process would read of each ECG and page, so that the server gives the same answer."""
+    """Sends the same signal and page that a GEM in this process would read, so that the server gives the same answer."""
 
     def __init__(self, url: str, model: str, *, trust_remote_code: bool = False, at_once: int = 8) -> None:
         """
@@ -75,7 +75,7 @@ class ServedGem:
         return sample
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Closes the connections."""
         self.client.close()
 
     def _messages(self, chat: Chat) -> Messages:
@@ -99,7 +99,7 @@ class ServedGem:
 
 
 def served_model(settings: ChatSettings) -> str:
-    """The name by which the server knows the model: the one that is asked for, or the only one there is.
+    """The server's name of the model: the requested one, or the only one that is served.
 
     Raises:
         GemError: the server cannot be reached, or serves several others.
@@ -139,10 +139,10 @@ def picture_url(picture: Image.Image) -> str:
 
 
 def text_or_error(result: ChatReply | ChatFailure) -> str | GemError:
-    """An answer that was cut off at its longest, or is empty, is one all the same, as in every engine.
+    """The text of a reply. An answer that reached its length limit, or is empty, is valid, as in every engine.
 
     Raises:
-        ChatFailure: the server is gone or has no time: another run may ask again.
+        ChatFailure: the server cannot be reached or is too busy; another run may ask again.
     """
     if isinstance(result, ChatReply) or result.kind in ("truncated", "empty"):
         return result.text.strip()

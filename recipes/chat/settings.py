@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How a chat endpoint is reached, how fast it may be asked and what it may cost; and a model in this process."""
+"""Settings of a chat endpoint (address, rate, budget) and of a model in this process."""
 
 import ipaddress
 import os
@@ -34,7 +34,7 @@ class ChatSection(Settings):
 
 
 class AccessSettings(ChatSection):
-    """Who asks, where, how fast and for how much. Other values leave an answer as it is, but for the address."""
+    """Address, key, rate limits and budget. Except for the address they do not change an answer."""
 
     base_url: str | None = None  # up to and with /v1; without it OPENAI_BASE_URL, else OpenAI
     azure_endpoint: str | None = None  # of an Azure resource, instead of `base_url`
@@ -75,17 +75,17 @@ class ChatSettings(AccessSettings):
 
     @property
     def url(self) -> str:
-        """The address that is really asked."""
+        """The address that requests go to."""
         return self.azure_endpoint or self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
 
     @property
     def shaping(self) -> dict[str, Any]:
-        """What can change an answer; with the address: another server may serve another model by the same name."""
+        """The settings that can change an answer, and the address, because another server may have another model of that name."""
         return self.model_dump(exclude=set(AccessSettings.model_fields)) | {"url": self.url.rstrip("/")}
 
     @property
     def is_local(self) -> bool:
-        """The endpoint runs on this machine: what is sent to it does not leave."""
+        """Whether the endpoint runs on this machine, so that no data leaves it."""
         host = urlparse(self.url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -109,13 +109,13 @@ class ChatSettings(AccessSettings):
         return (prompt_tokens * self.price_per_million_input + completion_tokens * self.price_per_million_output) / 1e6
 
     def most_tokens(self, body: bytes) -> tuple[int, int]:
-        """Upper bounds of what a request is charged, prompt and answers: no tokenizer makes more of a text than it has bytes."""
+        """Upper bounds of the tokens that a request is charged, for prompt and answers. A text has at most one token per byte."""
         limits = [self.extra_body.get(name, 0) for name in ("max_tokens", "max_completion_tokens")]
         return len(body), max(self.max_tokens, *limits) * self.extra_body.get("n", 1)
 
 
 class LocalSettings(ChatSection):
-    """A causal language model of one's own."""
+    """A causal language model on this machine."""
 
     section: ClassVar[str] = "local settings"
     model: str  # folder or Hub id of one with a chat template; its name at the server, where `engine` is a URL

@@ -33,9 +33,9 @@ def request_key(settings: ChatSettings, messages: Messages, schema: Schema | Non
 
 
 class ChatStore:
-    """The replies by key, and a ledger in which money is set aside before a request goes out.
+    """The replies by key, and a ledger in which the cost of a request is reserved before it is sent.
 
-    What a killed process had set aside stays counted: its requests may have been charged.
+    Reservations of a killed process stay counted, because its requests may have been charged.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -75,16 +75,16 @@ class ChatStore:
         return _JSON.validate_json(row[0]) if row else None
 
     def put(self, key: str, model: str, reply: ChatReply) -> None:
-        """Stores a reply; one that is there under the key is replaced."""
+        """Stores a reply; an earlier one of the same key is replaced."""
         with self._locked():
             row = (key, model, _JSON.dump_json(reply).decode())
             self._base.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
     def reserve(self, usd: float, budget: float | None = None) -> int | None:
-        """Sets money aside for a request.
+        """Reserves the largest cost of a request.
 
         Returns:
-            Its number; `None`: not now, but when the requests of this run that are under way come back cheaper.
+            The number of the reservation; `None` if the budget allows it only once requests in progress turn out cheaper.
 
         Raises:
             ChatFailure: (`budget`) the request could exceed the budget.
@@ -105,14 +105,14 @@ class ChatStore:
         )
 
     def settle(self, reserved: int | None, usd: float | None = None) -> None:
-        """Closes what was set aside: at `usd`, or at its full sum where the endpoint may have charged it."""
+        """Closes a reservation with the cost `usd`, or with its full sum if the endpoint may have charged it."""
         if reserved is not None:
             with self._locked():
                 self._under_way.discard(reserved)
                 self._base.execute("UPDATE spending SET usd = coalesce(?, usd) WHERE id = ?", (usd, reserved))
 
     def spent(self) -> float:
-        """USD over all runs on this store, what is set aside included."""
+        """USD over all runs on this store, including reservations."""
         with self._locked():
             return self._spent()
 
@@ -120,5 +120,5 @@ class ChatStore:
         return self._base.execute("SELECT total(usd) FROM spending").fetchone()[0]
 
     def close(self) -> None:
-        """Closes the data base."""
+        """Closes the database."""
         self._base.close()

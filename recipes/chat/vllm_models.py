@@ -74,7 +74,7 @@ class VllmGem:
 
 
 class VllmModel:
-    """Any language model of vLLM with a chat template: greedy, and held to the schema where there is one."""
+    """Any language model of vLLM with a chat template: greedy, and constrained to the schema if there is one."""
 
     is_local = True
 
@@ -131,7 +131,7 @@ class VllmModel:
 
 
 def prompt_with_ecgs(processor: GemProcessor, chat: Chat) -> dict[str, Any]:
-    """A finished chat as vLLM takes it: tokens with one placeholder per ECG and picture, and these beside them."""
+    """A finished chat in the form that vLLM takes: tokens with a placeholder per ECG and picture, and the ECGs and pictures."""
     bare = [
         {**message, "content": [_bare(block) for block in message["content"]]}
         if isinstance(message["content"], list)
@@ -158,7 +158,7 @@ def start(model: str, **options: Any) -> "LLM":
 
     Raises:
         MissingDependencyError: vLLM is not installed.
-        GemError: it is too old.
+        GemError: vLLM is too old.
     """
     try:
         import vllm

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The `gem` command: one thin function per verb; what it does lives in the packages."""
+"""The `gem` command: one thin function per verb; the packages do the work."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -80,5 +80,5 @@ app.add_typer(publish.app, name="publish", rich_help_panel=SERVE)
 
 
 def main() -> None:
-    """Runs the command; errors a user can cause end in one red line instead of a traceback."""
+    """Runs the command. Errors that a user can cause end in one red line instead of a traceback."""
     run_script(app, as_options)

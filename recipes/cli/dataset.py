@@ -55,9 +55,9 @@ def build_dataset(
     gem build-dataset my_sources.yaml --engine ray --address ray://head:10001
     gem build-dataset my_sources.yaml --teacher-engine vllm
 
-    A build that was interrupted, even killed, goes on with the same command and ends in the same bytes. Records that cannot
-    be read or answered are left out and listed in rejects.jsonl and report.md. The folder opens with
-    datasets.load_dataset(FOLDER) and can be uploaded as it is.
+    Repeat the command to continue an interrupted build; the result has the same bytes. Records that cannot be read or answered
+    are left out and listed in rejects.jsonl and report.md. Open the folder with datasets.load_dataset(FOLDER), or upload it as
+    it is.
     """
     from processing.errors_gem import BuildError
     from recipes.dataset.build import build_dataset as build
@@ -108,14 +108,14 @@ def build_preferences(
     modality: Annotated[str, typer.Option(help="What the model sees: both, signal or image.")] = "both",
     seed: Annotated[int, typer.Option(help="Of the writing.")] = 0,
 ) -> None:
-    """Make pairs for `gem train --method dpo`: a model answers each row several times, the checker prefers.
+    """Make pairs for `gem train --method dpo`: a model answers each row several times, and the check ranks the answers.
 
     \b
     gem build-preferences my_instructions --output my_preferences --rows 1000
     gem train --method dpo recipes/configs/dpo_tiny.yaml --dataset my_preferences
 
-    The best and the worst answer of a row are kept where they differ by --margin in the rewards of docs/reinforcement.md. A run
-    that was interrupted goes on with the same command.
+    The best and the worst answer of a row are kept if their rewards (docs/reinforcement.md) differ by --margin. Repeat the command
+    to continue an interrupted run.
     """
     from processing.processing_gem import as_modality
     from recipes.training.preferences import PreferenceSettings
@@ -135,7 +135,7 @@ def build_preferences(
 
 
 def _batch(settings: "BuildSettings", requests: Path | None, replies: Path | None) -> None:
-    """Replies in first, so that what is then written are the questions that are left."""
+    """Imports replies first, so that only the remaining questions are exported."""
     from recipes.dataset.teacher_batch import export_requests, import_replies
 
     if replies is not None:

@@ -377,7 +377,7 @@ def ecg_qa(
     batch_size: BatchOption = 8,
     limit: Annotated[int | None, typer.Option(help="Only the first questions about held-out ECGs.")] = None,
 ) -> None:
-    """ECG-QA's questions about one held-out ECG: a model, the measured quality of the leads, and a blind answer; compat and strict.
+    """ECG-QA's questions about single held-out ECGs: scores of a model, of the measured lead quality and of blind answers.
 
     Example: gem eval ecg-qa my_ecg_qa.json --ptbxl my_ptbxl --model tiny -o outputs/ecg_qa
     """
@@ -447,7 +447,7 @@ def ptbxl(
     questions: Annotated[int, typer.Option(help="Number of records that are asked a question of each kind.")] = 100,
     junk: Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")] = 200,
 ) -> None:
-    """A model that answers as the embedded one is taught, on a fold of PTB-XL: classes, numbers, claims, questions, junk.
+    """Score a model that answers in the format of the embedded one on a fold of PTB-XL: classes, numbers, claims, questions, junk.
 
     Example: gem eval ptbxl --ptbxl PTBXL --output scores.json --limit 32
     """
@@ -496,7 +496,7 @@ def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
 
 
 def _alone(context: typer.Context, output: Path) -> None:
-    """No second evaluation writes to `output` until the command ends; of several processes the first one looks."""
+    """Locks `output` against other evaluations until the command ends; of several processes the first one does so."""
     from processing.errors_gem import EvaluationError
     from recipes.evaluation.report import main_process
     from recipes.files import one_writer

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How `gem interpret` shows an answer: as it is written, then with what the waveform contradicts marked in its place."""
+"""Output of `gem interpret`: the answer while it is written, then again with its contradicted claims marked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

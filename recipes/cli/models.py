@@ -81,18 +81,18 @@ def interpret(
     ] = True,
     trust_remote_code: Annotated[bool, typer.Option(help="Allow the model's own code to run.")] = False,
 ) -> None:
-    """Interpret an ECG, and check the answer against the waveform: what it contradicts is marked with the measured value.
+    """Interpret an ECG and check the answer against the waveform. Contradicted claims are marked with the measured value.
 
     \b
     gem interpret records500/00000/00001_hr --question "What is the rhythm?"
     gem interpret record.hea --grounding select --n 16    the best of 16 answers
     gem interpret record.hea --grounding correct          no contradicted claim is left; each change in [brackets]
     gem interpret record.hea --backend http://my_host:8000/v1
-    gem interpret photo.jpg                               digitised where that can be trusted, else read as a picture alone
+    gem interpret photo.jpg                               digitised if that is reliable, else read as a picture
     gem interpret my_folder --output answers.parquet      a row for every ECG of a folder or data set
 
-    The last lines are the model's measured strength and how many claims are contradicted. What is not an ECG is declined with its
-    reason (exit code 3, `declined` in --json); a suspect record is interpreted, after what is suspect about it (also 3).
+    The last lines are the model's measured accuracy and the number of contradicted claims. A file that is not an ECG is declined
+    with a reason (exit code 3, `declined` in --json). A suspect record is interpreted; the doubts are printed first (also 3).
     """
     from transformers import Pipeline
 
@@ -215,7 +215,7 @@ def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:
-    """What of the record the model does not see, a sentence each."""
+    """Sentences on the parts of the record that the model does not see."""
     found = []
     masked = [lead for lead in ecg.leads if not np.isfinite(ecg.lead(lead)).any()]
     if masked:
@@ -338,8 +338,8 @@ def train(
     \b
     gem train recipes/configs/sft_lora.yaml --model_name_or_path GEM --dataset DATA --output_dir OUT
     gem train recipes/configs/sft_lora.yaml --learning_rate 5e-5 --max_steps 100
-    gem train CONFIG --resume_from_checkpoint true          go on from the last checkpoint
-    gem train --method grpo recipes/configs/grpo_tiny.yaml  rewarded by what the ECGs measure
+    gem train CONFIG --resume_from_checkpoint true          continue from the last checkpoint
+    gem train --method grpo recipes/configs/grpo_tiny.yaml  rewards from the measurements
     Several devices:
     accelerate launch --config_file recipes/configs/accelerate/ddp.yaml -m recipes.training.sft --config CONFIG
     """
@@ -399,7 +399,7 @@ def demo(
 
 
 def _measured_line(measured: "EcgFeatures") -> str:
-    """What the waveform itself says, beside what the model says."""
+    """The measurements of the waveform, to be shown beside the answer."""
     from recipes.teachers.grounded_answer import milliseconds, number
 
     axis = f"{number(measured.qrs_axis)} degrees" if math.isfinite(measured.qrs_axis) else "not measurable"

@@ -106,10 +106,10 @@ def dataset(
     ] = "hash",
     licence: LicenceOption = None,
 ) -> None:
-    """Parquet shards and a card in one commit, after a search for what must not be public.
+    """Parquet shards and a card in one commit, after a search for content that must not be public.
 
-    Only tables, texts and pictures go. Refused: columns named like identities (patient_name, birth_date, mrn, ...), texts with
-    headers of devices, keys and tokens, pickles, and data of MIMIC or eICU without --allow-credentialed.
+    Only tables, texts and pictures are sent. Refused are columns named like identities (patient_name, birth_date, mrn, ...), texts
+    with device headers, keys and tokens, pickles, and data of MIMIC or eICU without --allow-credentialed.
 
     \b
     gem publish dataset outputs/grounding me/ecg-grounding-small --dry-run

@@ -132,8 +132,8 @@ def render(
     \b
     gem render record.hea page.pdf --measures --header "Study 7"
     gem render record.hea strip.png --layout 12x1 --leads II,V1 --start 10 --seconds 6
-    gem render photo.jpg over.png --digitize     what was recovered from the picture, laid over it
-    gem render photo.jpg page.png                the same, drawn afresh
+    gem render photo.jpg over.png --digitize     the recovered traces over the picture
+    gem render photo.jpg page.png                the recovered signal on a new page
     """
     from processing.ecg_features import extract_features
     from processing.ecg_page import render_ecg
@@ -207,8 +207,8 @@ def features(
     gem features record.hea --plot waves.png
     gem features records/ --output features.jsonl --workers 4
 
-    A record of more than a minute is told by its events too: pauses, premature beats and their runs, lowest and highest
-    rate. What is longer than an hour is measured in windows, with progress.
+    For a record of more than a minute the events are listed too: pauses, premature beats and their runs, lowest and highest
+    rate. A record of more than an hour is measured in windows, with a progress bar.
     """
     from processing.ecg_events import EVENTS_FROM_S
     from processing.ecg_features import extract_features
@@ -338,7 +338,7 @@ PAGES = (".html", ".htm")
 
 
 def check_target(target: Path, can_be_checked: bool) -> None:
-    """Refuses what cannot end in evidence before the model is loaded.
+    """Checks, before the model is loaded, that evidence can be drawn.
 
     Raises:
         typer.BadParameter: an unknown suffix, or nothing to check against.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What `gem features` and `gem inspect` print for people: tables with units and normal ranges, and words."""
+"""Output of `gem features` and `gem inspect` for people: tables with units and normal ranges."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def print_features(console: Console, features: "EcgFeatures") -> None:
-    """The record's measures beside their normal ranges, what stands out, then lead after lead."""
+    """The record's measures beside their normal ranges, abnormal findings, then a table of the leads."""
     if not len(features.beat_times):
         console.print(f"No measurements: {features.note}.")
         return

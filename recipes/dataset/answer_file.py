@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-Answers of a GEM about many ECGs in one Parquet file: one row per ECG, whatever became of it, in the order of the source.
+Answers of a GEM about many ECGs in one Parquet file: one row per ECG in the order of the source, including failures.
 
-The ECGs are answered in parts. A part's file is there whole or not at all, so that a run that was stopped, even killed, goes on with
-the parts that are missing; the parts become the output at the end.
+The ECGs are answered in parts. The file of a part is written atomically, so that a run that was stopped or killed continues with the
+missing parts; at the end the parts are joined to the output.
 """
 
 import hashlib
@@ -64,13 +64,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class AnswerSettings:
-    """What is asked of whom. The output is the same whatever `batch` is, and whatever engine makes it.
+    """Settings of a run. The output does not depend on `batch` or the engine.
 
     Args:
         source: the ECGs.
         output: the Parquet file.
-        model: folder or Hub id; nothing for the model that comes with gem-ecg.
-        backend: what the model runs on, see `gem_engine`.
+        model: folder or Hub id; empty for the model that comes with gem-ecg.
+        backend: the engine of the model, see `gem_engine`.
         batch: ECGs that are answered at once.
     """
 
@@ -119,13 +119,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class AnswersReport:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        rows: of the output.
-        resumed: of these, those that an earlier run had made.
-        failed, declined: reasons by id, of the whole output.
-        spent: CPU seconds by step, of this run, added up over its processes.
+        rows: number of rows in the output.
+        resumed: number of rows from earlier runs.
+        failed: id -> reason, for the whole output.
+        declined: id -> reason, for the whole output.
+        spent: step -> CPU seconds of this run, over all processes.
     """
 
     rows: int
@@ -186,7 +187,7 @@ def part_file(part: Part, settings: AnswerSettings) -> Path:
 
 
 def prepare(part: Part, settings: AnswerSettings) -> Batch:
-    """Reads, judges and measures the ECGs of a part, and draws their pages; what fails is written into its row."""
+    """Reads, judges and measures the ECGs of a part and draws their pages; failures are written into the rows."""
     spent = {"read": 0.0, "measure": 0.0, "draw": 0.0}
     return Batch([_prepared(number, name, settings, spent) for number, name in part.ecgs], spent)
 
@@ -259,7 +260,7 @@ class Answering:
         return {**batch.spent, **took, "ecgs": len(rows)}
 
     def _answer(self, asked: Sequence[Prepared]) -> None:
-        """Answers in one batch; where that fails, one by one, so that one ECG harms no other."""
+        """Answers in one batch; if that fails, one by one, so that only the faulty ECG fails."""
         try:
             texts = self.engine.answers([found.chat or [] for found in asked], self.settings.max_new_tokens)
         except Exception as error:
@@ -286,7 +287,7 @@ class Answering:
 
 
 class LocalAnswers:
-    """Makes parts on this machine: processes prepare, the model is in this one.
+    """Makes parts on this machine: other processes prepare the ECGs, this one runs the model.
 
     Args:
         workers: processes that prepare; 0 for none beside this one.
@@ -327,7 +328,7 @@ def _one_by_one(part: Part, work: Callable[[Part], Batch]) -> Batch:
 
 
 def _mark(settings: AnswerSettings, ids: Sequence[str]) -> str:
-    """Changes when the rows would: other ECGs, another model, another question, other rules."""
+    """A fingerprint of everything that decides the rows: ECGs, model, question and rules."""
     said = asdict(settings)
     for name in ("output", "batch", "backend"):
         said.pop(name)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Where the ECGs of a large run lie: a folder of files, or a split of a data set; each has an id, and any process can read it."""
+"""The ECGs of a large run: a folder of files, or a split of a data set. Each ECG has an id and can be read by any process."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class AnswerSource:
         place: a folder of ECG files, a folder or Hub id of a data set.
         is_dataset: which of them it is.
         split: of a data set.
-        options: what a user says of the files, and whether they may be trusted.
+        options: what the user states about the files, and whether they are trusted.
     """
 
     place: str

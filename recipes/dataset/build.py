@@ -30,12 +30,14 @@ Engine = Callable[[list[Shard], BuildSettings], Iterable[ShardNote]]
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build came to.
+    """The result of a build.
 
     Args:
-        rows, rejected: of the whole data set.
-        unanswered: of the rejected, those for which an endpoint gave no answer; another run asks for them again.
-        built, resumed: shards made by this run, and found complete.
+        rows: number of rows of the whole data set.
+        rejected: number of records that were left out.
+        unanswered: number of rejected records to which an endpoint gave no answer; another run asks again.
+        built: number of shards made by this run.
+        resumed: number of shards that were complete already.
         spent: CPU seconds per stage, tokens and cost, of the whole data set.
     """
 
@@ -205,7 +207,7 @@ def _pooled(work: Callable[[Shard], Made], shards: list[Shard], workers: int) ->
 
 
 def spent_on(folder: Path) -> dict[str, float]:
-    """What the shards took in all; kept apart from the data set's own files, which must not vary."""
+    """The sum over all shards; stored outside of the data set's own files, which must not vary."""
     total: dict[str, float] = {}
     for path in sorted((folder / ".build" / "shards").glob("*.spent")):
         for name, amount in json.loads(path.read_text()).items():
@@ -214,7 +216,7 @@ def spent_on(folder: Path) -> dict[str, float]:
 
 
 def _clear(folder: Path) -> None:
-    """Removes what builds made, and nothing else: a folder that no build began is left alone."""
+    """Removes only the files of builds; a folder that no build began is left alone."""
     if not (folder / ".build" / "settings.json").is_file():
         return
     for name in ("data", "plots", ".build/shards"):

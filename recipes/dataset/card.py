@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What makes a folder of Parquet a published data set: README with its YAML, and the SHA-256 of every file."""
+"""The files that make a folder of Parquet a published data set: README with its YAML, and the SHA-256 of every file."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence

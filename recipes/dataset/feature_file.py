@@ -30,8 +30,8 @@ Item = tuple[str, Any]
 
 @dataclass
 class FeatureBatchReport:
-    """What a batch did: how many were measured and already there, and with the reason the ids of failures and refused records,
-    and of measured ones whose scale, leads or sampling rate are suspect."""
+    """The result of a batch: numbers of measured and resumed records, and the ids, with reasons, of records that failed, were
+    refused, or have a suspect scale, leads or sampling rate."""
 
     done: int = 0
     resumed: int = 0
@@ -66,10 +66,10 @@ def extract_features_batch(
 ) -> FeatureBatchReport:
     """Measures many ECGs into a JSON Lines file, one `{"id", "features" | "error"}` per record in the source's order.
 
-    Lines are written as they come, to `output` with `.part` added, which becomes `output` at the end. A run that was
-    stopped, even killed, goes on after its last whole line, and the file is identical byte for byte. A run over a
-    finished `output` measures only what is new, what failed, and what has other definitions (`compat`); features of
-    records that are not in `source` stay, after the others.
+    Lines are written as records are finished, to `output` with `.part` added, which is renamed at the end. A run that was
+    stopped or killed continues after its last complete line, and the file is identical byte for byte. A run over a finished
+    `output` measures only records that are new, failed, or have other definitions (`compat`); features of records that are not
+    in `source` are kept at the end.
 
     Args:
         source: a folder, or an iterable (also a `datasets` split) of anything that `load_ecg` reads: paths, rows,

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What will be built, before any ECG is read: the records of all sources, their splits, and the shards they go to."""
+"""The plan of a build, made before any ECG is read: the records of all sources, their splits and their shards."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ _HELD_OUT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 
 
 def patient_key(record: SourceRecord) -> str:
-    """Whose record it is: the source's number of the patient, or the record itself where there is none."""
+    """The patient of a record: the source's patient number, or the record's own id if there is none."""
     return f"{record.source}:{record.patient_id or record.id}"
 
 
 def patient_hash(record: SourceRecord, salt: str) -> str:
-    """What the data set says instead of the patient's number."""
+    """The hash that replaces the patient number in the data set."""
     return hashlib.sha256(f"{salt}:patient:{patient_key(record)}".encode()).hexdigest()[:16]
 
 

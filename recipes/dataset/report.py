@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a build came to: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
+"""The report of a build: rejects with their reasons and statistics of the rows, as JSON, Markdown and plots."""
 
 import hashlib
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What `gem build-dataset` is told: a YAML file, checked key by key."""
+"""Settings of `gem build-dataset`, from a YAML file that is checked key by key."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +30,7 @@ class SourceSettings(Settings):
 
     Args:
         name: configuration of the data set; default: the format.
-        limit: first so many records, to try things.
+        limit: use only this many records, for trials.
     """
 
     format: str
@@ -62,7 +62,7 @@ class SplitSettings(Settings):
     Args:
         method: `official` (the publishers' split where there is one, else by hash) or `hash`.
         fractions: split -> share of the patients, for the hash.
-        salt: other assignments.
+        salt: another salt gives other splits.
     """
 
     method: Literal["official", "hash"] = "official"
@@ -171,7 +171,7 @@ class BuildSettings(Settings):
         """The same with the teacher's language model on another engine.
 
         Raises:
-            BuildError: the teacher is none that has a model of its own.
+            BuildError: the teacher has no model of its own.
         """
         if (kind := self.teacher["kind"]) != "local":
             raise BuildError(f"A teacher of the kind {kind!r} does not run on an engine; use `kind: local`.")

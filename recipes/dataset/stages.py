@@ -39,7 +39,7 @@ Stage = RejectedAt | Literal["teach", "write"]
 
 @dataclass(frozen=True)
 class TeacherNote:
-    """Who wrote a row's conversation; the column `teacher`. Of a published one only the name is known."""
+    """The author of a row's conversation, for the column `teacher`. Of a published conversation only the name is known."""
 
     name: str
     version: str = ""
@@ -62,7 +62,7 @@ class RowDraft:
 
 @dataclass
 class Batch:
-    """The drafts of a shard, what was left out of them, and what it took.
+    """The drafts of a shard, the rejected records, and the cost.
 
     Args:
         files: the files that were read, as they were before.
@@ -111,7 +111,7 @@ class Batch:
 
 
 def measure(entries: Sequence[SourceRecord], settings: BuildSettings) -> Batch:
-    """Import, features and page: everything that needs only this machine."""
+    """Imports, measures and draws: all stages that need only this machine."""
     batch = Batch(files=states_of(entries))
     load = load_as_untrusted if settings.untrusted else methodcaller("load")
     with batch.timed("import"):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A build's questions for a batch endpoint: what its teacher would still have to ask, as files; the replies into its store."""
+"""A build with a batch endpoint: writes the open questions of its teacher to files, and imports the replies into its store."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -42,8 +42,8 @@ def import_replies(settings: BuildSettings, path: str | Path) -> BatchImport:
     Stores the replies in a batch's output file; the build then finds them there.
 
     Raises:
-        BuildError: the teacher of the settings is no endpoint with a store on disk.
-        TeacherError: the file is no batch output.
+        BuildError: the teacher of the settings is not an endpoint with a store on disk.
+        TeacherError: the file is not the output of a batch.
     """
     return import_batch(_endpoint(settings)[0], path)
 

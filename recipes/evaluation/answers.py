@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Model answers to test sets: generating them, and files of them in our and the published forms."""
+"""Model answers to test sets: generates them, and reads files of them in our and the published forms."""
 
 import codecs
 import json
@@ -34,7 +34,7 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `text` is `None` where the file holds none; `key`: the name it stood under; `row`: everything else."""
+    """One answer. `text`: `None` if the file has none; `key`: its key in the file; `row`: all other keys."""
 
     id: str
     text: str | None
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass
 class AnswerFile:
-    """What a file holds, in its order; `problems` in words, with line numbers."""
+    """The answers of a file, in order; `problems` describes defects, with line numbers."""
 
     path: Path
     answers: list[Answer] = field(default_factory=list)
@@ -105,8 +105,8 @@ def _some(names: Iterable[str]) -> str:
 
 def read_answers(path: str | Path) -> AnswerFile:
     """
-    JSON Lines, or one JSON list, of rows with an id and an answer under any published name; a row of ECG Arena gives one answer
-    per turn (`id#1`, `id#2`).
+    Reads JSON Lines, or one JSON list, of rows with an id and an answer under any published key. A row of ECG Arena gives one
+    answer per turn (`id#1`, `id#2`).
 
     Raises:
         EvaluationError: the file does not exist or holds no answer.
@@ -224,7 +224,7 @@ class AnswerLog:
         self._file.close()
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows after those that are there, and to the disk before it returns."""
+        """Appends rows, and flushes them to the disk before it returns."""
         for row in rows:
             self._file.write(json_lines([row]))
             self.rows[str(row["id"])] = row

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Does a model say the same from the signal alone as from the picture alone? Words (BLEU-4, ROUGE-L) and checked claims.
+"""Agreement of a model's signal-only with its image-only answers, in words (BLEU-4, ROUGE-L) and in checked claims.
 
 Words as ECG-R1's `modality_missing/compute_score.py` counts them: the signal-only answer is the prediction, the
 image-only answer the reference, BLEU-4 without smoothing on 13a tokens and ROUGE-L F without stemming per record, then
@@ -212,7 +212,7 @@ def read_answer_pairs(path: str | Path) -> dict[str, tuple[str, str]]:
     """id -> (signal-only answer, image-only answer) of a JSON Lines file with the keys `id`, `signal` and `image`.
 
     Raises:
-        EcgFormatError: a line is no JSON object, lacks a key, holds no text, or repeats an id; the message names it.
+        EcgFormatError: a line is not a JSON object, lacks a key, holds no text, or repeats an id; the message names it.
     """
     pairs: dict[str, tuple[str, str]] = {}
 

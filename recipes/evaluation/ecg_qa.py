@@ -117,8 +117,8 @@ def answer_blind(questions: Sequence[QaQuestion], known: Iterable[QaQuestion]) -
 
 def answer_by_quality(questions: Sequence[QaQuestion], known: Sequence[QaQuestion], problems: list[str]) -> list[str]:
     """
-    What the measured noise and drift of the leads say, with limits that `known` questions set: the value that parts most of their
-    "yes" from "no". "not sure" to what is not measured (bursts) or not understood.
+    Answers from the measured noise and drift of the leads. The limits are the values that best separate "yes" from "no" in the
+    `known` questions. The answer is "not sure" to questions that are not understood or need something unmeasured (bursts).
     """
     disturbed = _Disturbances(problems)
     disturbed.read([*known, *questions])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-Bench: every set scored as published (compat) and as it should be (strict), side by side.
+"""ECG-Bench: the score of every set by the published code (compat), beside a strict one.
 
 gem eval ecgbench ptb-test my_ptb-test.json --answers my_step-final.jsonl --output outputs/ptb-test
 gem eval ecgbench ptb-test my_ptb-test.json --model my_model --likelihood --output outputs/ptb-test
@@ -266,8 +266,8 @@ def label_scores(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, list[float]], list[str]]:
     """
-    How probable the model finds each label of a multi-label set as its answer (mean log probability per token): id -> score per
-    label, and records that could not be read. Kept in `output` (JSON Lines) and resumed.
+    The mean log probability per token of each label of a multi-label set as the model's answer: id -> score per label; and the
+    records that could not be read. Results are kept in `output` (JSON Lines), from which a stopped run continues.
     """
     from .likelihood import label_log_likelihoods
 

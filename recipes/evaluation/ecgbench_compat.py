@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-Bench scores as the published evaluation code gives them (PULSE, GEM and ECG-R1 share it), its bugs included.
+"""ECG-Bench scores of the published evaluation code (shared by PULSE, GEM and ECG-R1), including its bugs.
 
-For comparing with published tables only; `ecgbench_strict` holds the scores to trust. What is reproduced, by name:
+Use them only to compare with published tables; `ecgbench_strict` has reliable scores. These oddities are reproduced:
 
 - *substring labels*: a label counts wherever its letters occur, in this case only ("ABNORMAL" says NORM, "STEMI" says ST);
 - *gold classes only*: classes that no gold answer holds are dropped from predictions, and from every mean;
@@ -14,7 +14,7 @@ For comparing with published tables only; `ecgbench_strict` holds the scores to 
   with capitals never match;
 - *repeated report*: a judge text without a closing fence is scored as the record before it.
 
-Where the original stops with an error, `EvaluationError` is raised: no other number is invented.
+Where the original stops with an error, `EvaluationError` is raised.
 """
 
 import json

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-Bench scores to trust: whole words instead of substrings, every class of the set, nothing drawn, nothing hidden.
+"""Strict ECG-Bench scores: whole words instead of substrings, every class of the set, no random answers.
 
-An answer that names no label or option is *unparseable*: it is counted, reported and scored as what it is, an answer that
-names nothing. Areas under the curve need graded scores (`label_likelihood`); of 0/1 answers balanced accuracy is given.
+An answer that names no label or option is *unparseable*: it is counted, reported, and scored as an answer that names nothing.
+Areas under the curve need graded scores (`label_likelihood`); for 0/1 answers balanced accuracy is given.
 """
 
 import re
@@ -240,7 +240,7 @@ def gold_options(gold: str | Sequence[str], options: Sequence[str]) -> frozenset
     """The options of a gold answer: a list of them, one text, or (as on the Hub) the characters of one text.
 
     Raises:
-        EvaluationError: it holds something that is no option.
+        EvaluationError: it holds something that is not an option.
     """
     parts = [gold] if isinstance(gold, str) else list(gold)
     by_name = {option.lower(): option for option in options}
