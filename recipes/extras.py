@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""From an import that failed somewhere below a recipe to the extra of gem-ecg that this recipe needs."""
+"""Names the extra of gem-ecg that is needed when an import fails."""
 
 from collections.abc import Iterator
 from types import TracebackType

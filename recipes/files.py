@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files and folders that are complete or absent, written by one run at a time; JSON Lines that a killed run may have cut."""
+"""Atomic writing of files and folders, locks for one writer, and JSON Lines files that a killed run may have cut off."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from processing.errors_gem import GemError
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
-    A file to write in the place of `path`, in the same folder, which is made if need be. It becomes `path` when the block
-    ends, flushed to the disk; after an error it is gone, and what stood at `path` is as it was.
+    A temporary file in the folder of `path`, which is made if necessary. When the block ends, the file is flushed to the disk and
+    renamed to `path`; after an error it is removed, and `path` is unchanged.
 
     Raises:
         OSError: no space, or not writable.
@@ -38,7 +38,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """As `atomic_path`, for a folder; it takes the place of the one that stands at `path`."""
+    """As `atomic_path`, for a folder, which replaces the one at `path`."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -77,7 +77,7 @@ def one_writer(path: str | os.PathLike, error: type[GemError]) -> Iterator[None]
 
 
 def atomic_write(path: str | os.PathLike, content: str | bytes) -> None:
-    """`content` (text as UTF-8) under the name of `path`, all of it or nothing; see `atomic_path`."""
+    """Writes `content` (text as UTF-8) to `path` atomically, see `atomic_path`."""
     with atomic_path(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
@@ -88,7 +88,7 @@ def write_json(path: str | os.PathLike, value: Any, **options: Any) -> None:
 
 
 def safetensors_damage(file: Path) -> str | None:
-    """What is wrong with a safetensors file, told by its header and its length; `None` where it is whole."""
+    """The damage of a safetensors file, found from its header and length; `None` if it is intact."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")

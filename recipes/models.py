@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A GEM ready to answer: from a folder, a Hub id, or the small model that comes with gem-ecg."""
+"""Loads a GEM from a folder or a Hub id, or the small model that comes with gem-ecg."""
 
 import pickle
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use i
 
 
 def model_source(model: str | Path = "") -> str:
-    """The folder or Hub id that is meant: nothing and `tiny` stand for the model that comes with gem-ecg."""
+    """The folder or Hub id of a model; an empty name and `tiny` stand for the model that comes with gem-ecg."""
     import modeling_gem
 
     return str(modeling_gem.default_checkpoint()) if str(model) in ("", TINY) else str(model)
@@ -43,10 +43,10 @@ def default_dtype(device: "torch.device | str") -> "torch.dtype | str":
 @contextmanager
 def checkpoint_errors(source: str | Path) -> Iterator[None]:
     """
-    Around what loads a model: whatever a library raises about its files becomes an error of ours, in one sentence.
+    Context in which a model is loaded: errors of libraries about its files become a `CheckpointError` with one sentence.
 
     Raises:
-        CheckpointError: a file is cut off, a pickle with code in it, no JSON, of another model or shape.
+        CheckpointError: a file is truncated, is a pickle with code in it, is not JSON, or belongs to another model.
         OSError: there is no such model.
     """
     import torch
@@ -79,7 +79,7 @@ def check_chat_template(processor: "ProcessorMixin", source: str | Path) -> None
     Writes a chat of one word.
 
     Raises:
-        CheckpointError: the chat template is no Jinja, or reaches for what its sandbox forbids.
+        CheckpointError: the chat template is not valid Jinja, or does something that the sandbox forbids.
     """
     from jinja2 import TemplateError
 
@@ -99,9 +99,9 @@ def load_gem(
     Network (in evaluation mode, on `default_device()`) and processor of a GEM.
 
     Args:
-        model: folder, Hub id, or nothing for the model that comes with gem-ecg.
+        model: folder or Hub id; empty for the model that comes with gem-ecg.
         dtype: of the weights; `default_dtype` if not given.
-        trust_remote_code: let the folder bring its own code.
+        trust_remote_code: allow the model's own code to run.
 
     Raises:
         OSError: there is no such model.

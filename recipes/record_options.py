@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The options that say of a record what its file does not, once for every verb that reads one, and the verdict's exit code."""
+"""The options with which users state what a record's file does not, shared by all commands that read records, and the exit codes."""
 
 import dataclasses
 import functools
@@ -38,7 +38,7 @@ def _option(names: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """What a user says of a record: the keywords of `load_ecg` as they are typed."""
+    """What the user states about a record: the keywords of `load_ecg` as command line options."""
 
     sampling_rate: Annotated[float | None, _option("--sampling-rate", "Hz.")] = None
     unit: Annotated[str | None, _option("--unit", "Unit of the samples: mV, uV, V or nV.")] = None
@@ -69,7 +69,7 @@ class RecordOptions:
     ] = None
 
     def keywords(self) -> dict[str, Any]:
-        """What was said, as keywords of `load_ecg`.
+        """The options as keywords of `load_ecg`.
 
         Raises:
             EcgFormatError: `gain` is not a number.
@@ -92,10 +92,10 @@ class RecordOptions:
         return [name.strip() for name in (self.leads or "").split(",") if name.strip()]
 
     def of_page(self) -> dict[str, Any]:
-        """What was said of a picture's page, as keywords of `digitize_ecg`.
+        """The statements about a picture's page, as keywords of `digitize_ecg`.
 
         Raises:
-            EcgFormatError: `page` says anything else.
+            EcgFormatError: `page` has another form.
         """
         said: dict[str, Any] = {}
         for part in filter(None, (self.page or "").split(",")):
@@ -117,7 +117,7 @@ class RecordOptions:
         return digitize_ecg(self.load_page(path), name=path.name, **self.of_page())
 
     def load(self, path: Path) -> "EcgRecord":
-        """The record of `path`, read as the user says; that of a picture is digitised.
+        """The record of `path`, read with the user's options; a picture is digitised.
 
         Raises:
             GemError: see `load_ecg` and `digitize_ecg`.
@@ -166,7 +166,7 @@ _USUAL = ReadBudget()
 
 @dataclass(frozen=True)
 class ReadingOptions(RecordOptions):
-    """What a user says of a record, and whether its file may be trusted; the limits are those of `ReadBudget`."""
+    """What the user states about a record, and whether its file is trusted; the limits are those of `ReadBudget`."""
 
     untrusted: Annotated[
         bool,
@@ -186,7 +186,7 @@ class ReadingOptions(RecordOptions):
         return ReadBudget(self.megabytes, self.cpu_seconds, self.wall_seconds)
 
     def read(self, path: Path, **said: Any) -> "EcgRecord":
-        """`load_ecg`, or `load_untrusted` where the file may not be trusted."""
+        """`load_ecg`, or `load_untrusted` if the file is not trusted."""
         if not self.untrusted:
             return super().read(path, **said)
         return load_untrusted(path, budget=self.budget, **said)

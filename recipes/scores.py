@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Scores as tables: what every evaluation hands to reports and cards, and what is read back from them."""
+"""Scores as tables, which all evaluations pass to reports and cards, and which can be read back."""
 
 import math
 from collections.abc import Mapping

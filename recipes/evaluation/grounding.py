@@ -43,7 +43,7 @@ JUDGE_NOTES = {
 
 
 class Check(TypedDict):
-    """Scores of an answer against the measurements, `None` where a score has nothing to count; beside them its claims."""
+    """Scores of an answer against the measurements (`None` if a score has nothing to count), and its claims."""
 
     precision: float | None
     recall: float | None
@@ -71,7 +71,7 @@ class Spread(TypedDict):
 
 @dataclass
 class GroundingRun:
-    """What the steps found. `checks`: id -> what the check against measurements says; `shuffled`: of another record's answer."""
+    """Results of the steps. `checks`: id -> check against the measurements; `shuffled`: the same for the answer to another record."""
 
     answers: AnswerFile
     checks: dict[str, Check] = field(default_factory=dict)
@@ -89,8 +89,8 @@ def check_answers(
     not measured again.
 
     Returns:
-        Id -> `check`: scores and verdicts; `shuffled`: the scores that the answer to the record before gets, which is what a model
-        reaches that never looks. And what went wrong.
+        Id -> `check`, the scores and verdicts, and `shuffled`, the scores of the answer to the preceding record, which a model that
+        ignores the ECG would reach; and a list of problems.
     """
     todo = [item for item in items if item.id in answers and item.ecg is not None]
     problems = [f"{item.id}: no signal to check the answer against" for item in items if item.ecg is None]

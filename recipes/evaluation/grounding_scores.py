@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Grounded ECG Understanding: judge texts -> table numbers, by the formulas of each publication or by bounded ones of ours.
+"""Grounded ECG Understanding: judge texts -> scores, by the formulas of each publication or by our bounded ones.
 
 | | gem-v1 (first paper) | gem-v2 (NeurIPS) | ecg-r1 | strict (ours, all 0-100) |
 |---|---|---|---|---|

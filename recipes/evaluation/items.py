@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Test sets as items: a question about an ECG with what is right. ECG-Bench, ECG-Grounding, PTB-XL, data sets of ours."""
+"""Test sets as items, each a question about an ECG with its right answer: ECG-Bench, ECG-Grounding, PTB-XL, our data sets."""
 
 import io
 import os

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a judge of interpretations wrote -> lists of scores: as the published notebooks read it, and as it should be read."""
+"""A judge's text -> lists of scores, read as the published notebooks do, or strictly."""
 
 import ast
 import json
@@ -77,8 +77,8 @@ class JudgedAnswer:
 
 def read_strictly(text: str | Mapping[str, Any]) -> JudgedAnswer:
     """
-    All eight criteria under any of their published names, by a JSON parser (repaired where it is broken). Bare numbers and
-    numbers in strings count; scores that are none, or lie outside of the criterion's scale, are named and left out or clipped.
+    Reads all eight criteria under any of their published names with a JSON parser; broken JSON is repaired. Bare numbers and numbers
+    in strings count. Values that are not scores are left out, those outside of the scale are clipped; both are reported.
     """
     answer = JudgedAnswer()
     parsed, problem = read_object(text) if isinstance(text, str) else (text, None)
@@ -134,12 +134,12 @@ def _number(value: Any) -> float | None:
 
 def read_as_notebook(text: str, version: str) -> dict[str, list[Any]]:
     """
-    The scores as GEM's notebook (`gem-v1`, `gem-v2`) or ECG-R1's script (`ecg-r1`) reads them: a list ends at its first "]",
-    also inside of an explanation; broken lists are mended by text replacements; what cannot be mended is left out silently.
-    Sums in the text are worked out without `eval`.
+    The scores as GEM's notebook (`gem-v1`, `gem-v2`) or ECG-R1's script (`ecg-r1`) reads them. A list ends at its first "]", even
+    inside an explanation. Broken lists are repaired by text replacements; a list that cannot be repaired is silently left out.
+    Sums in the text are computed without `eval`.
 
     Raises:
-        AttributeError: an entry is no object, or its explanation no text, where the original stops.
+        AttributeError: as in the original, if an entry is not an object or its explanation is not text.
     """
     keys = NOTEBOOK_KEYS[version]
     scores: dict[str, list[Any]] = {}

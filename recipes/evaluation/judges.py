@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Judges: an OpenAI-compatible endpoint or a local Transformers model; what they wrote goes to a file and is never asked twice."""
+"""Judges: an OpenAI-compatible endpoint or a local Transformers model. Their replies are stored, so nothing is asked twice."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -171,7 +171,7 @@ class Judge(Protocol):
 
 
 class ChatJudge:
-    """A judge behind an endpoint: cached on disk, retried, within its budget, temperature 0, held to the schema."""
+    """A judge at an endpoint: temperature 0, with the schema, a disk cache, retries and a budget."""
 
     # Broken JSON is what the strict reading repairs and names.
     kept: tuple[Unusable, ...] = ("invalid_json",)
@@ -189,7 +189,7 @@ class ChatJudge:
 
 
 class LocalJudge(ChatJudge):
-    """A causal language model on this machine. It is greedy: asked again, it would be cut off at the same place."""
+    """A causal language model on this machine. Since it is greedy, asking again would give the same reply."""
 
     kept = ("invalid_json", "truncated", "empty")
 
@@ -207,7 +207,7 @@ class LocalJudge(ChatJudge):
 
 @dataclass
 class Judged:
-    """`texts`: id -> what the judge wrote. `failures`: id -> why there is nothing."""
+    """Results of a judge. `texts`: id -> its reply; `failures`: id -> why there is none."""
 
     texts: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -263,11 +263,11 @@ def _pair_digest(pair: tuple[str, str]) -> str:
 
 def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
     """
-    What judges wrote, and what could not be read: our JSON Lines, GEM's folder of `{id, results}` files, its joined JSON
-    (id -> text), or ECG-R1's batch results.
+    Reads judges' replies, and describes those that cannot be read: our JSON Lines, GEM's folder of `{id, results}` files, its
+    joined JSON (id -> text), or ECG-R1's batch results.
 
     Raises:
-        EvaluationError: there is nothing.
+        EvaluationError: there are no replies.
     """
     path = Path(path)
     problems: list[str] = []
@@ -286,7 +286,7 @@ def read_judged(path: str | Path) -> tuple[dict[str, str], list[str]]:
 
 
 def earlier_judgement(path: str | Path) -> dict[str, Any]:
-    """For reports: the file or folder of what a judge wrote earlier, by name and SHA-256; who it was is not in it."""
+    """For reports: name and SHA-256 of a file or folder of earlier replies; the judge's name is not in it."""
     path, digest = Path(path), sha256()
     for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
         digest.update(file.read_bytes())

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Closed-set answers by likelihood: how probable does a GEM find each label as its answer? Graded, so AUCs are real ones.
+"""Closed-set answers by likelihood: the probability of each label as a GEM's answer, a graded score from which AUCs can be computed.
 
 conversations = [processor.build_conversation(record, question="What is the diagnosis?") for record in records]
 scores = label_log_likelihoods(model, processor, conversations, ["normal ECG", "inferior myocardial infarction"])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Our intervals, axes and amplitudes beside those of other engines and devices: bias, limits of agreement, Bland-Altman plots."""
+"""Compares our intervals, axes and amplitudes with those of other engines and devices: bias, limits of agreement, Bland-Altman plots."""
 
 import math
 import warnings
@@ -45,7 +45,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Agreement:
-    """Pairs of one measure, and what Bland and Altman (1986) take from them."""
+    """Pairs of one measure, and their agreement by Bland and Altman (1986)."""
 
     name: str
     ours: np.ndarray
@@ -93,7 +93,7 @@ class Agreement:
 
 @dataclass
 class MeasurementRun:
-    """Engine or device -> what it measured, a row per record's id; `ours`: the same of gem-ecg."""
+    """Engine or device -> its measurements, with a row per record id; `ours`: those of gem-ecg."""
 
     theirs: dict[str, pd.DataFrame] = field(default_factory=dict)
     ours: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A linear probe of an ECG tower: what PTB-XL's superclasses are worth to one linear layer on its frozen tokens.
+"""A linear probe of an ECG tower: how well one linear layer on its frozen tokens predicts PTB-XL's superclasses.
 
 The frozen setting of the open benchmark of ECG foundation models (Al-Masud et al. 2026, arXiv:2509.25095) on one of its tasks:
-the encoder is not trained, its tokens are averaged, a linear layer is fitted, scores are macro AUCs. Beside the tower stands the same
-architecture with random weights, which linear probes of ECGs flatter more than one would think (Berger et al. 2026).
+the encoder is not trained, its tokens are averaged, a linear layer is fitted, scores are macro AUCs. The same architecture with random
+weights is scored beside it, because linear probes of ECGs give even random weights high scores (Berger et al. 2026).
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -66,8 +66,9 @@ class EvaluationReport:
     Attributes:
         title: of the run. tables: the scores. notes: sentences that belong under them.
         model, data, judge: what was evaluated, on what, by whom; see `describe_model`, `describe_data`.
-        problems: everything that was not as it should be, in words.
-        details: anything else for the JSON. plots: file name (without suffix) -> plot.
+        problems: descriptions of all problems.
+        details: further values for the JSON.
+        plots: file name (without suffix) -> plot.
     """
 
     title: str
@@ -117,7 +118,7 @@ def write_report(folder: str | Path, report: EvaluationReport, command: Sequence
 
 
 class RunFacts(TypedDict):
-    """Of `report.json`: what was run, and with what."""
+    """A part of `report.json`: the command, commit and versions."""
 
     command: str
     commit: str | None
@@ -166,7 +167,7 @@ def describe_model(model: str | None) -> dict[str, str | None] | None:
         for path in sorted(folder.glob("*.safetensors")):
             with path.open("rb") as file:
                 digest.update(file_digest(file, "sha256").digest())
-        # Where it lies on the machine is nobody's business.
+        # Local paths are not published.
         return {"name": folder.resolve().name, "weights_sha256": digest.hexdigest()}
     from transformers import AutoConfig
 
@@ -176,7 +177,7 @@ def describe_model(model: str | None) -> dict[str, str | None] | None:
 
 
 class DataFacts(TypedDict):
-    """Of `report.json`: what was evaluated on."""
+    """A part of `report.json`: the data."""
 
     name: str
     rows: int

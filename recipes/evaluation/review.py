@@ -126,7 +126,7 @@ def export_review(
     items: Sequence[EvalItem], systems: Mapping[str, str | Path], folder: str | Path, seed: int = 0
 ) -> tuple[Path, list[str]]:
     """
-    Writes `review.html` and `review.xlsx` for the reviewers, and `key.json`, which says who wrote what, for nobody but you.
+    Writes `review.html` and `review.xlsx` for the reviewers, and `key.json` with the authors of the answers, which you keep.
 
     Returns:
         The folder, and what was left out and why.
@@ -149,7 +149,7 @@ def export_review(
 
 
 def review_id(cases: Sequence[ReviewCase]) -> str:
-    """What ties filled sheets to their key: a digest of names and texts (of no system, which would be a hint)."""
+    """The id that links filled sheets to their key: a digest of names and texts, without the systems, which would be a hint."""
     return sha256(json.dumps([[case.id, case.text] for case in cases]).encode()).hexdigest()[:12]
 
 
@@ -261,7 +261,7 @@ def import_reviews(folder: str | Path, sheets: Iterable[str | Path]) -> Reviews:
         sheets: filled sheets, JSON from the HTML file or XLSX.
 
     Raises:
-        EvaluationError: no key, or not one usable sheet.
+        EvaluationError: there is no key, or no usable sheet.
     """
     path = Path(folder) / KEY_FILE
     if not path.is_file():

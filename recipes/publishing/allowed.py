@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What may be published: kinds of files by what they are for, each with the content that its name promises."""
+"""Checks which files may be published: only known kinds of files, with the content that their names promise."""
 
 import bz2
 import fnmatch
@@ -77,13 +77,13 @@ MAX_PICKLE_BYTES = 2**24  # of a file, inflated, that are searched for a pickle
 
 
 def check_allowed(folder: Path, files: Mapping[str, Path], kind: str, include: Sequence[str] = ()) -> None:
-    """Lets pass what a model, a data set or a Space is made of.
+    """Checks that all files belong to a model, a data set or a Space.
 
     Args:
-        folder: the folder that is published; no link may lead out of it.
+        folder: the folder that is published; no link may point outside of it.
         files: path in the repository -> file.
         kind: `model`, `dataset` or `space`, whose suffixes are in `ALLOWED`.
-        include: patterns of further names that may go. Pickles, secrets and links out of the folder never may.
+        include: patterns of further names to allow. Pickles, secrets and links to other folders are never allowed.
 
     Raises:
         PublishError: files of other kinds, all of them named; a file that holds something else than its name says; a key or
@@ -154,7 +154,7 @@ def device_file(head: bytes) -> str | None:
 
 
 def check_no_secrets(name: str, file: Path) -> None:
-    """Checks that a file is no key and holds none.
+    """Checks that a file is not a key and contains none.
 
     Raises:
         PublishError: the file is named like a key or a password, or its text holds one; the message does not repeat it.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What must not leave the machine: patients' identities and credentialed data."""
+"""Checks for content that must not leave the machine: patients' identities and credentialed data."""
 
 import re
 import unicodedata
@@ -111,7 +111,7 @@ def _check_name(file: Path, name: str) -> None:
 
 
 def _refuse_header(where: str, text: str) -> None:
-    """Names the field that gave it away and never what stands in it."""
+    """Names the field, but never its content."""
     field = re.search(PHI_IN_TEXT, text, re.IGNORECASE)
     raise PublishError(
         f"{where} holds a device's header with {field.group(0) if field else ''!r} in it. Drop it, or keep only the fields "
@@ -178,7 +178,7 @@ def column_names(schema: pa.Schema) -> Iterator[str]:
 
 
 def credentialed_sources(files: Iterable[Path], metadata: dict[str, Any], card: str) -> list[str]:
-    """Where credentialed data shows: values of the tables' `source` column, the card's metadata, the card's text."""
+    """Places that show credentialed data: the tables' `source` column, the card's metadata, the card's text."""
     found = set()
     for file in files:
         if file.suffix == ".parquet" and "source" in pq.read_schema(file).names:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A model's card from what was measured. What is not given is not in it: no scores, no table; no hours and watts, no energy."""
+"""A model's card from measured facts. Sections without data, such as scores or energy, are left out."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from recipes.sources.terms import BASE_TERMS, DATA_TERMS, TAGS, TEMPLATES, citat
 
 @dataclass(frozen=True)
 class Energy:
-    """Measured hours times the stated power of what ran; `grams_per_kwh` is the grid's, if known."""
+    """Energy: measured hours times the stated power. `grams_per_kwh`: CO2 of the grid, if known."""
 
     hours: float
     watts: float
@@ -37,7 +37,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class Training:
-    """How the model came about: one sentence per stage, and what it took."""
+    """The training of the model: one sentence per stage, and its energy."""
 
     stages: list[str]
     energy: Energy | None = None

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a repository will hold: the files, their sizes, the card. Prepared in a folder of its own; the source is not touched."""
+"""The planned content of a repository: files, sizes, card. It is prepared in a separate folder; the source is not changed."""
 
 import fnmatch
 import json
@@ -60,7 +60,7 @@ class PublishPlan:
 
 
 def list_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Files of a folder to publish by their path in it, and those that stay: hidden ones and leftovers of training."""
+    """Files of a folder to publish, by their path in it, and those that are left out: hidden ones and leftovers of training."""
     kept, left_out = {}, []
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
@@ -98,7 +98,7 @@ def plan_model(
         stage: An empty folder; large weight files are written there again as shards.
         make_card: Writes a card for the folder if it has none.
         max_shard_size: Largest weight file.
-        include: Patterns of files that go though no model is made of them.
+        include: Patterns of further files to publish.
 
     Raises:
         PublishError: Not a complete model folder, or it holds what `check_allowed` or `check_text_file` refuses.
@@ -206,7 +206,7 @@ def _shard_large_files(stage: Path, max_shard_size: str) -> None:
 
 
 def link_files(files: dict[str, Path], stage: Path) -> None:
-    """Lays files into the stage without copying them."""
+    """Links files into the stage without copying them."""
     for name, source in files.items():
         target = stage / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -239,8 +239,8 @@ def plan_dataset(
         folder: Parquet files with or without a README.md, or what `save_to_disk` wrote.
         stage: An empty folder; Parquet shards are written there where the folder has none.
         make_card: Writes a card for the staged folder if it has none.
-        allow_credentialed: The user states that the agreement of the data (MIMIC, eICU) allows this.
-        include: Patterns of files that go though no data set is made of them.
+        allow_credentialed: Whether the user confirms that the agreement of the data (MIMIC, eICU) allows this.
+        include: Patterns of further files to publish.
         ids: `hash` replaces ids and patients of one's own records, see `hide_private_ids`; `stem` publishes them as they are.
 
     Raises:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Ids of one's own records are names of files, which may name patients: what a published data set holds in their place."""
+"""Replaces ids of the user's own records by hashes in a published data set, because file names may name patients."""
 
 import hmac
 import secrets
@@ -27,21 +27,21 @@ _HIDDEN = ("id", "patient")
 
 def hide_private_ids(folder: Path, stage: Path) -> int:
     """
-    Replaces the ids and patients of records that come from no published data base (`folder` sources) in the staged tables, and
-    the ids in `rejects.jsonl`: `own/jones_mary` becomes `own/` and a keyed hash. Checksums follow.
+    Replaces the ids and patients of records from `folder` sources, which belong to no published database, in the staged tables, and
+    their ids in `rejects.jsonl`: `own/jones_mary` becomes `own/` and a keyed hash. Checksums are updated.
 
-    The key is random and stays in `KEY_FILE` of `folder`: with it the owner finds a record again, and a second publication has the
-    same ids; without it nobody can try names.
+    The key is random and is stored in `KEY_FILE` of `folder`. With it the owner can find a record again, and a second publication
+    has the same ids. Without it names cannot be guessed and tried.
 
     Args:
         folder: the data set on this machine; its tables keep their ids.
-        stage: links to its files; what changes is written there again.
+        stage: links to its files; changed files are written there.
 
     Returns:
-        How many rows were changed.
+        The number of changed rows.
 
     Raises:
-        PublishError: the key cannot be kept.
+        PublishError: the key cannot be stored.
     """
     tables = [path for path in sorted(stage.rglob("*.parquet")) if _private_rows(path)]
     rejects = _read_rejects(stage / REJECTS)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A plan -> one commit on the Hub. What has arrived is not sent again when an interrupted upload is repeated."""
+"""Uploads a plan as one commit on the Hub. A repeated upload does not send files again that have arrived."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -38,8 +38,8 @@ def upload(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CommitInfo:
     """
-    Creates the repository where it does not exist, sends the files, and then commits all of them at once: whoever loads the
-    repository sees the old state or the new one. Stale weight and table files go in the same commit.
+    Creates the repository if it does not exist, sends the files, and then commits all of them at once, so that users see either the
+    old state or the new one. The same commit deletes stale weight and table files.
 
     Args:
         plan: What to publish.

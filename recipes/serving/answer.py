@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The answer to one question, on its way from the thread that writes it to the one who asked."""
+"""The answer to one question, passed from the thread that writes it to the client while it is written."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,11 @@ class Progress:
 
     Attributes:
         text: what is written so far.
-        place: its place in the line, from 1; 0 once its turn has come.
-        seconds: s until it is begun, as far as one can tell from the answers before; `None` if there were none.
-        done: nothing will be added.
-        cut: its time was up before it ended.
-        tokens: how many were written.
+        place: its place in the queue, from 1; 0 once its turn has come.
+        seconds: estimated s until it is begun, from earlier answers; `None` if there were none.
+        done: whether it is complete.
+        cut: whether it was cut off by its deadline.
+        tokens: number of tokens written.
     """
 
     text: str = ""
@@ -67,7 +67,7 @@ class Answer:
         self._telling = threading.Lock()
 
     def cancel(self) -> None:
-        """Nobody wants it any more: it leaves the line, or its row of the batch ends with the next token."""
+        """Cancels the answer: it leaves the queue, or its row of the batch ends with the next token."""
         self.cancelled = True
         self._leave(self)
 
@@ -77,7 +77,7 @@ class Answer:
         return self.latest.done or self.cancelled or self.failure is not None
 
     def tell(self, progress: Progress) -> None:
-        """News for the one who asked, from any thread; where it stood in the line is none once its turn has come."""
+        """Reports progress to the client; may be called from any thread."""
         with self._telling:
             if progress.place and self.begun is not None:
                 return
@@ -87,7 +87,7 @@ class Answer:
         self._wake()
 
     def fail(self, failure: GemError) -> None:
-        """Ends the answer with an error, which its reader gets."""
+        """Ends the answer with an error, which is raised in the client."""
         self.failure = failure
         self._wake()
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The HTTP door of a GEM: OpenAI's chat completions, and our own routes for interpretations, measurements and pages."""
+"""The HTTP routes of a GEM: OpenAI's chat completions, and our own routes for interpretations, measurements and pages."""
 
 import asyncio
 import io
@@ -56,9 +56,9 @@ class GemServer:
 
     Args:
         service: the model.
-        provenance: what goes with every answer.
-        strength: how good the model was measured to be, in words.
-        audit: where answers are noted.
+        provenance: model, rules and version, added to every answer.
+        strength: the measured accuracy of the model, in words.
+        audit: the audit log.
         fetch: opens URLs in requests.
     """
 
@@ -128,7 +128,7 @@ class GemServer:
         return {"object": "list", "data": [{**model, "gem": self.provenance.to_dict()}]}
 
     async def chat(self, request: Request) -> Response:
-        """OpenAI's chat completion. ECGs stand in messages as `file`, `audio_url` or `ecg` parts, pages as `image_url`."""
+        """OpenAI's chat completion. Messages hold ECGs as `file`, `audio_url` or `ecg` parts, pages as `image_url` parts."""
         asking = ChatRequest.read(await _json(request), "request", GemError)
         if asking.model != self.provenance.model:
             raise WireError(
@@ -168,7 +168,7 @@ class GemServer:
     async def _events(
         self, request: Request, asking: ChatRequest, asked: Asked, answer: Answer, head: Mapping[str, Any]
     ) -> AsyncIterator[str]:
-        """The answer as it is written, in server-sent events; the last one before the end holds what is known of all of it."""
+        """The answer while it is written, as server-sent events; the last one before the end has the result of the check."""
 
         def event(delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> str:
             choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
@@ -248,10 +248,10 @@ class GemServer:
         return await asyncio.to_thread(read_part, part, where, self.fetch)
 
     async def _asking(self, request: Request, kind: type[Asking]) -> tuple[Asking, SentPart]:
-        """What is asked and the ECG that it is about, as JSON or as a form with the record's files in `file`.
+        """The question and its ECG, from JSON or from a form with the record's files in `file`.
 
         Raises:
-            GemError: it is neither, or holds what is not known.
+            GemError: it is neither, or has unknown keys.
         """
         if not request.headers.get("content-type", "").lower().startswith("multipart/"):
             asking = kind.read(await _json(request), "request", GemError)
@@ -332,7 +332,7 @@ def _event(content: Mapping[str, Any]) -> str:
 
 
 def _client(request: Request) -> str:
-    """Who takes turns with others: an address."""
+    """The client by which requests take turns: an address."""
     return request.client.host if request.client is not None else ""
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The log of what was answered by what: a JSON line per answer, without names, signals or words of anybody."""
+"""The audit log: a JSON line per answer with its model and verdicts, without names, signals or texts."""
 
 import hashlib
 import json
@@ -74,7 +74,7 @@ class AuditLog:
             log.error("the audit log cannot be written (%s): an answer is not in it", error.strerror)
 
     def close(self) -> None:
-        """Ends the log; nothing is noted any more."""
+        """Closes the log; later answers are not noted."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Waiting questions, a thread that writes their answers side by side, and a fair line in front of it."""
+"""A thread that writes the answers to waiting questions side by side, with a fair queue before it."""
 
 import logging
 import threading
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class Batcher:
-    """One model for many users. A greedy answer is the one that a single call gives, whatever else is written beside it.
+    """One model for many users. A greedy answer equals that of a single call, whatever else is in the batch.
 
     Args:
         network, processor: a GEM.
-        most_rows: questions that are answered at once; what the memory allows.
-        places: how many may wait.
+        most_rows: number of questions in a batch, limited by the memory.
+        places: number of questions that may wait.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Batcher:
         return answer
 
     def close(self) -> None:
-        """Ends the thread after the answers that it is at; what waits fails."""
+        """Ends the thread after the answers in progress; waiting questions fail."""
         self._line.close()
         for answer in self._line.waiting():
             answer.fail(EngineError("The server is being stopped; ask again."))
@@ -89,7 +89,7 @@ class Batcher:
 
     @property
     def waiting_s(self) -> float:
-        """s until a question that is asked now is begun, as far as one can tell from the answers before."""
+        """Estimated s until a question that is asked now is begun, from earlier answers."""
         return (1 + self.waiting) / self.most_rows * (self._answer_s or 1.0)
 
     def _work(self) -> None:
@@ -111,7 +111,7 @@ class Batcher:
             answer.tell(Progress(place=place, seconds=seconds))
 
     def _join(self, answers: Sequence[Answer]) -> None:
-        """Begins those that are still wanted. If it fails each is tried alone, so that one bad question harms no other."""
+        """Begins the answers that are still wanted. If that fails, each is tried alone, so that only the faulty question fails."""
         wanted = [answer for answer in answers if not answer.over and time.monotonic() < answer.deadline]
         for answer in wanted:
             answer.tell(Progress())
@@ -148,7 +148,7 @@ class Batcher:
         return has_room and bool(self._line)
 
     def _learn(self, answers: Iterable[Answer]) -> None:
-        """Notes that the model works, and how long answers take that are over."""
+        """Notes that the model works, and the duration of finished answers."""
         self.is_broken = False
         for answer in answers:
             if answer.latest.done and answer.begun is not None:
@@ -157,7 +157,7 @@ class Batcher:
                 self._answer_s = _NEW_SHARE * took + (1 - _NEW_SHARE) * known
 
     def _fail(self, answers: Iterable[Answer], error: Exception) -> None:
-        """Tells those who wait what is wrong with their question; or that the model failed, and the log why."""
+        """Ends answers with an error: what is wrong with the question, or that the model failed, with the reason in the log."""
         broken = not isinstance(error, GemError)
         if broken:
             self.is_broken = True

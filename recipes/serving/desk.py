@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A desk for work that takes well under a second each: few threads, a fair line in front of them, a deadline for each piece."""
+"""A desk for tasks of less than a second: a few threads, a fair queue before them, a deadline for each task."""
 
 import asyncio
 import threading
@@ -19,11 +19,11 @@ class _Piece:
 
 
 class WorkDesk:
-    """Does the work of many users, a few pieces at a time.
+    """Runs the tasks of many users, a few at a time.
 
     Args:
-        workers: pieces that are worked on at once.
-        places: how many may wait.
+        workers: number of tasks that run at once.
+        places: number of tasks that may wait.
     """
 
     def __init__(self, workers: int = 2, places: Places | None = None) -> None:
@@ -57,7 +57,7 @@ class WorkDesk:
             self._line.leave(piece)
 
     def close(self) -> None:
-        """Ends the threads once they have done what they are at."""
+        """Ends the threads after their current tasks."""
         self._line.close()
 
     def _serve(self) -> None:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A line of waiting requests in which everybody has a turn: neither a client nor one of its sessions goes before its turn."""
+"""A fair queue of waiting requests: clients take turns, and so do the sessions of a client."""
 
 import threading
 from collections import deque
@@ -15,11 +15,11 @@ Sessions = dict[str, deque[Item]]
 
 
 class TooBusyError(GemError):
-    """A line has no place left; to be tried again later."""
+    """A queue is full; try again later."""
 
 
 class LateError(GemError):
-    """What was asked for was not there in time; to be tried again later."""
+    """A result was not ready in time; try again later."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class FairLine(Generic[Item]):
         self._closed = False
 
     def join(self, item: Item, client: str, session: str) -> None:
-        """Puts a request in the line.
+        """Adds a request to the queue.
 
         Raises:
-            TooBusyError: the line, or the client's or the session's share of it, is full.
+            TooBusyError: the queue, or the client's or session's share of it, is full.
         """
         with self._changed:
             sessions = self._clients.get(client, {})
@@ -71,17 +71,17 @@ class FairLine(Generic[Item]):
             self._changed.notify_all()
 
     def take(self, most: int = 1, *, wait: bool = True) -> list[Item]:
-        """Takes up to `most` requests, those whose turn it is; none once the line is closed, or is empty and nobody is to `wait`."""
+        """Takes up to `most` requests whose turn it is; none if the queue is closed, or if it is empty and `wait` is false."""
         with self._changed:
             self._changed.wait_for(lambda: self._clients or self._closed or not wait)
             return [] if self._closed else list(islice(_turns(self._clients), most))
 
     def __bool__(self) -> bool:
-        """Whether anybody waits whose turn can come."""
+        """Whether a request can be taken."""
         return bool(self._clients) and not self._closed
 
     def leave(self, item: Item) -> bool:
-        """Takes a request out of the line; whether it was still there."""
+        """Removes a request from the queue; returns whether it was still there."""
         with self._changed:
             for client, sessions in self._clients.items():
                 for session, items in sessions.items():
@@ -104,7 +104,7 @@ class FairLine(Generic[Item]):
         return list(_turns(copy))
 
     def close(self) -> None:
-        """Sends home whoever waits in `take`."""
+        """Closes the queue and wakes the threads that wait in `take`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

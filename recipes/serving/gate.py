@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The gate before every request: who may come in, how much may be sent, how many are inside; and one line of log for each."""
+"""The gate before the routes: checks keys, limits the size and number of requests, and logs a line for each request."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ MEDIA_TYPES = ("application/json", "multipart/form-data")
 
 @dataclass(frozen=True)
 class GateLimits:
-    """How many requests of which size may be inside at once.
+    """Limits of open requests.
 
     Args:
-        requests: that are inside at once, waiting or being answered.
-        body_bytes: of one request: a file of the largest size in base64, and some text.
-        held_bytes: of all requests that are inside.
-        body_s: s in which a request must have arrived.
+        requests: number of open requests, waiting or being answered.
+        body_bytes: size of one request: a file of the largest size in base64, and some text.
+        held_bytes: size of all open requests together.
+        body_s: time limit for the arrival of a request, s.
     """
 
     requests: int = 64
@@ -50,8 +50,8 @@ class Gate:
     """ASGI middleware.
 
     Args:
-        keys: one of which must come as `Authorization: Bearer KEY`; none for a server that everybody may use.
-        retry_after: s after which one who is refused may come again.
+        keys: accepted keys; a request sends one as `Authorization: Bearer KEY`. Empty: no key is needed.
+        retry_after: s after which a refused client may try again.
         headers: of every response.
     """
 
@@ -72,7 +72,7 @@ class Gate:
         self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on that may come in, and answers the others."""
+        """Passes allowed requests on, and answers the others."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -192,7 +192,7 @@ async def _respond(send: Send, refused: _Refused) -> None:
 
 
 async def _drain(receive: Receive, most: int) -> None:
-    """Takes what is still being sent and throws it away: a client that is cut off while it sends does not read the reason."""
+    """Reads and discards the rest of a request, because a client that is cut off while it sends does not read the answer."""
     taken, more = 0, True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files that a request names instead of sending them: only below a folder and from hosts that the server's owner allows."""
+"""Files that a request names by URL: only those in a folder, and from hosts, that the server's owner allows."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,8 +18,8 @@ class AllowedMedia:
     """Opens `file://` URLs below one folder and `http(s)://` URLs of named hosts; a `Fetch` of the wire format.
 
     Args:
-        folder: what `file://` may name; `None` for nothing.
-        hosts: names of hosts, without port.
+        folder: folder for `file://` URLs; `None` to allow none.
+        hosts: allowed host names, without port.
     """
 
     def __init__(self, folder: Path | None = None, hosts: Iterable[str] = ()) -> None:
@@ -29,7 +29,7 @@ class AllowedMedia:
     def __call__(self, url: str, options: Mapping[str, Any]) -> SentFile:
         """
         Raises:
-            WireError: the URL is not allowed, leads nowhere, or to more than 20 MB.
+            WireError: the URL is not allowed, cannot be opened, or has more than 20 MB.
         """
         try:
             parts = urlsplit(url)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What made an answer: the model, the rules that checked it, the package; and the line that it is no medical device."""
+"""The origin of an answer: the model, the rules that checked it, the version; and the notice that this is not a medical device."""
 
 import hashlib
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ def provenance_of(source: str | Path, name: str = "") -> Provenance:
 
 
 def rules_version() -> str:
-    """Changes with every change of a rule, a limit or the reading of claims."""
+    """A version that changes with every change of a rule, a limit or the claim parser."""
     folder = Path(str(processing.__file__)).parent
     return _sha(path for pattern in _RULE_FILES for path in folder.glob(pattern))[:12]
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What may be asked of the server, as pydantic models: what is not known or cannot be done is refused, never skipped."""
+"""The server's requests as pydantic models. Unknown or unsupported fields are refused, never ignored."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -50,13 +50,13 @@ class ChatRequest(Settings):
 
 
 class MeasureRequest(Settings):
-    """What `gem features` is asked: one ECG."""
+    """The request for measurements: one ECG, as for `gem features`."""
 
     ecg: Part
 
 
 class InterpretRequest(MeasureRequest):
-    """What `gem interpret` is asked."""
+    """The request for an interpretation, as for `gem interpret`."""
 
     page: Part | None = None
     question: str | None = Field(None, max_length=MAX_QUESTION)
@@ -67,7 +67,7 @@ class InterpretRequest(MeasureRequest):
 
 
 class PageRequest(MeasureRequest):
-    """What `gem render` is asked; without a layout the page is the one that the model sees."""
+    """The request for a page, as for `gem render`; the default layout is that of the model's page."""
 
     layout: str | None = Field(None, max_length=40)
     speed: float = Field(25.0, description="mm/s, 25 or 50")

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem serve`: a model, the routes, the gate before them, and an end that loses nothing that was accepted."""
+"""`gem serve`: a model, its routes, the gate before them, and a shutdown that answers all accepted requests."""
 
 import logging
 import os
@@ -41,15 +41,17 @@ class ServeSettings:
     """The settings of `gem serve`.
 
     Args:
-        model: folder or Hub id of a GEM; nothing for the one that comes with gem-ecg.
-        name: under which requests call it.
-        host, port: to serve on; port 0 for a free one.
-        keys: one of which each request must bring; none for a server that everybody may use who reaches it.
-        hosts: names under which the server may be called, beside its own and its addresses.
-        batch: questions that are answered at once.
-        requests: that may be inside at once; more are refused with 429.
-        audit: file to which a line is added for each answer.
-        media_folder, media_hosts: what `file://` and `http(s)://` URLs in requests may name.
+        model: folder or Hub id of a GEM; empty for the one that comes with gem-ecg.
+        name: name of the model in requests.
+        host: address to listen on.
+        port: port to listen on; 0 for a free one.
+        keys: accepted keys; empty if none is needed.
+        hosts: further host names that requests may carry, beside the server's own name and addresses.
+        batch: number of questions in a batch.
+        requests: number of open requests; further ones are refused with 429.
+        audit: audit log, to which a line is added for each answer.
+        media_folder: folder for `file://` URLs in requests.
+        media_hosts: allowed hosts of `http(s)://` URLs in requests.
     """
 
     model: str = ""
@@ -111,7 +113,7 @@ def config_of(app: ASGIApp, settings: ServeSettings) -> uvicorn.Config:
 
 
 def serve(settings: ServeSettings) -> None:
-    """Serves until the process is told to end (SIGINT, SIGTERM): no request comes in any more, those inside are answered.
+    """Serves until SIGINT or SIGTERM. Then no more requests are accepted, and the open ones are answered.
 
     Raises:
         OSError: there is no such model.

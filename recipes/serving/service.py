@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the server does with what was sent: reads it, asks the model, checks the answer. Nothing here knows of HTTP."""
+"""The work of the server, independent of HTTP: reads ECGs, asks the model, checks the answer."""
 
 import asyncio
 import io
@@ -53,9 +53,9 @@ class Asked:
     Attributes:
         chat: as `GemProcessor.apply_chat_template` takes it.
         ecgs: the records and pictures in it.
-        features: what was measured in the one record that an answer can be checked against.
-        note: why an answer cannot be checked, where there is no such record.
-        tokens: of the prompt.
+        features: measurements of the record that the answer is checked against.
+        note: why the answer cannot be checked, if there is no such record.
+        tokens: number of tokens of the prompt.
     """
 
     chat: list[dict]
@@ -92,7 +92,7 @@ class GemService:
         self._special = sorted({*tokenizer.all_special_tokens, *processor.all_special_multimodal_tokens})
 
     def close(self) -> None:
-        """Ends the threads after what they are at."""
+        """Ends the threads after their current tasks."""
         for part in (self.batcher, self.working, self.reading, self.checking):
             part.close()
 
@@ -190,7 +190,7 @@ class GemService:
     async def check(
         self, text: str, asked: Asked, grounding: Grounding, length: int, client: str, n: int = ANSWERS
     ) -> Interpretation:
-        """An answer with what the waveform says about it; `select` and `correct` sample others in the batches of all clients.
+        """Checks an answer against the waveform. For `select` and `correct`, further answers are sampled in the batches of all clients.
 
         Raises:
             GemError: the text cannot be checked, or too many are waiting.

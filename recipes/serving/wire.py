@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-The wire format of every server of GEM: how an ECG or its page is in the messages of an OpenAI request.
+The wire format of all servers of GEM: how the messages of an OpenAI request hold ECGs and pages.
 
-A part is `text`, `image_url` (a page), or an ECG in one of three dresses: OpenAI's `file`, `audio_url` (which vLLM lets through),
-or `ecg`. What a file does not say of itself (sampling rate, unit, leads ...) is beside it in the part, or in its data URL:
+A part is `text`, `image_url` (a page), or an ECG in one of three forms: OpenAI's `file`, `audio_url` (which vLLM accepts), or `ecg`.
+What a file does not state (sampling rate, unit, leads ...) is given beside it in the part, or in its data URL:
 `data:text/csv;sampling_rate=500;unit=mV;base64,...`. Only bytes are taken out here; `uploads.py` reads them.
 """
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A GEM in the benchmark's dialogue: each question after the right answers to those before it, the first after nothing."""
+"""A GEM in the benchmark's dialogue: every question is asked with the right answers to the earlier ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ ONLY_OPTIONS = "Several may be right. Answer only with the full text of the opti
 
 @dataclass
 class Talk:
-    """A dialogue under way: what was answered so far, and the chat that asks the next question."""
+    """A dialogue in progress: the answers so far, and the chat that asks the next question."""
 
     sample: ReasoningSample
     opening: list[dict[str, Any]]  # the first turn, with the ECG

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The measuring engine as an answerer: the tree of the diagnosis says what to look at, the measurements say what is there. No model."""
+"""Answers from measurements, without a model: the benchmark's tree of a diagnosis chooses the criteria, the measurements decide them."""
 
 import re
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The rows of the benchmark's table: the measuring engine, its rules on another ECG, guessing, a model; all samples and those held out."""
+"""The columns of the benchmark's table: the measuring engine, its rules on another ECG, guessing, a model; for all and for held-out samples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ NOTES = [
 
 @dataclass
 class ReasoningRun:
-    """Column -> the score of each sample, by id; `held_out`: ids whose ECG no model of ours was trained on."""
+    """Column -> id -> score of the sample; `held_out`: ids of ECGs that none of our models was trained on."""
 
     samples: list[ReasoningSample]
     held_out: set[str]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The benchmark's way from criterion to criterion, one tree per diagnosis: what is asked next, and when a diagnosis is settled."""
+"""The benchmark's criteria, one tree per diagnosis, which decides the next question and when a diagnosis is settled."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -214,7 +214,7 @@ PROTOCOL: Mapping[str, Criterion] = {
 
 
 def diagnosis_of(root: Criterion, ecg: MeasuredEcg) -> bool:
-    """The end of the way through the tree that the ECG's own findings take."""
+    """The diagnosis to which the findings of an ECG lead in the tree."""
     node: Criterion | bool = root
     while isinstance(node, Criterion):
         node = node.then if node.is_met(ecg) else node.otherwise

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The benchmark's heuristic scores (release 0.0.2): which replies count as right, and what a chain of them is worth."""
+"""The benchmark's heuristic scores (release 0.0.2): which replies are right, and the score of a chain of them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -71,13 +71,14 @@ def _same_range(said: str, right: str) -> bool:
 
 @dataclass(frozen=True)
 class ChainScore:
-    """What one sample is worth; the shares are 0 or 1 for given replies and probabilities for guesses.
+    """The score of one sample. Shares are 0 or 1 for given replies, and probabilities for guesses.
 
     Attributes:
         initial: the diagnosis before any reasoning.
         by_kind: kind of question -> shares, one per question; each is asked after the right answers to those before it.
-        completed: every question of the chain right; completed_soft: but for decisions that end it too early.
-        depth: per round with questions on the signal how far it got, 0 to 4.
+        completed: whether every question of the chain is right.
+        completed_soft: the same, but decisions that end the chain too early are allowed.
+        depth: the number of right steps, 0 to 4, of each round with questions about the signal.
         gt_diagnosis: the last decision, after the right reasoning.
         own_diagnosis: the first yes or no, if all before it was right.
     """
@@ -100,7 +101,7 @@ def score_responses(sample: ReasoningSample, responses: Sequence[str]) -> ChainS
 
 
 def score_guesses(sample: ReasoningSample) -> ChainScore:
-    """What guessing is worth on average: every option alike, of leads each with probability 1/2 (the benchmark's random guess)."""
+    """The mean score of guessing: all options equally likely, each lead with probability 1/2 (the benchmark's random guess)."""
     right = [
         0.5 ** len(step.options) if step.kind == "lead_grounding" else 1 / len(step.options) for step in sample.steps
     ]

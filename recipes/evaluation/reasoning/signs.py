@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the benchmark's questions ask of an ECG, read off the measurements: signs in leads, places of waves, values of beats.
+"""The signs that the benchmark's questions ask for, from the measurements: signs in leads, positions of waves, values of beats.
 
 The limits are those that the questions state (Oh et al. 2026), which differ in places from `processing.ecg_limits`.
 """

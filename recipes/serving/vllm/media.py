@@ -34,7 +34,7 @@ class GemMediaConnector(MediaConnector):
         self.allowed = AllowedMedia(self.allowed_local_media_path, self.allowed_media_domains)
 
     def fetch_audio(self, audio_url: str) -> EcgRecord:
-        """Reads the ECG after a data URL, in the place of vLLM's audio.
+        """Reads the ECG in a data URL, in place of vLLM's audio.
 
         Raises:
             GemError: see `recipes.serving.wire.read_part` and `recipes.serving.uploads.read_ecg`.
@@ -50,7 +50,7 @@ class GemMediaConnector(MediaConnector):
         return await asyncio.get_running_loop().run_in_executor(global_thread_pool, self.fetch_audio, audio_url)
 
     def fetch_image(self, image_url: str, *, image_mode: str | None = "RGB") -> Image.Image:
-        """Reads the page or photo behind a URL.
+        """Reads the page or photo that a URL names.
 
         Raises:
             GemError: see `recipes.serving.uploads.read_picture`.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""GEM as a model of vLLM: our towers and projectors, and vLLM's own language model behind them."""
+"""GEM as a model of vLLM: our towers and projectors with vLLM's own language model."""
 
 import re
 from collections.abc import Iterable

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What was run of GEM in which vLLM: the table of docs/vllm.md, and what is said to users of other versions."""
+"""Versions of vLLM that GEM was run with, as in the table of docs/vllm.md, and the warning for other versions."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Proven:
         release: first two numbers of the version.
         device: where it ran.
         transformers, torch: what it ran with.
-        ran: what gave the tokens that Transformers gives, or was seen to work.
-        not_run: what vLLM offers and nobody has tried with GEM.
+        ran: features that gave the same tokens as Transformers, or worked.
+        not_run: features of vLLM that were not tried with GEM.
     """
 
     release: str

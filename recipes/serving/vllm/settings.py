@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What vLLM does with the configuration of a GEM before it builds anything."""
+"""Adapts the configuration of a GEM for vLLM before the model is built."""
 
 from typing import Any
 
