@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Settings that people write, as pydantic models, and what is wrong with them in words."""
+"""Settings that people write, as pydantic models with readable errors."""
 
 from collections.abc import Iterator
 from inspect import isclass
@@ -11,7 +11,7 @@ from processing.errors_gem import GemError
 
 
 class Settings(BaseModel):
-    """Base of settings that people write: an unknown key is refused, and what was read does not change."""
+    """Base of settings that people write: unknown keys are refused, and the values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

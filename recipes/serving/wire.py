@@ -86,10 +86,10 @@ class SentFile:
     """A file as it was sent.
 
     Attributes:
-        data: its bytes; empty where a `path` of this machine was named.
-        name: for messages, as the sender calls it.
+        data: its bytes; empty if `path` is given.
+        name: the sender's name for it, for messages.
         options: keywords of `load_ecg`.
-        path: a file of this machine that may be read.
+        path: an allowed file on this machine.
     """
 
     data: bytes = field(repr=False)
@@ -124,7 +124,7 @@ class SentMessage:
 
 
 class Fetch(Protocol):
-    """Gives what a `file://` or `http(s)://` URL stands for, or refuses it."""
+    """Opens a `file://` or `http(s)://` URL, or refuses it."""
 
     def __call__(self, url: str, options: Mapping[str, Any]) -> SentFile:
         """The file after `url`, as the part's options want it."""
@@ -159,7 +159,7 @@ def decode_data_url(url: str, where: str = "url") -> tuple[bytes, dict[str, Any]
     """The bytes of a data URL, and what its parameters say of them.
 
     Raises:
-        WireError: it is none, not in base64, too large, or has a parameter that is unknown or occurs twice.
+        WireError: it is not a data URL, not in base64, too large, or has a parameter that is unknown or occurs twice.
     """
     found = _DATA_URL.match(url)
     if found is None:
@@ -178,10 +178,10 @@ def decode_data_url(url: str, where: str = "url") -> tuple[bytes, dict[str, Any]
 
 
 def ecg_options(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What was said of an ECG, checked.
+    """The options of an ECG, checked.
 
     Raises:
-        WireError: an unknown word, or a value that is none.
+        WireError: an unknown option, or a wrong value.
     """
     try:
         return EcgOptions.read(dict(given), where, GemError).said()
@@ -194,7 +194,7 @@ def read_messages(messages: Iterable[Mapping[str, Any]], fetch: Fetch = no_urls)
     The messages of a chat completion, with the files that they hold.
 
     Raises:
-        WireError: a role, a part or a word of it that is not known, no file where one is announced, too many or too large.
+        WireError: an unknown role, part or key, a missing file, or too many or too large files.
     """
     read = [_message(message, f"messages[{number}]", fetch) for number, message in enumerate(messages)]
     if not read or read[-1].role != "user":
@@ -229,7 +229,7 @@ def _message(message: Mapping[str, Any], where: str, fetch: Fetch) -> SentMessag
 
 def read_part(part: Any, where: str, fetch: Fetch = no_urls) -> SentPart:
     """
-    One part of a message: its text, or the file that it holds. What is a picture by its first bytes is one in every dress.
+    One part of a message: its text or its file. A file is a picture if its first bytes are, whatever the type of the part.
 
     Raises:
         WireError: see `read_messages`.
@@ -340,7 +340,7 @@ def _from_url(url: Any, options: Mapping[str, Any], name: str, where: str, fetch
 
 
 def _joined(in_url: Mapping[str, Any], beside: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What the URL and the part say together.
+    """The options of the URL and of the part together.
 
     Raises:
         WireError: they contradict each other.

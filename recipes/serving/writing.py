@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-The batch that is being written. Answers join and leave it between two tokens, so that none waits for the longest.
+Continuous batching: answers join and leave the batch between two tokens, so that none waits for the longest.
 
-`generate` writes all rows for a while and stops; the rows that have ended are taken out of the cache, new ones are put in, and
-`generate` goes on with the same cache. The model and its generation config thus do what they do in a single call.
+`generate` writes all rows for a while and stops. Finished rows are removed from the cache, new ones are added, and `generate` continues
+with the same cache. So the model and its generation config work as in a single call.
 """
 
 import time
@@ -26,13 +26,13 @@ TELL_S = 0.1  # between two parts of a stream: more often nobody can read
 
 
 class Writing:
-    """Answers that are written side by side. A greedy one is the one that a single call gives, whatever stands beside it.
+    """Answers that are written side by side. A greedy answer equals that of a single call, whatever else is in the batch.
 
     Args:
         network, processor: a GEM.
 
     Attributes:
-        answers: those that are not over, a row of the batch each.
+        answers: the unfinished answers, one per row of the batch.
     """
 
     def __init__(self, network: "GemForConditionalGeneration", processor: "GemProcessor") -> None:
@@ -50,7 +50,7 @@ class Writing:
 
     @property
     def is_open(self) -> bool:
-        """Whether answers may join. Only a cache that holds every token can be padded, so that others wait until all is written."""
+        """Whether answers may join. Only a cache that holds every token can be padded; with other caches the batch must end first."""
         return not self.answers or all(type(layer) is DynamicLayer for layer in self._cache.layers)
 
     def join(self, answers: Sequence[Answer]) -> None:
@@ -89,7 +89,7 @@ class Writing:
         self._leave()
 
     def write(self, stop: Callable[[], bool]) -> None:
-        """Goes on with all answers until `stop` says so, or until half of them are over."""
+        """Continues all answers until `stop` returns true, or until half of them are finished."""
         rows = self._rows(self.answers, self._tokens, stop if self.is_open else None)
         left = max(
             answer.max_new_tokens - len(tokens) for answer, tokens in zip(self.answers, self._tokens, strict=True)

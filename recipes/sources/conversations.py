@@ -18,7 +18,7 @@ _PLACEHOLDER = re.compile(r"\s*<(?:image|ecg)>\s*")
 
 @dataclass(frozen=True)
 class DataBase:
-    """How an ECG's path in published rows tells where it comes from, and whose it is.
+    """A database whose ECGs are recognised by their paths in published rows.
 
     Args:
         name: the source.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""One's own ECGs: a folder of files in any format that `load_ecg` reads, with an optional table about them."""
+"""The user's own ECGs: a folder of files in any format that `load_ecg` reads, with an optional table about them."""
 
 from collections.abc import Iterator
 from pathlib import Path

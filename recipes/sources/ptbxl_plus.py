@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""PTB-XL+ (Strodthoff et al. 2023, doi:10.1038/s41597-023-02153-8; CC BY 4.0): what other engines measured and said of PTB-XL's ECGs.
+"""PTB-XL+ (Strodthoff et al. 2023, doi:10.1038/s41597-023-02153-8; CC BY 4.0): measurements and statements of other engines on PTB-XL.
 
 The published folder holds `features/{12sl,ecgdeli,unig}_features.csv` (Marquette 12SL, KIT's ECGdeli, University of Glasgow; ms, mV
 and degrees, one row per `ecg_id`), `median_beats/{12sl,unig}/00000/00001_medians` (WFDB) and `labels/12sl_statements.csv`.
@@ -38,8 +38,8 @@ def is_ptbxl_plus(folder: Path) -> bool:
 
 def read_ptbxl_plus(folder: str | Path, engine: Engine) -> pd.DataFrame:
     """
-    What an engine measured: a row per ECG (index `ecg_id`), columns by our names: `pr_interval`, `qrs_axis`, `r_amplitude V5` ...
-    in ms, bpm, degrees and mV; NaN where it gave none. Columns that the engine has not are left out.
+    The measurements of an engine: a row per ECG (index `ecg_id`), columns by our names: `pr_interval`, `qrs_axis`, `r_amplitude V5` ...
+    in ms, bpm, degrees and mV; NaN for missing values. Columns that the engine does not have are left out.
 
     Raises:
         EcgFormatError: the folder lacks the engine's table, or the table `ecg_id` or all of the columns.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What every importer yields: a record of a source, its ECGs not yet read, and what the source says about it."""
+"""`SourceRecord`, which every importer yields: a record with its ECGs, not yet read, and the source's facts about it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ _CREDENTIALED = re.compile(r"mimic|eicu", re.IGNORECASE)
 
 
 class EcgSource(Protocol):
-    """Where an ECG lies; small and picklable, so that it can be read in another process or on another machine."""
+    """The place of an ECG; small and picklable, so that it can be read in another process or on another machine."""
 
     @property
     def path(self) -> str:
@@ -111,7 +111,7 @@ class _OfPatient:
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """A record before anything was read but the source's tables.
+    """A record of which only the entries in the source's tables were read.
 
     Args:
         id: unique in the data set to be built, `source/name`.
@@ -119,10 +119,10 @@ class SourceRecord:
         ecgs: one ECG, or several for questions that compare them.
         patient_id: the data base's own number of the patient; `None` where it publishes none (each record is then a
             patient of its own).
-        report: what a physician or a machine wrote, or the labels in words.
+        report: report of a physician or a machine, or the labels in words.
         report_kind: `physician`, `machine`, `labels` (made from the labels) or `none`.
         labels: code of the source -> likelihood in percent.
-        label_system: what the codes are; empty without labels.
+        label_system: system of the codes; empty without labels.
         split: the split that the source's publishers put the record into, if they did.
         fold: the publishers' number of the part for cross-validation.
         messages: a published conversation.
@@ -155,13 +155,13 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that did not make it.
+    """A record that was left out.
 
     Args:
-        stage: where it fell.
-        code: why, a key of `REJECTED_FOR`; all that is published beside the id.
-        reason: why, in full. It may quote the file and stays on this machine.
-        answer: what a teacher wrote that was not kept; stays too.
+        stage: the stage at which it was left out.
+        code: the reason as a key of `REJECTED_FOR`; only this is published beside the id.
+        reason: the full reason. It may quote the file and is not published.
+        answer: the teacher's answer that was not kept; it is not published.
     """
 
     id: str
@@ -176,13 +176,13 @@ class Rejection:
             raise ValueError(f"code {self.code!r} is none of {list(REJECTED_FOR)}")
 
     def published(self) -> dict[str, str]:
-        """The line of a list that others may read: nothing in it comes out of the file."""
+        """The line for a published list, without content of the file."""
         told = {"id": self.id, "source": self.source, "stage": self.stage, "code": self.code}
         return told | {"reason": REJECTED_FOR[self.code]}
 
 
 def load_as_untrusted(ecg: EcgSource) -> EcgRecord:
-    """What `ecg.load()` gives; a file of its own is read by `load_untrusted`. Rows of a data base's large files are read as ever.
+    """As `ecg.load()`, but single files are read by `load_untrusted`. Rows of a database's large files are read as usual.
 
     Raises:
         GemError: see `load_untrusted`.

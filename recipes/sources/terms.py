@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What all cards share: templates, tags; licences, agreements, known biases and citations of what a GEM may come from."""
+"""Shared parts of all cards: templates, tags, and the licences, agreements, known biases and citations of data and base models."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ TAGS = ["ecg", "electrocardiogram", "gem", "multimodal", "time-series", "medical
 
 @dataclass(frozen=True)
 class Terms:
-    """What is known about a source. `licence` is the Hub's identifier of what passes on to a model made from it."""
+    """The terms of a source. `licence`: the Hub's identifier of the licence that a model made from it inherits."""
 
     pattern: str
     title: str

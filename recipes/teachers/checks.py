@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a reading must pass before it is kept; a teacher gets one second chance and is told what was wrong."""
+"""The checks of a teacher's answer. After a failure the teacher is asked once more, with the reasons."""
 
 import re
 from collections import deque
@@ -14,7 +14,7 @@ from recipes.chat.replies import ChatUsage
 from .diagnoses import diagnoses_in, infarct_walls, with_implied
 from .teacher import Draft, Teacher, TeacherAnswer, TeacherJob, TeacherRequest, check_may_leave
 
-# Ways to betray that the diagnosis was known beforehand, or that the figures came from elsewhere.
+# Wordings which reveal that the diagnosis or the figures were given to the writer.
 _BETRAYALS = re.compile(
     r"""
     \b(the|this|that|your|an?|given|provided|supplied|attached|accompanying|original|physician'?s|clinical|ecg|machine)
@@ -48,9 +48,10 @@ _NOT_LEADS = {"A", "AN", "AND", "AS", "AT", "ARE", "ALL", "ALSO", "IN", "IS", "I
 class CheckSettings:
     """
     Attributes:
-        min_words, max_words: of a kept reading; a tenth more than the teacher is asked for is let pass.
-        min_values: how many values must agree with the features (an answer without figures is not grounded).
-        max_contradicted: share of a reading's statements that may contradict the features; 0 keeps none.
+        min_words: fewest words of an accepted answer.
+        max_words: most words of an accepted answer; a tenth more than the teacher is asked for.
+        min_values: number of values that must agree with the features (an answer without figures is not grounded).
+        max_contradicted: share of an answer's statements that may contradict the features; 0 allows none.
     """
 
     min_words: int = 80
@@ -60,7 +61,7 @@ class CheckSettings:
 
 
 def problems(text: str, request: TeacherRequest, settings: CheckSettings = CheckSettings()) -> list[str]:
-    """Why a reading cannot be kept, in words that tell its writer what to change; empty if it can."""
+    """The reasons why an answer is not accepted, worded so that its writer can correct it; empty if it is accepted."""
     found = [*_length(text, settings), *_betrayals(text), *_invented_leads(text), *_foreign_diagnoses(text, request)]
     return [*found, *_ungrounded(text, request, settings)]
 
@@ -131,14 +132,14 @@ def teach(
     progress: Callable[[TeacherAnswer], None] | None = None,
 ) -> Iterator[TeacherAnswer]:
     """
-    Streams checked answers in the order in which they come; requests are read as the teacher gets on.
+    Yields checked answers in the order in which they arrive; requests are read as needed.
 
-    An answer that fails a check, or that is cut off, refuses or is not JSON, is asked for once more with the reasons; then
-    it is handed out with `rejected_reason`. A run that was interrupted goes on with the keys it has in `done`; with a
-    cached chat client, what was answered before costs nothing.
+    If an answer fails a check, is cut off, is a refusal or is not JSON, the teacher is asked once more with the reasons; a second
+    failure is returned with `rejected_reason`. To continue an interrupted run, pass the finished keys in `done`; with a cached chat
+    client, earlier answers cost nothing.
 
     Raises:
-        TeacherError: a credentialed source with a remote teacher; an endpoint that answers nobody (key, budget, disk).
+        TeacherError: a credentialed source with a remote teacher, or an endpoint that cannot answer (key, budget, disk).
     """
     source = (request for request in requests if request.key not in done)
     retries: deque[TeacherJob] = deque()

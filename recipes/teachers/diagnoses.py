@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Which diagnoses a text asserts: a reading in English, or a report in English, German or Swedish (PTB-XL's)."""
+"""The diagnoses that a text asserts: an interpretation in English, or a report in English, German or Swedish (PTB-XL's)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -30,18 +30,18 @@ _WALLS = {
 
 
 def diagnoses_in(text: str) -> set[str]:
-    """The diagnoses that a text asserts or thinks possible; what it excludes ("no evidence of ...") is none."""
+    """The diagnoses that a text asserts or thinks possible, without those that it excludes ("no evidence of ...")."""
     names = (BY_KIND[claim.kind].diagnosis_of(claim.value) for claim in _asserted(text))
     return {name for name in names if name is not None}
 
 
 def with_implied(diagnoses: set[str]) -> set[str]:
-    """What a reading may name where these are settled."""
+    """The diagnoses that may be named if these are settled."""
     return diagnoses | {other for name in diagnoses for other in _IMPLIED.get(name, ())}
 
 
 def not_stated(text: str, stated: str) -> list[str]:
-    """The diagnoses that a text asserts and that are neither `stated` nor implied by what is; none where nothing is stated."""
+    """The diagnoses that a text asserts and that are neither `stated` nor implied by those; empty if nothing is stated."""
     known = diagnoses_in(stated)
     return sorted(diagnoses_in(text) - with_implied(known)) if known else []
 
@@ -65,7 +65,7 @@ class LabelCheck:
 
 
 def check_label(codes: Iterable[str], answer: str) -> LabelCheck | None:
-    """An answer beside the SNOMED codes of a record (`Dx` of a WFDB header), of which the first 50 count; `None` without any."""
+    """Compares an answer with the first 50 SNOMED codes of a record (`Dx` of a WFDB header); `None` if it has none."""
     stated = tuple(in_words(code, "snomed")[:MAX_CODE_TEXT] for code in islice(codes, MAX_CODES))
     return LabelCheck(stated, tuple(not_stated(answer, ". ".join(stated)))) if stated else None
 

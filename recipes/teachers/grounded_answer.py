@@ -45,7 +45,7 @@ MOST_WORDS = 120
 
 @dataclass(frozen=True)
 class GroundedAnswer:
-    """The steps of an interpretation, each one or more sentences that the features or the labels bear out."""
+    """The steps of an interpretation, each one or more sentences that are supported by the features or the labels."""
 
     rhythm: str
     intervals: str
@@ -96,7 +96,7 @@ def grounded_answer(features: EcgFeatures, codes: Mapping[str, float]) -> Ground
         classes=f"{classes_text(superclasses_of(codes))}.",
         impression="",
     )
-    # Too long, an impression leaves out first what speaks for it, then its last statements.
+    # An impression that is too long is shortened: first the evidence is dropped, then its last statements.
     findings = _impression(features, codes)
     shorter = [words.partition(" (")[0] for words in findings]
     ways = [findings, *(shorter[:count] for count in range(len(shorter), 0, -1))]
@@ -242,7 +242,7 @@ def _impression(features: EcgFeatures, codes: Mapping[str, float]) -> list[str]:
 
 
 def _evidence(code: str, features: EcgFeatures) -> str:
-    """What in the measurements speaks for a statement, in brackets; empty where nothing measured does."""
+    """The measurements that support a statement, in brackets; empty if there are none."""
     found = ""
     if code == "1AVB" and is_long_pr(features):
         found = f"PR {milliseconds(features.pr_interval)}"

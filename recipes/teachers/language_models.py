@@ -34,7 +34,7 @@ def _hash(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 class LanguageModelTeacher:
-    """A language model that is told by a guider: behind an endpoint or in this process."""
+    """A language model, at an endpoint or in this process, with prompts of a guider."""
 
     listens = True
 

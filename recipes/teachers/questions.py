@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What people ask about one ECG, and the answers that its measurements and labels bear out."""
+"""Questions about one ECG, and their answers from its measurements and labels."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from recipes.sources.statements import STATEMENTS, superclass_of, superclasses_o
 from .grounded_answer import GroundedAnswer, grounded_answer, milliseconds, pr_text, qrs_text, qtc_text
 from .template_reading import listed
 
-# What no ECG tells, with how the answer names it.
+# Questions that no ECG can answer, with the words of the answer.
 BEYOND_AN_ECG = {
     "What is the blood pressure?": "the blood pressure",
     "How old is the patient?": "the age",

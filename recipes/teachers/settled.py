@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What an impression settles for a template: which judgements of single measurements would speak against it."""
+"""The findings that an impression settles, and the statements about single measurements that would contradict them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def is_rhythm(words: str) -> bool:
 @dataclass(frozen=True)
 class Settled:
     """
-    The impression is trusted, as the paper does: a value may stand beside it, a judgement that denies it may not, and
-    a value that denies it outright is left out.
+    The findings of an impression, which are trusted, as in the paper. Values may be stated beside it. A judgement that contradicts it,
+    or a value that clearly does, is left out.
 
     Args:
         impression: settled diagnoses in words.

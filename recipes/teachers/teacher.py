@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a teacher is asked and what it gives back."""
+"""The interface of teachers: requests, drafts and checked answers."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +20,8 @@ class TeacherRequest:
         key: unique; a run is resumed by it.
         features: measurements of the ECG.
         report: settled findings in words, any language.
-        labels: codes of settled findings with their likelihoods in percent (0: not stated). label_system: what the codes
-            are.
+        labels: codes of settled findings with their likelihoods in percent (0: not stated).
+        label_system: system of the codes.
         source: data base of the ECG, such as `ptb-xl`.
     """
 
@@ -47,7 +47,7 @@ class TeacherRequest:
 
 @dataclass(frozen=True)
 class TeacherJob:
-    """A request, and, for a second attempt, what was wrong with the first."""
+    """A request, and for a second attempt the faults of the first one."""
 
     request: TeacherRequest
     attempt: int = 1
@@ -57,12 +57,14 @@ class TeacherJob:
 
 @dataclass(frozen=True)
 class Draft:
-    """What a teacher wrote for a job, not yet checked.
+    """A teacher's unchecked answer to a job.
 
     Attributes:
-        text: the reading. structured: the whole JSON answer where one was asked for.
-        prompt_hash: SHA-256 of what the teacher was told.
-        failure: why there is no usable text; `answered`: it did answer, so asking again gives the same.
+        text: the interpretation.
+        structured: the whole JSON answer, if one was requested.
+        prompt_hash: SHA-256 of the messages to the teacher.
+        failure: why there is no usable text.
+        answered: whether the teacher did answer, so that asking again gives the same.
     """
 
     job: TeacherJob
@@ -75,10 +77,10 @@ class Draft:
 
 
 class Teacher(Protocol):
-    """Writes readings.
+    """Writes interpretations.
 
-    `name` and `version` say who and by which wording; a `remote` one sends the data elsewhere; one that `listens` writes
-    otherwise when told what was wrong.
+    `name` and `version` identify the teacher and its wording. A `remote` teacher sends the data to another machine. One that `listens`
+    corrects its answer when it is told the faults.
     """
 
     name: str
@@ -87,7 +89,7 @@ class Teacher(Protocol):
     listens: bool
 
     def write(self, jobs: Iterable[TeacherJob]) -> Iterator[Draft]:
-        """Drafts in any order; `jobs` is read as the teacher gets on. A failed job is a draft with `failure`."""
+        """Drafts in any order; `jobs` is read as needed. A failed job gives a draft with `failure`."""
         ...
 
     def close(self) -> None:
@@ -98,14 +100,15 @@ class Teacher(Protocol):
 class TeacherAnswer:
     """
     Attributes:
-        text: the reading; of a rejected one what the teacher wrote last, for inspection only.
+        text: the interpretation; for a rejected answer the last text of the teacher, for inspection only.
         prompt_hash: SHA-256 of the messages (of the last attempt).
-        teacher, version: who wrote it, and by which wording of the guider.
+        teacher: the author.
+        version: version of the guider's wording.
         usage: tokens and costs of all attempts.
         attempts: 1, or 2 where the first was not kept.
-        rejected_reason: why it is not kept, or `None`. The reasons of both attempts stand in it.
-        answered: `False` where the endpoint gave no answer at all (time limit, server error): worth another run.
-        structured: steps with evidence and impression, where the teacher was asked for them.
+        rejected_reason: the reasons of both attempts why it is not accepted, or `None`.
+        answered: `False` if the endpoint gave no answer at all (time limit, server error); another run may succeed.
+        structured: steps with evidence and impression, if they were requested.
     """
 
     key: str
@@ -129,7 +132,7 @@ def check_may_leave(source: str, teacher: Teacher, allow_credentialed_remote: bo
     """Checks that a record may be sent to the teacher.
 
     Raises:
-        TeacherError: data of a credentialed source would go to another machine, and nobody said that it may.
+        TeacherError: data of a credentialed source would go to another machine without the user's consent.
     """
     if teacher.remote and is_credentialed(source) and not allow_credentialed_remote:
         raise TeacherError(

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The teacher without a language model: prose made from measured values, each with its lead and beats, and the labels."""
+"""The teacher without a language model: prose from measured values, with their leads and beats, and from the labels."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256

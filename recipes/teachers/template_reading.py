@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A reading in prose from the measurements alone: step by step, every value with its lead, and its beats where they differ."""
+"""An interpretation in prose from measurements: step by step, every value with its lead, and with its beats if they differ."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -39,8 +39,8 @@ def long_reading(features: EcgFeatures, impression: Sequence[str], seed: str = "
 
     Args:
         features: of an ECG with beats.
-        impression: settled diagnoses in words; what a measurement says against them is left out.
-        seed: of the wording: another seed says the same in other words.
+        impression: settled diagnoses in words; statements that contradict them are left out.
+        seed: seed of the wording; another seed gives other words.
     """
     reading = _Reading(features, Settled.of(impression), seed)
     steps = (

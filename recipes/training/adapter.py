@@ -17,14 +17,14 @@ def merge_adapter(
     adapter: str | Path, output: str | Path, base: str | Path | None = None, dtype: str | torch.dtype = "auto"
 ) -> int:
     """
-    Writes base + adapter as a GEM with its processor, all at once: OUTPUT is complete or absent.
+    Writes base + adapter as a GEM with its processor. The output folder is written atomically.
 
     Args:
         adapter: Folder with `adapter_config.json`, as `gem train` with LoRA or QLoRA writes it.
         output: Folder to write; must not hold a model yet.
-        base: The base model, where the adapter does not know it or it has moved. A QLoRA adapter is merged into the
-            unquantised base.
-        dtype: Of the written weights; `"auto"` is that of the base.
+        base: The base model, if the adapter does not name it or it has moved. A QLoRA adapter is merged into the unquantised
+            base.
+        dtype: Type of the written weights; `"auto"` is that of the base.
 
     Returns:
         The number of parameters.

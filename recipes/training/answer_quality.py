@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What reinforcement did to the answers: the same held-out questions before and after, and whether the reward was hacked.
+"""The effect of reinforcement learning on answers: their quality before and after a run, and signs that the reward was hacked.
 
-A reward can rise because answers became better, or because they became shorter, vaguer or stranger. So each of the measures that
-no reward should pay for is taken before and after a run; one that falls while the reward rises is named.
+A reward can rise because answers become better, or because they become shorter, vaguer or odd. Therefore measures that should not fall
+are taken before and after a run; each one that falls while the reward rises is reported.
 """
 
 import math
@@ -27,14 +27,19 @@ CHANCE = 2.0
 
 @dataclass(frozen=True)
 class AnswerQuality:
-    """What each of some answers is worth; NaN where a row does not tell. Means over the rows: `means`.
+    """The quality of each answer; NaN if it cannot be told. `means` has the means over the rows.
 
     Attributes:
-        precision, recall, contradicted, leads_wrong: as in `GroundingReport` (`contradicted` is its contradiction rate).
+        precision: as in `GroundingReport`.
+        recall: as in `GroundingReport`.
+        contradicted: contradiction rate, as in `GroundingReport`.
+        leads_wrong: hallucinated lead rate, as in `GroundingReport`.
         not_measurable: share of the claims that the waveform neither supports nor contradicts.
-        claims, supported, words: how many claims, of them borne out, and words. A false claim that is no longer made is no loss.
+        claims: number of claims.
+        supported: number of supported claims; its decrease is a loss, that of `claims` is not.
+        words: number of words.
         labels: F1 of the diagnoses, against those of the reference answers (which follow the labels of the data set).
-        outside: share of the stated numbers and rhythms that agree with readers or devices, of other ECGs than the rows.
+        outside: share of the stated numbers and rhythms that agree with readers or devices, on other ECGs than the rows.
     """
 
     precision: list[float]
@@ -49,7 +54,7 @@ class AnswerQuality:
     outside: list[float] = field(default_factory=list)
 
     def means(self) -> dict[str, float | None]:
-        """By measure; `None` where no row tells."""
+        """Measure -> mean; `None` if no row has it."""
         means = {name: _mean(values) for name, values in asdict(self).items()}
         return {name: None if math.isnan(value) else round(value, 4) for name, value in means.items()}
 
@@ -76,7 +81,7 @@ def judge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> AnswerQuali
 
 
 def hacked(before: AnswerQuality, after: AnswerQuality, rewards: tuple[float, float]) -> list[str]:
-    """What got worse while the reward rose from the first to the second of `rewards`, a sentence each; nothing if it did not."""
+    """Sentences on the measures that got worse while the reward rose from the first to the second of `rewards`; else empty."""
     if not rewards[1] > rewards[0]:
         return []
     found = []

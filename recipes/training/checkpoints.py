@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Checkpoints of training: which of them are complete, and which one training goes on from."""
+"""Checkpoints of training: which ones are complete, and from which one training continues."""
 
 import json
 import zipfile
@@ -17,10 +17,10 @@ _ZIPPED = (".pt", ".pth", ".bin")  # as torch.save writes them, with the directo
 
 
 def damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint's first damaged file, `None` where all of them open.
+    """The damage of a checkpoint's first damaged file; `None` if all files are intact.
 
-    A full disk or a power cut leaves files cut off. Safetensors must be as long as their header says, torch's files must have
-    their directory, JSON must parse; the numbers inside are not read.
+    A full disk or a power cut leaves truncated files. Safetensors must be as long as their header says, torch's files must have
+    their directory, and JSON must parse; the numbers inside are not read.
     """
     if not (checkpoint / STATE).is_file():
         return f"{STATE} is missing"
@@ -46,7 +46,7 @@ def _json_damage(file: Path) -> str | None:
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """The newest checkpoint in `folder` that is complete; says which newer ones are not."""
+    """The newest complete checkpoint in `folder`; logs newer ones that are damaged."""
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
     for checkpoint in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         wrong = damage(checkpoint)
@@ -59,10 +59,10 @@ def last_checkpoint(folder: str | Path) -> str | None:
 def checkpoint_to_resume(training: TrainingArguments) -> str | None:
     """The folder that `resume_from_checkpoint` names; with true the newest complete one, or none.
 
-    Nothing to resume from is a first start, so that a job that is queued again keeps one command.
+    If there is none yet, training starts from the beginning, so that a job that is queued again can use the same command.
 
     Raises:
-        TrainingError: It names no checkpoint, or a damaged one.
+        TrainingError: It names something that is not a checkpoint, or a damaged one.
     """
     asked = str(training.resume_from_checkpoint).lower()
     if asked in ("none", "false", ""):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What can be known to be wrong before the first training step, and how long samples are."""
+"""Checks before the first training step, and the lengths of samples."""
 
 import io
 from typing import Any
@@ -87,7 +87,7 @@ def check_first_batch(dataset: Any, collator: GemDataCollator) -> None:
     """Builds a small batch: records, pictures, chat template, labels and lengths are tried on real data.
 
     Raises:
-        GemError: What the first examples would have raised in the first step.
+        GemError: An error that the first training step would raise.
     """
     examples = [example for _, example in zip(range(PEEK), dataset, strict=False)]
     if not examples:

@@ -38,26 +38,26 @@ logger = logging.get_logger(__name__)
 class GemDataCollator(DataCollatorForVisionLanguageModeling):
     """
     Examples with `messages` (string or structured content), `ecg` (one ECG or a list, in any form `load_ecg` takes),
-    `image`/`images` and perhaps `id` -> a training batch. Rows as ECG-Grounding publishes them, with `conversations` instead of
-    `messages`, are taken as they are. A modality without placeholders in the messages gets them in
-    front of the first user turn, ECGs before pictures. A record that cannot be read is reported and left out of its
-    batch; where nothing else is in it, an example that was read before stands there without a label.
+    `image`/`images` and optionally `id` -> a training batch. Rows in ECG-Grounding's published form, with `conversations` instead of
+    `messages`, are accepted too. If the messages have no placeholders for a modality, these are added before the first user turn,
+    ECGs before pictures. A record that cannot be read is reported and left out of its batch; if the batch would be empty, an
+    earlier example takes its place without a label.
 
     Args:
         modality_mix: Share of samples that keep `"both"`, only the `"signal"` or only the `"image"` (modality dropout).
             Drawn from the sample itself and `epoch`, so that neither workers, nor ranks, nor resuming change it.
             Default: all keep both.
-        image_only: Allow batches without any ECG. Otherwise they raise: stock TRL would train on without it.
+        image_only: Allow batches without any ECG. Otherwise they raise an error; stock TRL would silently train without ECGs.
         max_length: Longest sequence, media tokens included. Longer ones lose the end of their last answer; placeholders
             are never cut.
-        mix_seed: Other draws of `modality_mix`.
-        page: Draws the page of an example that has an ECG and no picture. Default: it stays signal-only.
-        files: Of published rows: beginning of an ECG's path -> folder here, as in `gem build-dataset`.
-        images: Of published rows: folder of the pictures.
+        mix_seed: Seed of `modality_mix`.
+        page: Style of the page for an example that has an ECG and no picture. Default: no page, so it stays signal-only.
+        files: For published rows: beginning of an ECG's path -> local folder, as in `gem build-dataset`.
+        images: For published rows: folder of the pictures.
 
     Raises:
         PlaceholderError: A batch without ECGs, ECGs without placeholders, placeholders after `max_length`, or an
-            example without a token to learn from, by name.
+            example without a token to train on; the message names the example.
     """
 
     modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
@@ -242,7 +242,7 @@ def _read_picture(source: str) -> Image.Image:
 
 
 def name_of(example: dict[str, Any]) -> str:
-    """What a user can find the example by: its id, or how its first turn begins."""
+    """A name by which a user can find the example: its id, or the beginning of its first turn."""
     if example.get("id") is not None:
         return f"Sample {example['id']!r}"
     content = example["messages"][0]["content"] if example.get("messages") else ""

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Learning from preferred answers with TRL's DPO, on pairs that `gem build-preferences` made.
+"""Training on preferred answers with TRL's DPO, on pairs from `gem build-preferences`.
 
 gem build-preferences my_instructions --output my_preferences
 gem train --method dpo recipes/configs/dpo_tiny.yaml --dataset my_preferences
@@ -116,10 +116,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[DataArguments, DPOCon
 
 def build_trainer(script: DataArguments, training: DPOConfig, model_config: ModelConfig) -> GemDPOTrainer:
     """
-    Everything up to the first step, with all that can be checked before it.
+    The trainer, ready for the first step, after all checks that are possible before it.
 
     Raises:
-        GemError: What is wrong with the data, the checkpoint or the settings.
+        GemError: The data, the checkpoint or the settings have an error.
     """
     evaluates = is_evaluated(training)
     splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
@@ -149,7 +149,7 @@ def build_trainer(script: DataArguments, training: DPOConfig, model_config: Mode
 
 
 def main(arguments: Sequence[str] | None = None) -> GemDPOTrainer:
-    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    """Trains by the settings, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
     train_and_save(trainer)

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Rewards of answers by what their ECG measures, as `GemGRPOTrainer` calls them: right, complete, not shorter, well formed.
+"""Rewards of answers by the measurements of their ECG, for `GemGRPOTrainer`: right, complete, not shortened, well formed.
 
-A reward for true claims alone teaches to say less. So each answer is also held against the row's reference answer: the
-findings of the waveform that it mentions, the true claims that it makes, the leads that it names, its diagnoses. None of
-these can be raised by leaving something out, and none pays for more than the reference says.
+A reward for true claims alone teaches the model to say less. Therefore each answer is also compared with the row's reference answer: the
+findings of the waveform that it mentions, its true claims, the leads that it names, its diagnoses. None of these rewards can be raised
+by omissions, and none pays for more than the reference states.
 """
 
 import math
@@ -34,7 +34,7 @@ def _measured(record: EcgRecord) -> EcgFeatures:
 
 @lru_cache(maxsize=2048)
 def checked(text: str, record: EcgRecord) -> GroundingReport:
-    """The verdicts on a text; a text that is no reading (one word again and again beyond the checker's limit) states nothing."""
+    """The verdicts on a text. A text that is too long for the check (one word repeated endlessly) makes no claims."""
     try:
         return check_grounding(text, _measured(record))
     except ClaimError:
@@ -42,7 +42,7 @@ def checked(text: str, record: EcgRecord) -> GroundingReport:
 
 
 def precision_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None], **_: Any) -> list[float | None]:
-    """Share of the measurable claims that the waveform bears out; 0 for an answer without any, `None` without a signal."""
+    """Share of the measurable claims that the waveform supports; 0 for an answer without any, `None` without a signal."""
     return [
         None if ecg is None else _number(checked(text, ecg).precision)
         for text, ecg in zip(map(text_of, completions), record, strict=True)
@@ -50,7 +50,7 @@ def precision_reward(completions: Sequence[Any], record: Sequence[EcgRecord | No
 
 
 def recall_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None], **_: Any) -> list[float | None]:
-    """Share of the findings that ought to be told which a true claim tells; `None` without a signal or any finding."""
+    """Share of the salient findings that a true claim mentions; `None` without a signal or any finding."""
     reports = [
         None if ecg is None else checked(text, ecg)
         for text, ecg in zip(map(text_of, completions), record, strict=True)
@@ -61,7 +61,7 @@ def recall_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None]
 def detail_reward(
     completions: Sequence[Any], record: Sequence[EcgRecord | None], reference: Sequence[str | None], **_: Any
 ) -> list[float | None]:
-    """How many different true claims there are, of as many as in the reference, at most 1: saying less costs."""
+    """The number of different true claims divided by that in the reference, at most 1; it falls if the answer says less."""
     rewards: list[float | None] = []
     for text, ecg, truth in zip(map(text_of, completions), record, reference, strict=True):
         expected = 0 if ecg is None or not truth else len(_true_claims(checked(truth, ecg)))
@@ -118,7 +118,7 @@ def _true_claims(report: GroundingReport) -> set[tuple[Any, ...]]:
 
 
 def _content(checked: CheckedClaim) -> tuple[Any, ...]:
-    """What a claim is about: repeated in other words, or with another number within the tolerance, it is the same."""
+    """The content of a claim; it is equal for repetitions in other words, or with another number within the tolerance."""
     claim = checked.claim
     word = claim.value if isinstance(claim.value, str) else None
     return claim.kind, word, claim.polarity == "negated", frozenset(claim.leads), claim.beats

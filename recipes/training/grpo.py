@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Reinforcement learning with TRL's GRPO: answers are rewarded by what their ECG measures.
+"""Reinforcement learning with TRL's GRPO: answers are rewarded by the measurements of their ECG.
 
 gem train recipes/configs/grpo_tiny.yaml --method grpo
 python -m recipes.training.grpo --config recipes/configs/grpo_tiny.yaml
@@ -96,10 +96,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[GrpoArguments, GRPOCo
 
 def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: ModelConfig) -> GemGRPOTrainer:
     """
-    Everything up to the first step, with all that can be checked before it.
+    The trainer, ready for the first step, after all checks that are possible before it.
 
     Raises:
-        GemError: What is wrong with the data, the checkpoint or the settings.
+        GemError: The data, the checkpoint or the settings have an error.
     """
     evaluates = is_evaluated(training)
     outside = read_outside_truth(Path(script.outside_truth)) if script.outside_truth else []
@@ -131,7 +131,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
 
 
 def main(arguments: Sequence[str] | None = None) -> GemGRPOTrainer:
-    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    """Trains by the settings, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
     train_and_save(trainer)

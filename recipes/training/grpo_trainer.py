@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`GemGRPOTrainer`: TRL's GRPO whose policy sees the ECGs and pictures of its prompts, when it writes and when it is scored."""
+"""`GemGRPOTrainer`: TRL's GRPO whose policy sees the ECGs and pictures of its prompts, in generation and in scoring."""
 
 import inspect
 import time
@@ -43,7 +43,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
     Args:
         modality_mix: share of prompts that show `"both"`, only the `"signal"` or only the `"image"`; all answers to one
             prompt see the same. Default: both.
-        page: draws the page of a row that has an ECG and no picture. Default: it stays signal-only.
+        page: style of the page for a row that has an ECG and no picture. Default: no page, so it stays signal-only.
 
     Raises:
         TrainingError: a setting under which the ECG would be lost, a reward function that cannot be called, rewards that

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What readers or devices say of some ECGs, and how often the answers of a model agree with it.
+"""Values of readers or devices for some ECGs, and how often the answers of a model agree with them.
 
-The rewards rest on this project's own measurements. A model could learn to please their errors; this table cannot be pleased so.
+The rewards are based on gem-ecg's own measurements, whose errors a model could learn. These values are independent of them.
 """
 
 import math
@@ -29,7 +29,7 @@ RHYTHM = "rhythm"
 
 @dataclass(frozen=True)
 class OutsideTruth:
-    """An ECG with the numbers that others found in it (names and units of `TOLERATED`) and their word for its rhythm."""
+    """An ECG with the values of readers or devices (names and units of `TOLERATED`) and their word for its rhythm."""
 
     record: EcgRecord
     numbers: dict[str, float]
@@ -63,7 +63,7 @@ def read_outside_truth(table: Path) -> list[OutsideTruth]:
 
 
 def agreement(answers: Sequence[str], truths: Sequence[OutsideTruth]) -> list[float]:
-    """Per answer the share of its numbers and rhythms that agree, of those that the truth knows; NaN where there are none."""
+    """For each answer the share of its numbers and rhythms that agree with the known values; NaN if none are known."""
     shares = []
     for text, truth in zip(answers, truths, strict=True):
         try:

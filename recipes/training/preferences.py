@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pairs of answers for DPO: a GEM answers every row several times, and the checker says which answer is better."""
+"""Pairs of answers for DPO: a GEM answers every row several times, and the rewards rank the answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -37,9 +37,12 @@ class PreferenceSettings:
     """
     Attributes:
         model: folder or Hub id; "" is the model that comes with gem-ecg.
-        answers: written to each row. temperature: of writing. max_new_tokens: longest answer.
-        margin: least difference of the rewards of a pair; rows whose answers are closer give none.
-        modality: what the model sees. seed: of the writing.
+        answers: number of answers to each row.
+        temperature: of the sampling.
+        max_new_tokens: length limit of an answer.
+        margin: smallest difference in reward of a pair; rows whose answers are closer give no pair.
+        modality: what the model sees.
+        seed: of the sampling.
     """
 
     model: str = ""

@@ -53,10 +53,10 @@ def is_published(path: Path) -> bool:
 
 def published_dataset(path: Path, files: Mapping[str, str], images: str | None) -> datasets.Dataset:
     """
-    The rows of a published JSON whose files are here; says how many are left out, and the first reason.
+    The rows of a published JSON whose files exist; logs how many are left out, and the first reason.
 
     Raises:
-        TrainingError: None of them is here.
+        TrainingError: No row can be used.
     """
     examples, reasons = [], []
     for row in read_rows(path):

@@ -32,8 +32,9 @@ class QualityReport(TrainerCallback):
     needs all of them; the first one writes.
 
     Args:
-        trainer: whose model answers. rows: as for training, each with an ECG.
-        outside: ECGs of which others say what is in them; each is interpreted from signal and page.
+        trainer: its model answers.
+        rows: as for training, each with an ECG.
+        outside: ECGs with values of readers or devices; each is interpreted from signal and page.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class QualityReport(TrainerCallback):
         self.start: list[tuple[torch.Tensor, torch.Tensor]] = []  # sampled answers and their log-probabilities
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measures the answers before the first step; a run that goes on keeps its first measurement."""
+        """Measures the answers before the first step; a continued run keeps its first measurement."""
         path = Path(args.output_dir) / START_FILE
         if state.global_step and path.is_file():  # a run that goes on is held against its first start
             kept = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +63,7 @@ class QualityReport(TrainerCallback):
             write_json(path, {"before": asdict(self.before), "sampled": answers})
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measures the answers again and writes what became of them to the output folder."""
+        """Measures the answers again and writes the comparison to the output folder."""
         if self.before is None:
             return
         changes = torch.cat(

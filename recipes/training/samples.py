@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the model writes during training, beside the picture and the reference: a folder per evaluation, and trackers."""
+"""Sample answers during training, beside the picture and the reference: a folder per evaluation, and trackers."""
 
 import importlib
 import itertools

@@ -56,7 +56,7 @@ NOT_QUANTISED = ["model.vision_tower", "model.ecg_tower", *(f"model.{name}" for 
 
 @dataclass
 class DataArguments:
-    """What is trained on, and which towers are trained: the arguments that every method has."""
+    """The arguments that every method has: the training data, and which towers are trained."""
 
     dataset: str = field(
         metadata={
@@ -295,7 +295,7 @@ def load_processor(training: SFTConfig | GRPOConfig | DPOConfig, model_config: M
     That of the model, with the chat template of `chat_template_path` if there is one.
 
     Raises:
-        TrainingError: A template that is no Jinja file.
+        TrainingError: The template is not a Jinja file.
         CheckpointError: Files of the model, or the template, cannot be used.
     """
     with checkpoint_errors(model_config.model_name_or_path):
@@ -341,7 +341,7 @@ def model_to_train(
     model_config: ModelConfig,
     processor: ProcessorMixin,
 ) -> PreTrainedModel:
-    """The model, seeded, of the processor's vocabulary, with only those towers trained that shall be.
+    """The model, checked against the processor's vocabulary, with only the chosen towers trainable.
 
     Raises:
         CheckpointError: Model and processor do not belong together.
@@ -354,7 +354,7 @@ def model_to_train(
 
 
 def set_rates_and_precision(trainer: TowerRates, script: DataArguments) -> None:
-    """Before training: the towers' own learning rates, and float32 for what is trained beside half precision."""
+    """Sets the towers' learning rates, and float32 for the trained weights of a model in half precision."""
     trainer.tower_learning_rates = script.tower_learning_rates
     half = trainer.args.bf16 or trainer.args.fp16
     if half and not trainer.is_deepspeed_enabled:  # which keeps a float32 copy of its own
@@ -363,10 +363,10 @@ def set_rates_and_precision(trainer: TowerRates, script: DataArguments) -> None:
 
 def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config: ModelConfig) -> GemSFTTrainer:
     """
-    Everything up to the first step, with all that can be checked before it.
+    The trainer, ready for the first step, after all checks that are possible before it.
 
     Raises:
-        GemError: What is wrong with the data, the checkpoint or the settings.
+        GemError: The data, the checkpoint or the settings have an error.
     """
     evaluates = is_evaluated(training)
     splits = load_splits(script, [script.train_split, *([script.eval_split] if evaluates else [])])
@@ -411,7 +411,7 @@ def build_trainer(script: GemScriptArguments, training: SFTConfig, model_config:
 
 
 def main(arguments: Sequence[str] | None = None) -> GemSFTTrainer:
-    """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
+    """Trains by the settings, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training, model_config = parse(arguments)
     trainer = build_trainer(script, training, model_config)
     train_and_save(trainer)

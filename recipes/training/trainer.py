@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`GemSFTTrainer`: TRL's trainer that does not drop ECGs; resuming, frozen towers and float32 of what is trained."""
+"""`GemSFTTrainer`: TRL's trainer with ECGs, exact resuming, frozen towers and float32 for trained weights."""
 
 import copy
 import functools
@@ -45,7 +45,7 @@ def _as_stored(dataset: Any) -> Any:
 
 
 class EpochLengthGroups(LengthGroupedSampler):
-    """In the same epoch the same order, also where training goes on in its middle (the stock one asks the global generator)."""
+    """The same order in the same epoch, even if training is resumed within it (the stock sampler uses the global generator)."""
 
     def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
         super().__init__(batch_size, lengths=lengths)
@@ -59,9 +59,9 @@ class EpochLengthGroups(LengthGroupedSampler):
 
 class GemSFTTrainer(TowerRates, SFTTrainer):
     """
-    `SFTTrainer` that keeps the ECG column (the stock one drops it and trains without ECGs), that stops at a loss or
-    gradient that is not a number, before it reaches the weights or a checkpoint (the stock one averages it away), that
-    resumes exactly with `group_by_length` too, and that on CPUs computes no more logits than it needs.
+    `SFTTrainer` with these changes: it keeps the ECG column (the stock trainer drops it and trains without ECGs); it stops at a loss or
+    gradient that is not a number before weights or checkpoints are affected (the stock trainer averages it away); it resumes exactly
+    with `group_by_length` too; on CPUs it computes only the logits that it needs.
     """
 
     _signature_columns: list[str] | None
@@ -203,7 +203,7 @@ def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None
 
 
 def keep_trained_in_float32(model: torch.nn.Module) -> None:
-    """What is trained in float32, what is frozen as it is: at 2e-5 most updates of a bfloat16 weight would round to nothing."""
+    """Keeps trained weights in float32, frozen ones as they are: at 2e-5 most updates of a bfloat16 weight would be rounded to zero."""
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.is_floating_point():
             parameter.data = parameter.data.float()

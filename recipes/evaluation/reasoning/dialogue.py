@@ -38,8 +38,8 @@ class Talk:
         return self.sample.steps[len(self.responses)]
 
     def chat(self) -> list[dict[str, Any]]:
-        """Earlier questions stand without their options, which keeps long chains within a model's context; the model's own reply to
-        the initial question stays, to the others the right answers are put."""
+        """The chat with the next question. Earlier questions are repeated without their options, so that long chains fit into a model's
+        context. The model's own reply to the initial question is kept; the other questions get the right answers."""
         steps = self.sample.steps[: len(self.responses) + 1]
         if len(steps) == 1:
             return self.opening
