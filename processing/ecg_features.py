@@ -44,7 +44,7 @@ WAVES = ("P", "QRS", "T")
 
 @dataclass(frozen=True, eq=False)
 class EcgFeatures:
-    """The measurements of one ECG. NaN (in dictionaries `None`) where a wave is absent; nothing is ever guessed.
+    """The measurements of one ECG. Values of absent waves are NaN (`None` in dictionaries); nothing is guessed.
 
     Attributes:
         leads: lead names, one per row of the arrays.
@@ -58,11 +58,13 @@ class EcgFeatures:
             Bazett 1920 with RR Interval 1).
         waves: `"P"`, `"QRS"`, `"T"` -> onset, peak, offset in s, `(leads, beats, 3)`.
         beat_waves: the same for the heart as a whole, `(beats, 3)`.
-        heart_rate: bpm, 60000 / mean RR. rr_interval: mean, ms. rr_variability: SD of the RR over their mean.
+        heart_rate: bpm, 60000 / mean RR.
+        rr_interval: mean, ms.
+        rr_variability: SD of the RR intervals divided by their mean.
         rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
-        p_present: a P wave goes before more than 40 % of the usual beats; `None` where that cannot be told.
-        p_unclear: why it cannot: `"moving electrodes"` hide the P wave, or `"fast wide beats"` leave no line by which it is
-            told from T and flutter waves; else `None`.
+        p_present: whether a P wave precedes more than 40 % of the usual beats; `None` if that cannot be decided.
+        p_unclear: why it cannot be decided: `"moving electrodes"` hide the P wave, or `"fast wide beats"` leave no baseline that
+            separates it from T and flutter waves; else `None`.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
@@ -77,12 +79,12 @@ class EcgFeatures:
             `lead_quality`.
         lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
         pacing_spikes: times in s.
-        left_out: leads and seconds that the marks do not rest on, `(lead or "all", start, end, reason)`: the reason why a
-            measure is missing that the rest of the record does not give.
+        left_out: unused leads and seconds, `(lead or "all", start, end, reason)`; they explain missing measures.
         plausibility: whether the record can be an ECG of this scale, with these leads and this sampling rate; values that
-            rest on what is in doubt are withheld (NaN, no finding).
-        note: why there are no beats, where there are none.
-        sex: `"F"` or `"M"`, age: whole years, both `None` where the record does not state them; limits of findings follow them.
+            depend on something doubtful are withheld (NaN, no finding).
+        note: the reason if there are no beats.
+        sex: `"F"` or `"M"`; `None` if the record does not state it. Limits of findings depend on sex and age.
+        age: whole years; `None` if the record does not state it.
     """
 
     leads: tuple[str, ...]

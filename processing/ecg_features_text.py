@@ -54,7 +54,7 @@ def features_to_text(
     """The measurements in words and numbers, most important first.
 
     The record line, notable findings and beat times come first, then one line of medians per lead, then every beat of
-    every lead; what the budget does not hold is left out whole line by whole line, and the text says so.
+    every lead. Lines that exceed the budget are left out as a whole, and the text says so.
 
     Args:
         features: the measurements.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Atrial flutter: whether what precedes the QRS stood there one cycle earlier, too."""
+"""Atrial flutter: whether the wave before the QRS recurs one atrial cycle earlier."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Whether a signal shows heartbeats at all, or is noise, a tone, steps, speech or another signal of the body.
 
-Of what every heart does in leads on the skin no other signal does all: a QRS is far steeper and taller than the line between
+Only an ECG has all of these signs: a QRS is far steeper and taller than the line between
 the beats, its steepness lies where the beats are, the line comes back after it, and beats are similar.
 """
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What may name a person in the words of a file: lines of a report, devices, names of channels.
+"""Finds words of a file that may name a person: in lines of a report, devices and names of channels.
 
-A list knows what it lists. A name that stands alone in a line ("Jones") is found by nobody but a reader.
+Only listed words are found. A name alone in a line ("Jones") is not recognised.
 """
 
 import re
@@ -172,9 +172,9 @@ def known_device(text: str) -> str:
 
 
 def named(channels: Sequence[str] | Iterable[str]) -> str:
-    """Names of channels for a note: those of leads as they are, words of the file's own in quotation marks.
+    """Names of channels for a note: lead names as they are, other words of the file in quotation marks.
 
-    What stands in quotation marks stays on this machine: `unquoted` takes it out of what is published.
+    Quoted words are not published: `unquoted` removes them.
     """
     return ", ".join(name if is_lead_name(name) else quoted(name) for name in map(str, channels))
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`LeadEvidence`: where a lead's name, unit, gain and sampling rate come from."""
+"""`LeadEvidence`: the origin of a lead's name, unit, gain and sampling rate."""
 
 from dataclasses import dataclass, fields
 from typing import Literal

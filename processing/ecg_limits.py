@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Every clinical limit of ECG reading, once, with its unit and its source, and the margins derived from it.
+"""Every clinical limit, once, with its unit and its source, and the margins derived from it.
 
-A limit that depends on the sex or the age has a function; what is taken where they are unknown is stated beside each. Limits
-without a function are those of adults. `ecg_rules` decides findings by these limits, and criteria for teachers are written from them; the table in
+A limit that depends on sex or age has a function, which states the limit for unknown sex and age. Limits without a function are
+those of adults. `ecg_rules` decides findings by these limits, and criteria for teachers are written from them; the table in
 `docs/grounding.md` is tested against them.
 """
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""P waves without a QRS of their own: those that an AV block drops, and trains that the ventricles ignore."""
+"""P waves without a QRS: single ones that an AV block drops, and trains that are dissociated from the ventricles."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise

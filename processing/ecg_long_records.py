@@ -32,11 +32,11 @@ Progress = Callable[[int, int], None]
 def measure_in_windows(
     record: EcgRecord, measure: Callable[[EcgRecord], "EcgFeatures"], progress: Progress | None = None
 ) -> "EcgFeatures":
-    """The features of a long record, joined of those of its ten-minute windows.
+    """The features of a long record, joined from its ten-minute windows.
 
-    Beats, waves and sequences are those of the windows, which overlap by 30 s and meet between two beats. Rate and
-    variability are those of all RR intervals; intervals and levels are the medians over the windows, axes their mean
-    direction, words what most windows say; a share is the mean over the windows, the plausibility that of most.
+    Beats, waves and sequences are those of the windows, which overlap by 30 s and are joined between two beats. Rate and
+    variability are computed from all RR intervals. Intervals and levels are medians over the windows, axes their mean
+    direction, shares their mean; words and the plausibility are those of most windows.
 
     Args:
         record: longer than some windows.

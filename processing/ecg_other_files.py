@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files that are given for an ECG and are none, or that nobody may read: each is refused as what it is."""
+"""Recognises files that are not ECGs, or whose format has no public specification, and refuses them with a precise message."""
 
 import re
 

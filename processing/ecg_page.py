@@ -74,8 +74,8 @@ def render_ecg(
         px_per_mm: the scale; or
         dpi: the scale per inch. By default 200 dpi for the authors' pages, otherwise 8 px/mm.
         header: lines for the top of the page. Nothing of the record's metadata is ever written by itself.
-        measured: the record's measurements: rate, PR, QRS, QT, QTc and axes are written under the header, marked as ours, and
-            the filter, where the file states it. Never on the pages that models see: a model would read the answer.
+        measured: the record's measurements. Rate, PR, QRS, QT, QTc and axes are written under the header, marked as gem-ecg's, with
+            the filter if the file states it. Never on pages for models, which could read the answer from them.
         labels: write the lead names, and "not recorded".
         pulses: draw the calibration pulses, 1 mV high and 5 mm wide.
 

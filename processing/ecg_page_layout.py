@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Where everything stands on an ECG page: panels, pulses and texts in mm from the top left corner of the paper."""
+"""The geometry of an ECG page: panels, pulses and texts in mm from the top left corner of the paper."""
 
 import math
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`EcgPage`: a drawn page with the way from (lead, s, mV) to its pixels and back, and what a model sees of it."""
+"""`EcgPage`: a drawn page, the mapping between (lead, s, mV) and its pixels, and the part of it that a model sees."""
 
 import io
 import os

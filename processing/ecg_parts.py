@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A recording that its file keeps in parts (multiplex groups, sequence sets, waveform blocks, segments) as one `RawEcg`.
+"""Joins a recording that is stored in parts (multiplex groups, sequence sets, waveform blocks, segments) to one `RawEcg`.
 
-Every part finds its place on one time axis, or the file is refused; what was not recorded is NaN.
+All parts are placed on one time axis; if that is not possible the file is refused. Samples that were not recorded are NaN.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Photographed or scanned ECG pages: accepted as pictures, bounded in size, upright; whether one shows an ECG at all.
+"""Photographed or scanned ECG pages: loads pictures of bounded size upright, and decides whether they show an ECG page.
 
 `processing.photo` recovers signals from them.
 """

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Whether a signal can be the ECG that it is said to be: one verdict with its reasons, for every door.
+"""Whether a signal can be an ECG with the stated scale, leads and sampling rate: one verdict with its reasons, used everywhere.
 
-`EcgRecord.plausibility` asks here, `EcgRecord.check_quality` refuses by it, `extract_features` withholds by it what a doubtful
-scale or time base would make false. The limits are the population's: 4,278 twelve-lead ECGs (PTB-XL 3,888, CinC 2020 and PTB
-290, LUDB 100), of which this file alone calls 3 suspect; measured intervals add 2 of 1,377. None is refused.
+`EcgRecord.plausibility` has the verdict, `EcgRecord.check_quality` refuses by it, and `extract_features` withholds values that a
+doubtful scale or time base would make wrong. The limits are those of 4,278 twelve-lead ECGs (PTB-XL 3,888, CinC 2020 and PTB 290,
+LUDB 100), of which this file calls 3 suspect; measured intervals add 2 of 1,377. None is refused.
 """
 
 import math
@@ -62,7 +62,7 @@ NAMES_CURE: Final = "Check the names and gains of I, II, III, aVR, aVL and aVF, 
 
 
 class EcgPlausibilityWarning(UserWarning):
-    """A record was read whose amplitudes are none of an ECG's, or hardly any's."""
+    """The amplitudes of a record are impossible or rare for an ECG."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Doubt:
     """One reason against a record.
 
     Args:
-        verdict: what follows of it.
-        about: what is in doubt.
-        lead: the lead it was found in, `""` for the record as a whole.
-        found: what was found, with its value.
-        expected: what an ECG has.
-        cure: what to do, with the keywords of `load_ecg`.
+        verdict: its consequence.
+        about: the fact in doubt.
+        lead: the lead that shows it, `""` for the record as a whole.
+        found: the finding, with its value.
+        expected: the normal finding.
+        cure: the remedy, with the keywords of `load_ecg`.
     """
 
     verdict: Literal["suspect", "refused"]
@@ -128,7 +128,7 @@ class Plausibility:
         )
 
     def check(self, name: str) -> None:
-        """Lets pass what is not refused.
+        """Raises an error if the record is refused.
 
         Raises:
             EcgQualityError: the record called `name` is; the message gives the reasons.

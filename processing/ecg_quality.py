@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What looks wrong with a recording: the quality of every lead, exchanged electrodes, and `inspect_record`.
+"""Faults of a recording: the quality of every lead, exchanged electrodes, and `inspect_record`.
 
-`gem inspect`, the features and all that is made of them say the same verdicts, which are found here.
+`gem inspect` and the features share these verdicts.
 """
 
 import math

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What every ECG reader shares: the parts of a file before they are checked, the caller's options, limits, small helpers."""
+"""Shared by all ECG readers: `RawEcg`, the content of a file before it is checked, the caller's options, limits, helpers."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ LEAD_AXIS_SIZES = (8, 12, 15)
 
 @dataclass
 class RawEcg:
-    """What a reader found in a file, before names, units and limits are checked.
+    """The content of a file, before names, units and limits are checked.
 
     Args:
         signal: `(leads, samples)` numbers in `units`; NaN for missing samples.
@@ -71,7 +71,7 @@ class RawEcg:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The caller's word on what a file may leave open; see [`load_ecg`] for the meaning of each."""
+    """The caller's statements about a file; see [`load_ecg`] for the meaning of each."""
 
     sampling_rate: float | None = None
     leads: tuple[str, ...] | None = None

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`load_ecg`: whatever holds an ECG (file, bytes, array, row of a data set) -> `EcgRecord` in mV with named leads."""
+"""`load_ecg`: an ECG in any form (file, bytes, array, row of a data set) -> `EcgRecord` in mV with named leads."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence

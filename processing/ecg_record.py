@@ -49,7 +49,7 @@ NEIGHBOURING_LEADS = (("I", "aVL"), ("II", "III"), ("II", "aVF"), ("III", "aVF")
 
 @dataclass(frozen=True, eq=False)
 class EcgRecord:
-    """An ECG as every part of gem-ecg hands it on. Immutable: each operation returns a new record.
+    """An ECG, in the form that all parts of gem-ecg use. Immutable: each operation returns a new record.
 
     Args:
         signal: float32 `(leads, samples)` in mV; NaN marks samples that were never recorded.
@@ -165,7 +165,7 @@ class EcgRecord:
 
     @property
     def assumed(self) -> dict[str, tuple[str, ...]]:
-        """What is not stated, with its leads: `{"unit": ("I", "II")}`; empty where everything is stated, given or derived."""
+        """Facts that are only assumed, with their leads: `{"unit": ("I", "II")}`; empty if all are stated, given or derived."""
         names = dict.fromkeys(name for evidence in self.evidence.values() for name in evidence.assumed)
         return {name: tuple(lead for lead in self.leads if name in self.evidence[lead].assumed) for name in names}
 
@@ -315,7 +315,7 @@ class EcgRecord:
         )
 
     def plausibility(self) -> Plausibility:
-        """Whether the signal can be the ECG that it is said to be, with the reasons; see `ecg_plausibility.assess`."""
+        """Whether the signal can be an ECG of this scale and rate, with the reasons; see `ecg_plausibility.assess`."""
         return self._plausibility
 
     @cached_property

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How far each lead can be relied on: what repeats from beat to beat is the heart's, what does not is disturbance.
+"""The reliability of each lead: a signal that repeats from beat to beat is the heart's, one that does not is noise.
 
-A loose electrode moves all leads that it enters together, each by its share. Such a movement is one direction in the space
-of the leads; taken out of the leads it leaves what the other electrodes see. Where single beats are disturbed in some
-leads, those leads count less in those beats. Seconds of loud noise are left out before beats are sought.
+A loose electrode moves all leads that it contributes to, each by its share. Such a movement is one direction in the space of the
+leads; without it the leads show what the other electrodes see. If single beats are disturbed in some leads, those leads get a smaller
+weight in those beats. Seconds of loud noise are removed before beats are searched.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def unused_in_words(left_out: Sequence[tuple[str, float, float, str]], duration:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What the leads are worth.
+    """The weights of the leads.
 
     Attributes:
         live: whether a lead holds a signal, `(leads,)`.

@@ -1,9 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Functions that decide a finding from the features by the limits of `ecg_limits`.
 
-Every finding is decided here and nowhere else: sentences, verdicts, the template teacher and the teacher's prompt call
-these. A finding of leads gives the leads that show it, in the record's order; a finding of the record gives `True` or
-`False`. A value that was not measured (NaN) is not a finding.
+All findings are decided only here; sentences, verdicts, the template teacher and the teacher's prompt use these functions. A
+finding in leads returns the leads that show it, in the record's order; a finding of the record returns `True` or `False`. A value that was not measured (NaN) is not a finding.
 """
 
 import math

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Short intervals between QRS complexes: which of their humps is the T wave, and whether there is a P wave at all.
+"""Short intervals between QRS complexes: which hump is the T wave, and whether there is a P wave.
 
-In a fast rhythm no line at rest lies between T and P, and the T wave is as short as a P wave. What is told from the usual
-interval: it bulges away from the line between its ends once for the T wave, and once more only where there is a P wave.
+In a fast rhythm there is no baseline between T and P, and the T wave is as short as a P wave. The median interval decides: it deviates
+from the line between its ends once for the T wave, and once more only if there is a P wave.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ OF_BULGE = 0.4  # a wave stands away from the line; where the T wave's end bends
 
 @dataclass(frozen=True)
 class ShortIntervals:
-    """What is known of the interval that follows each beat.
+    """Facts about the interval after each beat.
 
     Attributes:
         told: whether it is short, and was told, `(beats,)`.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is above the numbers of a text table: names and units of columns, the sampling rate, the lead, the unit."""
+"""The head of a text table: names and units of columns, the sampling rate, the lead, the unit."""
 
 import json
 import re

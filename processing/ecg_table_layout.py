@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How a text table is written: its separator, its decimal mark, where its numbers begin and end, and what its columns hold."""
+"""The layout of a text table: its separator, its decimal mark, the first and last line of numbers, the kinds of its columns."""
 
 import csv
 import re

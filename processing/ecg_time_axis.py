@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Columns that count time or samples: how they are recognised, and the sampling rate that they tell."""
+"""Columns of times or sample numbers: their recognition, and the sampling rate that follows from them."""
 
 import re
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is left of measurements where the scale, the leads or the time base of the record are in doubt.
+"""Withholds measurements if the scale, the leads or the time base of the record are in doubt.
 
-A value that rests on what is in doubt becomes unknown (NaN, no finding), so that no text, rule or teacher can state it.
+A value that depends on something doubtful becomes unknown (NaN, no finding), so that no text, rule or teacher can state it.
 """
 
 import math
@@ -60,7 +60,7 @@ def without_doubtful(features: "EcgFeatures") -> "EcgFeatures":
 
 
 def withheld_in_words(features: "EcgFeatures") -> str:
-    """The verdict on the record and what is therefore not told, in a sentence; `""` where nothing is in doubt."""
+    """A sentence with the verdict on the record and the withheld values; `""` if nothing is in doubt."""
     doubts = features.plausibility
     if doubts.verdict == "ok":
         return ""

@@ -1,12 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The one exception family of gem-ecg: every message says what, where, what was expected and how to fix it."""
+"""The exceptions of gem-ecg. Every message states what is wrong, where, what was expected and how to fix it."""
 
 # A message names heads and names of a file, of which there may be thousands; the cure stands at its end.
 _MAX_MESSAGE = 2000
 
 
 class GemError(ValueError):
-    """Base of all errors that a user's input can cause. A long message is cut in its midst."""
+    """Base of all errors that a user's input can cause. A long message is shortened in the middle."""
 
     def __init__(self, message: object = "") -> None:
         text = str(message)
@@ -19,7 +19,7 @@ class EcgFormatError(GemError):
 
 
 class ReadBudgetError(EcgFormatError):
-    """To read a file took more memory than there is; or, of a file of unknown origin, more memory or time than it may."""
+    """Reading a file needs more memory than there is, or, for a file of unknown origin, more memory or time than is allowed."""
 
 
 class EcgLeadError(GemError):
@@ -47,23 +47,23 @@ class MissingDependencyError(GemError):
 
 
 class TeacherError(GemError):
-    """A teacher, a judge or the endpoint behind it gave no usable answer, or may not be asked."""
+    """A teacher, a judge or its endpoint gave no usable answer, or may not be asked."""
 
 
 class BuildError(GemError):
-    """A data set cannot be built as asked: settings, folder, disk or sources; what was finished before stays valid."""
+    """A data set cannot be built because of its settings, folder, disk or sources; finished parts stay valid."""
 
 
 class PublishError(GemError):
-    """A folder may not or cannot be published; nothing incomplete is left behind on the Hub."""
+    """A folder cannot or must not be published; nothing incomplete is left on the Hub."""
 
 
 class TrainingError(GemError):
-    """Training cannot start or go on: the data, the settings or the loss are not what they must be."""
+    """Training cannot start or continue because of the data, the settings or the loss."""
 
 
 class EvaluationError(GemError):
-    """Answers cannot be scored: the files do not belong together, or a score would be invented."""
+    """Answers cannot be scored: the files do not belong together, or the score is undefined."""
 
 
 __all__ = [

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Libraries that not everybody needs: which extra of gem-ecg brings each, and the error where one is missing."""
+"""Optional libraries: the extra of gem-ecg that installs each, and the error if one is missing."""
 
 from importlib import import_module
 from typing import Any, NamedTuple

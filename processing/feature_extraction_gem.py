@@ -18,7 +18,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
     r"""
     Brings records into the shape `(leads, num_samples)` in mV that the tower was trained on: leads found by name and put
     into the standard order (limb leads derived where two are there), resampled, gaps bridged, cropped or zero-padded.
-    Nothing happens silently: `return_records=True` gives back records whose `history` tells every step.
+    With `return_records=True` the prepared records are returned too, with every step in their `history`.
 
     Args:
         leads (`list[str]`, *optional*): Lead names in the order the tower wants. Defaults to the standard twelve.

@@ -65,8 +65,8 @@ class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-ar
 class GemProcessor(ProcessorMixin):
     r"""
     Joins a [`GemFeatureExtractor`] (signals), a [`GemImageProcessor`] (pictures) and a tokenizer. One `<ecg>` or `<image>`
-    placeholder in the text becomes as many tokens as the tower gives; an `<image>` for which no picture is given is
-    drawn from the ECG.
+    placeholder in the text is expanded to the tokens of its tower. For an `<image>` without a picture, a page is drawn from
+    the ECG.
 
     Args:
         image_processor, feature_extractor, tokenizer: The parts.
@@ -79,8 +79,8 @@ class GemProcessor(ProcessorMixin):
         page_layout (`str`, *optional*, defaults to `"square_12x1"`): Layout of drawn pages, see `render_ecg`.
         page_size (`list[int]`, *optional*): Height and width in pixels to draw at; `None`: the layout's own.
         ecg_token, image_token (`str`, *optional*): The placeholders.
-        default_question (`str`, *optional*): What `build_conversation` asks when it is not told.
-        compat (`"gem"`, *optional*): Tokenises as the original code, each stretch of text around a placeholder for itself
+        default_question (`str`, *optional*): The question that `build_conversation` asks by default.
+        compat (`"gem"`, *optional*): Tokenises as the original code, each piece of text between placeholders separately
             (with a SentencePiece tokenizer this puts a dummy prefix after the placeholder).
     """
 
@@ -340,7 +340,7 @@ class GemProcessor(ProcessorMixin):
         return next((b["image"] for b in content_blocks(conversation) if b["type"] == "image" and "image" in b), None)
 
     def page(self, record: EcgRecord) -> Image.Image:
-        """The page that stands for `record` as a picture."""
+        """The page of `record` as a picture."""
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return render_ecg(record, layout=self.page_layout, size=size).to_pil()
 
@@ -521,7 +521,7 @@ def as_modality(name: str) -> Modality:
 
 
 def page_picture(source: Any, index: int | None = None) -> Image.Image:
-    """A picture that a user gives, loaded and judged; `index` is the page of a document of several.
+    """A user's picture, loaded and judged; `index` is the page of a document with several.
 
     Raises:
         EcgFormatError: it cannot be read.
@@ -537,7 +537,7 @@ def digitized(picture: Image.Image) -> EcgRecord:
     """The ECG that a page shows.
 
     Raises:
-        MissingDependencyError: gem-ecg is not installed: the steps stay at home when this file travels with a model.
+        MissingDependencyError: gem-ecg is not installed; the digitiser is not a part of a published model's code.
         EcgQualityError: see `processing.photo.digitize_ecg`.
     """
     try:

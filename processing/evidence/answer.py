@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""An answer on the page it is about: its own words are the links to their beats, and what is contradicted says what is measured."""
+"""An answer beside its page: the words of a claim are linked to its beats, and contradicted words show the measured value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,10 +67,10 @@ def mark_words(
 
     Args:
         text: the answer.
-        report: what `check_grounding` made of it.
-        spans: what `answer_spans` made of its claims.
+        report: from `check_grounding`.
+        spans: from `answer_spans`.
         page: a page of the record.
-        first: the number of the first mark; no two marks of a document may have the same.
+        first: number of the first mark; the numbers must be unique in a document.
     """
     located = locate_claims(page, report)
     return [
@@ -87,7 +87,7 @@ def answer_html(
     Args:
         text: the answer.
         marks: what `mark_words` found in it.
-        summary: the last line: how many claims have which verdict.
+        summary: the last line, with the number of claims per verdict.
         note: what is above it: why it was not checked.
         is_last: whether all its marks are shown where no words are chosen; true of one answer of a document at most.
     """

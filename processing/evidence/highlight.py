@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Marks stretches of leads on a drawn page, for showing which part of an ECG a statement rests on."""
+"""Marks parts of leads on a drawn page, to show the evidence of a statement."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -47,12 +47,12 @@ def highlight(page: EcgPage, spans: Iterable[Span | Sequence]) -> EcgPage:
     shows twice is marked in both places. A span that the page does not show is warned about (`EcgPageWarning`).
 
     Args:
-        page: what `render_ecg` returned.
+        page: from `render_ecg`.
         spans: `Span`s or tuples `(lead, start, end[, label[, colour]])`.
 
     Raises:
         EcgLeadError: the page does not show a lead.
-        GemError: a span ends before it starts, or a colour is none.
+        GemError: a span ends before it starts, or a colour is not valid.
     """
     wanted = [span if isinstance(span, Span) else Span(*span) for span in spans]
     pixels = page.pixels.copy()

@@ -19,7 +19,7 @@ from .picture import NOTICE, VERDICT_LOOKS, evidence_page, locate_claims
 
 
 class HasVerdict(Protocol):
-    """What is drawn in the colour of a verdict."""
+    """Something that is drawn in the colour of its verdict."""
 
     @property
     def verdict(self) -> str: ...
@@ -96,7 +96,7 @@ _DRAWING_ORDER = (NOT_MEASURABLE, SUPPORTED, CONTRADICTED)
 
 
 def in_drawing_order(claims: Iterable[Marked]) -> list[Marked]:
-    """Claims whose boxes may lie on the same beats: the last one is on top, what is contradicted must not be hidden."""
+    """Claims in the order of drawing. Boxes may overlap, so contradicted claims come last and are on top."""
     return sorted(claims, key=lambda claim: _DRAWING_ORDER.index(claim.verdict))
 
 
@@ -104,9 +104,9 @@ def evidence_html(record: EcgRecord, features: EcgFeatures, report: GroundingRep
     """One self-contained HTML document: page, boxes and the list of claims. It loads nothing and runs no script.
 
     Args:
-        record: what was interpreted.
-        features: what `extract_features` measured in it.
-        report: what `check_grounding` made of the interpretation and `features`.
+        record: the ECG.
+        features: its measurements from `extract_features`.
+        report: from `check_grounding`, for the interpretation and `features`.
 
     Raises:
         GemError: the record cannot be drawn.
@@ -115,7 +115,7 @@ def evidence_html(record: EcgRecord, features: EcgFeatures, report: GroundingRep
 
 
 def evidence_fragment(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> str:
-    """What `evidence_html` shows, as a `<section>` for a page of your own (one per page: its ids are fixed).
+    """The content of `evidence_html` as a `<section>` for your own page (one per page, because its ids are fixed).
 
     Raises:
         GemError: the record cannot be drawn.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""An interpretation's claims on the ECG they are about: one picture with a numbered legend (`evidence_picture`)."""
+"""The claims of an interpretation marked on the ECG: one picture with a numbered legend (`evidence_picture`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Stretch = tuple[float, float]
 
 @dataclass(frozen=True)
 class VerdictLook:
-    """How a verdict is shown: never by colour alone. Okabe and Ito's colours, apart for colour-blind readers."""
+    """The look of a verdict: a symbol, a word and one of Okabe and Ito's colours, which colour-blind readers can distinguish."""
 
     word: str
     mark: str
@@ -115,9 +115,9 @@ def evidence_picture(record: EcgRecord, features: EcgFeatures, report: Grounding
     """The ECG with the beats and leads of every claim marked, and the claims with verdict and measured value below.
 
     Args:
-        record: what was interpreted.
-        features: what `extract_features` measured in it.
-        report: what `check_grounding` made of the interpretation and `features`.
+        record: the ECG.
+        features: its measurements from `extract_features`.
+        report: from `check_grounding`, for the interpretation and `features`.
 
     Raises:
         GemError: the record cannot be drawn.

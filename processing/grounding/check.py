@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Checks what a text says about an ECG against what the waveform measures: no judge, no network, the same every time."""
+"""Checks the claims of a text about an ECG against measurements of the waveform, without a judge model or network, deterministically."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,14 +33,14 @@ Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
 
 @dataclass(frozen=True)
 class CheckedClaim:
-    """A claim and what the measurements say about it.
+    """A claim with its verdict by the measurements.
 
     Attributes:
         claim: the claim.
         verdict: `supported`, `contradicted` or `not_measurable`.
-        measured: the measured value or values, `None` where there are none.
-        explanation: a sentence's worth of why.
-        evidence: (lead, start, end) in s: where on the ECG it is to be seen; `highlight` takes them as they are.
+        measured: the measured value or values; `None` if there are none.
+        explanation: the reason in words.
+        evidence: the parts of the ECG that show it, (lead, start, end) in s, in the form that `highlight` takes.
         wrong_leads: the named leads that are not in the record, or that do not show an affirmed finding.
     """
 
@@ -69,7 +69,8 @@ class GroundingReport:
 
     Attributes:
         claims: the checked claims, in the text's order.
-        salient: findings of the measurements that ought to be mentioned; `mentioned`: those that are, correctly.
+        salient: measured findings that an interpretation should mention.
+        mentioned: those that are mentioned correctly.
         poor_leads: leads too poor to be described; claims about them alone are `not_measurable`.
     """
 
@@ -159,9 +160,9 @@ def check_grounding(
     """Compares every claim of an interpretation with the measurements of the ECG it is about.
 
     Args:
-        text_or_claims: the interpretation, or what `extract_claims` made of it.
-        features: what `extract_features` measured.
-        tolerances: how far a stated value may be off.
+        text_or_claims: the interpretation, or its claims from `extract_claims`.
+        features: measurements from `extract_features`.
+        tolerances: allowed differences of stated values.
 
     Examples:
         >>> from processing.ecg_features import extract_features

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A text without what the waveform contradicts: wrong numbers become the measured ones, the rest is struck out.
+"""Corrects a text: contradicted numbers are replaced by the measured ones, other contradicted claims are struck out.
 
-Every change stands in square brackets, so that it is seen wherever the text goes: "[121 bpm]", "[struck out]".
+Every change is put in square brackets, so that it stays visible when the text is copied: "[121 bpm]", "[struck out]".
 """
 
 import re
@@ -31,9 +31,13 @@ class Edit:
     """One change of a text.
 
     Attributes:
-        start, end: characters of the text as it was written. was: they.
-        new_start, new_end: characters of the corrected text. now: they, the measured value or `[struck out]`.
-        measured: what the waveform measures, in words.
+        start: first character in the original text.
+        end: position after the last one.
+        was: the original words.
+        new_start: first character in the corrected text.
+        new_end: position after the last one.
+        now: the new words: the measured value or `[struck out]`.
+        measured: the measurement in words.
     """
 
     start: int
@@ -124,12 +128,12 @@ class _Draft:
 def correct_answer(
     text: str, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES
 ) -> tuple[str, tuple[Edit, ...]]:
-    """The text with nothing left in it that the measurements contradict, and what was changed.
+    """The text without contradicted claims, and the changes.
 
-    A number that is stated of the record or of one lead becomes the measured one, in the text's own unit, and so does the
-    regularity of the rhythm; any other contradicted claim is struck out. Of the ways to do so (its own words, all of its words, the statement around them) the first
-    is taken that leaves every other claim as it was; where none does, the one that leaves most. Claims that cannot be
-    measured come before those that are supported.
+    A contradicted number about the record or one lead is replaced by the measured one in the text's own unit, and so is the regularity
+    of the rhythm; any other contradicted claim is struck out. To strike a claim out, three ways are tried: its own words, all of its
+    words, the statement around them. The first that leaves every other claim as it was is used, or else the one that changes the
+    fewest; if claims must be lost, rather those that cannot be measured than supported ones.
 
     Examples:
         >>> from processing.ecg_features import extract_features

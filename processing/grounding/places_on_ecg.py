@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Where on the ECG the evidence for a claim lies, as (lead, start, end) in s for `highlight`."""
+"""The parts of an ECG that are the evidence for a claim, as (lead, start, end) in s for `highlight`."""
 
 from collections.abc import Callable
 

@@ -143,7 +143,7 @@ def _interval_words(claim: Claim, features: EcgFeatures, value: float, tol: Tole
 
 
 def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """QTc without a formula may be Bazett's or Fridericia's: it is right if either bears it out."""
+    """QTc without a formula may be Bazett's or Fridericia's: it is right if it agrees with either."""
     formulas = [claim.formula] if claim.formula else ["bazett", "fridericia"]
     judged = [interval(replace(claim, kind=f"qtc_{formula}"), features, tol) for formula in formulas]
     return next((judgement for judgement in judged if judgement.verdict == SUPPORTED), judged[0])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the measurements say about rhythm, conduction, voltage and diagnoses."""
+"""Verdicts on claims about rhythm, conduction, voltage and diagnoses."""
 
 import math
 from collections.abc import Callable
@@ -251,8 +251,8 @@ def fascicle(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def conduction_disturbance(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """A block of any kind: by PR, P waves without QRS, the width of the QRS and the axis. Who denies it in spite of them may hold
-    them for no disturbance: that is not judged."""
+    """A block of any kind, by PR, P waves without QRS, the width of the QRS and the axis. If these show a disturbance that the text
+    denies, the claim is not decided, because readers may not count it as one."""
     pr, width, axis = features.pr_interval, features.qrs_duration, features.qrs_axis
     if not math.isfinite(width):
         return unmeasurable("the QRS cannot be measured")
@@ -386,8 +386,8 @@ def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """An infarct or ischaemia of a wall: whether its leads bear a Q wave, a raised ST or an inverted T at all.
 
-    Measurements cannot prove or exclude a diagnosis. Affirmed, it is contradicted only where the named wall shows
-    nothing and another does; denied, it is never judged.
+    Measurements cannot prove or exclude a diagnosis. An affirmed infarct is contradicted only if the named wall shows nothing and
+    another wall does; a denied one is never decided.
     """
     if claim.polarity == "negated" or claim.territory in (None, "all", "other", "posterior"):
         return unmeasurable("a diagnosis needs more than measurements")
@@ -406,7 +406,7 @@ def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
 
 
 def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """A normal ECG: nothing clearly abnormal is measured; that is not all of it, so an abnormal one is not proven."""
+    """A normal ECG: no clearly abnormal measurement. Not everything is measured, so a normal ECG is not proven."""
     abnormal = [
         finding.name for finding in (*abnormal_findings(features), *by_wall(features, st_factor=NORMAL_ST_FACTOR))
     ]

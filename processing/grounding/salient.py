@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The salient findings of an ECG by its measurements: what an interpretation ought to mention."""
+"""The salient findings of an ECG, which an interpretation should mention, from its measurements."""
 
 import math
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ MENTIONED_BY: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class SalientFinding:
-    """Something that ought to be mentioned: any claim of one of `kinds` that is borne out (in one of `leads`) does."""
+    """A finding that should be mentioned, by any supported claim of one of `kinds` (in one of `leads`)."""
 
     name: str
     kinds: tuple[str, ...]
@@ -69,7 +69,7 @@ def salient_findings(features: EcgFeatures) -> list[SalientFinding]:
 
 
 def abnormal_findings(features: EcgFeatures) -> list[SalientFinding]:
-    """What is clearly abnormal in the record as a whole, and the findings whose own leads show them."""
+    """Clear abnormalities of the record as a whole, and findings that their own leads show."""
     found = []
     if features.p_present and features.pr_interval > CLEARLY_LONG_PR_MS:
         found.append(_salient("prolonged PR", values=("prolonged",)))

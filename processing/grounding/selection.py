@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Of several answers about one ECG the one whose claims hold best, whoever wrote them."""
+"""Selects, from several answers about one ECG, the one whose claims agree best with the measurements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from processing.ecg_features import EcgFeatures
 from .check import CONTRADICTED, SUPPORTED, GroundingReport, check_grounding
 from .verdicts import DEFAULT_TOLERANCES, Tolerances
 
-# A wrong claim costs what two right ones are worth: leaving it out pays, leaving right ones out does not.
+# A wrong claim costs as much as two right ones are worth: omitting it pays, omitting right ones does not.
 CONTRADICTED_COSTS = 2
 
 
@@ -33,10 +33,9 @@ class Candidate:
 
 
 def score_claims(report: GroundingReport) -> int:
-    """Right claims, and salient findings among them once more, less twice the contradicted ones.
+    """The number of right claims, plus that of salient findings among them, minus twice that of contradicted claims.
 
-    Counts, not shares: with shares the answer that says least would win. The same claim made twice counts once, so that
-    nothing is won by repeating it.
+    Counts are used because with shares the shortest answer would win. A repeated claim counts once.
     """
     said = {verdict: len({_meaning(item.claim) for item in report.claims if item.verdict == verdict}) for verdict in
             (SUPPORTED, CONTRADICTED)}  # fmt: skip
@@ -52,7 +51,7 @@ def try_answers(
 
 
 def best_answer(candidates: Sequence[Candidate]) -> Candidate:
-    """The one with the highest score; of equals the one with fewer contradicted claims, then the first.
+    """The answer with the highest score; of equal ones that with fewer contradicted claims, then the first.
 
     Examples:
         >>> from processing.ecg_features import extract_features

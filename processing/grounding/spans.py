@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Where a checked text says what, for whoever shows verdicts in the text itself: stretches that do not overlap."""
+"""The parts of a checked text that make its claims, without overlap, for showing verdicts in the text."""
 
 import re
 from collections.abc import Sequence
@@ -20,10 +20,11 @@ class Span:
     """A stretch of a text that makes a claim.
 
     Attributes:
-        start, end: characters of the text.
+        start: first character in the text.
+        end: position after the last one.
         verdict: `supported`, `contradicted` or `not_measurable`.
-        measured: what the waveform measures, in words: `measured 121 bpm`.
-        claims: which of the report's claims are made here.
+        measured: the measurement in words: `measured 121 bpm`.
+        claims: numbers of the report's claims that are made here.
     """
 
     start: int
@@ -46,9 +47,9 @@ class Span:
 def answer_spans(text: str, checked: Sequence[CheckedClaim]) -> tuple[Span, ...]:
     """The stretches of `text` that make its checked claims, in its order.
 
-    Claims may share words: of "atrial flutter, regular" the rhythm is the first half, the regularity all of it. Every
-    character goes to the shortest claim that says it, and a claim is shown at the longest stretch that is left to it; a claim
-    to which nothing is left is shown with the one that took its words.
+    Claims may share words: in "atrial flutter, regular" the rhythm is the first half, the regularity the whole. Every character is
+    assigned to the shortest claim that contains it. A claim is shown at the longest part that it keeps, or, if it keeps nothing, together
+    with the claim that took its words.
 
     Examples:
         >>> from processing.ecg_features import extract_features
@@ -72,7 +73,7 @@ def answer_spans(text: str, checked: Sequence[CheckedClaim]) -> tuple[Span, ...]
 
 
 def _owners(length: int, checked: Sequence[CheckedClaim]) -> list[int | None]:
-    """Of each character the number of the shortest claim that says it, of equally long ones the first."""
+    """For each character the number of the shortest claim that contains it; of equally long claims the first."""
     owner: list[int | None] = [None] * length
     by_length = sorted(range(len(checked)), key=lambda n: checked[n].claim.end - checked[n].claim.start)
     for number in reversed(by_length):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Verdicts about claims: tolerances, and how a stated number or word is held against a measured value."""
+"""Verdicts on claims: tolerances, and the comparison of a stated number or word with a measured value."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -83,7 +83,7 @@ OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
 
 @dataclass
 class Judgement:
-    """The verdict about a claim, the measured value, why, and per lead whether it bears the claim out."""
+    """The verdict on a claim, the measured value, the reason, and for each lead whether it supports the claim."""
 
     verdict: str
     measured: Any
@@ -161,7 +161,7 @@ def compare(
 
 
 def in_words(claim: Claim, holds: bool, certain: bool, measured: Any, explanation: str) -> Judgement:
-    """The judgement about a word. Near its limit (not `certain`), where readers differ, neither saying is decided."""
+    """The judgement about a word. Near a limit (not `certain`), where readers differ, the claim is undecided."""
     if not certain:
         return too_near(measured, explanation)
     return decided(holds != (claim.polarity == "negated"), measured, explanation)

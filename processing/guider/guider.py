@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The diagnosis guider (section 3.4 of the paper): measurements and settled findings in, a teacher's chat out."""
+"""The diagnosis guider (section 3.4 of the paper): writes a teacher's chat from measurements and settled findings."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -69,15 +69,16 @@ ANSWER_SCHEMA = _object(
 
 class DiagnosisGuider:
     """
-    Writes the chat that makes a teacher read an ECG step by step, each finding tied to lead, beat and value.
+    Writes the chat that asks a teacher to interpret an ECG step by step, and to give lead, beat and value for each finding.
 
     Args:
         version: of the templates; a published version never changes its wording (`digest` proves it).
         variant: `standard`, or `protocol`, which adds quantitative limits with their sources.
-        max_tokens: budget of the whole chat (counted as 2.6 characters a token of numbers, 4 of prose); the measurements
-            get what the instructions and the report leave.
-        max_words, min_words: of the reading.
-        structured: ask for JSON by `schema` (evidence items beside the prose), else for prose alone.
+        max_tokens: budget of the whole chat (2.6 characters per token of numbers, 4 per token of prose); the measurements get
+            the part that instructions and report leave.
+        max_words: longest interpretation.
+        min_words: shortest interpretation.
+        structured: ask for JSON by `schema` (evidence items beside the prose), else for prose.
 
     Examples:
         >>> from processing.ecg_features import extract_features
@@ -175,7 +176,7 @@ class DiagnosisGuider:
         return [{"role": "system", "content": self.system}, {"role": "user", "content": user}]
 
     def again(self, messages: Sequence[Mapping[str, Any]], answer: str, reasons: Sequence[str]) -> list[Message]:
-        """The chat that asks for a second attempt and tells what was wrong with the first."""
+        """The chat that asks for a second attempt and names the faults of the first."""
         retry = self._retry.render(reasons=reasons)
         return [
             *map(dict, messages),

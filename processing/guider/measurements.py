@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The 14 sequences of every lead for a teacher: exact where they fit, then shorter by rules that the text states."""
+"""The 14 sequences of every lead as text for a teacher: exact if they fit, else shortened by rules that the text states."""
 
 import math
 from collections.abc import Callable, Sequence

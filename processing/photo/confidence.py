@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How far a digitised page may be believed: what it says twice has to agree."""
+"""The confidence in a digitised page, from redundant parts that have to agree."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ LEAST_INK = 0.8
 def judge(
     stretches: Sequence[Stretch], parts: Sequence[tuple[int, np.ndarray]], order: PageOrder
 ) -> tuple[dict[str, float], list[str]]:
-    """The confidence of each lead, 0 to 1, and in words what speaks against the page.
+    """The confidence in each lead, 0 to 1, and descriptions of the doubts.
 
     Three things lower it: gaps in the trace; limb leads that break the laws of Einthoven and Goldberger; a rhythm strip
     that differs from its lead in the same seconds.

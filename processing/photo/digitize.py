@@ -34,8 +34,8 @@ class DigitizedPage:
         layout: such as "3x4+1".
         scale: paper speed and gain, and where each is from.
         confidence: of each lead, 0 to 1.
-        stretches: which lead each part of the page shows, when, and its trace.
-        zeros: px of 0 mV of each stretch, on the flattened page.
+        stretches: for each part of the page its lead, time and trace.
+        zeros: position of 0 mV in each part, px on the flattened page.
         to_picture: homography from the flattened page to the picture.
         simultaneous: whether its columns show the same seconds.
     """
@@ -80,17 +80,18 @@ def digitize_ecg(
             `load_page_picture` takes.
         layout: rows x columns + rhythm strips, such as "3x4+1"; read from the page if not given. Stated, the leads are in the
             usual order.
-        speed: paper speed in mm/s, if the page does not state it; else 25 is taken and marked as assumed.
-        gain: mm per mV, if the page shows neither a calibration pulse nor text; else 10 is taken and marked as assumed.
+        speed: paper speed in mm/s, if the page does not state it. If neither does, 25 is assumed, and marked as assumed.
+        gain: mm per mV, if the page shows neither a calibration pulse nor text. If none is known, 10 is assumed, and marked as
+            assumed.
         name: for messages, and as `record_id`.
 
     Returns:
-        A record at 500 Hz; NaN where the page shows nothing of a lead. `metadata["page"]` is the `DigitizedPage`, with the
-        confidence of each lead; the history says what was read and what assumed.
+        A record at 500 Hz, with NaN where the page does not show a lead. `metadata["page"]` is the `DigitizedPage`, with the
+        confidence in each lead; the history says what was read and what was assumed.
 
     Raises:
         EcgQualityError: no grid, no traces, unreadable names of leads, or leads that contradict each other; the message says which.
-        EcgFormatError: no picture.
+        EcgFormatError: not a picture.
         MissingDependencyError: OpenCV is not installed (`gem-ecg[photo]`).
     """
     pixels, called = _pixels(picture)

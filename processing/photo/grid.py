@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Finds the millimetre grid of a photographed page: where every 5-mm line runs, with perspective and rotation."""
+"""Finds the millimetre grid of a photographed page, with its perspective and rotation."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Grid:
     Attributes:
         to_mm: homography 3 x 3 from pixels (x, y) to mm of the paper; the origin lies on a crossing of 5-mm lines.
         px_per_mm: the scale in the middle of the picture, (horizontal, vertical).
-        residual_mm: how far the lines that were seen lie from where `to_mm` puts them, at the median.
+        residual_mm: median distance of the detected lines from their positions by `to_mm`.
         has_both_lines: whether 1-mm and 5-mm lines were distinguished; else the pitch may be 1 mm, see `rescaled`.
     """
 

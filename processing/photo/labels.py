@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Reads the few words that an ECG page needs: names of leads, paper speed and gain, by comparison with rendered type."""
+"""Reads the words that matter on an ECG page (lead names, paper speed, gain) by comparison with rendered words."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +38,7 @@ SCALE_FROM, SCALE_LEAD = 0.7, 0.02  # likeness of a scale to its words, and how 
 
 @dataclass(frozen=True)
 class Word:
-    """A word on the page: (left, top, right, bottom) px, and how like it is, 0 to 1, to the name of every lead."""
+    """A word on the page: (left, top, right, bottom) px, and its likeness, 0 to 1, to the name of every lead."""
 
     box: tuple[int, int, int, int]
     likeness: dict[str, float]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Which lead stands where on a flattened page: columns and rows from the traces, names from the words beside them."""
+"""The layout of a flattened page: columns and rows from the traces, lead names from the words beside them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,13 +55,13 @@ class Column:
 
 @dataclass(frozen=True)
 class PageOrder:
-    """What was found out about the arrangement of a page.
+    """The layout that was found on a page.
 
     Attributes:
         name: such as "3x4+1".
-        stretches: what each part shows, without times.
+        stretches: for each part its lead, without times.
         columns: the columns, left to right.
-        names_read: how many of the names were read, of how many.
+        names_read: number of lead names that were read, and their total number.
         is_stated: whether the user stated the layout.
     """
 
@@ -113,7 +113,7 @@ def parse_layout(name: str) -> tuple[int, int, int]:
     """Rows, columns and rhythm strips of a layout such as "3x4+1".
 
     Raises:
-        EcgQualityError: it is none.
+        EcgQualityError: it is not a layout.
     """
     grid, _, strips = name.partition("+")
     rows, _, columns = grid.partition("x")

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Lays what was recovered over the picture it was recovered from."""
+"""Draws the recovered traces over the picture."""
 
 import numpy as np
 from PIL import Image, ImageDraw

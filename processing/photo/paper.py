@@ -26,7 +26,7 @@ class Paper:
     Attributes:
         ink: float32 `(height, width)`, 0 on paper and grid, 1 in the middle of a stroke; `PX_PER_MM` pixels a mm.
         to_picture: homography 3 x 3 from the pixels of `ink` to those of the picture.
-        grid: what was found of the grid; `None` where the page has none, and its scale was taken from elsewhere.
+        grid: the grid that was found; `None` if the page has none and its scale comes from elsewhere.
     """
 
     ink: np.ndarray

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""From stretches of a page to samples in mV: scale, times of the columns, one raster."""
+"""From the traces of a page to samples in mV: scale, times of the columns, resampling."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,10 +40,10 @@ class Scale:
 def find_scale(
     pulses: Sequence[Pulse], printed: dict[str, float], speed: float | None = None, gain: float | None = None
 ) -> Scale:
-    """The scale of a page; what the user states goes before what is seen.
+    """The scale of a page. The user's statement takes precedence over the page.
 
     Raises:
-        EcgQualityError: the pulses have no usual height, or another than the page says.
+        EcgQualityError: the pulses have an unusual height, or one that contradicts the text on the page.
     """
     found_speed, speed_from = USUAL_SPEED, "convention"
     if speed is not None:

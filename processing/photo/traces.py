@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Follows the traces of a flattened page: where rows run, which ink belongs to which, and how high each stands where."""
+"""Follows the traces of a flattened page: finds the rows, assigns ink to them, and measures their height in every column."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The simulator's heart: what it conducts and how every wave is drawn, with its exact limits."""
+"""The simulator's heart: its conduction, and the drawing of every wave with exact onset and offset."""
 
 import math
 from collections.abc import Mapping

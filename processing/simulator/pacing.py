@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pacing spikes: how large a pacemaker's stimuli are on the skin, and how they are drawn."""
+"""Pacing spikes: the size of a pacemaker's stimuli on the skin, and their drawing."""
 
 import math
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the simulator can draw: ventricular activation, injury, repolarisation and atria as dipoles, with their names.
+"""The patterns of the simulator: ventricular activation, injury, repolarisation and atria as dipoles, with their names.
 
 Dipoles are (x, y, z) in mV: x to the left, y to the feet, z to the back (Frank's axes). Times are shares of the wave.
 """

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""When atria and ventricles beat: the rhythms of the simulator as times of P waves and QRS complexes."""
+"""The rhythms of the simulator, as times of P waves and QRS complexes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""12-lead ECGs with exact truth: a dipole in the heart, seen through Dower's matrix, with waves that begin and end."""
+"""12-lead ECGs with exact truth: a dipole in the heart with waves of finite length, projected by Dower's matrix."""
 
 import math
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class NoiseLevels:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedEcg:
-    """An ECG and everything that is true of it.
+    """A simulated ECG with its exact truth.
 
     Attributes:
         record: the ECG with noise; its report, labels (SCP-ECG codes) and rhythm go with it.
@@ -77,12 +77,12 @@ class SimulatedEcg:
 
     @property
     def labels(self) -> Mapping[str, float]:
-        """The SCP statements that are true of the ECG, with their likelihood in %."""
+        """The SCP statements of the ECG, with their likelihood in %."""
         return self.record.labels
 
     @property
     def report(self) -> str:
-        """What is true of the ECG, in words."""
+        """The report of the ECG."""
         return self.record.report or ""
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the reading of one file may take, and the words for a reading that took more."""
+"""The limits of memory and time for reading one file, and the errors of readings that exceed them."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ TIME_UP, CPU_TIME_UP = 14, 27
 
 @dataclass(frozen=True)
 class ReadBudget:
-    """What the process that reads one file may take. The default suits a server that strangers use.
+    """Limits of the process that reads one file. The default suits a public server.
 
     Args:
         megabytes: MB (2**20 bytes) of memory on top of what the process holds before it opens the file. With the default

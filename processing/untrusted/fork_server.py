@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A process that has loaded all readers and forks reading processes, so that they are there at once.
+"""A process that has loaded all readers and forks reading processes, which are ready at once.
 
 Not `multiprocessing`: its children run the caller's main module once more, and its daemonic processes (workers of a
 `DataLoader`) may have none.

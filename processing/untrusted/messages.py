@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How requests, records and pictures pass between processes: JSON and plain samples, nothing that can be run.
+"""Messages between processes with requests, records and pictures: JSON and plain samples, nothing executable.
 
-A pickle from a process that a file has taken over would take over the one that opens it.
+Pickles are not used: a malicious file that controls the reading process could use one to control the caller.
 """
 
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`load_untrusted`: `load_ecg` in a process of its own, with limits that hold whatever the file is."""
+"""`load_untrusted`: `load_ecg` in a separate process with limits of memory and time."""
 
 import builtins
 import inspect
@@ -31,17 +31,17 @@ def load_untrusted(
     max_values: int | None = None,
     **options: Any,
 ) -> EcgRecord:
-    """What `load_ecg` gives, read in a process of its own that is ended where the file takes more than `budget`.
+    """As `load_ecg`, in a separate process that is ended if it takes more than `budget`.
 
-    For files of strangers: the record, its history and the warnings are those of `load_ecg`; a file that crashes a
-    library, fills the memory or never ends is an error like any other. Threads may read at the same time; each reading has
-    its own process, so that callers bound how many run at once.
+    For files of unknown origin. Record, history and warnings are those of `load_ecg`; a file that crashes a library, fills the
+    memory or never ends raises an error. Threads may read at the same time. Each reading has its own process, so callers should
+    bound the number of simultaneous readings.
 
     Args:
         source: a path (WFDB records too), or the bytes of a file.
         budget: default: `ReadBudget()`.
         max_rate: Hz; a record of a higher sampling rate is resampled to it, and says so in its `history`.
-        max_values: leads times samples that the record may have at `max_rate`.
+        max_values: largest number of leads times samples at `max_rate`.
         options: keywords of `load_ecg`.
 
     Raises:
@@ -70,13 +70,13 @@ def load_untrusted_picture(
     max_side: int | None = None,
     budget: ReadBudget | None = None,
 ) -> Image.Image:
-    """The pixels that `load_page_picture` gives, read as `load_untrusted` reads a record.
+    """As `load_page_picture`, in a separate process like `load_untrusted`.
 
     Args:
         source: a path, or the bytes of a file.
         index: the page of a PDF or TIFF of several, from 0.
-        must_show_ecg: refuse what shows no ECG page, as `check_ecg_page` does.
-        max_side: pixels that a side has at most; a larger picture is made smaller.
+        must_show_ecg: refuse pictures that do not show an ECG page, like `check_ecg_page`.
+        max_side: longest side in pixels; a larger picture is shrunk.
         budget: default: `ReadBudget()`.
 
     Raises:

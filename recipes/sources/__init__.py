@@ -50,8 +50,8 @@ PUBLISHERS = {**LLAVA_PUBLISHERS, ECG_QA: ECG_QA_PUBLISHER}
 
 
 def import_source(format: str, path: str, **options: Any) -> Iterator[SourceRecord | Rejection]:
-    """The records of a source, in the order of its own tables; what is missing comes as a `Rejection`. Statements of a report that
-    name a person are left out (`without_persons`), before a teacher sees them.
+    """The records of a source, in the order of its own tables; missing ones come as a `Rejection`. Statements of a report that name a
+    person are removed (`without_persons`) before a teacher sees them.
 
     Args:
         format: a key of `IMPORTERS`.

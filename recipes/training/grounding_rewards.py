@@ -72,8 +72,8 @@ def detail_reward(
 def leads_reward(
     completions: Sequence[Any], record: Sequence[EcgRecord | None], reference: Sequence[str | None], **_: Any
 ) -> list[float | None]:
-    """Leads named for a finding that show it, of all that are named or, if those are more, of those that the reference names
-    rightly: neither naming wrong leads nor naming none pays. 1 where there is none to name and none is named."""
+    """The number of leads rightly named for findings, divided by the number of named leads or of those rightly named in the reference,
+    whichever is larger. So naming wrong leads costs, and so does naming none. 1 if there are none to name and none are named."""
     rewards: list[float | None] = []
     for text, ecg, truth in zip(map(text_of, completions), record, reference, strict=True):
         if ecg is None:
@@ -86,8 +86,8 @@ def leads_reward(
 
 
 def labels_reward(completions: Sequence[Any], reference: Sequence[str | None], **_: Any) -> list[float | None]:
-    """F1 of the diagnoses that are asserted, against those of the reference; 1 where neither asserts any. What a diagnosis of
-    the reference implies may be named and need not."""
+    """F1 of the asserted diagnoses against those of the reference; 1 if neither asserts any. Diagnoses that the reference implies are
+    optional."""
     rewards: list[float | None] = []
     for text, truth in zip(map(text_of, completions), reference, strict=True):
         if not truth:
@@ -101,8 +101,8 @@ def labels_reward(completions: Sequence[Any], reference: Sequence[str | None], *
 
 
 def form_reward(completions: Sequence[Any], reference: Sequence[str | None], **_: Any) -> list[float | None]:
-    """Share of three: the answer ends with a sentence, says no sentence twice, has half to one and a half times the
-    reference's words (without a reference: any number)."""
+    """The share of three conditions: the answer ends with a complete sentence, repeats no sentence, and has 0.5 to 1.5 times as many words
+    as the reference (any number without a reference)."""
     return [_form(text, truth) for text, truth in zip(map(text_of, completions), reference, strict=True)]
 
 
