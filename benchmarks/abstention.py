@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is declined, and what should not be: `OMP_NUM_THREADS=1 python -m benchmarks.abstention`.
+"""Shares of non-ECGs and of ECGs that are declined: `OMP_NUM_THREADS=1 python -m benchmarks.abstention`.
 
 500 flat signals, 500 noises and 500 foreign pictures by default, drawn from seeds; all real records of the shared data, and pages
 of some of them in every layout, as drawn and as photographed. Limits were set on even seeds and every second record; the

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What disturbances do to the measures of a record: `OMP_NUM_THREADS=1 python -m benchmarks.artefacts`.
+"""The effect of artefacts on the measures of a record: `OMP_NUM_THREADS=1 python -m benchmarks.artefacts`.
 
 Two parts, each can be left out:
 - corpus: real records (LUDB and PTB-XL in turn) x 12 kinds of disturbance x 3 strengths. A record counts as right if rate,
-  rhythm, PR, QRS, QT and the presence of P waves stay what they are without the disturbance, or are missing with a reason.
+  rhythm, PR, QRS, QT and the presence of P waves are the same as without the disturbance, or are missing with a reason.
 - rows: sinus ECGs that lose their P waves to loose chest electrodes; LUDB's P waves with movement in V4; one second of noise in
   all leads: beats outside it, heart rate.
 """

@@ -1,10 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-What a record costs in `gem interpret FOLDER --output` and in `gem build-dataset`, by step, and what a second worker on Ray brings.
+The cost of a record in `gem interpret FOLDER --output` and in `gem build-dataset`, by step, and the gain of a second Ray worker.
 
 `OMP_NUM_THREADS=1 python -m benchmarks.bench_answers [--records 128] [--workers 1 2]` runs both on WFDB records of PTB-XL on a Ray cluster of its
-own. The costs are CPU milliseconds; the pace is counted between the first and the last part that is finished, so that
-neither the start of Ray nor the loading of models is in it.
+own. Costs are CPU milliseconds. The rate is measured from the first to the last finished part, so that it excludes the start of Ray
+and the loading of models.
 """
 
 import argparse

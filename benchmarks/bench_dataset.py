@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a record costs on its way into a data set and out of it: `OMP_NUM_THREADS=1 python -m benchmarks.bench_dataset`.
+"""The cost of writing a record to a data set and of reading it: `OMP_NUM_THREADS=1 python -m benchmarks.bench_dataset`.
 
-CPU milliseconds per record in one process and records per second and core that follow from them; wall time means nothing
-on a shared machine. Encodings are compared side by side on the same signals, the readers on the same files.
+CPU milliseconds per record in one process, and the records per second and core that follow from them; wall time depends on the load
+of the machine. Encodings are compared on the same signals, readers on the same files.
 """
 
 import argparse

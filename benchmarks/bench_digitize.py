@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Draws records on pages, digitises the pictures, and says how far off they are: `python benchmarks/bench_digitize.py`.
+"""Draws records on pages, digitises the pictures, and measures the errors: `python benchmarks/bench_digitize.py`.
 
 - SNR: 10 log10(sum x^2 / sum (x - y)^2) in dB over all that a page shows of a record, with x the record as drawn, less each
   lead's mean, and y what was digitised, shifted lead by lead by up to 0.2 s and by the best offset; what was not recovered
@@ -56,7 +56,7 @@ class Page:
 
 @dataclass
 class Group:
-    """What came of the pages of one kind."""
+    """The results for pages of one kind."""
 
     snr: list[float] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
@@ -123,7 +123,7 @@ def twelve(record: EcgRecord, length: int) -> np.ndarray:
 
 
 def measure(group: Group, shown: Page) -> None:
-    """Digitises one page and notes what came of it."""
+    """Digitises one page and notes the result."""
     name, truth = shown.name, shown.truth
     started = time.process_time()
     try:

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How long evaluation takes besides the model and the judge: a test set of the paper's size, its judge's texts at hand.
+"""The time of an evaluation without the model and the judge: a test set of the paper's size, with stored texts of a judge.
 
     python benchmarks/bench_evaluation.py
 
-Prints CPU seconds, which other work on the machine does not change.
+Prints CPU seconds.
 """
 
 import json
@@ -45,7 +45,7 @@ def verdict(draw: random.Random) -> str:
 
 
 class NoJudge:
-    """Stands where the judge would; what is at hand is not asked for."""
+    """A stand-in for the judge, which is never asked because all its texts are stored."""
 
     description = {"kind": "none"}
 

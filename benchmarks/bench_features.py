@@ -1,18 +1,18 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How accurate and how fast the grounding features are: `OMP_NUM_THREADS=1 python -m benchmarks.bench_features`.
+"""Accuracy and speed of the measurements: `OMP_NUM_THREADS=1 python -m benchmarks.bench_features`.
 
 Seven parts, each can be left out:
 - ludb: marks against LUDB's cardiologists, per lead (between a lead's first and last mark, 150 ms tolerance) and per
   beat over all leads; then by rhythm group and by lead beside neurokit2 (dwt, prominence), wfdb (xqrs, beats only)
   and openecg (trained on part of LUDB), each where it is installed.
 - simulated: the same scores against exact truth, scenario by scenario, beside openecg.
-- speed: CPU milliseconds per 12-lead 10 s record, everything included, interleaved with the rivals on the same
-  records; the ratio is the figure that counts.
+- speed: CPU milliseconds per 12-lead 10 s record, everything included, interleaved with the other libraries on the same
+  records; compare the ratios.
 - ptbxl: agreement with PTB-XL's labels (nothing is tuned on it): AUC of QRS duration for bundle branch blocks, PR for
   first degree AV block, absent P for fibrillation and flutter, Sokolow-Lyon for LVH; axis against `heart_axis`.
 - folder: a folder of simulated records to a JSON Lines file with one and two processes.
 - few: one, two and six leads at 250 Hz: LUDB's, and 15 minutes of simulated ones.
-- everything: every ECG in the shared folder, read and measured, in every format; what raised anything.
+- everything: every ECG in the shared folder, in every format, is read and measured; lists the errors.
 """
 
 import argparse

@@ -1,15 +1,15 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How right and how fast the grounding check is: `OMP_NUM_THREADS=1 python -m benchmarks.bench_grounding_check`.
+"""Accuracy and speed of the grounding check: `OMP_NUM_THREADS=1 python -m benchmarks.bench_grounding_check`.
 
-- sentences: statements about simulated ECGs, half of them false, templated, freely worded and in wordings that were held
-  back; each states what the simulator's exact truth makes true or clearly false. Precision: share of the decided verdicts
+- sentences: statements about simulated ECGs, half of them false: templated, freely worded and in held-back wordings. By the
+  simulator's exact truth each is true or clearly false. Precision: share of the decided verdicts
   that are right (a claim the sentence does not make counts as wrong); recall: share of the stated claims found and judged.
 - falsified: texts of eight sentences with one planted error; how many errors are found, how many true claims are
   called contradicted.
 - handwritten: tests/fixtures/grounding_sentences.json.
 - ptbxl: rule-written reports with cardiologists' diagnoses on real ECGs (needs PTB-XL).
 - speed: CPU milliseconds per text, features measured before.
-- growth: texts of one phrase over and over, as a model that loops writes them: CPU s at 10,000, 20,000 and 40,000 characters.
+- growth: texts that repeat one phrase, as a looping model writes them: CPU s at 10,000, 20,000 and 40,000 characters.
 """
 
 import argparse

@@ -1,11 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What each grounding mode does to a model's answers: `OMP_NUM_THREADS=1 python -m benchmarks.bench_grounding_modes --limit 100`.
+"""The effect of each grounding mode on a model's answers: `OMP_NUM_THREADS=1 python -m benchmarks.bench_grounding_modes --limit 100`.
 
-PTB-XL's validation fold, signal and page, one record at a time as `gem interpret` does it. Every mode starts from the same
-greedy answer. A row per mode: precision and recall (means over the records), contradicted claims (share of all claims) and those
-among them that no span marks, claims and supported claims an answer, the share of the records whose answer has no
-contradicted claim, answers tried, and CPU seconds (mean, longest): of `off` what the answer takes, of the others what they
-take beyond it.
+PTB-XL's validation fold, signal and page, one record at a time as in `gem interpret`. Every mode starts from the same greedy answer.
+The columns for each mode: precision and recall (means over the records); contradicted claims, and those of them that no span marks
+(shares of all claims); claims and supported claims per answer; the share of answers without a contradicted claim; answers tried; and
+CPU seconds (mean, longest), which for `off` are those of the answer, for the other modes those in addition to it.
 """
 
 import argparse

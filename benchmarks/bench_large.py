@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A checkpoint of LLaVA-7B's shape through `gem convert`, and the result loaded onto a disk that is larger than the memory.
+"""Converts a checkpoint of LLaVA-7B's shape with `gem convert`, and loads the result with less memory than its size.
 
     PYTHONPATH=. python benchmarks/bench_large.py --folder /a/disk/with/45/GB
     PYTHONPATH=. python benchmarks/bench_large.py --shape tiny

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How long a page takes and how much memory: `OMP_NUM_THREADS=1 python benchmarks/bench_page.py`.
+"""Time and memory of drawing a page: `OMP_NUM_THREADS=1 python benchmarks/bench_page.py`.
 
-CPU milliseconds (minimum of N runs, single-threaded) from an `EcgRecord` to the uint8 array, with the grid cached as
-it is from the second page on; drawing the same page through a matplotlib `Figure`, side by side in the same run, is
-the yardstick. Encoding to PNG or JPEG is stated apart, and peak memory is that of a fresh process that draws a page.
+CPU milliseconds (minimum of N runs, single-threaded) from an `EcgRecord` to the uint8 array, with a cached grid as from the second page
+on, compared with drawing the same page through a matplotlib `Figure` in the same run. Encoding to PNG or JPEG is measured separately.
+Peak memory is that of a fresh process that draws a page.
 """
 
 import argparse

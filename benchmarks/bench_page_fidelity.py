@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Draws ECGs, reads them back from the pixels, says how far off they are: `python benchmarks/bench_page_fidelity.py`.
+"""Draws ECGs, reads them back from the pixels and measures the errors: `python benchmarks/bench_page_fidelity.py`.
 
 Each lead is drawn alone on its page, so that its ink is known; ink is what differs from the same page without it.
 

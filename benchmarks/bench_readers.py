@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""CPU time of `load_ecg` and `inspect_record` beside the bare libraries that parse the formats, in one run.
+"""CPU time of `load_ecg` and `inspect_record`, compared in one run with the libraries that only parse the formats.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_readers.py
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-`gem serve` under its clients, beside Transformers' `generate` in a plain loop: requests a second, latency, memory, bad requests.
+`gem serve` with many clients, compared with Transformers' `generate` in a loop: requests per second, latency, memory, bad requests.
 
 `python -m benchmarks.bench_serve [--clients 1 8 32] [--requests 96] [--memory 2000] [--url http://HOST:PORT/v1]` starts `gem serve` as a
 process of its own on a free port. Every request sends a WFDB record as a ZIP in OpenAI's `file` part, asks one of two questions and
@@ -175,7 +175,7 @@ class Clients:
         return seconds
 
     def bad_at_once(self, number: int) -> dict[int, int]:
-        """How many of so many bad requests at the same time got each status; 0: no answer at all."""
+        """Status -> number of simultaneous bad requests that got it; 0: no answer at all."""
         bodies = cycle(
             [
                 {"model": self.model, "messages": [{"role": "user", "content": [{"type": "video_url"}]}]},

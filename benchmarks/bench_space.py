@@ -1,10 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Space under its users: time to the first words and to the complete page, errors, told waits, memory; what axe finds.
+"""The Space with many users: time to the first words and to the complete page, errors, announced waits, memory; findings of axe.
 
 `python -m benchmarks.bench_space [--model FOLDER] [--users 1 10 100] [--rounds 1] [--interpretations 2000] [--browser]`
-starts `gem demo` as a process of its own on a free port. Users upload an ECG, all of them the same or each one an own one, and
-then all click on Interpret at once; the requests are those of browsers, which draw elsewhere. With `--browser` a Chromium
-visits it too, and axe looks at it. It needs the extra `dev`.
+starts `gem demo` in its own process on a free port. Users upload an ECG, either the same or each a different one, and then all click on
+Interpret at once, with the requests that a browser sends. With `--browser` a Chromium visits it too, and axe checks its
+accessibility. It needs the extra `dev`.
 """
 
 import argparse

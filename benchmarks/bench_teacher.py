@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Speed of the teachers' parts in CPU time of one process, and, with --endpoint, how a real model's answers fare.
+"""CPU time of the parts of teachers in one process, and, with --endpoint, how many of a real model's answers are accepted.
 
 python -m benchmarks.bench_teacher
 python -m benchmarks.bench_teacher --ptbxl PTBXL --endpoint http://localhost:8000/v1 --model my-model --records 20

@@ -1,14 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What training a GEM costs beside its parts: a step against its towers and language model run bare, the loader against
-the step, memory with and without gradient checkpointing, and a table of memory and throughput by formula.
+"""The overhead of training a GEM: a step compared with its towers and language model alone, the loader compared with the step,
+memory with and without gradient checkpointing, and a table of memory and throughput by formula.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_training.py
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_training.py step --model outputs/small_start --batch 2
     python benchmarks/bench_training.py table
 
-Times are CPU seconds of one thread, so that other work on the machine does not count; the runs take turns and the least
-of several rounds is taken. Data: simulated ECGs with their drawn pages. Memory is the peak resident set of a process of
-its own, above the model and its optimizer.
+Times are CPU seconds of one thread; the runs take turns, and the minimum of several rounds is reported. Data: simulated ECGs with
+drawn pages. Memory is the peak resident set of a separate process, minus that of the model and its optimizer.
 """
 
 import argparse

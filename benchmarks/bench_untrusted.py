@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files of unknown origin: what hostile ones take, and what a process of its own costs a usual one.
+"""Files of unknown origin: time and memory for hostile files, and the overhead of a separate process for ordinary ones.
 
     OMP_NUM_THREADS=1 python -m benchmarks.bench_untrusted
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Which ECGs have the shape and width of a bundle branch block: `python -m benchmarks.bundle_branches`.
+"""Counts ECGs with the shape and width of a bundle branch block: `python -m benchmarks.bundle_branches`.
 
-Measures PTB-XL's folds 1 to 9 and counts by the statements of cardiologists (a record may have several): what the rules of
-`ecg_rules` call a block, and percentiles of the QRS in ms.
+Measures PTB-XL's folds 1 to 9. For each statement of the cardiologists (a record may have several) it prints the number of records
+that the rules of `ecg_rules` call a block, and percentiles of the QRS in ms.
 """
 
 import argparse

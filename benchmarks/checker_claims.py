@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Sentences about an ECG whose truth somebody else knows, each with a false counterpart; for `benchmarks.checker_truth`."""
+"""Sentences about an ECG with an independent truth, each with a false counterpart; for `benchmarks.checker_truth`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

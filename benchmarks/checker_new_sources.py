@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Sources of truth that were looked at in no development of the checker; for `benchmarks.checker_truth`.
+"""Sources of truth that were not used in the development of the checker; for `benchmarks.checker_truth`.
 
 - codes that cardiologists gave the records of four other hospitals (CinC 2020/2021, SNOMED CT) and PTB-XL records of fold 9 that
   no other benchmark has (SCP statements with a likelihood above 0; of most of them 100 Hz are all there is);

@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Intervals, axis and rate beside those of devices and readers: `python -m benchmarks.device_values`.
+"""Compares intervals, axis and rate with those of devices and readers: `python -m benchmarks.device_values`.
 
-Our PR, QRS and QT are global: from the first lead's start to the last lead's end, a wave's limits being drawn to those of
-all leads (AHA/ACCF/HRS 2009, part III, prefers such intervals, which are longer than those of single leads). Three tables:
+Our PR, QRS and QT are global, from the first lead's start to the last lead's end; AHA/ACCF/HRS 2009, part III, prefers such intervals,
+which are longer than those of single leads. Three tables:
 
 - files that hold their device's own values: MUSE XML and DICOM (GE), Schiller XML;
 - LUDB: cardiologists marked every lead; their global interval (earliest onset to latest offset of a beat) and the median of

@@ -1,12 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Everything about a GEM that only a GPU can show, by one command without network, in less than 8 minutes on one H100.
+"""Checks everything about a GEM that needs a GPU, by one command without network, in less than 8 minutes on one H100.
 
     python benchmarks/gpu_check.py --wheels wheels --output gpu_check.json    # installs from a folder of wheels first
     python benchmarks/gpu_check.py --output gpu_check.json parity batch       # parts of it, in the environment that is there
     python benchmarks/gpu_check.py --dry-run                                  # tiny shapes on a CPU: does the program run?
 
-Each part is a process of its own with a time budget; what fails, is missing or takes too long is a row of the table, and the next
-part begins. The exit code is 1 where a row failed. Where the wheels come from: docs/training.md.
+Each part is a separate process with a time budget. A part that fails, is missing or takes too long becomes a row of the table, and
+the next part begins. The exit code is 1 if a row failed. docs/training.md explains how to get the wheels.
 
     parity   the embedded model's logits in float32 and bfloat16 by every attention, beside float32 on the CPU
     batch    rows of a padded batch beside the same rows alone

@@ -1,10 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the check against measurements misses: `OMP_NUM_THREADS=1 python -m benchmarks.judge_misses [--pages FOLDER]`.
+"""Errors that the check against measurements misses: `OMP_NUM_THREADS=1 python -m benchmarks.judge_misses [--pages FOLDER]`.
 
-The template teacher's answer to every n-th record of PTB-XL's fold 9 gets one scripted error of each kind that its text allows. An error is
-found where the changed text has more contradicted claims than the untouched one, or, of a finding left out, where the report names it
-as missing. False alarms are contradicted claims of the untouched text. `--pages` writes sheets for readers: the page and one of the texts,
-untouched or changed, in an order that does not tell which, the key apart, and the same as prompts for a model that judges.
+The template teacher's answer to every n-th record of PTB-XL's fold 9 gets one scripted error of each kind that its text allows. An error
+is found if the changed text has more contradicted claims than the unchanged one, or, for an omitted finding, if the report lists it as
+missing. False alarms are contradicted claims of the unchanged text. `--pages` writes sheets for readers, each with the page and an
+unchanged or changed text in random order, a separate key, and the same as prompts for a judging model.
 """
 
 import argparse

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pictures that are not ECG page, drawn from a seed: charts, texts, tables, drawings, noise, photos; for `benchmarks.abstention`."""
+"""Pictures that are not ECG pages, drawn from a seed: charts, texts, tables, drawings, noise, photos; for `benchmarks.abstention`."""
 
 import io
 import string

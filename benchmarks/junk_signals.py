@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Signals that are not ECG, drawn from a seed: noises, tones, other signals of the body, sounds; for `benchmarks.abstention`."""
+"""Signals that are not ECGs, drawn from a seed: noises, tones, other signals of the body, sounds; for `benchmarks.abstention`."""
 
 from collections.abc import Callable
 

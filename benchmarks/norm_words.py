@@ -1,13 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Is a healthy ECG called ill, and an ill one so: `python -m benchmarks.norm_words`.
+"""How often normal and abnormal ECGs are called abnormal: `python -m benchmarks.norm_words`.
 
-Reads PTB-XL with sex and age, and counts what `to_text` says (the prompt of teachers):
+Reads PTB-XL with sex and age, and counts the abnormal words of `to_text` (the text in teachers' prompts):
 
 - of normal ECGs: those with the statement NORM at a likelihood of 100 % and no other but SR, the first 150 in the order of the
   files, or all of them (`--all`);
-- of ECGs that cardiologists labelled with what the words mean, all of them: silence does not win.
+- of all ECGs that cardiologists labelled with the finding, so that never using a word does not win.
 
-Nothing is tuned on these figures but `ecg_beat_measures.FIRST_R_MV`.
+Only `ecg_beat_measures.FIRST_R_MV` was tuned on these figures.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How large QRS complexes are, and what that tells of a gain: `python -m benchmarks.qrs_sizes`.
+"""Sizes of QRS complexes, by which a wrong gain is suspected: `python -m benchmarks.qrs_sizes`.
 
-Prints the first and 99th percentile of R + S in every lead of PTB-XL's folds 1 to 8, which `ecg_limits.QRS_SIZE` holds. Then, on
-fold 9 and on LUDB: how many records of a correct gain are suspected, and how many whose signal was made five times larger
-or smaller, measured again each time, with 12 leads and with some of them.
+Prints the first and 99th percentile of R + S in every lead of PTB-XL's folds 1 to 8, the values of `ecg_limits.QRS_SIZE`. Then, on
+fold 9 and on LUDB, the share of suspected records with the correct gain, and with a gain five times too large or too small, for
+12 leads and for some of them.
 """
 
 import argparse

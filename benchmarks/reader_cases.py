@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files that people reported in public, with the right value of each and what `load_ecg` makes of them, as a table.
+"""A table of files from public bug reports, with the right value of each and the result of `load_ecg`.
 
     python -m benchmarks.reader_cases
 

@@ -1,11 +1,11 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Says whether two states of the code write the same bytes: run it before and after a change that must change nothing.
+"""Compares the outputs of two states of the code byte by byte, to show that a refactoring changes nothing.
 
     python benchmarks/same_outputs.py --rev 070539a   # the outputs of a revision against those of the working tree
 
 Compared: `gem interpret --json` and `gem features --json` of every sample, `gem features` of the folder, the data set of
-`recipes/configs/build_samples.yaml`, and a converted checkpoint of the original layout. Left out of the comparison: what
-tells the time (seconds, dates), and the code that travels with a checkpoint.
+`recipes/configs/build_samples.yaml`, and a converted checkpoint of the original layout. Times (seconds, dates) and the code that is
+copied with a checkpoint are left out.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The house in figures, of one or several revisions side by side.
+"""Figures on the structure of the code: files, folders and imports, of one or several revisions side by side.
 
     python -m benchmarks.structure                                  the working tree
     python -m benchmarks.structure --rev 070539a --rev HEAD --rooms
 
-Rooms, arrows and circles are read from the source with `ast` (`tests/helpers/import_graph.py`). What a published model carries is
-counted where it lands: `add_remote_code` of that revision runs on an empty model folder.
+Folders ("rooms"), imports ("arrows") and cycles ("circles") are read from the source with `ast` (`tests/helpers/import_graph.py`). The
+code of a published model is counted by running `add_remote_code` of that revision on an empty model folder.
 """
 
 import argparse

@@ -1,2 +1,2 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How gem-ecg looks on the Hub: card templates (jinja2)."""
+"""Templates (jinja2) of the cards on the Hub, and the Space."""

@@ -1,2 +1,2 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Space as it lies on the Hub."""
+"""The files of the Space on the Hub."""

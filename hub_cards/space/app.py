@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What Hugging Face Spaces starts; on your own machine: `gem demo`."""
+"""The program that Hugging Face Spaces starts; on your own machine use `gem demo`."""
 
 import os
 

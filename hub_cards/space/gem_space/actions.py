@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a click does and shows: values for the interface's components, in the order in which it lists them."""
+"""The actions of clicks. They return values for the interface's components, in the interface's order."""
 
 import asyncio
 import os
@@ -34,11 +34,11 @@ Result = TypeVar("Result")
 
 
 class Actions:
-    """The clicks of all users.
+    """The actions of all users.
 
     Args:
         interpreter: the model.
-        folder: where uploads come.
+        folder: folder of uploads.
     """
 
     def __init__(self, interpreter: Interpreter, folder: ServerFolder) -> None:
@@ -50,7 +50,7 @@ class Actions:
         self.checking = WorkDesk(CHECKED_AT_ONCE)
 
     async def show(self, files: list[str] | None, sample: str | None, request: gr.Request) -> tuple:
-        """A newly opened ECG in place of all that was shown; an error leaves what was there."""
+        """Shows a newly opened ECG in place of everything else; after an error nothing changes."""
 
         async def open_it() -> tuple:
             try:
@@ -113,7 +113,7 @@ class Actions:
     async def _converse(
         self, session: Session, question: str, seen: str, wrong: str, request: gr.Request
     ) -> AsyncIterator[tuple]:
-        """The answer as it is written, then its evidence; what else the user opens meanwhile ends it."""
+        """The answer while it is written, then its evidence; it ends if the user opens something else."""
         name = _name(request)
         before, upload = session, session.upload
         try:

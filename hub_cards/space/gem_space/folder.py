@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The one folder that a server writes to: uploads come and go in it, and nothing of it outlives the server for long."""
+"""The only folder that a server writes to. Uploads are deleted after a while, and the folder when the server ends."""
 
 import atexit
 import os
@@ -24,10 +24,10 @@ UNLOCKED_S = 60.0  # a folder that has no lock after this long has no server
 
 
 class ServerFolder:
-    """A new folder in the one for temporary files, which only this user can enter; a lock says that its server lives.
+    """A new temporary folder that only this user can enter; a lock shows that its server is running.
 
     Args:
-        parent: where, and where the folders of servers that died are looked for.
+        parent: its parent folder, which is also searched for folders of servers that died.
     """
 
     def __init__(self, parent: Path | None = None) -> None:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The doors of the server: who may come in under which name, and what nobody gets to see."""
+"""Protection of the server: login, clients' addresses, deadlines, and errors without internal details."""
 
 import asyncio
 import hmac
@@ -25,14 +25,14 @@ def login(password: str) -> Any:
 
 
 def client_of(request: gr.Request) -> str:
-    """The address of who asks. On Hugging Face's Spaces all requests come from a proxy, which adds the address it saw."""
+    """The client's address. On Hugging Face's Spaces all requests come from a proxy, which adds the address that it saw."""
     seen = str(request.headers.get("x-forwarded-for", "")) if "SPACE_ID" in os.environ else ""
     client = request.client
     return seen.rpartition(",")[2].strip() or (client.host if client else "")
 
 
 def in_words(error: Exception) -> str:
-    """What a user may read of an error: no path of the server, and never nothing."""
+    """The message of an error for users: without paths of the server, and never empty."""
     if isinstance(error, GemError) and str(error):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -41,7 +41,7 @@ def in_words(error: Exception) -> str:
 
 
 class GuardedBlocks(gr.Blocks):
-    """Blocks whose every step has a deadline, and whose every error has words, and whose sessions do not grow."""
+    """Blocks with a deadline for every step, a message for every error, and sessions of bounded size."""
 
     async def process_api(self, *args: Any, state: Any = None, **options: Any) -> dict[str, Any]:
         """One event of the app, within `STEP_S` seconds; every failure becomes a `gr.Error` in words."""

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The model behind the Space: one for all users, every conversation given to it again."""
+"""The Space's model: one for all users; every request sends it the whole conversation."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ ANSWER_S = 300.0  # from the question on
 
 
 class Interpreter:
-    """Answers questions about ECGs; those that wait at the same time are answered together."""
+    """Answers questions about ECGs; questions that wait at the same time are answered in one batch."""
 
     def __init__(self, model: str = "") -> None:
         network, self.processor = load_gem(model)
@@ -42,7 +42,7 @@ class Interpreter:
         """The conversation that asks a first question about an upload.
 
         Raises:
-            GemError: the upload has not what the modality needs.
+            GemError: the upload lacks what the modality needs.
         """
         source: Any = upload.record if upload.record is not None else upload.picture
         return self.processor.build_conversation(source, question=self.plain(question) or None, modality=modality)

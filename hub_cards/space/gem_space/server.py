@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The server of the Space: its limits, its doors, its end."""
+"""The server of the Space: limits, access and shutdown."""
 
 import os
 import signal

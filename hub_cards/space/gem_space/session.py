@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What one user has open, and what becomes of it: pure Python, the interface only wires it."""
+"""The session of one user: the open ECG, its measurements and the conversation. Pure Python, without the interface."""
 
 import pickle
 from dataclasses import dataclass, replace
@@ -25,11 +25,11 @@ class Session:
     """One user's ECG, its measurements and the conversation about it.
 
     Attributes:
-        chat: what was asked and answered, as the model sees it.
-        readings: the answers of the chat, checked; the last one is missing while it is being written.
-        labels: the readings beside the diagnoses that the ECG's own file states, where it states any.
-        marks: the words of the readings that choose what is marked on the page.
-        size: bytes that it takes in memory, nearly.
+        chat: the conversation as the model sees it.
+        readings: the checked answers of the chat; the last one is missing while it is being written.
+        labels: comparisons of the answers with the diagnoses in the ECG's own file, if it has any.
+        marks: the words of the answers that are linked to marks on the page.
+        size: approximate memory, bytes.
     """
 
     upload: Upload | None = None
@@ -41,7 +41,7 @@ class Session:
     size: int = 0
 
     def anew(self) -> "Session":
-        """The same ECG with nothing said about it yet."""
+        """The same ECG without a conversation."""
         return replace(self, chat=(), readings=(), labels=(), marks=())
 
 

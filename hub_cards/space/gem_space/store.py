@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the users of a server have open: in memory alone, bounded in number of bytes and in time."""
+"""The sessions of all users: only in memory, with limits of size and time."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ MAX_BYTES = 512 * 2**20
 
 
 class SessionStore:
-    """The sessions by their names. Whoever has not been here for the longest time makes room for others."""
+    """The sessions by their names. The least recently used ones are dropped to make room for others."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
@@ -20,7 +20,7 @@ class SessionStore:
         self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()  # the latest to be used at the end
 
     def get(self, name: str) -> Session:
-        """What a user has open; an empty session for one who is new, or who was away for too long."""
+        """A user's session; an empty one for a new user, or after too long a time."""
         with self._lock:
             self._forget()
             if name not in self._kept:

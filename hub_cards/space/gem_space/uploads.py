@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Uploaded files -> an ECG in memory, read in a process of its own with limits."""
+"""Uploaded files -> an ECG in memory, read in a separate process with limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ SAMPLES = Path(str(processing.__file__)).parent / "samples"
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """What a user gave: a record or a picture, and its name as text.
+    """A user's record or picture, and its name as text.
 
-    Of a picture whose signal was recovered both are there, with the recovered traces laid over the picture; else `undigitized` says
-    why it was not.
+    If the signal of a picture was recovered, both are present, with the recovered traces drawn over the picture; else `undigitized` has
+    the reason.
     """
 
     name: str
@@ -49,7 +49,7 @@ def read_sample(name: str) -> Upload:
     """A record that comes with gem-ecg.
 
     Raises:
-        EcgFormatError: there is none of this name.
+        EcgFormatError: there is no sample of this name.
     """
     if name not in sample_names():
         raise EcgFormatError(f"There is no sample of this name; choose one of {', '.join(sample_names())}.")
@@ -60,7 +60,7 @@ def read_upload(paths: Sequence[str], folder: ServerFolder) -> Upload:
     """Reads uploaded files, several if they are one WFDB record.
 
     Raises:
-        EcgFormatError: too many, too large, no longer there, or no ECG.
+        EcgFormatError: the files are too many, too large, deleted, or not an ECG.
         ReadBudgetError: reading takes more time or memory than an upload may.
     """
     files = [Path(path) for path in paths]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the Space shows, as HTML and tables: pages, measurements, comparison. All text of users is escaped."""
+"""The views of the Space, as HTML and tables: pages, measurements, comparison. All text from users is escaped."""
 
 import base64
 import math
@@ -50,7 +50,7 @@ _GLOBALS = {
 
 
 def view_names(upload: Upload) -> list[str]:
-    """What can be shown of a record; of a picture all of it alone, and of one that was digitised the traces over it too."""
+    """The views of a record or picture; a digitised picture also has one with the traces over it."""
     if upload.record is None:
         return [ALL_LEADS]
     return [ALL_LEADS, FULL_LENGTH, *([PHOTO] if upload.picture is not None else ()), *upload.record.leads]
