@@ -8,7 +8,7 @@ COPY recipes recipes
 COPY hub_cards hub_cards
 RUN python -m venv /opt/gem \
     && /opt/gem/bin/pip install --no-cache-dir "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu \
-    && /opt/gem/bin/pip install --no-cache-dir ".[serve,dicom,hdf5,edf,vendor]"
+    && /opt/gem/bin/pip install --no-cache-dir ".[serve,dicom,hdf5,edf,vendor,pages,photo]"
 
 FROM python:3.12-slim-bookworm
 COPY --from=build /opt/gem /opt/gem

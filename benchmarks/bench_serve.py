@@ -1,11 +1,11 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-`gem serve` with many clients, compared with Transformers' `generate` in a loop: requests per second, latency, memory, bad requests.
+`gem serve` and vLLM with many clients, compared with Transformers' `generate` in a loop: requests per second, latency, memory, bad requests.
 
-`python -m benchmarks.bench_serve [--clients 1 8 32] [--requests 96] [--memory 2000] [--url http://HOST:PORT/v1]` starts `gem serve` as a
-process of its own on a free port. Every request sends a WFDB record as a ZIP in OpenAI's `file` part, asks one of two questions and
-reads the answer to its end; each answer is compared with that of the plain loop. With `--url` another server is measured, such as
-vLLM's, which takes the record as `audio_url`. It needs the extra `dev`.
+`python -m benchmarks.bench_serve [--clients 1 8 32] [--requests 96] [--memory 2000] [--vllm ENVIRONMENT]` starts `gem serve` as a
+process of its own on a free port, and after it `vllm serve` of an environment such as `.venv-vllm` of `make vllm`. Every request sends a WFDB
+record as a ZIP (in OpenAI's `file` part, to vLLM as `audio_url`), asks one of two questions and reads the answer to its end; each answer is
+compared with that of the plain loop. With `--url` a server is measured that runs already, with `audio_url`. It needs the extra `dev`.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -32,6 +33,7 @@ import httpx
 import psutil
 import torch
 
+from modeling_gem import default_checkpoint
 from recipes.models import load_gem
 from recipes.serving.uploads import read_ecg
 from recipes.serving.wire import SentFile, data_url
@@ -39,7 +41,8 @@ from recipes.serving.wire import SentFile, data_url
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = sorted((ROOT / "processing" / "samples").glob("*.hea"))
 TEXTS = ("Interpret this ECG.", "What is the rhythm?")
-START_S = 300
+START_S = 600
+MODEL = "gem-ecg-tiny"
 LENGTH = 256
 
 
@@ -74,12 +77,17 @@ def questions() -> list[Question]:
     return found
 
 
+def threads() -> int:
+    """Of the model, as in `gem serve`."""
+    return max(1, (psutil.cpu_count() or 1) // 2)
+
+
 def plain_loop(asked: Sequence[Question]) -> tuple[list[str], list[float]]:
     """The answers of `generate`, one after the other in one process, and the seconds of each: read, prepared, written.
 
     With as many threads as the server takes for the model: on a machine that is busy, more only wait for each other.
     """
-    torch.set_num_threads(max(1, (psutil.cpu_count() or 1) // 2))
+    torch.set_num_threads(threads())
     network, processor = load_gem()
     texts, seconds = [], []
     for question in (asked[0], *asked):  # the first one loads what is loaded at first use
@@ -98,13 +106,16 @@ def plain_loop(asked: Sequence[Question]) -> tuple[list[str], list[float]]:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, psutil.Process]]:
-    """The URL and process of a `gem serve` that has started."""
+def serving(command: Sequence[str], **environment: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The URL and process of a server that has started; the port is added to its command."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "recipes.cli", "serve", "--port", str(port), "--requests", "256"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    # The code of this checkout, whatever another environment has installed.
+    own = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], cwd=ROOT, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + START_S
         while True:
@@ -119,6 +130,17 @@ def serving() -> Iterator[tuple[str, psutil.Process]]:
     finally:
         process.terminate()
         process.wait(90)
+
+
+def gem_serve() -> list[str]:
+    """The command of `gem serve`."""
+    return [sys.executable, "-m", "recipes.cli", "serve", "--requests", "256"]
+
+
+def vllm_serve(environment: Path) -> list[str]:
+    """The command of `vllm serve` in an environment, with the embedded model and the settings that a CPU needs."""
+    command = [str(environment / "bin" / "vllm"), "serve", str(default_checkpoint()), "--served-model-name", MODEL]
+    return [*command, "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "16", "--generation-config", "auto"]
 
 
 class Clients:
@@ -215,35 +237,50 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=2000, help="further short requests, for the memory")
     parser.add_argument("--bad", type=int, default=200, help="bad requests at once")
     parser.add_argument("--url", help="of a server that runs already, instead of `gem serve`")
-    parser.add_argument("--model", default="gem-ecg-tiny", help="its name there")
+    parser.add_argument("--model", default=MODEL, help="its name there")
+    parser.add_argument("--vllm", type=Path, help="environment with vLLM, whose server is measured too")
     options = parser.parse_args()
     asked = questions()
     many = list(islice(cycle(asked), options.requests))
     expected, seconds = plain_loop(asked)
     print("| | requests/s | p50 (s) | p95 (s) |\n|---|---:|---:|---:|")
     print(row("`generate` in a plain loop", seconds, sum(seconds)), flush=True)
+    loop = len(seconds) / sum(seconds)
     if options.url:
-        measure(Clients(options.url, options.model, True), many, expected, options)
+        measure("server", Clients(options.url, options.model, True), many, expected, loop, options)
         return
-    with serving() as (url, process):
-        clients = Clients(url, options.model, False)
-        measure(clients, many, expected, options)
+    with serving(gem_serve()) as (url, process):
+        clients = Clients(url, MODEL, False)
+        measure("`gem serve`", clients, many, expected, loop, options)
         if options.memory:
             memory(clients, asked, process, options.memory)
         print(f"\n{options.bad} bad requests at once: {clients.bad_at_once(options.bad)}")
-        print(f"then: {httpx.get(url.removesuffix('/v1') + '/health').json()['status']}")
+        print(f"then: {httpx.get(url.removesuffix('/v1') + '/health').json()['status']}", flush=True)
+    if options.vllm:
+        # As many threads as the model has in `gem serve` and in the loop.
+        settings = {"VLLM_MEDIA_CONNECTOR": "gem", "VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": str(threads())}
+        with serving(vllm_serve(options.vllm), **settings) as (url, _):
+            measure("vLLM", Clients(url, MODEL, True), many, expected, loop, options)
 
 
-def measure(clients: Clients, many: Sequence[Question], expected: Sequence[str], options: argparse.Namespace) -> None:
-    """The rows of a server."""
+def measure(
+    name: str,
+    clients: Clients,
+    many: Sequence[Question],
+    expected: Sequence[str],
+    loop: float,
+    options: argparse.Namespace,
+) -> None:
+    """The rows of a server, and how often it answers for one answer of the loop."""
     clients.at_once(many[:4], 2)
     for number in options.clients:
         texts, seconds, total = clients.at_once(many[: 16 * number], number)
         wrong = sum(text != known for text, known in zip(texts, cycle(expected), strict=False))
         said = f" {wrong} of {len(texts)} answers are other ones" if wrong else ""
-        print(row(f"{number} client(s)", seconds, total) + said, flush=True)
+        said += f" {len(texts) / total / loop:.2f} times the loop"
+        print(row(f"{name}, {number} client(s)", seconds, total) + said, flush=True)
     first = clients.first_words(many[:16])
-    print(f"\nfirst words of a stream: p50 {statistics.median(first):.2f} s, longest {max(first):.2f} s")
+    print(f"\nfirst words of a stream: p50 {statistics.median(first):.2f} s, longest {max(first):.2f} s", flush=True)
 
 
 def memory(clients: Clients, asked: Sequence[Question], process: psutil.Process, number: int) -> None:

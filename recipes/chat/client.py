@@ -5,6 +5,7 @@ import copy
 import json
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -111,6 +112,10 @@ class _Attempts(openai.DefaultHttpxClient):
         raise ChatFailure("connection", f"{own.url}: the client was closed.")
 
 
+class DataLeavesWarning(UserWarning):
+    """What is asked goes to another machine."""
+
+
 class ChatClient:
     """Sends parallel chats to an endpoint with OpenAI's protocol. Each reply is stored, and paid for only once.
 
@@ -122,10 +127,18 @@ class ChatClient:
     """
 
     def __init__(self, settings: ChatSettings) -> None:
-        """
+        """Warns (`DataLeavesWarning`) where the endpoint is another machine.
+
         Raises:
             ChatFailure: (`storage`) `cache_dir` cannot be written.
         """
+        if not settings.is_local:
+            warnings.warn(
+                f"{settings.url} is another machine, and receives all that it is asked about: signals, pages, measurements, reports. "
+                "Make sure that your data may leave. The agreements of MIMIC and eICU forbid to pass theirs on.",
+                DataLeavesWarning,
+                stacklevel=2,
+            )
         self.settings = settings
         self.name, self.is_local = settings.model, settings.is_local
         self.description: Description = {
@@ -281,4 +294,4 @@ class ChatClient:
         return ChatFailure(kind, f"{self.settings.url} ({self.settings.model}): {what}")
 
 
-__all__ = ["ChatClient", "ChatTotals", "request_body"]
+__all__ = ["ChatClient", "ChatTotals", "DataLeavesWarning", "request_body"]

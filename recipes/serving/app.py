@@ -32,16 +32,16 @@ from .wire import (
     MAX_FILE_BYTES,
     OPTIONS,
     Fetch,
-    SentEcg,
     SentFile,
     SentPart,
+    SentPicture,
     WireError,
     by_content,
-    ecg_options,
     no_urls,
     plain_name,
     read_messages,
     read_part,
+    sent_options,
 )
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class GemServer:
     async def _checked(self, request: Request, text: str, asked: Asked, asking: ChatRequest) -> Interpretation:
         """The answer to a chat, checked and noted in the audit log."""
         if asking.grounding == "off":
-            found = Interpretation(text)
+            found = Interpretation(text, undigitized=asked.undigitized)
         else:
             found = await self.service.check(text, asked, asking.grounding, asking.length, _client(request))
         self._note(request, asked, found)
@@ -229,19 +229,23 @@ class GemServer:
         return JSONResponse({**said, "gem": self.provenance.to_dict()})
 
     async def measure(self, request: Request) -> Response:
-        """What is measured in one ECG; as `gem features --json`."""
+        """What is measured in one ECG, or in the signal that is recovered from a picture of one; as `gem features --json`."""
         _, ecg = await self._asking(request, MeasureRequest)
-        record = await self.service.read(_only_signal(ecg), _client(request))
+        record, _ = await self.service.record(ecg, _client(request))
         features = await self.service.measure(record, _client(request))
         self.audit.note(_number(request), "/v1/ecg/measure", 200, [record_hash(record)], "off", {})
         said = {"measurements": features.to_dict(full=True), "history": list(record.history)}
         return JSONResponse({**said, "gem": self.provenance.to_dict()})
 
     async def page(self, request: Request) -> Response:
-        """One ECG on paper, as PNG."""
+        """One ECG on paper, as PNG. With `digitize` the picture that was sent, with the recovered traces laid over it."""
         asking, ecg = await self._asking(request, PageRequest)
-        record = await self.service.read(_only_signal(ecg), _client(request))
-        content = await self.service.page(record, asking.layout, asking.speed, asking.mm_per_mv, _client(request))
+        client = _client(request)
+        record, shown = await self.service.record(ecg, client)
+        if shown is not None and isinstance(ecg, SentPicture) and ecg.is_digitized(default=False):
+            content = await self.service.traces_over(shown, record, client)
+        else:
+            content = await self.service.page(record, asking.layout, asking.speed, asking.mm_per_mv, client)
         return Response(content, media_type="image/png")
 
     async def _part(self, part: Mapping[str, Any], where: str) -> SentPart:
@@ -286,13 +290,7 @@ def _form_file(contents: Sequence[tuple[str, bytes]], options: Mapping[str, str]
         name, data = "record.zip", archive.getvalue()
     if not data:
         raise WireError("The `file` of the form is empty.")
-    return by_content(SentFile(data, plain_name(name), ecg_options(options, "form")))
-
-
-def _only_signal(part: SentPart) -> SentFile:
-    if not isinstance(part, SentEcg):
-        raise WireError("Only a signal can be measured and drawn; this is a picture or a text.", param="ecg")
-    return part.file
+    return by_content(SentFile(data, plain_name(name), sent_options(options, "form")), "form")
 
 
 async def _json(request: Request) -> Any:

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
@@ -18,18 +18,21 @@ from modeling_gem.interpretation import (
     Interpretation,
     MoreAnswers,
     check_answer,
+    from_picture,
+    tolerances_for,
 )
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_record import EcgRecord
-from processing.errors_gem import EcgFormatError, GemError
+from processing.errors_gem import EcgFormatError, EcgQualityError, GemError
+from processing.grounding.verdicts import Tolerances
 from processing.processing_gem import Modality
 
 from .answer import Answer
 from .batcher import Batcher
 from .desk import WorkDesk
 from .fair_line import Places
-from .uploads import read_ecg, read_picture
+from .uploads import MAX_DIGITIZED_PX, MAX_SIDE_PX, read_ecg, read_picture
 from .wire import SentEcg, SentFile, SentMessage, SentPart, SentPicture, WireError
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class Asked:
         ecgs: the records and pictures in it.
         features: measurements of the record that the answer is checked against.
         note: why the answer cannot be checked, if there is no such record.
+        undigitized: why no signal was recovered from a picture, if it was to be.
         tokens: number of tokens of the prompt.
     """
 
@@ -62,7 +66,13 @@ class Asked:
     ecgs: tuple[EcgRecord | Image.Image, ...]
     features: EcgFeatures | None = field(default=None, repr=False)
     note: str = ""
+    undigitized: str = ""
     tokens: int = 0
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """How far the values of an answer may be off."""
+        return tolerances_for(next((ecg for ecg in self.ecgs if isinstance(ecg, EcgRecord)), None))
 
 
 class GemService:
@@ -104,6 +114,28 @@ class GemService:
         """
         return await self.reading.do(lambda: read_ecg(file), client, "", WITHIN_S)
 
+    async def record(self, part: SentPart, client: str) -> tuple[EcgRecord, Image.Image | None]:
+        """The signal that was sent; of a picture the one that it shows, and the picture.
+
+        Raises:
+            EcgQualityError: no signal can be recovered from the picture, or it was said not to try.
+            GemError: see `read`.
+        """
+        if isinstance(part, SentEcg):
+            return await self.read(part.file, client), None
+        if isinstance(part, str) or not part.is_digitized(default=True):
+            raise WireError("Only a signal can be measured and drawn; this is a picture or a text.", param="ecg")
+        picture, record, reason = await self._digitized(part, client)
+        if record is None:
+            raise EcgQualityError(f"{reason}.")
+        return record, picture
+
+    async def traces_over(self, picture: Image.Image, record: EcgRecord, client: str) -> bytes:
+        """The picture with the recovered traces of `record` laid over it, as PNG."""
+        from processing.photo.overlay import traces_over
+
+        return await self._work(lambda: _png(traces_over(picture, record)), client)
+
     async def measure(self, record: EcgRecord, client: str) -> EcgFeatures:
         """Measures a record when it is the client's turn.
 
@@ -125,9 +157,7 @@ class GemService:
                 picture = self.processor.page(record)
             else:
                 picture = render_ecg(record, layout=layout, speed=speed, gain=mm_per_mv).to_pil()
-            file = io.BytesIO()
-            picture.save(file, format="PNG")
-            return file.getvalue()
+            return _png(picture)
 
         return await self._work(draw, client)
 
@@ -143,38 +173,51 @@ class GemService:
             GemError: a file cannot be read, a text holds special tokens of the prompt, or the conversation is too long for the
                 model.
         """
-        chat, ecgs = [], []
+        chat, ecgs, reasons = [], [], []
         for message in messages:
-            content = []
+            content: list[dict[str, Any]] = []
             for part in message.parts:
-                block = await self._block(part, client)
-                content.append(block)
-                ecgs += [block[block["type"]]] if block["type"] != "text" else []
+                blocks, reason = await self._blocks(part, client)
+                content += blocks
+                ecgs += [block[block["type"]] for block in blocks if block["type"] != "text"]
+                reasons += [reason] if reason else []
             chat.append({"role": message.role, "content": content})
         records = [ecg for ecg in ecgs if isinstance(ecg, EcgRecord)]
         features = await self.measure(records[0], client) if checked and len(records) == 1 else None
         note = SEVERAL_ECGS if len(records) > 1 else ""
-        return await self._work(lambda: self._counted(Asked(chat, tuple(ecgs), features, note)), client)
+        asked = Asked(chat, tuple(ecgs), features, note, "; ".join(reasons))
+        return await self._work(lambda: self._counted(asked), client)
 
     async def asked_about(
         self, ecg: SentPart, page: SentPart | None, question: str | None, modality: Modality, client: str
     ) -> Asked:
-        """The question about one ECG or the picture of one, as `interpret` asks it: a page is drawn where none came.
+        """The question about one ECG or the picture of one, as `interpret` asks it: a page is drawn where none came, and the
+        signal is recovered from a picture unless the sender does not want it.
 
         Raises:
             GemError: as `asked`; or there is no signal for `modality="signal"`.
         """
         if isinstance(ecg, str) or isinstance(page, str | SentEcg):
             raise WireError("`ecg` holds an ECG or its picture, `page` a picture.")
+        if isinstance(ecg, SentPicture) and page is not None:
+            raise WireError("`ecg` is a picture itself; leave out `page`, or send the ECG's signal with it.")
         self._check_text(question or "")
-        block = await self._block(ecg, client)
-        given = block[block["type"]]
-        picture = (await self._block(page, client))["image"] if page is not None else None
-        features = await self.measure(given, client) if isinstance(given, EcgRecord) else None
+        record, picture, reason = None, None, ""
+        if isinstance(ecg, SentEcg):
+            record = await self.read(ecg.file, client)
+            picture = await self._picture(page, client) if page is not None else None
+        elif ecg.is_digitized(default=True) and modality != "image":
+            picture, record, reason = await self._digitized(ecg, client)
+            picture = _shrunk(picture)
+        else:
+            picture = await self._picture(ecg, client)
+        features = await self.measure(record, client) if record is not None else None
+        seen = tuple(shown for shown in (record, picture) if shown is not None)
 
         def build() -> Asked:
-            chat = self.processor.build_conversation(given, question=question, image=picture, modality=modality)
-            return self._counted(Asked(chat, (given,), features))
+            image = picture if record is not None else None
+            chat = self.processor.build_conversation(seen[0], question=question, image=image, modality=modality)
+            return self._counted(Asked(chat, seen, features, undigitized=reason))
 
         return await self._work(build, client)
 
@@ -196,13 +239,18 @@ class GemService:
             GemError: the text cannot be checked, or too many are waiting.
         """
         if asked.note:
-            return Interpretation(text, note=asked.note)
+            return Interpretation(text, note=asked.note, undigitized=asked.undigitized)
         gone = asyncio.Event()
         more = self._more_answers(asked, length, client, gone)
-        try:
-            return await self.checking.do(
-                lambda: check_answer(text, asked.features, grounding=grounding, more=more, n=n), client, "", ANSWER_S
+
+        def checked() -> Interpretation:
+            found = check_answer(
+                text, asked.features, grounding=grounding, more=more, n=n, tolerances=asked.tolerances
             )
+            return replace(found, undigitized=asked.undigitized)
+
+        try:
+            return await self.checking.do(checked, client, "", ANSWER_S)
         finally:
             gone.set()
 
@@ -222,15 +270,27 @@ class GemService:
 
         return more
 
-    async def _block(self, part: SentPart, client: str) -> dict[str, Any]:
-        """A part of a message as a block of a chat."""
+    async def _blocks(self, part: SentPart, client: str) -> tuple[list[dict[str, Any]], str]:
+        """A part of a message as blocks of a chat, and why no signal was recovered from a picture."""
         if isinstance(part, str):
             self._check_text(part)
-            return {"type": "text", "text": part}
-        if isinstance(part, SentPicture):
-            picture = await self.reading.do(lambda: read_picture(part.file), client, "", WITHIN_S)
-            return {"type": "image", "image": picture}
-        return {"type": "ecg", "ecg": await self.read(part.file, client), "modality": "signal"}
+            return [{"type": "text", "text": part}], ""
+        if isinstance(part, SentEcg):
+            return [{"type": "ecg", "ecg": await self.read(part.file, client), "modality": "signal"}], ""
+        if not part.is_digitized(default=False):
+            return [{"type": "image", "image": await self._picture(part, client)}], ""
+        picture, record, reason = await self._digitized(part, client)
+        signal = [] if record is None else [{"type": "ecg", "ecg": record}]
+        return [*signal, {"type": "image", "image": _shrunk(picture)}], reason
+
+    async def _picture(self, part: SentPicture, client: str, max_side: int = MAX_SIDE_PX) -> Image.Image:
+        return await self.reading.do(lambda: read_picture(part.file, max_side), client, "", WITHIN_S)
+
+    async def _digitized(self, part: SentPicture, client: str) -> tuple[Image.Image, EcgRecord | None, str]:
+        """A picture, and the signal that was recovered from it or why none was."""
+        picture = await self._picture(part, client, MAX_DIGITIZED_PX)
+        record, reason = await self._work(lambda: from_picture(picture, name=part.file.name, **part.page), client)
+        return picture, record, reason
 
     def _check_text(self, text: str) -> None:
         """
@@ -253,7 +313,7 @@ class GemService:
                 f"The conversation has {tokens:,} tokens and the model reads {self.context:,}; leave out turns or ECGs.",
                 code="context_length_exceeded",
             )
-        return Asked(asked.chat, asked.ecgs, asked.features, asked.note, tokens)
+        return replace(asked, tokens=tokens)
 
     async def _work(self, work: Callable[[], Result], client: str) -> Result:
         def guarded() -> Result:
@@ -266,6 +326,19 @@ class GemService:
                 raise EcgFormatError("This ECG cannot be processed; export it again.") from error
 
         return await self.working.do(guarded, client, "", WITHIN_S)
+
+
+def _shrunk(picture: Image.Image) -> Image.Image:
+    """A picture as large as the model needs it."""
+    seen = picture.copy()
+    seen.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    return seen
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    return file.getvalue()
 
 
 def prompt_tokens(processor: "GemProcessor", chat: list[dict]) -> int:

@@ -16,7 +16,7 @@ from PIL import Image
 from processing.ecg_check import check_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
-from processing.untrusted.reading import load_untrusted, load_untrusted_picture
+from processing.untrusted.reading import ReadBudget, load_untrusted, load_untrusted_picture
 from recipes.record_options import RecordOptions
 
 from .wire import MAX_FILE_BYTES, SentFile, WireError, plain_name
@@ -24,7 +24,10 @@ from .wire import MAX_FILE_BYTES, SentFile, WireError, plain_name
 MAX_SECONDS = 60.0
 MAX_RATE = 1000.0  # Hz; no measurement needs more
 MAX_VALUES = 1_000_000  # leads times samples: sixteen leads of a minute at 1 kHz
+# The limits of memory and CPU time end a reading that asks for too much. On a busy server one that is in order waits for its turn.
+BUDGET = ReadBudget(wall_seconds=30.0)
 MAX_SIDE_PX = 2000  # no image tower sees more
+MAX_DIGITIZED_PX = 3000  # nor does `digitize_ecg`
 _MAX_MEMBERS = 8  # files of a WFDB record: a header, samples, and what annotates them
 _MAX_DIRECTORY = 2**16  # bytes of a ZIP's table of contents
 _ZIP, _ZIP_END, _ZIP64_END = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07"
@@ -36,7 +39,7 @@ class _SentOptions(RecordOptions):
     """What a sender says, with the meaning that the options of the command line have; read with limits."""
 
     def read(self, path: Path, **said: Any) -> EcgRecord:
-        return load_untrusted(path, max_rate=MAX_RATE, max_values=MAX_VALUES, **said)
+        return load_untrusted(path, budget=BUDGET, max_rate=MAX_RATE, max_values=MAX_VALUES, **said)
 
 
 def read_ecg(file: SentFile) -> EcgRecord:
@@ -63,9 +66,9 @@ def read_ecg(file: SentFile) -> EcgRecord:
     return check_ecg(record)
 
 
-def read_picture(file: SentFile) -> Image.Image:
+def read_picture(file: SentFile, max_side: int = MAX_SIDE_PX) -> Image.Image:
     """
-    The page in a picture or document that was sent.
+    The page in a picture or document that was sent, with sides of `max_side` pixels at most.
 
     Raises:
         ReadBudgetError: see `read_ecg`.
@@ -73,7 +76,8 @@ def read_picture(file: SentFile) -> Image.Image:
         GemError: it is not a picture, or too large.
     """
     source = file.path if file.path is not None else file.data
-    return load_untrusted_picture(source, file.options.get("index"), must_show_ecg=True, max_side=MAX_SIDE_PX)
+    index = file.options.get("index")
+    return load_untrusted_picture(source, index, must_show_ecg=True, max_side=max_side, budget=BUDGET)
 
 
 def _options(said: Mapping[str, Any]) -> RecordOptions:

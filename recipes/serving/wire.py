@@ -4,7 +4,8 @@ The wire format of all servers of GEM: how the messages of an OpenAI request hol
 
 A part is `text`, `image_url` (a page), or an ECG in one of three forms: OpenAI's `file`, `audio_url` (which vLLM accepts), or `ecg`.
 What a file does not state (sampling rate, unit, leads ...) is given beside it in the part, or in its data URL:
-`data:text/csv;sampling_rate=500;unit=mV;base64,...`. Only bytes are taken out here; `uploads.py` reads them.
+`data:text/csv;sampling_rate=500;unit=mV;base64,...`. So is what is to be done with a picture (`digitize`). Only bytes are taken out here;
+`uploads.py` reads them.
 """
 
 import base64
@@ -13,13 +14,13 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from urllib.parse import quote, unquote
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from processing.ecg_photo import is_picture_data
+from processing.ecg_photo import is_picture, is_picture_data
 from processing.ecg_readers import MissingLeads
 from processing.errors_gem import GemError
 from recipes.settings import Settings
@@ -73,12 +74,37 @@ class EcgOptions(Settings):
     start: float | None = Field(None, ge=0, description="First second to use.")
     seconds: float | None = Field(None, gt=0, description="Number of seconds to use.")
 
+
+class PictureOptions(Settings):
+    """Options that a sender gives for a picture."""
+
+    index: int | None = Field(None, ge=0, description="The page of a document of several; from 0.")
+    digitize: bool | None = Field(
+        None,
+        description="Recover the signal that a picture shows, so that the model sees both and the answer can be checked.",
+    )
+    page_layout: str | None = Field(None, max_length=40, description="Of a page that is digitised, such as 3x4+1.")
+    page_speed: float | None = Field(None, gt=0, description="mm/s, where a page that is digitised does not state it.")
+    page_gain: float | None = Field(None, gt=0, description="mm per mV, where such a page does not state it.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.digitize is False and (self.page_layout or self.page_speed or self.page_gain):
+            raise ValueError(
+                "page_layout, page_speed and page_gain are of a picture that is digitised; leave out digitize=false"
+            )
+        return self
+
+
+class SentOptions(PictureOptions, EcgOptions):
+    """All options that a file may have; which of them it takes depends on its content."""
+
     def said(self) -> dict[str, Any]:
-        """The keywords that were given."""
+        """The options that were given."""
         return self.model_dump(exclude_none=True)
 
 
-OPTIONS = tuple(EcgOptions.model_fields)
+OPTIONS = tuple(SentOptions.model_fields)
 
 
 @dataclass(frozen=True)
@@ -88,7 +114,7 @@ class SentFile:
     Attributes:
         data: its bytes; empty if `path` is given.
         name: the sender's name for it, for messages.
-        options: keywords of `load_ecg`.
+        options: see `EcgOptions` and `PictureOptions`.
         path: an allowed file on this machine.
     """
 
@@ -110,6 +136,16 @@ class SentPicture:
     """The picture of an ECG page in a message."""
 
     file: SentFile
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """What was said of the page, as keywords of `digitize_ecg`."""
+        words = {name: f"page_{name}" for name in ("layout", "speed", "gain")}
+        return {name: self.file.options[word] for name, word in words.items() if word in self.file.options}
+
+    def is_digitized(self, default: bool) -> bool:
+        """Whether its signal is to be recovered: as was said, else by `default`, or where the page is described."""
+        return bool(self.file.options.get("digitize", default or self.page))
 
 
 SentPart = str | SentEcg | SentPicture
@@ -174,17 +210,17 @@ def decode_data_url(url: str, where: str = "url") -> tuple[bytes, dict[str, Any]
             raise WireError(f"{where}: the data URL says {name!r} twice.", param=where)
         if name not in ("charset", "name"):
             options[name] = unquote(value)
-    return _decode(url[found.end() :], where), ecg_options(options, where)
+    return _decode(url[found.end() :], where), sent_options(options, where)
 
 
-def ecg_options(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The options of an ECG, checked.
+def sent_options(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The options of a file, checked.
 
     Raises:
         WireError: an unknown option, or a wrong value.
     """
     try:
-        return EcgOptions.read(dict(given), where, GemError).said()
+        return SentOptions.read(dict(given), where, GemError).said()
     except GemError as error:
         raise WireError(error, param=where) from error
 
@@ -239,16 +275,16 @@ def read_part(part: Any, where: str, fetch: Fetch = no_urls) -> SentPart:
         case "text":
             return _text(_only(part, ("text",), where)["text"], where)
         case "image_url":
-            inner = _only(_inner(part, kind, where), ("url", "detail", "index"), where)
-            options = {name: inner[name] for name in ("index",) if inner.get(name) is not None}
-            return SentPicture(_from_url(inner.get("url"), options, "picture", where, fetch))
+            inner = _only(_inner(part, kind, where), ("url", "detail", *PictureOptions.model_fields), where)
+            return _meant(SentPicture(_from_url(inner.get("url"), _options_in(inner), "picture", where, fetch)), where)
         case "audio_url":
             inner = _only(_inner(part, kind, where), ("url", *OPTIONS), where)
-            return by_content(_from_url(inner.get("url"), _options_in(inner), "ECG", where, fetch))
+            return by_content(_from_url(inner.get("url"), _options_in(inner), "ECG", where, fetch), where)
         case "file":
-            return by_content(_openai_file(_inner(part, kind, where), where))
+            return by_content(_openai_file(_inner(part, kind, where), where), where)
         case "ecg":
-            return by_content(_ecg({name: value for name, value in part.items() if name != "type"}, where, fetch))
+            inner = {name: value for name, value in part.items() if name != "type"}
+            return by_content(_ecg(inner, where, fetch), where)
     known = ", ".join(KNOWN_PARTS)
     raise WireError(f"{where}: no part of the type {kind!r:.50} is known; known are {known}.", param=where)
 
@@ -302,7 +338,7 @@ def _ecg(part: Mapping[str, Any], where: str, fetch: Fetch) -> SentFile:
     return SentFile(
         _array(part["signal"], where),
         plain_name(part.get("filename"), "signal"),
-        ecg_options(_options_in(part), where),
+        sent_options(_options_in(part), where),
     )
 
 
@@ -334,7 +370,7 @@ def _from_url(url: Any, options: Mapping[str, Any], name: str, where: str, fetch
     if not isinstance(url, str) or not url:
         raise WireError(f"{where}: `url` is a text.", param=where)
     if url[:5].lower() != "data:":
-        return fetch(url, ecg_options(options, where))
+        return fetch(url, sent_options(options, where))
     data, said = decode_data_url(url, where)
     return SentFile(data, name, _joined(said, options, where))
 
@@ -345,7 +381,7 @@ def _joined(in_url: Mapping[str, Any], beside: Mapping[str, Any], where: str) ->
     Raises:
         WireError: they contradict each other.
     """
-    said = ecg_options(beside, where)
+    said = sent_options(beside, where)
     for name, value in in_url.items():
         if said.setdefault(name, value) != value:
             raise WireError(
@@ -378,14 +414,33 @@ def plain_name(name: Any, default: str = "ECG") -> str:
     return plain if plain.strip(". ") else default
 
 
-def by_content(file: SentFile) -> SentEcg | SentPicture:
-    """What a file holds, by its first bytes."""
-    return SentPicture(file) if file.data and is_picture_data(file.data[:16]) else SentEcg(file)
+def by_content(file: SentFile, where: str) -> SentEcg | SentPicture:
+    """What a file holds, by its first bytes.
+
+    Raises:
+        WireError: what was said of it is meant for the other.
+    """
+    shows = is_picture(file.path) if file.path is not None else is_picture_data(file.data[:16])
+    return _meant(SentPicture(file), where) if shows else _meant(SentEcg(file), where)
+
+
+Sent = TypeVar("Sent", SentEcg, SentPicture)
+
+
+def _meant(sent: Sent, where: str) -> Sent:
+    """What was sent, if all that was said of it is meant for such a file."""
+    what, kind = ("a picture", PictureOptions) if isinstance(sent, SentPicture) else ("an ECG", EcgOptions)
+    if wrong := sorted(set(sent.file.options) - set(kind.model_fields)):
+        raise WireError(
+            f"{where}: this is {what}, of which can be said {', '.join(kind.model_fields)}; not {wrong}.", param=where
+        )
+    return sent
 
 
 __all__ = [
     "EcgOptions",
     "Fetch",
+    "PictureOptions",
     "SentEcg",
     "SentFile",
     "SentMessage",
@@ -395,9 +450,9 @@ __all__ = [
     "by_content",
     "data_url",
     "decode_data_url",
-    "ecg_options",
     "no_urls",
     "plain_name",
     "read_messages",
     "read_part",
+    "sent_options",
 ]

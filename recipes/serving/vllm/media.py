@@ -57,6 +57,10 @@ class GemMediaConnector(MediaConnector):
         """
         part = read_part({"type": "image_url", "image_url": {"url": image_url}}, "image_url", self.allowed)
         assert isinstance(part, SentPicture)
+        if part.is_digitized(default=False):
+            raise WireError(
+                "image_url: vLLM makes no signal of a picture. `gem serve` does; or send the signal of `digitize_ecg` as `audio_url`."
+            )
         return read_picture(part.file).convert(image_mode or "RGB")
 
     async def fetch_image_async(self, image_url: str, *, image_mode: str | None = "RGB") -> Image.Image:

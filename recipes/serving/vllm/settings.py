@@ -7,17 +7,24 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from vllm import ModelRegistry
 from vllm.config import ModelConfig
 from vllm.model_executor.models.config import MODELS_CONFIG_MAP, VerifyAndUpdateConfig
+from vllm.renderers.registry import RENDERER_REGISTRY
+from vllm.tokenizers.registry import TokenizerRegistry
 
 from processing.errors_gem import CheckpointError
 
 ARCHITECTURE = "GemForConditionalGeneration"
 ROOM = __name__.rpartition(".")[0]
+# vLLM chooses how a request becomes tokens by the mode of the tokenizer: this one has GEM's renderer and the usual tokenizer.
+TOKENIZER_MODE = "gem"
 
 
 def register_model() -> None:
     """Modules by their names: each is loaded in the process that needs it."""
     ModelRegistry.register_model(ARCHITECTURE, f"{ROOM}.model:GemForVllm")
     MODELS_CONFIG_MAP[ARCHITECTURE] = GemSettings
+    if TOKENIZER_MODE not in RENDERER_REGISTRY.renderers:
+        RENDERER_REGISTRY.register(TOKENIZER_MODE, f"{ROOM}.renderer", "GemRenderer")
+        TokenizerRegistry.register(TOKENIZER_MODE, *TokenizerRegistry.tokenizers["hf"])
 
 
 class GemSettings(VerifyAndUpdateConfig):
@@ -32,6 +39,8 @@ class GemSettings(VerifyAndUpdateConfig):
             CheckpointError: see `body_architecture`.
         """
         body_architecture(model_config.hf_config)
+        if model_config.tokenizer_mode in ("auto", "hf"):
+            model_config.tokenizer_mode = TOKENIZER_MODE
         biases = f"{ROOM}.biases:GenerationBiases"
         given = list(model_config.logits_processors or ())
         if biases not in given:

@@ -5,10 +5,11 @@ import json
 import multiprocessing
 import threading
 import time
+import warnings
 
 import pytest
 
-from recipes.chat.client import ChatClient
+from recipes.chat.client import ChatClient, DataLeavesWarning
 from recipes.chat.replies import ChatFailure, ChatReply
 from recipes.chat.settings import ChatSettings
 from tests.helpers.chat_server import Answer, ChatServer, Raw, Status, answer_of
@@ -428,3 +429,18 @@ def test_nobody_there_costs_nothing():
         with pytest.raises(ChatFailure, match="cannot be reached"):
             answer_of(client, HELLO)
         assert client.store.spent() == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.example.org/v1", "http://192.168.1.7:8000/v1", "http://127.example.org/v1"]
+)
+def test_who_asks_another_machine_is_warned(url):
+    with pytest.warns(DataLeavesWarning, match="another machine.*MIMIC"):
+        ChatClient(ChatSettings(model="m", base_url=url)).close()
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000/v1", "http://127.0.0.1:8000/v1", "http://[::1]:8000/v1"])
+def test_who_asks_this_machine_is_not(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ChatClient(ChatSettings(model="m", base_url=url)).close()

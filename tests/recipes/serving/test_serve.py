@@ -28,6 +28,7 @@ pytest.importorskip("fastapi", reason="`gem serve` needs the extra `serve`")
 
 from modeling_gem.interpretation import interpret  # noqa: E402
 from processing.ecg_features import extract_features  # noqa: E402
+from processing.ecg_page import render_ecg  # noqa: E402
 from processing.ecg_readers import load_ecg  # noqa: E402
 from recipes.models import load_gem  # noqa: E402
 from recipes.serving.gate import GateLimits  # noqa: E402
@@ -205,6 +206,44 @@ def test_a_picture_alone_is_not_checked(gem, server):
     found = httpx.post(f"{server.url}/v1/ecg/interpret", json={"ecg": as_picture(gem, "normal")}, timeout=120).json()
     assert found["grounding"] == "off (picture only)" and found["text"] and found["measurements"] is None
     assert "claims" not in found
+
+
+def test_the_signal_of_a_picture_is_recovered_measured_and_checked(gem, server, client):
+    pytest.importorskip("cv2", reason="digitising needs the extra `photo`")
+    record = load_ecg(SAMPLES / "normal.hea")
+    file = io.BytesIO()
+    render_ecg(record, layout="3x4+1", dpi=200).to_pil().save(file, format="PNG")
+    photo, rate = [("file", ("photo.png", file.getvalue()))], extract_features(record).heart_rate
+    question = {"question": "Interpret this ECG."}
+    read = httpx.post(f"{server.url}/v1/ecg/interpret", files=photo, data=question, timeout=240).json()
+    assert read["claims"] and read["grounding"] == "flag" and "digitised from a picture" in " ".join(read["history"])
+    measured = httpx.post(f"{server.url}/v1/ecg/measure", files=photo, timeout=240).json()
+    assert abs(measured["measurements"]["record"]["heart_rate"] - rate) < 2
+    alone = httpx.post(f"{server.url}/v1/ecg/interpret", files=photo, data={"digitize": "false"}, timeout=240).json()
+    assert alone["grounding"] == "off (picture only)" and alone["measurements"] is None
+
+    def asked(**options):
+        part = {"type": "image_url", "image_url": {"url": data_url(file.getvalue(), "image/png"), **options}}
+        return ask(client, chat_of(part), extra_body={"grounding": "flag"}, timeout=240)
+
+    both, picture = asked(digitize=True), asked()
+    assert both.model_extra["gem"]["claims"] and both.usage.prompt_tokens > picture.usage.prompt_tokens
+    assert both.choices[0].message.content == read["text"][: len(both.choices[0].message.content)]
+    assert picture.model_extra["gem"]["grounding"] == "off (picture only)"
+    over = httpx.post(f"{server.url}/v1/ecg/page.png", files=photo, data={"digitize": "true"}, timeout=240)
+    anew = httpx.post(f"{server.url}/v1/ecg/page.png", files=photo, timeout=240)
+    assert Image.open(io.BytesIO(over.content)).size == Image.open(file).size
+    assert Image.open(io.BytesIO(anew.content)).size == gem[1].page(record).size
+
+
+def test_a_picture_that_cannot_be_digitised_says_why(gem, server):
+    """The page of the model is too small: it is read as a picture, and nothing is measured in it."""
+    pytest.importorskip("cv2", reason="digitising needs the extra `photo`")
+    body = {"ecg": as_picture(gem, "normal")}
+    read = httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=240).json()
+    assert read["text"] and "cannot be digitised" in read["undigitized"] and read["measurements"] is None
+    refused = httpx.post(f"{server.url}/v1/ecg/measure", json=body, timeout=240)
+    assert refused.status_code == 400 and "cannot be digitised" in refused.json()["error"]["message"]
 
 
 def test_measurements_and_pages(gem, server):

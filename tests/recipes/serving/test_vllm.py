@@ -226,11 +226,14 @@ def test_vllm_serve_gives_the_answers_of_transformers(served):
     engine.close()
 
 
-def test_vllm_serve_reads_files_as_gem_serve_does(served):
-    record = load_ecg(SAMPLES / "normal.hea")
-    table = io.StringIO()
+def table_of_normal() -> bytes:
+    record, table = load_ecg(SAMPLES / "normal.hea"), io.StringIO()
     np.savetxt(table, record.signal.T, delimiter=",", header=",".join(record.leads), comments="", fmt="%.6f")
-    csv = sent(table.getvalue().encode(), media_type="text/csv", sampling_rate=500, unit="mV")
+    return table.getvalue().encode()
+
+
+def test_vllm_serve_reads_files_as_gem_serve_does(served):
+    csv = sent(table_of_normal(), media_type="text/csv", sampling_rate=500, unit="mV")
     status, body = ask(served, csv)
     answer = json.loads(body)["choices"][0]["message"]["content"]
     assert status == 200 and answer.strip().startswith("Rhythm: sinus rhythm")
@@ -251,6 +254,8 @@ def test_vllm_serve_says_what_is_wrong_with_a_file(served):
     np.savez(
         flat, signal=np.zeros((12, 5000), np.float32), sampling_rate=500.0, leads=np.array(STANDARD_LEADS), unit="mV"
     )
+    shown = io.BytesIO()
+    TransformersGem(load_interpreter()).processor.page(load_ecg(SAMPLES / "normal.hea")).save(shown, "PNG")
     for part, said in (
         (sent(b"I,II\n0.1,0.2\n"), "sampling rate"),
         (sent(b"no ECG at all"), "ECG"),
@@ -261,7 +266,12 @@ def test_vllm_serve_says_what_is_wrong_with_a_file(served):
         ({"type": "audio_url", "audio_url": {"url": "http://127.0.0.1:9/ecg.csv"}}, "not opened here"),
         ({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}, "video"),
         ({"type": "ecg", "path": "normal.hea"}, "Unsupported"),
+        ({"type": "text", "text": "What does <ecg> show?"}, "placeholder"),
+        (sent(shown.getvalue(), "image_url", digitize="true"), "makes no signal"),
     ):
         status, body = ask(served, part)
         assert status == 400 and said in body, (part["type"], status, body)
+    ecg = sent(table_of_normal(), media_type="text/csv", sampling_rate=500, unit="mV")
+    status, body = ask(served, ecg, {"type": "text", "text": "and this <ecg>?"})
+    assert status == 400 and "2 <ecg> placeholder(s), but 1" in body
     assert ask(served)[0] == 200, "the server lives"

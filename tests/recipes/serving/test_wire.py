@@ -105,7 +105,26 @@ def test_a_picture_is_one_in_every_dress():
         assert isinstance(sent, SentPicture) and read_picture(sent.file).size[0] > 500
 
 
+def test_what_is_said_of_a_picture():
+    url = data_url(b"\x89PNG\r\n\x1a\n", "image/png", digitize="true", page_layout="3x4+1")
+    sent = read_part({"type": "image_url", "image_url": {"url": url, "page_speed": 50}}, "part")
+    assert sent.is_digitized(default=False) and sent.page == {"layout": "3x4+1", "speed": 50}
+    plain = read_part({"type": "file", "file": {"file_data": b64(b"\x89PNG\r\n\x1a\n")}}, "part")
+    assert (
+        isinstance(plain, SentPicture) and plain.is_digitized(default=True) and not plain.is_digitized(default=False)
+    )
+
+
+PNG = b64(b"\x89PNG\r\n\x1a\n")
 BAD_PARTS = {
+    "rate of a picture": ({"type": "ecg", "data": PNG, "sampling_rate": 500}, "this is a picture.*not \\['sampling_rate'\\]"),
+    "digitised signal": ({"type": "ecg", "data": "QUJD", "digitize": True}, "this is an ECG.*not \\['digitize'\\]"),
+    "rate in the URL of a picture": (
+        {"type": "image_url", "image_url": {"url": data_url(b"x", sampling_rate=5)}}, "not \\['sampling_rate'\\]"
+    ),
+    "page that is not looked at": (
+        {"type": "ecg", "data": PNG, "digitize": False, "page_gain": 5}, "leave out digitize=false"
+    ),
     "unknown type": ({"type": "video_url", "video_url": {"url": "x"}}, "known are text, file, audio_url, ecg, image_url"),
     "no type": ({"text": "x"}, "type None"),
     "no dict": ("x", "type None"),
