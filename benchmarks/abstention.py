@@ -101,7 +101,9 @@ def report(name: str, hits: Counter[str], total: Counter[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS)
-    parser.add_argument("--count", type=int, default=500, help="of each kind of what is no ECG (default: 500)")
+    parser.add_argument(
+        "--count", type=int, default=500, help="number of signals or pictures of each kind (default: 500)"
+    )
     parser.add_argument("--pages", type=int, default=60, help="records whose pages are drawn (default: 60)")
     parser.add_argument("--half", choices=["odd", "even"], default="odd")
     options = parser.parse_args()

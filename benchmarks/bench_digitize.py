@@ -176,7 +176,7 @@ def others_pages(records: list[EcgRecord], renderer: str) -> Iterator[Page]:
 
 
 def spoiled_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image]]:
-    """Pages that nobody should measure by, however they come out: no calibration of them may be wrong and confident."""
+    """Spoiled pages, which should be declined: none may get a wrong calibration with high confidence."""
     page = render_ecg(record, layout="3x4+1", dpi=200).to_pil()
     yield "turned by 90 degrees", page.rotate(90, expand=True)
     yield "upside down", page.rotate(180)

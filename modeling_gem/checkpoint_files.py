@@ -55,7 +55,7 @@ def read_weights(path: str | Path) -> Iterator[tuple[str, torch.Tensor]]:
     """
     Name and tensor of each weight of a file or folder (safetensors, shards with their index, or legacy `.bin`/`.pt`/
     `.pth`, which is only read with `weights_only=True`). Tensors are memory-mapped, those of safetensors each by a map of its
-    own: whoever drops a tensor frees its pages.
+    own, so that dropping a tensor frees its pages.
 
     Raises:
         CheckpointError: Nothing to read, a shard of the index is missing, or a pickle holds more than tensors.

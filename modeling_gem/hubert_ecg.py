@@ -110,7 +110,7 @@ def as_hubert_input(ecg_values: torch.Tensor) -> torch.Tensor:
 
 
 def _zero_phase(signal: torch.Tensor, response: np.ndarray, stride: int = 1) -> torch.Tensor:
-    """`signal` `(batch, rows, samples)` with a symmetric impulse response; ends go on mirrored through their last sample."""
+    """`signal` `(batch, rows, samples)` with a symmetric impulse response; the ends are extended by point reflection at their last sample."""
     reach = len(response) // 2
     first, last = signal[..., :1], signal[..., -1:]
     before, after = signal[..., 1 : reach + 1].flip(-1), signal[..., -reach - 1 : -1].flip(-1)

@@ -89,7 +89,7 @@ def _take_rate(raw: RawEcg, axes: Sequence[Column]) -> None:
         raw.evidence["rate"] = "derived"
     for head, rate in told.items():
         if raw.sampling_rate and abs(rate - raw.sampling_rate) > _SAME_RATE * raw.sampling_rate:
-            raw.notes.append(f"the column {head!r} tells {rate:g} Hz, not {raw.sampling_rate:g} Hz")
+            raw.notes.append(f"the column {head!r} gives {rate:g} Hz, not {raw.sampling_rate:g} Hz")
 
 
 def is_frame(source: Any) -> bool:

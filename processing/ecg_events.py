@@ -20,7 +20,7 @@ from .ecg_reliability import runs
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
 
-EVENTS_FROM_S = 60.0  # what is longer is told by its events too
+EVENTS_FROM_S = 60.0  # the texts of longer records list their events too
 LOCAL_BEATS = 301  # some four minutes: what a beat is compared with, and longer than most runs
 USUAL_WIDTH_PERCENTILE = 30  # of the surrounding QRS: in bigeminy half of them are wide
 RATE_BEATS = 8  # RR intervals that the lowest and the highest rate are the mean of

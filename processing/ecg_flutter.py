@@ -15,7 +15,7 @@ IRREGULAR_RR = 0.05  # variation (SD over mean) from which the conduction ratio 
 FEWEST_BEATS = 3
 BEFORE_QRS_S, AFTER_QRS_S = 0.006, 0.020
 FEWEST_LEADS = 3  # fewer have no directions to distinguish
-SHORTEST_S = 0.052  # less of a cycle clear of QRS complexes tells nothing
+SHORTEST_S = 0.052  # a shorter part of a cycle without QRS complexes is not used
 FLUTTER_STEP = 2  # samples at 500 Hz
 # Of the signal's energy one cycle before the QRS, what the subtraction explains: of all, or of all but one direction.
 # Simulated and LUDB's sinus rhythms stay below 0.55 and 0.22, most simulated flutter is above 0.9 in one of them; set

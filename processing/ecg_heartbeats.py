@@ -37,7 +37,7 @@ MOST_PARTS: Final = 6
 
 @dataclass(frozen=True)
 class HeartbeatSigns:
-    """What tells heartbeats from other signals; NaN where there is too little to tell.
+    """Signs that distinguish heartbeats from other signals; NaN if there is too little signal.
 
     Attributes:
         steep, tall: slope and size of the steepest and tallest 2 % of the time over the usual ones, all leads together.

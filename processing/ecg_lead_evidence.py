@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 # "stated": the source says it. "given": the caller says it. "derived": computed from what the source says (a rate from
-# a time column, lead III from I and II). "assumed": nobody says it.
+# a time column, lead III from I and II). "assumed": neither says it.
 Evidence = Literal["stated", "given", "derived", "assumed"]
 # The same, the firmest first.
 KINDS_OF_EVIDENCE: tuple[Evidence, ...] = ("stated", "given", "derived", "assumed")

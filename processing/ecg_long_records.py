@@ -157,7 +157,7 @@ def _mean_direction(degrees: Sequence[float]) -> float:
 
 
 def without_seams(spans: Iterable[tuple[str, float, float, str]]) -> list[tuple[str, float, float, str]]:
-    """Parts that were left out, those that go on from one window into the next as one, in time order."""
+    """Unused parts in time order; those that continue from one window into the next are joined."""
     found: list[tuple[str, float, float, str]] = []
     last: dict[tuple[str, str], int] = {}
     for lead, start, end, reason in spans:

@@ -17,7 +17,7 @@ from .ecg_t_waves import WaveSettings
 STRETCH = 40  # beats, at least
 QRS_SPAN_S, QRS_STEP = (-0.02, 0.14), 4  # around QRS onset; samples at 500 Hz
 ALIKE_QRS = 0.9  # correlation of complexes of one kind
-FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which on they are told by themselves
+FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which on they are judged by themselves
 # What few beats, and P waves of another shape, must repeat better, of what is left to 1.
 OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
 FEWEST_OF_FOCUS, OF_SHORT_FOCUS = 3, 0.6  # an atrial focus leads three beats at least; three must be nearly the same
@@ -89,7 +89,7 @@ def _kinds(ecg: FilteredEcg, qrs_onset: np.ndarray, reliability: Reliability) ->
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Beats that are told together: as in `find_repeats`, and the RR interval before each, `(beats,)` samples or NaN."""
+    """Beats that are judged together: as in `find_repeats`, and the RR interval before each, `(beats,)` samples or NaN."""
 
     deviation: np.ndarray
     room: np.ndarray

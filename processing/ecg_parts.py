@@ -102,7 +102,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
             notes.append(f"left out {named(leads)} of {seconds:g} s: longer strips of the same leads were recorded")
         if len({tuple((strip.start, len(strip.signal)) for strip in row) for row in rows}) > 1:
             notes.append(ONE_AFTER_ANOTHER)
-    # A record keeps an array that nobody can change as it is.
+    # A record keeps a read-only array without copying it.
     signal.setflags(write=False)
     return RawEcg(
         signal,

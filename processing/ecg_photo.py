@@ -161,7 +161,7 @@ MIN_TRACE_LENGTH = 0.8
 
 
 def shows_ecg_page(picture: Image.Image) -> bool:
-    """A coarse look that tells ECG pages, printed, scanned or photographed, from pictures of other things.
+    """A coarse test that distinguishes ECG pages (printed, scanned or photographed) from other pictures.
 
     The brighter the paper's colour channel the less its coloured grid shows, so the brightest channel is taken, measured
     against the paper around it. A page is mostly paper and has traces: long, thin, dark, and with heartbeats.

@@ -39,7 +39,7 @@ LEAST_CORRELATION: Final = 0.2
 LAG_FROM_HZ: Final = 100.0
 # I + III - II and Goldberger's definitions, RMS of what is left over the largest RMS: at most 0.011 and 0.03.
 LIMB_TOLERANCE: Final = 0.1
-# Weights of leads whose sum is zero, by the lead that a doubt names: Einthoven's law has III, and is told of II.
+# Weights of leads whose sum is zero, by the lead that a doubt names: Einthoven's law contains III, and its violation is reported for II.
 LIMB_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
     named: {lead: 1.0, "I": -LIMB_LEADS_FROM_I_II[lead][0], "II": -LIMB_LEADS_FROM_I_II[lead][1]}
     for named, lead in (("II", "III"), ("aVR", "aVR"), ("aVL", "aVL"), ("aVF", "aVF"))
@@ -123,9 +123,7 @@ class Plausibility:
     def without_heartbeats(self, note: str) -> "Plausibility":
         """The verdict on a record in which no heartbeat was found, `note` says why: of such a record nothing is read."""
         expected = "a signal without heartbeats is asystole, ventricular fibrillation or not an ECG"
-        return self.with_doubts(
-            [Doubt("refused", "signal", "", note, expected, "Look at its page: no text tells what it is.")]
-        )
+        return self.with_doubts([Doubt("refused", "signal", "", note, expected, "Look at its page.")])
 
     def check(self, name: str) -> None:
         """Raises an error if the record is refused.
@@ -317,7 +315,7 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
 
     Under `"II"`, Einthoven's law: RMS of I + III - II over the largest RMS of the three; under `"aVR"`, `"aVL"`, `"aVF"`,
     Goldberger's definitions from I and II likewise. Only what was recorded at the same time is compared, each lead about its
-    mean (an offset of an amplifier is not an error); nothing is told of leads that are absent.
+    mean (an offset of an amplifier is not an error); absent leads have no entry.
     """
     known = np.isfinite(signal)
     laws = {

@@ -37,7 +37,7 @@ STEEP_PERCENTILE = 97.5
 
 
 def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much each lead tells about the beats, `(leads,)`, and the size of its steep parts in mV/s.
+    """The weight of each lead in the search for beats, `(leads,)`, and the size of its steep parts in mV/s.
 
     The weight is the peakiness of the slope (its 97.5 % percentile over its median, less one, at most 24); 0 for a
     lead without signal. Only the samples of `heard`, `(leads, samples)`, count.

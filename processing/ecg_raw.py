@@ -47,7 +47,7 @@ class RawEcg:
         start_time: kept only on request: an exact date identifies a patient.
         evidence: where `"name"`, `"unit"`, `"gain"` or `"rate"` come from, if it is not the source that says it: one
             word for all rows, or one per row (`None`: as usual). What is absent here is "stated"; a unit that is `None`
-            is not. A gain that the reader applied itself is told here too: `{"gain": ["stated", "assumed"]}`.
+            is not. A gain that the reader applied itself is stated here too: `{"gain": ["stated", "assumed"]}`.
     """
 
     signal: np.ndarray

@@ -294,7 +294,7 @@ def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None)
 
 
 def _unpacked_path(path: Path) -> Path:
-    """`ecg.csv` for `ecg.csv.gz`: the name tells the format of a text."""
+    """`ecg.csv` for `ecg.csv.gz`: the suffix decides the format of a text."""
     return path.with_suffix("") if path.suffix.lower() in _PACKED_SUFFIXES else path
 
 

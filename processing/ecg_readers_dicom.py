@@ -36,7 +36,7 @@ _LABEL, _CODE_VALUE, _CODE_MEANING = 0x003A_0203, 0x0008_0100, 0x0008_0104
 _SAMPLE_TYPES = {"SB": "i1", "UB": "u1", "SS": "i2", "US": "u2", "SL": "i4", "UL": "u4"}
 # A padding value among the true samples marks padding only in a run at an end that no heart's pause explains.
 _MIN_PADDING_S = 1.0
-# Of the range of the samples: no padding value so near to them is told from a sample.
+# Share of the range of the samples: a padding value so near to them cannot be distinguished from a sample.
 _APART = 0.5
 
 

@@ -81,7 +81,7 @@ def _in_mv(counts: np.ndarray, resolutions: tuple[int, ...], rate: int) -> RawEc
     for row, (lead, resolution) in enumerate(zip(counts, resolutions, strict=True)):
         signal[row] = lead * np.float32(resolution / _NV_PER_MV if resolution > 0 else 1.0)
         signal[row][lead == NO_SAMPLE_16] = np.nan
-    # A record keeps an array that nobody can change as it is.
+    # A record keeps a read-only array without copying it.
     signal.flags.writeable = False
     units = ["mV" if resolution > 0 else None for resolution in resolutions]
     return RawEcg(signal, sampling_rate=float(rate), units=units, evidence={"gain": "stated"} if all(units) else {})

@@ -323,7 +323,7 @@ class _Hdf5:
 
 def _known_hdf5_layout(raw: RawEcg, arrays: dict[str, Any], options: ReadOptions) -> RawEcg:
     dataset = (options.dataset or "").lower()
-    # A lone float16 data set `ecg` of 12 rows is how SPH, and nobody else known, stores its records.
+    # A lone float16 data set `ecg` of 12 rows is the form of SPH's records, and of no other known data set.
     lone = list(arrays) == ["ecg"] and raw.signal.dtype == np.float16 and raw.signal.shape[0] == 12
     if raw.sampling_rate is None and (dataset == "sph" or (lone and options.sampling_rate is None)):
         raw.sampling_rate, raw.units = SPH_RATE, "mV"

@@ -36,7 +36,7 @@ def read_wfdb(header_path: Path, options: ReadOptions, name: str) -> RawEcg:
     Every storage format of signal(5) and FLAC, `.mat` signal files, several samples per frame (other rates are resampled
     to the highest one), skews, and multi-segment records (gaps are NaN). A number of samples of 0 means that it is left
     open, as if it were absent. Invalid samples become NaN. Without a unit, mV is taken, and without a gain 200 per mV,
-    as header(5) says; both are told.
+    as header(5) says; both are noted.
 
     LUDB (`dataset="ludb"`): its header gains stretch every lead to exactly 1.0 mV peak to peak, so amplitudes read
     through them break Einthoven's law by 56 %. The stored integers are microvolts: they obey Einthoven's law to the

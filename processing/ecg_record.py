@@ -86,7 +86,7 @@ class EcgRecord:
 
     def __post_init__(self) -> None:
         given = self.signal
-        # What nobody can change needs no copy: half a gigabyte of a day's recording.
+        # A read-only array needs no copy; that of a day's recording has half a gigabyte.
         kept = isinstance(given, np.ndarray) and given.flags.owndata and not given.flags.writeable
         signal = (np.asarray if kept else np.array)(given, dtype=np.float32, order="C")
         if signal.ndim != 2 or 0 in signal.shape:

@@ -104,7 +104,7 @@ def axes(leads: tuple[str, ...], beats: BeatMeasures) -> dict[str, Any]:
     """Frontal axes in degrees: of P and T from net areas, of the QRS from net amplitudes (highest plus deepest point).
 
     Readers weigh the QRS by its amplitudes. By areas the late, slow part of a right bundle branch block draws the axis to the
-    right: a left axis is told from a normal one with an AUC of 0.978 by areas and 0.990 by amplitudes (right: 0.892, 0.878), and
+    right: a left axis is separated from a normal one with an AUC of 0.978 by areas and 0.990 by amplitudes (right: 0.892, 0.878), and
     2.1 and 0.0 % of the 819 ECGs that PTB-XL calls normal lie outside of -30 to 90 degrees.
     """
     result = {}

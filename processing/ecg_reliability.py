@@ -83,7 +83,7 @@ class Reliability:
         weights: how much each lead counts in each beat, 0 to 1, `(leads, beats)`; 1 where all repeats, 0 in dead leads.
         disturbed: whether an electrode of the lead moves, or the lead by more than fibrillation moves it, `(leads,)`; the
             movement was taken out, or the lead counts less.
-        gaps: where no lead tells anything, `(gaps, 2)` samples.
+        gaps: where no lead can be used, `(gaps, 2)` samples.
     """
 
     live: np.ndarray

@@ -457,7 +457,7 @@ def interval_resolution(sampling_rate: float) -> float:
 
 
 def cautions(features: "EcgFeatures") -> tuple[str, ...]:
-    """What whoever reads the measurements must know, in sentences: a coarse sampling rate, a gain that seems wrong, and a
+    """Sentences on what a reader of the measurements must know: a coarse sampling rate, a gain that seems wrong, and a
     child, of whom the sources of `ecg_limits` give limits of the QRS and the axis only."""
     gain = (doubt.found for doubt in features.plausibility.doubts if doubt.about == "scale")
     child = features.age is not None and features.age <= ADULT_ABOVE_YEARS

@@ -25,7 +25,7 @@ LATEST_T_S, OF_WIDE_QRS = 0.36, 0.7
 # Apex of a P wave: after that of the T wave at least, before the QRS at most. The same for what is beside the T wave's
 # direction: what is earlier may be the T wave's own loop. Without a T wave: before the QRS.
 P_SPAN_S, P_BESIDE_SPAN_S, ONLY_P_S = (0.06, 0.20), (0.04, 0.10), 0.09
-LATE_T = 3.0  # times what bulges in time for a T wave: a later hump is the T wave all the same
+LATE_T = 3.0  # times what bulges in time for a T wave: a hump later than this is still the T wave
 P_ONSET_S = 0.05  # before its apex, at least
 SMALLEST_MV, OF_T, OF_T_BESIDE = 0.014, 0.03, 0.15  # of a P wave: in all leads, and of the T wave's bulge
 OF_BULGE = 0.4  # a wave stands away from the line; where the T wave's end bends back into it, nothing does
@@ -58,7 +58,7 @@ class ShortIntervals:
 
     @property
     def earliest_p(self) -> np.ndarray:
-        """The sample before which no P wave of each beat begins, `(beats,)`; -inf where the interval tells nothing."""
+        """The sample before which no P wave of each beat begins, `(beats,)`; -inf where the interval is undecided."""
         return np.append(-np.inf, np.where(self.told, self.border, -np.inf)[:-1])
 
 

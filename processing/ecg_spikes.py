@@ -36,7 +36,7 @@ def find_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ordered = np.sort(jumps[:, high], axis=0)[::-1] / jump[high]
     second, half = ordered[min(1, len(signal) - 1)], ordered[max(1, len(signal) // 2) - 1]
     high, half = high[second > ELSEWHERE], half[second > ELSEWHERE]
-    # Infinite before the ECG begins: nobody knows whether it was quiet.
+    # Infinite before the ECG begins, because it is unknown whether it was quiet.
     padded = np.concatenate([np.full(QUIET_SAMPLES, np.inf), jump, np.zeros(2 * LONGEST_SAMPLES)])
 
     def after(places: np.ndarray, first: int, last: int) -> np.ndarray:

@@ -23,7 +23,7 @@ _MAX_HEAD = 200
 def mv_per_unit(unit: str) -> float | None:
     """How many mV one `unit` is: `"uV"`, `"µV"`, `"Microvolts"` -> 0.001; `None` for what is not a voltage.
 
-    A micro sign that was lost on the way (`"?V"`, `"�V"`) is not a unit: nobody knows what it was.
+    A micro sign that was lost on the way (`"?V"`, `"�V"`) is not a unit, because it is ambiguous.
     """
     word = unit.strip()
     for sign in _MICRO_SIGNS:
@@ -35,7 +35,7 @@ def name_and_unit(head: str) -> tuple[str, str | None]:
     """A column's head in its name and its unit: `"II [mV]"`, `"V1 (uV)"`, `"aVF_mV"`, `"I/mV"`, `"ECG, µV"`.
 
     A `V` after a blank is the monitor's chest lead ("ECG V"), not the unit; in brackets or after a slash it is volts.
-    A unit that is not a voltage ("ECG (bpm)") is told too; a word in brackets that is none stays with the name.
+    Units that are not voltages ("ECG (bpm)") are returned too; a word in brackets that is not a unit stays in the name.
     """
     head = head.strip()
     if not head or len(head) > _MAX_HEAD:

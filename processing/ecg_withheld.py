@@ -28,7 +28,7 @@ AXES: Final = ("p_axis", "qrs_axis", "t_axis")
 
 
 def without_doubtful(features: "EcgFeatures") -> "EcgFeatures":
-    """`features` without the values that rest on what its `plausibility` calls in doubt.
+    """`features` without the values that depend on something that its `plausibility` doubts.
 
     Scale: amplitudes, ST levels and forms, voltages, patterns, inverted T and pathological Q waves. Leads: these and the
     axes. Time base: rate, intervals, durations, and pathological Q waves, which are judged by their duration too.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from processing.ecg_record import EcgRecord
 
-DECLINED = 3  # exit code of no reading, as there is no ECG that could be read
+DECLINED = 3  # exit code if there is no interpretation because there is no ECG
 SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
 _PANEL = "What the file does not say"
 

@@ -29,7 +29,7 @@ class Found:
     """A statement in the making; positions are indices into the clause's tokens.
 
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
-    where an `is not seen` after it stands. `comparison_denied`: the comparator tells a negation already (`not above 120 ms`).
+    where an `is not seen` after it stands. `comparison_denied`: the comparator contains the negation already (`not above 120 ms`).
     """
 
     kind: str
@@ -172,7 +172,7 @@ class _ClauseReader:
         return DEFAULT_SUBJECT.get(quality)
 
     def _before_another(self, i: int) -> bool:
-        """Whether a quality, alone or in a list of them, stands right before a subject that it tells nothing of."""
+        """Whether a quality, alone or in a list of them, is right before a subject that it cannot describe."""
         if self.tag(i + 1) == "subj":
             return True
         if self.tag(i - 1) in ("subj", "be"):
@@ -183,7 +183,7 @@ class _ClauseReader:
         return self.tag(j) == "subj" and self.tag(j - 1) == "qual" and j - 1 > i
 
     def _said_of_another(self, i: int, quality: str) -> bool:
-        """Whether the subject right before a quality, or before its `is`, is one that the quality tells nothing of."""
+        """Whether the subject right before a quality, or before its `is`, is one that the quality cannot describe."""
         j = i - 1
         while self.tag(j) in ("be", "neg", "word", "verb", "hedge"):
             j -= 1

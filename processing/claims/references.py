@@ -33,7 +33,7 @@ class _ReferenceFinder:
     def find(self) -> set[int]:
         references = {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
         for i, token in enumerate(self.tokens):
-            # "(normal < 450 ms in men, < 460 ms in women)": a bracket goes on as it began; "beat 3 (1.92 s)" is a time.
+            # "(normal < 450 ms in men, < 460 ms in women)": a bracket continues as it began; "beat 3 (1.92 s)" is a time.
             goes_on = self._compared(i) and bool(self._same_bracket(i) & references)
             of_a_beat = self.tag(i - 1) == "open" and self.tag(i - 2) == "beats"
             if token.tag == "num" and (goes_on or (of_a_beat and token.value.unit == "s")):

@@ -204,7 +204,7 @@ def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     band = tol.limit_mv * slack(claim, tol)
     if is_number(claim) and claim.polarity != "negated":
         stated = _unsigned(claim)
-        # Whoever states a level need not say where it was read: the J point and 60 ms after it both count.
+        # A text need not say where a level was read: the J point and 60 ms after it both count.
         sized = {
             lead: _nearest(stated, sign * at_j[lead], sign * level)
             for lead, level in later.items()

@@ -111,7 +111,7 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def _of_the_usual_lead(claim: Claim, features: EcgFeatures, judgement: Judgement, tol: Tolerances) -> Judgement:
     """A QRS may be read in one lead too, where it is up to 30 ms shorter than from the first lead's start to the last one's end:
-    a number that the median of the leads bears out is right as well. `judgement` is that of the longer one."""
+    a number that agrees with the median of the leads is right as well. `judgement` is that of the longer one."""
     durations = [
         values for lead in features.leads if len(values := sequence_values(features, "QRS Duration", lead, None))
     ]

@@ -254,7 +254,7 @@ def _curve(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
     A stroke is its curve widened by a disc. Shrunk by that disc, its upper edge gives back the curve's peaks but fills narrow
     valleys, and its lower edge the reverse (closing and opening of the curve, Serra 1982); which of them is right at a place
-    is told by widening each again: a missing peak leaves upper edge uncovered, a missing valley lower edge.
+    is decided by widening each again: a missing peak leaves the upper edge uncovered, a missing valley the lower edge.
     """
     seen = np.isfinite(upper) & np.isfinite(lower)
     curve = np.full(2 * len(upper) + 1, np.nan)

@@ -29,7 +29,7 @@ from .patterns import (
 from .rhythms import VENTRICULAR, Beat, Timing
 
 MARKED_WAVES = ("P", "QRS", "T", "U")
-VISIBLE_MV = 0.030  # a wave whose peak stays below this is not marked in a lead: nobody could see it
+VISIBLE_MV = 0.030  # a wave whose peak stays below this is not marked in a lead, because it is invisible
 EDGE_SHARE, EDGE_MV = 0.03, 0.010  # a visible wave begins and ends where it leaves both of these
 T_PEAK = 0.62  # share of the T wave before its peak: it rises slower than it falls
 HIDDEN_SHARE = 0.3  # a P wave more of which than this lies within QRS complexes and T waves is hidden

@@ -54,7 +54,7 @@ class SimulatedEcg:
         fiducials: the same per lead, `(12, waves, 3)`: first and last sample above 3 % of the wave's peak and 0.01 mV;
             NaN where the wave stays below 0.03 mV in that lead. `"P"` has every P wave, conducted or not.
         hidden_p: which P waves of `fiducials` lie, by more than 30 % of what is visible of them, within visible QRS
-            complexes and T waves, where nobody could mark them, `(waves,)` bool.
+            complexes and T waves, where a reader could not mark them, `(waves,)` bool.
         intervals: `heart_rate` (bpm), `rr_interval`, `p_duration`, `pr_interval`, `qrs_duration`, `qt_interval`,
             `qtc_bazett`, `qtc_fridericia` (ms), `qrs_axis` (degrees); medians over the normal beats, or over all where none is
             normal; NaN where absent.

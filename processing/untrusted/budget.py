@@ -45,7 +45,7 @@ class ReadBudget:
         """Lets the kernel hold this process to the budget; what takes more time than that ends the process.
 
         Time is watched by the kernel's timers: at their end the signals SIGALRM (wall clock) and SIGPROF (CPU time) kill the
-        process even in the midst of a C library.
+        process even within a C library.
 
         Memory is limited as address space (`RLIMIT_AS`), the only limit that Linux checks at the allocation itself, so that
         Python gets a `MemoryError` and can say so. Address space also counts what libraries reserve and never touch (stacks

@@ -36,7 +36,7 @@ class _Reader(NamedTuple):
 
 
 class _ForkServer:
-    """Forks a reading process for each connection that comes; tells its exit code there when it has ended."""
+    """Forks a reading process for each connection, and sends its exit code there when it has ended."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
@@ -48,7 +48,7 @@ class _ForkServer:
         signal.set_wakeup_fd(self.wakes_us.fileno(), warn_on_full_buffer=False)
 
     def run(self) -> None:
-        """Serves until nobody holds the other end of the control socket any more; then nothing is left running."""
+        """Serves until the other end of the control socket is closed everywhere; then it ends all processes."""
         selector = selectors.DefaultSelector()
         selector.register(self.control, selectors.EVENT_READ)
         selector.register(self.wakes, selectors.EVENT_READ)
@@ -106,7 +106,7 @@ class _ForkServer:
 
 def _tell_end(connection: socket.socket, code: int) -> None:
     try:
-        connection.setblocking(False)  # a caller that does not listen any more holds up nobody
+        connection.setblocking(False)  # a caller that no longer listens must not block others
         connection.sendall(ENDING.pack(code))
         # Ends the connection even where another process holds a copy of its descriptor.
         connection.shutdown(socket.SHUT_RDWR)

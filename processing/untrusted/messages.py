@@ -66,7 +66,7 @@ def unpacked_record(state: dict[str, Any], body: memoryview) -> EcgRecord:
         known[name] = tuple(known[name])
     signal = np.empty(state["shape"], np.float32)
     signal[...] = np.frombuffer(body, "<f4").reshape(signal.shape)
-    signal.setflags(write=False)  # a record keeps an array that nobody can change as it is
+    signal.setflags(write=False)  # a record keeps a read-only array without copying it
     start = state["start_time"]
     return EcgRecord(
         signal=signal,

@@ -57,7 +57,7 @@ class _ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def take(self, new: bool) -> socket.socket:
-        """A connection to a reading process that nobody else has: one that waits, or a new one.
+        """An exclusive connection to a reading process: a waiting one, or a new one.
 
         Raises:
             _Lost: the server cannot be started.

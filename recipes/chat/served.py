@@ -61,7 +61,7 @@ class ServedGem:
         numbers, messages = count(), self._messages(chat)
 
         def ask(number: int) -> ChatReply | ChatFailure:
-            # Requests that are equal would be asked once; nobody looks at the `user`.
+            # Equal requests would be sent only once; the server ignores `user`.
             other = {"user": f"answer {number}"}
             sampled = self.client.with_settings(max_tokens=max_new_tokens, temperature=1.0, extra_body=other)
             ((_, result),) = sampled.complete_all([(number, messages)])

@@ -128,7 +128,7 @@ def ecgbench(
         raise typer.BadParameter("needs a multi-label set and --model", param_hint="--likelihood")
     if likelihood and engine != "transformers":
         raise typer.BadParameter(
-            "needs --engine transformers: no other tells probabilities", param_hint="--likelihood"
+            "needs --engine transformers: no other engine returns probabilities", param_hint="--likelihood"
         )
     _alone(context, output)
     items = read_bench(data, _files(files), images)[:limit]

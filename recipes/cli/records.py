@@ -194,7 +194,7 @@ def features(
         Path | None, typer.Option(help="Draw the waves that were found (PNG, PDF, SVG); a folder when SOURCE is one.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="JSON Lines file for a folder: all cores, goes on where it was stopped.")
+        Path | None, typer.Option(help="JSON Lines file for a folder; uses all cores, and a stopped run continues.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes with --output. Default: one per core.")] = None,
     compat: Annotated[

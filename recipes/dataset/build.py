@@ -145,7 +145,7 @@ def _verified(settings: BuildSettings, report: Progress) -> BuildResult:
         digest, _, name = line.partition("  ")
         if not _has_digest(settings.folder / name, digest):
             raise BuildError(
-                f"{settings.folder}: {name} is not the file that was built; copy it again, or build anew."
+                f"{settings.folder}: {name} is not the file that was built; copy it again, or build it again with --fresh."
             )
         report("files checked", number, len(lines))
     rejected = len(plan.rejections) + sum(len(note.rejections) for note in finished)
@@ -201,7 +201,7 @@ def _pooled(work: Callable[[Shard], Made], shards: list[Shard], workers: int) ->
         if isinstance(made, BrokenProcessPool):
             raise BuildError(
                 f"A process died while it made {shard.file} (out of memory?). All shards that were finished "
-                "are complete; run the same command again with fewer `workers`, or build anew with a smaller `shard_size`."
+                "are complete; run the same command again with fewer `workers`, or build again from scratch with a smaller `shard_size`."
             ) from made
         yield shard, made
 
@@ -235,7 +235,7 @@ def _check_same_settings(settings: BuildSettings) -> None:
         if changed:
             raise BuildError(
                 f"{settings.folder}: begun with other settings; changed: {', '.join(sorted(changed))}. Finish it with the old "
-                "ones, choose another `output`, or build anew with --fresh."
+                "ones, choose another `output`, or start again with --fresh."
             )
         return
     if any((settings.folder / "data").glob("**/*.parquet")):

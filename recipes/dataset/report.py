@@ -29,7 +29,7 @@ REPORT_JSON, REPORT_MARKDOWN, REJECTS = "report.json", "report.md", "rejects.jso
 REJECTS_IN_FULL = ".build/rejects.jsonl"
 PLOTS = ("records", "heart_rate", "intervals", "labels", "patients", "answers")
 _COLUMNS = ["source", "split", "patient", "sex", "age", "labels", "messages", "teacher", "features", "sampling_rate"]
-# Measures of the whole record whose distribution tells whether a build went wrong.
+# Measures of the whole record whose distribution shows whether a build went wrong.
 Measure = Literal["heart_rate", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett"]
 _MEASURES: tuple[Measure, ...] = get_args(Measure)
 Summarised = Literal["age", "answer_words", Measure]

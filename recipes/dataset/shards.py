@@ -37,7 +37,7 @@ ZSTD_LEVEL = 3
 
 @dataclass(frozen=True)
 class ShardNote:
-    """What is written beside a shard when it is complete, and tells another run that it is.
+    """The note beside a complete shard, by which another run recognises it.
 
     Args:
         file: path in the data set's folder; there is none where every record was left out.
@@ -127,7 +127,7 @@ def changed_file(shard: Shard, settings: BuildSettings) -> str | None:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """
-    `atomic_path`, opened, whose errors say how a build goes on.
+    `atomic_path`, opened; its errors say how to continue a build.
 
     Raises:
         BuildError: no space, or not writable.
@@ -140,7 +140,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         what = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
         cure = "free some space" if full else "make the folder writable"
         raise BuildError(
-            f"{path}: {what}. All shards that were finished are complete; {cure} and run the same command again: it goes on "
+            f"{path}: {what}. All shards that were finished are complete; {cure} and run the same command again: it continues "
             "there."
         ) from error
 

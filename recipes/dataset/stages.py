@@ -134,7 +134,7 @@ def answer(batch: Batch, settings: BuildSettings) -> Batch:
     """The answers, checked: published conversations stay, the others are written by the teacher of the settings.
 
     Raises:
-        TeacherError: nobody can be taught (settings, key, budget, or data that may not leave this machine).
+        TeacherError: no answer can be written at all (settings, key, budget, or data that may not leave this machine).
     """
     for draft in batch.drafts:
         if draft.entry.messages:

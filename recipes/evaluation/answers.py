@@ -316,7 +316,7 @@ def generate_answers(
     from recipes.chat.engine_names import engine_settings
     from recipes.chat.engines import gem_engine
 
-    # Shares differ in length: nobody gives up on the slowest within half a day.
+    # Shares differ in length: the processes wait half a day for the slowest.
     state, output = PartialState(timeout=timedelta(hours=12)), Path(output)
     alone = state.num_processes == 1
     part = output if alone else output.with_name(f"{output.name}.{state.process_index}-of-{state.num_processes}")

@@ -42,7 +42,7 @@ class ConsistencyScore:
         claim_agreement: share of the shared claims in which both say the same (numbers within the grounding check's
             tolerance); NaN without any.
         claim_overlap: shared claims of all claims of both (Dice); NaN without claims.
-        both_supported: share of the shared claims that the measurements bear out in both answers; NaN without
+        both_supported: share of the shared claims that the measurements support in both answers; NaN without
             measurements.
     """
 

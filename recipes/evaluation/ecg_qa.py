@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-QA (Oh et al. 2023, arXiv 2306.15681) in its own layout: questions about one ECG of PTB-XL, answered by a model, the measurements or nobody.
+"""ECG-QA (Oh et al. 2023, arXiv 2306.15681) in its own layout: questions about one ECG of PTB-XL, answered by a model, by the measurements, or blindly.
 
 Published totals are over other questions (all templates, PTB-XL's test folds, in part two ECGs): nothing here compares with them.
 """

@@ -127,7 +127,7 @@ def _check_content(name: str, file: Path) -> None:
     if expected is not None:
         if not head.startswith(expected):
             raise PublishError(
-                f"{name}: does not begin as a {suffix} file does; what is it? Save it anew, or delete it."
+                f"{name}: does not begin as a {suffix} file does; what is it? Save it again, or delete it."
             )
         return
     if suffix == ".safetensors":
@@ -185,7 +185,7 @@ def check_no_pickles(files: Mapping[str, Path]) -> None:
     for name, file in files.items():
         if Path(name).suffix.lower() in PICKLE_SUFFIXES or _holds_pickle(file):
             raise PublishError(
-                f"{file}: a pickle, which may run code on the machine of whoever opens it, is never published. Save weights "
+                f"{file}: a pickle, which may run code on the machine of a user who opens it, is never published. Save weights "
                 "as safetensors (`gem convert` reads legacy ones), arrays as Parquet or NPY of numbers; else delete it."
             )
 

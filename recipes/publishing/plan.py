@@ -40,7 +40,7 @@ README = "README.md"
 
 @dataclass
 class PublishPlan:
-    """Everything that will be in the commit. `hidden_ids`: rows whose ids are hashes there."""
+    """Everything that will be in the commit. `hidden_ids`: number of rows whose ids become hashes."""
 
     repo_type: str
     files: dict[str, Path]
@@ -165,7 +165,7 @@ def take_card(stage: Path, make: Callable[[], RepoCard]) -> RepoCard:
     except ValueError as error:
         raise PublishError(f"{README}: its YAML block cannot be read ({error}).") from error
     if not card.data.get("license"):
-        raise PublishError(f"{README}: its YAML block names no `license`; nobody could use what is published.")
+        raise PublishError(f"{README}: its YAML block names no `license`, without which others may not use it.")
     if not path.is_file():
         card.save(path)
     return card
@@ -241,7 +241,7 @@ def plan_dataset(
         make_card: Writes a card for the staged folder if it has none.
         allow_credentialed: Whether the user confirms that the agreement of the data (MIMIC, eICU) allows this.
         include: Patterns of further files to publish.
-        ids: `hash` replaces ids and patients of one's own records, see `hide_private_ids`; `stem` publishes them as they are.
+        ids: `hash` replaces ids and patients of the user's own records, see `hide_private_ids`; `stem` publishes them as they are.
 
     Raises:
         PublishError: Patients' identities, credentialed data, what `check_allowed` refuses, or no data set.

@@ -305,7 +305,7 @@ async def _json(request: Request) -> Any:
 
 
 async def _written(answer: Answer, request: Request) -> Progress | None:
-    """The answer, once it is whole; `None` where nobody waits for it any more."""
+    """The complete answer; `None` if the client has left."""
     progress = None
     async for progress in answer.progress():
         if not progress.done and await request.is_disconnected():
@@ -360,7 +360,7 @@ def _status(error: Exception) -> tuple[int, str, str]:
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
-    """Any error in OpenAI's layout; of what nobody foresaw only the log knows more."""
+    """Any error in OpenAI's layout; the details of an unexpected one are only in the log."""
     if isinstance(error, HTTPException):
         return JSONResponse(error_body(error.status_code, "http", str(error.detail)), error.status_code, error.headers)
     status, code, param = _status(error)

@@ -127,7 +127,7 @@ class Batcher:
                 self._fail(wanted, error)
 
     def _write(self) -> None:
-        """Goes on with the answers until others can join. If it fails each is begun anew, alone."""
+        """Continues the answers until others can join. If that fails, each is begun again, alone."""
         answers = list(self._writing.answers)
         try:
             self._writing.write(self._can_join)

@@ -50,7 +50,7 @@ class FairLine(Generic[Item]):
     def __init__(self, places: Places | None = None) -> None:
         self._places = places or Places()
         self._changed = threading.Condition()
-        self._clients: dict[str, Sessions[Item]] = {}  # whoever stands first in a dict has the next turn
+        self._clients: dict[str, Sessions[Item]] = {}  # the first entry of a dict has the next turn
         self._closed = False
 
     def join(self, item: Item, client: str, session: str) -> None:

@@ -130,7 +130,7 @@ class Gate:
             return
         kind, _, key = head.get("authorization", "").partition(" ")
         given = key.strip().encode() if kind.lower() == "bearer" else b""
-        # All are compared, so that the time tells nothing.
+        # All keys are compared, so that the response time reveals nothing.
         if not sum(hmac.compare_digest(given, known) for known in self.keys):
             raise _Refused(401, "no_key", "Give the key of this server: Authorization: Bearer KEY.")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SWITCH_S = 0.0005
-END_S = 60  # for requests that are inside when the server is told to end
+END_S = 60  # for requests that are open when the server shuts down
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def _unpacked(file: SentFile, folder: Path) -> Path | None:
                     (folder / name).write_bytes(member.read(MAX_FILE_BYTES))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
         raise EcgFormatError(
-            f"{file.name}: the ZIP cannot be unpacked ({error}); pack it anew, without a password."
+            f"{file.name}: the ZIP cannot be unpacked ({error}); pack it again, without a password."
         ) from error
     return folder / headers[0]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modeling_gem import GemForConditionalGeneration, GemProcessor
 
 PACE = 4  # tokens at least between two stops: a stop takes as long as a token of a few rows
-TELL_S = 0.1  # between two parts of a stream: more often nobody can read
+TELL_S = 0.1  # between two parts of a stream; readers cannot follow faster updates
 
 
 class Writing:

@@ -41,7 +41,7 @@ IMPORTERS: dict[str, Importer] = {
     "ecg-r1": import_ecg_r1,
     ECG_QA: import_ecg_qa,
 }
-# What a row's `source` says of a published data base; other records are one's own.
+# Values of a row's `source` for published databases; other records are the user's own.
 PUBLISHED_SOURCES = frozenset(IMPORTERS) - {"folder"}
 # Sets whose rows may hold several ECGs.
 SEVERAL_ECGS = (ECG_QA,)

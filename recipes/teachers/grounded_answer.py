@@ -60,7 +60,7 @@ class GroundedAnswer:
 
     def full_text(self) -> str:
         """All parts as one text, the superclasses after the measurements."""
-        # Classes after the measurements: asked for them at once, the embedded model tells them apart less well.
+        # Classes come after the measurements: if they come first, the embedded model is less accurate.
         return " ".join(
             (
                 self.rhythm,

@@ -95,7 +95,7 @@ class Settled:
         )
 
     def _rate_word(self, word: str) -> bool:
-        """`junctional bradycardia` tells the rate as well."""
+        """The rate in words; `junctional bradycardia` states it as well."""
         return any(
             claim.value == word or (claim.kind == "rhythm" and word in claim.quote.lower()) for claim in self.claims
         )

@@ -88,7 +88,7 @@ _NAMES = ("Brugada", "Mobitz", "Wenckebach", "Wolff")
 
 
 def _is_code(word: str) -> bool:
-    """A code that nobody translated: `164889003`, `NST_`, `STD_`."""
+    """A code without a translation: `164889003`, `NST_`, `STD_`."""
     return word.isdigit() or (word.upper() == word and " " not in word)
 
 

@@ -73,7 +73,7 @@ def checkpoint_to_resume(training: TrainingArguments) -> str | None:
     if wrong:
         raise TrainingError(
             f"`resume_from_checkpoint` {training.resume_from_checkpoint}: no complete checkpoint there ({wrong}). Say true for "
-            "the newest complete one of OUTPUT_DIR, or false to start anew."
+            "the newest complete one of OUTPUT_DIR, or false to start again."
         )
     return training.resume_from_checkpoint
 

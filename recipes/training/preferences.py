@@ -171,7 +171,7 @@ def _pair(
 ) -> dict[str, Any]:
     """The best and the worst of the answers to a row, if they differ by the margin."""
     row = as_prompt(collator, example)
-    set_seed(settings.seed + number)  # so that a run that goes on writes what an undisturbed one would have
+    set_seed(settings.seed + number)  # so that a continued run writes the same as an uninterrupted one
     ids = answer(
         network,
         collator.processor,

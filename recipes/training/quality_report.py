@@ -49,7 +49,7 @@ class QualityReport(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Measures the answers before the first step; a continued run keeps its first measurement."""
         path = Path(args.output_dir) / START_FILE
-        if state.global_step and path.is_file():  # a run that goes on is held against its first start
+        if state.global_step and path.is_file():  # a continued run is compared with its first start
             kept = json.loads(path.read_text(encoding="utf-8"))
             self.before = AnswerQuality(**kept["before"])
             self.start = [(torch.tensor(ids), torch.tensor(known)) for ids, known in kept["sampled"]]

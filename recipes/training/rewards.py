@@ -74,7 +74,7 @@ def _evidence_found(text: str, truth: str) -> float:
 
 
 def steps_in(thought: str) -> dict[int, str]:
-    """Step number -> what a thought says in it; a step that is told twice counts as it is told last."""
+    """Step number -> its text in a thought; of a repeated step the last one counts."""
     found = ((int(number), content.strip()) for number, content in _STEP.findall(thought.strip()))
     return {number: content for number, content in found if content}
 

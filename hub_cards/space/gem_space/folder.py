@@ -18,7 +18,7 @@ from processing.errors_gem import EcgFormatError
 PREFIX = "gem-space-"
 LOCK = ".lock"
 SWEEP_S = 15.0
-# Longer than an upload may wait for its turn: after this nobody opens it any more, or its connection broke half way.
+# Longer than an upload may wait for its turn. An older one is no longer needed, or its connection broke.
 LEFTOVER_S = 180.0
 UNLOCKED_S = 60.0  # a folder that has no lock after this long has no server
 

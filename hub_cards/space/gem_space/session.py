@@ -56,7 +56,7 @@ def measured(upload: Upload) -> Session:
 
 
 def asked(session: Session, interpreter: Interpreter, question: str, modality: Modality) -> Session:
-    """The session with a question in its conversation. The first one starts it, later ones go on with it.
+    """The session with a question in its conversation. The first one starts it, later ones continue it.
 
     Raises:
         GemError: no ECG, no question, or the modality does not fit the ECG.

@@ -5,7 +5,7 @@
 def register() -> None:
     """Makes GEM known to vLLM, which calls this in each of its processes, and may call it twice.
 
-    A vLLM that is too old for GEM goes on serving other models; what is missing is logged.
+    A vLLM that is too old for GEM can still serve other models; the problem is logged.
     """
     import logging
 

@@ -12,7 +12,7 @@ from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
 
-# Tokens of the prompt and of the answer so far, which vLLM goes on filling.
+# Tokens of the prompt and of the answer so far, which vLLM keeps filling.
 History = tuple[Sequence[int], Sequence[int]]
 
 
