@@ -195,7 +195,8 @@ class GemService:
         signal is recovered from a picture unless the sender does not want it.
 
         Raises:
-            GemError: as `asked`; or there is no signal for `modality="signal"`.
+            EcgQualityError: no signal can be recovered from a picture, for `modality="signal"`.
+            GemError: as `asked`.
         """
         if isinstance(ecg, str) or isinstance(page, str | SentEcg):
             raise WireError("`ecg` holds an ECG or its picture, `page` a picture.")
@@ -209,6 +210,8 @@ class GemService:
         elif ecg.is_digitized(default=True) and modality != "image":
             picture, record, reason = await self._digitized(ecg, client)
             picture = _shrunk(picture)
+            if record is None and modality == "signal":
+                raise EcgQualityError(f"{reason}.")
         else:
             picture = await self._picture(ecg, client)
         features = await self.measure(record, client) if record is not None else None

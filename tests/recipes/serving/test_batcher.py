@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import MistralConfig
 
 from processing.errors_gem import GemError
 from recipes.models import load_gem
 from recipes.serving.answer import EngineError, Progress
 from recipes.serving.batcher import Batcher
 from recipes.serving.fair_line import Places, TooBusyError
+from tests.helpers.tiny_gem import chat, tiny_config, tiny_model, tiny_processor, tiny_text_config
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
 LENGTH = 40
@@ -102,6 +104,21 @@ def test_a_short_question_does_not_wait_for_a_long_answer(gem):
         texts = asyncio.run(visit())
         assert texts == [single(gem, chats[0], 200), single(gem, chats[1], 5)]
     assert order == ["short", "long"]
+
+
+@pytest.mark.parametrize("window", [None, 16])
+def test_other_language_models_answer_as_in_single_calls(window):
+    """Also where the cache forgets tokens: no row can join others there."""
+    text = tiny_text_config()
+    if window is not None:
+        said = {**text.to_diff_dict(), "model_type": "mistral", "sliding_window": window}
+        text = MistralConfig(**said)
+    config = tiny_config(text)
+    gem = tiny_model(config), tiny_processor(config)
+    chats = [chat(seed, image=seed % 2 == 0, text="Go on. " * (1 + seed)) for seed in range(5)]
+    with batching(gem, most_rows=2) as batcher:
+        streams = asyncio.run(together(batcher, chats, max_new_tokens=12))
+    assert [stream[-1].text for stream in streams] == [single(gem, one, 12) for one in chats]
 
 
 def test_a_model_that_fails_fails_one_question_alone(gem, monkeypatch):

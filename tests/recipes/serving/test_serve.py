@@ -242,8 +242,9 @@ def test_a_picture_that_cannot_be_digitised_says_why(gem, server):
     body = {"ecg": as_picture(gem, "normal")}
     read = httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=240).json()
     assert read["text"] and "cannot be digitised" in read["undigitized"] and read["measurements"] is None
-    refused = httpx.post(f"{server.url}/v1/ecg/measure", json=body, timeout=240)
-    assert refused.status_code == 400 and "cannot be digitised" in refused.json()["error"]["message"]
+    for path, asked in (("measure", body), ("page.png", body), ("interpret", {**body, "modality": "signal"})):
+        refused = httpx.post(f"{server.url}/v1/ecg/{path}", json=asked, timeout=240)
+        assert refused.status_code == 400 and "cannot be digitised" in refused.json()["error"]["message"], path
 
 
 def test_measurements_and_pages(gem, server):
