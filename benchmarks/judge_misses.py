@@ -47,7 +47,7 @@ def number(pattern: str, factor: float) -> Change:
 
 
 def words(pairs: dict[str, str]) -> Change:
-    """The first of the phrases that stands there is exchanged."""
+    """Replaces the first of the phrases that the text holds."""
 
     def change(text: str, features: EcgFeatures) -> str | None:
         old = next((phrase for phrase in pairs if phrase in text), None)

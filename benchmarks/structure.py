@@ -2,10 +2,9 @@
 """Figures on the structure of the code: files, folders and imports, of one or several revisions side by side.
 
     python -m benchmarks.structure                                  the working tree
-    python -m benchmarks.structure --rev 070539a --rev HEAD --rooms
+    python -m benchmarks.structure --rev 070539a --rev HEAD --folders
 
-Folders ("rooms"), imports ("arrows") and cycles ("circles") are read from the source with `ast` (`tests/helpers/import_graph.py`). The
-code of a published model is counted by running `add_remote_code` of that revision on an empty model folder.
+Folders, imports between them ("arrows") and cycles are read from the source with `ast` (`tests/helpers/import_graph.py`). The code of a published model is counted by running `add_remote_code` of that revision on an empty model folder.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
-from tests.helpers.import_graph import Import, circles, find_modules, read_imports, room_of
+from tests.helpers.import_graph import Import, cycles, find_modules, folder_of, read_imports
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISH = """
@@ -28,26 +27,26 @@ importlib.import_module(sys.argv[1]).add_remote_code(sys.argv[2])
 
 
 def structure(tree: Path) -> tuple[dict[str, str], dict[str, int]]:
-    """Figures by name, and files by room, of the source tree of one revision."""
+    """Figures by name, and files by folder, of the source tree of one revision."""
     modules = find_modules(tree)
     imports = read_imports(modules)
-    rooms = {module: room_of(module, modules) for module in modules}
+    folders = {module: folder_of(module, modules) for module in modules}
     lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in modules.items()}
-    across = [Import(rooms[edge.source], rooms[edge.target], 0) for edge in imports]
+    across = [Import(folders[edge.source], folders[edge.target], 0) for edge in imports]
     arrows = {arrow for arrow in across if arrow.source != arrow.target}
-    files = Counter(rooms[module] for module, path in modules.items() if path.name != "__init__.py")
+    files = Counter(folders[module] for module, path in modules.items() if path.name != "__init__.py")
     longest = max(lines, key=lambda module: lines[module])
     count, size = remote_code(tree, modules)
     figures = {
         "files": f"{len(modules):,}",
         "lines": f"{sum(lines.values()):,}",
         "longest file": f"{lines[longest]:,} ({longest})",
-        "rooms": str(len(files)),
-        "files in the fullest room": "{1} ({0})".format(*files.most_common(1)[0]),
-        "arrows between rooms": str(len(arrows)),
-        "imports across rooms": str(sum(edge.source != edge.target for edge in across)),
-        "circles of rooms": _shown(circles(arrows)),
-        "circles of modules": _shown(circles(imports)),
+        "folders": str(len(files)),
+        "files in the largest folder": "{1} ({0})".format(*files.most_common(1)[0]),
+        "arrows between folders": str(len(arrows)),
+        "imports across folders": str(sum(edge.source != edge.target for edge in across)),
+        "cycles of folders": _shown(cycles(arrows)),
+        "cycles of modules": _shown(cycles(imports)),
         "code files in a published model": str(count),
         "their bytes": f"{size:,}",
     }
@@ -61,7 +60,7 @@ def remote_code(tree: Path, modules: dict[str, Path]) -> tuple[int, int]:
         (Path(folder) / "config.json").write_text("{}")
         parts = {"feature_extractor": {}, "image_processor": {}}
         (Path(folder) / "processor_config.json").write_text(json.dumps(parts))
-        # `-c` puts the folder that it runs in before whatever is installed.
+        # With `-c`, Python looks for modules in the working directory before the installed packages.
         subprocess.run([sys.executable, "-c", PUBLISH, publisher, folder], cwd=tree, check=True)
         sizes = [path.stat().st_size for path in Path(folder).glob("*.py")]
     return len(sizes), sum(sizes)
@@ -80,9 +79,9 @@ def checkout(revision: str, folder: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The house in figures.")
+    parser = argparse.ArgumentParser(description="The structure of the code in figures.")
     parser.add_argument("--rev", action="append", default=[], help="a git revision; repeat it to compare")
-    parser.add_argument("--rooms", action="store_true", help="list the files of each room, too")
+    parser.add_argument("--folders", action="store_true", help="list the files of each folder, too")
     arguments = parser.parse_args()
     columns: dict[str, tuple[dict[str, str], dict[str, int]]] = {}
     for revision in arguments.rev:
@@ -93,9 +92,9 @@ def main() -> None:
     print(f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for name in next(iter(columns.values()))[0]:
         print(f"| {name} | {' | '.join(figures[name] for figures, _ in columns.values())} |")
-    if arguments.rooms:
-        for room in sorted({room for _, files in columns.values() for room in files}):
-            print(f"| files in {room} | {' | '.join(str(files.get(room, '')) for _, files in columns.values())} |")
+    if arguments.folders:
+        for folder in sorted({folder for _, files in columns.values() for folder in files}):
+            print(f"| files in {folder} | {' | '.join(str(files.get(folder, '')) for _, files in columns.values())} |")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Draws `docs/architecture.png`, the folders of gem-ecg and their imports, from the source: `python -m docs.make_architecture`.
 
-The file also holds the drawn imports as text, by which `tests/test_walls.py` tells whether it is current.
+The file also holds the drawn imports as text, with which `tests/test_walls.py` checks that it is current.
 """
 
 import json
@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from tests.helpers.import_graph import find_modules, read_imports, room_of
+from tests.helpers.import_graph import find_modules, folder_of, read_imports
 
 ROOT = Path(__file__).resolve().parents[1]
 INK, MUTED = "#1f2933", "#7b8794"
@@ -52,71 +52,72 @@ Graph = dict[str, set[str]]
 def imports() -> Graph:
     """Folder -> the folders that it imports."""
     modules = find_modules(ROOT)
-    rooms = {module: room_of(module, modules) for module in modules}
-    graph: Graph = {room: set() for room in rooms.values()}
+    folders = {module: folder_of(module, modules) for module in modules}
+    graph: Graph = {folder: set() for folder in folders.values()}
     for edge in read_imports(modules):
-        if rooms[edge.source] != rooms[edge.target]:
-            graph[rooms[edge.source]].add(rooms[edge.target])
+        if folders[edge.source] != folders[edge.target]:
+            graph[folders[edge.source]].add(folders[edge.target])
     return graph
 
 
-def reached(room: str, graph: Graph) -> set[str]:
+def reached(folder: str, graph: Graph) -> set[str]:
     """The folders that a folder imports, directly or through others. The graph has no cycles, see `tests/test_walls.py`."""
-    return graph[room].union(*(reached(target, graph) for target in graph[room]))
+    return graph[folder].union(*(reached(target, graph) for target in graph[folder]))
 
 
 def reduced(graph: Graph) -> Graph:
     """The graph without arrows that follow from two others."""
     return {
-        room: targets - set().union(*(reached(target, graph) for target in targets)) for room, targets in graph.items()
+        folder: targets - set().union(*(reached(target, graph) for target in targets))
+        for folder, targets in graph.items()
     }
 
 
 def places(graph: Graph) -> dict[str, tuple[float, float]]:
     """Folder -> centre of its box. The row is the longest path of imports; in a row, boxes are near what they import."""
 
-    def level(room: str) -> int:
-        return max((level(target) + 1 for target in graph[room]), default=0)
+    def level(folder: str) -> int:
+        return max((level(target) + 1 for target in graph[folder]), default=0)
 
     rows: dict[int, list[str]] = {}
-    for room in sorted(graph):
-        rows.setdefault(level(room), []).append(room)
+    for folder in sorted(graph):
+        rows.setdefault(level(folder), []).append(folder)
     found: dict[str, tuple[float, float]] = {}
     for number in sorted(rows):
 
-        def pull(room: str) -> float:
-            xs = [found[target][0] for target in graph[room]]
+        def pull(folder: str) -> float:
+            xs = [found[target][0] for target in graph[folder]]
             return sum(xs) / len(xs) if xs else 0.0
 
         ordered = sorted(rows[number], key=pull)
         middle = sum(map(pull, ordered)) / len(ordered)
-        for place, room in enumerate(ordered):
-            found[room] = (middle + (place - (len(ordered) - 1) / 2) * COLUMN, number * ROW)
+        for place, folder in enumerate(ordered):
+            found[folder] = (middle + (place - (len(ordered) - 1) / 2) * COLUMN, number * ROW)
     return found
 
 
-def draw_box(axes: Axes, room: str, centre: tuple[float, float]) -> None:
+def draw_box(axes: Axes, folder: str, centre: tuple[float, float]) -> None:
     x, y = centre
     box = FancyBboxPatch(
         (x - WIDTH / 2, y - HEIGHT / 2),
         WIDTH,
         HEIGHT,
         boxstyle="round,pad=0,rounding_size=0.08",
-        facecolor=COLORS[room.split(".")[0]],
+        facecolor=COLORS[folder.split(".")[0]],
         edgecolor=INK,
         zorder=2,
     )
     axes.add_patch(box)
-    name = room.replace(".", "/") + "/"
+    name = folder.replace(".", "/") + "/"
     axes.text(x, y + 0.12, name, ha="center", va="center", fontsize=9, weight="bold", color=INK)
-    axes.text(x, y - 0.14, PURPOSE.get(room, ""), ha="center", va="center", fontsize=7.5, color=INK)
+    axes.text(x, y - 0.14, PURPOSE.get(folder, ""), ha="center", va="center", fontsize=7.5, color=INK)
 
 
 def draw(axes: Axes, graph: Graph) -> None:
     centres = places(graph)
-    for room, targets in graph.items():
+    for folder, targets in graph.items():
         for target in targets:
-            (x0, y0), (x1, y1) = centres[room], centres[target]
+            (x0, y0), (x1, y1) = centres[folder], centres[target]
             is_long = y0 - y1 > 1.5 * ROW  # crosses other rows: bent, dashed and behind their boxes
             arrow = FancyArrowPatch(
                 (x0, y0 - HEIGHT / 2),
@@ -132,8 +133,8 @@ def draw(axes: Axes, graph: Graph) -> None:
                 zorder=1,
             )
             axes.add_patch(arrow)
-    for room, centre in centres.items():
-        draw_box(axes, room, centre)
+    for folder, centre in centres.items():
+        draw_box(axes, folder, centre)
     xs, ys = zip(*centres.values(), strict=True)
     axes.set(xlim=(min(xs) - WIDTH / 2 - 0.1, max(xs) + WIDTH / 2 + 0.1), ylim=(min(ys) - 0.5, max(ys) + 0.5))
     axes.set_axis_off()
@@ -142,7 +143,7 @@ def draw(axes: Axes, graph: Graph) -> None:
 
 def described(graph: Graph) -> str:
     """The graph as JSON, always the same for the same graph."""
-    return json.dumps({room: sorted(targets) for room, targets in sorted(graph.items())})
+    return json.dumps({folder: sorted(targets) for folder, targets in sorted(graph.items())})
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ def _stimulus_of_qrs(ecg: FilteredEcg, qrs_onset: np.ndarray) -> np.ndarray:
 
 
 def p_waves_merge_with_t(p: WaveMarks, qrs_duration: np.ndarray, t_end: np.ndarray) -> bool:
-    """Whether the supposed P waves cannot be told from T or flutter waves, in a fast rhythm of wide beats: no baseline precedes them.
+    """Whether the candidate P waves may be T or flutter waves, in a fast rhythm of wide beats: no baseline precedes them.
 
     Args:
         p: the supposed P waves.

@@ -117,7 +117,7 @@ def voltages(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str,
     """Voltage criteria in mV and the R-wave progression.
 
     Sokolow-Lyon: S in V1 + the larger R of V5 and V6 (Sokolow and Lyon 1949). Cornell: R in aVL + S in V3 (Casale
-    1985). S is here the deepest point of the complex, be it an S or a QS after which the ST segment is raised. Transition:
+    1985). S is here the deepest point of the complex, an S or a QS, also if the ST segment after it is raised. Transition:
     first chest lead whose R exceeds it. Poor progression and low voltage: see `ecg_rules`.
     """
     r = dict(zip(leads, values["r_amplitude"].tolist(), strict=True))

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Tests that were skipped are named at the end; in CI they fail where the data that they needed was there."""
+"""Skipped tests are listed at the end of a run; in CI a test fails if it was skipped although its data was there."""
 
 import os
 from collections import Counter

@@ -57,7 +57,7 @@ BLOCKED = {
 
 
 def every_command(python: Path | str, folder: Path, commands: list[str], absent: set[str] = frozenset()) -> dict:
-    """How the commands ended: code and what was said, by command."""
+    """Exit code and output by command."""
     run = subprocess.run(
         [
             str(python),

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`benchmarks/gpu_check.py` in small on a CPU: every part runs, and what fails is a row and not the end."""
+"""A small run of `benchmarks/gpu_check.py` on a CPU: every part runs, and a failure becomes a row and does not stop the run."""
 
 import json
 import os

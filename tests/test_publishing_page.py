@@ -27,7 +27,7 @@ ANSWER = "Rhythm: sinus rhythm, 70 bpm. Intervals: PR 160 ms, QRS 90 ms, QT 400 
 
 @pytest.fixture
 def readers_files(tmp_path, monkeypatch):
-    """What the page calls `my_...`: a trained model, its scores, a data set, a Space."""
+    """The files that the page calls `my_...`: a trained model, its scores, a data set, a Space."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tests").symlink_to(ROOT / "tests")
     config = tiny_config()

@@ -47,7 +47,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What the page says lies in the working directory, and its two configurations."""
+    """The files that the page expects in the working directory, and its two configurations."""
     folder = tmp_path_factory.mktemp("quickstart")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     (folder / "my_mimic").mkdir()
@@ -155,7 +155,7 @@ def check_weights(folder: Path) -> None:
 
 
 def check_scores(folder: Path) -> None:
-    """Of the merged model, on both test rows; two steps teach nothing, so how high they are is of no account."""
+    """Scores of the merged model on both test rows; after two training steps their values do not matter."""
     report = json.loads((folder / "my_scores" / "report.json").read_text())
     assert report["model"]["name"] == "my_gem_mimic" and report["problems"] == []
     (claims,) = report["tables"]

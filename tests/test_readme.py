@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the README and the pages of docs/ show works as shown: their Python blocks run, their `gem` commands succeed."""
+"""README and docs/ work as shown: their Python blocks run, their `gem` commands succeed."""
 
 import json
 import re

@@ -26,7 +26,7 @@ print(interpret(sys.argv[2], max_new_tokens=20)["generated_text"])
 
 
 def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command in `folder`, where no variable leads back to the checkout."""
+    """A command in `folder`, without environment variables that lead back to the checkout."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "GEM_SHARED")}
     environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "home")}
     return subprocess.run(
@@ -59,7 +59,7 @@ def python(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(python):
-    """The sample ECGs where the wheel was installed."""
+    """The sample ECGs of the installed wheel."""
     (folder,) = python.parents[1].glob("lib/python*/site-packages/processing/samples")
     return folder
 

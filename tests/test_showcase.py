@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The samples and every command of README and docs that interprets one: nothing wrong is shown without a mark."""
+"""The samples and every command of README and docs that interprets one: no wrong statement is shown without a mark."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def test_what_the_waveform_contradicts_is_marked(name, answers):
 
 
 def test_the_page_shows_what_the_model_gets_wrong(answers):
-    """Exactly the diagnoses that are not true carry a cross; measured values may change in the last digit."""
+    """Exactly the false diagnoses are marked with a cross; measured values may change in the last digit."""
 
     def shape(text: str) -> str:
         return re.sub(r"\((?:[^()]|\([^()]*\))*measured(?:[^()]|\([^()]*\))*\)|\d+ of \d+", "", text)
@@ -128,7 +128,7 @@ def test_the_commands_are_found():
 
 @pytest.mark.parametrize("command", INTERPRETED)
 def test_a_command_shows_nothing_wrong_without_a_mark(command, monkeypatch):
-    """As a reader runs it: the marks stand in what is printed, and as JSON in its keys."""
+    """Run as a reader would: the printed text holds the marks, and the JSON holds them in its keys."""
     monkeypatch.chdir(ROOT)
     name = Path(shlex.split(command)[2]).stem
     printed = CliRunner().invoke(app, [*shlex.split(command)[1:]])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Readability of the pages: no sentence of more than 40 words, and none of the phrases that only their authors understood."""
+"""Readability of the pages: no sentence of more than 40 words, and none of this project's former private phrases."""
 
 import ast
 import re

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What holds for every source file of the checkout."""
+"""Rules for every source file of the checkout."""
 
 import os
 import re

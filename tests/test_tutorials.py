@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The tutorials, block by block, as a reader follows them: one folder for each page, what a block writes is there for the next one."""
+"""The tutorials, block by block, in the order of a reader: one folder per page, in which later blocks find earlier files."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ SERVER = "http://127.0.0.1:8000"
 
 
 class Reader:
-    """Does what a page says in the working directory; a server that it starts runs until `servers` is closed."""
+    """Runs a page's commands in the working directory; a server that it starts runs until `servers` is closed."""
 
     def __init__(self, servers: ExitStack) -> None:
         self.servers = servers

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is handed from one module to another has a class of its own, and its parameters say which."""
+"""Values that modules pass to each other have classes, and the parameters are annotated with them."""
 
 import ast
 from pathlib import Path

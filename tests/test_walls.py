@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The walls of the house: what lies flat in `processing/` travels with a published model, and imports go down only."""
+"""Imports between packages: flat modules of `processing/` travel with a published model, and imports go down only."""
 
 import ast
 from pathlib import Path
@@ -9,22 +9,22 @@ from PIL import Image
 
 from docs.make_architecture import described, imports, reduced
 from recipes.publishing.remote_code import remote_code_files
-from tests.helpers.import_graph import FLOOR, PACKAGES, circles, find_modules, read_imports, room_of, upward
+from tests.helpers.import_graph import LAYER, PACKAGES, cycles, find_modules, folder_of, read_imports, upward
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = find_modules(ROOT)
 IMPORTS = read_imports(MODULES)
-ROOMS = sorted({room_of(module, MODULES) for module in MODULES})
+FOLDERS = sorted({folder_of(module, MODULES) for module in MODULES})
 
 
 def test_flat_files_of_processing_are_those_that_travel():
     flat = {path.name for path in (ROOT / "processing").glob("*.py")} - {"__init__.py"}
     travelling = {path.name for path in remote_code_files() if path.parent.name == "processing"}
-    assert sorted(flat - travelling) == [], "no file of the processor imports these: they belong in a room"
+    assert sorted(flat - travelling) == [], "no file of the processor imports these: move them to a subfolder"
 
 
-def test_travelling_files_import_no_room():
-    """Transformers follows `from .x import y` between files of one folder, and nothing else that is ours."""
+def test_travelling_files_import_no_package():
+    """Transformers follows `from .x import y` between files of one folder, and no other import of ours."""
     for path in remote_code_files():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:
@@ -34,19 +34,19 @@ def test_travelling_files_import_no_room():
                 assert not {str(name).split(".")[0] for name in names} & set(PACKAGES), f"{path.name}:{node.lineno}"
 
 
-def test_every_room_has_its_floor():
-    assert set(ROOMS) <= set(FLOOR)
+def test_every_folder_has_its_layer():
+    assert set(FOLDERS) <= set(LAYER)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_go_down(room):
-    wrong = [str(edge) for edge in upward(IMPORTS, MODULES) if room_of(edge.source, MODULES) == room]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_go_down(folder):
+    wrong = [str(edge) for edge in upward(IMPORTS, MODULES) if folder_of(edge.source, MODULES) == folder]
     assert wrong == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_module_imports_itself_by_way_of_others(package):
-    assert [circle for circle in circles(IMPORTS) if circle[0].split(".")[0] == package] == []
+def test_no_module_imports_itself_through_others(package):
+    assert [cycle for cycle in cycles(IMPORTS) if cycle[0].split(".")[0] == package] == []
 
 
 def test_picture_of_the_architecture_is_current():
@@ -90,7 +90,7 @@ def build(root: Path, files: dict[str, str]) -> dict[str, Path]:
         ("recipes/files.py", "from recipes.cli import main", True),
     ],
 )
-def test_an_import_in_the_wrong_direction_is_seen(tmp_path, file, text, wrong):
+def test_an_import_in_the_wrong_direction_is_found(tmp_path, file, text, wrong):
     names = ["claims/c.py", "grounding/b.py", "simulator/t.py", "flat.py", "other.py"]
     files = {f"processing/{name}": "" for name in names} | {"modeling_gem/__init__.py": ""}
     files |= {f"recipes/{name}": "" for name in ("__init__.py", "files.py", "cli/__init__.py", "sources/s.py")}
@@ -99,7 +99,7 @@ def test_an_import_in_the_wrong_direction_is_seen(tmp_path, file, text, wrong):
     assert [edge.source for edge in found] == ([file.removesuffix(".py").replace("/", ".")] if wrong else [])
 
 
-def test_a_circle_is_seen(tmp_path):
+def test_a_cycle_is_found(tmp_path):
     modules = build(
         tmp_path,
         {
@@ -109,4 +109,4 @@ def test_a_circle_is_seen(tmp_path):
             "processing/d.py": "from .a import x",
         },
     )
-    assert circles(read_imports(modules)) == [("processing.a", "processing.b", "processing.c")]
+    assert cycles(read_imports(modules)) == [("processing.a", "processing.b", "processing.c")]

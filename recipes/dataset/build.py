@@ -253,7 +253,7 @@ def _check_same_sources(plan: BuildPlan, settings: BuildSettings) -> None:
             file.write(plan.fingerprint().encode())
     elif path.read_text() != plan.fingerprint():
         raise BuildError(
-            f"{settings.folder}: the sources list other records than when this build began. Restore them, or build anew "
+            f"{settings.folder}: the sources list other records than when this build began. Restore them, or start again "
             "with --fresh."
         )
 
@@ -263,7 +263,7 @@ def _check_same_files(finished: Sequence[Shard], settings: BuildSettings) -> Non
         changed = changed_file(shard, settings)
         if changed is not None:
             raise BuildError(
-                f"{settings.folder}: {changed} has changed since {shard.file} was made of it, or is gone. Restore it, or build anew "
+                f"{settings.folder}: {changed} has changed since {shard.file} was made of it, or is gone. Restore it, or start again "
                 "with --fresh."
             )
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The tests of Transformers' suites that GEM fails on purpose, each with its reason. Any other failure is one."""
+"""Tests of Transformers' suites that GEM is expected to fail, each with its reason. Any other failure is a real one."""
 
 import pytest
 import transformers

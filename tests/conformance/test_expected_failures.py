@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The list of expected failures names tests that there are; that they fail is seen when they run."""
+"""The list of expected failures names only tests that exist; that they fail is checked when they run."""
 
 import pytest
 

@@ -151,7 +151,7 @@ class TowerTester:
 
 
 class LlavaModelTest(ModelTesterMixin, GenerationTesterMixin, unittest.TestCase):
-    """The control: what a model of Transformers itself gets in this harness."""
+    """The control: the results of a model of Transformers itself in this harness."""
 
     all_model_classes = (LlavaModel, LlavaForConditionalGeneration)
     _is_composite = True

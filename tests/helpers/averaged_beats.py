@@ -63,7 +63,7 @@ def _waves(median: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _wave(level: np.ndarray, first: int, last: int, least: float) -> np.ndarray:
-    """The largest wave between two samples: it ends where all leads together fall below a share of its peak."""
+    """The largest wave between two samples; it ends where the sum of all leads falls below a share of its peak."""
     part = level[:, first:last]
     line = np.linspace(part[:, 0], part[:, -1], part.shape[1], axis=1)
     size = np.linalg.norm(part - line, axis=0)

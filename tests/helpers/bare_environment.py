@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Environments that hold gem-ecg's requirements and those of some extras and nothing else, without installing anything again."""
+"""Environments with gem-ecg's requirements, those of some extras and nothing else, made without installing anything again."""
 
 import re
 import subprocess
@@ -50,7 +50,7 @@ def required(extras: Iterable[str] = ()) -> set[str]:
 
 
 def modules_of(distributions: Iterable[str]) -> set[str]:
-    """The names at the top that `import` finds of them."""
+    """Their top-level module names."""
     wanted = set(distributions)
     return {
         module

@@ -18,7 +18,7 @@ DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 
 
 def chromium_path() -> str | None:
-    """The executable: GEM_CHROMIUM, or what is found under the usual names."""
+    """The executable: GEM_CHROMIUM, or one of the usual names."""
     return os.environ.get("GEM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A real HTTP server that speaks the chat completion protocol from a script, for tests of what asks it."""
+"""A real HTTP server that speaks the chat completion protocol from a script, for tests of the clients."""
 
 import json
 import threading
@@ -35,7 +35,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Raw:
-    """Bytes as they are, with status 200."""
+    """Unchanged bytes with status 200."""
 
     body: bytes
 
@@ -166,7 +166,7 @@ def completion(answer: Answer, model: str = "m") -> dict[str, Any]:
 
 
 def answer_of(client: ChatModel, messages: Messages, schema: Schema | None = None) -> ChatReply:
-    """The reply to one chat; a failure is raised."""
+    """The reply to one chat. Raises its failure."""
     ((_, result),) = client.complete_all([(None, messages)], schema)
     if isinstance(result, ChatFailure):
         raise result

@@ -126,7 +126,7 @@ class DelineationScore:
 
 
 def marks_of(delineation: Delineation | None, leads: int = 12) -> list[dict[str, np.ndarray]]:
-    """A delineation of ours in the layout of `MarkedEcg.marks`, P waves without a QRS among the others."""
+    """Our delineation in the layout of `MarkedEcg.marks`, including P waves without a QRS."""
     if delineation is None:
         return [{wave: np.zeros((0, 3)) for wave in WAVES} for _ in range(leads)]
     return [

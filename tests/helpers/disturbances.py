@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Disturbances of an ECG as wards record them: noise, movement, mains, steps, rails, holes, pops, loose electrodes.
+"""Disturbances of ECGs as they occur on wards: noise, movement, mains, steps, rails, holes, pops, loose electrodes.
 
 Signals are `(12, samples)` in mV in the standard order of the leads; a disturbance returns a new one.
 """
@@ -38,7 +38,7 @@ def white(generator: np.random.Generator, rows: int, samples: int, rate: float) 
 
 
 def emg(generator: np.random.Generator, rows: int, samples: int, rate: float) -> np.ndarray:
-    """Muscles: 20 to 150 Hz."""
+    """Muscle noise: 20 to 150 Hz."""
     return _band(generator, rows, samples, rate, 20, 150)
 
 

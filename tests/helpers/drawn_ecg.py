@@ -55,7 +55,7 @@ def drawn_lead(
 def drawn_ecg(
     leads: Mapping[str, Mapping[str, float]], onsets: Sequence[float] | None = None, seconds: float = 10.0
 ) -> EcgRecord:
-    """A record of the named leads, each with its own arguments of `drawn_lead`; 75 beats a minute unless told."""
+    """A record of the named leads, each with its own arguments of `drawn_lead`; 75 beats a minute by default."""
     time = np.arange(round(seconds * RATE)) / RATE
     onsets = np.arange(0.4, seconds - 0.5, 0.8) if onsets is None else onsets
     signal = np.stack([drawn_lead(time, onsets, **waves) for waves in leads.values()])

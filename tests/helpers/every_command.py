@@ -1,6 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """
-Starts every command of `gem` in this process and tells how each ended, as JSON; for environments in which libraries are missing.
+Runs every command of `gem` in this process and prints how each ended, as JSON; for environments that lack libraries.
 
 python -m tests.helpers.every_command FOLDER MODULE,MODULE,...    (those that cannot be imported)
 """
@@ -52,7 +52,7 @@ COMMANDS = {
 
 
 class Absent(importlib.abc.MetaPathFinder):
-    """Libraries that are to be missing: no finder gets to see them."""
+    """Hides libraries from `import`, as if they were not installed."""
 
     def __init__(self, modules: set[str]) -> None:
         self.modules = modules
@@ -63,7 +63,7 @@ class Absent(importlib.abc.MetaPathFinder):
 
 
 def run(arguments: list[str]) -> tuple[int, str]:
-    """Exit code, and what stands on stderr at the end: a traceback where there is one, which is code 1."""
+    """Exit code and the end of stderr: the traceback if there is one (code 1)."""
     from recipes.cli import main
 
     said = io.StringIO()

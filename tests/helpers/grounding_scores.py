@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Holds the verdicts of the grounding check against what sentences state: single ones, planted errors, the fixture."""
+"""Compares the verdicts of the grounding check with what sentences state: single ones, planted errors, the fixture."""
 
 import json
 from collections import Counter

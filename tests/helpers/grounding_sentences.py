@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""True and false statements about simulated ECGs, from the simulator's exact truth, for validating the grounding check.
+"""True and false statements about simulated ECGs, from the simulator's exact truth, to validate the grounding check.
 
 Intervals: the simulator's truth is where a wave mathematically begins and ends; readers (and our delineation, which is
 calibrated on LUDB's cardiologists) mark a QRS earlier and later than that. `reading_offsets` measures the difference on

@@ -64,7 +64,7 @@ DOCUMENTS = {
 
 
 def slots(document: str) -> Iterator[tuple[str, str | None]]:
-    """(tag, attribute) of each attribute and (tag, `None`) of each text of a document, once."""
+    """Every distinct (tag, attribute) of a document, and (tag, `None`) for each text."""
     found = dict.fromkeys(
         (element.tag, key)
         for element in ElementTree.fromstring(document).iter()
@@ -91,7 +91,7 @@ for kind, document in DOCUMENTS.items():
 
 
 def repeated(document: str, part: str) -> Callable[[int], bytes]:
-    """`document` with `part`, which stands in it, over and over."""
+    """`document` with its `part` repeated many times."""
     assert part in document
     return lambda count: document.replace(part, part * count, 1).encode()
 
@@ -282,7 +282,7 @@ WFDB_COUNTS["wfdb comments"] = lambda folder, count: _wfdb(folder, f"r 1 500 100
 
 
 def _segments(folder: Path, count: int) -> Path:
-    """A header that names one segment over and over."""
+    """A header that names one segment many times."""
     (folder / "s.hea").write_text("s 1 500 2\n" + SIGNAL_LINE.replace("r.dat", "s.dat"))
     (folder / "s.dat").write_bytes(bytes(4))
     return _wfdb(folder, f"r/{count} 1 500 {2 * count}\n" + "s 2\n" * count)
@@ -314,7 +314,7 @@ def _png(mode: str) -> bytes:
 
 
 def _flac(folder: Path) -> Path:
-    """Zeros in FLAC, as many as a short file may inflate to."""
+    """Zeros in FLAC: the most that a short file can inflate to."""
     import soundfile
 
     frames = 2**26 // 4 // 8
@@ -325,7 +325,7 @@ def _flac(folder: Path) -> Path:
 
 
 def _bytes_of_wfdb(folder: Path) -> Path:
-    """The storage format with most samples per byte."""
+    """The storage format with the most samples per byte."""
     (folder / "r.dat").write_bytes(bytes(_MEGABYTES_20))
     lines = "".join(f"r.dat 80 200/mV 8 0 0 0 0 {lead}\n" for lead in LEADS)
     (folder / "r.hea").write_text(f"r 12 500 {_MEGABYTES_20 // 12}\n{lines}")

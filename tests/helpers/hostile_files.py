@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Small files that ask for much: each once froze a server or filled gigabytes. They are written by what they declare."""
+"""Small files that demand huge resources; each once froze a server or filled gigabytes. They are written when needed."""
 
 import io
 import os
@@ -78,7 +78,7 @@ def _(folder: Path) -> Path:
 
 @hostile("many_segments.hea")
 def _(folder: Path) -> Path:
-    """A header of 300 kB that names one segment of many signals over and over."""
+    """A header of 300 kB that names one segment of many signals many times."""
     count = 30_000
     lines = "".join(f"s.dat 16 200 16 0 0 0 0 s{i}\n" for i in range(200))
     wfdb(folder, "s", "s 200 500 2\n" + lines, bytes(800))
@@ -246,7 +246,7 @@ content("texts.png", text_png)
 
 
 def noise_page() -> bytes:
-    """Pixels at random: a million strokes to look at."""
+    """Random pixels: a million strokes for the line detector."""
     stream = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 2, (1000, 1000), np.uint8) * 255
     Image.fromarray(pixels).save(stream, "PNG")

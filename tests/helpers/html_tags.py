@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a browser would make of HTML: its tags with their attributes, and its text."""
+"""Parses HTML as a browser would: its tags with their attributes, and its text."""
 
 from html.parser import HTMLParser
 

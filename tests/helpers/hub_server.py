@@ -100,7 +100,7 @@ class HubServer:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self, home: Path, token: str | None = WRITE_TOKEN) -> dict[str, str]:
-        """Variables of a fresh client process that knows this Hub only."""
+        """Environment variables of a new client process that uses only this Hub."""
         variables = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "0" if self.xet else "1"}
         return variables | ({"HF_TOKEN": token} if token else {})
 

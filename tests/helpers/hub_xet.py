@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The store behind the Hub's Xet protocol: hf_xet's own file-system backend, and what the Hub has to know of it."""
+"""The store behind the Hub's Xet protocol: hf_xet's own file-system backend, and what the Hub must know about it."""
 
 import struct
 import tempfile

@@ -1,13 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Who imports whom, read from the source with `ast`: nothing is imported, so any revision's tree can be read."""
+"""Which module imports which, read from the source with `ast`: nothing is imported, so any revision can be read."""
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-# Top to bottom, as the house stands: a room imports itself and rooms on lower floors, never its neighbours.
-FLOORS = (
+# From top to bottom: a folder imports itself and folders of lower layers, never others of its own layer.
+LAYERS = (
     ("recipes.cli",),
     ("recipes.embedded",),  # the embedded model is saved with its card
     ("recipes.publishing",),
@@ -25,12 +25,12 @@ FLOORS = (
     ("processing.claims", "processing.simulator", "processing.untrusted", "processing.photo"),
     ("processing",),  # files flat in it: what travels with a published model
 )
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {folder: number for number, folders in enumerate(LAYERS) for folder in folders}
 PACKAGES = ("modeling_gem", "processing", "recipes", "hub_cards")
 
 
 class Import(NamedTuple):
-    """One import of a module of ours by another, at a line of the importing file."""
+    """An import of one of our modules by another, with the line in the importing file."""
 
     source: str
     target: str
@@ -49,15 +49,15 @@ def find_modules(root: Path, packages: Collection[str] = PACKAGES) -> dict[str, 
     }
 
 
-def room_of(module: str, modules: Mapping[str, Path]) -> str:
-    """The folder that a module is in, at most two deep. `modeling_gem` is one room."""
+def folder_of(module: str, modules: Mapping[str, Path]) -> str:
+    """The folder of a module, at most two deep. `modeling_gem` counts as one."""
     folder = module if modules[module].name == "__init__.py" else module.rpartition(".")[0]
     parts = folder.split(".")
     return ".".join(parts[: 1 if parts[0] == "modeling_gem" else 2])
 
 
 def read_imports(modules: Mapping[str, Path]) -> list[Import]:
-    """Every import between `modules`, those inside functions too; what stands under `if TYPE_CHECKING` does not count."""
+    """Every import between `modules`, also inside functions, but not under `if TYPE_CHECKING`."""
     found = set()
     for name, file in modules.items():
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
@@ -70,7 +70,7 @@ def read_imports(modules: Mapping[str, Path]) -> list[Import]:
     return sorted(found)
 
 
-def circles(imports: Collection[Import]) -> list[tuple[str, ...]]:
+def cycles(imports: Collection[Import]) -> list[tuple[str, ...]]:
     """The groups of modules that reach each other by imports."""
     direct: dict[str, set[str]] = {}
     for edge in imports:
@@ -81,13 +81,13 @@ def circles(imports: Collection[Import]) -> list[tuple[str, ...]]:
 
 
 def upward(imports: Collection[Import], modules: Mapping[str, Path]) -> list[Import]:
-    """The imports that leave a room for one that is not on a lower floor."""
-    rooms = {module: room_of(module, modules) for module in modules}
+    """The imports from one folder into another that is not on a lower layer."""
+    folders = {module: folder_of(module, modules) for module in modules}
     return [
         edge
         for edge in imports
-        if rooms[edge.source] != rooms[edge.target]
-        and FLOOR.get(rooms[edge.source], -1) >= FLOOR.get(rooms[edge.target], -1)
+        if folders[edge.source] != folders[edge.target]
+        and LAYER.get(folders[edge.source], -1) >= LAYER.get(folders[edge.target], -1)
     ]
 
 
@@ -112,7 +112,7 @@ def _targets(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:
 
 
 def _reached(module: str, direct: Mapping[str, set[str]]) -> set[str]:
-    """What a module imports, and what those import."""
+    """The modules that a module imports, directly or through others."""
     seen: set[str] = set()
     ahead = [module]
     while ahead:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Runs a page's Python as a reader would, in a process of its own; what every block imports is loaded once and forked."""
+"""Runs a page's Python as a reader would, in its own process; imports shared by the blocks are loaded once and forked."""
 
 import multiprocessing
 import os

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The files that README and docs/ call `my_...`, as a reader might have them."""
+"""The files that README and docs/ call `my_...`, with content that a reader could have."""
 
 import shutil
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Sentences that nobody here wrote, with the claims that a reader found in them: what the parser finds of these."""
+"""Sentences from published reports, each with the claims that a reader found in it: how many of them the parser finds."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class ReadSentence:
 
 @dataclass(frozen=True)
 class Found:
-    """Of one sentence: claims found with their polarity, found with another, not found, and those that the reader did not."""
+    """One sentence's counts: claims found with their polarity, found with another, missed, and found by the parser only."""
 
     right: int
     other_polarity: tuple[str, ...]
@@ -42,7 +42,7 @@ def _expected(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def compare(sentence: ReadSentence) -> Found:
-    """Each expected claim takes one of the parser's, first those that agree in polarity."""
+    """Matches each expected claim with one of the parser's, preferring those that agree in polarity."""
     claims = extract_claims(sentence.text)
     right, other, missed = 0, [], []
     open_claims = list(claims)

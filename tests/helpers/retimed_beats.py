@@ -61,7 +61,7 @@ class Piece:
 
 @dataclass
 class Source:
-    """What was cut out of one record: QRS-T complexes after a P wave, those without (ventricular beats), and P waves."""
+    """Waves cut out of one record: QRS-T complexes after a P wave, those without one (ventricular beats), and P waves."""
 
     name: str
     conducted: list[Piece] = field(default_factory=list)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECGs whose rhythm and every wave of them are known: their truth, and the simulator's."""
+"""ECGs whose rhythm and waves are all known: their reference marks, and those of the simulator."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Writes small folders in the layout in which ECG data sets are published, with signals that are known."""
+"""Writes small folders in the layouts of published ECG data sets, with known signals."""
 
 import json
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Requests to the Space as its page makes them, without a page: from any session and any address of this machine."""
+"""Requests to the Space like those of its page, without a browser: from any session and any address of this machine."""
 
 import http.client
 import json

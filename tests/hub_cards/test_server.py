@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Space as a server that strangers may touch: who may come in, whose turn it is, what is said, and how it ends."""
+"""The Space as a public server: login, host names, turns, limits, messages, and how it stops."""
 
 import concurrent.futures
 import json

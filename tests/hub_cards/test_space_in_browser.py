@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Space as people meet it, in a real Chromium: mouse, keyboard and phone; hostile files; ten users; axe."""
+"""The Space in a real Chromium: mouse, keyboard and phone; hostile files; ten users; axe."""
 
 import re
 from contextlib import contextmanager

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Uploads to the Space: their limits on the way in, what of them stays in memory, and that nothing stays on the disk."""
+"""Uploads to the Space: limits while they arrive, what stays in memory, and that nothing stays on the disk."""
 
 import os
 import shutil

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem convert` takes ids on the Hub wherever it takes folders; the Hub is a stand-in on this machine."""
+"""`gem convert` takes ids on the Hub wherever it takes folders; the Hub is a local stand-in."""
 
 import os
 import subprocess

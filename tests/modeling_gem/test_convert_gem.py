@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""An original checkpoint, converted, computes what the authors' own code computed (golden values)."""
+"""A converted original checkpoint computes what the authors' code computed (golden values)."""
 
 import json
 from pathlib import Path

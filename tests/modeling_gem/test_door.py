@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`import modeling_gem` is the one door: cheap to open, complete, and each name behind it stands there once."""
+"""`import modeling_gem` is the public API: cheap to import, complete, and each name is defined once."""
 
 import ast
 import json
@@ -30,7 +30,7 @@ print(json.dumps([loaded, resolved, dir(modeling_gem)]))
 
 @pytest.fixture(scope="module")
 def opened() -> tuple[set[str], dict[str, str], list[str]]:
-    """Of a fresh process: the modules that the door loads, what its names are, and what `dir` lists."""
+    """From a new process: the modules that the import loads, the kinds of its names, and what `dir` lists."""
     run = subprocess.run([sys.executable, "-c", OPEN], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded, resolved, listed = json.loads(run.stdout)
     return set(loaded), resolved, listed

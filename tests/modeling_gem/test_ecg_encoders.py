@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Any registered model that reads signals can be a GEM's ECG tower: HuBERT-ECG by its adapter, and a stranger's own."""
+"""Any registered model that reads signals can be a GEM's ECG tower: HuBERT-ECG by its adapter, and a user's own class."""
 
 import json
 from pathlib import Path

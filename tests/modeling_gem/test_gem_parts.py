@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A GEM assembled from parts holds exactly these parts, and parts that cannot be used are refused by name."""
+"""A GEM assembled from parts holds exactly these parts; parts that cannot be used are refused by name."""
 
 import json
 import os

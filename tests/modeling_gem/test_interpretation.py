@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`interpret` and `check_answer`: what is done with an answer's claims, by any model and any engine."""
+"""`interpret` and `check_answer`: how an answer's claims are handled, for any model and any engine."""
 
 import json
 from collections.abc import Sequence

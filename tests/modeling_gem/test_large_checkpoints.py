@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`benchmarks/bench_large.py` in small: sharded weights converted without holding them, the result loaded with a part on disk."""
+"""A small run of `benchmarks/bench_large.py`: sharded weights are converted one by one, the result is loaded partly to disk."""
 
 import json
 import os

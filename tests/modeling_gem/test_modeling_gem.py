@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The model by itself: what goes in, what comes out, and that no modality or weight gets lost on the way."""
+"""The model by itself: inputs, outputs, and that no modality or weight gets lost on the way."""
 
 import copy
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A user's own `processing.py` or `recipes/` in front of gem-ecg's is named, with the cure."""
+"""A user's own `processing.py` or `recipes/` that shadows gem-ecg's is named in the error, with the remedy."""
 
 import os
 import subprocess

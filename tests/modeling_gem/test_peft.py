@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""PEFT's methods train a GEM with ECGs, those that hand over embeddings in place of ids too."""
+"""PEFT's methods train a GEM with ECGs, including those that pass embeddings in place of ids."""
 
 import pytest
 import torch

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Language models and image towers of many families: inside GEM they compute what they compute alone."""
+"""Language models and image towers of many families compute the same inside GEM as alone."""
 
 import pytest
 import torch

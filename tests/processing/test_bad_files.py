@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A corpus of broken and hostile files: each gets a GemError that names the file, in bounded time and memory."""
+"""Broken and hostile files: each gives a GemError that names the file, in bounded time and memory."""
 
 import io
 import os

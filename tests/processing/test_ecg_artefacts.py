@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""One loose electrode or one noisy second changes nothing of what the rest of the record shows."""
+"""One loose electrode or one noisy second does not change the results of the rest of the record."""
 
 import math
 import tracemalloc

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Which channels of a source are leads, in which unit, and who says so: nothing that is guessed comes in unmarked."""
+"""Which channels of a source are leads, in which unit, and how that is known: every guess is marked as one."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The liberties that writers of device formats take: each is read to the last count, with what it leaves open said."""
+"""Variants of the device formats: each is read exactly, and what a file leaves open is reported."""
 
 import io
 import struct

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""No array may break the measurement: GEM_HOSTILE_ARRAYS=5000 tries that many (default 300)."""
+"""No array makes the measurement fail: GEM_HOSTILE_ARRAYS=5000 tries that many (default 300)."""
 
 import json
 import os

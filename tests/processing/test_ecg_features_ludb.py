@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Marks and beats against the cardiologists of LUDB, with room above the measured figures (see benchmarks)."""
+"""Marks and beats against LUDB's cardiologists, with some margin around the measured figures (see benchmarks)."""
 
 import pytest
 

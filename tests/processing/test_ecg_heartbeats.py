@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""No reading without heartbeats: noises, tones, steps and copies are refused; hearts of every kind and in noise are not."""
+"""Signals without heartbeats are refused: noise, tones, steps, copies. ECGs of every kind, noisy ones too, are not."""
 
 import itertools
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Words that may name a person: lines of reports in ten languages, devices, names of channels."""
+"""Words that may name a person: report lines in ten languages, devices, channel names."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Every limit against its published source, and no second copy of it in code or documentation."""
+"""Every limit is compared with its published source; no other place in code or documentation repeats it."""
 
 import ast
 import re

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""P waves that the ventricles ignore, in real beats put together as a complete AV block."""
+"""P waves without QRS: real beats put together as a complete AV block."""
 
 import numpy as np
 import pytest

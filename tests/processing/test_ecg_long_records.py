@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Long records: windows join to what the whole gives, in bounded memory; events are found where they were put."""
+"""Long records: joined windows give the results of the whole, in bounded memory; events are found where they were put."""
 
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ISHNE Holter files, packed files, HEIC photos, PDF pages; and what is not an ECG is named as what it is."""
+"""ISHNE Holter files, packed files, HEIC photos, PDF pages; a file that is not an ECG is named as what it is."""
 
 import bz2
 import gzip

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pages of ECGs are told from pictures of other things."""
+"""Photos of ECG pages are distinguished from pictures of other things."""
 
 import io
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_other_pictures(picture):
 
 
 def charts() -> dict[str, Image.Image]:
-    """Charts that are not ECG: walks, sines, bars, and rows of each that are laid out as an ECG page is."""
+    """Charts that are not ECGs: random walks, sines, bars, and rows of each in the layout of an ECG page."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

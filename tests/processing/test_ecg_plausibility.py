@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The gate: real records pass, what cannot be an ECG is refused, what is doubtful is told and not measured."""
+"""The gate: real records pass, signals that cannot be an ECG are refused, doubtful ones are reported and not measured."""
 
 import json
 import math

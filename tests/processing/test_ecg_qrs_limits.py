@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The QRS lasts until all leads have come to rest: wide ones that rest at their top, noisy ones, beats of two kinds."""
+"""The QRS lasts until all leads are back at rest: wide complexes with a plateau, noisy ones, beats of two kinds."""
 
 import numpy as np
 import pytest

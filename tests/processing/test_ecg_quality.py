@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`inspect_record`: every defect that is put in must be said, and sound records must stay without complaint."""
+"""`inspect_record`: every defect that is put in must be reported, and sound records give no report."""
 
 import json
 

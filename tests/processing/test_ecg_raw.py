@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What every reader does with what it found: units, gains, rates, sizes, and what may identify a patient."""
+"""What every reader does with its values: units, gains, rates, sizes, and data that may identify a patient."""
 
 import os
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Records: the names of leads in every standard, derived limb leads, resampling around gaps, and what can be an ECG."""
+"""Records: lead names in every standard, derived limb leads, resampling around gaps, and what can be an ECG."""
 
 import pickle
 from datetime import datetime, timedelta

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What `extract_features` measures follows what was drawn: by formula, and on both sides of every limit."""
+"""`extract_features` measures what was drawn: by formula, and on both sides of every limit."""
 
 import dataclasses
 import math
@@ -90,7 +90,7 @@ def test_upside_down_every_amplitude_changes_its_sign():
 
 @pytest.fixture(scope="module")
 def uneven():
-    """RR intervals of 600 to 1200 ms, none like its neighbour."""
+    """RR intervals of 600 to 1200 ms, each different from its neighbours."""
     onsets = np.cumsum([0.4, 0.8, 1.2, 0.6, 1.0, 0.7, 1.1, 0.8, 1.2, 0.6])
     return measured(onsets=onsets)
 
@@ -367,7 +367,7 @@ def test_a_lead_that_spans_less_than_two_hundredths_of_a_millivolt_is_flat():
 
 
 def test_measures_are_those_of_the_leads_that_are_named():
-    """Names decide, not positions: the same rows in another order give the same values by lead."""
+    """Leads are found by name, not by position: the same rows in another order give the same values."""
     record = simulate_ecg(seed=6).record
     order = list(np.random.default_rng(0).permutation(12))
     plain = extract_features(record)

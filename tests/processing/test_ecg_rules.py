@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Each decision on both sides of its limit, and with values that were not measured."""
+"""Each decision on both sides of its limit, and with missing values."""
 
 import dataclasses
 import math

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A stimulus shows in several leads at once: it is told from the heart, taken out, and the QRS after it is measured."""
+"""A pacing spike shows in several leads at once: it is told apart from the QRS, removed, and the QRS after it measured."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Text tables as people have them, and tables in memory: names, units, decimal marks, time columns, what is not a lead."""
+"""Text tables and tables in memory: names, units, decimal marks, time columns, columns that are not leads."""
 
 import contextlib
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Any record -> `ecg_values`: by lead name, in mV, at 500 Hz, and never silently."""
+"""Any record becomes `ecg_values`: by lead name, in mV, at 500 Hz, and every change is reported."""
 
 import numpy as np
 import pytest

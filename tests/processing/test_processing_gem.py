@@ -294,7 +294,7 @@ def test_pictures_are_judged_at_every_door_but_those_known_as_pages(processor, t
 
 
 def claimed_page() -> PngInfo:
-    """What a file would have to hold to be taken for a page, if files could say so."""
+    """Metadata with which a file could claim to be a page, if that were accepted."""
     claim = PngInfo()
     claim.add_text(PAGE_MARK, "True")
     return claim

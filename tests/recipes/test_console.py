@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the programs print of errors and names: all of it, as it is."""
+"""Errors and names are printed completely and unchanged."""
 
 import os
 import subprocess

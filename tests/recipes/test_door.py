@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`recipes` offers what scripts call: opened without loading any of it, complete, and what the pages import."""
+"""The public names of `recipes`: importing it loads none of them, the list is complete, and it holds what the pages import."""
 
 import re
 import subprocess

@@ -178,7 +178,7 @@ def small_r_deep_s(ecg: MeasuredEcg, lead: str) -> bool:
 
 
 def upright_without_q(ecg: MeasuredEcg, lead: str) -> bool:
-    """An R wave alone, be it notched."""
+    """An R wave alone, notched or not."""
     return ecg.letters(lead).startswith("r") and "s" not in ecg.letters(lead)
 
 

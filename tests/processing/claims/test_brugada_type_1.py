@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A finding from end to end, the Brugada type 1 pattern: rule, words, verdict, evidence, salience, criterion, diagnosis."""
+"""One finding end to end, the Brugada type 1 pattern: rule, words, verdict, evidence, salience, criterion, diagnosis."""
 
 import dataclasses
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What texts claim: numbers, units, leads, negation, references, lists, beats."""
+"""Claims that are parsed from texts: numbers, units, leads, negation, references, lists, beats."""
 
 import re
 import time

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A comparison that is denied is the opposite comparison, whatever the words for the denial, the comparison and the unit."""
+"""A negated comparison is the opposite comparison, whatever the words for the negation, the comparison and the unit."""
 
 import itertools
 

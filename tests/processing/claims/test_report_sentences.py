@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Sentences that nobody here wrote: what a reader found in them, the parser finds to the share that was measured, and no less."""
+"""Of the claims that a reader found in published sentences, the parser finds at least the share that was measured."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Words of physicians' reports, German ones in translation among them, as claims."""
+"""Phrases of physicians' reports, some translated from German, as claims."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Marks on a page: where they are, what they leave alone, and what they say about spans that are not there."""
+"""Marks on a page: where they are, that they leave the trace visible, and what is said about spans that do not exist."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The evidence picture and page: every claim where it belongs, in its verdict's colour, and nothing of a text as markup."""
+"""The evidence picture and page: each claim at its place in its verdict's colour; no text is taken for markup."""
 
 import numpy as np
 import pytest

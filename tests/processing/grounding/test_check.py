@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Verdicts about claims, scores, evidence, and the validation on the simulator's exact truth at a reduced size."""
+"""Verdicts about claims, scores, evidence, and a small validation against the simulator's exact truth."""
 
 import dataclasses
 import json

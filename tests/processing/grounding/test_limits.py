@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Both sides of every limit and tolerance of `check_grounding`: the last value that bears a sentence out, the first that does not."""
+"""Both sides of every limit and tolerance of `check_grounding`: the last value that supports a sentence, the first that fails."""
 
 import dataclasses
 import math

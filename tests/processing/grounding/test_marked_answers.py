@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is done with a checked text: spans, the best of several, corrections; over made-up texts about simulated ECGs."""
+"""Uses of a checked text: spans, the best of several, corrections; with invented texts about simulated ECGs."""
 
 import random
 from collections import Counter

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The diagnosis guider: what its chats hold, what they never hold, and that budgets are kept by stated rules."""
+"""The diagnosis guider: what its chats contain, what they never contain, and that they keep within their budgets."""
 
 import re
 import subprocess

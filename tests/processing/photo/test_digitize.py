@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Drawn pages are digitised: the record comes back, with its layout, leads and scale; what is no page is refused with the reason."""
+"""Drawn pages are digitised: the record is recovered with layout, leads and scale; other pictures are refused with the reason."""
 
 from pathlib import Path
 

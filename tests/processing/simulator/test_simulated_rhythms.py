@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Tachycardias, pacing, hidden P waves and wide complexes: the simulator's truth against what it draws."""
+"""Tachycardias, pacing, hidden P waves and wide complexes: the simulator's reference marks agree with its signal."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files of unknown origin are read as `load_ecg` reads them, in processes that may fail, and that leave nothing behind."""
+"""Files of unknown origin give what `load_ecg` gives, read in separate processes that may fail and leave nothing behind."""
 
 import io
 import multiprocessing
@@ -56,7 +56,7 @@ def children(pid: int) -> set[int]:
 
 
 def readers() -> set[int]:
-    """The reading processes of this one."""
+    """The reading processes started by this process."""
     return {child for server in children(os.getpid()) if is_server(server) for child in children(server)}
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Batch files: what is exported is what the endpoint gets, what is imported is not asked again."""
+"""Batch files: exported requests equal those sent to the endpoint; imported answers are not requested again."""
 
 import json
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The chat client against a real HTTP server: failures by name, retries, limits, budget, cache."""
+"""The chat client against a real HTTP server: named failures, retries, limits, budget, cache."""
 
 import json
 import multiprocessing

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The same answers on every engine, by a real HTTP server that reads the wire format; what is no engine, or not there."""
+"""The same answers on every engine, over a real HTTP server with the wire format; unknown engines and silent ones."""
 
 import importlib.util
 import json
@@ -40,7 +40,7 @@ def local():
 
 @pytest.fixture
 def server(local):
-    """A GEM behind HTTP; what it was sent is in `chats`."""
+    """A GEM behind HTTP; `chats` holds the requests it received."""
 
     def block(part):
         match part:

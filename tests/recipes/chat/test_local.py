@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A language model in this process: order, limits, schema. Its answers are noise; teachers and judges have tests of their own."""
+"""A language model in this process: order, limits, schema. Its answers are noise; teachers and judges have their own tests."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Settings of an endpoint: which of them are part of a request's key, and how a wrong one is named."""
+"""Settings of an endpoint: which of them are part of a request's key, and how a wrong one is reported."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The `gem` command on real and broken input, as a user types it."""
+"""The `gem` command on real and broken input."""
 
 import json
 import math
@@ -25,7 +25,7 @@ SAMPLES = ROOT / "processing" / "samples"
 
 
 def gem(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """The command in a process of its own, errors and exit codes included."""
+    """Runs the command in its own process, with errors and exit codes."""
     code = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],

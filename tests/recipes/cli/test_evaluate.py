@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem eval` as it is typed: reports, problems with exit code 1, wrong use in one red line."""
+"""`gem eval` on the command line: reports, problems with exit code 1, wrong usage in one red line."""
 
 import json
 import os
@@ -127,7 +127,7 @@ def test_two_evaluations_do_not_write_into_one_folder(tmp_path):
 
 
 def test_a_killed_evaluation_ends_in_the_same_bytes(tmp_path):
-    """Killed while its checks are written, and once more with a line that only half got to the disk."""
+    """Killed while its checks are written, and once more with a half-written line."""
     given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", "out"]
     gem = [sys.executable, "-c", "from recipes.cli import main; main()", "eval", "grounding", SET[0]]
     command = [*gem, *SET[1:], *given]

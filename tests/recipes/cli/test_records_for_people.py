@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What the command line says to people: verdicts, cures as options, tables on narrow and wide terminals, help in groups."""
+"""Output of the command line: verdicts, remedies as options, tables on narrow and wide terminals, grouped help."""
 
 import inspect
 import io

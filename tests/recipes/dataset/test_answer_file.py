@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Answers about many ECGs: one row each whatever happens, the same rows from every engine, and nothing twice after a kill."""
+"""Answers about many ECGs: one row each in every case, the same rows from every engine, and no repeated work after a kill."""
 
 import json
 import os
@@ -29,7 +29,7 @@ NAMES = sorted(path.name for path in SAMPLES.glob("*.hea"))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The samples twice, a flat record, and a file that is none."""
+    """The samples twice, a flat record, and a file that is not an ECG."""
     place = tmp_path_factory.mktemp("ecgs")
     for copy in ("a", "b"):
         shutil.copytree(SAMPLES, place / copy, ignore=shutil.ignore_patterns("*.json"))
@@ -51,7 +51,7 @@ def settings(folder, output, **more):
 
 @pytest.fixture(scope="module")
 def reference(folder, tmp_path_factory):
-    """The table of a run that nothing disturbed."""
+    """The table of an uninterrupted run."""
     output = tmp_path_factory.mktemp("reference") / "answers.parquet"
     report = interpret_all(settings(folder, output), LocalAnswers())
     assert report.rows == 2 * len(NAMES) + 2 and report.resumed == 0
@@ -127,7 +127,7 @@ interpret_all(settings(sys.argv[1], sys.argv[2]), LocalAnswers())
 
 
 def test_exactly_one_row_each_after_kill_9(folder, reference, tmp_path):
-    """The run is killed twice in the midst of its work, and finished then."""
+    """The run is killed twice at work, then finished."""
     output = tmp_path / "out.parquet"
     program = tmp_path / "run.py"
     program.write_text(

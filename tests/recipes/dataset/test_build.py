@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Builds: killed and resumed, two at once, changed settings, full disk, broken records; the same bytes every time."""
+"""Builds: killed and resumed, two at once, changed settings, full disk, broken records; always the same bytes."""
 
 import dataclasses
 import errno
@@ -54,7 +54,7 @@ def settings(source: Path, output: Path, **changes):
 
 @pytest.fixture(scope="module")
 def reference(source, tmp_path_factory):
-    """A build that nothing disturbed, and its checksums."""
+    """An uninterrupted build and its checksums."""
     output = tmp_path_factory.mktemp("reference") / "out"
     result = build_dataset(settings(source, output))
     return result, (output / "SHA256SUMS").read_text()

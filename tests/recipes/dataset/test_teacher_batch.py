@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A build through the batch API: questions out, replies in, second attempts out, and rows without a single request."""
+"""A build with the batch API: questions exported, replies imported, second attempts, and rows without a single request."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def settings(folder: Path, **chat: object) -> BuildSettings:
 
 
 def answered(requests: Path, texts: dict[str, str]) -> Path:
-    """What the batch API would give back: to each request the text of the diagnosis that it settles."""
+    """The batch API's output: for each request a text with the right diagnosis."""
     lines = []
     for line in map(json.loads, requests.read_text().splitlines()):
         told = line["body"]["messages"][1]["content"]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Answer files of every published kind, and of every way to be broken: named, never skipped."""
+"""Answer files of every published kind, and every way in which they can be broken: reported, never skipped."""
 
 import json
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""BLEU-4 and ROUGE-L equal the original's numbers; claims of two answers are compared."""
+"""BLEU-4 and ROUGE-L equal the original's numbers; the claims of two answers are compared."""
 
 import json
 import math

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-QA in its own layout: which questions count, who answers them without a model, and both ways of scoring."""
+"""ECG-QA in its own layout: which questions count, answers without a model, and both ways of scoring."""
 
 import json
 
@@ -59,7 +59,7 @@ def test_strict_and_compat_differ_where_options_are_parts_of_words(files):
 
 
 def test_noise_is_told_from_the_signal_on_real_records():
-    """Limits from the training folds, questions of fold 9: better than the commonest answer where noise is measured."""
+    """Limits from the training folds, questions of fold 9: better than the most common answer for questions about noise."""
     questions, _ = read_ecg_qa(shared_path("data/text/ecgqa_template_available.json"), shared_path("data/ptbxl"))
     chosen = [question for question in questions if question.key[-1] == "static noise"]
     held_out = [question for question in chosen if question.held_out]

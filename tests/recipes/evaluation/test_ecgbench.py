@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Each set of ECG-Bench from its published layout to the report: both modes, what is wrong with a file, likelihoods, judges."""
+"""Each set of ECG-Bench from its published layout to the report: both modes, faulty files, likelihoods, judges."""
 
 import json
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-Bench in compat mode equals the original code on every shared case; where that one raises, so do we."""
+"""ECG-Bench in compat mode equals the original code on every shared case, and raises where that code raises."""
 
 import json
 import math

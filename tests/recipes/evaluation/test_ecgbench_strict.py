@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Strict ECG-Bench: the traps of the published code are none here, and what cannot be read is counted."""
+"""Strict ECG-Bench avoids the errors of the published code, and counts what cannot be read."""
 
 import json
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""From records to the report: answers, the check against measurements, a judge over HTTP, every formula, every defect named."""
+"""From records to the report: answers, the check against measurements, a judge over HTTP, every formula, every defect."""
 
 import dataclasses
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Published formulas equal the notebooks on every shared case; the strict ones are bounded and name what is missing."""
+"""Published formulas equal the notebooks on every shared case; the strict ones are bounded and report what is missing."""
 
 import json
 
@@ -31,7 +31,7 @@ def old_names(judged):
 
 
 def check(judged, version, expected):
-    """Parsed scores, per-sample values and table numbers, or the error where the notebook stops."""
+    """Parsed scores, per-sample values and table numbers, or the error that stops the notebook."""
     if "parsed_scores" in expected:
         assert {name: read_as_notebook(text, version) for name, text in judged.items()} == expected["parsed_scores"]
     if "error" in expected:

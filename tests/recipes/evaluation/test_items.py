@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The published layouts of the test sets, written as published, become the same items."""
+"""The test sets in their published layouts become the same items."""
 
 import io
 import json

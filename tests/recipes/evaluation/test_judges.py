@@ -210,7 +210,7 @@ def test_the_object_in_a_judges_text(text, found, problem):
 
 
 def test_a_local_model_judges(tmp_path):
-    """A random model writes no JSON; that it was asked, in its template, and is named as useless is the point."""
+    """A random model writes no JSON: it is asked in its own template and reported as useless."""
     from transformers import LlamaForCausalLM
 
     from tests.helpers.tiny_gem import tiny_text_config, tiny_tokenizer

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Likelihoods with a shared prompt equal the ones of whole texts, whatever the batch, the template and the tokens."""
+"""Likelihoods with a shared prompt equal those of whole texts, for any batch, template and tokens."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Measurements beside those of others: PTB-XL+'s layout, tables, headers of device files, and what Bland and Altman take from pairs."""
+"""Our measurements compared with those of others: PTB-XL+'s layout, tables, headers of device files, Bland-Altman statistics."""
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def test_what_is_not_there_is_said(trees, tmp_path):
     with pytest.raises(EvaluationError, match="neither"):
         read_values(tmp_path / "nothing")
     pd.DataFrame({"id": ["zz"], "pr_interval": [160]}).to_csv(tmp_path / "values.csv", index=False)
-    with pytest.raises(EvaluationError, match="not one record"):
+    with pytest.raises(EvaluationError, match="no record has values"):
         measure(import_source("ptb-xl", str(trees / "ptbxl")), read_values(tmp_path / "values.csv"))
 
 

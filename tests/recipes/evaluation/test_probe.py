@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The linear probe of a tower: finds what is in the features and nothing else, keeps to its folds, and speaks of what it cannot use."""
+"""The linear probe of a tower: finds only what is in the features, keeps to its folds, and reports what it cannot use."""
 
 import dataclasses
 

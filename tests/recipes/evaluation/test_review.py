@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Review sheets: blinded, self-contained, filled in a real browser and in a workbook, read back with every mistake named."""
+"""Review sheets: blinded, self-contained, filled in a real browser and in a workbook, read back with every mistake reported."""
 
 import html
 import io

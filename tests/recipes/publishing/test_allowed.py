@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Only what a model, a data set or a Space is made of is published; the rest is named, and some never goes."""
+"""Only files that a model, a data set or a Space consists of are published; others are reported, and some are never published."""
 
 import bz2
 import gzip

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What must not be published is found under other names, nested, in text and inside archives; the rest passes."""
+"""Private data is found under other names, nested, in text and inside archives; everything else passes."""
 
 import io
 import json

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A marked name in every place of every format, and in the files' own names: nothing that is published or sent holds it."""
+"""A marked name in every field of every format, and in file names: nothing that is published or sent holds it."""
 
 import json
 import logging
@@ -129,7 +129,7 @@ def own(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(own) -> Path:
-    """What a table may say beside the files."""
+    """Names that a table may hold beside the files."""
     table = own.parent / "table.csv"
     reports = f"Sinus rhythm. Referred by {MARK}. Befundet von Dr. A. {MARK}; Validé par {MARK}\nPatient: {MARK}"
     files = [path.name for path in sorted(own.iterdir()) if path.suffix != ".dat"]
@@ -152,7 +152,7 @@ def built(own, tables, tmp_path_factory) -> Path:
 
 
 def _texts(path: Path) -> str:
-    """All that a file says: Parquet without its compression."""
+    """The whole content of a file; Parquet without its compression."""
     if path.suffix != ".parquet":
         return path.read_bytes().decode("latin-1")
     table = pq.read_table(path)

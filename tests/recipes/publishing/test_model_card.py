@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Cards say what was measured, and nothing else; the Hub's own parser reads their metadata."""
+"""Cards state only what was measured; the Hub's own parser reads their metadata."""
 
 import json
 

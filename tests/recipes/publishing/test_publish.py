@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is published on a Hub is loaded from it by strangers; what breaks on the way breaks in words."""
+"""What is published on a Hub can be loaded from it by others; failures on the way are reported in plain messages."""
 
 import errno
 import json
@@ -93,7 +93,7 @@ def records(count: int, folder: Path) -> Dataset:
 
 
 def tables(folder: Path, count: int = 4) -> Path:
-    """A folder of Parquet shards, each another content."""
+    """A folder of Parquet shards with different contents."""
     folder.mkdir()
     for i in range(count):
         table = pa.table({"id": [f"{i}"], "signal": [np.random.default_rng(i).bytes(50_000)]})
@@ -117,7 +117,7 @@ def client(hub: HubServer, token: str | None = WRITE_TOKEN) -> HfApi:
 
 @pytest.fixture(autouse=True)
 def no_xet_and_no_waiting(monkeypatch):
-    """Xet is on where a test says so; retries do not wait."""
+    """Xet is off unless a test turns it on; retries do not wait."""
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
 
@@ -383,7 +383,7 @@ def test_the_projects_own_space_is_complete(tmp_path):
 
 
 def test_the_space_requires_what_the_package_requires():
-    """Under the same limits; what transformers brings itself is left to it."""
+    """Under the same limits; modules of transformers itself are left alone."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     space = set((ROOT / "hub_cards" / "space" / "requirements.txt").read_text().split())
     brought = ("huggingface_hub", "tokenizers")

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Many questions, one batch: every answer is the one that a single call gives, and goes to who asked for it."""
+"""Many questions, one batch: every answer equals that of a single call and goes to the client that asked."""
 
 import asyncio
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def batching(gem, **options):
 
 
 def questions(processor):
-    """Records, modalities and questions that differ, so that no two answers may be exchanged unseen."""
+    """Different records, modalities and questions, so that swapped answers are noticed."""
     asked = [
         (sample.with_suffix(".hea"), question, modality)
         for sample in sorted(SAMPLES.glob("*.hea"))

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The line in front of a server: turns, limits, leaving; the desk behind it."""
+"""The queue in front of a server: turns, limits, clients that leave; and the worker behind it."""
 
 import asyncio
 import threading

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem serve` over HTTP, asked by OpenAI's own client: the answers of single calls, and errors in words for everything else."""
+"""`gem serve` over HTTP with OpenAI's own client: the answers of single calls, and a plain error for everything else."""
 
 import asyncio
 import base64

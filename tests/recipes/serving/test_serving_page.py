@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What docs/serving.md shows is run against a server: its `curl` lines and its Python blocks."""
+"""The `curl` lines and Python blocks of docs/serving.md are run against a server."""
 
 import re
 import shlex

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""GEM in vLLM gives the tokens that it gives in Transformers. `make vllm` runs this, in an environment of its own."""
+"""GEM in vLLM gives the same tokens as in Transformers. `make vllm` runs this, in its own environment."""
 
 import contextlib
 import io
@@ -64,7 +64,7 @@ def tiny_gem(folder: Path, body: str) -> Path:
 
 
 def tiny_chats(processor) -> list[list[dict]]:
-    """Both, signal, page and text; and one with two ECGs and two pages."""
+    """Chats with both, signal, page and text; and one with two ECGs and two pages."""
     records = [EcgRecord(signal(seed), STANDARD_LEADS, 500) for seed in range(3)]
     asked = [
         processor.build_conversation(records[0], image=page(0)),

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Biases of a generation config in vLLM against Transformers' own. `make vllm` runs this."""
+"""Biases of a generation config in vLLM against those of Transformers. `make vllm` runs this."""
 
 from types import SimpleNamespace
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is said about versions of vLLM, which needs none; and that nobody pays for a plugin that is not used."""
+"""Statements about vLLM's versions, tested without vLLM; and that an unused plugin costs nothing."""
 
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a message may hold: every dress of an ECG gives the same record, and nothing is skipped."""
+"""Contents of a message: every way to send an ECG gives the same record, and nothing is skipped."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ RECORD = load_ecg(SAMPLES / "normal.hea")
 
 
 def table() -> bytes:
-    """The record as CSV, which says nothing of the rate."""
+    """The record as CSV, which does not hold the sampling rate."""
     file = io.StringIO()
     np.savetxt(file, RECORD.signal.T, delimiter=",", fmt="%.6f", header=",".join(RECORD.leads), comments="")
     return file.getvalue().encode()

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""PTB-XL in Parquet: records at 100 Hz, statements of which only the sign is known, and what is skipped."""
+"""PTB-XL in Parquet: records at 100 Hz, statements without a likelihood, and what is skipped."""
 
 import json
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Importers on real records and on trees in the layouts in which the data sets are published."""
+"""Importers on real records and on folders in the layouts of the published data sets."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_a_ptbxl_record_that_cannot_be_read_is_logged_and_left_out(tmp_path, cap
 
 
 def test_ptbxl_items_join_the_rows_of_a_data_set(tmp_path):
-    """What training and evaluation read has the ids, folds, labels and signals of what a data set is built from."""
+    """Training and evaluation read the same ids, folds, labels and signals from which a data set is built."""
     ptbxl_tree(tmp_path, records=3, folds=(1, 9, 9))
     listed = {record.id: record for record in import_source("ptb-xl", str(tmp_path)) if record.fold == 9}
     items = {item.record.record_id: item for item in read_ptbxl(tmp_path, (9,))}

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Diagnosis codes against the tables in which they are published (tests/fixtures/codes), every row of them."""
+"""Every row of the published tables of diagnosis codes (tests/fixtures/codes)."""
 
 import csv
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is kept and what is not: betrayals, numbers, diagnoses, leads, length; second attempts; resuming."""
+"""Which answers are kept: leaked labels, numbers, diagnoses, leads, length; second attempts; resuming."""
 
 from pathlib import Path
 

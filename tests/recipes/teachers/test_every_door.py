@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The same features give the same finding by every door: rules, `to_text`, the guider, both templates, verdicts, salience."""
+"""The same features give the same finding everywhere: rules, `to_text`, the guider, both templates, verdicts, salience."""
 
 import dataclasses
 import re

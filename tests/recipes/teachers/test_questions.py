@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Answers to what people ask: each is borne out by what it was written from, and is scored as right."""
+"""Answers to common questions: each is supported by the features it was written from, and is scored as right."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What an impression settles: the values and words that a template then leaves out."""
+"""Values and words that follow from an impression and that a template then leaves out."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A reward that rises by shorter, vaguer or emptier answers is named; one that rises by better answers is not."""
+"""A reward that rises with shorter, vaguer or emptier answers is reported; one that rises with better answers is not."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_better_answers_and_a_reward_that_falls_are_not(rows):
 
 
 def test_chance_is_not_called_hacking(rows):
-    """One answer in twelve that lost everything is within the noise of twelve rows."""
+    """A single empty answer in twelve is within the noise of twelve rows."""
     answers = [row["reference"] for row in rows]
     before = judge(answers, rows)
     assert measures(hacked(before, judge(["", *answers[1:]], rows), RISES)) == set()

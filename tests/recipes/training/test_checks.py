@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is wrong is said before the first step, and which sample it is."""
+"""Faulty training data is reported before the first step, with the sample's number."""
 
 import numpy as np
 import pytest

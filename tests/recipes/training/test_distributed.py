@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    """What one process makes of the same settings, by method."""
+    """Results of one process with the same settings, by method."""
 
     @functools.cache
     def trained(method: str) -> Result:

@@ -81,7 +81,7 @@ def test_rows_without_a_pair_are_named():
 
 @pytest.fixture
 def readings(monkeypatch):
-    """A model whose answers are given: what is made of them is what is tested."""
+    """A model with given answers; their use is what is tested."""
     ecg = simulate_ecg(ischemia="inferior_stemi", seed=4)
     written = [
         "Sinus rhythm. ST elevation in II, III and aVF. The heart rate is normal.",

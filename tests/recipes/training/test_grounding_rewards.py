@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Rewards by the waveform: what is left out is never paid for, nor what is said twice, wrongly or for the wrong leads."""
+"""Rewards from the waveform: omissions, repetitions, errors and wrong leads never earn anything."""
 
 import random
 import re

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""GRPO on a GEM: its ECGs and pictures reach it when it writes and when it is scored, whatever a prompt shows of them."""
+"""GRPO on a GEM: ECGs and pictures are used in generation and in scoring, whatever the prompt's text holds."""
 
 import json
 import os
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def by_turn(completions, **_):
-    """A reward that differs within each group, whatever is written."""
+    """A reward that differs within each group, for any text."""
     return [float(number % 4) for number in range(len(completions))]
 
 
@@ -47,7 +47,7 @@ def rows() -> list[dict]:
 
 
 def dataset(examples: list[dict]) -> Dataset:
-    """Rows as they are; a table could not hold one ECG here and two there."""
+    """A list of rows; a table could not hold different numbers of ECGs."""
     return Dataset.from_dict({"number": list(range(len(examples)))}).with_transform(
         lambda batch: {name: [examples[number][name] for number in batch["number"]] for name in examples[0]}
     )
@@ -102,7 +102,7 @@ def towers_run(model) -> dict[str, list[int]]:
 
 
 def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path):
-    """The probabilities that the loss is made of are those of a plain forward pass over each row by itself."""
+    """The loss uses the probabilities of a plain forward pass over each row by itself."""
     gem = trainer(start, tmp_path, steps_per_generation=6, gradient_accumulation_steps=6, temperature=0.7)
     gem.model.train()
     examples = [example for example in gem.train_dataset for _ in range(4)]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Answers are held against what readers and devices say, and the report of a run tells how often they agree."""
+"""Answers are compared with readers' and devices' statements, and the report of a run gives the agreement."""
 
 import json
 import math

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-R1's rewards equal the original's on every shared case, and on the branches that its code has besides."""
+"""ECG-R1's rewards equal the original's on every shared case, and on the further branches of its code."""
 
 import json
 

@@ -54,7 +54,7 @@ def arguments(folder: Path, output: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def adapter(folder):
-    """Two steps of LoRA in bfloat16 from the command line, with everything that can go on beside training."""
+    """Two steps of LoRA in bfloat16 from the command line, with all optional parts of training."""
     config = folder / "config.yaml"
     config.write_text("max_steps: 1000\neval_strategy: steps\neval_steps: 2\n")
     extras = ["--generated_samples", "2", "--generated_tokens", "5", "--train_sampling_strategy", "group_by_length"]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The ECG-Reasoning-Benchmark: its layouts, its heuristic rules, chains of replies, the measuring engine, a model's dialogue."""
+"""The ECG-Reasoning-Benchmark: its layouts, its heuristic rules, multi-step replies, the measuring engine, a model's dialogue."""
 
 import json
 from collections import Counter
