@@ -18,6 +18,10 @@ HIGHEST_FREQUENCY = 0.35  # cycles per px
 # all those of a comb have to rise above that together.
 TOOTH, MISSING_TOOTH, MIN_TEETH = 0.5, -0.3, 1.5
 TEETH = 10
+TALLEST = 3.0  # higher lines count no more than that
+# Lines that are drawn to whole pixels repeat, fainter, with a few times their pitch. Such a comb has more teeth, but those that it
+# does not share with the true one are lower by at least `ALIAS`. (5 is left out: that is how 1-mm and 5-mm lines are related.)
+SHORTER, SAME_PITCH, ALIAS = (1.5, 3.0), 0.01, 0.5
 MAX_RESIDUAL_MM = 0.35  # of the fitted page to the lines that were seen, at the median
 WINDOW_PITCHES = 4.0  # of a local look at the grid, in 5-mm squares
 
@@ -124,9 +128,9 @@ def _find_lines(spectrum: np.ndarray, direction: float) -> _Lines | None:
     rays = np.log(np.stack([_ray(spectrum, turn, frequencies) for turn in turns]).clip(1e-3))
     # A grid's spectral lines are above their neighbours along the ray, and above the same frequency at other angles.
     height = rays - median_filter(rays, (1, 61), mode="nearest")
-    height = np.minimum(height, rays - np.median(rays, axis=0)).clip(0, 3)
+    height = np.minimum(height, rays - np.median(rays, axis=0)).clip(0)
     height[:, frequencies < 0.9 / MAX_PITCH_PX] = 0
-    best = int((height**2).sum(axis=1).argmax())
+    best = int((height.clip(0, TALLEST) ** 2).sum(axis=1).argmax())
     # Perspective spreads a line over neighbouring frequencies.
     return _fundamental(maximum_filter(height[best], 5), frequencies, float(turns[best]))
 
@@ -138,18 +142,29 @@ def _fundamental(height: np.ndarray, frequencies: np.ndarray, angle: float) -> _
     def tooth(number: int, pitch: np.ndarray) -> np.ndarray:
         return np.interp(number / pitch, frequencies, height, right=0.0)
 
+    def teeth(pitch: float) -> np.ndarray:
+        return tooth(1, pitch / np.arange(1, int(HIGHEST_FREQUENCY * pitch) + 1))
+
     score = np.zeros(len(pitches))
     for number in range(1, TEETH + 1):
         reached = number / pitches < HIGHEST_FREQUENCY
-        score += np.where(reached, np.maximum(tooth(number, pitches) - TOOTH, MISSING_TOOTH), 0.0)
+        score += np.where(reached, np.maximum(tooth(number, pitches).clip(0, TALLEST) - TOOTH, MISSING_TOOTH), 0.0)
     best = int(score.argmax())
     if score[best] < MIN_TEETH:
         return None
-    pitch = pitches[best : best + 1]
-    fourth, fifth, sixth = (float(tooth(number, pitch)[0]) for number in (4, 5, 6))
+    pitch = float(pitches[best])
+    for divisor in SHORTER:
+        nearby = pitches[np.abs(pitches * divisor / pitch - 1) < SAME_PITCH]
+        finer = max(nearby, key=lambda each: teeth(each).mean(), default=pitch)
+        own = np.arange(1, int(HIGHEST_FREQUENCY * pitch) + 1)
+        left = teeth(pitch)[np.abs(own / divisor - np.rint(own / divisor)) > 0.01]
+        if finer < pitch and teeth(finer).mean() > left.mean() + ALIAS:
+            pitch = float(finer)
+            break
+    fourth, fifth, sixth = (float(tooth(number, np.array([pitch]))[0].clip(0, TALLEST)) for number in (4, 5, 6))
     has_both = fifth > max((fourth + sixth) / 2, 0.3) + 0.25
     turn = np.radians(angle)
-    return _Lines(np.array([np.cos(turn), np.sin(turn)]) / float(pitch[0]), float(score[best]), has_both)
+    return _Lines(np.array([np.cos(turn), np.sin(turn)]) / pitch, float(score[best]), has_both)
 
 
 def _same_pitch(upright: _Lines, level: _Lines) -> tuple[_Lines, _Lines]:

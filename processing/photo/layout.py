@@ -25,6 +25,7 @@ ALIGNED_MM = 7.0  # names stand as high above their baselines as each other, to 
 LEAST_NAMED = 0.3  # share of the panels whose names have to be read
 MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind what was read, a name
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
+ONE_IN = 5
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
@@ -292,7 +293,10 @@ def _best_order(
             if word is not None and (word.lead != "I" or lead == "I")
         ]
         value = sum(_like(word, lead) for word, lead in told)
-        behind = sum(word.clarity for word, _ in told) - value
+        # Of every `ONE_IN` names one may be misread, if it was not read clearly.
+        lost = [word.clarity - _like(word, lead) for word, lead in told if word.clarity < FREE_CLARITY]
+        forgiven = sum(sorted(lost, reverse=True)[: len(told) // ONE_IN])
+        behind = sum(word.clarity for word, _ in told) - value - forgiven
         enough = len(told) >= LEAST_NAMED * len(names)
         if enough and behind <= MARGIN * len(told) and value > best[1]:
             best = order, value, len(told)

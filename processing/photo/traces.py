@@ -2,6 +2,7 @@
 """Follows the traces of a flattened page: finds the rows, assigns ink to them, and measures their height in every column."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ MIN_GAP_MM = 1.5  # without any trace between columns that were printed apart
 MIN_BLOCK_MM = 20.0
 REACH_ROWS = 1.6  # how far a trace may run from its baseline, in distances of rows
 MAX_REACH_MM = 45.0
+OFF_PITCH = 0.16  # how far a row may lie from a whole number of distances, in such distances
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
 SURE_INK = 0.5  # from there on a pixel costs what ink costs
@@ -102,9 +104,10 @@ def find_rows(traces: np.ndarray, block: tuple[int, int]) -> list[float]:
 
 
 def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
-    """The rows with a calibration pulse, and those whole distances of rows away from them.
+    """The rows with a calibration pulse, and those whole distances of rows away from them, between two pulses all of these.
 
-    Others are levels where waves linger, or the rim of the paper.
+    Others are levels where waves linger, or the rim of the paper. A row that wanders has no level of its own, and a pulse that text
+    touches is not seen: such a row lies where its neighbours' distance says.
 
     Args:
         rows: baselines, px.
@@ -122,9 +125,15 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
 
     def fits(row: float) -> bool:
         steps = min(abs(row - other) for other in marked) / pitch
-        return steps > 0.5 and abs(steps - round(steps)) < 0.16
+        return steps > 0.5 and abs(steps - round(steps)) < OFF_PITCH
 
-    return [row for row in rows if row in marked or fits(row)]
+    kept = [row for row in rows if row in marked or fits(row)]
+    for upper, lower in pairwise(feet):
+        steps = round((lower - upper) / pitch)
+        if steps > 1 and abs((lower - upper) / pitch - steps) < OFF_PITCH:
+            levels = np.linspace(upper, lower, steps + 1)[1:-1]
+            kept += [float(level) for level in levels if min(abs(level - row) for row in kept) > 0.5 * pitch]
+    return sorted(kept)
 
 
 def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> list[Trace]:
