@@ -176,7 +176,7 @@ def others_pages(records: list[EcgRecord], renderer: str) -> Iterator[Page]:
 
 
 def spoiled_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image]]:
-    """Spoiled pages, which should be declined: none may get a wrong calibration with high confidence."""
+    """Pages that lie wrong or show too little: read or declined, but none may get a wrong calibration with high confidence."""
     page = render_ecg(record, layout="3x4+1", dpi=200).to_pil()
     yield "turned by 90 degrees", page.rotate(90, expand=True)
     yield "upside down", page.rotate(180)
@@ -209,6 +209,7 @@ HEAD = (
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=10, help="records a group; each is drawn in every layout")
+    parser.add_argument("--junk", type=int, default=2, help="junk pictures of every kind")
     parser.add_argument("--fold", type=int, default=9)
     parser.add_argument("--groups", nargs="*", help="names of groups, or parts of them")
     parser.add_argument("--verbose", action="store_true", help="name what was refused or wrong")
@@ -234,15 +235,15 @@ def main(arguments: list[str] | None = None) -> int:
             for text in (*group.refused, *group.wrong):
                 print("   ", text)
     if not options.groups or "junk" in options.groups:
-        _report_others(records[0])
+        _report_others(records[0], options.junk)
     return 0
 
 
-def _report_others(record: EcgRecord) -> None:
+def _report_others(record: EcgRecord, junk: int) -> None:
     """Prints how many junk pictures were read, and what came of spoiled pages."""
     generator = np.random.default_rng(0)
-    read = [kind for kind, draw in JUNK.items() for _ in range(2) if _digitized(draw(generator)) is not None]
-    print(f"junk pictures read: {len(read)} of {2 * len(JUNK)} {read}")
+    read = [kind for kind, draw in JUNK.items() for _ in range(junk) if _digitized(draw(generator)) is not None]
+    print(f"junk pictures read: {len(read)} of {junk * len(JUNK)} {read}")
     for name, picture in spoiled_pages(record):
         found = _digitized(picture)
         print(f"{name}: {'refused' if found is None else found.history}")

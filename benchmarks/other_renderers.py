@@ -4,11 +4,13 @@ FOLDER in PYTHONPATH. What is not installed is left out."""
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
+from processing.ecg_photo import load_page_picture
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
 DPI = 200
@@ -16,13 +18,13 @@ DPI = 200
 PMECG_LAYOUTS = {"4x3+1": "3x4+1", "2x6": "6x2", "1x12": "12x1"}
 
 
-def _picture(figure: object) -> Image.Image:
+def _picture(figure: object, as_pdf: bool = False) -> Image.Image:
     from matplotlib import pyplot
 
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI)  # type: ignore[attr-defined]
+    figure.savefig(stream, format="pdf" if as_pdf else "png", dpi=DPI)  # type: ignore[attr-defined]
     pyplot.close("all")
-    return Image.open(stream).convert("RGB")
+    return load_page_picture(stream.getvalue())
 
 
 def _in_columns(record: EcgRecord, columns: int, strips: tuple[str, ...]) -> np.ndarray:
@@ -38,8 +40,8 @@ def _in_columns(record: EcgRecord, columns: int, strips: tuple[str, ...]) -> np.
     return shown
 
 
-def pmecg_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
-    """By pmecg: name, picture, what it shows, layout."""
+def pmecg_pages(record: EcgRecord, as_pdf: bool = False) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
+    """By pmecg: name, picture (as PDF one that its lines can be read from), what it shows, layout."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -51,7 +53,7 @@ def pmecg_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarra
             (record.signal.T, list(STANDARD_LEADS)), _template_configuration(theirs), 500.0, show=False
         )
         shown = _in_columns(record, int(ours[ours.index("x") + 1 :].partition("+")[0]), ("II",) if "+" in ours else ())
-        yield f"{record.record_id} pmecg {ours}", _picture(figure), shown, ours
+        yield f"{record.record_id} pmecg {ours}", _picture(figure, as_pdf), shown, ours
 
 
 def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
@@ -68,6 +70,10 @@ def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.nda
 
 OTHERS: dict[str, Callable[[EcgRecord], Iterator[tuple[str, Image.Image, np.ndarray, str]]]] = {
     name: pages
-    for name, pages in (("pmecg", pmecg_pages), ("ecg_plot", ecg_plot_pages))
-    if find_spec(name) is not None
+    for name, package, pages in (
+        ("pmecg", "pmecg", pmecg_pages),
+        ("pmecg, as PDF", "pmecg", partial(pmecg_pages, as_pdf=True)),
+        ("ecg_plot", "ecg_plot", ecg_plot_pages),
+    )
+    if find_spec(package) is not None
 }

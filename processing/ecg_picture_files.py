@@ -13,6 +13,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _PDF_DPI = 200
 _MAX_PDF_SIDE_PX = 4000
 _POINTS_PER_INCH = 72
+PDF_SOURCE = "page of the PDF"  # key of `Image.info`: (the document's bytes, the page from 0), for who reads its lines
 
 
 def is_heif(head: bytes) -> bool:
@@ -35,7 +36,7 @@ def enable_heif() -> None:
 
 
 def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
-    """A page of a PDF document at 200 dpi, at most 4000 pixels a side.
+    """A page of a PDF document at 200 dpi, at most 4000 pixels a side; its `info[PDF_SOURCE]` leads back to the document.
 
     Args:
         data: content of the file.
@@ -54,7 +55,10 @@ def pdf_page(data: bytes, index: int | None, name: str) -> Image.Image:
             f"{name}: the PDF is truncated, corrupt or encrypted ({error}); print its page to a new PDF or PNG."
         ) from error
     try:
-        return _rendered(document[chosen_page(len(document), index, name)], name)
+        chosen = chosen_page(len(document), index, name)
+        picture = _rendered(document[chosen], name)
+        picture.info[PDF_SOURCE] = data, chosen
+        return picture
     except pdfium.PdfiumError as error:
         raise EcgFormatError(f"{name}: the page cannot be drawn ({error}); export it as PNG.") from error
     finally:
@@ -86,4 +90,4 @@ def _rendered(page: Any, name: str) -> Image.Image:
     return picture.convert("RGB")
 
 
-__all__ = ["chosen_page", "enable_heif", "is_heif", "is_pdf", "pdf_page"]
+__all__ = ["PDF_SOURCE", "chosen_page", "enable_heif", "is_heif", "is_pdf", "pdf_page"]

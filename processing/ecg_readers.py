@@ -14,7 +14,7 @@ from .ecg_assembly import to_record
 from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
 from .ecg_other_files import refuse_other_files
 from .ecg_packed import inflated
-from .ecg_photo import is_picture, load_page_picture
+from .ecg_photo import PICTURE_SUFFIXES, is_picture, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
 from .ecg_readers_arrays import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz
@@ -314,6 +314,9 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
         raise EcgFormatError(
             f"{name}: a text with tags (XML, HTML) that is not an ECG; fetch or export the file again."
         )
+    if suffix in PICTURE_SUFFIXES:
+        held = "text" if _is_text(data) else "no picture of a known kind"
+        raise EcgFormatError(f"{name}: named as a picture ({suffix}), but it holds {held}; fetch or export it again.")
     if suffix == ".dat":
         raise EcgFormatError(f"{name}: a WFDB signal file without its header; put {Path(name).stem}.hea beside it.")
     if suffix in _TEXT_SUFFIXES or _is_text(data):

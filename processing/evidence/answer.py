@@ -12,6 +12,7 @@ from processing.grounding.spans import Span
 
 from .highlight import Box
 from .html import in_drawing_order, render_html
+from .photo import PhotoSheet
 from .picture import VERDICT_LOOKS, ClaimEvidence, VerdictLook, locate_claims
 
 
@@ -61,7 +62,7 @@ class MarkedWords:
 
 
 def mark_words(
-    text: str, report: GroundingReport, spans: Sequence[Span], page: EcgPage, first: int = 1
+    text: str, report: GroundingReport, spans: Sequence[Span], page: EcgPage | PhotoSheet, first: int = 1
 ) -> list[MarkedWords]:
     """The words of an answer that make claims, and where their evidence lies on a page.
 
@@ -69,7 +70,7 @@ def mark_words(
         text: the answer.
         report: from `check_grounding`.
         spans: from `answer_spans`.
-        page: a page of the record.
+        page: a page of the record, or the picture that it was digitised from.
         first: number of the first mark; the numbers must be unique in a document.
     """
     located = locate_claims(page, report)
@@ -103,7 +104,11 @@ def answer_html(
 
 
 def marked_sheet_html(
-    page: EcgPage, marks: Sequence[MarkedWords], name: str, description: str, earlier: Sequence[MarkedWords] = ()
+    page: EcgPage | PhotoSheet,
+    marks: Sequence[MarkedWords],
+    name: str,
+    description: str,
+    earlier: Sequence[MarkedWords] = (),
 ) -> str:
     """A page with the boxes of an answer's words, and, shown only where they are chosen, those of `earlier` answers.
 

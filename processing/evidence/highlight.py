@@ -74,7 +74,7 @@ def highlight(page: EcgPage, spans: Iterable[Span | Sequence]) -> EcgPage:
             )
         for panel in shown:
             box = span_box(page, panel, span)
-            _tint(pixels, box, color, max(round(EDGE_MM * page.px_per_mm), 1))
+            tint(pixels, box, color, max(round(EDGE_MM * page.px_per_mm), 1))
             bands.append((box, span, color))
     marks = _write_tags(page, pixels, bands)
     return replace(page, pixels=pixels, marks=page.marks + marks)
@@ -119,7 +119,7 @@ def span_box(page: EcgPage, panel: Panel, span: Span) -> Box:
     return max(round(left), 0), max(round(top), 0), min(round(right), width), min(round(bottom), height)
 
 
-def _tint(pixels: np.ndarray, box: Box, color: Color, edge: int) -> None:
+def tint(pixels: np.ndarray, box: Box, color: Color, edge: int) -> None:
     """Multiplies a band's pixels with a light tone of `color`, its lower and upper edge with a strong one."""
     left, top, right, bottom = box
     inner_top, inner_bottom = top + edge, max(bottom - edge, top + edge)
@@ -188,4 +188,4 @@ def _free_place(page: EcgPage, band: Box, text: str, size: float, ink: np.ndarra
     return x, y, min(x + box_width, width), min(y + box_height, height)
 
 
-__all__ = ["HIGHLIGHT_COLORS", "Span", "highlight", "span_box"]
+__all__ = ["HIGHLIGHT_COLORS", "Span", "highlight", "span_box", "tint"]

@@ -15,6 +15,7 @@ from processing.ecg_features import EcgFeatures
 from processing.ecg_record import EcgRecord
 from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, GroundingReport
 
+from .photo import photo_sheet
 from .picture import NOTICE, VERDICT_LOOKS, evidence_page, locate_claims
 
 
@@ -100,39 +101,46 @@ def in_drawing_order(claims: Iterable[Marked]) -> list[Marked]:
     return sorted(claims, key=lambda claim: _DRAWING_ORDER.index(claim.verdict))
 
 
-def evidence_html(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> str:
+def evidence_html(
+    record: EcgRecord, features: EcgFeatures, report: GroundingReport, photo: Image.Image | None = None
+) -> str:
     """One self-contained HTML document: page, boxes and the list of claims. It loads nothing and runs no script.
 
     Args:
         record: the ECG.
         features: its measurements from `extract_features`.
         report: from `check_grounding`, for the interpretation and `features`.
+        photo: the picture that `record` was digitised from; the claims are then marked on it, not on a drawn page.
 
     Raises:
         GemError: the record cannot be drawn.
     """
-    return render_html("document.html.j2", **_shown(record, features, report))
+    return render_html("document.html.j2", **_shown(record, features, report, photo))
 
 
-def evidence_fragment(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> str:
+def evidence_fragment(
+    record: EcgRecord, features: EcgFeatures, report: GroundingReport, photo: Image.Image | None = None
+) -> str:
     """The content of `evidence_html` as a `<section>` for your own page (one per page, because its ids are fixed).
 
     Raises:
         GemError: the record cannot be drawn.
     """
-    return render_html("evidence.html.j2", **_shown(record, features, report))
+    return render_html("evidence.html.j2", **_shown(record, features, report, photo))
 
 
-def _shown(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> dict[str, Any]:
+def _shown(
+    record: EcgRecord, features: EcgFeatures, report: GroundingReport, photo: Image.Image | None
+) -> dict[str, Any]:
     """What the templates ask for."""
-    page = evidence_page(record, HTML_PX_PER_MM)
+    page = photo_sheet(photo, record) or evidence_page(record, HTML_PX_PER_MM)
     claims = locate_claims(page, report)
     counts = ", ".join(f"{report.count(verdict)} {look.word}" for verdict, look in VERDICT_LOOKS.items())
     summary = f"{len(claims)} claims: {counts}." if claims else "No checkable claim was made."
     return {
         "picture": page.to_pil(),
         "name": "evidence",
-        "description": f"ECG with evidence, leads {', '.join(page.layout.leads)}, {record.duration:.1f} s",
+        "description": f"ECG with evidence, leads {', '.join(record.leads)}, {record.duration:.1f} s",
         "summary": summary if len(features.beat_times) else f"{summary} {features.note}.",
         "claims": claims,
         "earlier": (),

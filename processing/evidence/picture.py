@@ -9,12 +9,13 @@ from PIL import Image
 
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
-from processing.ecg_page_ink import Color, draw_text, text_box
+from processing.ecg_page_ink import Color, PageStyle, draw_text, text_box
 from processing.ecg_page_picture import EcgPage
 from processing.ecg_record import EcgRecord
 from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, CheckedClaim, GroundingReport
 
 from .highlight import Box, Span, highlight, span_box
+from .photo import PhotoSheet, photo_sheet
 
 # Every beat of every lead is on this page, so that no evidence falls off it.
 LAYOUT = "12x1"
@@ -95,41 +96,52 @@ def evidence_page(record: EcgRecord, px_per_mm: float = PICTURE_PX_PER_MM) -> Ec
     return render_ecg(record, layout=LAYOUT, px_per_mm=px_per_mm)
 
 
-def locate_claims(page: EcgPage, report: GroundingReport) -> list[ClaimEvidence]:
-    """Where each claim of a report lies on a page."""
+def locate_claims(page: EcgPage | PhotoSheet, report: GroundingReport) -> list[ClaimEvidence]:
+    """Where each claim of a report lies on a page, drawn or photographed."""
     return [
         ClaimEvidence(number, checked, tuple(_boxes(page, checked)))
         for number, checked in enumerate(report.claims, start=1)
     ]
 
 
-def _boxes(page: EcgPage, checked: CheckedClaim) -> Iterator[Box]:
+def _boxes(page: EcgPage | PhotoSheet, checked: CheckedClaim) -> Iterator[Box]:
     for lead, start, end in checked.evidence:
-        if lead in page.layout.leads:
+        if isinstance(page, PhotoSheet):
+            yield from page.boxes(lead, start, end)
+        elif lead in page.layout.leads:
             for panel in page.panels_of(lead):
                 if end >= panel.start and start <= panel.stop:
                     yield span_box(page, panel, Span(lead, start, end))
 
 
-def evidence_picture(record: EcgRecord, features: EcgFeatures, report: GroundingReport) -> Image.Image:
+def evidence_picture(
+    record: EcgRecord, features: EcgFeatures, report: GroundingReport, photo: Image.Image | None = None
+) -> Image.Image:
     """The ECG with the beats and leads of every claim marked, and the claims with verdict and measured value below.
 
     Args:
         record: the ECG.
         features: its measurements from `extract_features`.
         report: from `check_grounding`, for the interpretation and `features`.
+        photo: the picture that `record` was digitised from; the claims are then marked on it, not on a drawn page.
 
     Raises:
         GemError: the record cannot be drawn.
     """
-    page = evidence_page(record)
-    claims = locate_claims(page, report)
-    marked = highlight(page, _marks(page, claims))
-    legend = _legend(page, claims, _headline(features, report))
-    return Image.fromarray(np.concatenate([marked.pixels, legend]))
+    sheet = photo_sheet(photo, record)
+    headline = _headline(features, report)
+    if sheet is not None:
+        claims = locate_claims(sheet, report)
+        pixels, px_per_mm, style = sheet.marked(_marks(sheet, claims)), sheet.px_per_mm, PageStyle()
+    else:
+        page = evidence_page(record)
+        claims = locate_claims(page, report)
+        pixels, px_per_mm, style = highlight(page, _marks(page, claims)).pixels, page.px_per_mm, page.style
+    legend = _legend(pixels.shape[1], px_per_mm, style, claims, headline)
+    return Image.fromarray(np.concatenate([pixels, legend]))
 
 
-def _marks(page: EcgPage, claims: Sequence[ClaimEvidence]) -> list[Span]:
+def _marks(page: EcgPage | PhotoSheet, claims: Sequence[ClaimEvidence]) -> list[Span]:
     """Bands that stay apart: claims of one verdict on the same stretches share bands; those on other stretches of a lead
     take turns, its beats go round among them and a whole strip is divided in time. Numbers stand at the first band."""
     groups: dict[str, dict[tuple[tuple[Stretch, ...], str], list[int]]] = {}
@@ -139,7 +151,7 @@ def _marks(page: EcgPage, claims: Sequence[ClaimEvidence]) -> list[Span]:
             groups.setdefault(lead, {}).setdefault((stretches, claim.checked.verdict), []).append(claim.number)
     marks = []
     for lead, shared in groups.items():
-        if lead not in page.layout.leads:
+        if not _shows(page, lead):
             continue
         strips = {key: numbers for key, numbers in shared.items() if _is_strip(key[0])}
         beats = {key: numbers for key, numbers in shared.items() if key not in strips}
@@ -147,10 +159,19 @@ def _marks(page: EcgPage, claims: Sequence[ClaimEvidence]) -> list[Span]:
             for turn, ((stretches, verdict), numbers) in enumerate(sharing.items()):
                 label = " ".join(map(str, numbers))
                 for start, end in divide(stretches, turn, len(sharing)):
-                    if any(start <= panel.stop and end >= panel.start for panel in page.panels_of(lead)):
+                    if _shows(page, lead, start, end):
                         marks.append(Span(lead, start, end, label, VERDICT_LOOKS[verdict].color))
                         label = ""
     return marks
+
+
+def _shows(page: EcgPage | PhotoSheet, lead: str, start: float = 0.0, end: float = float("inf")) -> bool:
+    """Whether a page shows anything of a lead between two times."""
+    if isinstance(page, PhotoSheet):
+        return bool(page.boxes(lead, start, end))
+    return lead in page.layout.leads and any(
+        start <= panel.stop and end >= panel.start for panel in page.panels_of(lead)
+    )
 
 
 def _is_strip(stretches: Sequence[Stretch]) -> bool:
@@ -173,18 +194,19 @@ def _headline(features: EcgFeatures, report: GroundingReport) -> str:
     return f"{len(report.claims)} claims: {counts}{note}" if report.claims else f"No checkable claim was made{note}."
 
 
-def _legend(page: EcgPage, claims: Sequence[ClaimEvidence], headline: str) -> np.ndarray:
+def _legend(
+    width: int, px_per_mm: float, style: PageStyle, claims: Sequence[ClaimEvidence], headline: str
+) -> np.ndarray:
     """The list below the page, as wide as it, uint8 (height, width, 3)."""
-    width = page.pixels.shape[1]
-    size, line, margin = (round(mm * page.px_per_mm) for mm in (LEGEND_MM, LINE_MM, MARGIN_MM))
-    rows: list[tuple[str, Color, bool]] = [(headline, page.style.text, True)]
+    size, line, margin = (round(mm * px_per_mm) for mm in (LEGEND_MM, LINE_MM, MARGIN_MM))
+    rows: list[tuple[str, Color, bool]] = [(headline, style.text, True)]
     for claim in claims:
         ink: Color = tuple(int(channel * 0.7) for channel in claim.look.color)  # type: ignore[assignment]
         text = f"{claim.number} {claim.look.mark} {claim.look.word}: “{claim.quote}”. {claim.checked.explanation}"
         rows += [(part, ink, False) for part in _wrapped(f"{text} ({claim.where})", size, width - 2 * margin)]
-    rows += [(text, page.style.text, False) for text in (SHARED, NOTICE)]
+    rows += [(text, style.text, False) for text in (SHARED, NOTICE)]
     pixels = np.empty((line * len(rows) + 2 * margin, width, 3), np.uint8)
-    pixels[:] = page.style.paper
+    pixels[:] = style.paper
     for index, (text, color, bold) in enumerate(rows):
         draw_text(pixels, text, margin, margin + line * index + size, size, color, bold=bold)
     return pixels

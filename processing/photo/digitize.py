@@ -2,7 +2,7 @@
 """`digitize_ecg`: the picture of an ECG page becomes an `EcgRecord`, or is refused with the reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,18 +12,23 @@ from PIL import Image
 
 from ..ecg_lead_evidence import LeadEvidence
 from ..ecg_photo import load_page_picture
+from ..ecg_picture_files import PDF_SOURCE
 from ..ecg_record import STANDARD_LEADS, EcgRecord
 from ..errors_gem import EcgQualityError
 from .confidence import LEAST_CONFIDENCE, judge
 from .labels import read_words
 from .layout import PageOrder, Stretch, find_order
-from .paper import PX_PER_MM, Paper, even_light, flatten, grid_of
+from .paper import PX_PER_MM, Paper, even_light, even_strokes, flatten, grid_of
+from .pdf_strokes import drawn_page
 from .pulses import Pulse, find_pulses, without_pulses
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
+from .vectors import vector_page
 
 MAX_SIDE_PX = 3000  # larger pictures are shrunk before they are looked at
 LEAST_SCALE = 2.2  # px per mm; with fewer the 1-mm grid and small waves cannot be told
+# What shows how a page lies: so many different names of leads as clear as that, which read differently on their heads.
+CLEAR_NAMES, CLEAR_NAME, SYMMETRIC = 3, 0.75, ("I", "II", "III")
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,37 @@ class DigitizedPage:
 
     def outlines(self) -> list[tuple[str, np.ndarray]]:
         """The recovered traces as (lead, points (n, 2) px of the picture), a list entry a stretch; NaN where there is a gap."""
+        return [(stretch.lead, self._on_picture(stretch, stretch.left, stretch.right)) for stretch in self.stretches]
+
+    def places(self, lead: str, start: float, end: float) -> list[np.ndarray]:
+        """Where the page shows a lead between two times (s of the record): points (n, 2) px of the picture, an entry a stretch."""
+        per_second = self.scale.speed * PX_PER_MM
         found = []
         for stretch in self.stretches:
-            trace = stretch.trace
-            x = trace.x
-            inside = (x >= stretch.left) & (x <= stretch.right)
-            points = np.stack([x[inside], trace.height[inside]], axis=1)
-            moved = cv2.perspectiveTransform(np.nan_to_num(points)[None], self.to_picture)[0]
-            found.append((stretch.lead, np.where(np.isfinite(points[:, 1:]), moved, np.nan)))
-        return found
+            if stretch.lead == lead and start <= stretch.stop and end >= stretch.start:
+                left = stretch.left + (max(start, stretch.start) - stretch.start) * per_second
+                right = stretch.left + (min(end, stretch.stop) - stretch.start) * per_second
+                points = self._on_picture(stretch, left, right)
+                found.append(points[np.isfinite(points[:, 1])])
+        return [points for points in found if len(points)]
+
+    def px_per_mm(self, x: float, y: float) -> float:
+        """Pixels of the picture that a mm of the paper takes near a point of the picture."""
+        to_flat = np.linalg.inv(self.to_picture)
+        corner = np.array([[[x, y], [x + 1, y], [x, y + 1]]], float)
+        point, right, below = cv2.perspectiveTransform(corner, to_flat)[0]
+        area = abs(float(np.linalg.det(np.stack([right - point, below - point]))))
+        return PX_PER_MM / float(np.sqrt(area))
+
+    def _on_picture(self, stretch: Stretch, left: float, right: float) -> np.ndarray:
+        """A stretch's trace between two places, px of the flattened page, as points (n, 2) px of the picture."""
+        x, height = stretch.trace.x, stretch.trace.height
+        inside = (x >= left) & (x <= right)
+        points = np.stack([x[inside], height[inside]], axis=1)
+        if not len(points):
+            return points
+        moved = cv2.perspectiveTransform(np.nan_to_num(points)[None], self.to_picture)[0]
+        return np.where(np.isfinite(points[:, 1:]), moved, np.nan)
 
 
 def digitize_ecg(
@@ -73,11 +100,12 @@ def digitize_ecg(
     gain: float | None = None,
     name: str | None = None,
 ) -> EcgRecord:
-    """The ECG that a page shows, recovered from a picture of it.
+    """The ECG that a page shows, recovered from a picture of it, or from the lines of a PDF.
 
     Args:
         picture: a scan, photo or print: a path, a Pillow picture, uint8 `(height, width, 3)` RGB, or what
-            `load_page_picture` takes.
+            `load_page_picture` takes. A page of a PDF, given as file or as `load_page_picture` returns it, is read from the lines
+            that it draws, where its traces, grid and names of leads are lines and letters.
         layout: rows x columns + rhythm strips, such as "3x4+1"; read from the page if not given. Stated, the leads are in the
             usual order.
         speed: paper speed in mm/s, if the page does not state it. If neither does, 25 is assumed, and marked as assumed.
@@ -90,36 +118,106 @@ def digitize_ecg(
         confidence in each lead; the history says what was read and what was assumed.
 
     Raises:
-        EcgQualityError: no grid, no traces, unreadable names of leads, or leads that contradict each other; the message says which.
+        EcgQualityError: no grid, no traces, unreadable names of leads, a mirrored page, or leads that contradict each other; the
+            message says which.
         EcgFormatError: not a picture.
         MissingDependencyError: OpenCV is not installed (`gem-ecg[photo]`).
     """
-    pixels, called = _pixels(picture)
+    opened, called = _opened(picture)
     name = name or called
     try:
-        return _digitized(pixels, layout, speed, gain, name)
+        read = _from_lines(opened, layout, speed, gain) if isinstance(opened, Image.Image) else None
+        return (read or _from_pixels(opened, layout, speed, gain)).to_record(name)
     except EcgQualityError as error:
         raise EcgQualityError(f"{name}: cannot be digitised: {error}.") from error
 
 
-def _pixels(picture: Image.Image | np.ndarray | str | Path | bytes | BinaryIO) -> tuple[np.ndarray, str]:
-    if isinstance(picture, np.ndarray):
+@dataclass(frozen=True)
+class _Reading:
+    """What was read of a page: its arrangement, and for each stretch the number of its first sample and its samples in mV."""
+
+    order: PageOrder
+    scale: Scale
+    stretches: tuple[Stretch, ...]
+    parts: Sequence[tuple[int, np.ndarray]]
+    simultaneous: bool
+    to_picture: np.ndarray
+    source: str
+
+    def to_record(self, name: str) -> EcgRecord:
+        """The record, if its leads agree.
+
+        Raises:
+            EcgQualityError: they contradict each other, or too little is seen of one.
+        """
+        signal = _signal(self.stretches, self.parts)
+        confidence, doubts = judge(self.stretches, self.parts, self.order)
+        lowest = min(confidence.values())
+        if lowest < LEAST_CONFIDENCE:
+            raise EcgQualityError("; ".join(doubts) or f"confidence {lowest:.2f} is below {LEAST_CONFIDENCE:g}")
+        page = DigitizedPage(
+            self.order.name, self.scale, confidence, self.stretches, self.to_picture, self.simultaneous
+        )
+        leads = tuple(dict.fromkeys(lead for lead in (*STANDARD_LEADS, *sorted(signal)) if lead in signal))
+        evidence = LeadEvidence(
+            gain="assumed" if self.scale.gain_from == "convention" else "stated",
+            rate="assumed" if self.scale.speed_from == "convention" else "stated",
+        )
+        return EcgRecord(
+            np.stack([signal[lead] for lead in leads]),
+            leads,
+            SAMPLING_RATE,
+            record_id=Path(name).stem,
+            source=name,
+            metadata={"page": page},
+            history=_history(page, self.order, self.source),
+            evidence=dict.fromkeys(leads, evidence),
+        )
+
+
+def _opened(
+    picture: Image.Image | np.ndarray | str | Path | bytes | BinaryIO,
+) -> tuple[Image.Image | np.ndarray, str]:
+    if isinstance(picture, (np.ndarray, Image.Image)):
         return picture, "picture"
-    if not isinstance(picture, Image.Image):
-        called = Path(picture).name if isinstance(picture, (str, Path)) else "picture"
-        return np.asarray(load_page_picture(picture)), called
-    return np.asarray(picture.convert("RGB")), "picture"
+    called = Path(picture).name if isinstance(picture, (str, Path)) else "picture"
+    return load_page_picture(picture), called
 
 
-def _digitized(
-    pixels: np.ndarray, layout: str | None, speed: float | None, gain: float | None, name: str
-) -> EcgRecord:
+def _from_lines(picture: Image.Image, layout: str | None, speed: float | None, gain: float | None) -> _Reading | None:
+    """What the lines of a PDF's page say; `None` of other pictures, and of pages whose ECG is a picture itself."""
+    if PDF_SOURCE not in picture.info:
+        return None
+    drawn = drawn_page(*picture.info[PDF_SOURCE])
+    page = vector_page(drawn) if drawn is not None else None
+    if drawn is None or page is None or layout not in (None, page.order.name):
+        return None
+    scale = find_scale(page.pulses, page.printed, speed, gain)
+    stretches, together = with_times(page.order, scale)
+    parts = [page.samples_of(number, stretch, scale) for number, stretch in enumerate(stretches)]
+    across, down = page.per_paper_mm
+    to_picture = np.diag([picture.width / drawn.width / across, picture.height / drawn.height / down, 1.0])
+    return _Reading(page.order, scale, stretches, parts, together, to_picture, "the lines of a PDF")
+
+
+def _from_pixels(
+    picture: Image.Image | np.ndarray, layout: str | None, speed: float | None, gain: float | None
+) -> _Reading:
+    pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
     shrink = min(MAX_SIDE_PX / max(pixels.shape[:2]), 1.0)
     if shrink < 1:
         pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    light = even_light(pixels)
-    paper = _flattened(light)
-    ink = without_frames(paper.ink)
+    paper = _flattened(even_light(pixels))
+    back = np.diag([1 / shrink, 1 / shrink, 1.0])
+    try:
+        read = _read(paper, layout, speed, gain)
+    except EcgQualityError as error:
+        read = _read_turned(paper, layout, speed, gain, error)
+    return replace(read, to_picture=back @ read.to_picture)
+
+
+def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | None) -> _Reading:
+    ink = without_frames(even_strokes(paper.ink))
     blocks, traces = find_blocks(ink)
     pulses = find_pulses(ink)
     words, printed = read_words(without_pulses(ink, pulses), traces)
@@ -131,28 +229,33 @@ def _digitized(
     scale = find_scale(pulses, printed, speed, gain)
     stretches, together = with_times(order, scale)
     parts = [samples_of(stretch, scale, pulses, _is_cut(stretch, order, pulses)) for stretch in stretches]
-    signal = _signal(stretches, parts)
-    confidence, doubts = judge(stretches, parts, order)
-    lowest = min(confidence.values())
-    if lowest < LEAST_CONFIDENCE:
-        raise EcgQualityError("; ".join(doubts) or f"confidence {lowest:.2f} is below {LEAST_CONFIDENCE:g}")
-    back = np.diag([1 / shrink, 1 / shrink, 1.0]) @ paper.to_picture
-    page = DigitizedPage(order.name, scale, confidence, stretches, back, together)
-    leads = tuple(lead for lead in (*STANDARD_LEADS, *sorted(signal)) if lead in signal)
-    leads = tuple(dict.fromkeys(leads))
-    evidence = LeadEvidence(
-        gain="assumed" if scale.gain_from == "convention" else "stated",
-        rate="assumed" if scale.speed_from == "convention" else "stated",
-    )
-    return EcgRecord(
-        np.stack([signal[lead] for lead in leads]),
-        leads,
-        SAMPLING_RATE,
-        record_id=Path(name).stem,
-        source=name,
-        metadata={"page": page},
-        history=_history(page, order),
-        evidence=dict.fromkeys(leads, evidence),
+    return _Reading(order, scale, stretches, parts, together, paper.to_picture, "a picture")
+
+
+def _read_turned(
+    paper: Paper, layout: str | None, speed: float | None, gain: float | None, error: EcgQualityError
+) -> _Reading:
+    """What a page says that lies on its side or on its head: it is looked at so if names of leads can be read so.
+
+    Raises:
+        EcgQualityError: `error`, if it says nothing in any of these ways; or it is mirrored.
+    """
+    for quarters in (2, 1, 3):
+        turned = paper.turned(quarters)
+        if _shows_names(turned.ink):
+            read = _read(turned, layout, speed, gain)
+            return replace(read, source=f"a picture, turned by {90 * (4 - quarters)} degrees")
+    if _shows_names(np.ascontiguousarray(paper.ink[:, ::-1])):
+        raise EcgQualityError("it is mirrored: left and right are exchanged; mirror the picture back") from error
+    raise error
+
+
+def _shows_names(ink: np.ndarray) -> bool:
+    """Whether several names of leads can be read that have an upright way."""
+    _, traces = find_blocks(ink)
+    words, _ = read_words(ink, traces)
+    return (
+        len({word.lead for word in words if word.clarity > CLEAR_NAME and word.lead not in SYMMETRIC}) >= CLEAR_NAMES
     )
 
 
@@ -193,13 +296,13 @@ def _signal(stretches: Sequence[Stretch], parts: Sequence[tuple[int, np.ndarray]
     return signal
 
 
-def _history(page: DigitizedPage, order: PageOrder) -> tuple[str, ...]:
+def _history(page: DigitizedPage, order: PageOrder, source: str) -> tuple[str, ...]:
     read, total = order.names_read
     names = "names of leads as stated" if order.is_stated else f"{read} of {total} names of leads read"
     same = ", columns show the same seconds" if page.simultaneous else ""
     lowest = min(page.confidence, key=lambda lead: page.confidence[lead])
     return (
-        f"digitised from a picture: {page.layout}{same}, {page.scale}; {names}",
+        f"digitised from {source}: {page.layout}{same}, {page.scale}; {names}",
         f"confidence {page.confidence[lowest]:.2f} at least ({lowest})",
     )
 

@@ -28,6 +28,8 @@ FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 ONE_IN = 5
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
+LAST_SAMPLE_MM = 0.05  # the last of 500 samples a second lies so far before the second's end, at 25 mm/s
+AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
 
 
@@ -130,7 +132,7 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
         inked = np.flatnonzero(np.isfinite(trace.upper))
         if not len(inked):
             continue
-        first, last = float(trace.left + inked[0]), float(trace.left + inked[-1] + 1)
+        first, last = trace.edge(int(inked[0]), -1), trace.edge(int(inked[-1]), 1)
         mine = [
             pulse
             for pulse in pulses
@@ -141,7 +143,8 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
         leading = [pulse for pulse in mine if pulse.left < first + 12 * PX_PER_MM]
         if leading:
             first = _after(trace, inked, leading[0].right)
-            feet.append(_foot_end(trace, leading[0]))
+            if first == leading[0].right:
+                feet.append(_foot_end(trace, leading[0]))
         closing = [pulse for pulse in mine if pulse.right > last - 12 * PX_PER_MM]
         if closing and closing[-1] not in leading:
             last = closing[-1].left
@@ -150,11 +153,13 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
     left, right = float(np.median(lefts)), float(np.median(rights))
     if len(feet) == len(lefts) and min(feet) > left + FOOT_MM * PX_PER_MM:
         left = min(feet)  # the pulses stand on a line that leads to the traces
-    # Rows are printed a whole number of 5-mm squares wide; the rest is the width of the stroke's ends.
+    # Rows are printed a whole number of 5-mm squares wide, less the way to the sample behind the last; what is more is the width of
+    # the stroke's ends.
     width, square = right - left, 5 * PX_PER_MM
     whole = round(width / square) * square
     if abs(width - whole) < WHOLE_MM * PX_PER_MM:
-        left, right = (left + right - whole) / 2, (left + right + whole) / 2
+        middle = (left + right + LAST_SAMPLE_MM * PX_PER_MM) / 2
+        left, right = middle - whole / 2, middle + whole / 2
     return left, right
 
 
@@ -170,9 +175,9 @@ def _foot_end(trace: Trace, pulse: Pulse) -> float:
 
 def _after(trace: Trace, inked: np.ndarray, right: float) -> float:
     """Where a trace begins after a pulse: after a gap of the print close to it, or at its falling edge."""
-    near = inked[(inked + trace.left > right + 2) & (inked + trace.left < right + 5 * PX_PER_MM)]
-    gaps = np.flatnonzero(np.diff(near) > 0.3 * PX_PER_MM)
-    return float(trace.left + near[gaps[-1] + 1]) if len(gaps) else right
+    near = inked[(inked + trace.left > right + 2) & (inked + trace.left < right + AFTER_PULSE_MM * PX_PER_MM)]
+    gaps = np.flatnonzero(np.diff(near, prepend=right - trace.left) > 0.3 * PX_PER_MM)
+    return trace.edge(int(near[gaps[-1]]), -1) if len(gaps) else right
 
 
 def _divided(rows: Sequence[Trace], ends: tuple[float, float], number: int, strips: int) -> list[Column]:
@@ -189,7 +194,7 @@ def _without_rules(
     kept: list[Sequence[Trace]] = []
     for block, end in zip(blocks, ends, strict=True):
         rows = list(block)
-        names = _named(Column(*end, tuple(rows)), words, [trace.baseline for trace in rows])
+        names = named_rows(Column(*end, tuple(rows)), words, [trace.baseline for trace in rows])
         while len(rows) > fewest and names[0] is None:
             rows, names = rows[1:], names[1:]
         while len(rows) > fewest and names[-1] is None:
@@ -208,7 +213,7 @@ def _plausible(words: Sequence[Word]) -> list[Word]:
     return [word for word in alike if word.lead != "I" or word.clarity > SINGLE_STROKE]
 
 
-def _named(column: Column, words: Sequence[Word], baselines: Sequence[float]) -> list[Word | None]:
+def named_rows(column: Column, words: Sequence[Word], baselines: Sequence[float]) -> list[Word | None]:
     """The word beside each of a column's rows: as high above their baselines, or as far below, as each other."""
     beside = [
         word for word in words if BESIDE_MM[0] * PX_PER_MM < word.box[0] - column.left < BESIDE_MM[1] * PX_PER_MM
@@ -256,7 +261,7 @@ def _read(
     strip_names: list[Word | None] = []
     for index, column in enumerate(columns):
         rows = list(column.traces) + (strips if index == 0 else [])
-        named = _named(column, words, [trace.baseline for trace in rows])
+        named = named_rows(column, words, [trace.baseline for trace in rows])
         names += named[: len(column.traces)]
         strip_names += named[len(column.traces) :]
     if sum(word is not None for word in names) < max(LEAST_NAMED * len(panels), 1):
@@ -353,4 +358,4 @@ def _stated(
     return PageOrder(name, tuple(stretches), tuple(parts), (0, len(stretches)), is_stated=True)
 
 
-__all__ = ["Column", "PageOrder", "Stretch", "find_order", "parse_layout"]
+__all__ = ["Column", "PageOrder", "Stretch", "find_order", "named_rows", "parse_layout"]

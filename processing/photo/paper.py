@@ -33,6 +33,17 @@ class Paper:
     to_picture: np.ndarray
     grid: Grid | None
 
+    def turned(self, quarters: int) -> "Paper":
+        """The page turned counterclockwise by so many quarters."""
+        height, width = self.ink.shape
+        back = {
+            1: [[0, -1, width], [1, 0, 0], [0, 0, 1]],
+            2: [[-1, 0, width], [0, -1, height], [0, 0, 1]],
+            3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
+        }[quarters]
+        ink = np.ascontiguousarray(np.rot90(self.ink, quarters))
+        return Paper(ink, self.to_picture @ np.array(back, float), self.grid)
+
 
 def even_light(picture: np.ndarray) -> np.ndarray:
     """The picture with its paper at 1 everywhere: float32 `(height, width, 3)`, shadows and coloured light taken out."""
@@ -89,10 +100,10 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
     darkness[cv2.dilate(thick, np.ones((THICK_PX, THICK_PX), np.uint8)) > 0] = 0
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
     ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
-    return Paper(_even_strokes(ink), np.linalg.inv(to_flat), grid)
+    return Paper(ink, np.linalg.inv(to_flat), grid)
 
 
-def _even_strokes(ink: np.ndarray) -> np.ndarray:
+def even_strokes(ink: np.ndarray) -> np.ndarray:
     """The ink with steep strokes as dark as level ones: where a pen or a scanner's pixel was too slow they are thin and pale."""
     steep = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((STEEP_PX, 1), np.uint8))
     darkest = cv2.dilate(steep, np.ones((1, 5), np.uint8))
@@ -108,4 +119,4 @@ def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:
     return np.tile(usual, (rows, columns))
 
 
-__all__ = ["PX_PER_MM", "Paper", "even_light", "flatten", "grid_of"]
+__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flatten", "grid_of"]

@@ -140,7 +140,8 @@ def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: boo
     if inside.sum() < 2:
         return first, np.full(count, np.nan)
     seen = stretch.start + (x[inside] - stretch.left) / per_second
-    value = stretch.sign * (_zero_of(stretch, pulses) - trace.height[inside]) / per_mv
+    zero = zero_of(float(np.nanmedian(trace.height)), pulses)
+    value = stretch.sign * (zero - trace.height[inside]) / per_mv
     samples = np.interp(times, seen, value)
     nearest = np.clip(np.searchsorted(seen, times), 1, len(seen) - 1)
     hidden = (seen[nearest] - seen[nearest - 1] > LONGEST_GAP_S) & (times > seen[0]) & (times < seen[-1])
@@ -149,11 +150,10 @@ def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: boo
     return first, samples
 
 
-def _zero_of(stretch: Stretch, pulses: Sequence[Pulse]) -> float:
-    """Where 0 mV is, px: the foot of the row's pulse, or where its trace is most of the time."""
-    usual = float(np.nanmedian(stretch.trace.height))
+def zero_of(usual: float, pulses: Sequence[Pulse]) -> float:
+    """Where 0 mV is, px: the foot of the row's pulse, or where its trace is most of the time (`usual`)."""
     feet = [pulse.foot for pulse in pulses if abs(pulse.foot - usual) < 4 * PX_PER_MM]
     return min(feet, key=lambda foot: abs(foot - usual)) if feet else usual
 
 
-__all__ = ["SAMPLING_RATE", "Scale", "find_scale", "samples_of", "with_times"]
+__all__ = ["SAMPLING_RATE", "Scale", "find_scale", "samples_of", "with_times", "zero_of"]

@@ -26,6 +26,12 @@ MAX_REACH_MM = 45.0
 OFF_PITCH = 0.16  # how far a row may lie from a whole number of distances, in such distances
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
+COLUMN_BLUR_PX = (
+    0.25  # by which a stroke's disc is seen wider than high: a column's edges are the extremes over its width
+)
+# Two paths on one stroke are so near; where they stay so for longer than a QRS complex takes, one of them is on the wrong trace. The
+# stroke reaches that far from its path.
+SAME_PATH_PX, SHARED_MM, STROKE_REACH_PX = 2.0, 2.5, 4
 SURE_INK = 0.5  # from there on a pixel costs what ink costs
 
 
@@ -39,6 +45,7 @@ class Trace:
         upper, lower: the edges of its stroke, px; NaN where there is none.
         height: where the curve itself runs, px from the top, at the edges and in the middle of each column; NaN where it does not.
         ink: share of its columns that hold ink.
+        darkness: of its path in each column, 0 to 1; it tells where between two columns a stroke begins or ends.
     """
 
     left: int
@@ -47,11 +54,19 @@ class Trace:
     lower: np.ndarray
     height: np.ndarray
     ink: float
+    darkness: np.ndarray
 
     @property
     def x(self) -> np.ndarray:
         """Where `height` is given, px."""
         return self.left + np.arange(len(self.height)) / 2
+
+    def edge(self, column: int, step: int) -> float:
+        """Where its stroke begins (`step` -1) or ends (1) that has `column`, counted from `left`, as its last; px."""
+        beyond = self.darkness[column + step] if 0 <= column + step < len(self.darkness) else 0.0
+        inside = self.darkness[column]
+        share = (inside - INK) / (inside - beyond) if beyond < INK < inside else 0.5
+        return self.left + column + 0.5 + step * float(share)
 
 
 def find_blocks(ink: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
@@ -141,7 +156,14 @@ def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> l
     if not baselines:
         return []
     part = np.ascontiguousarray(ink[:, block[0] : block[1]])
-    paths = _paths(part, baselines)
+    pitch = np.min(np.diff(baselines)) if len(baselines) > 1 else len(part) / 2
+    reach = int(min(REACH_ROWS * pitch, MAX_REACH_MM * PX_PER_MM))
+    paths = _paths(part, baselines, reach)
+    for row, others in _followed_twice(paths, baselines).items():
+        left_over = part.copy()
+        for column, top, bottom in others:
+            left_over[top:bottom, column] = 0
+        paths[row] = _paths(left_over, baselines[row : row + 1], reach)[0]
     strokes = part > INK
     top, bottom = _runs(strokes)
     found = []
@@ -149,7 +171,8 @@ def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> l
     for row, baseline in enumerate(baselines):
         upper, lower = _edges(part, strokes, top, bottom, low, high, row)
         height = _curve(upper, lower)
-        found.append(Trace(block[0], baseline, upper, lower, height, float(np.mean(np.isfinite(upper)))))
+        darkness = _darkness(part, paths[row], np.isfinite(upper))
+        found.append(Trace(block[0], baseline, upper, lower, height, float(np.mean(np.isfinite(upper))), darkness))
     return found
 
 
@@ -163,15 +186,52 @@ def _runs(strokes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return top, bottom
 
 
-def _paths(ink: np.ndarray, baselines: list[float]) -> np.ndarray:
+def _darkness(ink: np.ndarray, path: np.ndarray, inked: np.ndarray) -> np.ndarray:
+    """How dark a path is in each column; beside the ends of its stroke, at the height of these ends."""
+    columns = np.arange(len(path))
+    entered, left = np.clip(path, 0, len(ink) - 1).T
+    before, behind = np.roll(entered, 1), np.roll(left, -1)
+    on_it = np.maximum(ink[entered, columns], ink[left, columns])
+    return np.where(inked, on_it, np.maximum(ink[before, columns], ink[behind, columns]))
+
+
+def _followed_twice(paths: np.ndarray, baselines: list[float]) -> dict[int, list[tuple[int, int, int]]]:
+    """The rows whose path runs along another row's trace for longer than a crossing takes, and (column, top, bottom) of that trace.
+
+    It belongs to the row that it is nearer to.
+    """
+    middle = paths.mean(axis=2)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for upper, lower in pairwise(range(len(baselines))):
+        together = (np.abs(middle[upper] - middle[lower]) < SAME_PATH_PX).astype(int)
+        edges = np.flatnonzero(np.diff(np.pad(together, 1)))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            if stop - start < SHARED_MM * PX_PER_MM:
+                continue
+            level = float(np.median(middle[upper, start:stop]))
+            away = level - baselines[upper] > baselines[lower] - level
+            intruder, owner = (upper, lower) if away else (lower, upper)
+            tops, bottoms = paths[owner, start:stop].min(axis=1), paths[owner, start:stop].max(axis=1)
+            strip = zip(range(start, stop), tops, bottoms, strict=True)
+            found.setdefault(intruder, []).extend(
+                (column, max(int(top) - STROKE_REACH_PX, 0), int(bottom) + STROKE_REACH_PX + 1)
+                for column, top, bottom in strip
+            )
+    return found
+
+
+def _paths(ink: np.ndarray, baselines: list[float], reach: int) -> np.ndarray:
     """The cheapest path of every row from left to right: int `(rows, columns, 2)`, the pixel where it enters and leaves a column.
 
     A path moves to the right or, in a column, up and down; pixels on ink cost next to nothing (Dijkstra's shortest path on a
     grid without moves to the left, solved column by column).
+
+    Args:
+        ink: `(rows, columns)`, 0 on paper to 1 on a stroke.
+        baselines: of the rows, px.
+        reach: how far a path may run from its baseline, px.
     """
     rows = np.asarray(baselines)
-    pitch = np.min(np.diff(rows)) if len(rows) > 1 else len(ink) / 2
-    reach = int(min(REACH_ROWS * pitch, MAX_REACH_MM * PX_PER_MM))
     states = 2 * reach + 1
     first = np.rint(rows).astype(int) - reach
     padded = np.pad(ink, ((reach + 1, reach + 1), (0, 0)))
@@ -270,8 +330,9 @@ def _curve(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     if seen.sum() < 2:
         return curve
     radius = max(float(np.quantile((lower - upper)[seen], 0.3)) / 2, 0.55)
-    reach = int(2 * radius + 0.2)  # half columns
-    caps = np.sqrt(np.maximum(radius**2 - (np.arange(-reach, reach + 1) / 2) ** 2, 0))
+    across = radius + COLUMN_BLUR_PX
+    reach = int(2 * across + 0.2)  # half columns
+    caps = radius * np.sqrt(np.maximum(1 - (np.arange(-reach, reach + 1) / 2 / across) ** 2, 0))
     top, bottom = np.full(len(curve), -np.inf), np.full(len(curve), np.inf)
     top[1::2][seen], bottom[1::2][seen] = upper[seen], lower[seen]
     peaks, valleys = _lowest(top, caps), -_lowest(-bottom, caps)
@@ -282,7 +343,8 @@ def _curve(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         maximum_filter1d(np.where(np.isfinite(part), np.maximum(part, 0), 0), 2 * reach + 1)
         for part in (no_peak, no_valley)
     ]
-    share = (uncovered[0] + 0.3) / (uncovered[0] + uncovered[1] + 0.6)
+    for_peaks, for_valleys = ((part + 0.3) ** 2 for part in uncovered)
+    share = for_peaks / (for_peaks + for_valleys)
     curve[known] = (share * np.where(known, peaks, 0) + (1 - share) * np.where(known, valleys, 0))[known]
     return curve
 

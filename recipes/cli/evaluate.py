@@ -457,6 +457,36 @@ def ptbxl(
 
 
 @app.command()
+def photos(
+    context: typer.Context,
+    ptbxl: Annotated[Path, typer.Argument(help="PTB-XL: its folder as published, or Parquet files.")],
+    output: OutputOption,
+    model: ModelOption = TINY,
+    batch_size: BatchOption = 16,
+    limit: LimitOption = None,
+    fold: Annotated[int, typer.Option(help="Of PTB-XL; what is learned from must not be in it.")] = 9,
+) -> None:
+    """Photographed pages read by a model as pictures, with the signal that is recovered from them, and the signal itself.
+
+    Example: gem eval photos my_ptbxl -o outputs/photos --limit 100
+    """
+    from itertools import islice
+
+    from transformers import pipeline
+
+    from modeling_gem import GEM_TASK
+    from recipes.embedded.photo_scores import answer, photo_report, photographed
+    from recipes.sources.ptbxl import read_ptbxl
+
+    _alone(context, output)
+    items = list(islice(read_ptbxl(ptbxl, (fold,)), limit))
+    with _progress("photos") as step:
+        run = photographed(items, step)
+    answer(run, pipeline(GEM_TASK, model=model_source(model), dtype="float32"), batch_size)
+    _finish(photo_report(run, fold, model_source(model)), output)
+
+
+@app.command()
 def probe(
     context: typer.Context,
     ptbxl: Annotated[Path, typer.Argument(help="PTB-XL: its folder as published, or Parquet files.")],

@@ -69,7 +69,10 @@ def interpret(
     max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
     evidence: Annotated[
-        Path | None, typer.Option(help="Draw the claims on the page (PNG, JPEG or self-contained HTML).")
+        Path | None,
+        typer.Option(
+            help="Draw the claims on the page, of a picture on the picture itself (PNG, JPEG or self-contained HTML)."
+        ),
     ] = None,
     as_json: Annotated[
         bool,
@@ -160,7 +163,7 @@ def interpret(
     if save_page is not None:
         _save_picture(found.page, save_page)
     if evidence is not None:
-        write_evidence(found, evidence)
+        write_evidence(found, evidence, page)
     strength = model_strength(model_source(model), shown)
     label = check_label(ecg.labels, found.text) if ecg is not None else None
     if as_json:

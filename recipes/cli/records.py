@@ -30,6 +30,8 @@ from recipes.record_options import (
 from .tables import print_features, print_summary
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from modeling_gem import Interpretation
     from processing.ecg_plausibility import Plausibility
     from processing.grounding.check import GroundingReport
@@ -352,8 +354,13 @@ def check_target(target: Path, can_be_checked: bool) -> None:
         )
 
 
-def write_evidence(found: "Interpretation", target: Path) -> None:
+def write_evidence(found: "Interpretation", target: Path, photo: "Image.Image | None" = None) -> None:
     """Draws the claims of an answer on the page, atomically.
+
+    Args:
+        found: an answer that was checked.
+        target: a picture or an HTML file.
+        photo: the picture that the record was digitised from, on which they are marked then.
 
     Raises:
         GemError: the record cannot be drawn.
@@ -362,7 +369,7 @@ def write_evidence(found: "Interpretation", target: Path) -> None:
     from processing.evidence.picture import evidence_picture
 
     assert found.record is not None and found.features is not None and found.report is not None
-    shown = found.record, found.features, found.report
+    shown = found.record, found.features, found.report, photo
     with atomic_path(target) as part:
         if target.suffix.lower() in PAGES:
             part.write_text(evidence_html(*shown), encoding="utf-8")

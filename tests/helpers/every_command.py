@@ -42,6 +42,7 @@ COMMANDS = {
     "eval reasoning": ["eval", "reasoning", "{out}/nowhere", "-o", "{out}/reasoning", "--files", "ptbxl={out}/nowhere"],
     "eval measurements": ["eval", "measurements", "{out}/nowhere", "-o", "{out}/measurements"],
     "eval ecg-qa": ["eval", "ecg-qa", "{out}/nowhere", "-o", "{out}/ecg_qa", "--ptbxl", "{out}/nowhere"],
+    "eval photos": ["eval", "photos", "{out}/nowhere", "-o", "{out}/photos"],
     "eval probe": ["eval", "probe", "{out}/nowhere", "-o", "{out}/probe"],
     "publish model": ["publish", "model", "modeling_gem/checkpoints/gem-ecg-tiny", "me/model", "--dry-run"],
     "publish dataset": ["publish", "dataset", "{out}", "me/data", "--dry-run"],

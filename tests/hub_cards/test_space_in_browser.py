@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from hub_cards.space.gem_space.uploads import MAX_UPLOAD_BYTES, sample_names
-from hub_cards.space.gem_space.views import title
+from hub_cards.space.gem_space.views import PHOTO, title
 from processing.ecg_beat_measures import SEQUENCES
 from processing.ecg_features import extract_features
+from processing.ecg_page import render_ecg
 from processing.ecg_readers import load_ecg
 from processing.evidence.html import evidence_html
 from processing.grounding.check import check_grounding
@@ -267,6 +268,29 @@ def test_ten_users_at_once_each_see_their_own_ecg(browser, server):
     assert all(len(texts) == 1 for texts in answers.values()) and len(set.union(*answers.values())) == len(answers)
     for context in contexts:
         context.close()
+
+
+def test_a_photo_shows_its_traces_and_its_claims(browser, server, tmp_path):
+    pytest.importorskip("cv2", reason="digitising needs the extra `photo`")
+    photo = render_ecg(load_ecg(SAMPLES / "normal.hea"), layout="3x4+1", dpi=150).save(tmp_path / "photo.png")
+    with visit(browser, server) as page:
+        upload(page, photo)
+        page.get_by_alt_text("ECG 1: photo.png, all leads").wait_for()
+        interpret(page)
+        page.get_by_label("Leads shown").click()
+        page.get_by_role("option", name=PHOTO, exact=True).click()
+        shown = page.get_by_alt_text("ECG 1: photo.png, the picture")
+        shown.wait_for()
+        width, height = Image.open(photo).size
+        box = shown.bounding_box()
+        assert box["width"] / box["height"] == pytest.approx(width / height, rel=0.02)
+        number = shown_claims(page)[0]
+        page.locator(f".claim:has(#claim-{number})").click()
+        assert set(visible_boxes(page)) == {f"c{number}"}
+        # The marks lie on the picture.
+        mark = page.locator(f".gem-sheet .box.c{number}").first.bounding_box()
+        assert box["x"] <= mark["x"] + mark["width"] / 2 <= box["x"] + box["width"]
+        assert serious(page) == []
 
 
 def test_the_evidence_file_of_the_command_line(browser, tmp_path):

@@ -15,8 +15,10 @@ from modeling_gem.interpretation import Interpretation
 from processing.ecg_beat_measures import SEQUENCES
 from processing.ecg_features import EcgFeatures
 from processing.ecg_page import render_ecg
+from processing.ecg_page_picture import EcgPage
 from processing.evidence.answer import MarkedWords, answer_html, mark_words, marked_sheet_html
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
+from processing.evidence.photo import PhotoSheet, photo_sheet
 from processing.evidence.picture import evidence_page
 from recipes.record_options import as_options
 
@@ -107,10 +109,14 @@ def page_view(session: Session, view: str = ALL_LEADS, sheet: str = FIRST_PAGE) 
     """
     upload = session.upload
     assert upload is not None
-    if upload.record is None or view == PHOTO:
+    if upload.record is None:
         assert upload.picture is not None
         return sheet_html(upload.picture, sheet, f"{sheet}: picture {upload.name}"), ((),) * len(session.readings)
-    if view == ALL_LEADS:
+    page: EcgPage | PhotoSheet
+    photo = photo_sheet(upload.picture, upload.record)
+    if view == PHOTO and photo is not None:
+        page, shown = photo, "the picture"
+    elif view == ALL_LEADS:
         page, shown = render_ecg(upload.record, layout="3x4+1", px_per_mm=7), "all leads"
     elif view == FULL_LENGTH:
         page, shown = evidence_page(upload.record, HTML_PX_PER_MM), "all leads in full length"
