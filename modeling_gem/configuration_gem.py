@@ -34,7 +34,7 @@ ECG_CONFIG_FIELDS = ("num_leads", "seq_length", "hidden_size", "num_tokens")
 @strict
 class GemEcgConfig(PreTrainedConfig):
     r"""
-    Configuration of the ECG-CoCa signal tower, a one-dimensional patch transformer; at will with a convolutional stem in
+    Configuration of the ECG-CoCa signal tower, a one-dimensional patch transformer. A convolutional stem may stand in
     front of it, which learns beats from fewer records than patches alone.
 
     Args:
@@ -49,7 +49,8 @@ class GemEcgConfig(PreTrainedConfig):
             then of each residual block. `None`: no stem, as in ECG-CoCa.
         stem_strides (`list[int]`, *optional*): By how much each of them shortens the signal. `patch_size` must be a multiple
             of their product, and still counts samples of the signal.
-        stem_kernel_size (`int`, *optional*, defaults to 9): Samples that a convolution of the stem spans, odd.
+        stem_kernel_size (`int`, *optional*, defaults to 9): Steps that a convolution of the stem spans, odd: the first of
+            what it gives, the blocks of what they get.
         hidden_act (`str`, *optional*, defaults to `"gelu"`): Activation; ECG-CoCa uses the exact (erf) GELU.
         layer_norm_eps (`float`, *optional*, defaults to 1e-5): Epsilon of the layer norms.
         attention_dropout (`float`, *optional*, defaults to 0.0): Dropout of the attention weights.

@@ -160,35 +160,34 @@ class GemEcgEncoderLayer(GradientCheckpointingLayer):
 
 class GemEcgStemBlock(nn.Module):
     """
-    A residual block that shortens the signal. Both norms are within its branch and of one ECG alone: voltages pass beside them,
-    and an ECG's tokens do not depend on its batch.
+    A residual block that shortens the signal. It has no norm: a norm over one ECG would remove its voltages, and batch norms
+    that help in training fold into the convolutions (`torch.nn.utils.fusion.fuse_conv_bn_eval`).
     """
 
     def __init__(self, config: GemEcgConfig, inputs: int, outputs: int, stride: int):
         super().__init__()
-        padding = config.stem_kernel_size // 2
+        kernel, padding = config.stem_kernel_size, config.stem_kernel_size // 2
         self.activation_fn = ACT2FN[config.hidden_act]
-        self.norm1 = nn.GroupNorm(1, inputs, eps=config.layer_norm_eps)
-        self.conv1 = nn.Conv1d(inputs, outputs, config.stem_kernel_size, stride=stride, padding=padding, bias=False)
-        self.norm2 = nn.GroupNorm(1, outputs, eps=config.layer_norm_eps)
-        self.conv2 = nn.Conv1d(outputs, outputs, config.stem_kernel_size, padding=padding, bias=False)
+        self.conv1 = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding)
+        self.conv2 = nn.Conv1d(outputs, outputs, kernel, padding=padding)
         self.shortcut = nn.Conv1d(inputs, outputs, stride, stride=stride, bias=False)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        branch = self.conv1(self.activation_fn(self.norm1(signal)))
-        return self.shortcut(signal) + self.conv2(self.activation_fn(self.norm2(branch)))
+        branch = self.conv2(self.activation_fn(self.conv1(signal)))
+        return self.activation_fn(self.shortcut(signal) + branch)
 
 
 class GemEcgStem(nn.Sequential):
-    """`(num_ecgs, leads, samples)` -> `(num_ecgs, channels, samples / stem_stride)`."""
+    """`(num_ecgs, leads, samples)` -> `(num_ecgs, channels, samples / stem_stride)`: a convolution, then residual blocks."""
 
     def __init__(self, config: GemEcgConfig):
         first, *channels = config.stem_channels or []
         stride, *strides = config.stem_strides or []
         before = [first, *channels]
-        kernel = config.stem_kernel_size
+        kernel = stride * config.stem_kernel_size // 2 * 2 + 1
         super().__init__(
-            nn.Conv1d(config.num_leads, first, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.Conv1d(config.num_leads, first, kernel, stride=stride, padding=kernel // 2),
+            ACT2FN[config.hidden_act],
             *(GemEcgStemBlock(config, *shape) for shape in zip(before, channels, strides, strict=False)),
         )
 

@@ -36,15 +36,17 @@ MEASURING = (
     "recipes/embedded/records.py",
     "recipes/sources/ptbxl.py",
 )
-TOWERS = tuple(
-    f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "residual", "page_augment")
-)
+TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment"))
 TALKING = (
     *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states")),
     "recipes/teachers/grounded_answer.py",
     "recipes/teachers/questions.py",
 )
-NETWORK = ("modeling_gem/modeling_gem.py", "modeling_gem/configuration_gem.py")
+NETWORK = (
+    "recipes/embedded/signal_shapes.py",
+    "modeling_gem/modeling_gem.py",
+    "modeling_gem/configuration_gem.py",
+)
 TEACHING = ("recipes/embedded/sft_cached.py", "recipes/embedded/states.py")
 REWARDING = (
     "recipes/training/grpo*.py",
@@ -100,8 +102,8 @@ STAGES = (
           ("--limit", "40", "--simulated", "16")),
     Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"), MEASURING, 8,
           ("--versions", "1")),
-    Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--output", "{output}"),
-          (*TOWERS, *NETWORK), 27, ("--epochs", "1")),
+    Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
+                        "--output", "{output}"), (*TOWERS, *NETWORK), 27, ("--epochs", "1")),
     Stage("vision_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--output", "{output}"), TOWERS, 25, ("--epochs", "1")),
     Stage("data", ("recipes.embedded.tiny", "data", *_corpora(), "--output", "{output}"), TALKING, 1,

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
 
-from modeling_gem import GemEcgConfig, GemEcgModel
+from modeling_gem import GemEcgModel
 from recipes.console import run_command
 from recipes.files import write_json
 from recipes.sources.statements import SUPERCLASSES
@@ -26,17 +26,21 @@ from recipes.training.checkpoints import last_checkpoint
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, SIMULATED_FOLD, Corpus
 from .residual import ResidualTower
+from .signal_shapes import Shape, build_signal_tower, fold_batch_norms
 from .targets import RECORD_TARGETS, TOKEN_TARGETS
 from .tower_data import OWN_LAYOUT, PAGE_SIZE, PHOTOGRAPHED_SHARE, PageAugmentation, Pages, SignalAugmentation, Signals
+
+# Of the parts of the loss; 1 is a measurement of a single lead.
+STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT, TRACE_WEIGHT, TOKEN_WEIGHT = 4.0, 6.0, 0.3, 4.0, 0.5
 
 
 class TowerWithHeads(nn.Module):
     """
-    A tower and two linear heads, on the mean of its tokens (what the mean says, the tokens must hold) and, if that is a
-    summary, on the first token: there a language model finds in one place what it would have to gather. Further heads make
-    the tokens tell where they are and what they see: a signal's by the waves around them (`beat_targets`) and the voltages under
-    them (`lead_extremes`), a picture's by the traces, each column of patches its own stretch of time. A picture of thin lines
-    teaches a small tower nothing else to begin with.
+    A tower and two linear heads on the mean of its tokens: what the mean says, the tokens must hold. The heads also read the
+    first token alone where that is a summary, with less weight because it learns more slowly: there a language model finds in
+    one place what it would have to gather. Further heads make the tokens tell where they are and what they see: a signal's by
+    the waves around them (`beat_targets`) and the voltages under them (`lead_extremes`), a picture's by the traces, each column
+    of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with.
     """
 
     def __init__(
@@ -70,26 +74,38 @@ class TowerWithHeads(nn.Module):
         beats: torch.Tensor | None = None,
         extremes: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Predictions of all heads, with the loss where targets are given; unknown targets are NaN."""
+        """Predictions from the mean, with the loss of all heads where targets are given; unknown targets are NaN."""
         tokens = self.tower(values).last_hidden_state
-        readings = [tokens.mean(dim=1), tokens[:, 0]] if self.has_summary else [tokens.mean(dim=1)]
-        pooled = self.norm(torch.stack(readings))
-        logits, measurements = self.statements(pooled), self.measurements(pooled)
-        outputs = {"logits": logits.mean(dim=0), "measurements": measurements.mean(dim=0)}
+        logits, measurements = self._read(tokens.mean(dim=1))
+        outputs = {"logits": logits, "measurements": measurements}
         if labels is not None and measured is not None:
-            loss = 4 * nn.functional.binary_cross_entropy_with_logits(logits, labels.expand_as(logits))
-            measured = measured.expand_as(measurements)
-            of_record = len(RECORD_TARGETS) + 2  # with both parts of the axis: few among many, and what is asked for
-            loss = loss + 6 * known_error(measurements[..., :of_record], measured[..., :of_record])
-            loss = loss + known_error(measurements[..., of_record:], measured[..., of_record:])
+            loss = self._record_loss(logits, measurements, labels, measured)
+            if self.has_summary:
+                loss = loss + SUMMARY_WEIGHT * self._record_loss(*self._read(tokens[:, 0]), labels, measured)
             if traces is not None:
-                loss = loss + 4 * known_error(self._read_traces(tokens), traces)
+                loss = loss + TRACE_WEIGHT * known_error(self._read_traces(tokens), traces)
             targets = {"beats": beats, "extremes": extremes}
             for name, head in self.per_token.items():
                 if (target := targets[name]) is not None:
-                    loss = loss + 2 * known_error(head(self.norm(tokens[:, 1:])), target)
+                    loss = loss + TOKEN_WEIGHT * known_error(head(self.norm(tokens[:, 1:])), target)
             outputs["loss"] = loss
         return outputs
+
+    def _read(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(batch, width)` -> logits of the statements and measurements."""
+        state = self.norm(state)
+        return self.statements(state), self.measurements(state)
+
+    @staticmethod
+    def _record_loss(
+        logits: torch.Tensor, measurements: torch.Tensor, labels: torch.Tensor, measured: torch.Tensor
+    ) -> torch.Tensor:
+        of_record = len(RECORD_TARGETS) + 2  # with both parts of the axis: few among many, and what is asked for
+        return (
+            STATEMENT_WEIGHT * nn.functional.binary_cross_entropy_with_logits(logits, labels)
+            + RECORD_WEIGHT * known_error(measurements[:, :of_record], measured[:, :of_record])
+            + known_error(measurements[:, of_record:], measured[:, of_record:])
+        )
 
     def _read_traces(self, tokens: torch.Tensor) -> torch.Tensor:
         """(batch, columns, ...) from the patch tokens of each column of a square grid."""
@@ -129,22 +145,13 @@ def evaluate(
     return scores
 
 
-# The shapes that were compared; `stem` is the embedded model's.
-SIGNAL_SHAPES: dict[str, dict[str, Any]] = {
-    "stem": {"num_hidden_layers": 3, "patch_size": 100, "stem_channels": [32, 64, 96], "stem_strides": [5, 2, 2]},
-    "patches": {"num_hidden_layers": 6, "patch_size": 50},
-}
 WIDTH = {"hidden_size": 192, "intermediate_size": 768, "num_attention_heads": 3}
-Shape = Literal["stem", "patches", "residual"]
 
 
 def build_tower(kind: str, shape: Shape = "stem") -> PreTrainedModel | ResidualTower:
-    """
-    The small towers of the embedded model: of a signal one token per 200 ms (`patches`: per 100 ms), of a page one per 28 x 28
-    pixels. `residual`: the plain network that a signal tower has to be worth more than.
-    """
+    """A small tower of the embedded model to train: of a signal (`shape`), or of a page, one token per 28 x 28 pixels."""
     if kind == "ecg":
-        return ResidualTower() if shape == "residual" else GemEcgModel(GemEcgConfig(**WIDTH, **SIGNAL_SHAPES[shape]))
+        return build_signal_tower(shape, WIDTH)
     return CLIPVisionModel(
         CLIPVisionConfig(
             **WIDTH, num_hidden_layers=5, image_size=PAGE_SIZE, patch_size=28, projection_dim=192, hidden_act="gelu"
@@ -236,6 +243,8 @@ def main(
     trainer.train(resume_from_checkpoint=last_checkpoint(output / "trainer"))
     trainer.data_collator = show
     scores = {name: trainer.evaluate(dataset, metric_key_prefix="") for name, dataset in evaluation.items()}
+    if isinstance(network, GemEcgModel):
+        network = fold_batch_norms(network)
     if isinstance(network, PreTrainedModel):
         network.save_pretrained(output)
     write_json(output / "pretraining.json", {"scores": scores, "log": trainer.state.log_history}, indent=2)
