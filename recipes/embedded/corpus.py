@@ -28,7 +28,8 @@ from recipes.console import run_script
 from recipes.files import atomic_folder, write_json
 from recipes.sources.ptbxl import PtbxlItem, read_ptbxl
 
-from .records import SIMULATED, recorded_again, simulated_items, whole_beats
+from .recorded_again import recorded_again, whole_beats
+from .records import SIMULATED, simulated_items
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Read and measure every ECG once."

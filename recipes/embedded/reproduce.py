@@ -100,7 +100,8 @@ RESUMED = ("--resume_from_checkpoint", "true")
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 4,
           ("--limit", "40", "--simulated", "16")),
-    Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"), MEASURING, 8,
+    Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"),
+          (*MEASURING, "recipes/embedded/recorded_again.py"), 8,
           ("--versions", "1")),
     Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
                         "--output", "{output}"), (*TOWERS, *NETWORK), 27, ("--epochs", "1")),

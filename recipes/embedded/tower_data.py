@@ -14,7 +14,7 @@ from processing.ecg_record import EcgRecord
 
 from .corpus import MICROVOLTS, RATE, Corpus
 from .page_augment import augment_page
-from .records import LARGEST_PACE_CHANGE
+from .recorded_again import LARGEST_PACE_CHANGE
 from .targets import (
     RECORD_S,
     beat_marks,

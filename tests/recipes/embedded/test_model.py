@@ -18,7 +18,8 @@ from processing.simulator.simulator import simulate_ecg
 from recipes.embedded import reproduce, scores
 from recipes.embedded.answer_scores import likelihood_auc, score, superclasses
 from recipes.embedded.corpus import Corpus, recorded_versions, write_corpus
-from recipes.embedded.records import recorded_again, simulated_items, whole_beats
+from recipes.embedded.recorded_again import recorded_again, whole_beats
+from recipes.embedded.records import simulated_items
 from recipes.embedded.targets import (
     DISTANCE_SCALE_S,
     EXTREME_SCALE_MV,
@@ -110,6 +111,8 @@ def test_a_record_recorded_again_is_the_same_heart_at_another_pace():
         after = extract_features(again.record)
         assert after.heart_rate == pytest.approx(before.heart_rate * pace, rel=0.02)
         assert after.qt_interval == pytest.approx(before.qt_interval / pace, abs=14)
+        # Only of limb leads that add up is an axis measured.
+        assert after.qrs_axis == pytest.approx(before.qrs_axis, abs=5)
 
 
 def test_simulated_items_are_the_same_again_and_have_words_for_their_rhythm():
