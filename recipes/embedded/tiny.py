@@ -38,7 +38,7 @@ from recipes.teachers.questions import KINDS, Known, ask
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
 from .junk import Junk, junk
 from .states import MODALITIES, TowerStates, run_towers
-from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PHOTOGRAPHED_SHARE, PageAugmentation, drawn_page
+from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, drawn_page
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Prepare the embedded model."
@@ -177,7 +177,7 @@ class TowerInputs(IterableDataset):
             if row["fold"] == CHOICE_FOLD:
                 continue
             rng = np.random.default_rng((self.seed, number))
-            _, pixels = drawn_page(self.corpus.item(number).record, rng, None, PHOTOGRAPHED_SHARE, self.size)
+            _, pixels = drawn_page(self.corpus.item(number).record, rng, size=self.size)
             yield row["id"], self.corpus.signals[number] / np.float32(MICROVOLTS), pixels
         for one in junk_of(self.corpus, self.junk_count, self.seed):
             yield one.name, one.signal, one.picture

@@ -32,9 +32,9 @@ from .targets import (
 # constant in which a small tower finds the traces only slowly.
 PAGE_MEAN, PAGE_STD = (0.93, 0.89, 0.89), (0.18, 0.17, 0.16)
 PAGE_SIZE = 336
-# The page that the processor draws, half of the time; else one of those that people photograph.
+# The page that the processor draws, most of the time; else one of those that people photograph.
 OWN_LAYOUT, OTHER_LAYOUTS = "square_12x1", ("3x4", "3x4+1", "3x4+3", "6x2", "12x1", "gem_12x1")
-OWN_LAYOUT_SHARE, PHOTOGRAPHED_SHARE = 0.5, 0.5
+OWN_LAYOUT_SHARE, PHOTOGRAPHED_SHARE = 0.75, 0.25
 # A fifth of the records were kept at 100 Hz, without what lies above 50 Hz: half of all are shown so, lest a tower tell them apart.
 LOW_PASS_HZ, LOW_PASS_SHARE = 50.0, 0.5
 
@@ -64,12 +64,13 @@ class Signals(Dataset):
 class Pages(Dataset):
     """
     Pages `(height, width, 3)` uint8 with what a tower is to tell of them. In training each is drawn anew, in any layout and
-    half of the time as if photographed; drawn from PyTorch's generator, and so the same for the same seed.
+    at times as if photographed; drawn from PyTorch's generator, and so the same for the same seed.
 
     Args:
         corpus: the records.
         layout: of all pages; `None`: of any, as in training.
         photographed: share of pages that `augment_page` makes look printed, folded and photographed.
+        own_share: share of pages in the processor's own layout, where `layout` is `None`.
     """
 
     def __init__(
@@ -77,9 +78,9 @@ class Pages(Dataset):
         corpus: Corpus,
         layout: str | None = None,
         photographed: float = PHOTOGRAPHED_SHARE,
-        size: int = PAGE_SIZE,
+        own_share: float = OWN_LAYOUT_SHARE,
     ) -> None:
-        self.corpus, self.layout, self.photographed, self.size = corpus, layout, photographed, size
+        self.corpus, self.layout, self.photographed, self.own_share = corpus, layout, photographed, own_share
         self.columns = targets_of(corpus)
 
     def __len__(self) -> int:
@@ -88,20 +89,25 @@ class Pages(Dataset):
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         record = self.corpus.item(index).record
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size)
+        page, pixels = drawn_page(record, rng, self.layout, self.photographed, own_share=self.own_share)
         columns = {name: rows[index] for name, rows in self.columns.items()}
         return {"values": pixels, "traces": trace_targets(record, page), **columns}
 
 
 def drawn_page(
-    record: EcgRecord, rng: np.random.Generator, layout: str | None, photographed: float, size: int
+    record: EcgRecord,
+    rng: np.random.Generator,
+    layout: str | None = None,
+    photographed: float = PHOTOGRAPHED_SHARE,
+    size: int = PAGE_SIZE,
+    own_share: float = OWN_LAYOUT_SHARE,
 ) -> tuple[EcgPage, np.ndarray]:
     """
-    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed`: as of `Pages`. What is photographed is
+    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed`, `own_share`: as of `Pages`. What is photographed is
     larger than the model sees it, and its lines grow thin and grey on the way.
     """
     if layout is None:
-        layout = OWN_LAYOUT if rng.random() < OWN_LAYOUT_SHARE else str(rng.choice(OTHER_LAYOUTS))
+        layout = OWN_LAYOUT if rng.random() < own_share else str(rng.choice(OTHER_LAYOUTS))
     if rng.random() >= photographed:
         page = render_ecg(record, layout=layout, size=(size, size))
         return page, page.pixels

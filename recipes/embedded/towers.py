@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import typer
+from safetensors.torch import load_model
 from sklearn.metrics import roc_auc_score
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from modeling_gem import GemEcgModel
 from recipes.console import run_command
@@ -28,7 +30,16 @@ from .corpus import CHOICE_FOLD, LEARNT_FOLDS, SIMULATED_FOLD, Corpus
 from .residual import ResidualTower
 from .signal_shapes import Shape, build_signal_tower, fold_batch_norms
 from .targets import RECORD_TARGETS, TOKEN_TARGETS
-from .tower_data import OWN_LAYOUT, PAGE_SIZE, PHOTOGRAPHED_SHARE, PageAugmentation, Pages, SignalAugmentation, Signals
+from .tower_data import (
+    OWN_LAYOUT,
+    OWN_LAYOUT_SHARE,
+    PAGE_SIZE,
+    PHOTOGRAPHED_SHARE,
+    PageAugmentation,
+    Pages,
+    SignalAugmentation,
+    Signals,
+)
 
 # Of the parts of the loss; 1 is a measurement of a single lead.
 STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT, TRACE_WEIGHT, TOKEN_WEIGHT = 4.0, 6.0, 0.3, 4.0, 0.5
@@ -171,6 +182,8 @@ def main(
     shape: Annotated[Shape, typer.Option(help="Of the signal tower.")] = "stem",
     layout: Annotated[str | None, typer.Option(help="Of all pages to learn from. Default: any.")] = None,
     photographed: Annotated[float, typer.Option(help="Share of pages as if photographed.")] = PHOTOGRAPHED_SHARE,
+    own_share: Annotated[float, typer.Option(help="Share of pages in the processor's layout.")] = OWN_LAYOUT_SHARE,
+    start: Annotated[Path | None, typer.Option(help="Folder of a run of this program to go on from.")] = None,
     more: Annotated[bool, typer.Option(help="Also learn from records that were kept at 100 Hz.")] = True,
     simulated: Annotated[int, typer.Option(help="How many simulated ECGs to learn from, too.")] = 1200,
     batch_size: Annotated[int, typer.Option()] = 32,
@@ -200,7 +213,7 @@ def main(
     if tower == "ecg":
         train, evaluation = Signals(learnt), {"fold 8": Signals(chosen)}
     else:
-        train = Pages(learnt, layout, photographed)
+        train = Pages(learnt, layout, photographed, own_share)
         evaluation = {
             "fold 8": Pages(chosen, OWN_LAYOUT, 0.0),
             "photographed 3x4+1": Pages(chosen, "3x4+1", 1.0),
@@ -214,6 +227,10 @@ def main(
         TOKEN_TARGETS if tower == "ecg" and shape != "residual" else {},
         has_summary=shape != "residual" or tower == "vision",
     )
+    if start:
+        if (before := last_checkpoint(start / "trainer")) is None:
+            raise typer.BadParameter(f"--start {start}: no complete checkpoint in its folder `trainer`.")
+        load_model(model, Path(before) / SAFE_WEIGHTS_NAME)
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
