@@ -44,7 +44,7 @@ class ScoreTable:
     rows: list[ScoreRow]
     note: str = ""
     command: str = ""
-    baselines: tuple[str, ...] = ("blind", "zeroed", "answers of other records")
+    baselines: tuple[str, ...] = ("blind", "zeroed", "another", "answers of other records")
 
     def markdown(self) -> str:
         """The values as a table of Markdown, one row per measure."""
@@ -102,7 +102,7 @@ def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
         rows,
         note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
         "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
-        "writes when its signal is a flat line. A row that is not "
+        "writes when its signal is a flat line, *another* when it sees the signal of another record. A row that is not "
         "clearly better than blind is a thing that the model does not see.",
         command="python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json",
     )
