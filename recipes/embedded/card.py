@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Writes the embedded model's card from its measured scores.
 
-python -m recipes.embedded.card --model outputs/gem-ecg-tiny --scores fold8.json --scores fold9.json --stages outputs
+python -m recipes.embedded.card --model outputs/gem-ecg-tiny --scores fold9.json --scores fold8.json --stages outputs
 """
 
 import json
