@@ -26,7 +26,6 @@ and diagnoses that are not true.
 | record | true | the model's rhythm | its impression | claims contradicted |
 |---|---|---|---|---:|
 """
-FIRST_SENTENCE, IMPRESSION = r"^(.*?)\.(?: |$)", r"Impression: (.*?)\.(?: |$)"
 
 
 def rows() -> dict[str, Interpretation]:
@@ -43,18 +42,15 @@ def page(found: dict[str, Interpretation]) -> str:
     lines = []
     for name, answer in found.items():
         stated = ", ".join(truth[name]["diagnoses"])
-        rhythm, impression = (_marked(answer, part, stated) for part in (FIRST_SENTENCE, IMPRESSION))
+        rhythm, impression = (_marked(answer, part, stated) for part in ("Rhythm", "Impression"))
         contradicted = sum(claim.verdict == "contradicted" for claim in answer.claims)
         lines.append(f"| `{name}` | {stated} | {rhythm} | {impression} | {contradicted} of {len(answer.claims)} |\n")
     return HEAD + "".join(lines)
 
 
 def _marked(answer: Interpretation, part: str, stated: str) -> str:
-    """
-    What the pattern `part` finds in an answer, with a cross where the waveform contradicts it or a diagnosis is not among those
-    that are `stated`.
-    """
-    match = re.search(part, answer.text)
+    """One part of an answer with a cross where the waveform contradicts it or a diagnosis is not among those that are `stated`."""
+    match = re.search(rf"{part}: (.*?)\.(?: |$)", answer.text)
     if match is None:
         return "none"
     text = match[1]
