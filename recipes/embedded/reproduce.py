@@ -96,42 +96,41 @@ def _taught(before: str, *more: str) -> tuple[str, ...]:
 
 
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 149 together.
+# Each at most 45 minutes, 147 together; minutes of idle cores, estimated from a run on busy ones.
 STAGES = (
-    Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 4,
+    Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
     Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"),
-          (*MEASURING, "recipes/embedded/recorded_again.py"), 8,
-          ("--versions", "1")),
+          (*MEASURING, "recipes/embedded/recorded_again.py"), 3, ("--versions", "1")),
     Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
-                        "--output", "{output}"), (*TOWERS, *NETWORK), 27, ("--epochs", "1")),
+                        "--output", "{output}"), (*TOWERS, *NETWORK), 25, ("--epochs", "1")),
     Stage("vision_first", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--own-share", "0.5", "--photographed", "0.5", "--output", "{output}"),
           TOWERS, 20, ("--epochs", "1")),
     Stage("vision_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--start", "{vision_first}", "--output", "{output}"),
-          TOWERS, 20, ("--epochs", "1")),
+          TOWERS, 18, ("--epochs", "1")),
     Stage("data", ("recipes.embedded.tiny", "data", *_corpora(), "--output", "{output}"), TALKING, 1,
           ("--junk-count", "10")),
     Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
                     "--data", "{data}", "--output", "{output}"), TALKING, 1),
-    Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), "--model", "{start}", "--output", "{output}"), TALKING, 10,
+    Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), "--model", "{start}", "--output", "{output}"), TALKING, 8,
           ("--junk-count", "10")),
-    Stage("sft", _taught("{start}", "--max_steps", "1300", *RESUMED), TEACHING, 25,
+    Stage("sft", _taught("{start}", "--max_steps", "3600", *RESUMED), TEACHING, 38,
           ("--max_steps", "3", "--per_device_train_batch_size", "4", "--whiten", "false")),
-    Stage("verdicts", _taught("{sft}", "--max_steps", "500", "--learning_rate", "5e-4", "--whiten", "false",
+    Stage("verdicts", _taught("{sft}", "--max_steps", "800", "--learning_rate", "5e-4", "--whiten", "false",
                               "--finding_weight", "6", *RESUMED), TEACHING, 8,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{verdicts}", "--output", "{output}"),
-          ("recipes/embedded/limits.py",), 6, ("--limit", "4")),
+          ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2")),
     Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{verdicts}",
-                   "--dataset", "{prompts}", "--output_dir", "{output}", "--max_steps", "150", *RESUMED), REWARDING, 20,
+                   "--dataset", "{prompts}", "--output_dir", "{output}", "--max_steps", "150", *RESUMED), REWARDING, 18,
           ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
            "--max_completion_length", "24")),
     Stage("gem-ecg-tiny-grpo", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{grpo}", "--output", "{output}"),
-          ("recipes/embedded/limits.py",), 6, ("--limit", "4")),
+          ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
 )  # fmt: skip
 
 
