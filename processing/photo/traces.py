@@ -161,8 +161,8 @@ def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> l
     paths = _paths(part, baselines, reach)
     for row, others in _followed_twice(paths, baselines).items():
         left_over = part.copy()
-        for column, top, bottom in others:
-            left_over[top:bottom, column] = 0
+        for column, first, stop in others:
+            left_over[first:stop, column] = 0
         paths[row] = _paths(left_over, baselines[row : row + 1], reach)[0]
     strokes = part > INK
     top, bottom = _runs(strokes)

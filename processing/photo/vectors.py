@@ -80,10 +80,10 @@ def vector_page(drawn: DrawnPage) -> VectorPage | None:
     across, down = (PX_PER_MM * stands_for / pitch[0] for pitch in (pitches[0], pitches[1]))
     lines = [points * (across, down) for points in traces]
     words = [_as_word(word, across, down) for word in drawn.words if word.text.lower() in NAMES]
-    found = _order(lines, words)
-    if found is None:
+    placed = _order(lines, words)
+    if placed is None:
         return None
-    order, ordered = found
+    order, ordered = placed
     return VectorPage(order, ordered, tuple(_in_px(each, across, down) for each in pulses), printed, (across, down))
 
 
@@ -203,9 +203,9 @@ def _order(lines: Sequence[np.ndarray], words: Sequence[Word]) -> tuple[PageOrde
     leads = [stretch.lead for stretch in stretches]
     if len(rows) != 1 or len(set(leads)) != len(leads):
         return None
-    name = f"{rows.pop()}x{len(found)}" + (f"+{len(strips)}" if strips else "")
+    layout = f"{rows.pop()}x{len(found)}" + (f"+{len(strips)}" if strips else "")
     total = len(stretches) + len(strips)
-    return PageOrder(name, (*stretches, *strips), tuple(found), (total, total)), (*ordered, *of_strips)
+    return PageOrder(layout, (*stretches, *strips), tuple(found), (total, total)), (*ordered, *of_strips)
 
 
 def _trace(line: np.ndarray) -> Trace:
