@@ -246,6 +246,10 @@ class GemPreTrainedModel(PreTrainedModel):
         As in every Transformers model, except that a weight is never lost or invented silently.
 
         Args:
+            pretrained_model_name_or_path (`str` or `os.PathLike`, *optional*): As in `PreTrainedModel.from_pretrained`.
+            args (*optional*): Passed on to it.
+            kwargs (*optional*): Passed on to it.
+            output_loading_info (`bool`, *optional*, defaults to `False`): Also return which weights are missing or unexpected.
             strict (`bool`, *optional*): Raise when the checkpoint lacks a weight or holds one that the model does not have.
                 Defaults to `True`, but to `False` where `output_loading_info=True` asks for their names instead, and where
                 there is no checkpoint (`None`). Weights of another shape raise whatever `strict` is, unless

@@ -60,6 +60,8 @@ def junk(count: int, seed: int, ecgs: Callable[[int], np.ndarray]) -> Iterator[J
     `count` examples, the kinds in turn; the same for the same seed.
 
     Args:
+        count: number of examples.
+        seed: of the random numbers.
         ecgs: gives the signal `(12, 5000)` mV of any number, of which the examples of one second are cut.
     """
     for number in range(count):

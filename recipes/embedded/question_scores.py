@@ -69,8 +69,11 @@ def junk_scores(
     Which share of each kind of junk the model declines by itself, all gates before it left out, and which share of ECGs.
 
     Args:
+        interpret: pipeline with the model.
         items: ECGs, of which single seconds are cut.
         answers: to whole ECGs.
+        count: number of examples.
+        batch_size: examples per forward pass.
     """
     declined: dict[str, list[bool]] = {}
     examples = list(junk(count, SEED, lambda number: items[number % len(items)].record.signal))

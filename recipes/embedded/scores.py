@@ -124,8 +124,10 @@ def view_scores(
 
     Args:
         interpret: pipeline with the model.
+        items: the records, with their labels.
         references: right answers to `items`.
         view: of `VIEWS`.
+        batch_size: records per forward pass.
     """
     shown, modality = shown_as(view, [item.record for item in items], interpret)
     with blinded(interpret) if view == "zeroed" else nullcontext():

@@ -100,6 +100,7 @@ def beat_targets(
         start: `(batch,)` s.
         pace: `(batch,)`.
         tokens: into how many equal stretches the tower divides a signal.
+        duration: s, of a signal.
 
     Returns:
         `(batch, tokens, 5)`, scaled to about 1; NaN where unknown.
