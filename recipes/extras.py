@@ -14,6 +14,7 @@ EXTRAS = {
     "recipes.dataset": ("data", "Building data sets"),
     "recipes.dataset.card": ("publish", "Publishing"),
     "recipes.embedded": ("train", "Training"),
+    "recipes.embedded.photo_scores": ("eval", "Evaluation"),
     "recipes.embedded.scores": ("eval", "Evaluation"),
     "recipes.evaluation": ("eval", "Evaluation"),
     "recipes.publishing": ("publish", "Publishing"),

@@ -28,7 +28,6 @@ FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 ONE_IN = 5
 MAX_STRIPS = 3
 WHOLE_MM = 0.5
-LAST_SAMPLE_MM = 0.05  # the last of 500 samples a second lies so far before the second's end, at 25 mm/s
 AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
 
@@ -153,13 +152,11 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
     left, right = float(np.median(lefts)), float(np.median(rights))
     if len(feet) == len(lefts) and min(feet) > left + FOOT_MM * PX_PER_MM:
         left = min(feet)  # the pulses stand on a line that leads to the traces
-    # Rows are printed a whole number of 5-mm squares wide, less the way to the sample behind the last; what is more is the width of
-    # the stroke's ends.
+    # Rows are printed a whole number of 5-mm squares wide; the rest is the width of the stroke's ends.
     width, square = right - left, 5 * PX_PER_MM
     whole = round(width / square) * square
     if abs(width - whole) < WHOLE_MM * PX_PER_MM:
-        middle = (left + right + LAST_SAMPLE_MM * PX_PER_MM) / 2
-        left, right = middle - whole / 2, middle + whole / 2
+        left, right = (left + right - whole) / 2, (left + right + whole) / 2
     return left, right
 
 

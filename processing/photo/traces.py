@@ -26,9 +26,6 @@ MAX_REACH_MM = 45.0
 OFF_PITCH = 0.16  # how far a row may lie from a whole number of distances, in such distances
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
-COLUMN_BLUR_PX = (
-    0.25  # by which a stroke's disc is seen wider than high: a column's edges are the extremes over its width
-)
 # Two paths on one stroke are so near; where they stay so for longer than a QRS complex takes, one of them is on the wrong trace. The
 # stroke reaches that far from its path.
 SAME_PATH_PX, SHARED_MM, STROKE_REACH_PX = 2.0, 2.5, 4
@@ -330,9 +327,8 @@ def _curve(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     if seen.sum() < 2:
         return curve
     radius = max(float(np.quantile((lower - upper)[seen], 0.3)) / 2, 0.55)
-    across = radius + COLUMN_BLUR_PX
-    reach = int(2 * across + 0.2)  # half columns
-    caps = radius * np.sqrt(np.maximum(1 - (np.arange(-reach, reach + 1) / 2 / across) ** 2, 0))
+    reach = int(2 * radius + 0.2)  # half columns
+    caps = np.sqrt(np.maximum(radius**2 - (np.arange(-reach, reach + 1) / 2) ** 2, 0))
     top, bottom = np.full(len(curve), -np.inf), np.full(len(curve), np.inf)
     top[1::2][seen], bottom[1::2][seen] = upper[seen], lower[seen]
     peaks, valleys = _lowest(top, caps), -_lowest(-bottom, caps)
@@ -343,8 +339,7 @@ def _curve(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         maximum_filter1d(np.where(np.isfinite(part), np.maximum(part, 0), 0), 2 * reach + 1)
         for part in (no_peak, no_valley)
     ]
-    for_peaks, for_valleys = ((part + 0.3) ** 2 for part in uncovered)
-    share = for_peaks / (for_peaks + for_valleys)
+    share = (uncovered[0] + 0.3) / (uncovered[0] + uncovered[1] + 0.6)
     curve[known] = (share * np.where(known, peaks, 0) + (1 - share) * np.where(known, valleys, 0))[known]
     return curve
 

@@ -79,8 +79,10 @@ class Pages(Dataset):
         layout: str | None = None,
         photographed: float = PHOTOGRAPHED_SHARE,
         own_share: float = OWN_LAYOUT_SHARE,
+        size: int = PAGE_SIZE,
     ) -> None:
-        self.corpus, self.layout, self.photographed, self.own_share = corpus, layout, photographed, own_share
+        self.corpus, self.layout, self.photographed = corpus, layout, photographed
+        self.own_share, self.size = own_share, size
         self.columns = targets_of(corpus)
 
     def __len__(self) -> int:
@@ -89,7 +91,7 @@ class Pages(Dataset):
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         record = self.corpus.item(index).record
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        page, pixels = drawn_page(record, rng, self.layout, self.photographed, own_share=self.own_share)
+        page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size, self.own_share)
         columns = {name: rows[index] for name, rows in self.columns.items()}
         return {"values": pixels, "traces": trace_targets(record, page), **columns}
 

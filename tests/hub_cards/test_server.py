@@ -31,7 +31,7 @@ WAIT_S = 60  # for machines that have other things to do
 @pytest.fixture
 def endless(gem, monkeypatch):
     """Answers that would never end by themselves."""
-    monkeypatch.setattr(gem.batcher.network.generation_config, "eos_token_id", None)
+    monkeypatch.setattr(gem.batcher._writing.network.generation_config, "eos_token_id", None)
     monkeypatch.setattr("hub_cards.space.gem_space.interpreter.MAX_NEW_TOKENS", 700)
     return gem
 
@@ -112,6 +112,7 @@ def test_an_answer_ends_when_its_client_leaves(server, endless):
     assert visitor.join("interpret", "Both", "Mark") == 200
     events = visitor.events()
     assert any("being written" in json.dumps(event) for event in events)
+    assert until(lambda: endless.batcher.running)
     (answer,) = endless.batcher.running
     events.close()  # and with it the connection
     assert until(lambda: answer.cancelled) and not answer.latest.done

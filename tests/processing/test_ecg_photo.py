@@ -96,7 +96,7 @@ def test_one_lead_small_pages_and_traces_that_run_into_each_other_are_pages():
 def test_a_picture_without_a_page_is_refused_by_its_name():
     page = Image.fromarray(render_ecg(load_ecg(SAMPLES / "normal.hea"), layout="3x4", px_per_mm=4).pixels)
     assert check_ecg_page(page) is page
-    with pytest.raises(EcgQualityError, match=r"cat\.png: no ECG page"):
+    with pytest.raises(EcgQualityError, match=r"cat\.png: .*no ECG page"):
         check_ecg_page(noise(), "cat.png")
 
 

@@ -264,7 +264,7 @@ def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
     for source in (white, tmp_path / "white.png", [{"role": "user", "content": [block]}]):
         with pytest.raises(GemError, match="shows no ECG page"):
             processor.build_conversation(source)
-    with pytest.raises(GemError, match=r"white\.png: no ECG page"):
+    with pytest.raises(GemError, match=r"white\.png: .*no ECG page"):
         processor.build_conversation(record(), image=tmp_path / "white.png")
     shown = processor.build_conversation(processor.page(simulate_ecg(heart_rate=70, seed=1).record), modality="image")
     assert isinstance(processor.picture(shown), Image.Image)

@@ -116,7 +116,7 @@ def test_a_picture_is_the_one_that_load_page_picture_gives(tmp_path):
     np.testing.assert_array_equal(np.asarray(found), np.asarray(plain))
     small = load_untrusted_picture((tmp_path / "a.png").read_bytes(), max_side=200)
     assert small.size == (200, 150)
-    with pytest.raises(EcgQualityError, match=r"a\.png: no ECG page"):
+    with pytest.raises(EcgQualityError, match=r"a\.png: .*no ECG page"):
         load_untrusted_picture(tmp_path / "a.png", must_show_ecg=True)
 
 

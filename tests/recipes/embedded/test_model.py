@@ -275,7 +275,7 @@ def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
         "code_of",
         lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
-    assert changed() == {"sft", "verdicts", "grpo", "gem-ecg-tiny"}
+    assert changed() == {"sft", "verdicts", "gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
 
 
 def test_a_stage_needs_the_stages_before_it_alone(tmp_path):

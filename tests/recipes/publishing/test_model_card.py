@@ -153,7 +153,7 @@ def test_data_sets_are_counted(tmp_path):
     assert metadata["size_categories"] == ["n<1K"] and metadata["license"] == "other"  # two licences, no common one
     assert "| train | 3 | 1 |" in card.text and "| ptbxl | 3 |" in card.text and "| ludb | 1 |" in card.text
     assert "counts per mV" in card.text and "| rejected | 3 |" in card.text and "ODC-By" in card.text
-    assert "How it was made" not in card.text and "None" not in card.text
+    assert "How it was made" not in card.text and "| None" not in card.text
     assert yaml_block(dataset_card(tmp_path, sources=(), licence="cc-by-4.0").content)["license"] == "cc-by-4.0"
 
 

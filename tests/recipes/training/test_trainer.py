@@ -328,7 +328,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights(tmp_path, broken):
         return loss
 
     run.compute_loss = compute_loss
-    with pytest.raises(TrainingError, match=rf"The {broken} at step 4 is nan.*checkpoint-2 is untouched"):
+    with pytest.raises(TrainingError, match=rf"The {broken} at step 4 is nan.*checkpoint-2 is unchanged"):
         run.train()
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2"]
