@@ -278,7 +278,7 @@ class GemPreTrainedModel(PreTrainedModel):
     def is_custom_code(cls) -> bool:
         """False, so that remote code is initialised as the installed package is."""
         # In custom code Transformers passes over parts without weights of their own, such as CLIP's attention, when it
-        # initialises what a checkpoint lacks, and their blocks would not begin as they do when built anew.
+        # initialises what a checkpoint lacks, and their blocks would start from other weights than in a new model.
         return False
 
     def post_init(self):

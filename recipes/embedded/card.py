@@ -27,7 +27,7 @@ def answered(report: dict[str, Any]) -> ScoreTable:
         "A question is right where its claims hold, or its yes or no is the label's. Of ECGs none should be declined."
     )
     place = "PTB-XL", f"fold {report['fold']}", report["records"]
-    return ScoreTable("questions, and what is no ECG", *place, ["right"], rows, note, COMMAND)
+    return ScoreTable("questions, and inputs that are not ECGs", *place, ["right"], rows, note, COMMAND)
 
 
 def stages_of(folder: Path) -> list[str]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What is no ECG, and how the model declines it: flat lines, noise, one second, blank pages and foreign pictures."""
+"""Inputs that are not ECGs, and how the model declines them: flat lines, noise, one second, blank pages, foreign pictures."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ OF_PICTURES = ("blank", "foreign")
 
 @dataclass(frozen=True)
 class Junk:
-    """Something that is no ECG.
+    """An input that is not an ECG.
 
     Attributes:
         name: of the example.

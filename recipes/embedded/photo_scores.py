@@ -47,7 +47,7 @@ def photographed(items: Sequence[PtbxlItem], step: Callable[[int, int], None]) -
 
     Args:
         items: of PTB-XL.
-        step: is told how many of how many are done.
+        step: called with the number of records that are done, and of all.
     """
     run = PhotoRun(list(items))
     for number, item in enumerate(items):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Whether a model answers what people ask about an ECG, and declines what is none."""
+"""Whether a model answers questions about an ECG, and declines inputs that are not ECGs."""
 
 from collections.abc import Sequence
 

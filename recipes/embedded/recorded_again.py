@@ -20,8 +20,8 @@ WANDER_MV, NOISE_MV = 0.05, 0.01
 
 def whole_beats(record: EcgRecord, features: EcgFeatures) -> np.ndarray:
     """
-    The piece of `record` from between two beats to the same moment some beats later, `(leads, samples)` mV: its end goes on
-    with its beginning. All of it where there are fewer than three beats.
+    The piece of `record` from between two beats to the same moment some beats later, `(leads, samples)` mV: repeated, it
+    has no seam. All of it where there are fewer than three beats.
     """
     signal = np.nan_to_num(record.signal)
     beats = features.beat_times
@@ -45,7 +45,7 @@ def read_round(signal: np.ndarray, samples: int, start: int, pace: float) -> np.
 def recorded_again(item: PtbxlItem, beats: np.ndarray, version: str, rng: np.random.Generator) -> PtbxlItem:
     """
     The item as another recording of its `whole_beats` could look: from another moment on, a little faster or slower, with other
-    contact, muscle noise, baseline wander and at times a lost chest electrode. What is measured of it must be measured anew;
+    contact, muscle noise, baseline wander and at times a lost chest electrode. Its measurements must be taken again;
     `version` is added to the record's name.
     """
     record, samples = item.record, item.record.num_samples

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How good a GEM of this recipe is on a fold of PTB-XL: classes, numbers, claims, questions, and what is no ECG.
+"""How good a GEM of this recipe is on a fold of PTB-XL: classes, numbers, claims, questions, and inputs that are not ECGs.
 
     python -m recipes.embedded.scores --ptbxl PTBXL --model outputs/gem-ecg-tiny --output scores.json
 
@@ -167,9 +167,9 @@ def main(
     ] = None,
     select: Annotated[int, typer.Option(help="So many records also with `--grounding select`.")] = 0,
     questions: Annotated[int, typer.Option(help="So many records are asked a question of every kind.")] = 100,
-    junk: Annotated[int, typer.Option(help="So many examples of what is no ECG.")] = 200,
+    junk: Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")] = 200,
 ) -> None:
-    """Score a model on a fold of PTB-XL: classes, numbers, claims, questions, and what is no ECG.
+    """Score a model on a fold of PTB-XL: classes, numbers, claims, questions, and inputs that are not ECGs.
 
     Example: python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json --view both --view signal
     """

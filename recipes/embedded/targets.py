@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a tower is taught to tell of an ECG: statements, measurements, the waves and voltages under every token, traces of a page."""
+"""Training targets of a tower: statements, measurements, the waves and voltages under every token, traces of a page."""
 
 from collections.abc import Mapping
 

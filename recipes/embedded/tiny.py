@@ -47,7 +47,7 @@ CorpusOption = Annotated[list[Path], typer.Option(help="What recipes.embedded.co
 FolderOption = Annotated[Path, typer.Option()]
 OutputOption = Annotated[Path, typer.Option(help="Folder to write.")]
 SeedOption = Annotated[int, typer.Option()]
-JunkOption = Annotated[int, typer.Option(help="Examples of what is no ECG.")]
+JunkOption = Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")]
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
@@ -89,7 +89,7 @@ def _readings(codes: dict[str, float], rng: np.random.Generator) -> int:
 
 
 def refusals(examples: Iterator[Junk], seed: int) -> Iterator[dict[str, Any]]:
-    """What is no ECG, asked for an interpretation and for something else."""
+    """Questions about inputs that are not ECGs: for an interpretation, and for something else."""
     rng = np.random.default_rng(seed)
     others = ("What is the rhythm?", "What is the heart rate?", "Is this ECG normal?", "What is the axis?", "Why?")
     for one in examples:
@@ -153,7 +153,7 @@ def _prompt(corpus: Corpus, number: int) -> dict[str, Any]:
 
 class TowerInputs(IterableDataset):
     """
-    All records and what is no ECG as batches: `ids`, `ecg_values` and `pixel_values`, pages in any layout and light, some as if
+    All records and the inputs that are not ECGs, as batches: `ids`, `ecg_values` and `pixel_values`, pages in any layout and light, some as if
     photographed.
     """
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Signals and pages for a tower in training: what is disturbed, drawn and photographed anew every time it is shown."""
+"""Signals and pages for training a tower: disturbed, drawn and photographed differently each time."""
 
 from collections.abc import Mapping
 
@@ -35,13 +35,14 @@ PAGE_SIZE = 336
 # The page that the processor draws, most of the time; else one of those that people photograph.
 OWN_LAYOUT, OTHER_LAYOUTS = "square_12x1", ("3x4", "3x4+1", "3x4+3", "6x2", "12x1", "gem_12x1")
 OWN_LAYOUT_SHARE, PHOTOGRAPHED_SHARE = 0.75, 0.25
-# A fifth of the records were kept at 100 Hz, without what lies above 50 Hz: half of all are shown so, lest a tower tell them apart.
+# A fifth of the records were stored at 100 Hz and have nothing above 50 Hz. Half of all are shown like that, so that a tower cannot
+# recognise them by it.
 LOW_PASS_HZ, LOW_PASS_SHARE = 50.0, 0.5
 
 
 class Signals(Dataset):
     """
-    Signals `(leads, samples)` mV with what a tower is to tell of them.
+    Signals `(leads, samples)` mV with their training targets.
 
     Args:
         corpus: the records.
@@ -63,7 +64,7 @@ class Signals(Dataset):
 
 class Pages(Dataset):
     """
-    Pages `(height, width, 3)` uint8 with what a tower is to tell of them. In training each is drawn anew, in any layout and
+    Pages `(height, width, 3)` uint8 with their training targets. In training each is drawn anew, in any layout and
     at times as if photographed; drawn from PyTorch's generator, and so the same for the same seed.
 
     Args:
