@@ -19,9 +19,9 @@ HIGHEST_FREQUENCY = 0.35  # cycles per px
 TOOTH, MISSING_TOOTH, MIN_TEETH = 0.5, -0.3, 1.5
 TEETH = 10
 TALLEST = 3.0  # higher lines count no more than that
-# Lines that are drawn to whole pixels repeat, fainter, with a few times their pitch. Such a comb has more teeth, but those that it
-# does not share with the true one are lower by at least `ALIAS`. (5 is left out: that is how 1-mm and 5-mm lines are related.)
-SHORTER, SAME_PITCH, ALIAS = (1.5, 3.0), 0.01, 0.5
+# Lines that are drawn to whole pixels repeat, fainter, with 3/2 of their pitch. Such a comb has more teeth, but those that it does
+# not share with the true one are lower by at least `ALIAS`.
+REPEATED, SAME_PITCH, ALIAS = 1.5, 0.01, 0.5
 MAX_RESIDUAL_MM = 0.35  # of the fitted page to the lines that were seen, at the median
 WINDOW_PITCHES = 4.0  # of a local look at the grid, in 5-mm squares
 
@@ -153,14 +153,12 @@ def _fundamental(height: np.ndarray, frequencies: np.ndarray, angle: float) -> _
     if score[best] < MIN_TEETH:
         return None
     pitch = float(pitches[best])
-    for divisor in SHORTER:
-        nearby = pitches[np.abs(pitches * divisor / pitch - 1) < SAME_PITCH]
-        finer = max(nearby, key=lambda each: teeth(each).mean(), default=pitch)
-        own = np.arange(1, int(HIGHEST_FREQUENCY * pitch) + 1)
-        left = teeth(pitch)[np.abs(own / divisor - np.rint(own / divisor)) > 0.01]
-        if finer < pitch and teeth(finer).mean() > left.mean() + ALIAS:
-            pitch = float(finer)
-            break
+    nearby = pitches[np.abs(pitches * REPEATED / pitch - 1) < SAME_PITCH]
+    finer = max(nearby, key=lambda each: teeth(each).mean(), default=pitch)
+    own = np.arange(1, int(HIGHEST_FREQUENCY * pitch) + 1)
+    left = teeth(pitch)[np.abs(own / REPEATED - np.rint(own / REPEATED)) > 0.01]
+    if finer < pitch and teeth(finer).mean() > left.mean() + ALIAS:
+        pitch = float(finer)
     fourth, fifth, sixth = (float(tooth(number, np.array([pitch]))[0].clip(0, TALLEST)) for number in (4, 5, 6))
     has_both = fifth > max((fourth + sixth) / 2, 0.3) + 0.25
     turn = np.radians(angle)
