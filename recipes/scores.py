@@ -79,27 +79,35 @@ class ScoreTable:
         ]
 
 
-def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
-    """The table of what `python -m recipes.embedded.scores` wrote: errors and shares by modality, and the blind baseline."""
-    modalities = list(report["scores"])
+def score_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[ScoreRow]:
+    """Errors and shares as rows with a value per view, and the blind baseline.
+
+    Args:
+        scores: view -> what `recipes.embedded.answer_scores.score` found in its answers; of all views the same scores.
+    """
     rows = []
-    for name, reference in report["scores"][modalities[0]].items():
+    for name, reference in next(iter(scores.values())).items():
         kind = next((kind for kind in ("MAE", "score") if isinstance(reference, dict) and kind in reference), None)
         if kind is None:
             continue
-        values = {modality: report["scores"][modality][name][kind] for modality in modalities}
+        values = {view: found[name][kind] for view, found in scores.items()}
         if "blind" in reference:
             values["blind"] = reference["blind"]
         label = f"{name}, MAE" if kind == "MAE" else name
         metric = next((identifier for word, identifier in METRIC_TYPES.items() if word in label), kind)
         rows.append(ScoreRow(label, metric, values))
+    return rows
+
+
+def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
+    """The table of what `python -m recipes.embedded.scores` wrote: errors and shares by modality, and the blind baseline."""
     return ScoreTable(
         "interpretations against measurements and labels",
         "PTB-XL",
         f"fold {report['fold']}",
         report["records"],
-        [*modalities, "blind"],
-        rows,
+        [*report["scores"], "blind"],
+        score_rows(report["scores"]),
         note="Numbers are compared with gem-ecg's own measurements of the same records, words with the labels. *Blind* is "
         "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
         "writes when its signal is a flat line, *another* when it sees the signal of another record. A row that is not "
@@ -120,4 +128,4 @@ def evaluation_tables(report: Mapping[str, Any], command: str | None = None) -> 
     return tables
 
 
-__all__ = ["TASK", "ScoreRow", "ScoreTable", "evaluation_tables", "ptbxl_scores"]
+__all__ = ["TASK", "ScoreRow", "ScoreTable", "evaluation_tables", "ptbxl_scores", "score_rows"]

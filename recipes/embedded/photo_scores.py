@@ -17,8 +17,9 @@ from modeling_gem.interpretation import from_picture
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_record import EcgRecord
+from processing.extras_gem import require
 from recipes.evaluation.report import EvaluationReport, describe_data, describe_model
-from recipes.scores import METRIC_TYPES, ScoreRow, ScoreTable
+from recipes.scores import ScoreTable, score_rows
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.grounded_answer import grounded_answer
 
@@ -48,7 +49,11 @@ def photographed(items: Sequence[PtbxlItem], step: Callable[[int, int], None]) -
     Args:
         items: of PTB-XL.
         step: called with the number of records that are done, and of all.
+
+    Raises:
+        MissingDependencyError: OpenCV is not installed (`gem-ecg[photo]`).
     """
+    require("cv2", "Digitising a photo")  # without it `from_picture` would decline every page
     run = PhotoRun(list(items))
     for number, item in enumerate(items):
         page = render_ecg(item.record, layout=LAYOUTS[number % len(LAYOUTS)], dpi=DPI)
@@ -86,20 +91,8 @@ def photo_report(run: PhotoRun, fold: int, model: str) -> EvaluationReport:
         view: score(answers, references) | claim_scores(answers, run.items, references)
         for view, answers in run.answers.items()
     }
-    rows = []
-    for name, reference in scores[PHOTO].items():
-        kind = next((kind for kind in ("MAE", "score") if isinstance(reference, dict) and kind in reference), None)
-        if kind is None:
-            continue
-        values = {view: found[name][kind] for view, found in scores.items()}
-        if "blind" in reference:
-            values["blind"] = reference["blind"]
-        label = f"{name}, MAE" if kind == "MAE" else name
-        metric = next((identifier for word, identifier in METRIC_TYPES.items() if word in label), kind)
-        rows.append(ScoreRow(label, metric, values))
-    table = ScoreTable(
-        "Photographed pages", "PTB-XL", f"fold {fold}", len(run.items), [PHOTO, DIGITIZED, SIGNAL, "blind"], rows
-    )
+    views = [PHOTO, DIGITIZED, SIGNAL, "blind"]
+    table = ScoreTable("Photographed pages", "PTB-XL", f"fold {fold}", len(run.items), views, score_rows(scores))
     gold = ((item.record.name, reference) for item, reference in zip(run.items, references, strict=True))
     declined = len(run.reasons)
     return EvaluationReport(

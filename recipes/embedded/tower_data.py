@@ -106,8 +106,8 @@ def drawn_page(
     own_share: float = OWN_LAYOUT_SHARE,
 ) -> tuple[EcgPage, np.ndarray]:
     """
-    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed`, `own_share`: as of `Pages`. What is photographed is
-    larger than the model sees it, and its lines grow thin and grey on the way.
+    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed` and `own_share` as in `Pages`. A
+    photographed page is drawn larger than the model sees it, so that its lines become thin and grey.
     """
     if layout is None:
         layout = OWN_LAYOUT if rng.random() < own_share else str(rng.choice(OTHER_LAYOUTS))

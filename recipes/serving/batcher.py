@@ -124,7 +124,7 @@ class Batcher:
                 for answer in wanted:
                     self._join([answer])
             else:
-                self._fail(wanted, error)
+                self._fail(wanted[0], error)
 
     def _write(self) -> None:
         """Continues the answers until others can join. If that fails, each is begun again, alone."""
@@ -135,7 +135,7 @@ class Batcher:
         except Exception as error:
             self._writing.clear()
             if len(answers) == 1:
-                self._fail(answers, error)
+                self._fail(answers[0], error)
                 return
             for answer in answers:
                 self._join([answer])
@@ -156,20 +156,15 @@ class Batcher:
                 known = took if self._answer_s is None else self._answer_s
                 self._answer_s = _NEW_SHARE * took + (1 - _NEW_SHARE) * known
 
-    def _fail(self, answers: Iterable[Answer], error: Exception) -> None:
-        """Ends answers with an error: what is wrong with the question, or that the model failed, with the reason in the log."""
-        broken = not isinstance(error, GemError)
-        if broken:
+    def _fail(self, answer: Answer, error: Exception) -> None:
+        """Ends an answer with an error: what is wrong with the question, or that the model failed, with the reason in the log."""
+        failure = error
+        if not isinstance(failure, GemError):
             self.is_broken = True
             log.error("the model failed at a question (%s)", type(error).__name__, exc_info=error)
-        for answer in answers:
-            if answer.over:
-                continue
-            if isinstance(error, GemError):
-                answer.fail(error)
-                continue
             failure = EngineError("The model could not answer; try a shorter question or another record.")
             failure.__cause__ = error
+        if not answer.over:
             answer.fail(failure)
 
 
