@@ -15,7 +15,7 @@ NUMBERS = {
 # What a line of the table counts, beside the numbers.
 WORDS = "rate, PR, QRS, QT in words"
 RHYTHM, AXIS, BLOCKS, VOLTAGE = "rhythm, P waves, regularity, premature beats", "axis in words", "blocks", "voltage"
-ST, T, Q = "ST", "T inversion", "pathological Q"
+ST, T, Q, WALL = "ST", "T inversion", "pathological Q", "infarction, ischaemia of a wall"
 
 
 @dataclass(frozen=True)

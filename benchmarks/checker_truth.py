@@ -1,8 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The checker's verdicts on claims with an independent truth: `OMP_NUM_THREADS=1 python -m benchmarks.checker_truth`.
 
-Truth comes from LUDB's cardiologists (marks of every wave; rhythm, axis, conduction in words), from the devices that wrote the
-MUSE, DICOM and Schiller samples, from the ECG-Reasoning Benchmark's answers on PTB-XL, and from the sources of
+Truth comes from LUDB's cardiologists (marks of every wave; rhythm, axis, conduction, ischaemia in words), from the devices that wrote the
+MUSE, DICOM and Schiller samples (no Philips or SCP file with its device's values was at hand), from the ECG-Reasoning Benchmark's answers on PTB-XL, and from the sources of
 `benchmarks.checker_new_sources`, which were not used in development and have columns of their own. Every truth is stated in several
 wordings (affirmed, negated, compared, as a range), each with a false counterpart. Because readers differ, a false number is 30 % off,
 and at least twice the checker's tolerance; a limit is 15 % and at least the tolerance away from the true value.
@@ -25,6 +25,7 @@ from benchmarks.checker_claims import (
     RHYTHM,
     ST,
     VOLTAGE,
+    WALL,
     WORDS,
     OutsideClaim,
     Q,
@@ -71,6 +72,9 @@ CONDUCTION = {
     "Complete left": "Complete left bundle branch block.",
     "Left anterior": "Left anterior fascicular block.",
 }
+# What LUDB's ischaemia column calls a finding of a wall; "undefined" ones and walls without leads of their own are left out.
+ISCHAEMIA = {"Stemi": "infarction", "Scar formation": "infarction", "Ischemia": "ischaemia"}
+WALLS = ("anterior", "septal", "lateral", "inferior")
 RHYTHMS = ("Sinus rhythm", "Sinus bradycardia", "Sinus tachycardia", "Atrial fibrillation")
 
 
@@ -105,30 +109,48 @@ def of_ludb() -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
         for kind, value in of_marks(record).items():
             if regular or kind in ("qrs_duration",):
                 claims += of_number("LUDB marks", name, kind, value)
-        rhythm = row["Rhythms"]
-        if rhythm in RHYTHMS:
-            sinus = rhythm.startswith("Sinus")
-            claims += of_statement(
-                "LUDB words", name, RHYTHM, "Atrial fibrillation.", "No atrial fibrillation is seen.", not sinus
-            )
-            claims += of_statement("LUDB words", name, RHYTHM, f"{rhythm}.", f"It is not {rhythm.lower()}.", True)
-            if not row["Cardiac pacing"] and regular:
-                claims += of_statement(
-                    "LUDB words", name, RHYTHM, "P waves precede each QRS.", "P waves are absent.", sinus
-                )
-        axis = row["Electric axis of the heart"].rpartition(": ")[2]
-        if axis in ("normal", "horizontal"):  # a vertical one is near its limit
-            claims += of_statement(
-                "LUDB words", name, AXIS, "Right axis deviation.", "No right axis deviation.", False
-            )
-        for start, text in CONDUCTION.items():
-            there = any(line.startswith(start) for line in row["Conduction abnormalities"].split("\n"))
-            if (there or not row["Conduction abnormalities"]) and not row["Cardiac pacing"]:
-                claims += of_statement("LUDB words", name, BLOCKS, text, f"No {text[0].lower()}{text[1:]}", there)
+        claims += of_words(name, row, regular)
         signal = np.asarray(record.signal, dtype=np.float32)
         sex = {"M": "M", "F": "F"}.get(row["Sex"])
         features = extract_features(EcgRecord(signal, STANDARD_LEADS, record.sampling_rate, metadata={"sex": sex}))
         yield features, claims
+
+
+def of_words(name: str, row: dict[str, str], regular: bool) -> Iterator[OutsideClaim]:
+    """What a row of `ludb.csv` says of rhythm, P waves, axis, conduction and ischaemia."""
+    source, rhythm = "LUDB words", row["Rhythms"]
+    if rhythm in RHYTHMS:
+        sinus = rhythm.startswith("Sinus")
+        yield from of_statement(
+            source, name, RHYTHM, "Atrial fibrillation.", "No atrial fibrillation is seen.", not sinus
+        )
+        yield from of_statement(source, name, RHYTHM, f"{rhythm}.", f"It is not {rhythm.lower()}.", True)
+        if not row["Cardiac pacing"] and regular:
+            yield from of_statement(source, name, RHYTHM, "P waves precede each QRS.", "P waves are absent.", sinus)
+    axis = row["Electric axis of the heart"].rpartition(": ")[2]
+    if axis in ("normal", "horizontal"):  # a vertical one is near its limit
+        yield from of_statement(source, name, AXIS, "Right axis deviation.", "No right axis deviation.", False)
+    conduction = row["Conduction abnormalities"]
+    for start, text in CONDUCTION.items():
+        there = any(line.startswith(start) for line in conduction.split("\n"))
+        if (there or not conduction) and not row["Cardiac pacing"]:
+            yield from of_statement(source, name, BLOCKS, text, f"No {text[0].lower()}{text[1:]}", there)
+    yield from of_walls(name, row["Ischemia"])
+
+
+def of_walls(name: str, words: str) -> Iterator[OutsideClaim]:
+    """The walls that readers call infarcted or ischaemic; where they name none, an infarction of any wall is false."""
+    found = [line.strip().partition(": ") for line in words.split("\n")]
+    for what, _, where in found:
+        wall = where.removesuffix(" wall")
+        if what in ISCHAEMIA and wall in WALLS:
+            text = f"{wall} {ISCHAEMIA[what]}"
+            yield from of_statement("LUDB words", name, WALL, f"{text.capitalize()}.", f"No {text}.", True)
+    if not words:
+        for wall in WALLS:
+            yield from of_statement(
+                "LUDB words", name, WALL, f"{wall.capitalize()} infarction.", f"No {wall} infarction.", False
+            )
 
 
 def of_devices() -> Iterator[tuple[EcgFeatures, list[OutsideClaim]]]:
