@@ -20,6 +20,7 @@ from .errors_gem import EcgFormatError, EcgQualityError
 MAX_PICTURE_PIXELS = 64_000_000
 MAX_PICTURE_BYTES = 100 * 2**20
 MIN_PICTURE_SIDE = 64
+MAX_DIGITIZED_PX = 3000  # of the longest side: larger pictures are shrunk before they are digitised
 _BAND_ROWS = 256
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pdf")
 _PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "MPO")
@@ -256,6 +257,7 @@ def _has_heartbeats(trace: np.ndarray, width: int) -> bool:
 
 
 __all__ = [
+    "MAX_DIGITIZED_PX",
     "MAX_PICTURE_PIXELS",
     "PAGE_MARK",
     "PICTURE_SUFFIXES",

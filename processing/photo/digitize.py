@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..ecg_lead_evidence import LeadEvidence
-from ..ecg_photo import load_page_picture
+from ..ecg_photo import MAX_DIGITIZED_PX, load_page_picture
 from ..ecg_picture_files import PDF_SOURCE
 from ..ecg_record import STANDARD_LEADS, EcgRecord
 from ..errors_gem import EcgQualityError
@@ -25,7 +25,6 @@ from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
 from .vectors import vector_page
 
-MAX_SIDE_PX = 3000  # larger pictures are shrunk before they are looked at
 LEAST_SCALE = 2.2  # px per mm; with fewer the 1-mm grid and small waves cannot be told
 # What shows how a page lies: so many different names of leads as clear as that, which read differently on their heads.
 CLEAR_NAMES, CLEAR_NAME, SYMMETRIC = 3, 0.75, ("I", "II", "III")
@@ -204,7 +203,7 @@ def _from_pixels(
     picture: Image.Image | np.ndarray, layout: str | None, speed: float | None, gain: float | None
 ) -> _Reading:
     pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
-    shrink = min(MAX_SIDE_PX / max(pixels.shape[:2]), 1.0)
+    shrink = min(MAX_DIGITIZED_PX / max(pixels.shape[:2]), 1.0)
     if shrink < 1:
         pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     paper = _flattened(even_light(pixels))

@@ -1,82 +1,47 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`gem eval`: benchmarks, grounding, PTB-XL, reviews by cardiologists; every run leaves a report."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import Progress, TaskID
-from rich.text import Text
 
-from recipes.chat.engine_names import ENGINE_HELP
-from recipes.console import console, errors, say_failed
+from recipes.console import console, errors
 from recipes.models import TINY, model_source
 
-if TYPE_CHECKING:
-    from recipes.chat.client import ChatClient
-    from recipes.evaluation.items import EvalItem
-    from recipes.evaluation.judges import Judge
-    from recipes.evaluation.report import EvaluationReport
+from .evaluation_options import (
+    AnswersOption,
+    AnswersTriedOption,
+    BatchOption,
+    EngineOption,
+    FilesOption,
+    GroundingOption,
+    JudgeEngineOption,
+    JudgeOption,
+    JudgeSettingsOption,
+    LimitOption,
+    ModalityOption,
+    ModelOption,
+    OutputOption,
+    SetNameOption,
+    TokensOption,
+)
+from .evaluation_steps import (
+    answers_file,
+    files_of,
+    finish,
+    judge_of,
+    lock,
+    name_problems,
+    pairs_of,
+    progress_bar,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Evaluate a model. Each run writes report.json, report.md, plots and card_metrics.yml; nothing is skipped in silence.",
 )
-
-OutputOption = Annotated[
-    Path,
-    typer.Option("--output", "-o", help="Folder for answers, verdicts and report; a stopped run continues there."),
-]
-ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="Model folder or Hub id that answers; `tiny`: the embedded one.")
-]
-AnswersOption = Annotated[
-    Path | None,
-    typer.Option(help="Answers given elsewhere (JSON Lines of GEM, PULSE, ECG-R1 or ours) instead of a model."),
-]
-ModalityOption = Annotated[str, typer.Option(help="What the model sees: both, signal or image.")]
-FilesOption = Annotated[
-    list[str] | None, typer.Option("--files", help="Published ECG path prefix = folder here; repeatable.")
-]
-SetNameOption = Annotated[
-    str,
-    typer.Option("--set-name", help="What reports and cards call the set, instead of PTB-XL or its folder's name."),
-]
-LimitOption = Annotated[int | None, typer.Option(help="Only the first records.")]
-BatchOption = Annotated[int, typer.Option(help="Records per forward pass.")]
-GroundingOption = Annotated[
-    str,
-    typer.Option(
-        help="How a model's answers are checked before they are scored, as in gem interpret: off, flag, select or correct."
-    ),
-]
-AnswersTriedOption = Annotated[
-    int, typer.Option("--n", min=1, help="Largest number of answers that select and correct try.")
-]
-TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
-JudgeOption = Annotated[
-    str,
-    typer.Option(
-        help="Judge: the model's name at the endpoint; with --judge-engine transformers or vllm its folder or Hub id."
-    ),
-]
-JudgeEngineOption = Annotated[
-    str,
-    typer.Option(
-        help="Where the judge runs: the URL of an OpenAI-compatible endpoint, up to and with /v1 (default: OpenAI); transformers "
-        "or vllm on this machine."
-    ),
-]
-EngineOption = Annotated[
-    str,
-    typer.Option(help=f"What --model runs on: {ENGINE_HELP}; the last two need gem-ecg[teacher] and docs/vllm.md."),
-]
-JudgeSettingsOption = Annotated[
-    Path | None,
-    typer.Option(help="YAML with more of the judge's settings (budget_usd, prices, timeout, max_concurrency ...)."),
-]
 
 
 @app.command()
@@ -130,23 +95,23 @@ def ecgbench(
         raise typer.BadParameter(
             "needs --engine transformers: no other engine returns probabilities", param_hint="--likelihood"
         )
-    _alone(context, output)
-    items = read_bench(data, _files(files), images)[:limit]
-    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, engine)
+    lock(context, output)
+    items = read_bench(data, files_of(files), images)[:limit]
+    path = answers_file(model, answers, items, output, modality, batch_size, max_new_tokens, engine)
     if not main_process():
         return
-    grader, client = _judge(judge, judge_engine, judge_settings, output)
+    grader, client = judge_of(judge, judge_engine, judge_settings, output)
     graded, problems = None, []
     if likelihood:
-        with _progress("likelihoods") as step:
+        with progress_bar("likelihoods") as step:
             graded, unread = label_scores(
                 task, items, model_source(model), output / "likelihoods.jsonl", as_modality(modality), batch_size, step
             )
         problems = unread
-    with _progress("judge") as step:
+    with progress_bar("judge") as step:
         run = evaluate_ecgbench(task, items, path, output, grader, graded, step, limit is not None)
     run.problems = problems + run.problems
-    _finish(bench_report(run, items, model_source(model) if model else None, description(grader, client)), output)
+    finish(bench_report(run, items, model_source(model) if model else None, description(grader, client)), output)
 
 
 @app.command()
@@ -192,13 +157,13 @@ def grounding(
     from recipes.evaluation.judges import description, earlier_judgement
     from recipes.evaluation.report import main_process
 
-    _alone(context, output)
-    items, unread = read_test_set(data, question, _files(files), fold, reference)
+    lock(context, output)
+    items, unread = read_test_set(data, question, files_of(files), fold, reference)
     items = items[:limit]
-    path = _answers(model, answers, items, output, modality, batch_size, max_new_tokens, engine, grounding, n)
+    path = answers_file(model, answers, items, output, modality, batch_size, max_new_tokens, engine, grounding, n)
     if not main_process():
         return
-    grader, client = _judge(judge, judge_engine, judge_settings, output)
+    grader, client = judge_of(judge, judge_engine, judge_settings, output)
     with Progress(console=errors) as progress:
         tasks: dict[str, TaskID] = {}
 
@@ -212,7 +177,7 @@ def grounding(
     name, split = set_name(data, fold)
     judge_facts = description(grader, client) or (None if judged is None else earlier_judgement(judged))
     made = grounding_report(run, items, called or name, split, model_source(model) if model else None, judge_facts)
-    _finish(made, output)
+    finish(made, output)
 
 
 @app.command()
@@ -242,12 +207,14 @@ def consistency(
     from recipes.evaluation.items import read_test_set, set_name
     from recipes.evaluation.report import main_process
 
-    _alone(context, output)
-    items, problems = read_test_set(data, question, _files(files), fold)
+    lock(context, output)
+    items, problems = read_test_set(data, question, files_of(files), fold)
     items = items[:limit]
     paths = []
     for modality, given in (("signal", signal_answers), ("image", image_answers)):
-        paths.append(_answers(model, given, items, output / modality, modality, batch_size, max_new_tokens, engine))
+        paths.append(
+            answers_file(model, given, items, output / modality, modality, batch_size, max_new_tokens, engine)
+        )
     if not main_process():
         return
     mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
@@ -255,7 +222,7 @@ def consistency(
     made = consistency_report(
         mean, scores, problems + found, items, called or name, split, model_source(model) if model else None
     )
-    _finish(made, output)
+    finish(made, output)
 
 
 @app.command("review-export")
@@ -277,10 +244,10 @@ def review_export(
     from recipes.evaluation.items import read_test_set
     from recipes.evaluation.review import export_review
 
-    systems = _pairs(answers, "--answers", "NAME=FILE")
-    items, problems = read_test_set(data, files=_files(files), fold=fold)
+    systems = pairs_of(answers, "--answers", "NAME=FILE")
+    items, problems = read_test_set(data, files=files_of(files), fold=fold)
     folder, left_out = export_review(items[:limit], systems, output, seed)
-    _name_problems(problems + left_out)
+    name_problems(problems + left_out)
     console.print(f"-> {folder / 'review.html'}, {folder / 'review.xlsx'}; who wrote what: {folder / 'key.json'}")
 
 
@@ -302,7 +269,7 @@ def review_import(
     console.print(review_markdown(reviews).partition("## Problems")[0])
     console.print(f"-> {folder / 'review.md'}")
     if reviews.problems:
-        _name_problems(reviews.problems)
+        name_problems(reviews.problems)
         raise typer.Exit(1)
 
 
@@ -343,17 +310,17 @@ def reasoning(
         raise typer.BadParameter("give --files with the ECGs, or --answers with replies")
     if model and not files:
         raise typer.BadParameter("a model needs the ECGs; name their folder", param_hint="--files")
-    _alone(context, output)
+    lock(context, output)
     samples = read_reasoning(data)[:limit]
     run = evaluate.ReasoningRun(samples, set())
     if files:
-        ecgs, run.held_out, run.problems = evaluate.find_ecgs(samples, _files(files))
-        with _progress("measurements") as step:
+        ecgs, run.held_out, run.problems = evaluate.find_ecgs(samples, files_of(files))
+        with progress_bar("measurements") as step:
             replies = evaluate.run_engine(run, ecgs, step)
         evaluate.write_responses(output / "engine.jsonl", samples, replies)
         if model:
             held_out = [sample for sample in samples if sample.id in run.held_out]
-            with _progress("answers") as step:
+            with progress_bar("answers") as step:
                 path = output / "answers.jsonl"
                 said = model_responses(
                     model_source(model), held_out, ecgs, path, as_modality(modality), batch_size, engine, step
@@ -362,7 +329,7 @@ def reasoning(
             evaluate.add_responses(run, "model", said, held_out)
     if answers is not None:
         evaluate.add_responses(run, answers.stem, evaluate.read_responses(answers), samples)
-    _finish(evaluate.reasoning_report(run, data.name, model_source(model) if model else None), output)
+    finish(evaluate.reasoning_report(run, data.name, model_source(model) if model else None), output)
 
 
 @app.command("ecg-qa")
@@ -384,19 +351,19 @@ def ecg_qa(
     from recipes.evaluation import ecg_qa as qa
     from recipes.evaluation.answers import read_answers
 
-    _alone(context, output)
+    lock(context, output)
     questions, left_out = qa.read_ecg_qa(data, ptbxl)
     run = qa.QaRun([question for question in questions if question.held_out][:limit])
     if left_out:
         console.print(f"left out: {', '.join(left_out)}")
     if model:
-        path = _answers(model, None, [q.item for q in run.questions], output, modality, batch_size, 24, engine)
+        path = answers_file(model, None, [q.item for q in run.questions], output, modality, batch_size, 24, engine)
         texts = read_answers(path).texts_for([q.item.id for q in run.questions], limit is not None)
         run.columns["model"] = [text or "" for text in texts]
     known = [question for question in questions if not question.held_out]
     run.columns["engine"] = qa.answer_by_quality(run.questions, known, run.problems)
     run.columns["blind"] = qa.answer_blind(run.questions, known)
-    _finish(qa.qa_report(run, data.stem, model_source(model) if model else None), output)
+    finish(qa.qa_report(run, data.stem, model_source(model) if model else None), output)
 
 
 @app.command()
@@ -425,11 +392,11 @@ def measurements(
     from recipes.evaluation.measurements import measure, measurement_report, read_values
     from recipes.sources import import_source
 
-    _alone(context, output)
+    lock(context, output)
     tables = None if table is None else read_values(table)
-    with _progress("measurements") as step:
+    with progress_bar("measurements") as step:
         run = measure(import_source(format, str(data)), tables, limit, lambda done: step(done, done))
-    _finish(measurement_report(run, data.name), output)
+    finish(measurement_report(run, data.name), output)
 
 
 @app.command()
@@ -478,12 +445,12 @@ def photos(
     from recipes.embedded.photo_scores import answer, photo_report, photographed
     from recipes.sources.ptbxl import read_ptbxl
 
-    _alone(context, output)
+    lock(context, output)
     items = list(islice(read_ptbxl(ptbxl, (fold,)), limit))
-    with _progress("photos") as step:
+    with progress_bar("photos") as step:
         run = photographed(items, step)
     answer(run, pipeline(GEM_TASK, model=model_source(model), dtype="float32"), batch_size)
-    _finish(photo_report(run, fold, model_source(model)), output)
+    finish(photo_report(run, fold, model_source(model)), output)
 
 
 @app.command()
@@ -503,129 +470,15 @@ def probe(
     from recipes.evaluation.probe import probe as run_probe
     from recipes.sources.ptbxl import read_ptbxl
 
-    _alone(context, output)
+    lock(context, output)
     source = model_source(model)
     tower, extractor = load_tower(source)
-    with _progress("records") as step:
+    with progress_bar("records") as step:
         features, problems = token_means(
             [tower, random_tower(tower, seed)], extractor, read_ptbxl(ptbxl), batch_size, lambda done: step(done, done)
         )
     found, chance = (run_probe(each) for each in features)
-    _finish(probe_report(found, chance, features[0], problems, source), output)
-
-
-def _files(files: list[str] | None) -> dict[str, str]:
-    return _pairs(files or [], "--files", "PREFIX=FOLDER")
-
-
-def _pairs(given: list[str], option: str, form: str) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    if bad := [name for name, sign, value in pairs if not (sign and value)]:
-        raise typer.BadParameter(f"{bad[0]!r} is no {form}", param_hint=option)
-    return {name: value for name, _, value in pairs}
-
-
-def _alone(context: typer.Context, output: Path) -> None:
-    """Locks `output` against other evaluations until the command ends; of several processes the first one does so."""
-    from processing.errors_gem import EvaluationError
-    from recipes.evaluation.report import main_process
-    from recipes.files import one_writer
-
-    if main_process():
-        context.with_resource(one_writer(output / "report", EvaluationError))
-
-
-def _answers(
-    model: str,
-    answers: Path | None,
-    items: "list[EvalItem]",
-    output: Path,
-    modality: str,
-    batch_size: int,
-    max_new_tokens: int,
-    engine: str,
-    grounding: str = "off",
-    n: int = 8,
-) -> Path:
-    if (answers is None) == (not model):
-        raise typer.BadParameter("give either --model or --answers")
-    if answers is not None:
-        for name, chosen, default in (("--grounding", grounding, "off"), ("--engine", engine, "transformers")):
-            if chosen != default:
-                raise typer.BadParameter(
-                    "goes with --model: answers given elsewhere are scored as they are", param_hint=name
-                )
-        return answers
-    from modeling_gem.interpretation import as_grounding
-    from processing.processing_gem import as_modality
-    from recipes.evaluation.answers import generate_answers
-
-    path = output / "answers.jsonl"
-    with _progress("answers") as step:
-        generate_answers(
-            model_source(model),
-            items,
-            path,
-            modality=as_modality(modality),
-            batch_size=batch_size,
-            max_new_tokens=max_new_tokens,
-            grounding=as_grounding(grounding),
-            n=n,
-            engine=engine,
-            progress=step,
-        )
-    return path
-
-
-def _judge(judge: str, engine: str, settings: Path | None, output: Path) -> "tuple[Judge | None, ChatClient | None]":
-    if not judge:
-        return None, None
-    from recipes.chat.engine_names import as_engine, is_url
-    from recipes.evaluation.judges import ChatJudge, LocalJudge
-
-    if engine and not is_url(as_engine(engine)):
-        return LocalJudge(judge, engine), None
-    import yaml
-
-    from recipes.chat.client import ChatClient
-    from recipes.chat.settings import ChatSettings
-
-    chosen = yaml.safe_load(settings.read_text(encoding="utf-8")) or {} if settings is not None else {}
-    # Verdicts on twelve leads and their explanations are long.
-    defaults = {"cache_dir": str(output / "judge_cache"), "max_tokens": 8192}
-    given = {"model": judge, **({"base_url": engine} if engine else {})}
-    client = ChatClient(ChatSettings.from_mapping(defaults | chosen | given))
-    return ChatJudge(client), client
-
-
-@contextlib.contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    with Progress(console=errors) as progress:
-        task = progress.add_task(name, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _finish(report: "EvaluationReport", output: Path) -> None:
-    """Writes and prints the report; problems are named, and the exit code is then 1."""
-    from recipes.evaluation.report import write_report
-
-    path = write_report(output, report)
-    for table in report.tables:
-        console.print(Text.assemble((table.title, "bold"), f" ({table.records} records)"))
-        for row in table.rows:
-            values = ", ".join(f"{column} {row.shown(column)}" for column in table.columns if row.shown(column))
-            console.print(f"  {row.label}: {values}")
-    _name_problems(report.problems)
-    console.print(f"-> {path}")
-    if report.problems:
-        raise typer.Exit(1)
-
-
-def _name_problems(problems: list[str], shown: int = 20) -> None:
-    for problem in problems[:shown]:
-        say_failed("problem:", problem)
-    if len(problems) > shown:
-        errors.print(f"... and {len(problems) - shown} more", style="red")
+    finish(probe_report(found, chance, features[0], problems, source), output)
 
 
 __all__ = ["app"]

@@ -131,7 +131,8 @@ def interpret(
     except EcgQualityError as error:
         _decline(record, error, as_json)
     if evidence is not None:
-        check_target(evidence, ecg is not None and mode != "off")
+        no_signal = f"no signal was recovered from the picture ({why_not})" if ecg is None else ""
+        check_target(evidence, "--grounding is off" if mode == "off" else no_signal)
     if measured is not None and not as_json:
         say_verdict(record, measured.plausibility)
     gem: GemPipeline | GemEngine

@@ -339,18 +339,21 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 PAGES = (".html", ".htm")
 
 
-def check_target(target: Path, can_be_checked: bool) -> None:
+def check_target(target: Path, unchecked: str) -> None:
     """Checks, before the model is loaded, that evidence can be drawn.
+
+    Args:
+        target: the file to write.
+        unchecked: why no claim can be checked; empty if claims can be.
 
     Raises:
         typer.BadParameter: an unknown suffix, or nothing to check against.
     """
     if target.suffix.lower() not in (*PICTURES, *PAGES):
         raise typer.BadParameter(f"{target}: name a .png, .jpg or .html file", param_hint="--evidence")
-    if not can_be_checked:
+    if unchecked:
         raise typer.BadParameter(
-            "claims are checked against a waveform: give the record, not a picture of it, and not --grounding off",
-            param_hint="--evidence",
+            f"no claim can be checked, so there is no evidence: {unchecked}", param_hint="--evidence"
         )
 
 

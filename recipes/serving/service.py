@@ -23,6 +23,7 @@ from modeling_gem.interpretation import (
 )
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
+from processing.ecg_photo import MAX_DIGITIZED_PX
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, EcgQualityError, GemError
 from processing.grounding.verdicts import Tolerances
@@ -32,7 +33,7 @@ from .answer import Answer
 from .batcher import Batcher
 from .desk import WorkDesk
 from .fair_line import Places
-from .uploads import MAX_DIGITIZED_PX, MAX_SIDE_PX, read_ecg, read_picture
+from .uploads import MAX_SIDE_PX, read_ecg, read_picture
 from .wire import SentEcg, SentFile, SentMessage, SentPart, SentPicture, WireError
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ MAX_VALUES = 1_000_000  # leads times samples: sixteen leads of a minute at 1 kH
 # The limits of memory and CPU time end a reading that asks for too much. On a busy server one that is in order waits for its turn.
 BUDGET = ReadBudget(wall_seconds=30.0)
 MAX_SIDE_PX = 2000  # no image tower sees more
-MAX_DIGITIZED_PX = 3000  # nor does `digitize_ecg`
 _MAX_MEMBERS = 8  # files of a WFDB record: a header, samples, and what annotates them
 _MAX_DIRECTORY = 2**16  # bytes of a ZIP's table of contents
 _ZIP, _ZIP_END, _ZIP64_END = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07"

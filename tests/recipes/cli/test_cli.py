@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from modeling_gem import default_checkpoint
+from modeling_gem import default_checkpoint, load_ecg
 from recipes.cli import app, main
-from recipes.models import NOT_A_DEVICE
+from recipes.models import NOT_A_DEVICE, load_gem
 from tests.helpers.shared_data import shared_path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -214,3 +214,11 @@ def test_interpret_writes_the_evidence(tmp_path):
 def test_evidence_that_cannot_be_is_refused_before_the_model_is_loaded(arguments, tmp_path):
     result = invoke("interpret", SAMPLES / "normal.hea", "--evidence", tmp_path / arguments[0], *arguments[1:])
     assert result.exit_code == 2 and "--evidence" in result.output
+
+
+def test_evidence_on_a_picture_that_cannot_be_digitised_says_why(tmp_path):
+    page = tmp_path / "page.png"
+    load_gem()[1].page(load_ecg(SAMPLES / "normal.hea")).save(page)
+    result = invoke("interpret", page, "--evidence", tmp_path / "out.png")
+    words = " ".join(result.output.replace("│", " ").split())
+    assert result.exit_code == 2 and "no signal was recovered from the picture" in words
