@@ -12,7 +12,7 @@ from processing.ecg_page import render_ecg
 from processing.ecg_readers import load_ecg
 from recipes.cli.marked_answer import marked_answer
 
-SAMPLE = Path(__file__).resolve().parents[1] / "processing" / "samples" / "left_bundle_branch_block.hea"
+SAMPLE = Path(__file__).resolve().parents[1] / "processing" / "samples" / "first_degree_av_block.hea"
 CHARACTERS, LINE_PX, MARGIN_PX = 110, 26, 20
 
 

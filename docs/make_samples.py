@@ -15,17 +15,18 @@ from recipes.teachers.diagnoses import not_stated
 PAGE = Path(__file__).resolve().parent / "samples.md"
 HEAD = """# The sample records
 
-Eight simulated ECGs of 10 s in `processing/samples`, no patient's, with seeds that no training data were drawn with. What is true of them
-stands in `processing/samples/truth.json`, in their headers (`Dx:`, which `gem interpret` prints beside its answer) and in
+Eight simulated ECGs of 10 s in `processing/samples`, drawn with seeds that no training data were drawn with. What is true of them is stated
+in `processing/samples/truth.json`, in their headers (`Dx:`, which `gem interpret` prints beside its answer) and in
 `recipes/configs/build_samples.csv`; `python -m recipes.dataset.samples` writes all of it.
 
-The embedded model is small and often wrong. This is what it answers to "Interpret this ECG." with signal and page, greedy
-(`make samples`, which `tests/test_showcase.py` holds against the model): **✗** marks what the waveform contradicts, as `gem interpret` marks it,
-and diagnoses that are not true.
+The embedded model is small and sometimes wrong. This is what it answers to "Interpret this ECG." with signal and page, greedy
+(`make samples`; `tests/test_showcase.py` compares the page with the model): **✗** marks what the waveform contradicts, as `gem interpret`
+marks it, and diagnoses that are not true.
 
 | record | true | the model's rhythm | its impression | claims contradicted |
 |---|---|---|---|---:|
 """
+FIRST_SENTENCE, IMPRESSION = r"^(.*?)\.(?: |$)", r"Impression: (.*?)\.(?: |$)"
 
 
 def rows() -> dict[str, Interpretation]:
@@ -42,15 +43,18 @@ def page(found: dict[str, Interpretation]) -> str:
     lines = []
     for name, answer in found.items():
         stated = ", ".join(truth[name]["diagnoses"])
-        rhythm, impression = (_marked(answer, part, stated) for part in ("Rhythm", "Impression"))
+        rhythm, impression = (_marked(answer, part, stated) for part in (FIRST_SENTENCE, IMPRESSION))
         contradicted = sum(claim.verdict == "contradicted" for claim in answer.claims)
         lines.append(f"| `{name}` | {stated} | {rhythm} | {impression} | {contradicted} of {len(answer.claims)} |\n")
     return HEAD + "".join(lines)
 
 
 def _marked(answer: Interpretation, part: str, stated: str) -> str:
-    """One part of an answer with a cross where the waveform contradicts it or a diagnosis is not among those that are `stated`."""
-    match = re.search(rf"{part}: (.*?)\.(?: |$)", answer.text)
+    """
+    What the pattern `part` finds in an answer, with a cross where the waveform contradicts it or a diagnosis is not among those
+    that are `stated`.
+    """
+    match = re.search(part, answer.text)
     if match is None:
         return "none"
     text = match[1]

@@ -675,8 +675,8 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         >>> inputs = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True,
         ...                                        return_tensors="pt")
         >>> answer = model.generate(**inputs, max_new_tokens=20)
-        >>> processor.decode(answer[0, inputs["input_ids"].shape[1] :])[:7]
-        'Rhythm:'
+        >>> processor.decode(answer[0, inputs["input_ids"].shape[1] :])[:12]
+        'Sinus rhythm'
 
         ```"""
         outputs = self.model(

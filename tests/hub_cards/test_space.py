@@ -49,7 +49,7 @@ def test_sample_interpretation_evidence_and_follow_up(server):
     focused, *_ = user.predict("V2", api_name="/focus")
     assert "lead V2" in focused and 'class="box' not in focused
     talk, page, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
-    assert answers(talk)[-1].startswith("Rhythm") and 'id="claim-1"' in talk and 'class="box c1' in page
+    assert answers(talk)[-1].startswith("Sinus rhythm") and 'id="claim-1"' in talk and 'class="box c1' in page
     assert re.search(r"\d+ contradicted, [1-9]\d* supported, \d+ not measurable", talk)
     focused, talk, _ = user.predict("II", api_name="/focus")
     assert "lead II" in focused and 'class="box c1' in focused and 'id="claim-1"' in talk

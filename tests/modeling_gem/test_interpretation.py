@@ -24,6 +24,7 @@ from modeling_gem.sampling import sample_answers
 from processing.simulator.simulator import simulate_ecg
 
 SAMPLE = "processing/samples/atrial_fibrillation.hea"
+HARD = "processing/samples/ventricular_tachycardia.hea"  # every answer of the embedded model has something wrong
 WRONG, RIGHT = "Sinus rhythm, 111 bpm.", "Sinus rhythm, 72 bpm."
 
 
@@ -66,11 +67,11 @@ def test_several_answers_are_the_same_for_the_same_seed_and_leave_random_numbers
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    first, again, other = (interpret(SAMPLE, seed=seed, **settings) for seed in (0, 0, 1))
+    first, again, other = (interpret(HARD, seed=seed, **settings) for seed in (0, 0, 1))
     assert torch.rand(1) == expected
     texts = [[tried.text for tried in found.candidates] for found in (first, again, other)]
     assert texts[0] == texts[1] != texts[2] and len(texts[0]) == 4
-    assert first.text in texts[0] and texts[0][0] == interpret(SAMPLE, model=gem, modality="signal").text
+    assert first.text in texts[0] and texts[0][0] == interpret(HARD, model=gem, modality="signal").text
 
 
 def test_answers_written_side_by_side_are_those_that_generate_writes(gem):
@@ -89,7 +90,7 @@ def test_answers_written_side_by_side_are_those_that_generate_writes(gem):
 
 def test_the_judge_steers_what_is_written(gem):
     chat = gem.processor.build_conversation(SAMPLE, modality="signal")
-    for word, other in (("irregular", " regular"), (" regular", "irregular")):
+    for word, other in (("fibrillation", "flutter"), ("flutter", "fibrillation")):
         texts = sample_answers(
             gem, chat, 8, lambda text, w=other: (-float(w in text), int(w in text)), max_new_tokens=12
         )

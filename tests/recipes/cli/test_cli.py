@@ -51,7 +51,7 @@ def test_help_teaches(verb):
 def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
     result = gem("interpret", SAMPLES / "normal.hea", "--save-page", tmp_path / "page.png")
     assert result.returncode == 0, result.stderr
-    assert "Rhythm: " in result.stdout and "Impression: " in result.stdout
+    assert "Sinus rhythm, " in result.stdout and "Impression: " in result.stdout
     assert "\nmeasured: 68 bpm, " in result.stdout and "[/" not in result.stdout
     notice, strength, verdicts = result.stdout.strip().splitlines()[-3:]
     assert notice == NOT_A_DEVICE and "rhythm accuracy 0." in strength and "superclass macro F1 0." in strength
@@ -142,7 +142,7 @@ def test_bad_input_to_the_program_itself():
 def test_info_names_every_part():
     result = invoke("info")
     assert result.exit_code == 0
-    for part in ("ECG tower", "image tower", "shared projector", "language model", "101 tokens"):
+    for part in ("ECG tower", "image tower", "shared projector", "language model", "51 tokens"):
         assert part in result.stdout
     told = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) │ float32", result.stdout)]
     with safe_open(default_checkpoint() / "model.safetensors", "pt") as weights:
