@@ -15,6 +15,7 @@ from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.diagnoses import diagnoses_in
 from recipes.teachers.questions import KINDS, Known, ask
 
+from .corpus import RATE
 from .junk import OF_PICTURES, Junk, declines, junk
 from .states import conversation_tokens
 
@@ -76,7 +77,7 @@ def junk_scores(
         batch_size: examples per forward pass.
     """
     declined: dict[str, list[bool]] = {}
-    examples = list(junk(count, SEED, lambda number: items[number % len(items)].record.signal))
+    examples = list(junk(count, SEED, lambda number: items[number % len(items)].record.resample(RATE).signal))
     for kind in dict.fromkeys(one.kind for one in examples):
         some = [one for one in examples if one.kind == kind]
         for first in range(0, len(some), batch_size):

@@ -31,6 +31,7 @@ from processing.ecg_record import EcgRecord
 from processing.processing_gem import Modality
 from recipes.console import run_command
 from recipes.evaluation.likelihood import label_log_likelihoods
+from recipes.evaluation.report import describe_model
 from recipes.files import write_json
 from recipes.models import TINY, model_source
 from recipes.scores import ptbxl_scores
@@ -156,6 +157,14 @@ def claim_scores(answers: list[str], items: list[PtbxlItem], references: list[st
     return {label: {"score": means[name]} for name, label in names.items()}
 
 
+def _kept(part: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier run left in `part`, if it was about the same."""
+    if not part.exists():
+        return {}
+    kept = json.loads(part.read_text())
+    return kept if all(kept.get(name) == value for name, value in about.items()) else {}
+
+
 def main(
     ptbxl: Annotated[list[Path], typer.Option(help="PTB-XL: its folder as published, or Parquet files; repeatable.")],
     output: Annotated[Path, typer.Option(help="JSON with scores and answers.")],
@@ -173,6 +182,8 @@ def main(
 ) -> None:
     """Score a model on a fold of PTB-XL: classes, numbers, claims, questions, and inputs that are not ECGs.
 
+    What is finished is kept in a file beside the output, from which the same command continues.
+
     Example: python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json --view both --view signal
     """
     if unknown := set(views or ()) - set(VIEWS):
@@ -181,25 +192,33 @@ def main(
     known = [Known(extract_features(item.record), item.codes) for item in items]
     references = [grounded_answer(one.features, one.codes).full_text() for one in known]
     interpret = pipeline(GEM_TASK, model=model_source(model), dtype="float32")
+    part = output.with_suffix(".part.json")
     results: dict[str, Any] = {
         "model": model_source(model),
+        "weights": describe_model(model_source(model)),
         "records": len(items),
         "fold": fold,
-        "scores": {},
-        "answers": {},
+        "asked": {"select": select, "questions": questions, "junk": junk},
     }
+    results |= {"scores": {}, "answers": {}} | _kept(part, results)
     for view in views or VIEWS:
-        answers, results["scores"][view] = view_scores(interpret, items, references, view, batch_size)
-        results["answers"][view] = answers
-    if select:
+        if view not in results["scores"]:
+            answers, results["scores"][view] = view_scores(interpret, items, references, view, batch_size)
+            results["answers"][view] = answers
+            write_json(part, results)
+    if select and "selected" not in results:
         answers = interpretations(
             interpret, [item.record for item in items[:select]], "both", 1, grounding="select", n=SELECTED, seed=0
         )
         results["selected"] = claim_scores(answers, items[:select], references[:select])
-    asked = items[:questions]
-    results["questions"] = question_scores(interpret, asked, known[: len(asked)], batch_size)
+        write_json(part, results)
+    if "questions" not in results:
+        asked = items[:questions]
+        results["questions"] = question_scores(interpret, asked, known[: len(asked)], batch_size)
+        write_json(part, results)
     results["junk"] = junk_scores(interpret, items, results["answers"].get("both", ()), junk, batch_size)
     write_json(output, results | {"references": references}, indent=1)
+    part.unlink(missing_ok=True)
     print(ptbxl_scores(results).markdown())
     for name in ("selected", "questions", "junk"):
         print(name, json.dumps(results.get(name, {}), indent=1))

@@ -11,7 +11,8 @@ from modeling_gem import GEM_TASK
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.junk import REASONS
 from recipes.embedded.question_scores import junk_scores
-from recipes.embedded.scores import blinded, interpretations, shown_as
+from recipes.embedded.scores import _kept, blinded, interpretations, shown_as
+from recipes.files import write_json
 from recipes.sources.ptbxl import PtbxlItem
 
 RECORDS = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (55, 110)]
@@ -48,9 +49,17 @@ def test_junk_reaches_the_model_past_every_gate(interpret, monkeypatch):
         return torch.cat([input_ids, refusal.expand(len(input_ids), -1)], dim=1)
 
     monkeypatch.setattr(interpret.model, "generate", generate)
-    items = [PtbxlItem(record, {}, 8) for record in RECORDS]
+    items = [PtbxlItem(record, {}, 8) for record in (RECORDS[0], RECORDS[1].resample(100))]
     scores = junk_scores(interpret, items, ["Sinus rhythm.", "This cannot be read as an ECG: no."], 10, batch_size=4)
     assert scores == {**dict.fromkeys(REASONS, 1.0), "all junk": 1.0, "ECGs": 0.5}
     assert [values.shape for values in seen["ecg_values"]] == [(2, 12, 5000)] * 3
     assert [values.shape for values in seen["pixel_values"]] == [(2, 3, 336, 336)] * 2
     assert np.isfinite(torch.cat(seen["ecg_values"]).numpy()).all()
+
+
+def test_a_stopped_run_continues_only_with_the_same_model_and_records(tmp_path):
+    part, about = tmp_path / "scores.part.json", {"weights": "a", "records": 2}
+    assert _kept(part, about) == {}
+    write_json(part, about | {"scores": {"both": 1}})
+    assert _kept(part, about)["scores"] == {"both": 1}
+    assert _kept(part, about | {"weights": "b"}) == {}

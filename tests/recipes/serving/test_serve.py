@@ -194,7 +194,7 @@ def test_interpret_is_what_gem_interpret_gives(server):
 
 @pytest.mark.parametrize("grounding", ["select", "correct"])
 def test_wrong_claims_are_replaced_when_asked_for(server, grounding):
-    body = {"ecg": as_array("atrial_fibrillation"), "modality": "signal", "grounding": grounding, "n": 3}
+    body = {"ecg": as_array("ventricular_tachycardia"), "modality": "signal", "grounding": grounding, "n": 3}
     found = httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=120).json()
     assert found["grounding"] == grounding and 1 <= len(found["candidates"]) <= 3
     if grounding == "correct":
