@@ -25,11 +25,13 @@ from processing.ecg_limits import (
     P_HEIGHT_MV,
     POOR_R_V3_MV,
     PR,
+    Q_NORMAL_LEADS,
     SINUS_ARRHYTHMIA_RR_VARIABILITY,
     incomplete_block_limit,
     wide_qrs_limit,
 )
 from processing.ecg_rules import (
+    abnormal_t_inversion_leads,
     has_left_block_shape,
     has_pause,
     has_right_block_shape,
@@ -37,14 +39,18 @@ from processing.ecg_rules import (
     is_atrial_fibrillation,
     is_incomplete_block,
     is_irregular,
+    is_left_bundle_branch_block,
     is_poor_r_progression,
     is_right_hypertrophy,
     is_short_pr,
     is_sinus_arrhythmia,
     is_wide_qrs,
     low_voltage_share,
+    pathological_q_leads,
     premature_beats,
     qrs_area,
+    st_depressed_leads,
+    st_elevated_leads,
     voltage_ratios,
 )
 
@@ -384,13 +390,21 @@ def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """An infarct or ischaemia of a wall: whether its leads bear a Q wave, a raised ST or an inverted T at all.
+    """An infarct or ischaemia of a wall: whether two of its leads bear what shows it.
 
-    Measurements cannot prove or exclude a diagnosis. An affirmed infarct is contradicted only if the named wall shows nothing and
-    another wall does; a denied one is never decided.
+    An infarct is supported by Q waves or a raised ST, ischaemia by a raised or depressed ST or inverted T waves. Measurements cannot
+    prove or exclude a diagnosis: an affirmed one is contradicted only if the named wall shows nothing at all and another wall does; a
+    denied one is never decided.
     """
     if claim.polarity == "negated" or claim.territory in (None, "all", "other", "posterior"):
         return unmeasurable("a diagnosis needs more than measurements")
+    if is_left_bundle_branch_block(features) or (is_wide_qrs(features) and len(features.pacing_spikes)):
+        return unmeasurable(
+            "a left bundle branch block or ventricular pacing causes such Q waves and ST levels itself"
+        )
+    shown = _signs_of_wall(claim, features)
+    if shown:
+        return Judgement(SUPPORTED, None, "; ".join(shown))
     affirmed = replace(claim, polarity="affirmed", value=None, unit=None, comparator=None, high=None)
     signs = {"pathological_q": pathological_q, "st_elevation": st_change, "t_inversion": t_wave}
     if claim.kind == "ischemia":
@@ -398,11 +412,25 @@ def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     judged = [rule(replace(affirmed, kind=kind), features, tol) for kind, rule in signs.items()]
     here = [judgement.explanation for judgement in judged if judgement.verdict == SUPPORTED]
     if here:
-        return Judgement(SUPPORTED, None, "; ".join(here))
+        return unmeasurable(f"{'; '.join(here)}: too little to support it")
     elsewhere = [finding.name for finding in by_wall(features) if "infarction" in finding.kinds]
     if elsewhere:
         return Judgement(CONTRADICTED, None, f"nothing in {', '.join(claim.leads)}; {'; '.join(elsewhere)}")
     return unmeasurable("neither Q waves nor ST or T changes are measured; that does not exclude it")
+
+
+def _signs_of_wall(claim: Claim, features: EcgFeatures) -> list[str]:
+    """What two leads of the claim's wall show, or its only lead in which a Q wave is not normal, with a neighbour."""
+    signs = {"pathological Q": pathological_q_leads(features), "ST elevation": st_elevated_leads(features)}
+    if claim.kind == "ischemia":
+        signs = {
+            "ST elevation": st_elevated_leads(features),
+            "ST depression": st_depressed_leads(features),
+            "T inversion": abnormal_t_inversion_leads(features),
+        }
+    needed = min(2, sum(lead not in Q_NORMAL_LEADS for lead in claim.leads))
+    here = {name: [lead for lead in claim.leads if lead in leads] for name, leads in signs.items()}
+    return [f"{name} in {', '.join(leads)}" for name, leads in here.items() if len(leads) >= needed]
 
 
 def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

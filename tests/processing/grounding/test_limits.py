@@ -12,6 +12,7 @@ from processing.ecg_record import STANDARD_LEADS
 from processing.grounding.check import check_grounding
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.drawn_ecg import drawn_ecg
+from tests.helpers.feature_values import with_values
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 
@@ -19,22 +20,6 @@ SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_meas
 @pytest.fixture(scope="module")
 def normal():
     return extract_features(simulate_ecg(heart_rate=70, pr_interval=160, axis=45, seed=11).record)
-
-
-def with_values(features, **changes):
-    """The features with other fields; `V5__t_amplitude=-0.2` sets a value of a lead, `V5__st` its ST level at J and J+60."""
-    fields, lead_values = {}, {name: np.array(values) for name, values in features.lead_values.items()}
-    for name, value in changes.items():
-        lead, _, measure = name.partition("__")
-        if measure:
-            for one in ("st_j", "st_j60") if measure == "st" else (measure,):
-                lead_values[one][features.leads.index(lead)] = value
-        else:
-            fields[name] = value
-    if "qrs_duration" in changes:  # in every lead as long as over all of them
-        widths = np.full_like(features.sequences["QRS Duration"], changes["qrs_duration"])
-        fields["sequences"] = {**features.sequences, "QRS Duration": widths}
-    return dataclasses.replace(features, lead_values=lead_values, **fields)
 
 
 def verdict(text, features):
