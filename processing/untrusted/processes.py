@@ -44,7 +44,7 @@ class _Lost(Exception):
 
 
 class _Stale(_Lost):
-    """A process that waited has been ended meanwhile."""
+    """A process ended, and nobody said how: another one may read the file."""
 
 
 class _ForkServer:
@@ -184,8 +184,8 @@ def _read_in(connection: socket.socket, request: bytes, budget: ReadBudget) -> E
             connection.close()
     if whole:
         return Ending(received)
-    if len(received) < ENDING.size:
-        raise _Lost("it ended during the reading")
+    if len(received) < ENDING.size:  # not even how it ended: the server is gone too
+        raise _Stale("it ended during the reading")
     return Ending(b"", ENDING.unpack(received[-ENDING.size :])[0])
 
 

@@ -269,9 +269,9 @@ def test_contradicted_words_say_what_is_measured_and_all_words_stay():
 
 
 def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
-    """The small model's atrial fibrillation is said to be regular."""
+    """What the small model says of a first degree AV block contradicts itself."""
     user = client(server)
-    user.predict("atrial_fibrillation", api_name="/open_sample")
+    user.predict("first_degree_av_block", api_name="/open_sample")
     for wrong, left in (
         ("Mark", "1 contradicted"),
         ("Try other answers", "contradicted"),

@@ -427,7 +427,7 @@ def test_the_projects_own_space_starts_from_what_was_published(hub, tmp_path):
         status, *_ = user.predict("normal", api_name="/open_sample")
         assert "normal" in status and "alert" not in status
         talk, *_ = user.predict("Signal only", "Mark", api_name="/interpret")
-        assert "Rhythm" in talk
+        assert "Sinus rhythm" in talk
     finally:
         process.terminate()
         process.wait()
