@@ -1,11 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The checker's verdicts on claims with an independent truth: `OMP_NUM_THREADS=1 python -m benchmarks.checker_truth`.
 
-Truth comes from LUDB's cardiologists (marks of every wave; rhythm, axis, conduction, ischaemia in words), from the devices that wrote the
-MUSE, DICOM and Schiller samples (no Philips or SCP file with its device's values was at hand), from the ECG-Reasoning Benchmark's answers on PTB-XL, and from the sources of
-`benchmarks.checker_new_sources`, which were not used in development and have columns of their own. Every truth is stated in several
-wordings (affirmed, negated, compared, as a range), each with a false counterpart. Because readers differ, a false number is 30 % off,
-and at least twice the checker's tolerance; a limit is 15 % and at least the tolerance away from the true value.
+Truth comes from LUDB's cardiologists (marks of every wave; rhythm, axis, conduction, ischaemia in words), from the devices that wrote
+the MUSE, DICOM and Schiller samples (no Philips or SCP file with its device's values was at hand), from the ECG-Reasoning Benchmark's
+answers on PTB-XL, and from the sources of `benchmarks.checker_new_sources`, which were not used in development and have columns of their
+own. Every truth is stated in several wordings (affirmed, negated, compared, as a range), each with a false counterpart. Because readers
+differ, a false number is 30 % off, and at least twice the checker's tolerance; a limit is 15 % and at least the tolerance away from the
+true value.
 """
 
 import argparse

@@ -99,6 +99,11 @@ def score_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[ScoreRow]:
     return rows
 
 
+def scores_command(report: Mapping[str, Any]) -> str:
+    """The command that wrote a report of `recipes.embedded.scores`, on all records of its fold."""
+    return f"python -m recipes.embedded.scores --ptbxl PTBXL --fold {report['fold']} --output scores.json"
+
+
 def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
     """The table of what `python -m recipes.embedded.scores` wrote: errors and shares by modality, and the blind baseline."""
     return ScoreTable(
@@ -112,7 +117,7 @@ def ptbxl_scores(report: Mapping[str, Any]) -> ScoreTable:
         "what an answer gets that never looks: the median value, the most frequent rhythm, 'normal ECG'; *zeroed* what the model "
         "writes when its signal is a flat line, *another* when it sees the signal of another record. A row that is not "
         "clearly better than blind is a thing that the model does not see.",
-        command="python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json",
+        command=scores_command(report),
     )
 
 
@@ -128,4 +133,4 @@ def evaluation_tables(report: Mapping[str, Any], command: str | None = None) -> 
     return tables
 
 
-__all__ = ["TASK", "ScoreRow", "ScoreTable", "evaluation_tables", "ptbxl_scores", "score_rows"]
+__all__ = ["TASK", "ScoreRow", "ScoreTable", "evaluation_tables", "ptbxl_scores", "score_rows", "scores_command"]

@@ -12,9 +12,7 @@ import typer
 
 from recipes.console import run_command
 from recipes.publishing.model_card import Training, model_card
-from recipes.scores import ScoreRow, ScoreTable, ptbxl_scores
-
-COMMAND = "python -m recipes.embedded.scores --ptbxl PTBXL --output scores.json"
+from recipes.scores import ScoreRow, ScoreTable, ptbxl_scores, scores_command
 
 
 def answered(report: dict[str, Any]) -> ScoreTable:
@@ -27,7 +25,7 @@ def answered(report: dict[str, Any]) -> ScoreTable:
         "A question is right where its claims hold, or its yes or no is the label's. Of ECGs none should be declined."
     )
     place = "PTB-XL", f"fold {report['fold']}", report["records"]
-    return ScoreTable("questions, and inputs that are not ECGs", *place, ["right"], rows, note, COMMAND)
+    return ScoreTable("questions, and inputs that are not ECGs", *place, ["right"], rows, note, scores_command(report))
 
 
 def stages_of(folder: Path) -> list[str]:

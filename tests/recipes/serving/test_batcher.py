@@ -79,7 +79,9 @@ def test_a_batch_equals_single_calls_without_cross_talk(gem, monkeypatch):
     for stream in streams:
         assert [progress.done for progress in stream] == [False] * (len(stream) - 1) + [True]
         written = [progress.text for progress in stream if progress.text]
-        assert len(written) > 1 and all(stream[-1].text.startswith(text) for text in written)
+        assert len(written) > min(3, stream[-1].tokens - 1) and all(
+            stream[-1].text.startswith(text) for text in written
+        )
 
 
 def test_a_short_question_does_not_wait_for_a_long_answer(gem):
