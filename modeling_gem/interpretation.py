@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from transformers import Pipeline, TextStreamer, pipeline
 
+from processing.chat_gem import Modality, content_blocks, page_picture
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
@@ -33,7 +34,7 @@ from processing.grounding.check import (
 from processing.grounding.correction import Edit, correct_answer
 from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
-from processing.processing_gem import GemProcessor, Modality, content_blocks, page_picture
+from processing.processing_gem import GemProcessor
 
 from .pipeline_gem import GEM_TASK, GemPipeline
 from .sampling import sample_answers

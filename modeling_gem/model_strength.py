@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, ModelCard
 from transformers.utils import cached_file
 from yaml import YAMLError
 
-from processing.processing_gem import Modality
+from processing.chat_gem import Modality
 
 # What is in the line, as cards call it; the modality follows in parentheses where there are several.
 FIGURES = ("rhythm accuracy", "superclass macro F1")

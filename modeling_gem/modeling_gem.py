@@ -1,25 +1,19 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """PyTorch GEM: an ECG tower and an image tower whose tokens reach a causal language model through one projector."""
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, GenerationMixin, PreTrainedModel
+from transformers import AutoModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
-from transformers.generation import LogitsProcessorList
 from transformers.image_processing_utils import select_best_resolution
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
     BaseModelOutputWithPooling,
     CausalLMOutputWithPast,
 )
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
 from transformers.utils import (
     TransformersKwargs,
@@ -29,10 +23,13 @@ from transformers.utils import (
     torch_compilable_check,
 )
 from transformers.utils.generic import merge_with_config_defaults
-from transformers.utils.output_capturing import capture_outputs, maybe_install_capturing_hooks
+from transformers.utils.output_capturing import maybe_install_capturing_hooks
 
 from .configuration_gem import GemConfig, GemEcgConfig
-from .transformers_compat import check_chunked_prefill, only_hidden_state, slice_logits_to_keep
+from .ecg_tower import GemEcgModel
+from .generation_gem import GemGenerationMixin
+from .pretrained_gem import GemPreTrainedModel, is_sharded, runs_distributed
+from .transformers_compat import only_hidden_state, slice_logits_to_keep
 
 
 @dataclass
@@ -69,273 +66,6 @@ logger = logging.get_logger(__name__)
 # Of every language model's output; its cache is called `past_key_values` up to Transformers 5.23 and `cache` from 5.24 on,
 # which is why models here take it, and hand it on, among the keyword arguments.
 BODY_OUTPUTS = {field.name for field in fields(BaseModelOutputWithPast)}
-
-
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs: Unpack[TransformersKwargs],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    attn_weights = torch.matmul(query, key.transpose(-1, -2)) * scaling
-    if attention_mask is not None:
-        attn_weights = attn_weights + attention_mask
-    attn_weights = nn.functional.softmax(attn_weights, dim=-1, dtype=torch.float32).to(query.dtype)
-    attn_weights = nn.functional.dropout(attn_weights, p=dropout, training=module.training)
-    return torch.matmul(attn_weights, value).transpose(1, 2).contiguous(), attn_weights
-
-
-class GemEcgAttention(nn.Module):
-    def __init__(self, config: GemEcgConfig):
-        super().__init__()
-        self.config = config
-        self.head_dim = config.hidden_size // config.num_attention_heads
-        self.scaling = self.head_dim**-0.5
-        self.is_causal = False
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.out_proj = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        input_shape = hidden_states.shape[:-1]
-        hidden_shape = (*input_shape, -1, self.head_dim)
-        query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        attention_interface: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
-        attn_output, attn_weights = attention_interface(
-            self,
-            query,
-            key,
-            value,
-            attention_mask,
-            scaling=self.scaling,
-            dropout=self.config.attention_dropout if self.training else 0.0,
-            **kwargs,
-        )
-        return self.out_proj(attn_output.reshape(*input_shape, -1).contiguous()), attn_weights
-
-
-class GemEcgMLP(nn.Module):
-    def __init__(self, config: GemEcgConfig):
-        super().__init__()
-        self.activation_fn = ACT2FN[config.hidden_act]
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return self.fc2(self.activation_fn(self.fc1(hidden_states)))
-
-
-class GemEcgEncoderLayer(GradientCheckpointingLayer):
-    def __init__(self, config: GemEcgConfig):
-        super().__init__()
-        self.layer_norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.self_attn = GemEcgAttention(config)
-        self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.mlp = GemEcgMLP(config)
-
-    def forward(
-        self,
-        hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        **kwargs: Unpack[TransformersKwargs],
-    ) -> torch.Tensor:
-        attended, _ = self.self_attn(self.layer_norm1(hidden_states), attention_mask=attention_mask, **kwargs)
-        hidden_states = hidden_states + attended
-        return hidden_states + self.mlp(self.layer_norm2(hidden_states))
-
-
-class GemEcgStemBlock(nn.Module):
-    """
-    A residual block that shortens the signal. It has no norm: a norm over one ECG would remove its voltages, and batch norms
-    that help in training fold into the convolutions (`torch.nn.utils.fusion.fuse_conv_bn_eval`).
-    """
-
-    def __init__(self, config: GemEcgConfig, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        kernel, padding = config.stem_kernel_size, config.stem_kernel_size // 2
-        self.activation_fn = ACT2FN[config.hidden_act]
-        self.conv1 = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding)
-        self.conv2 = nn.Conv1d(outputs, outputs, kernel, padding=padding)
-        self.shortcut = nn.Conv1d(inputs, outputs, stride, stride=stride, bias=False)
-
-    def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        branch = self.conv2(self.activation_fn(self.conv1(signal)))
-        return self.activation_fn(self.shortcut(signal) + branch)
-
-
-class GemEcgStem(nn.Sequential):
-    """`(num_ecgs, leads, samples)` -> `(num_ecgs, channels, samples / stem_stride)`: a convolution, then residual blocks."""
-
-    def __init__(self, config: GemEcgConfig):
-        first, *channels = config.stem_channels or []
-        stride, *strides = config.stem_strides or []
-        before = [first, *channels]
-        kernel = stride * config.stem_kernel_size // 2 * 2 + 1
-        super().__init__(
-            nn.Conv1d(config.num_leads, first, kernel, stride=stride, padding=kernel // 2),
-            ACT2FN[config.hidden_act],
-            *(GemEcgStemBlock(config, *shape) for shape in zip(before, channels, strides, strict=False)),
-        )
-
-
-class GemEcgEmbeddings(nn.Module):
-    """Patches of all leads at once, of the signal or of what a stem makes of it, a class token in front, learned positions."""
-
-    def __init__(self, config: GemEcgConfig):
-        super().__init__()
-        self.config = config
-        self.stem = GemEcgStem(config) if config.stem_channels else nn.Identity()
-        size = config.patch_size // config.stem_stride
-        channels = config.stem_channels[-1] if config.stem_channels else config.num_leads
-        self.patch_embedding = nn.Conv1d(channels, config.hidden_size, kernel_size=size, stride=size, bias=False)
-        self.class_embedding = nn.Parameter(torch.empty(config.hidden_size))
-        self.position_embedding = nn.Parameter(torch.empty(config.num_tokens, config.hidden_size))
-
-    def forward(self, ecg_values: torch.Tensor) -> torch.Tensor:
-        expected = (self.config.num_leads, self.config.seq_length)
-        if ecg_values.dim() != 3 or tuple(ecg_values.shape[1:]) != expected:
-            raise ValueError(
-                f"`ecg_values` must have shape (num_ecgs, {expected[0]} leads, {expected[1]} samples), got "
-                f"{tuple(ecg_values.shape)}. `GemFeatureExtractor` brings any record into this shape."
-            )
-        steps = self.stem(ecg_values.to(self.patch_embedding.weight.dtype))
-        patches = self.patch_embedding(steps).transpose(1, 2)
-        class_token = self.class_embedding.expand(patches.shape[0], 1, -1)
-        return torch.cat([class_token, patches], dim=1) + self.position_embedding
-
-
-class GemPreTrainedModel(PreTrainedModel):
-    """What all classes of GEM share: loading, initialisation, and which attention implementations they support."""
-
-    config: GemConfig
-    base_model_prefix = "model"
-    input_modalities: tuple[str, ...] = ("image", "time", "text")
-    supports_gradient_checkpointing = True
-    _no_split_modules: list[str] | set[str] = ["GemEcgEncoderLayer"]
-    _skip_keys_device_placement = ["past_key_values", "cache"]
-    _supports_flash_attn = True
-    _supports_sdpa = True
-    _supports_flex_attn = True
-    _supports_attention_backend = True
-    _can_compile_fullgraph = True
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path=None,
-        *args,
-        strict: bool | None = None,
-        output_loading_info: bool = False,
-        **kwargs,
-    ):
-        r"""
-        As in every Transformers model, except that a weight is never lost or invented silently.
-
-        Args:
-            pretrained_model_name_or_path (`str` or `os.PathLike`, *optional*): As in `PreTrainedModel.from_pretrained`.
-            args (*optional*): Passed on to it.
-            kwargs (*optional*): Passed on to it.
-            output_loading_info (`bool`, *optional*, defaults to `False`): Also return which weights are missing or unexpected.
-            strict (`bool`, *optional*): Raise when the checkpoint lacks a weight or holds one that the model does not have.
-                Defaults to `True`, but to `False` where `output_loading_info=True` asks for their names instead, and where
-                there is no checkpoint (`None`). Weights of another shape raise whatever `strict` is, unless
-                `ignore_mismatched_sizes=True` allows them.
-
-        Raises:
-            ValueError: Missing or unexpected weights, by name.
-        """
-        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
-        if strict is None:
-            strict = pretrained_model_name_or_path is not None and not output_loading_info
-        if strict:
-            problems = [
-                f"{len(info[kind])} {kind.split('_')[0]} ({', '.join(sorted(map(str, info[kind]))[:5])} ...)"
-                for kind in ("missing_keys", "unexpected_keys")
-                if info[kind]
-            ]
-            if problems:
-                raise ValueError(
-                    f"The weights do not fit {cls.__name__}: {'; '.join(problems)}. Convert original checkpoints with "
-                    "`gem convert`, or pass `strict=False` if new or ignored weights are what you want."
-                )
-        return (model, info) if output_loading_info else model
-
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """False, so that remote code is initialised as the installed package is."""
-        # In custom code Transformers passes over parts without weights of their own, such as CLIP's attention, when it
-        # initialises what a checkpoint lacks, and their blocks would start from other weights than in a new model.
-        return False
-
-    def post_init(self):
-        """As in Transformers; `_no_split_modules` then names only classes that the model has."""
-        super().post_init()
-        # CLIP lists classes of its text tower, which accelerate's FSDP wrapping then misses in a vision-only model.
-        self._no_split_modules = set(self._no_split_modules) & {type(module).__name__ for module in self.modules()}
-
-    @torch.no_grad()
-    def _init_weights(self, module):
-        super()._init_weights(module)
-        if isinstance(module, GemEcgEmbeddings):
-            init.normal_(module.class_embedding, std=module.config.initializer_range)
-            init.normal_(module.position_embedding, std=module.config.initializer_range)
-        elif isinstance(module, GemModel) and module.image_newline is not None:
-            init.normal_(module.image_newline, std=module.config.text_config.hidden_size**-0.5)
-
-
-class GemEcgModel(GemPreTrainedModel):
-    r"""
-    The ECG-CoCa signal tower. `last_hidden_state` is the raw output of the last block, class token first: what GEM
-    reads. `pooler_output` is ECG-CoCa's contrastive path (layer norm of the class token, then the projection if there
-    is one); patch tokens of that path are `post_layernorm(last_hidden_state)[:, 1:]`.
-    """
-
-    config: GemEcgConfig
-    main_input_name = "ecg_values"
-    input_modalities = ("time",)
-    _input_embed_layer = "patch_embedding"
-    _can_record_outputs = {"hidden_states": GemEcgEncoderLayer, "attentions": GemEcgAttention}
-
-    def __init__(self, config: GemEcgConfig):
-        super().__init__(config)
-        self.embeddings = GemEcgEmbeddings(config)
-        self.pre_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.layers = nn.ModuleList([GemEcgEncoderLayer(config) for _ in range(config.num_hidden_layers)])
-        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.projection = (
-            nn.Linear(config.hidden_size, config.projection_dim, bias=False)
-            if config.projection_dim
-            else nn.Identity()
-        )
-        self.gradient_checkpointing = False
-        self.post_init()
-
-    @merge_with_config_defaults
-    @capture_outputs(tie_last_hidden_states=False)
-    def forward(self, ecg_values: torch.Tensor, **kwargs: Unpack[TransformersKwargs]) -> BaseModelOutputWithPooling:
-        r"""
-        ecg_values (`torch.Tensor` of shape `(num_ecgs, num_leads, seq_length)`):
-            Signals in mV, leads in the standard order, 500 Hz.
-        """
-        hidden_states = self.pre_layernorm(self.embeddings(ecg_values))
-        for layer in self.layers:
-            hidden_states = layer(hidden_states, **kwargs)
-        pooled = self.projection(self.post_layernorm(hidden_states[:, 0]))
-        return BaseModelOutputWithPooling(last_hidden_state=hidden_states, pooler_output=pooled)
 
 
 class GemProjector(nn.Module):
@@ -380,6 +110,12 @@ class GemModel(GemPreTrainedModel):
         self.language_model = self.build_language_model()
         self._steps_without_ecg: int | None = 0  # of training; None from the first step with one on
         self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if module is self and self.image_newline is not None:
+            init.normal_(self.image_newline, std=self.config.text_config.hidden_size**-0.5)
 
     def build_language_model(self) -> nn.Module:
         """The body. Engines that bring one of their own override this."""
@@ -503,7 +239,13 @@ class GemModel(GemPreTrainedModel):
         token = torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device)
         return (inputs_embeds == self.get_input_embeddings()(token)).all(-1)
 
-    def _check_placeholders(self, modality: str, mask: torch.BoolTensor, num_features: int) -> None:
+    def check_placeholders(self, modality: str, mask: torch.BoolTensor, num_features: int) -> None:
+        """
+        Checks that the prompts hold as many placeholders, `mask` (batch_size, sequence_length), as there are features.
+
+        Raises:
+            ValueError: Their numbers differ.
+        """
         num_tokens = mask.sum()
         torch_compilable_check(
             num_tokens == num_features,
@@ -535,7 +277,7 @@ class GemModel(GemPreTrainedModel):
         """A prompt with placeholders for which nothing came would read as if it had been answered from the ECG."""
         in_table = getattr(self.config, f"{modality}_token_id") < self.config.text_config.vocab_size
         if inputs_embeds.shape[1] > 1 and (input_ids is not None or in_table) and not is_torchdynamo_compiling():
-            self._check_placeholders(modality, self.placeholder_mask(modality, input_ids, inputs_embeds), 0)
+            self.check_placeholders(modality, self.placeholder_mask(modality, input_ids, inputs_embeds), 0)
 
     def _embed(self, input_ids: torch.LongTensor) -> torch.Tensor:
         # Placeholders are overwritten later and may lie outside of the table (as in PaliGemma).
@@ -589,7 +331,7 @@ class GemModel(GemPreTrainedModel):
             if encoded.get(modality) is not None:
                 features = torch.cat(list(encoded[modality].pooler_output))
                 mask = self.placeholder_mask(modality, input_ids, given_embeds)
-                self._check_placeholders(modality, mask, features.shape[0])
+                self.check_placeholders(modality, mask, features.shape[0])
                 inputs_embeds = inputs_embeds.masked_scatter(
                     mask.unsqueeze(-1), features.to(inputs_embeds.device, inputs_embeds.dtype)
                 )
@@ -612,7 +354,7 @@ class GemModel(GemPreTrainedModel):
         )
 
 
-class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
+class GemForConditionalGeneration(GemPreTrainedModel, GemGenerationMixin):
     r"""GEM with its language model head: ECG, picture and text in, text out."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
@@ -700,121 +442,6 @@ class GemForConditionalGeneration(GemPreTrainedModel, GenerationMixin):
         others = {name: value for name, value in outputs.items() if name != "last_hidden_state"}
         return GemCausalLMOutputWithPast(loss=loss, logits=logits, **others)
 
-    def prepare_inputs_for_generation(
-        self,
-        input_ids,
-        inputs_embeds=None,
-        past_key_values=None,
-        cache=None,
-        is_first_iteration=False,
-        **kwargs,
-    ):
-        """As in Transformers; signals and pictures go in with the tokens that stand for them and not again."""
-        # `generate` takes the arguments that stand in this signature; the cache has its second name from 5.24 on.
-        caches = {"past_key_values": past_key_values, "cache": cache}
-        model_inputs = super().prepare_inputs_for_generation(
-            input_ids,
-            inputs_embeds=inputs_embeds,
-            is_first_iteration=is_first_iteration,
-            **{name: value for name, value in caches.items() if value is not None},
-            **kwargs,
-        )
-        if not is_first_iteration and kwargs.get("use_cache", True):
-            # Transformers leaves pictures out here, and so must ECGs be: they are in the cache, or this pass is a draft of
-            # assisted decoding, which is made without them and checked with them. Neither has lost anything.
-            model_inputs.pop("ecg_values", None)
-            model_inputs["mm_encoder_outputs"] = dict.fromkeys(("ecg", "image"))
-        return model_inputs
-
-    def _maybe_prepare_encoder_kwargs_for_generation(
-        self, inputs_tensor, model_kwargs, model_input_name, generation_config
-    ):
-        """
-        Encodes ECGs and pictures before the first pass, so that chunks of the prompt, beams and drafts need not. What
-        lies in a cache that was handed in is not needed again.
-        """
-        if generation_config.prefill_chunk_size is not None:
-            check_chunked_prefill()
-        if is_sharded(self.model.ecg_tower):
-            # Their weights are there within a whole pass only, and in the same order on every process.
-            if max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1) > 1:
-                raise ValueError("A sharded model makes one sequence per row: repeat the rows of the batch instead.")
-            return model_kwargs
-        encoded = dict(model_kwargs.get("mm_encoder_outputs") or {})
-        ecg_values, pixel_values, image_sizes = (
-            model_kwargs.pop(name, None) for name in ("ecg_values", "pixel_values", "image_sizes")
-        )
-        if ecg_values is not None:
-            encoded["ecg"] = self.get_ecg_features(ecg_values, return_dict=True)
-        if pixel_values is not None:
-            encoded["image"] = self.get_image_features(pixel_values, image_sizes=image_sizes, return_dict=True)
-        past_length = cached_length(inputs_tensor, model_kwargs, generation_config)
-        if past_length:
-            prompt = {"input_ids" if model_input_name == "input_ids" else "inputs_embeds": inputs_tensor}
-            encoded = {
-                modality: output if output is None else self._behind_cache(modality, output, past_length, **prompt)
-                for modality, output in encoded.items()
-            }
-        model_kwargs["mm_encoder_outputs"] = encoded
-        return model_kwargs
-
-    def _behind_cache(
-        self,
-        modality: str,
-        output: BaseModelOutputWithPooling,
-        past_length: int,
-        input_ids: torch.LongTensor | None = None,
-        inputs_embeds: torch.Tensor | None = None,
-    ) -> BaseModelOutputWithPooling | None:
-        """Of the features of a whole prompt those behind `past_length` tokens; features of new ECGs alone stay as they are."""
-        mask = self.model.placeholder_mask(modality, input_ids, inputs_embeds)
-        features = torch.cat(list(output.pooler_output))
-        if features.shape[0] != mask.sum():
-            return output
-        rows = mask.flatten().cumsum(0).view_as(mask) - 1
-        rows = rows[:, past_length:][mask[:, past_length:]]
-        return with_features(output, [features[rows]]) if len(rows) else None
-
-    def _expand_multimodal_outputs(self, input_ids, mm_encoder_output, expand_size=1, inputs_embeds=None):
-        """A row's ECGs and pictures are repeated as a whole: [A, B] becomes [A, B, A, B], not [A, A, B, B]."""
-        expanded: dict[str, BaseModelOutputWithPooling | None] = {}
-        for modality, output in mm_encoder_output.items():
-            if output is None:
-                expanded[modality] = None
-                continue
-            given_ids = input_ids if inputs_embeds is None else None
-            mask = self.model.placeholder_mask(modality, given_ids, inputs_embeds)
-            features = torch.cat(list(output.pooler_output))
-            self.model._check_placeholders(modality, mask, features.shape[0])
-            rows = features.split(mask.sum(-1).tolist())
-            expanded[modality] = with_features(output, [row for row in rows for _ in range(expand_size)])
-        return expanded
-
-    def generate_batch(self, inputs, *args, **kwargs):
-        r"""
-        Continuous batching, as in every Transformers model; for prompts of text alone, since it takes nothing but ids.
-
-        Raises:
-            ValueError: A prompt holds placeholders of an ECG or a picture.
-        """
-        placeholders = {self.config.ecg_token_id, self.config.image_token_id}
-        if any(placeholders.intersection(prompt) for prompt in inputs):
-            raise ValueError(
-                "Continuous batching takes token ids and nothing else: the ECGs and pictures of these prompts would be lost. "
-                "Use `generate` with a padded batch."
-            )
-        return super().generate_batch(inputs, *args, **kwargs)
-
-    def _get_logits_processor(self, *args, **kwargs):
-        return InVocabularyLogitsProcessors(super()._get_logits_processor(*args, **kwargs))
-
-
-class InVocabularyLogitsProcessors(LogitsProcessorList):
-    """Shows placeholders to processors that look tokens up (repetition penalty ...) as token 0, since they may lie outside of the table."""
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs) -> torch.FloatTensor:
-        return super().__call__(input_ids.masked_fill(input_ids >= scores.shape[-1], 0), scores, **kwargs)
-
 
 def block_patterns(tower: nn.Module, numbers: range) -> list[str]:
     """Patterns of the weights of blocks of an image tower that ends before `numbers`."""
@@ -826,37 +453,12 @@ def block_patterns(tower: nn.Module, numbers: range) -> list[str]:
     return [rf"vision_tower\..*{name}\.{number}\." for name in lists for number in numbers]
 
 
-def with_features(output: BaseModelOutputWithPooling, features: list[torch.Tensor]) -> BaseModelOutputWithPooling:
-    changed = copy.copy(output)
-    changed.pooler_output = features
-    return changed
-
-
-def cached_length(inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any], generation_config) -> int:
-    """Tokens of a prompt that lie in a cache handed to `generate`; 0 if the prompt holds new tokens only."""
-    cache = model_kwargs.get("past_key_values", model_kwargs.get("cache"))
-    mask = model_kwargs.get("attention_mask")
-    # `generate` drops a mask of ones and keeps its length.
-    mask_length = getattr(generation_config, "_mask_length", None) if mask is None else mask.shape[1]
-    return int(cache.get_seq_length()) if cache is not None and mask_length == inputs_tensor.shape[1] else 0
-
-
 def letterbox(image_size: list[int], canvas: tuple[int, int]) -> tuple[int, int]:
     """Rows above (and below) and columns left (and right) of a picture scaled into the middle of a canvas, all (height, width)."""
     (height, width), (canvas_height, canvas_width) = image_size, canvas
     if width / height > canvas_width / canvas_height:
         return (canvas_height - int(height * (canvas_width / width))) // 2, 0
     return 0, (canvas_width - int(width * (canvas_height / height))) // 2
-
-
-def runs_distributed() -> bool:
-    """Also with one process: DDP asks for the gradient of every parameter even then."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def is_sharded(module: nn.Module) -> bool:
-    """By FSDP2 (`DTensor`) or DeepSpeed ZeRO-3 (which marks parameters with `ds_id`), outside of its own forward."""
-    return any(hasattr(parameter, "device_mesh") or hasattr(parameter, "ds_id") for parameter in module.parameters())
 
 
 __all__ = ["GemEcgModel", "GemForConditionalGeneration", "GemModel", "GemPreTrainedModel"]

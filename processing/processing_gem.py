@@ -4,9 +4,8 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from huggingface_hub.dataclasses import validate_typed_dict
@@ -16,18 +15,27 @@ from transformers.image_transforms import to_pil_image
 from transformers.image_utils import ImageInput, make_flat_list_of_images
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, Unpack
 
+from .chat_gem import (
+    SOURCE_NAMES,
+    Modality,
+    as_modality,
+    content_blocks,
+    digitized,
+    filled,
+    is_chat,
+    page_picture,
+    plain_message,
+    with_digitized,
+    with_page_blocks,
+)
 from .ecg_check import check_ecg
 from .ecg_page import render_ecg
 from .ecg_photo import check_ecg_page
-from .ecg_readers import is_picture, load_ecg, load_page_picture
+from .ecg_readers import is_picture
 from .ecg_record import EcgRecord
-from .errors_gem import GemError, MissingDependencyError, PlaceholderError
+from .errors_gem import PlaceholderError
 from .feature_extraction_gem import GemFeatureExtractor, is_one_ecg, load_ecgs
 from .image_processing_gem import GemImageProcessor
-
-# What a model sees of a record.
-Modality = Literal["both", "signal", "image"]
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 class GemEcgKwargs(TypedDict, total=False):
@@ -48,11 +56,6 @@ class GemEcgKwargs(TypedDict, total=False):
     start: float | int
     seconds: float | int | None
     return_mask: bool
-
-
-# What a caller may say of an ECG: keywords of `load_ecg`, and keys of an ECG block of a chat.
-DIGITIZER = "processing.photo"
-SOURCE_NAMES = ("sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start", "seconds")
 
 
 class GemProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
@@ -234,10 +237,12 @@ class GemProcessor(ProcessorMixin):
         draw = self.draw_page if draw_page is None else draw_page
         is_batched = isinstance(conversation[0], (list, tuple))
         chats = [[plain_message(m) for m in chat] for chat in (conversation if is_batched else [conversation])]
-        chats = [self._with_page_blocks(self._with_digitized(chat), draw) for chat in chats]
+        chats = [with_digitized(chat) for chat in chats]
+        if draw:
+            chats = [with_page_blocks(chat) for chat in chats]
         renderer = self
         if tokenize:
-            chats = [self._filled(chat) for chat in chats]
+            chats = [filled(chat, self.page) for chat in chats]
             ecg_blocks = [block for chat in chats for block in content_blocks(chat) if block["type"] == "ecg"]
             # On a copy of the processor: up to 5.22 a loose argument makes Transformers forget `processor_kwargs`, and
             # from 5.24 on it takes records in messages apart.
@@ -275,12 +280,14 @@ class GemProcessor(ProcessorMixin):
         """
         if is_chat(source):
             source = [plain_message(message) for message in source]
-            source = self._with_digitized(source)
+            source = with_digitized(source)
             for block in content_blocks(source):
                 given = block.get("image", block.get("path")) if block["type"] == "image" else None
                 if isinstance(given, Image.Image) or (isinstance(given, (str, Path)) and Path(given).is_file()):
                     page_picture(given)
-            return self._filled(self._with_page_blocks(source, self.draw_page and modality == "both"))
+            if self.draw_page and modality == "both":
+                source = with_page_blocks(source)
+            return filled(source, self.page)
         if isinstance(source, dict) and "ecg" in source:
             options = {
                 "question": question, "image": image, "modality": modality, "digitize": digitize, **ecg_kwargs,
@@ -343,72 +350,6 @@ class GemProcessor(ProcessorMixin):
         """The page of `record` as a picture."""
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return render_ecg(record, layout=self.page_layout, size=size).to_pil()
-
-    @staticmethod
-    def _with_digitized(conversation: list[dict]) -> list[dict]:
-        """The chat with the ECG that was recovered from it before every picture block that says `digitize`."""
-        chat = []
-        for message in conversation:
-            content = message.get("content")
-            if isinstance(content, list):
-                blocks: list[dict] = []
-                for block in content:
-                    if block["type"] == "image" and block.get("digitize"):
-                        picture = page_picture(block.get("image", block.get("path")))
-                        blocks.append({"type": "ecg", "ecg": check_ecg(digitized(picture))})
-                        block = {"type": "image", "image": picture}
-                    blocks.append(block)
-                message = {**message, "content": blocks}
-            chat.append(message)
-        return chat
-
-    @staticmethod
-    def _with_page_blocks(conversation: list[dict], draw: bool) -> list[dict]:
-        if not draw or any(block["type"].startswith("image") for block in content_blocks(conversation)):
-            return conversation
-        paged = []
-        for message in conversation:
-            content = message.get("content")
-            if isinstance(content, list):
-                paged_types = ("ecg", None)
-                pairs = (
-                    [b, {"type": "image"}] if (b["type"], b.get("modality")) == paged_types else [b] for b in content
-                )
-                content = [block for pair in pairs for block in pair]
-            paged.append({**message, "content": content})
-        return paged
-
-    def _filled(self, conversation: list[dict]) -> list[dict]:
-        """A copy whose ECG blocks hold records, and whose empty picture blocks hold the page of the ECG before them."""
-        filled, record = [], None
-        for message in conversation:
-            if isinstance(message.get("content"), list):
-                content = []
-                for block in message["content"]:
-                    if block["type"] == "ecg":
-                        record = self._load_block(block)
-                        alone = {"modality": "signal"} if block.get("modality") == "signal" else {}
-                        block = {"type": "ecg", "ecg": record, **alone}
-                    elif block["type"] == "image" and not {"image", "url", "path", "base64"} & set(block):
-                        if record is None:
-                            raise PlaceholderError(
-                                "An image block holds no picture, and there is no ECG before it to draw."
-                            )
-                        block = {"type": "image", "image": self.page(record)}
-                    content.append(block)
-                message = {**message, "content": content}
-            filled.append(message)
-        return filled
-
-    @staticmethod
-    def _load_block(block: dict[str, Any]) -> EcgRecord:
-        for key in ("ecg", "path"):
-            if block.get(key) is not None:
-                source: dict[str, Any] = {name: block[name] for name in SOURCE_NAMES if block.get(name) is not None}
-                return load_ecgs(block[key], **source)[0] if key == "ecg" else load_ecg(block[key], **source)
-        raise PlaceholderError(
-            'An ECG block needs its ECG: {"type": "ecg", "path": ...} or {"type": "ecg", "ecg": ...}.'
-        )
 
     def _check_counts(self, text: list[str], modality: Literal["ecg", "image"], given: int) -> None:
         token = getattr(self, f"{modality}_token")
@@ -506,72 +447,6 @@ class GemProcessor(ProcessorMixin):
             num_image_tokens=[self.image_length((size[0], size[1])) for size in image_sizes],
             num_image_patches=[1 + rows * columns for rows, columns in grids],
         )
-
-
-def as_modality(name: str) -> Modality:
-    """The name of a modality, checked.
-
-    Raises:
-        GemError: It is none of `MODALITIES`.
-    """
-    for modality in MODALITIES:
-        if name == modality:
-            return modality
-    raise GemError(f"`modality` is 'both', 'signal' or 'image', got {name!r}.")
-
-
-def page_picture(source: Any, index: int | None = None) -> Image.Image:
-    """A user's picture, loaded and judged; `index` is the page of a document with several.
-
-    Raises:
-        EcgFormatError: it cannot be read.
-        EcgQualityError: it shows no ECG page.
-    """
-    if isinstance(source, Image.Image):
-        return check_ecg_page(source)
-    name = Path(source).name if isinstance(source, (str, Path)) else "picture"
-    return check_ecg_page(load_page_picture(source, index), name)
-
-
-def digitized(picture: Image.Image) -> EcgRecord:
-    """The ECG that a page shows.
-
-    Raises:
-        MissingDependencyError: gem-ecg is not installed; the digitiser is not a part of a published model's code.
-        EcgQualityError: see `processing.photo.digitize_ecg`.
-    """
-    try:
-        photo = import_module(DIGITIZER)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError('Digitising a picture needs gem-ecg: pip install "gem-ecg[photo]"') from error
-    return photo.digitize_ecg(picture)
-
-
-def is_chat(source: Any) -> bool:
-    if not isinstance(source, (list, tuple)) or not source:
-        return False
-    return "role" in source[0] if isinstance(source[0], dict) else hasattr(source[0], "role")
-
-
-def plain_message(message: Any) -> dict:
-    """
-    The message as a dict without empty keys. Like Transformers from 5.24 on, messages and blocks of their content may be
-    dataclasses or pydantic models (the OpenAI SDK's).
-    """
-    plain = {name: value for name, value in plain_dict(message).items() if value is not None}
-    if isinstance(plain.get("content"), list):
-        plain["content"] = [plain_dict(block) for block in plain["content"]]
-    return plain
-
-
-def plain_dict(value: Any) -> dict:
-    if isinstance(value, dict):
-        return value
-    return value.model_dump(exclude_none=True) if hasattr(value, "model_dump") else vars(value)
-
-
-def content_blocks(conversation: list[dict]) -> list[dict]:
-    return [block for m in conversation if isinstance(m.get("content"), list) for block in m["content"]]
 
 
 __all__ = ["GemProcessor", "GemProcessorKwargs"]

@@ -152,7 +152,7 @@ class RecordOptions:
         Raises:
             GemError: see `page_picture`.
         """
-        from processing.processing_gem import page_picture
+        from processing.chat_gem import page_picture
 
         return page_picture(path, self.index)
 

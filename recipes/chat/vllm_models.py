@@ -6,9 +6,10 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from modeling_gem.interpretation import MoreAnswers
+from processing.chat_gem import content_blocks
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import GemError, MissingDependencyError, TeacherError
-from processing.processing_gem import GemProcessor, content_blocks
+from processing.processing_gem import GemProcessor
 from recipes.models import checkpoint_errors, default_device, model_source
 from recipes.serving.vllm.proven import check_version
 

@@ -117,7 +117,7 @@ def build_preferences(
     The best and the worst answer of a row are kept if their rewards (docs/reinforcement.md) differ by --margin. Repeat the command
     to continue an interrupted run.
     """
-    from processing.processing_gem import as_modality
+    from processing.chat_gem import as_modality
     from recipes.training.preferences import PreferenceSettings
     from recipes.training.preferences import build_preferences as build
     from recipes.training.sft import load_split

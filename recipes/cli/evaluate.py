@@ -82,7 +82,7 @@ def ecgbench(
     gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --files mimic-iv=my_mimic
     gem eval ecgbench csn-test-no-cot my_csn.json -o outputs/csn --model my_model --engine vllm
     """
-    from processing.processing_gem import as_modality
+    from processing.chat_gem import as_modality
     from recipes.evaluation.ecgbench import MULTI_LABEL, bench_report, check_task, evaluate_ecgbench, label_scores
     from recipes.evaluation.items import read_bench
     from recipes.evaluation.judges import description
@@ -301,7 +301,7 @@ def reasoning(
     gem eval reasoning my_reasoning --files ptbxl=my_ptbxl --model tiny -o outputs/reasoning
     gem eval reasoning tests/fixtures/evaluation/reasoning --answers tests/fixtures/evaluation/reasoning -o outputs/theirs
     """
-    from processing.processing_gem import as_modality
+    from processing.chat_gem import as_modality
     from recipes.evaluation.reasoning import evaluate
     from recipes.evaluation.reasoning.dialogue import model_responses
     from recipes.evaluation.reasoning.samples import read_reasoning

@@ -96,7 +96,7 @@ def answers_file(
                 )
         return answers
     from modeling_gem.interpretation import as_grounding
-    from processing.processing_gem import as_modality
+    from processing.chat_gem import as_modality
     from recipes.evaluation.answers import generate_answers
 
     path = output / "answers.jsonl"

@@ -18,7 +18,7 @@ from .records import COLUMNS
 
 if TYPE_CHECKING:
     from modeling_gem.interpretation import Grounding
-    from processing.processing_gem import Modality
+    from processing.chat_gem import Modality
 
 SHOWN = 20  # failures that are printed; all are in the file
 

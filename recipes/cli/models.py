@@ -102,10 +102,10 @@ def interpret(
     from modeling_gem.interpretation import as_grounding, from_picture
     from modeling_gem.interpretation import interpret as interpret_ecg
     from modeling_gem.model_strength import model_strength
+    from processing.chat_gem import as_modality
     from processing.ecg_check import check_ecg
     from processing.ecg_readers import is_picture
     from processing.errors_gem import EcgQualityError
-    from processing.processing_gem import as_modality
     from recipes.chat.engines import gem_engine
     from recipes.teachers.diagnoses import check_label
 

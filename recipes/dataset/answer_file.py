@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modeling_gem.interpretation import ANSWERS, Grounding, check_answer
+from processing.chat_gem import Modality
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import BuildError, EcgQualityError, GemError
-from processing.processing_gem import Modality
 from recipes.chat.engines import gem_engine
 from recipes.files import atomic_path, one_writer
 from recipes.models import model_source

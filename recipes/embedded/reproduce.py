@@ -45,6 +45,8 @@ TALKING = (
 NETWORK = (
     "recipes/embedded/signal_shapes.py",
     "modeling_gem/modeling_gem.py",
+    "modeling_gem/ecg_tower.py",
+    "modeling_gem/pretrained_gem.py",
     "modeling_gem/configuration_gem.py",
 )
 TEACHING = ("recipes/embedded/sft_cached.py", "recipes/embedded/states.py")

@@ -24,11 +24,11 @@ from tqdm import tqdm
 from transformers import pipeline
 
 from modeling_gem import GEM_TASK, GemPipeline
+from processing.chat_gem import Modality
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_photo import known_as_page
 from processing.ecg_record import EcgRecord
-from processing.processing_gem import Modality
 from recipes.console import run_command
 from recipes.evaluation.likelihood import label_log_likelihoods
 from recipes.evaluation.report import describe_model

@@ -15,8 +15,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl import SFTConfig, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
+from processing.chat_gem import Modality
 from processing.errors_gem import TrainingError
-from processing.processing_gem import Modality
 from recipes.console import run_script
 from recipes.files import write_json
 from recipes.teachers.grounded_answer import VERDICTS

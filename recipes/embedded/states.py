@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from processing.chat_gem import Modality
 from processing.errors_gem import GemError, TrainingError
-from processing.processing_gem import GemProcessor, Modality
+from processing.processing_gem import GemProcessor
 from recipes.files import write_json
 
 MODALITIES = ("ecg", "image")

@@ -20,7 +20,7 @@ from .items import EvalItem
 
 if TYPE_CHECKING:
     from modeling_gem.interpretation import Grounding, Interpretation
-    from processing.processing_gem import Modality
+    from processing.chat_gem import Modality
     from recipes.chat.gem_models import GemEngine
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from .judges import ARENA, REPORT, Judge, arena_text, judge_answers
 from .report import Bars, Curves, EvaluationReport, describe_data, describe_model
 
 if TYPE_CHECKING:
-    from processing.processing_gem import Modality
+    from processing.chat_gem import Modality
 
 MULTI_LABEL = tuple(strict.LABEL_NAMES)
 CHOICE = tuple(compat.CHOICE_SETS)

@@ -19,7 +19,7 @@ from recipes.sources.source_record import EcgFile, EcgSource, Rejection
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-    from processing.processing_gem import Modality
+    from processing.chat_gem import Modality
 
 _PLACEHOLDER = re.compile(r"\s*<(?:image|ecg)>\s*")
 

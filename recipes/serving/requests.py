@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from modeling_gem.interpretation import ANSWERS, Grounding
-from processing.processing_gem import Modality
+from processing.chat_gem import Modality
 from recipes.settings import Settings
 
 MAX_NEW_TOKENS = 512

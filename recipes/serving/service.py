@@ -21,13 +21,13 @@ from modeling_gem.interpretation import (
     from_picture,
     tolerances_for,
 )
+from processing.chat_gem import Modality
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_photo import MAX_DIGITIZED_PX
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, EcgQualityError, GemError
 from processing.grounding.verdicts import Tolerances
-from processing.processing_gem import Modality
 
 from .answer import Answer
 from .batcher import Batcher

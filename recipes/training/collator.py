@@ -15,6 +15,7 @@ from transformers.image_utils import load_image
 from transformers.utils import logging
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
+from processing.chat_gem import MODALITIES, Modality
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import (
     EcgFormatError,
@@ -24,7 +25,7 @@ from processing.errors_gem import (
     PlaceholderError,
 )
 from processing.feature_extraction_gem import load_ecgs
-from processing.processing_gem import MODALITIES, GemProcessor, Modality
+from processing.processing_gem import GemProcessor
 from recipes.dataset.schema import PageStyleChoice
 
 from .published import published_example

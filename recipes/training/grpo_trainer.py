@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer import grpo_trainer
 
+from processing.chat_gem import Modality
 from processing.errors_gem import TrainingError
-from processing.processing_gem import GemProcessor, Modality
+from processing.processing_gem import GemProcessor
 from recipes.dataset.schema import PageStyleChoice
 
 from .collator import GemDataCollator

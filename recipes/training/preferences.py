@@ -10,8 +10,8 @@ import datasets
 import numpy as np
 from transformers import PreTrainedModel, set_seed
 
+from processing.chat_gem import Modality
 from processing.errors_gem import GemError, TrainingError
-from processing.processing_gem import Modality
 from recipes.dataset.schema import is_built, with_transform
 from recipes.files import atomic_folder, atomic_write, json_lines, one_writer, read_json_lines
 from recipes.models import load_gem

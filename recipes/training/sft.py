@@ -32,9 +32,9 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from trl import DPOConfig, GRPOConfig, ModelConfig, SFTConfig, TrlParser, get_peft_config, get_quantization_config
 
 import modeling_gem  # noqa: F401 (registers GEM)
+from processing.chat_gem import MODALITIES, Modality
 from processing.errors_gem import TrainingError
 from processing.extras_gem import require
-from processing.processing_gem import MODALITIES, Modality
 from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 

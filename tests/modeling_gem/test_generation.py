@@ -250,7 +250,7 @@ def test_classifier_free_guidance_is_that_of_its_formula(case):
 
 def test_sharded_models_run_their_towers_within_the_pass(case, monkeypatch):
     """Where FSDP2 or ZeRO-3 gathers their weights; what needs them earlier is refused."""
-    monkeypatch.setattr("modeling_gem.modeling_gem.is_sharded", lambda module: True)
+    monkeypatch.setattr("modeling_gem.generation_gem.is_sharded", lambda module: True)
     assert torch.equal(case.generate(), case.greedy)
     with pytest.raises(ValueError, match="repeat the rows"):
         case.generate(num_beams=2)

@@ -3,8 +3,8 @@
 
 from typing import Any
 
+from processing.chat_gem import Modality
 from processing.errors_gem import GemError
-from processing.processing_gem import Modality
 from recipes.models import load_gem
 from recipes.serving.answer import Answer
 from recipes.serving.batcher import Batcher

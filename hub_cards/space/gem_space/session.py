@@ -5,10 +5,10 @@ import pickle
 from dataclasses import dataclass, replace
 
 from modeling_gem.interpretation import Grounding, Interpretation, MoreAnswers, check_answer
+from processing.chat_gem import Modality
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import GemError
 from processing.evidence.answer import MarkedWords
-from processing.processing_gem import Modality
 from recipes.teachers.diagnoses import LabelCheck, check_label
 
 from .interpreter import Interpreter

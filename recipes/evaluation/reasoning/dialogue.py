@@ -16,7 +16,7 @@ from ..items import EvalItem
 from .samples import ReasoningSample, Step
 
 if TYPE_CHECKING:
-    from processing.processing_gem import Modality
+    from processing.chat_gem import Modality
     from recipes.chat.gem_models import GemEngine
 
 ANSWER_TOKENS = 48  # the longest option of the PTB-XL half has fewer than 40 in any tokenizer tried

@@ -14,10 +14,10 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
+from processing.chat_gem import SOURCE_NAMES
 from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
-from processing.processing_gem import SOURCE_NAMES
 from processing.untrusted.budget import ReadBudget
 from recipes.cli import PANELS, app, models, records
 from recipes.cli.tables import print_features
