@@ -384,18 +384,22 @@ def measurements(
 ) -> None:
     """PR, QRS, QT, axes and amplitudes beside those of other engines and devices: bias, limits of agreement, Bland-Altman plots.
 
+    All pairs are in pairs.csv.
+
     \b
     gem eval measurements my_ptbxl --format ptb-xl --table my_ptbxl_plus -o outputs/plus
     gem eval measurements my_sph --format sph --table my_sph/metadata.csv -o outputs/sph
     gem eval measurements my_device_files -o outputs/headers
     """
-    from recipes.evaluation.measurements import measure, measurement_report, read_values
+    from recipes.evaluation.measurements import measure, measurement_report, pairs_table, read_values
+    from recipes.files import atomic_write
     from recipes.sources import import_source
 
     lock(context, output)
     tables = None if table is None else read_values(table)
     with progress_bar("measurements") as step:
         run = measure(import_source(format, str(data)), tables, limit, lambda done: step(done, done))
+    atomic_write(output / "pairs.csv", pairs_table(run).to_csv(index=False))
     finish(measurement_report(run, data.name), output)
 
 

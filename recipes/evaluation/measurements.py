@@ -35,6 +35,12 @@ SCHILLER = {
     "qt_interval": "QT",
     "qrs_axis": "AXIS_QRS",
 }
+# SCP-ECG (section 7) states the limits of its reference beat's waves, no intervals: our name -> first and last limit.
+SCP_LIMITS = {
+    "pr_interval": ("median_p_onset_ms", "median_qrs_onset_ms"),
+    "qrs_duration": ("median_qrs_onset_ms", "median_qrs_offset_ms"),
+    "qt_interval": ("median_qrs_onset_ms", "median_t_offset_ms"),
+}
 IDS = ("id", "ecg_id", "ECG_ID", "file")
 NOTE = (
     "Differences are ours minus theirs. bias: their mean; limits: bias -/+ 1.96 SD, within which 95 % of differences lie if they are "
@@ -75,7 +81,7 @@ class Agreement:
     @property
     def unit(self) -> str:
         """Of the measure: ms, mV, bpm or degrees."""
-        return UNITS.get(self.name, "mV" if "amplitude" in self.name else "ms")
+        return unit_of(self.name)
 
     def scores(self) -> dict[str, float | None]:
         """Bias, SD, limits of agreement (bias -/+ 1.96 SD), mean absolute difference and number of pairs."""
@@ -136,6 +142,11 @@ def _by_id(values: pd.DataFrame) -> pd.DataFrame:
     return values.rename(index=short_id)
 
 
+def unit_of(measure: str) -> str:
+    """ms, mV, bpm or degrees."""
+    return UNITS.get(measure, "mV" if "amplitude" in measure else "ms")
+
+
 def short_id(name: Any) -> str:
     """`ptb-xl/00012` and 12 are one record."""
     last = str(name).rpartition("/")[2]
@@ -154,10 +165,14 @@ def header_values(path: str | Path) -> dict[str, float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of identifiers and other parts that are not read here
-            measured = kit.FileParser().parse(str(path)).measurements
+            file = kit.FileParser().parse(str(path))
     except kit.ECGDataKitError:
         return _schiller(Path(path))
+    measured, marks = file.measurements, file.annotations
     stated = {name: getattr(measured, name, None) for name in GLOBAL}
+    for name, (start, end) in SCP_LIMITS.items():
+        if stated[name] is None and start in marks and end in marks:
+            stated[name] = float(marks[end]) - float(marks[start])
     if stated["heart_rate"] is None and measured.rr_interval:
         stated["heart_rate"] = 60000 / measured.rr_interval
     return {name: float(value) for name, value in stated.items() if value is not None}
@@ -247,6 +262,21 @@ def agreements(run: MeasurementRun, engine: str) -> list[Agreement]:
     ]
 
 
+def pairs_table(run: MeasurementRun) -> pd.DataFrame:
+    """All pairs, one a row: engine, record, measure, unit, ours, theirs."""
+
+    def long(values: pd.DataFrame, side: str) -> pd.DataFrame:
+        return values.rename_axis("record").reset_index().melt("record", var_name="measure", value_name=side)
+
+    parts = [
+        long(run.ours, "ours").merge(long(theirs, "theirs"), on=["record", "measure"]).dropna().assign(engine=engine)
+        for engine, theirs in run.theirs.items()
+    ]
+    pairs = pd.concat(parts, ignore_index=True)
+    pairs["unit"] = pairs["measure"].map(unit_of)
+    return pairs[["engine", "record", "measure", "unit", "ours", "theirs"]].round(3)
+
+
 def measurement_report(run: MeasurementRun, name: str) -> EvaluationReport:
     """A table per engine and a Bland-Altman plot per measure; `name`: of the data."""
     tables, plots = [], {}
@@ -285,6 +315,8 @@ __all__ = [
     "measure",
     "measurement_report",
     "our_values",
+    "pairs_table",
     "read_values",
     "short_id",
+    "unit_of",
 ]

@@ -261,12 +261,13 @@ def scp_bytes(
     starts: Sequence[int] | None = None,
     ranges: Sequence[tuple[int, int]] | None = None,
     patient: str = "Doe",
+    measured: bytes = b"",
 ) -> bytes:
     """SCP-ECG (EN 1064) with sections 0, 1, 3, 6 and, for `huffman`, the default code table of section 2.
 
     Amplitudes in uV counts (multiplier 1000 nV); `difference` 0, 1 or 2 is the order of difference encoding; `starts`
     are the first samples of leads that were not recorded together, `ranges` the first and last sample of each lead as
-    another writer counts them.
+    another writer counts them; `measured` is section 7, the device's values.
     """
     coded = counts.astype(np.int64)
     if difference:
@@ -291,6 +292,7 @@ def scp_bytes(
     rhythm = struct.pack("<HHBB", 1000, 1_000_000 // rate, difference, 0)
     rhythm += b"".join(struct.pack("<H", len(row)) for row in rows) + b"".join(rows)
     bodies = {1: tags, 3: definition, 6: rhythm} | ({2: struct.pack("<H", 19999)} if huffman else {})
+    bodies |= {7: measured} if measured else {}
     return _scp_record({number: bodies[number] for number in sorted(bodies)})
 
 

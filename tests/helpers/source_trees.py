@@ -135,13 +135,17 @@ def ptbxl_tree(
 
 
 def ptbxl_plus_tree(folder: Path, records: int = 4) -> None:
-    """PTB-XL+'s folder about the records of `ptbxl_tree`: features of three engines, median beats and statements of 12SL."""
+    """PTB-XL+'s folder about the records of `ptbxl_tree`: features of three engines, median beats and statements of 12SL.
+
+    As in release 1.0.1, with its oddities: 12SL's rows are in no order and their key is not the first column, ECGdeli's PR ends at the R
+    peak and its heart axis is a class, the headers of 12SL's beats name a folder, and Glasgow's beats are microvolts called mV.
+    """
     numbers = list(range(1, records + 1))
     rates = [60 + 5 * number for number in numbers]
     shared = {
-        "ecg_id": numbers,
         "QRS_Dur_Global": [92.0] * records,
         "QT_Int_Global": [390.0] * records,
+        "ecg_id": numbers,
         "RR_Mean_Global": [round(60000 / rate) for rate in rates],
         "R_Amp_V5": [1.2] * records,
         "S_Amp_V1": [-0.8] * records,
@@ -152,21 +156,36 @@ def ptbxl_plus_tree(folder: Path, records: int = 4) -> None:
             "HR_Ventr_Global": rates,
             "R_AxisFrontal_Global": [42.0] * records,
         },
-        "ecgdeli": {"PR_Int_Global": [150.0] * records, "HA__Global": [38.0] * records},
-        "unig": {"PR_Int_Global": [None, *[145.0] * (records - 1)], "QRS_AxisFront_Global": [40.0] * records},
+        "ecgdeli": {
+            "PQ_Int_Global": [150.0] * records,
+            "PR_Int_Global": [190.0] * records,
+            "HA__Global": [3] * records,
+        },
+        "unig": {
+            "PR_Int_Global": [None, *[145.0] * (records - 1)],
+            "QRS_AxisFront_Global": [40.0] * records,
+            "QRS_AxisIndet_Global": [1, *[0] * (records - 1)],
+        },
     }
     (folder / "features").mkdir(parents=True)
     (folder / "labels").mkdir()
     for engine, columns in tables.items():
-        pd.DataFrame(shared | columns).to_csv(folder / f"features/{engine}_features.csv", index=False)
+        rows = pd.DataFrame(shared | columns)
+        if engine == "12sl":
+            rows = rows.iloc[[0, *range(records - 1, 0, -1)]]
+        rows.to_csv(folder / f"features/{engine}_features.csv", index=False)
     statements = ["['NSR', 'NML']"] * records
     pd.DataFrame({"ecg_id": numbers, "statements": statements}).to_csv(
         folder / "labels/12sl_statements.csv", index=False
     )
-    beats = folder / "median_beats/12sl/00000"
-    beats.mkdir(parents=True)
+    for engine in ("12sl", "unig"):
+        (folder / f"median_beats/{engine}/00000").mkdir(parents=True)
     for number in numbers:
-        write_wfdb(beats, f"{number:05d}_medians", simulated_microvolts(number)[:, :600])
+        beat = simulated_microvolts(number)[:, :600]
+        header = write_wfdb(folder / "median_beats/12sl/00000", f"{number:05d}_medians", beat)
+        header.write_text(header.read_text().replace(f"{number:05d}_", f"ge_median_beats_wfdb/{number:05d}_"))
+        unig = {"fmt": ["212"] * 12, "adc_gain": [1.0] * 12}
+        write_wfdb(folder / "median_beats/unig/00000", f"{number:06d}_medians", beat, **unig)
 
 
 def challenge_tree(folder: Path, name: str, dx: str) -> None:

@@ -1,6 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Our measurements compared with those of others: PTB-XL+'s layout, tables, headers of device files, Bland-Altman statistics."""
 
+import shutil
+import struct
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +15,7 @@ from recipes.cli import app
 from recipes.evaluation.measurements import Agreement, agreements, header_values, measure, read_values, short_id
 from recipes.sources import import_source
 from recipes.sources.ptbxl_plus import read_12sl_statements, read_median_beat, read_ptbxl_plus
-from tests.helpers.ecg_files import write_wfdb
+from tests.helpers.ecg_files import INDEPENDENT, microvolts, scp_bytes, sierra_xml, write_wfdb
 from tests.helpers.shared_data import shared_path
 from tests.helpers.source_trees import ptbxl_plus_tree, ptbxl_tree, simulated_microvolts
 
@@ -33,9 +37,29 @@ def test_every_engines_columns_get_our_names(trees):
     assert np.isnan(values["unig"].loc[1, "pr_interval"])
 
 
+def test_columns_that_mean_something_else_are_not_taken(trees):
+    ecgdeli = read_ptbxl_plus(trees / "plus", "ecgdeli")
+    assert ecgdeli.loc[2, "pr_interval"] == 150  # not its PR, which ends at the R peak
+    assert "qrs_axis" not in ecgdeli  # its heart axis is a class
+    assert np.isnan(read_ptbxl_plus(trees / "plus", "unig").loc[1, "qrs_axis"])  # called indeterminate
+    # 12SL's rows are in no order.
+    assert read_ptbxl_plus(trees / "plus", "12sl")["heart_rate"].to_dict() == {1: 65, 2: 70, 3: 75, 4: 80}
+
+
+def test_an_interval_of_zero_is_a_missing_one(trees, tmp_path):
+    shutil.copytree(trees / "plus/features", tmp_path / "features")
+    table = tmp_path / "features/12sl_features.csv"
+    pd.read_csv(table).assign(PR_Int_Global=0).to_csv(table, index=False)
+    assert read_ptbxl_plus(tmp_path, "12sl")["pr_interval"].isna().all()
+
+
 def test_median_beats_and_statements(trees):
     beat = read_median_beat(trees / "plus", "12sl", 2)
     assert beat.leads[:2] == ("I", "II") and beat.signal.shape == (12, 600)
+    glasgow = read_median_beat(trees / "plus", "unig", 2)
+    assert np.abs(glasgow.signal - beat.signal).max() < 0.002 and any("uV" in line for line in glasgow.history)
+    assert beat.history == ()
+    assert Path(beat.source).parent.parent.name == "12sl"
     assert read_12sl_statements(trees / "plus")[2] == ("NSR", "NML")
     with pytest.raises(EcgFormatError, match="00002_medians"):
         read_median_beat(trees / "plus", "ecgdeli", 2)
@@ -92,6 +116,10 @@ def test_the_command_writes_tables_and_plots(trees, tmp_path):
         "gem-ecg minus 12sl (2 records)" in result.output
         and (tmp_path / "12sl_qrs_duration.png").stat().st_size > 5000
     )
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert set(pairs["engine"]) == {"12sl", "ecgdeli", "unig"} and set(pairs["unit"]) == {"ms", "bpm", "degrees", "mV"}
+    one = pairs[(pairs.engine == "ecgdeli") & (pairs.record == 2) & (pairs.measure == "pr_interval")]
+    assert one["theirs"].tolist() == [150]
 
 
 def test_files_without_values_are_no_records_to_compare(tmp_path):
@@ -107,3 +135,28 @@ def test_headers_of_device_files():
     assert header_values(folder / "sample.dcm")["qt_interval"] == 398
     assert set(header_values(folder / "sample.xml")) >= {"heart_rate", "pr_interval", "qrs_duration", "qt_interval"}
     assert header_values(folder / "sample.edf") == {}
+
+
+def test_intervals_of_scp_follow_from_its_wave_limits(tmp_path):
+    limits = struct.pack("<BBHH5H3h", 1, 0, 857, 29999, 40, 150, 200, 296, 29999, 50, -20, 999)
+    (tmp_path / "device.scp").write_bytes(scp_bytes(microvolts(INDEPENDENT), measured=limits))
+    found = header_values(tmp_path / "device.scp")
+    assert found.pop("heart_rate") == pytest.approx(60000 / 857)
+    # No QT and no T axis: 29999 and 999 mean that a value was not found.
+    assert found == {"pr_interval": 160, "qrs_duration": 96, "p_axis": 50, "qrs_axis": -20}
+
+
+def test_philips_states_its_intervals(tmp_path):
+    stated = "<heartrate>70</heartrate><print>150</print><qrsdur>92</qrsdur><qtint>401</qtint><qrsfrontaxis>-3</qrsfrontaxis>"
+    xml = sierra_xml(microvolts()).replace(
+        "<waveforms>",
+        f"<interpretations><interpretation><globalmeasurements>{stated}</globalmeasurements></interpretation></interpretations><waveforms>",
+    )
+    (tmp_path / "device.xml").write_text(xml)
+    assert header_values(tmp_path / "device.xml") == {
+        "heart_rate": 70,
+        "pr_interval": 150,
+        "qrs_duration": 92,
+        "qt_interval": 401,
+        "qrs_axis": -3,
+    }
