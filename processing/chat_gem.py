@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from .ecg_check import check_ecg
-from .ecg_photo import check_ecg_page
+from .ecg_photo import DIGITIZER, check_ecg_page
 from .ecg_readers import load_ecg, load_page_picture
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, MissingDependencyError, PlaceholderError
@@ -21,8 +21,6 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 # What a caller may say of an ECG: keywords of `load_ecg`, and keys of an ECG block of a chat.
 SOURCE_NAMES = ("sampling_rate", "leads", "unit", "gain", "index", "missing_leads", "start", "seconds")
-# Not imported by its name: a published model's code travels without it.
-DIGITIZER = "processing.photo"
 
 
 def as_modality(name: str) -> Modality:

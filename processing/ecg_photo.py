@@ -6,6 +6,7 @@
 
 import io
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,8 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, pdf_page
 from .ecg_raw import is_out_of_memory, wrapped
-from .errors_gem import EcgFormatError, EcgQualityError
+from .errors_gem import EcgFormatError, EcgQualityError, MissingDependencyError
 
+# Not imported by its name: a published model's code travels without it.
+DIGITIZER = "processing.photo"
 # A DIN A4 page at 600 dpi has 35 million pixels; phones deliver up to 200 million, which are refused with a cure.
 MAX_PICTURE_PIXELS = 64_000_000
 MAX_PICTURE_BYTES = 100 * 2**20
@@ -186,8 +189,11 @@ def known_as_page(picture: Image.Image) -> Image.Image:
 def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
     """The picture itself, if it shows an ECG page or is marked as one, see `known_as_page`.
 
+    A page that lies on its side is turned by the names of its leads, with OpenCV (`gem-ecg[photo]`).
+
     Raises:
-        EcgQualityError: it does not, or has fewer than 128 pixels a side, with which no trace can be told.
+        EcgQualityError: it shows none, or one on its side whose names cannot be read, or has fewer than 128 pixels a side,
+            with which no trace can be told.
     """
     if picture.info.get(PAGE_MARK) is True:
         return picture
@@ -196,12 +202,26 @@ def check_ecg_page(picture: Image.Image, name: str = "picture") -> Image.Image:
         raise EcgQualityError(
             f"{name}: {width} x {height} pixels are too few to tell an ECG page; a side has {SMALLEST_JUDGED_PX} at least."
         )
-    if not shows_ecg_page(picture):
+    if shows_ecg_page(picture):
+        return known_as_page(picture)
+    if not shows_ecg_page(picture.transpose(Image.Transpose.ROTATE_90)):
         raise EcgQualityError(
             f"{name}: this picture shows no ECG page. Photograph the page straight on, alone and in good light, or give "
             "the record itself."
         )
-    return known_as_page(picture)
+    turned = _turned_upright(picture)
+    if turned is None:
+        raise EcgQualityError(f"{name}: this page lies on its side; turn the picture so that it stands upright.")
+    return known_as_page(turned)
+
+
+def _turned_upright(picture: Image.Image) -> Image.Image | None:
+    """A page that lies on its side, turned; `None` if nothing on it, or nobody here, can read which way."""
+    try:
+        photo = import_module(DIGITIZER)
+    except (ModuleNotFoundError, MissingDependencyError):
+        return None
+    return photo.turned_upright(picture)
 
 
 def page_signs(picture: Image.Image) -> tuple[float, float]:
@@ -257,6 +277,7 @@ def _has_heartbeats(trace: np.ndarray, width: int) -> bool:
 
 
 __all__ = [
+    "DIGITIZER",
     "MAX_DIGITIZED_PX",
     "MAX_PICTURE_PIXELS",
     "PAGE_MARK",

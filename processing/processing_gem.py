@@ -168,8 +168,7 @@ class GemProcessor(ProcessorMixin):
         self._check_counts(texts, "ecg", len(records))
         self._check_counts(texts, "image", len(images))
         if self.judge_pictures:
-            for image in images:
-                check_ecg_page(image if isinstance(image, Image.Image) else to_pil_image(image))
+            images = [_judged(image) for image in images]
 
         ecg_inputs = self.feature_extractor([check_ecg(record) for record in records], **ecg_kwargs) if records else {}
         image_inputs = self.image_processor(images, **merged["images_kwargs"]) if images else {}
@@ -447,6 +446,13 @@ class GemProcessor(ProcessorMixin):
             num_image_tokens=[self.image_length((size[0], size[1])) for size in image_sizes],
             num_image_patches=[1 + rows * columns for rows, columns in grids],
         )
+
+
+def _judged(image: Any) -> Any:
+    """An image of any kind that `image_processor` takes, itself unless its page lies on its side, see `check_ecg_page`."""
+    picture = image if isinstance(image, Image.Image) else to_pil_image(image)
+    upright = check_ecg_page(picture)
+    return image if upright is picture else upright
 
 
 __all__ = ["GemProcessor", "GemProcessorKwargs"]

@@ -6,5 +6,6 @@ from ..extras_gem import require
 require("cv2", "Digitising a picture")
 
 from .digitize import DigitizedPage, digitize_ecg  # noqa: E402 (its steps import OpenCV)
+from .direction import turned_upright  # noqa: E402
 
-__all__ = ["DigitizedPage", "digitize_ecg"]
+__all__ = ["DigitizedPage", "digitize_ecg", "turned_upright"]

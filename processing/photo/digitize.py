@@ -16,18 +16,15 @@ from ..ecg_picture_files import PDF_SOURCE
 from ..ecg_record import STANDARD_LEADS, EcgRecord
 from ..errors_gem import EcgQualityError
 from .confidence import LEAST_CONFIDENCE, judge
+from .direction import quarters_upright, shows_names
 from .labels import read_words
 from .layout import PageOrder, Stretch, find_order
-from .paper import PX_PER_MM, Paper, even_light, even_strokes, flatten, grid_of
+from .paper import PX_PER_MM, Paper, even_light, even_strokes, flat_paper, shrunk
 from .pdf_strokes import drawn_page
 from .pulses import Pulse, find_pulses, without_pulses
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
 from .vectors import vector_page
-
-LEAST_SCALE = 2.2  # px per mm; with fewer the 1-mm grid and small waves cannot be told
-# What shows how a page lies: so many different names of leads as clear as that, which read differently on their heads.
-CLEAR_NAMES, CLEAR_NAME, SYMMETRIC = 3, 0.75, ("I", "II", "III")
 
 
 @dataclass(frozen=True)
@@ -202,11 +199,8 @@ def _from_lines(picture: Image.Image, layout: str | None, speed: float | None, g
 def _from_pixels(
     picture: Image.Image | np.ndarray, layout: str | None, speed: float | None, gain: float | None
 ) -> _Reading:
-    pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
-    shrink = min(MAX_DIGITIZED_PX / max(pixels.shape[:2]), 1.0)
-    if shrink < 1:
-        pixels = cv2.resize(pixels, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    paper = _flattened(even_light(pixels))
+    pixels, shrink = shrunk(picture, MAX_DIGITIZED_PX)
+    paper = flat_paper(even_light(pixels))
     back = np.diag([1 / shrink, 1 / shrink, 1.0])
     try:
         read = _read(paper, layout, speed, gain)
@@ -234,28 +228,18 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
 def _read_turned(
     paper: Paper, layout: str | None, speed: float | None, gain: float | None, error: EcgQualityError
 ) -> _Reading:
-    """What a page says that lies on its side or on its head: it is looked at so if names of leads can be read so.
+    """What a page says that lies on its side or on its head.
 
     Raises:
-        EcgQualityError: `error`, if it says nothing in any of these ways; or it is mirrored.
+        EcgQualityError: `error`, if no names of leads can be read in any of these ways; or it is mirrored.
     """
-    for quarters in (2, 1, 3):
-        turned = paper.turned(quarters)
-        if _shows_names(turned.ink):
-            read = _read(turned, layout, speed, gain)
-            return replace(read, source=f"a picture, turned by {90 * (4 - quarters)} degrees")
-    if _shows_names(np.ascontiguousarray(paper.ink[:, ::-1])):
+    quarters = quarters_upright(paper, (2, 1, 3))
+    if quarters is not None:
+        read = _read(paper.turned(quarters), layout, speed, gain)
+        return replace(read, source=f"a picture, turned by {90 * (4 - quarters)} degrees")
+    if shows_names(np.ascontiguousarray(paper.ink[:, ::-1])):
         raise EcgQualityError("it is mirrored: left and right are exchanged; mirror the picture back") from error
     raise error
-
-
-def _shows_names(ink: np.ndarray) -> bool:
-    """Whether several names of leads can be read that have an upright way."""
-    _, traces = find_blocks(ink)
-    words, _ = read_words(ink, traces)
-    return (
-        len({word.lead for word in words if word.clarity > CLEAR_NAME and word.lead not in SYMMETRIC}) >= CLEAR_NAMES
-    )
 
 
 def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Pulse]) -> list[float]:
@@ -263,15 +247,6 @@ def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Puls
     near = 25 * PX_PER_MM
     feet = [pulse.foot for pulse in pulses if -near < pulse.left - block[0] < near]
     return between_pulses(find_rows(traces, block), feet)
-
-
-def _flattened(light: np.ndarray) -> Paper:
-    grid = grid_of(light)
-    if grid is None:
-        raise EcgQualityError("no millimetre grid was found on it")
-    if min(grid.px_per_mm) < LEAST_SCALE:
-        raise EcgQualityError(f"{min(grid.px_per_mm):.1f} pixels per mm are too few; scan or photograph it larger")
-    return flatten(light, grid.to_mm, grid)
 
 
 def _is_cut(stretch: Stretch, order: PageOrder, pulses: Sequence[Pulse]) -> bool:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from ..errors_gem import EcgQualityError
 from .grid import Grid, find_grid
 
 # Of the flattened page: 5 ms and 12.5 uV a pixel at the usual scales.
 PX_PER_MM = 8
+LEAST_SCALE = 2.2  # px of the picture per mm; with fewer the 1-mm grid and small waves cannot be told
 GRID_DARKNESS = 0.35  # strokes are clipped at that, so that a grid's lines count as much as they do
 STROKE_DARKNESS = 0.55
 CELL = 5 * PX_PER_MM
@@ -45,6 +48,15 @@ class Paper:
         return Paper(ink, self.to_picture @ np.array(back, float), self.grid)
 
 
+def shrunk(picture: Image.Image | np.ndarray, longest_px: int) -> tuple[np.ndarray, float]:
+    """The pixels of a picture, uint8 RGB, with sides of `longest_px` at most, and by how much they were shrunk."""
+    pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
+    factor = min(longest_px / max(pixels.shape[:2]), 1.0)
+    if factor < 1:
+        pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return pixels, factor
+
+
 def even_light(picture: np.ndarray) -> np.ndarray:
     """The picture with its paper at 1 everywhere: float32 `(height, width, 3)`, shadows and coloured light taken out."""
     height, width = picture.shape[:2]
@@ -65,6 +77,20 @@ def grid_of(light: np.ndarray) -> Grid | None:
     strokes = cv2.dilate((light.max(axis=2) < 1 - STROKE_DARKNESS).astype(np.uint8), np.ones((3, 3), np.uint8))
     lines[strokes > 0] = lines.mean()
     return find_grid(lines)
+
+
+def flat_paper(light: np.ndarray) -> Paper:
+    """The page that an evenly lit picture shows, flattened by its grid.
+
+    Raises:
+        EcgQualityError: it has no millimetre grid, or too few pixels a mm.
+    """
+    grid = grid_of(light)
+    if grid is None:
+        raise EcgQualityError("no millimetre grid was found on it")
+    if min(grid.px_per_mm) < LEAST_SCALE:
+        raise EcgQualityError(f"{min(grid.px_per_mm):.1f} pixels per mm are too few; scan or photograph it larger")
+    return flatten(light, grid.to_mm, grid)
 
 
 def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
@@ -119,4 +145,4 @@ def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:
     return np.tile(usual, (rows, columns))
 
 
-__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flatten", "grid_of"]
+__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flat_paper", "shrunk"]

@@ -17,7 +17,7 @@ from .messages import Message, packed, packed_picture, packed_record, unpacked
 
 # What readers load at first use. Loaded once before all readings, it costs none of them time or memory.
 _LIBRARIES = (
-    "defusedxml.ElementTree", "ecgdatakit", "edfio", "h5py", "pandas", "pillow_heif", "pydicom", "pypdfium2", "scipy.io",
+    "cv2", "defusedxml.ElementTree", "ecgdatakit", "edfio", "h5py", "pandas", "pillow_heif", "pydicom", "pypdfium2", "scipy.io",
     "scipy.ndimage", "scipy.signal", "soundfile", "wfdb",
 )  # fmt: skip
 _MAX_WARNINGS = 20

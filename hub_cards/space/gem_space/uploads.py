@@ -9,6 +9,7 @@ from PIL import Image
 
 import processing
 from modeling_gem.interpretation import from_picture
+from processing.ecg_photo import MAX_DIGITIZED_PX
 from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError
@@ -21,8 +22,6 @@ MAX_FILES = 4
 MAX_SECONDS = 60.0
 MAX_RATE = 1000.0  # Hz; no measurement needs more
 MAX_VALUES = 1_000_000  # leads times samples: sixteen leads of a minute at 1 kHz
-# No image tower sees more; a photo of 64 million pixels would take 200 MB for as long as a session lasts.
-MAX_SIDE_PX = 2000
 SAMPLES = Path(str(processing.__file__)).parent / "samples"
 
 
@@ -75,7 +74,7 @@ def read_upload(paths: Sequence[str], folder: ServerFolder) -> Upload:
 
 def _read(path: Path) -> Upload:
     if is_picture(path):
-        return _digitized(path.name, load_untrusted_picture(path, must_show_ecg=True, max_side=MAX_SIDE_PX))
+        return _digitized(path.name, load_untrusted_picture(path, must_show_ecg=True, max_side=MAX_DIGITIZED_PX))
     record = load_untrusted(path, max_rate=MAX_RATE, max_values=MAX_VALUES)
     if record.duration > MAX_SECONDS:
         raise EcgFormatError(

@@ -155,8 +155,8 @@ class GemProcessing(BaseMultiModalProcessor[GemProcessingInfo]):
             data["ecg_values"] = torch.from_numpy(np.stack(hf_data["ecgs"]))
         if "images" in hf_data:
             pictures = [p if isinstance(p, Image.Image) else to_pil_image(p) for p in hf_data["images"]]
-            for picture in pictures if processor.judge_pictures else ():
-                check_ecg_page(picture)
+            if processor.judge_pictures:
+                pictures = [check_ecg_page(picture) for picture in pictures]
             data |= processor.image_processor(pictures, return_tensors="pt")
         return BatchFeature(data)
 

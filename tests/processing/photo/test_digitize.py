@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from modeling_gem.interpretation import from_picture, tolerances_for
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
+from processing.ecg_photo import check_ecg_page, shows_ecg_page
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgQualityError
@@ -113,6 +114,21 @@ def test_a_page_on_its_side_or_head_is_read(quarters):
     assert np.ptp(points, axis=0)[long] == pytest.approx(25 * 100 / 25.4, rel=0.03)
 
 
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_a_page_on_its_side_is_turned_before_it_is_judged(quarters):
+    page = Image.fromarray(render_ecg(NORMAL, layout="3x4+1", dpi=100).pixels)  # not known as a page
+    lying = page.rotate(90 * quarters, expand=True)
+    assert not shows_ecg_page(lying)
+    assert np.array_equal(np.asarray(check_ecg_page(lying)), np.asarray(page))
+
+
+def test_a_page_on_its_side_without_names_is_refused_as_such():
+    mirrored = render_ecg(NORMAL, layout="3x4+1", dpi=100).pixels[:, ::-1]
+    illegible = Image.fromarray(np.rot90(mirrored).copy())
+    with pytest.raises(EcgQualityError, match="lies on its side"):
+        check_ecg_page(illegible)
+
+
 def test_a_mirrored_page_is_refused_as_such():
     mirrored = Image.fromarray(render_ecg(NORMAL, layout="6x2", dpi=100).pixels[:, ::-1].copy())
     with pytest.raises(EcgQualityError, match="it is mirrored"):
@@ -146,7 +162,8 @@ def test_the_space_digitises_an_upload(tmp_path):
     from hub_cards.space.gem_space.uploads import _read
     from hub_cards.space.gem_space.views import PHOTO, view_names
 
-    upload = _read(render_ecg(NORMAL, layout="3x4+1", dpi=150).save(tmp_path / "page.png"))
+    render_ecg(NORMAL, layout="3x4+1", dpi=150).to_pil().rotate(270, expand=True).save(tmp_path / "page.png")
+    upload = _read(tmp_path / "page.png")  # lies on its side
     assert upload.record is not None and upload.picture is not None and PHOTO in view_names(upload)
 
 
