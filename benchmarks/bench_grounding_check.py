@@ -23,7 +23,8 @@ from processing.ecg_features import extract_features
 from processing.grounding.check import check_grounding
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.grounding_scores import score_falsified, score_handwritten, score_statements
-from tests.helpers.grounding_sentences import REPEATED, WORDINGS, Truth, falsified_texts, reading_offsets, truths
+from tests.helpers.grounding_sentences import REPEATED, WORDINGS, falsified_texts
+from tests.helpers.grounding_truth import Truth, reading_offsets, truths
 
 SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 PARTS = ("sentences", "falsified", "handwritten", "ptbxl", "speed", "growth")

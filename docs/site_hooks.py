@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """What `make docs` adds to the pages of docs/: the README and its neighbours, the API reference, and a table of the benchmarks.
 
-MkDocs calls `on_files` and `on_page_markdown` (`hooks` in mkdocs.yml). Nothing of gem-ecg is imported: the doors are read as text.
+MkDocs calls `on_files` and `on_page_markdown` (`hooks` in mkdocs.yml). Nothing of gem-ecg is imported: the public packages are read as text.
 """
 
 import ast
@@ -20,37 +20,39 @@ PLACES = {
     "SECURITY.md": "project/security.md",
     "modeling_gem/checkpoints/gem-ecg-tiny/README.md": "project/model_card.md",
 }
-DOORS = {
+PUBLIC_PACKAGES = {
     "modeling_gem": "Records, pages, measurements, claims, simulated ECGs, the model and its processor.",
     "recipes": "What scripts around a model call: data sets, teachers, training, evaluation, publishing.",
 }
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
-def offered(door: str, package: Path) -> Iterator[tuple[str, str]]:
+def offered(package: str, folder: Path) -> Iterator[tuple[str, str]]:
     """Name and full path of everything in the `__all__` of a package, from its source.
 
     Args:
-        door: the package's name.
-        package: its folder.
+        package: its name.
+        folder: where it is.
     """
-    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
     homes: dict[str, str] = {}
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            module = f"{door}.{node.module}" if node.level else node.module
+            module = f"{package}.{node.module}" if node.level else node.module
             homes |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["__all__"]:
             names = ast.literal_eval(node.value)
     for name in sorted(names, key=str.lower):
-        yield name, homes.get(name, f"{door}.{name}")
+        yield name, homes.get(name, f"{package}.{name}")
 
 
-def reference(door: str) -> str:
-    """The page of the API reference for one door: a heading, then a directive of mkdocstrings for each name."""
-    directives = [f"::: {path}\n" for _, path in offered(door, ROOT / door)]
-    return "\n".join([f"# {door}\n", f"{DOORS[door]} Import each name from `{door}`.\n", *directives])
+def reference(package: str) -> str:
+    """The page of the API reference for one public package: a heading, then a directive of mkdocstrings for each name."""
+    directives = [f"::: {path}\n" for _, path in offered(package, ROOT / package)]
+    return "\n".join(
+        [f"# {package}\n", f"{PUBLIC_PACKAGES[package]} Import each name from `{package}`.\n", *directives]
+    )
 
 
 def benchmark_programs() -> str:
@@ -105,8 +107,8 @@ def on_files(files: Any, config: Any) -> Any:
         text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)  # a card's metadata
         content = moved(text, PurePosixPath(source), PurePosixPath(place))
         files.append(File.generated(config, place, content=content))
-    for door in DOORS:
-        files.append(File.generated(config, f"api/{door}.md", content=reference(door)))
+    for package in PUBLIC_PACKAGES:
+        files.append(File.generated(config, f"api/{package}.md", content=reference(package)))
     files.append(File.generated(config, "api/benchmarks.md", content=benchmark_programs()))
     return files
 

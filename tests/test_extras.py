@@ -169,7 +169,7 @@ def test_the_table_of_libraries_is_that_of_the_project():
     assert {extra for extra, _ in EXTRAS_OF_ROOMS.values()} <= set(EXTRAS)
 
 
-def test_the_door_says_it_too(monkeypatch):
+def test_importing_a_name_says_it_too(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     monkeypatch.delitem(sys.modules, "recipes.training.adapter", raising=False)
     recipes.__dict__.pop("merge_adapter", None)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A real HTTP server that speaks the chat completion protocol from a script, for tests of the clients."""
+"""An HTTP server with scripted chat completions, for tests of the clients."""
 
 import json
 import threading

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECGs drawn wave by wave, so that every amplitude, level and width is what the test says."""
+"""ECGs drawn wave by wave, so that a test sets every amplitude, level and width."""
 
 from collections.abc import Mapping, Sequence
 

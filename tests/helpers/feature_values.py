@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Features with other values than those that were measured."""
+"""Features in which a test replaces values."""
 
 from dataclasses import replace
 

@@ -6,13 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from processing.ecg_readers import load_ecg
 from recipes.serving.app import GemServer
 from recipes.serving.gate import GateLimits
 from recipes.serving.server import ServeSettings, config_of, gated, make_server
 
+SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
 START_S = 60
 
 
@@ -42,3 +46,26 @@ def running(gem, limits: GateLimits | None = None, **settings) -> Iterator[Runni
         uvicorn_server.should_exit = True
         thread.join(START_S)
     assert not thread.is_alive()
+
+
+def as_array(name: str, **options: Any) -> dict[str, Any]:
+    """An `ecg` part of a message: the values of a sample."""
+    record = load_ecg(SAMPLES / f"{name}.hea")
+    return {
+        "type": "ecg",
+        "signal": record.signal.tolist(),
+        "leads": list(record.leads),
+        "sampling_rate": record.sampling_rate,
+        "unit": "mV",
+        **options,
+    }
+
+
+def form(name: str = "normal") -> list[tuple[str, tuple[str, bytes]]]:
+    """The files of a sample as the fields of a form."""
+    return [("file", (f"{name}.{kind}", (SAMPLES / f"{name}.{kind}").read_bytes())) for kind in ("hea", "dat")]
+
+
+def chat_of(*parts: dict[str, Any], text: str = "Interpret this ECG.") -> list[dict[str, Any]]:
+    """One message: the parts, then a question."""
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]

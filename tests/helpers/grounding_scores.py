@@ -10,7 +10,8 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.grounding.check import GroundingReport, check_grounding
 from processing.grounding.verdicts import TOO_NEAR
 from processing.simulator.simulator import simulate_ecg
-from tests.helpers.grounding_sentences import Truth, falsified_texts, statements
+from tests.helpers.grounding_sentences import falsified_texts, statements
+from tests.helpers.grounding_truth import Truth
 
 SENTENCES = Path(__file__).resolve().parents[1] / "fixtures/grounding_sentences.json"
 VERDICTS = {"+": "supported", "-": "contradicted", "?": "not_measurable"}

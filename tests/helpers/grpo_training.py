@@ -14,7 +14,7 @@ WORLD = int(os.environ.get("WORLD_SIZE", 1))
 
 
 class WithFixedAnswers(GemGRPOTrainer):
-    """Writes as ever, and then learns from answers that do not depend on the random numbers of a process."""
+    """Generates as usual, then trains on fixed answers, which do not depend on the random numbers of a process."""
 
     def _generate_single_turn(self, prompt_ids, *args, **kwargs):
         super()._generate_single_turn(prompt_ids, *args, **kwargs)

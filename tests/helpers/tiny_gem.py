@@ -134,7 +134,7 @@ def page(seed: int = 0) -> Image.Image:
 
 
 def picture(seed: int = 0, height: int = 90, width: int = 120) -> Image.Image:
-    """Random pixels, for what takes any picture."""
+    """Random pixels, for code that takes any picture."""
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 

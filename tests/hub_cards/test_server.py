@@ -65,7 +65,7 @@ def test_its_own_names_and_addresses_are_answered(server):
     assert own_names("0.0.0.0", ["ecg.example"]) > {"ecg.example", "localhost"}
 
 
-def test_nothing_goes_round_the_queue(server):
+def test_no_route_bypasses_the_queue(server):
     for path in ("run", "api"):
         body = {"data": ["Both", "Mark"], "session_hash": "s"}
         assert SpaceClient(server[0]).call("POST", f"/gradio_api/{path}/interpret", body)[0] == 404
@@ -84,14 +84,14 @@ def test_nothing_goes_round_the_queue(server):
         ("focus", []),
     ],
 )
-def test_refusals_have_words_and_no_path(server, name, data):
+def test_refusals_explain_and_show_no_path(server, name, data):
     outcome = SpaceClient(server[0], session=name).outcome(name, *data)
     said = json.dumps(outcome["output"])
     assert outcome["success"] or len(outcome["output"]["error"]) > 20
     assert not re.search(r"/(tmp|etc|home|usr|work)\\b|Traceback|Errno", said.replace(json.dumps(data)[1:-1], ""))
 
 
-def test_errors_in_words(tmp_path):
+def test_errors_are_explained(tmp_path):
     missing = FileNotFoundError(2, "No such file or directory", str(tmp_path))
     assert str(tmp_path) not in guard.in_words(missing) and "No such file" in guard.in_words(missing)
     assert guard.in_words(KeyError("x")) == guard.in_words(guard.GemError("")) == guard.FAILED
@@ -120,7 +120,7 @@ def test_an_answer_ends_when_its_client_leaves(server, endless):
 
 
 def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypatch):
-    """A client with eight sessions and eight clicks in each; another one's sample, and its answer, come in their turn."""
+    """One client has eight sessions with eight clicks each. The sample and the answer of another client come in their turn."""
     greedy = [SpaceClient(server[0], f"greedy{number}") for number in range(8)]
     for visitor in greedy:
         visitor.outcome("open_sample", "normal")
@@ -134,7 +134,7 @@ def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypa
     assert 0 < len(refused) < 64  # a session may have four in the line, and is told so
 
 
-def test_a_password_closes_all_doors(gem, tmp_path, monkeypatch):
+def test_a_password_protects_every_route(gem, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # `serve` sets it; the other server's comes back
     folder = ServerFolder(tmp_path)
     app, url, _ = serve(gem, folder, password="sinus", prevent_thread_lock=True, quiet=True)
@@ -155,7 +155,7 @@ def test_a_password_closes_all_doors(gem, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_told_to_end_leaves_nothing(tmp_path, number):
+def test_a_stopped_server_leaves_no_files(tmp_path, number):
     program = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The Space over HTTP, as browsers speak to it: samples, uploads, questions, evidence; hostile input; many users at once."""
+"""The Space over HTTP, as browsers use it: samples, uploads, questions, evidence; hostile input; many users at once."""
 
 import concurrent.futures
 import contextlib
@@ -71,8 +71,8 @@ def test_an_upload_is_read(server):
 
 
 @pytest.mark.parametrize("is_upload", [False, True])
-def test_an_answer_stands_beside_the_label_of_its_file(server, monkeypatch, is_upload):
-    """Of samples and of uploads, and of answers that differ from it alone; markup in a label is text."""
+def test_an_answer_is_shown_with_the_label_of_its_file(server, monkeypatch, is_upload):
+    """For samples and uploads. A note appears only where the answer differs from the label."""
     user = client(server)
     if is_upload:
         pair = [handle_file(SAMPLES / f"atrial_fibrillation.{suffix}") for suffix in ("hea", "dat")]
@@ -103,7 +103,7 @@ def test_a_file_without_diagnoses_and_one_with_markup_in_them(gem):
         assert ("label in the file" in talk) == shown and "<b>" not in talk and len(talk) < 20_000
 
 
-def test_a_cure_is_one_that_exists_for_users_of_the_page(server, tmp_path):
+def test_a_remedy_is_one_that_users_of_the_page_have(server, tmp_path):
     (tmp_path / "no_rate.csv").write_text(
         "I,II,III\n" + "\n".join(f"{i % 7 / 10},{i % 5 / 10},{i % 3 / 10}" for i in range(5000))
     )
@@ -216,7 +216,7 @@ def test_ten_users_at_once_each_see_their_own_ecg(server):
         assert (talk, page) == next(other[1:] for at, other in zip(names, seen, strict=True) if at == name)
 
 
-def test_questions_cannot_speak_the_prompts_own_language(gem):
+def test_questions_cannot_contain_special_tokens(gem):
     tokens = gem.processor.all_special_multimodal_tokens
     question = gem.plain("Look: " + "".join(tokens) + "".join(gem.processor.tokenizer.all_special_tokens))
     assert not any(token in question for token in tokens)
@@ -247,7 +247,7 @@ def test_a_chat_is_shown_as_text():
     assert HOSTILE in page.text
 
 
-def test_contradicted_words_say_what_is_measured_and_all_words_stay():
+def test_contradicted_words_show_the_measurement_and_no_word_is_lost():
     opened = session.measured(uploads.read_sample("normal"))
     said = f"Sinus rhythm, 190 bpm. PR 126 ms. {HOSTILE} Scar in the septum."
     asked = replace(opened, chat=({"role": "user", "content": [{"type": "text", "text": "?"}]},))
@@ -296,7 +296,7 @@ def test_a_picture_alone_is_headed_as_not_checked():
     )
 
 
-def test_what_can_be_no_ecg_gets_a_reason_and_no_reading(server, tmp_path):
+def test_what_is_not_an_ecg_gets_a_reason_and_no_answer(server, tmp_path):
     flat = np.stack([np.arange(5000) / 500, np.zeros(5000), np.zeros(5000)], axis=1)
     header = "time (s),I (mV),II (mV)"
     np.savetxt(tmp_path / "flat.csv", flat, delimiter=",", fmt="%g", header=header, comments="")
@@ -323,7 +323,7 @@ def test_the_name_of_a_record_or_picture_is_shown_as_text():
         }
 
 
-def test_what_a_user_asks_comes_back_as_text(server):
+def test_a_question_is_shown_as_text(server):
     user = client(server)
     user.predict("normal", api_name="/open_sample")
     user.predict(SIGNAL, "Mark", api_name="/interpret")

@@ -127,7 +127,7 @@ def in_view(page, selector):
     )
 
 
-def test_what_the_file_states_stands_under_the_answer(browser, server):
+def test_what_the_file_states_is_shown_under_the_answer(browser, server):
     with visit(browser, server) as page:
         open_sample(page, "atrial_fibrillation")
         interpret(page)
@@ -181,7 +181,7 @@ def test_zoom_focus_measurements_and_comparison(browser, server, tmp_path):
         assert serious(page) == []
 
 
-def test_on_a_phone_in_the_dark(browser, server):
+def test_on_a_phone_in_dark_mode(browser, server):
     with visit(browser, server, **PHONE, color_scheme="dark") as page:
         open_sample(page, "inferior_infarction")
         interpret(page)

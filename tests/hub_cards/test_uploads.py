@@ -118,7 +118,7 @@ def test_refused_uploads_leave_nothing(name, content, tmp_path, folder):
         read_upload([str(tmp_path / name)], folder)
 
 
-def test_samples_by_name_alone():
+def test_samples_are_opened_by_name_only():
     assert {"normal", "atrial_fibrillation"} <= set(sample_names())
     assert read_sample("normal").record.duration == 10
     for name in ("../normal", "absent", str(SAMPLES / "normal")):
@@ -151,7 +151,7 @@ def test_a_session_has_a_million_values_at_most(tmp_path, folder):
     assert str(tmp_path) not in str(error.value) and str(folder.path) not in str(error.value)
 
 
-def test_what_nobody_opens_is_swept(tmp_path):
+def test_unused_uploads_are_removed(tmp_path):
     folder = ServerFolder(tmp_path)
     for name, age in (("old.csv", 400), ("new.csv", 0)):
         (folder.uploads / name).write_text("1")
@@ -162,7 +162,7 @@ def test_what_nobody_opens_is_swept(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_sweeps_by_itself(tmp_path, monkeypatch):
+def test_a_server_removes_old_uploads_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr("hub_cards.space.gem_space.folder.SWEEP_S", 0.05)
     monkeypatch.setattr("hub_cards.space.gem_space.folder.LEFTOVER_S", 0.1)
     folder = ServerFolder(tmp_path)
@@ -174,7 +174,7 @@ def test_a_server_sweeps_by_itself(tmp_path, monkeypatch):
     folder.close()
 
 
-def test_the_folders_of_killed_servers_go_and_those_of_living_ones_stay(tmp_path):
+def test_folders_of_killed_servers_are_removed_and_those_of_running_ones_stay(tmp_path):
     program = (
         "import sys; from pathlib import Path; from hub_cards.space.gem_space.folder import ServerFolder\n"
         "folder = ServerFolder(Path(sys.argv[1])); (folder.uploads / 'a.csv').write_text('1')\n"

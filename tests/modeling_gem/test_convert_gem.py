@@ -325,7 +325,7 @@ def test_settings_of_the_original_config_are_kept(tmp_path, changes, name, value
         ({"hidden_size": 48}, "other shapes"),
     ],
 )
-def test_a_checkpoint_that_does_not_add_up_is_refused(tmp_path, changes, message):
+def test_an_inconsistent_checkpoint_is_refused(tmp_path, changes, message):
     checkpoint = edited_checkpoint(tmp_path, **changes)
     (tmp_path / "elsewhere").mkdir()
     tower = None if "vision_tower" in str(changes) else FIXTURE / "clip_vit_tiny"

@@ -53,7 +53,7 @@ def test_everything_but_the_ecg_projector_is_what_the_gem_has(folder, tmp_path):
         assert torch.equal(tensor, ours[name])
 
 
-def test_a_tower_too_few_or_too_many(folder, tmp_path):
+def test_a_missing_or_surplus_tower_is_refused(folder, tmp_path):
     with pytest.raises(CheckpointError, match=r"no ECG tower in this checkpoint.*--ecg-encoder"):
         convert_original_checkpoint(folder / "llava", tmp_path / "out")
     with pytest.raises(CheckpointError, match="has an ECG tower of its own"):

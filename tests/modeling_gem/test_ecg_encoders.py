@@ -134,7 +134,7 @@ def test_the_published_sizes_have_the_published_shapes(width, blocks, heads, mil
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_a_gem_with_another_tower_answers_and_comes_back(tower, tmp_path):
+def test_a_gem_with_another_tower_answers_and_is_loaded_again(tower, tmp_path):
     config = tiny_config(ecg_config=TOWERS[tower])
     model, processor = tiny_model(config), build_processor(config, tiny_tokenizer(), PLAIN)
     inputs = processor.apply_chat_template(
@@ -157,7 +157,7 @@ def test_a_gem_with_another_tower_answers_and_comes_back(tower, tmp_path):
     assert torch.equal(*generated)
 
 
-def test_a_published_hubert_ecg_becomes_the_tower_with_every_weight_told(tmp_path):
+def test_a_published_hubert_ecg_becomes_the_tower_with_every_weight_accounted_for(tmp_path):
     weights = published_hubert_ecg(tmp_path / "hubert")
     report = assemble_gem(
         tmp_path / "hubert",

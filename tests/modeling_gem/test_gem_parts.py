@@ -383,7 +383,7 @@ BLOCK = "module.ecg.transformer.resblocks.1.mlp.c_fc.bias"
         "empty",
     ],
 )
-def test_ecg_towers_that_do_not_add_up(parts, tmp_path, change, named):
+def test_inconsistent_ecg_towers_are_refused(parts, tmp_path, change, named):
     file = changed_coca(parts["coca"], tmp_path / "coca.pt", change)
     message = refused(named, file, parts["clip"], parts["llama"], tmp_path / "gem")
     assert str(file) in message or "not written" in message
@@ -443,7 +443,7 @@ def test_damaged_parts(parts, tmp_path, part, damage):
 
 
 @pytest.mark.parametrize("part", ["ecg_encoder", "vision_tower", "language_model"])
-def test_parts_that_are_not_there(parts, tmp_path, part):
+def test_missing_parts_are_named(parts, tmp_path, part):
     arguments = {"ecg_encoder": parts["coca"], "vision_tower": parts["clip"], "language_model": parts["llama"]}
     absent = tmp_path / "absent"
     with pytest.raises(CheckpointError, match="absent"):

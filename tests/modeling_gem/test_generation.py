@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Every way to generate gives the text of the plain greedy call, and none of them loses an ECG on the way."""
+"""Every way to generate gives the text of plain greedy decoding, and none loses an ECG."""
 
 import importlib
 import inspect
@@ -111,7 +111,7 @@ def with_encoded(case: Case) -> torch.Tensor:
 
 
 def with_text_model_as_assistant(case: Case) -> torch.Tensor:
-    """A language model that has never heard of ECGs drafts."""
+    """Assisted decoding: a text-only language model writes the drafts."""
     torch.manual_seed(3)
     draft = LlamaForCausalLM(tiny_text_config(case.model.config.text_config.vocab_size)).eval()
     draft.generation_config.eos_token_id = None
@@ -137,7 +137,7 @@ def test_every_way_gives_the_greedy_text(case, contract):
 
 
 @pytest.mark.parametrize("name", CACHE_NAMES)
-def test_a_cache_handed_in_is_used(case, name):
+def test_a_given_cache_is_used(case, name):
     cache = DynamicCache(config=case.model.config.get_text_config())
     assert torch.equal(case.generate(**{name: cache}), case.greedy)
     assert cache.get_seq_length() == case.length + NEW_TOKENS - 1
@@ -150,7 +150,7 @@ def next_turn(case: Case, ids: torch.Tensor) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", CACHE_NAMES)
 @pytest.mark.parametrize("whole", [True, False], ids=["with the first turn's ECG", "without it"])
-def test_a_chat_goes_on_with_its_cache(case, name, whole):
+def test_a_chat_continues_on_its_cache(case, name, whole):
     cache = DynamicCache(config=case.model.config.get_text_config())
     first = case.generate(**{name: cache})
     turn = next_turn(case, first)
@@ -209,7 +209,7 @@ def test_quantized_caches_work_or_name_their_library(backend, library):
         assert torch.equal(case.generate(**arguments), case.greedy)
 
 
-def test_beams_find_what_is_no_worse_than_greedy_however_they_are_given(case):
+def test_beam_search_is_no_worse_than_greedy_for_ids_embeddings_and_without_cache(case):
     beams = case.generate(num_beams=3)
     assert log_likelihood(case, beams) >= log_likelihood(case, case.greedy) - 1e-4
     inputs = dict(case.inputs)
@@ -249,7 +249,7 @@ def test_classifier_free_guidance_is_that_of_its_formula(case):
 
 
 def test_sharded_models_run_their_towers_within_the_pass(case, monkeypatch):
-    """Where FSDP2 or ZeRO-3 gathers their weights; what needs them earlier is refused."""
+    """FSDP2 and ZeRO-3 gather the weights there. What needs the towers earlier is refused."""
     monkeypatch.setattr("modeling_gem.generation_gem.is_sharded", lambda module: True)
     assert torch.equal(case.generate(), case.greedy)
     with pytest.raises(ValueError, match="repeat the rows"):
@@ -297,7 +297,7 @@ def test_no_way_loses_an_input(case, lost, modality, arguments):
 
 @torch.no_grad()
 def test_features_are_left_out_on_purpose_only(case):
-    """`None` for a modality is the caller's word that nothing is lost; beams keep it."""
+    """`None` for a modality says that its placeholders stay without features; beams keep it."""
     left_out = {"ecg_values": None, "pixel_values": None, "mm_encoder_outputs": {"ecg": None, "image": None}}
     one = case.generate(**left_out)
     scores = case.model(**case.inputs | left_out).logits[0, -1]
@@ -306,7 +306,7 @@ def test_features_are_left_out_on_purpose_only(case):
     assert case.generate(**left_out, do_sample=True, top_k=1, num_return_sequences=2).tolist() == one.tolist() * 2
 
 
-def test_embeddings_lose_no_input_either(case):
+def test_embeddings_lose_no_input(case):
     inputs = {name: value for name, value in case.inputs.items() if name != "ecg_values"}
     inputs["inputs_embeds"] = case.model.get_input_embeddings()(inputs.pop("input_ids"))
     for call in (case.model, case.model.generate):

@@ -48,7 +48,7 @@ def test_an_answer_is_flagged_and_never_altered(gem):
     assert "claims" not in plain.to_dict() and plain.to_dict()["grounding"] == "off"
 
 
-def test_a_picture_alone_is_not_checked_and_no_ecg_is_declined(gem):
+def test_a_picture_alone_is_not_checked_and_a_signal_without_ecg_is_declined(gem):
     page = interpret(SAMPLE, model=gem).page
     found = interpret(page, model=gem, modality="image")
     assert found.text and found.verdicts == "picture only: not checked" and "claims" not in found.to_dict()

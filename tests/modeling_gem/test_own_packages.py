@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A user's own `processing.py` or `recipes/` that shadows gem-ecg's is named in the error, with the remedy."""
+"""A user's `processing.py` or `recipes/` that shadows gem-ecg's is named in the error, with the remedy."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def run(folder: Path, *options: str, code: str = USE) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("name", ["processing.py", "processing/__init__.py"])
-def test_a_foreign_processing_is_named_and_the_cure_helps(tmp_path, name):
+def test_a_foreign_processing_is_named_and_the_remedy_helps(tmp_path, name):
     foreign = tmp_path / name
     foreign.parent.mkdir(exist_ok=True)
     foreign.write_text("MINE = True\n")
@@ -40,7 +40,7 @@ def test_a_foreign_processing_is_named_and_the_cure_helps(tmp_path, name):
         assert run(tmp_path, "-P").stdout == "loaded processing.ecg_readers\n"
 
 
-def test_one_that_is_imported_already_is_named_too(tmp_path):
+def test_an_already_imported_one_is_named(tmp_path):
     (tmp_path / "processing.py").write_text("MINE = True\n")
     refused = run(tmp_path, code="import processing\n" + USE)
     assert str(tmp_path / "processing.py") in refused.stderr.strip().splitlines()[-1]
@@ -54,7 +54,7 @@ def test_foreign_recipes_are_a_warning(tmp_path):
     assert f"{tmp_path / 'recipes' / '__init__.py'} is imported as `recipes`" in warned.stderr
 
 
-def test_folders_that_are_no_packages_are_in_nobodys_way(tmp_path):
+def test_folders_that_are_not_packages_shadow_nothing(tmp_path):
     for name in ("processing", "recipes"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "notes.txt").write_text("")

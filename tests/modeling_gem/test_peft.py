@@ -52,13 +52,13 @@ def test_methods_train_with_ecgs_and_load_again(batch, method, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["prompt tuning", "p-tuning"])
-def test_a_lost_ecg_raises_behind_embeddings_too(batch, method):
+def test_a_lost_ecg_raises_with_embeddings_too(batch, method):
     model = get_peft_model(tiny_model(), METHODS[method])
     with pytest.raises(ValueError, match=r"ecg placeholder tokens .* input gives 0"):
         model(**{name: value for name, value in batch.items() if name != "ecg_values"})
 
 
-def test_lora_adapts_the_language_model_if_not_told_what():
+def test_lora_adapts_the_language_model_by_default():
     model = get_peft_model(tiny_model(), LoraConfig(task_type="CAUSAL_LM", r=4))
     adapted = {name.split(".lora_A")[0] for name, _ in model.named_parameters() if ".lora_A" in name}
     layers = "base_model.model.model.language_model.layers"

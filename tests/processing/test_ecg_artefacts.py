@@ -90,7 +90,7 @@ def test_two_bad_seconds_change_no_beat_elsewhere(records, number, kind, size, l
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_marks_elsewhere_stay_within_four_milliseconds(records, kind):
-    """Nearly all of them: here and there a mark jumps between two ends of a wave that are as good as each other."""
+    """Nearly all of them: a few marks jump between two equally plausible ends of a wave."""
     moved = []
     for number, (signal, clean) in enumerate(records):
         generator = np.random.default_rng(number)
@@ -105,7 +105,7 @@ def test_marks_elsewhere_stay_within_four_milliseconds(records, kind):
 
 
 @pytest.mark.parametrize("electrode", ["RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6"])
-def test_a_loose_electrode_takes_no_wave_away(sinus, electrode):
+def test_a_loose_electrode_hides_no_wave(sinus, electrode):
     for number, (signal, clean) in enumerate(sinus):
         loose = extract_features(with_loose_electrode(signal, RATE, movement, 0.2, electrode, number), RATE)
         assert loose.left_out and loose.rhythm_regularity == clean.rhythm_regularity
@@ -119,7 +119,7 @@ def test_a_loose_electrode_takes_no_wave_away(sinus, electrode):
 
 
 def test_three_disturbed_chest_leads_change_no_measure(sinus):
-    """In one of these records V3 to V5 bear the steep part of the QRS: what the other leads show lasts 30 ms longer."""
+    """In one of these records V3 to V5 hold the steep part of the QRS: in the other leads it lasts 30 ms longer."""
     longer = []
     for number, (signal, clean) in enumerate(sinus):
         loose = extract_features(with_noise(signal, RATE, movement, 0.3, [8, 9, 10], slice(None), number), RATE)
@@ -129,7 +129,7 @@ def test_three_disturbed_chest_leads_change_no_measure(sinus):
     assert np.sum(np.array(longer) > 20) <= 1 and max(longer) < 40
 
 
-def test_what_is_left_out_is_said_everywhere(sinus):
+def test_excluded_parts_are_reported_everywhere(sinus):
     signal, clean = sinus[0]
     signal = with_noise(signal, RATE, movement, 0.5, [V5], slice(None), 1)
     signal = with_noise(signal, RATE, white, 2.0, range(12), slice(2000, 2500), 2)
@@ -168,7 +168,7 @@ def test_a_hidden_p_wave_is_neither_present_nor_absent():
 
 @pytest.mark.parametrize("size", [0.1, 0.2])
 def test_p_waves_hidden_by_the_right_arm_are_not_called_absent(sinus, size):
-    """As little as waves of fibrillation are, its movement is known by its direction."""
+    """The electrode's movement is recognised by its direction, also where it is as small as fibrillation waves."""
     for number, (signal, clean) in enumerate(sinus):
         moved = with_loose_electrode(signal, RATE, movement, size, "RA", number)
         measured = extract_features(moved, RATE)
@@ -179,7 +179,7 @@ def test_p_waves_hidden_by_the_right_arm_are_not_called_absent(sinus, size):
 
 
 @pytest.mark.parametrize("rhythm", ["atrial_fibrillation", "atrial_flutter"])
-def test_waves_of_fibrillation_are_no_moving_electrode(rhythm):
+def test_fibrillation_waves_are_not_taken_for_a_moving_electrode(rhythm):
     for seed in range(5):
         measured = extract_features(simulate_ecg(rhythm, seed=seed).record)
         assert measured.p_present is False and not measured.left_out

@@ -93,7 +93,7 @@ def test_channels_that_are_no_ecg_are_left_out_whatever_their_unit(name):
 @pytest.mark.parametrize(
     "name", [*STANDARD_LEADS, "ECG V", "V", "V7", "V3R", "MLII", "CM5", "X", "vx", "ECG LA-RA", "ES"]
 )
-def test_leads_are_no_other_channels(name):
+def test_lead_names_are_not_taken_for_other_channels(name):
     assert not is_other_channel(name) and leads_of_channels((name,)) == (name,)
 
 
@@ -150,7 +150,7 @@ def test_whole_numbers_are_integers_whatever_their_type():
 
 
 @pytest.mark.parametrize("unit", ["?V", "\ufffdV", "mmHg", "x0.1mV", "uV/bit", "kV", "adu"])
-def test_a_unit_that_nobody_knows_is_refused(unit):
+def test_an_unknown_unit_is_refused(unit):
     with pytest.raises(EcgFormatError, match="not a voltage"):
         load(STANDARD_LEADS, unit=unit)
 

@@ -34,7 +34,7 @@ def test_the_fourteen_sequences_have_one_value_per_lead_and_beat(features):
     assert (np.diff(features.beat_times) > 0).all()
 
 
-def test_record_measures_meet_the_truth(normal, features):
+def test_record_measures_match_the_simulator(normal, features):
     truth = normal.intervals
     assert features.heart_rate == pytest.approx(truth["heart_rate"], abs=0.5)
     assert features.rr_interval == pytest.approx(truth["rr_interval"], abs=3)
@@ -336,7 +336,7 @@ def test_noise_is_not_an_ecg():
     assert math.isnan(measured.heart_rate) and measured.to_dict()["II"]["QRS Duration"] == []
 
 
-def test_dictionaries_go_there_and_back(features):
+def test_dictionaries_round_trip(features):
     full = features.to_dict(full=True)
     text = json.dumps(full, allow_nan=False)
     assert EcgFeatures.from_dict(json.loads(text)).to_dict(full=True) == full
@@ -384,7 +384,7 @@ def test_text_keeps_the_budget_of_a_tokenizer(features, budget):
     assert 0.5 * budget < used <= budget and "left out" in text
 
 
-def test_plot_has_a_grid_and_a_dash_for_what_is_not_there():
+def test_plot_has_a_grid_and_a_dash_for_missing_values():
     record = simulate_ecg("atrial_fibrillation", heart_rate=90, seed=4).record
     figure = extract_features(record).plot(record)
     axes = figure.axes[0]

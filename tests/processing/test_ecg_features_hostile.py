@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""No array makes the measurement fail: GEM_HOSTILE_ARRAYS=5000 tries that many (default 300)."""
+"""No array makes the measurement fail. GEM_HOSTILE_ARRAYS=5000 tries that many (default 300)."""
 
 import json
 import os
@@ -87,6 +87,6 @@ def test_any_array_is_measured_or_found_to_have_no_beats(seed, kind, spoils, lea
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 10, 49, 100, 199, 250])
-def test_a_few_samples_have_no_beats_but_an_answer(samples):
+def test_a_few_samples_give_features_without_beats(samples):
     measured = extract_features(np.ones((12, samples)), 500)
     assert len(measured.beat_times) == 0 and "no heartbeat" in measured.note

@@ -53,7 +53,7 @@ def noise(kind):
     "kind", [tones, squares, steps, walks, *map(noise, (white, emg, movement, mains))], ids=lambda kind: kind.__name__
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_what_shows_no_heartbeat_is_refused_at_every_door(kind, seed):
+def test_what_shows_no_heartbeat_is_refused_by_every_entry_point(kind, seed):
     record = array(kind(np.random.default_rng(seed)))
     with pytest.raises(EcgQualityError, match=r"asystole, ventricular fibrillation or not an ECG"):
         check_ecg(record)
@@ -62,7 +62,7 @@ def test_what_shows_no_heartbeat_is_refused_at_every_door(kind, seed):
     assert inspect_record(record)["verdict"] == "refused"
 
 
-def test_copies_of_one_lead_are_no_twelve_leads():
+def test_twelve_copies_of_one_lead_are_refused():
     record = simulate_ecg(heart_rate=72, seed=3).record
     assert check_ecg(record) is record
     with pytest.raises(EcgQualityError, match="copies of one signal"):
@@ -80,7 +80,7 @@ def test_a_long_record_is_an_ecg_if_a_part_of_it_is():
 
 @pytest.mark.parametrize("leads", [("II",), ("V1",), ("I", "II"), STANDARD_LEADS])
 @pytest.mark.parametrize("rate", [38, 72, 150])
-def test_hearts_are_let_in_by_few_leads_and_in_noise(leads, rate):
+def test_ecgs_of_few_leads_and_noisy_ones_are_accepted(leads, rate):
     record = simulate_ecg(heart_rate=rate, seed=rate).record
     rows = [STANDARD_LEADS.index(lead) for lead in leads]
     quiet = EcgRecord(record.signal[rows], leads, RATE)
@@ -91,7 +91,7 @@ def test_hearts_are_let_in_by_few_leads_and_in_noise(leads, rate):
 
 @pytest.mark.parametrize("group", SIMULATED)
 def test_no_rhythm_is_taken_for_noise(group):
-    """Ventricular tachycardia least of all, whose beats leave no line between them. Limits were set on even seeds."""
+    """Not even ventricular tachycardia, which has no isoelectric line between beats. The limits were set on even seeds."""
     for seed in (1, 3, 5):
         ecg = simulated_rhythm(group, seed).ecg
         assert check_ecg(array(ecg.signal)), seed
@@ -103,6 +103,6 @@ def test_no_rhythm_made_of_real_beats_is_taken_for_noise():
         assert check_ecg(array(RETIMED[group](np.random.default_rng(seed), beats).ecg.signal)), (group, seed)
 
 
-def test_ventricular_tachycardia_of_a_real_patient_is_let_in():
+def test_ventricular_tachycardia_of_a_real_patient_is_accepted():
     record = load_ecg(shared_path("data/loaders/ningbo/JS45542.hea"))
     assert check_ecg(record) is record

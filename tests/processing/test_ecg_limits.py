@@ -162,13 +162,13 @@ def numbers_in(part: ast.AST) -> Iterator[float]:
 
 
 @pytest.mark.parametrize("path", OWNERS_OF_WORDS)
-def test_no_limit_stands_a_second_time(path: str) -> None:
+def test_no_limit_is_repeated_in_the_code(path: str) -> None:
     decisions = decisions_in(ast.parse((ROOT / path).read_text()))
     copies = [ast.unparse(part) for part in decisions if CLINICAL & set(numbers_in(part))]
     assert not copies, f"{path}: take these from processing.ecg_limits: {copies}"
 
 
-def test_a_second_copy_would_be_noticed() -> None:
+def test_a_repeated_limit_is_found() -> None:
     for code in ("found = qtc > 450", "above(rate, 100, band)", "WIDE_QRS_MS = 120.0", "left = axis < -30"):
         assert any(CLINICAL & set(numbers_in(part)) for part in decisions_in(ast.parse(code))), code
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""P waves are told stretch by stretch and among beats of one kind."""
+"""P waves are searched for in each stretch of a record and among beats of one kind."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_a_change_of_the_pr_interval_loses_no_p_wave():
 
 
 def test_a_focus_of_three_beats_keeps_its_p_waves():
-    """Of a wandering pacemaker; these seeds have a focus that leads three beats of the ten seconds."""
+    """The rhythm is a wandering pacemaker. With these seeds one focus leads only three beats."""
     for seed in (21, 27, 31, 33):
         truth = simulated_rhythm("wandering pacemaker", seed)
         features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)

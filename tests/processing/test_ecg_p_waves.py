@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What a stimulus leaves before a paced QRS is not a P wave, and the P waves of paced atria are."""
+"""The rest of a stimulus before a paced QRS is not a P wave; the P waves of paced atria are."""
 
 import numpy as np
 import pytest

@@ -64,13 +64,13 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("words", DEFECTS)
-def test_each_defect_is_said(words: str) -> None:
+def test_each_defect_is_reported(words: str) -> None:
     found = suspicions(DEFECTS[words])
     assert any(words in text for text in found), found
 
 
 @pytest.mark.parametrize("words", DEFECTS)
-def test_the_features_say_the_same_verdicts(words: str) -> None:
+def test_features_have_the_same_verdicts(words: str) -> None:
     record = EcgRecord(DEFECTS[words], LEADS, 500)
     features, summary = extract_features(record), inspect_record(record)
     assert {lead: dict(entry) for lead, entry in features.quality.items()} == summary["lead_quality"]
@@ -98,7 +98,7 @@ def test_huge_values_do_not_overflow() -> None:
     assert any("lead I spans" in text for text in suspicions(altered(I=row("I") * np.float32(1e38))))
 
 
-def test_history_and_metadata_are_told() -> None:
+def test_history_and_metadata_are_included() -> None:
     record = load_ecg({"signal_uv": microvolts(), "sampling_rate": 500, "report": "normal", "id": 9})
     summary = inspect_record(record)
     assert summary["history"] == list(record.history) and summary["has_report"] and summary["record_id"] == "9"

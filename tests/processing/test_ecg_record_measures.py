@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`extract_features` measures what was drawn: by formula, and on both sides of every limit."""
+"""`extract_features` measures what was drawn, by formula and on both sides of every limit."""
 
 import dataclasses
 import math

@@ -221,7 +221,7 @@ def test_a_gain_is_suspected_where_most_leads_are_beyond_the_same_limit() -> Non
     assert small is not None and small.size == "small" and small.ratio == pytest.approx(0.1)
 
 
-def test_of_few_leads_more_is_asked_and_of_others_nothing() -> None:
+def test_a_gain_is_suspected_later_with_few_leads_and_never_with_unknown_ones() -> None:
     high = QRS_SIZE["II"].high
     assert rules.suspected_gain(("II",), [1.29 * high]) is None
     assert rules.suspected_gain(("II",), [1.31 * high]) is not None

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Fast rhythms: the T wave is not a P wave, and a P wave on the T wave is still one."""
+"""Fast rhythms: a T wave is not taken for a P wave, and a P wave on a T wave is still found."""
 
 import numpy as np
 import pytest

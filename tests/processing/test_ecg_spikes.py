@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A pacing spike shows in several leads at once: it is told apart from the QRS, removed, and the QRS after it measured."""
+"""A pacing spike shows in several leads at once. It is distinguished from the QRS and removed, and the QRS after it is measured."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_spikes_are_found_and_the_beats_behind_them_measured(chambers, kind):
 
 
 def test_pops_of_one_electrode_are_no_spikes():
-    """A chest electrode shows in one lead; an arm's in nine, and would be a stimulus if it popped at every beat."""
+    """A chest electrode affects one lead. An arm electrode affects nine: pops of it at every beat would look like stimuli."""
     for electrode, times in (("V4", np.arange(0.5, 9.5)), ("LA", np.array([1.23, 4.56, 8.9]))):
         signal = simulate_ecg(seed=1).record.signal.astype(float)
         signal[:, (times * RATE).astype(int)] += 1.5 * electrode_leads(electrode)[:, None]

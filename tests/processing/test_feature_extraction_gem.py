@@ -44,7 +44,7 @@ def test_limb_leads_are_derived(extract):
     assert "derived III, aVR, aVL, aVF from I and II" in output["ecg_records"][0].history
 
 
-def test_surplus_leads_are_dropped_and_said(extract):
+def test_surplus_leads_are_dropped_and_reported(extract):
     more = EcgRecord(np.concatenate([ecg().signal, ecg().signal[:1]]), (*STANDARD_LEADS, "V7"), 500, record_id="13")
     output = extract(more, return_records=True)
     assert np.array_equal(output["ecg_values"], extract(ecg())["ecg_values"])

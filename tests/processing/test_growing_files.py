@@ -83,7 +83,7 @@ def test_a_count_of_wfdb_takes_time_in_proportion(name, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="the limits of a budget hold on Linux")
 @pytest.mark.parametrize("name", AT_MOST)
 def test_as_much_as_is_allowed_is_read_or_refused_within_a_budget(name, tmp_path):
-    """The kernel's limits: 768 MB on top of a process of 200 MB, and 10 s of CPU time."""
+    """The kernel's limits are 768 MB above a process of 200 MB, and 10 s of CPU time."""
     path = AT_MOST[name](tmp_path)
     budget = ReadBudget(cpu_seconds=10, wall_seconds=300)
     try:

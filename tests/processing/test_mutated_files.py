@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Truncated and mutated files of every format and dialect: an ECG or a GemError, in bounded memory.
+"""Truncated and mutated files of every format and dialect give an ECG or a GemError, in bounded memory.
 
 The number of copies of each is small here. All of them, 20,000 and more:
 

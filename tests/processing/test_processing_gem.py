@@ -257,7 +257,7 @@ def test_a_signal_only_chat_stays_one_in_every_turn(processor):
     assert "pixel_values" in template(processor, processor.build_conversation(record()))
 
 
-def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
+def test_a_picture_without_an_ecg_page_is_refused(processor, tmp_path):
     white = Image.new("RGB", (800, 600), "white")
     white.save(tmp_path / "white.png")
     block = {"type": "image", "image": white}
@@ -270,7 +270,7 @@ def test_what_shows_no_ecg_page_gets_no_reading(processor, tmp_path):
     assert isinstance(processor.picture(shown), Image.Image)
 
 
-def test_pictures_are_judged_at_every_door_but_those_known_as_pages(processor, tmp_path):
+def test_pictures_are_judged_by_every_entry_point_unless_known_to_be_pages(processor, tmp_path):
     white = Image.new("RGB", (800, 600), "white")
     white.save(tmp_path / "white.png", pnginfo=claimed_page())
     page().save(tmp_path / "page.png")
@@ -300,7 +300,7 @@ def claimed_page() -> PngInfo:
     return claim
 
 
-def test_noise_gets_no_reading_and_an_ecg_under_noise_does(processor):
+def test_noise_is_refused_and_a_noisy_ecg_is_not(processor):
     rng = np.random.default_rng(0)
     noise = rng.normal(scale=0.3, size=(12, 5000)).astype(np.float32)
     for read in (
@@ -313,7 +313,7 @@ def test_noise_gets_no_reading_and_an_ecg_under_noise_does(processor):
     assert "ecg_values" in processor(text="<ecg>", ecgs=under, sampling_rate=500)
 
 
-def test_of_a_document_of_several_pages_the_one_that_is_asked_for_is_shown(processor, tmp_path):
+def test_the_requested_page_of_a_document_is_used(processor, tmp_path):
     drawn = render_ecg(simulate_ecg(heart_rate=70, seed=1).record).to_pil()
     path = tmp_path / "report.tiff"
     Image.new("RGB", drawn.size, "white").save(path, save_all=True, append_images=[drawn])
@@ -325,7 +325,7 @@ def test_of_a_document_of_several_pages_the_one_that_is_asked_for_is_shown(proce
         processor.build_conversation(path, modality="image", index=0)
 
 
-def test_a_block_says_of_its_ecg_what_load_ecg_can_be_told(processor):
+def test_an_ecg_block_takes_the_keywords_of_load_ecg(processor):
     signal = simulate_ecg(heart_rate=70, seed=1).record.signal
     block = {"type": "ecg", "ecg": signal[1:2] * 200, "leads": ["II"], "gain": 200, "sampling_rate": 500, "start": 2}
     chat = [{"role": "user", "content": [{**block, "missing_leads": "mask"}, {"type": "text", "text": "Rate?"}]}]

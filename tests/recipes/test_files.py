@@ -29,7 +29,7 @@ def test_a_file_appears_with_its_whole_content_in_folders_that_are_made(tmp_path
 
 
 @pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt])
-def test_after_an_error_the_old_file_stands_and_no_part_of_the_new_one(tmp_path, problem):
+def test_after_an_error_the_old_file_is_unchanged_and_nothing_is_left(tmp_path, problem):
     atomic_write(tmp_path / "a", "old")
     with pytest.raises(problem), atomic_path(tmp_path / "a") as part:
         part.write_text("half")

@@ -79,7 +79,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("load", [load_gem, load_pipeline])
 @pytest.mark.parametrize(("damage", "told"), DAMAGES.values(), ids=DAMAGES)
-def test_what_cannot_be_used_is_an_error_of_ours(tmp_path, load, damage, told):
+def test_unusable_models_raise_our_errors(tmp_path, load, damage, told):
     folder = tmp_path / "model"
     shutil.copytree(default_checkpoint(), folder, copy_function=shutil.copyfile)
     damage(folder)

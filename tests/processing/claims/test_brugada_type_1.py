@@ -77,7 +77,7 @@ def test_a_margin_is_asked_of_both_levels(normal):
         {"hypertrophy": "rvh"},
     ],
 )
-def test_other_patterns_are_not_it(ecg):
+def test_other_patterns_are_not_called_brugada(ecg):
     for seed in range(3):
         assert brugada_type_1_leads(extract_features(simulate_ecg(seed=seed, **ecg).record)) == ()
 
@@ -134,7 +134,7 @@ def test_one_lead_is_enough(brugada):
     assert (both.verdict, both.wrong_leads) == ("contradicted", ("V2",))
 
 
-def test_without_the_leads_nothing_is_said(brugada):
+def test_without_the_leads_there_is_no_verdict(brugada):
     record = simulate_ecg(repolarization="brugada_type_1", seed=3).record
     limb = extract_features(record.signal[:6], record.sampling_rate, leads=record.leads[:6])
     assert check_grounding("Brugada pattern.", limb).claims[0].verdict == "not_measurable"
@@ -149,7 +149,7 @@ def test_evidence_lies_in_the_st_segments_of_v1_and_v2(brugada):
     assert start == pytest.approx(qrs_end, abs=0.02) and end - start == pytest.approx(0.14, abs=0.01)
 
 
-def test_it_ought_to_be_mentioned(brugada, normal):
+def test_it_is_a_salient_finding(brugada, normal):
     name = "Brugada pattern in V1, V2"
     silent = check_grounding("Sinus rhythm.", brugada)
     assert name in [finding.name for finding in silent.missing]
@@ -159,7 +159,7 @@ def test_it_ought_to_be_mentioned(brugada, normal):
     assert check_grounding("Normal ECG.", brugada).claims[0].verdict == "contradicted"
 
 
-def test_teachers_know_it():
+def test_the_guider_and_the_diagnoses_know_it():
     assert "Brugada type 1: coved elevation of 0.2 mV or more" in DiagnosisGuider(variant="protocol").system
     assert diagnoses_in("sinus rhythm, Brugada pattern") == {"sinus rhythm", "Brugada pattern"}
     assert diagnoses_in("no evidence of a Brugada pattern") == set()

@@ -328,7 +328,7 @@ def test_reference_columns_of_tables_are_no_claims():
 
 @pytest.mark.parametrize("phrase", REPEATED)
 def test_a_text_that_repeats_itself_is_read_in_linear_time(phrase):
-    """Seconds for what took up to forty when the time grew with the square of the length."""
+    """The text took up to 40 s when the time grew with the square of its length."""
     text = (phrase * 20_000)[:20_000]
     started = time.process_time()
     extract_claims(text)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The table of findings is complete: every kind of claim has a row, every row has words, a verdict, evidence and salience."""
+"""The table of findings is complete: every kind of claim has a row with words, a verdict, evidence and salience."""
 
 import re
 

@@ -16,7 +16,7 @@ from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding, extr
 from processing.simulator.simulator import simulate_ecg
 from recipes.teachers.grounded_answer import grounded_answer
 from tests.helpers.grounding_scores import score_falsified, score_handwritten, score_statements
-from tests.helpers.grounding_sentences import reading_offsets, truths
+from tests.helpers.grounding_truth import reading_offsets, truths
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 
 from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
-from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED, NOT_MEASURABLE, SUPPORTED
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.feature_values import with_values
+from tests.helpers.grounding_verdicts import verdict
 
 Q_III = {"pathological_q": ("III",), "III__q_duration": 35, "III__q_amplitude": -0.3}
 Q_BOTH = Q_III | {"pathological_q": ("III", "aVF"), "aVF__q_duration": 35, "aVF__q_amplitude": -0.3}
@@ -20,10 +20,6 @@ T_V1_TO_V3 = {"t_inversion": ("V1", "V2", "V3")} | {f"V{number}__t_amplitude": -
 @pytest.fixture(scope="module")
 def normal():
     return extract_features(simulate_ecg(heart_rate=70, seed=3).record)
-
-
-def verdict(text, features):
-    return check_grounding(text, features).claims[0].verdict
 
 
 @pytest.mark.parametrize(

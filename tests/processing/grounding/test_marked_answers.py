@@ -38,7 +38,7 @@ def features(request) -> EcgFeatures:
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Every example sentence of a finding, numbers and lists, in random company."""
+    """Every example sentence of a finding, with numbers and lists, combined at random."""
     chance = random.Random(seed)
     sentences = [*(finding.example for finding in FINDINGS), *NUMBERS, *LISTS]
     return [" ".join(chance.sample(sentences, chance.randint(1, 8))) for _ in range(count)]
@@ -97,7 +97,7 @@ def test_a_number_becomes_the_measured_one_in_the_unit_of_the_text():
     assert correct_answer("ST elevation in II. Pericarditis.", features)[0] == f"{STRUCK_OUT}. Pericarditis."
 
 
-def test_saying_less_or_saying_it_twice_does_not_win():
+def test_shorter_or_repetitive_answers_are_not_selected():
     features = extract_features(simulate_ecg(heart_rate=72, seed=3).record)
     full = "Sinus rhythm, regular, 72 bpm. Normal axis. QRS is narrow. No ST elevation. ST depression in V5."
     short, repeated = "Sinus rhythm.", " ".join(["Sinus rhythm."] * 9)

@@ -148,7 +148,7 @@ def test_summary_names_the_beats_that_stand_out(features):
     pytest.fail("no budget gives a summary")
 
 
-def test_nothing_to_agree_with_is_an_error(features):
+def test_no_report_and_no_labels_is_an_error(features):
     with pytest.raises(ValueError, match="neither a report nor labels"):
         DiagnosisGuider()(features, "  ")
 
@@ -173,7 +173,7 @@ def test_provenance_follows_the_wording():
     assert len({DiagnosisGuider(variant=v, max_words=w).digest for v in VARIANTS for w in (200, 300)}) == 4
 
 
-def test_a_second_attempt_is_told_why(features):
+def test_a_second_attempt_gets_the_reasons(features):
     guider = DiagnosisGuider()
     first = guider(features, REPORT)
     again = guider.again(first, "Based on the report ...", ["it mentions a report", "QRS 300 ms is not measured"])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Files of unknown origin give what `load_ecg` gives, read in separate processes that may fail and leave nothing behind."""
+"""Files of unknown origin are read in separate processes and give what `load_ecg` gives; failed processes leave nothing behind."""
 
 import io
 import multiprocessing
@@ -83,12 +83,12 @@ FILES = {
 
 @pytest.mark.parametrize("keep_phi", [False, True])
 @pytest.mark.parametrize("kind", FILES)
-def test_bytes_and_options_go_there_and_all_that_is_known_comes_back(kind, keep_phi):
+def test_bytes_and_options_give_the_whole_record(kind, keep_phi):
     options = {"keep_phi": keep_phi, "record_id": "mine", "start": 1.0, "seconds": 1.0, "missing_leads": "mask"}
     assert_same(load_untrusted(FILES[kind], **options), load_ecg(FILES[kind], **options))
 
 
-def test_real_files_of_every_kind_come_back_as_they_are():
+def test_real_files_of_every_kind_are_unchanged():
     paths = [
         path
         for path in sorted(shared_path("data/loaders").rglob("*"))
@@ -120,7 +120,7 @@ def test_a_picture_is_the_one_that_load_page_picture_gives(tmp_path):
         load_untrusted_picture(tmp_path / "a.png", must_show_ecg=True)
 
 
-def test_a_page_stays_known_as_one(tmp_path):
+def test_a_recognised_page_stays_recognised(tmp_path):
     from processing.ecg_page import render_ecg
 
     render_ecg(load_ecg(SAMPLES / "normal.hea")).save(tmp_path / "page.png")
@@ -151,14 +151,14 @@ def test_errors_come_back_by_their_class():
         load_untrusted("nowhere.csv", sampling_frequency=500)
 
 
-def test_a_relative_path_means_the_folder_that_one_is_in_now(tmp_path, monkeypatch):
+def test_relative_paths_start_from_the_current_folder(tmp_path, monkeypatch):
     warm_up()
     write_wfdb(tmp_path, "here", microvolts())
     monkeypatch.chdir(tmp_path)
     assert_same(load_untrusted("here.hea"), load_ecg("here.hea"))
 
 
-def test_what_is_kept_is_bounded():
+def test_rate_and_values_are_bounded():
     fast = (microvolts(rate=4000, seconds=2) / 1000).astype(np.float32)
     stream = io.BytesIO()
     np.savez(stream, signal=fast, fs=4000.0, unit="mV")
@@ -194,7 +194,7 @@ def test_too_much_time_is_an_error_and_the_next_reading_goes_on(tmp_path, limit,
 @pytest.mark.parametrize(
     "limits", [{"megabytes": 0}, {"cpu_seconds": -1}, {"wall_seconds": float("nan")}, {"megabytes": 2**40}]
 )
-def test_a_limit_that_is_none_is_refused(limits):
+def test_an_invalid_limit_is_refused(limits):
     with pytest.raises(EcgFormatError, match=next(iter(limits))):
         ReadBudget(**limits)
 

@@ -25,7 +25,7 @@ def line(key: str, answer: Answer, status: int = 200) -> str:
     )
 
 
-def test_there_and_back(tmp_path):
+def test_exported_requests_and_imported_answers(tmp_path):
     with ChatServer([Answer('{"a": 1}')]) as server:
         settings = ChatSettings(model="m", base_url=server.url, cache_dir=tmp_path, extra_body={"top_p": 1}, **PRICES)
         with ChatClient(settings) as client:

@@ -51,7 +51,7 @@ def test_key_comes_from_the_environment(monkeypatch):
     assert not remote.is_local and ChatSettings(model="m", base_url="http://[::1]:1/v1").is_local
 
 
-def test_an_address_in_the_environment_counts(monkeypatch):
+def test_an_address_in_the_environment_is_used(monkeypatch):
     assert not ChatSettings(model="m").is_local
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1")
     assert ChatSettings(model="m").is_local
@@ -76,7 +76,7 @@ def test_azure_address(monkeypatch):
         (Answer(seconds=6.0), {"timeout": 2.0}),
     ],
 )
-def test_passing_trouble_is_retried(trouble, settings):
+def test_temporary_failures_are_retried(trouble, settings):
     with ChatServer([trouble, Answer("at last")]) as server, client_of(server, **settings) as client:
         assert answer_of(client, HELLO).text == "at last"
     assert server.count == 2
@@ -110,7 +110,7 @@ def test_retry_after_is_obeyed():
         (Answer(seconds=2.0), "timeout", "0.3 s"),
     ],
 )
-def test_lasting_trouble_has_a_name(reply, kind, message):
+def test_permanent_failures_are_named(reply, kind, message):
     with (
         ChatServer([reply]) as server,
         client_of(server, max_retries=1, timeout=0.3 if kind == "timeout" else 30) as client,
@@ -120,7 +120,7 @@ def test_lasting_trouble_has_a_name(reply, kind, message):
     assert failure.value.kind == kind
 
 
-def test_nobody_there():
+def test_no_server_at_the_address():
     with ChatServer() as server:
         pass
     with client_of(server, max_retries=0) as client, pytest.raises(ChatFailure, match="cannot be reached") as failure:
@@ -144,13 +144,13 @@ def test_json_that_does_not_fit_is_named(text):
 @pytest.mark.parametrize(
     "text", ['{"score": 3', '{"score": 3,}', 'Here: {"score": 3} {and so on}', '```json\n{"score": 3}\n```\n[done]']
 )
-def test_json_in_words_or_half_closed_is_read(text):
+def test_json_inside_text_or_unclosed_is_read(text):
     with ChatServer([Answer(text)]) as server, client_of(server) as client:
         assert answer_of(client, HELLO, SCHEMA).parsed == {"score": 3}
 
 
 @pytest.mark.parametrize("accepted", ["json_object", None])
-def test_servers_without_schemas_are_asked_in_words(accepted):
+def test_servers_without_schemas_get_the_schema_as_text(accepted):
     def script(body):
         kind = body.get("response_format", {}).get("type")
         return Answer('Sure:\n```json\n{"score": 4}\n```') if kind == accepted else Status(400, f"{kind} is unknown")
@@ -422,7 +422,7 @@ def test_refused_attempts_cost_nothing_and_retries_are_each_set_aside():
     assert server.count == 3
 
 
-def test_nobody_there_costs_nothing():
+def test_an_unreachable_server_costs_nothing():
     with ChatServer() as server:
         pass
     with client_of(server, max_retries=1, budget_usd=1.0, **PRICES) as client:
@@ -434,13 +434,13 @@ def test_nobody_there_costs_nothing():
 @pytest.mark.parametrize(
     "url", ["https://api.example.org/v1", "http://192.168.1.7:8000/v1", "http://127.example.org/v1"]
 )
-def test_who_asks_another_machine_is_warned(url):
+def test_sending_to_another_machine_warns(url):
     with pytest.warns(DataLeavesWarning, match="another machine.*MIMIC"):
         ChatClient(ChatSettings(model="m", base_url=url)).close()
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8000/v1", "http://127.0.0.1:8000/v1", "http://[::1]:8000/v1"])
-def test_who_asks_this_machine_is_not(url):
+def test_sending_to_this_machine_does_not_warn(url):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ChatClient(ChatSettings(model="m", base_url=url)).close()

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The same answers on every engine, over a real HTTP server with the wire format; unknown engines and silent ones."""
+"""The same answers on every engine, also over HTTP; unknown and unreachable engines."""
 
 import importlib.util
 import json
@@ -78,7 +78,7 @@ def test_a_server_gets_what_the_towers_would_read_and_gives_the_answer_of_this_p
     engine.close()
 
 
-def test_select_asks_the_server_for_answers_until_one_holds(local, server):
+def test_select_asks_the_server_until_an_answer_has_no_contradiction(local, server):
     record = load_ecg("processing/samples/normal.hea")
     chat = local.processor.build_conversation(record, modality="signal")
     engine = gem_engine(server.url, TINY)
@@ -123,7 +123,7 @@ def test_one_bad_request_is_one_row_without_an_answer_and_a_server_that_fails_en
         engine.close()
 
 
-def test_what_is_no_engine_or_not_there_is_said(tmp_path):
+def test_unknown_and_absent_engines_are_named(tmp_path):
     assert [as_engine(name) for name in ("vllm", "http://localhost:8000/v1")] == ["vllm", "http://localhost:8000/v1"]
     for name in ("tensorrt", "localhost:8000", "ftp://here/v1", ""):
         with pytest.raises(GemError, match="transformers, vllm, or the URL"):
@@ -146,7 +146,7 @@ def test_without_vllm_its_engine_says_how_to_get_it():
         language_model(LocalSettings(model="m", engine="vllm"))
 
 
-def test_a_teacher_and_a_judge_of_ones_own_run_behind_a_url(tmp_path):
+def test_an_own_server_can_be_teacher_and_judge(tmp_path):
     with ChatServer([Answer("Sinus rhythm.")]) as server:
         model = language_model(LocalSettings(model="m", engine=server.url, max_new_tokens=7))
         ((_, reply),) = model.complete_all([("a", [{"role": "user", "content": "Hello"}])])

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A language model in this process: order, limits, schema. Its answers are noise; teachers and judges have their own tests."""
+"""A language model in this process: order, limits, schema. The model is random; teachers and judges have their own tests."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_an_answer_that_does_not_end_is_cut_off(folder):
     assert isinstance(result, ChatFailure) and result.kind == "truncated" and result.usage.completion_tokens == 5
 
 
-def test_a_schema_is_told_in_words(folder):
+def test_a_schema_is_added_to_the_prompt(folder):
     model = local(folder)
     ((_, plain),), ((_, told),) = (model.complete_all(CHATS[:1], schema) for schema in (None, {"type": "object"}))
     assert told.usage.prompt_tokens > plain.usage.prompt_tokens + 10

@@ -45,5 +45,5 @@ def test_bad_texts_are_named(tmp_path):
         assert isinstance(result.exception, (EcgFormatError, OSError)) and words in str(result.exception)
 
 
-def test_help_teaches():
+def test_help_explains_the_command():
     assert "gem interpret record.hea --json" in run("--help").output

@@ -43,7 +43,7 @@ def invoke(*arguments: object):
 
 
 @pytest.mark.parametrize("verb", ["interpret", "info", "convert", "inspect", "render", "features"])
-def test_help_teaches(verb):
+def test_help_explains_the_command(verb):
     result = invoke(verb, "--help")
     assert result.exit_code == 0 and "Usage" in result.stdout and len(result.stdout) > 400
 
@@ -123,7 +123,7 @@ def test_bad_input_ends_in_one_clear_line(tmp_path, monkeypatch, capsys, name, c
     assert (ended.value.code, error.partition(":")[0]) == ending and message in error.replace("\n", " ")
 
 
-def test_json_says_why_there_is_no_reading(tmp_path):
+def test_json_says_why_there_is_no_answer(tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros((12, 5000), dtype=np.float32))
     result = invoke("interpret", tmp_path / "flat.npy", "--sampling-rate", 500, "--json")
     output = json.loads(result.stdout)
@@ -194,7 +194,7 @@ def test_folders_report_failures_and_go_on(tmp_path):
     assert (tmp_path / "out" / "normal.png").is_file()
 
 
-def test_default_checkpoint_is_small_safe_and_carded():
+def test_default_checkpoint_is_small_and_safe_and_has_a_card():
     folder = default_checkpoint()
     weights = list(folder.glob("*.safetensors"))
     assert 0 < sum(path.stat().st_size for path in weights) <= 40e6

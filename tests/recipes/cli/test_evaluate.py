@@ -36,7 +36,7 @@ def answers(path, texts=TEXTS):
     return str(path)
 
 
-def test_every_verb_teaches_with_an_example():
+def test_the_help_of_every_subcommand_has_an_example():
     assert run.invoke(app, ["eval", "--help"]).exit_code == 0
     for verb in (
         "ecgbench",
@@ -159,7 +159,7 @@ def test_problems_end_in_exit_code_1(tmp_path):
     assert "3 of 4 ids have no answer" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_a_part_on_purpose_is_no_problem(tmp_path):
+def test_a_deliberate_part_of_a_set_is_no_problem(tmp_path):
     given = ["--answers", answers(tmp_path / "a.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2"]
     result = run.invoke(app, ["eval", "grounding", *SET, *given])
     assert result.exit_code == 0 and "(2 records)" in result.output
@@ -176,7 +176,7 @@ def test_the_embedded_model_from_records_to_consistency(tmp_path):
     assert "rouge l" in result.output
 
 
-def test_review_there_and_back(tmp_path):
+def test_review_export_and_import(tmp_path):
     given = ["--answers", f"first={answers(tmp_path / 'a.jsonl')}", "-o", str(tmp_path / "review")]
     result = run.invoke(app, ["eval", "review-export", *SET, *given])
     assert result.exit_code == 0, result.output
@@ -207,7 +207,7 @@ def test_review_there_and_back(tmp_path):
         (["--answers", "a", "--files", "nothing"], "PREFIX=FOLDER"),
     ],
 )
-def test_wrong_use_is_told(arguments, message, tmp_path):
+def test_wrong_use_is_explained(arguments, message, tmp_path):
     result = run.invoke(app, [*BENCH, "-o", str(tmp_path), *arguments])
     assert result.exit_code == 2 and message in result.output
 
@@ -217,7 +217,7 @@ def test_an_unknown_set_is_named(tmp_path):
     assert isinstance(result.exception, EvaluationError) and "known are ptb-test" in str(result.exception)
 
 
-def test_ptbxl_hands_its_options_on(monkeypatch):
+def test_ptbxl_passes_its_options_on(monkeypatch):
     from recipes.embedded import scores
 
     seen = []

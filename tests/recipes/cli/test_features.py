@@ -22,7 +22,7 @@ def copy(name, folder):
         (folder / f"{name}{suffix}").write_bytes((SAMPLES / f"{name}{suffix}").read_bytes())
 
 
-def test_json_names_the_record_and_goes_back():
+def test_json_names_the_record_and_is_read_back():
     values = json.loads(invoke(SAMPLES / "normal.hea", "--json").stdout)
     assert values["record"]["path"].endswith("normal.hea")
     assert EcgFeatures.from_dict(values).leads == load_ecg(SAMPLES / "normal.hea").leads
@@ -31,7 +31,7 @@ def test_json_names_the_record_and_goes_back():
     assert theirs["II"]["QT Interval"][1] < values["II"]["QT Interval"][1] - 60
 
 
-def test_minutes_are_told_by_their_events(tmp_path):
+def test_long_records_are_summarised_by_their_events(tmp_path):
     record = simulate_ecg("ventricular_premature", duration=70, seed=2, sampling_rate=250).record
     path = tmp_path / "minute.npz"
     np.savez(path, signal=record.signal, leads=record.leads, sampling_rate=250)

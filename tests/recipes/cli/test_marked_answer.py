@@ -40,7 +40,7 @@ def test_contradicted_words_are_marked_with_what_is_measured(features):
     assert found.text == TEXT
 
 
-def test_what_is_not_decided_is_marked_quietly(features):
+def test_undecided_statements_are_marked_in_dim_type(features):
     found = check_answer("Sinus rhythm. U waves in V3. Infarction: no.", features)
     assert (
         marked_answer(found).plain
@@ -49,7 +49,7 @@ def test_what_is_not_decided_is_marked_quietly(features):
     assert "\x1b[2m [? not measurable]\x1b[0m" in printed(found, terminal=True)
 
 
-def test_without_a_check_the_answer_is_headed_and_ends_with_it():
+def test_an_unchecked_answer_begins_and_ends_with_a_note():
     assert printed(check_answer(TEXT, None), terminal=False).splitlines() == [
         "picture only: not checked",
         TEXT,

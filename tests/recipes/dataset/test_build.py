@@ -157,14 +157,14 @@ def die(shard):
     os._exit(1)
 
 
-def test_a_process_that_dies_is_told(source, tmp_path):
+def test_a_process_that_dies_is_reported(source, tmp_path):
     chosen = settings(source, tmp_path / "out", workers=2)
     with pytest.raises(BuildError, match=r"train-0000\d-of-00004.parquet \(out of memory"):
         list(_pooled(die, list(make_plan(chosen).shards[:2]), workers=2))
 
 
 def test_ray_writes_the_same_bytes(source, reference, tmp_path):
-    """In the program's own process, as Ray ends the process in which it fails."""
+    """In a process of its own, because Ray ends the process in which it fails."""
     pytest.importorskip("ray")
     run = gem(config_file(source, tmp_path), tmp_path / "out", "--engine", "ray", "--address", "local")
     assert run.returncode == 0, run.stderr[-2000:]
@@ -172,14 +172,14 @@ def test_ray_writes_the_same_bytes(source, reference, tmp_path):
 
 
 def test_what_a_stage_raises_on_ray_is_raised(source, tmp_path):
-    """The program says it and ends by itself, although Ray Data's threads are at work."""
+    """The command reports the error and exits, although threads of Ray Data still run."""
     pytest.importorskip("ray")
     config = config_file(source, tmp_path, teacher={"kind": "oracle"})
     run = gem(config, tmp_path / "out", "--engine", "ray", "--address", "local")
     assert run.returncode == 2 and "kind 'oracle' is unknown" in run.stderr, run.stderr[-2000:]
 
 
-def test_ray_that_is_not_there(source, tmp_path, monkeypatch):
+def test_missing_ray_is_named(source, tmp_path, monkeypatch):
     with pytest.raises(BuildError, match="no Ray cluster"):
         build_dataset(settings(source, tmp_path / "a"), engine=RayEngine("127.0.0.1:1"))
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -275,7 +275,7 @@ def test_shards_and_splits_without_rows_leave_no_file(source, tmp_path):
     assert "00009_hr" in reasons and str(tmp_path) not in reasons
 
 
-def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path, monkeypatch):
+def test_unanswered_records_are_requested_again(source, reference, tmp_path, monkeypatch):
     real = stages.teach
 
     def silent(requests, teacher, **options):
@@ -292,8 +292,8 @@ def test_records_nobody_answered_are_asked_for_again(source, reference, tmp_path
     assert (tmp_path / "out/SHA256SUMS").read_text() == reference[1]
 
 
-def test_labels_in_words_are_no_report_to_a_teacher(tmp_path, monkeypatch):
-    """SPH publishes codes alone: their words are in the row, but a teacher is not told that a physician wrote them."""
+def test_a_teacher_is_not_told_that_labels_are_a_report(tmp_path, monkeypatch):
+    """SPH publishes codes only. The row has them in words, but a teacher is not told that a physician wrote these."""
     sph_tree(tmp_path / "sph")
     ptbxl_tree(tmp_path / "ptbxl", 1)
     asked = {}
@@ -368,7 +368,7 @@ def test_wrong_settings_name_the_key(tmp_path, changes, message):
         read_settings(tmp_path / "absent.yaml")
 
 
-def test_the_command_tells_a_missing_folder_in_one_line(tmp_path):
+def test_the_command_names_a_missing_folder_in_one_line(tmp_path):
     result = gem(config_file(tmp_path / "nowhere", tmp_path), tmp_path / "out")
     assert result.returncode == 2 and "does not exist" in result.stderr and "Traceback" not in result.stderr
 
@@ -426,7 +426,7 @@ def test_a_changed_signal_in_a_finished_build_is_named(source, tmp_path):
     assert build_dataset(settings(copy, output), fresh=True).rows == 8
 
 
-def test_of_a_large_file_blocks_are_compared(tmp_path):
+def test_large_files_are_compared_in_blocks(tmp_path):
     large = tmp_path / "exams_part0.hdf5"
     content = np.random.default_rng(0).bytes(2**23 + 12_345)
     large.write_bytes(content)

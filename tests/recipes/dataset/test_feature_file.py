@@ -144,7 +144,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
     assert killed.read_bytes() == whole.read_bytes()
 
 
-def test_what_failed_is_tried_again_and_what_is_elsewhere_stays(rows, tmp_path):
+def test_failed_records_are_tried_again_and_other_definitions_start_anew(rows, tmp_path):
     output = tmp_path / "f.jsonl"
     broken = rows[1] | {"signal": np.zeros((3, 4, 5))}
     extract_features_batch([rows[0], broken, rows[2]], output, workers=0)

@@ -39,7 +39,7 @@ def test_no_more_items_are_taken_than_asked_for():
     results.close()
 
 
-def test_an_item_whose_process_dies_is_told_and_the_next_has_a_new_one():
+def test_a_dead_process_is_reported_and_replaced():
     found = dict(in_processes(work, [1, "dies", 2], workers=1, ahead=1))
     assert isinstance(found["dies"], BrokenProcessPool) and (found[1][0], found[2][0]) == (1, 2)
     assert found[1][2] != found[2][2]

@@ -79,7 +79,7 @@ def test_a_build_without_a_request(tmp_path):
     assert rows["own/atrial_fibrillation"]["messages"][1]["content"] == good["atrial fibrillation"]
 
 
-def test_what_batches_need(tmp_path):
+def test_batches_need_a_cache_and_a_budget(tmp_path):
     with pytest.raises(BuildError, match="cache_dir"):
         export_requests(settings(tmp_path, cache_dir=None), tmp_path / "x.jsonl")
     with pytest.raises(ValueError, match="Raise budget_usd"):

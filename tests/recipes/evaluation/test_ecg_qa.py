@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG-QA in its own layout: which questions count, answers without a model, and both ways of scoring."""
+"""ECG-QA in its published layout: which questions count, answers without a model, and both ways of scoring."""
 
 import json
 

@@ -80,7 +80,7 @@ def test_nothing_is_asked_twice(tmp_path):
 
 
 def test_failures_are_named_and_asked_again(tmp_path):
-    """One never answers in time, one refuses, one is cut off; the others are kept."""
+    """One reply is late, one refuses, one is cut off; the others are kept."""
     output, healed = tmp_path / "judged.jsonl", threading.Event()
 
     def script(body):

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The linear probe of a tower: finds only what is in the features, keeps to its folds, and reports what it cannot use."""
+"""The linear probe of a tower finds only what is in the features, uses its folds only, and reports what it cannot use."""
 
 import dataclasses
 
@@ -92,7 +92,7 @@ def test_the_report_shows_both_and_counts_the_tower_alone_as_result():
     ]
 
 
-def test_the_command_ends_in_a_sentence_where_the_data_are_too_few(tmp_path):
+def test_too_few_data_end_in_one_line(tmp_path):
     ptbxl_tree(tmp_path / "ptbxl", folds=(1, 2, 8, 9, 10, 3))
     run = CliRunner().invoke(app, ["eval", "probe", str(tmp_path / "ptbxl"), "-o", str(tmp_path / "out")])
     assert isinstance(run.exception, GemError) and "with and without each of NORM" in str(run.exception)

@@ -98,7 +98,7 @@ def test_a_tar_of_pickles_is_an_archive(tmp_path):
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_text_that_is_none(tmp_path, kind, content, words):
+def test_content_that_is_not_text_is_refused(tmp_path, kind, content, words):
     put(tmp_path, "notes.txt", content)
     with pytest.raises(PublishError, match=words):
         check(tmp_path, kind)
@@ -108,7 +108,7 @@ def test_a_text_that_is_none(tmp_path, kind, content, words):
     ("name", "kind"),
     [("a.parquet", "dataset"), ("a.png", "space"), ("a.jpg", "model"), ("model.safetensors", "model")],
 )
-def test_a_file_is_what_its_name_says(tmp_path, name, kind):
+def test_content_must_match_the_name(tmp_path, name, kind):
     put(tmp_path, name, b"Doe, Jane; 1951-05-02")
     with pytest.raises(PublishError, match=name):
         check(tmp_path, kind)

@@ -202,7 +202,7 @@ def test_large_weights_become_shards(tmp_path):
     assert all(bool((a == b).all()) for a, b in pairs)
 
 
-def test_no_room_for_shards_is_said_before_writing(tmp_path, monkeypatch):
+def test_missing_disk_space_is_reported_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     with pytest.raises(PublishError, match=r"0\.0 GB are free.*TMPDIR"):
         plan_model(modeling_gem.default_checkpoint(), stage(tmp_path, "model"), model_card.model_card, "5MB")

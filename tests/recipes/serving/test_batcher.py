@@ -186,7 +186,7 @@ def test_a_bad_question_harms_no_other(gem):
     assert [stream[-1].text for stream in (first, last, third)] == [single(gem, chat, 8) for chat in chats]
 
 
-def test_whoever_leaves_or_is_late_gives_room_to_the_others(gem):
+def test_cancelled_and_late_questions_free_their_place(gem):
     chat = questions(gem[1])[0]
     rows = []
 
@@ -212,7 +212,7 @@ def test_whoever_leaves_or_is_late_gives_room_to_the_others(gem):
     assert rows[-1].done and rows[-1].cut and len(rows[-1].text.split()) < 600
 
 
-def test_the_wait_is_told_and_full_lines_refuse(gem):
+def test_the_wait_is_reported_and_a_full_queue_refuses(gem):
     chat = questions(gem[1])[0]
 
     async def visit():

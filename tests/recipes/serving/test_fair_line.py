@@ -52,7 +52,7 @@ def test_eight_sessions_of_one_client_do_not_hold_up_another():
     assert "mine" in line.take(2)
 
 
-def test_no_place_is_said_and_costs_nobody_else_one():
+def test_a_full_queue_refuses_and_takes_no_place_from_others():
     line = line_of([("a", "1")] * 2, Places(total=5, client=3, session=2))
     with pytest.raises(TooBusyError, match="2 of your requests"):
         line.join("x", "a", "1")
@@ -68,7 +68,7 @@ def test_no_place_is_said_and_costs_nobody_else_one():
     assert len(line.waiting()) == 5
 
 
-def test_who_waits_for_work_is_woken_and_sent_home():
+def test_a_waiting_worker_gets_work_and_ends_when_the_line_closes():
     line, seen = FairLine(), []
     waiter = threading.Thread(target=lambda: seen.extend([line.take(), line.take()]))
     waiter.start()

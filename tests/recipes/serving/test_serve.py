@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`gem serve` over HTTP with OpenAI's own client: the answers of single calls, and a plain error for everything else."""
+"""`gem serve` over HTTP with OpenAI's client: answers equal those of single calls, and bad requests get a clear error."""
 
 import asyncio
 import base64
@@ -33,11 +33,10 @@ from processing.ecg_readers import load_ecg  # noqa: E402
 from recipes.models import load_gem  # noqa: E402
 from recipes.serving.gate import GateLimits  # noqa: E402
 from recipes.serving.wire import data_url  # noqa: E402
-from tests.helpers.gem_server import running  # noqa: E402
+from tests.helpers.gem_server import SAMPLES, as_array, chat_of, form, running  # noqa: E402
 from tests.helpers.hostile_files import HOSTILE  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
-SAMPLES = ROOT / "processing" / "samples"
 NAMES = sorted(path.stem for path in SAMPLES.glob("*.hea"))
 MODEL = "gem-ecg-tiny"
 LENGTH = 40
@@ -63,32 +62,11 @@ def client_of(server, key="none"):
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=120)
 
 
-def as_array(name: str, **options) -> dict:
-    """A sample as the array in an `ecg` part."""
-    record = load_ecg(SAMPLES / f"{name}.hea")
-    return {
-        "type": "ecg",
-        "signal": record.signal.tolist(),
-        "leads": list(record.leads),
-        "sampling_rate": record.sampling_rate,
-        "unit": "mV",
-        **options,
-    }
-
-
 def as_picture(gem, name: str) -> dict:
     """The page of a sample, as the model sees it."""
     file = io.BytesIO()
     gem[1].page(load_ecg(SAMPLES / f"{name}.hea")).save(file, format="PNG")
     return {"type": "image_url", "image_url": {"url": data_url(file.getvalue(), "image/png")}}
-
-
-def form(name: str = "normal") -> list:
-    return [("file", (f"{name}.{kind}", (SAMPLES / f"{name}.{kind}").read_bytes())) for kind in ("hea", "dat")]
-
-
-def chat_of(*parts: dict, text: str = "Interpret this ECG.") -> list[dict]:
-    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
 
 def ask(client, messages, **options):
@@ -305,7 +283,7 @@ BAD_CHATS = {
 
 
 @pytest.mark.parametrize("name", BAD_CHATS)
-def test_bad_questions_get_400_and_words(server, name):
+def test_bad_requests_get_400_and_an_explanation(server, name):
     body, words = BAD_CHATS[name]
     reply = httpx.post(f"{server.url}/v1/chat/completions", json={"model": MODEL, **body}, timeout=120)
     error = reply.json()["error"]
@@ -328,7 +306,7 @@ def test_bad_questions_get_400_and_words(server, name):
         (b"--b\r\n\r\n", "multipart/form-data; boundary=b", 400),
     ],
 )
-def test_bodies_that_are_none(server, content, kind, status):
+def test_invalid_bodies_are_refused(server, content, kind, status):
     for path in ("/v1/chat/completions", "/v1/ecg/interpret"):
         reply = httpx.post(
             server.url + path, content=content, headers={"content-type": kind} if kind else {}, timeout=60
@@ -336,7 +314,7 @@ def test_bodies_that_are_none(server, content, kind, status):
         assert reply.status_code == status and reply.json()["error"]["message"]
 
 
-def test_forms_say_what_they_miss(server):
+def test_incomplete_forms_are_explained(server):
     for files, data, words in (
         (None, {"sampling_rate": "500"}, "`file`|JSON|no"),
         (form(), {"rate": "500"}, "unknown key"),
@@ -358,8 +336,8 @@ def test_other_paths_and_methods(server, client):
     assert httpx.get(f"{server.url}/health", headers={"host": "evil.example"}, timeout=60).status_code == 421
 
 
-def test_files_that_ask_for_much_are_refused(server, tmp_path):
-    """None of them is an ECG; each once froze a reader or filled the memory."""
+def test_files_that_demand_huge_resources_are_refused(server, tmp_path):
+    """None of them is an ECG. Each once froze a reader or filled the memory."""
     for name in ("skew.hea", "link.hea", "commas.csv", "zeros_f8.h5", "head_blanks.csv"):
         folder = tmp_path / name
         folder.mkdir()
@@ -371,7 +349,7 @@ def test_files_that_ask_for_much_are_refused(server, tmp_path):
     assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200
 
 
-def test_keys_are_asked_for(gem):
+def test_keys_are_required(gem):
     with running(gem, keys=["secret", "other"]) as server:
         assert ask(client_of(server, "other"), chat_of(as_array("normal")), max_tokens=4).choices
         for key in ("none", "secre", "secret2", "sécret"):
@@ -386,7 +364,7 @@ def test_keys_are_asked_for(gem):
         assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200
 
 
-def test_too_much_and_too_many_are_sent_away(gem):
+def test_large_bodies_and_too_many_requests_are_refused(gem):
     limits = GateLimits(requests=2, body_bytes=100_000, held_bytes=150_000, body_s=1.0)
     with running(gem, limits) as server:
         for content in (b" " * 200_000, (b" " * 50_000 for _ in range(6))):  # announced, and not
@@ -425,7 +403,7 @@ def test_many_bad_requests_at_once(server):
     assert httpx.get(f"{server.url}/health", timeout=60).json()["status"] == "ok"
 
 
-def test_a_model_that_fails_is_said_and_comes_back(gem, server, client, monkeypatch, caplog):
+def test_a_failing_model_is_reported_and_the_server_recovers(gem, server, client, monkeypatch, caplog):
     def broken(**_):
         raise RuntimeError("CUDA error")
 
@@ -441,7 +419,7 @@ def test_a_model_that_fails_is_said_and_comes_back(gem, server, client, monkeypa
     assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200
 
 
-def test_who_has_gone_is_not_answered(gem, server, client, monkeypatch):
+def test_an_answer_stops_when_its_client_leaves(gem, server, client, monkeypatch):
     monkeypatch.setattr(gem[0].generation_config, "eos_token_id", None)
     stream = ask(client, chat_of(as_array("normal")), max_tokens=500, stream=True)
     for chunk in stream:
@@ -457,7 +435,7 @@ def test_who_has_gone_is_not_answered(gem, server, client, monkeypatch):
     assert len(running_now) == 1 and running_now[0].cancelled
 
 
-def test_logs_hold_nobody(server, client, caplog):
+def test_logs_hold_no_personal_data(server, client, caplog):
     name = "Mustermann_Erika_1970"
     with caplog.at_level(logging.INFO):
         content = [
@@ -481,8 +459,8 @@ def test_logs_hold_nobody(server, client, caplog):
     assert re.fullmatch("[0-9a-f]{16}", lines[-1]["ecgs"][0])
 
 
-def test_a_server_that_is_told_to_end_answers_first(tmp_path):
-    """The program itself: a stream that is being written when SIGTERM comes is written to its end."""
+def test_a_stopping_server_finishes_its_answers(tmp_path):
+    """`gem serve` as a process of its own: a stream that has begun when SIGTERM arrives is finished."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

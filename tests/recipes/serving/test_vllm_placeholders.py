@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""A placeholder in a question stands for no ECG. (`test_vllm.py` asks vLLM itself.)"""
+"""Placeholders without an ECG are refused. (`test_vllm.py` does this in vLLM itself.)"""
 
 import pytest
 
@@ -20,7 +20,7 @@ TOKENS = {"ecg": ECG, "audio": ECG, "image": PAGE}
         ([1], {"ecg": ["a"]}),  # vLLM says that itself
     ],
 )
-def test_as_many_as_there_are(prompt, given):
+def test_equal_numbers_pass(prompt, given):
     check_placeholders(prompt, given, TOKENS)
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Statements about vLLM's versions, tested without vLLM; and that an unused plugin costs nothing."""
+"""What the code states about vLLM's versions, tested without vLLM; and that an unused plugin costs nothing."""
 
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Contents of a message: every way to send an ECG gives the same record, and nothing is skipped."""
+"""Contents of a message: every encoding of an ECG gives the same record, and no part is ignored."""
 
 import base64
 import io
@@ -69,7 +69,7 @@ DRESSES = {
 
 
 @pytest.mark.parametrize("name", DRESSES)
-def test_every_dress_gives_the_same_record(name):
+def test_every_encoding_gives_the_same_record(name):
     part = read_part(DRESSES[name], "part")
     assert isinstance(part, SentEcg)
     record = read_ecg(part.file)
@@ -89,7 +89,7 @@ def test_a_data_url_comes_back_as_it_was():
     assert decode_data_url(data_url(b"\0\xff,;", "text/csv", **options)) == (b"\0\xff,;", options)
 
 
-def test_a_picture_is_one_in_every_dress():
+def test_a_picture_is_recognised_in_every_encoding():
     from processing.ecg_page import render_ecg
 
     file = io.BytesIO()
@@ -105,7 +105,7 @@ def test_a_picture_is_one_in_every_dress():
         assert isinstance(sent, SentPicture) and read_picture(sent.file).size[0] > 500
 
 
-def test_what_is_said_of_a_picture():
+def test_options_of_a_picture():
     url = data_url(b"\x89PNG\r\n\x1a\n", "image/png", digitize="true", page_layout="3x4+1")
     sent = read_part({"type": "image_url", "image_url": {"url": url, "page_speed": 50}}, "part")
     assert sent.is_digitized(default=False) and sent.page == {"layout": "3x4+1", "speed": 50}
@@ -157,7 +157,7 @@ BAD_PARTS = {
 
 
 @pytest.mark.parametrize("name", BAD_PARTS)
-def test_bad_parts_are_refused_in_words(name):
+def test_bad_parts_are_refused_with_a_reason(name):
     part, words = BAD_PARTS[name]
     with pytest.raises(WireError, match=words) as caught:
         read_part(part, "messages[0].content[0]")
@@ -221,7 +221,7 @@ def test_an_npz_is_no_record_of_several_files():
     assert read_ecg(read_part({"type": "ecg", "data": b64(file.getvalue())}, "part").file).leads == RECORD.leads
 
 
-def test_names_of_senders_lead_nowhere(tmp_path, monkeypatch):
+def test_file_names_cannot_leave_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
     for name in ("../../x.csv", "..", "/etc/passwd", "a\\b.csv", "x\0.csv", "", "." * 300):
         part = {"type": "file", "file": {"file_data": b64(b"1,2\n" * 9), "filename": name}}

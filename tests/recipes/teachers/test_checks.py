@@ -50,7 +50,7 @@ def test_a_grounded_reading_passes(infarction, reading):
         "As an AI language model, I cannot diagnose.",
     ],
 )
-def test_betrayals_are_found(infarction, reading, sentence):
+def test_references_to_the_report_are_found(infarction, reading, sentence):
     assert [p.split(":")[0] for p in problems(f"{reading} {sentence}", infarction)] == ["report"]
 
 
@@ -88,7 +88,7 @@ def test_faults_are_named(infarction, reading, sentence, kind, told):
     assert any(problem.startswith(f"{kind}:") and told in problem for problem in found), found
 
 
-def test_an_excluded_diagnosis_is_none(infarction, reading):
+def test_an_excluded_diagnosis_is_not_a_diagnosis(infarction, reading):
     text = f"{reading} There is no evidence of left bundle branch block, and atrial fibrillation is excluded."
     assert problems(text, infarction) == []
 
@@ -115,14 +115,14 @@ def test_lengths_just_within_and_just_beyond(infarction, words, said):
 
 
 @pytest.mark.parametrize(("least", "missing"), [(2, False), (3, True)])
-def test_so_many_values_must_be_right(infarction, least, missing):
+def test_enough_values_must_be_right(infarction, least, missing):
     rate, qrs = round(infarction.features.heart_rate), round(infarction.features.qrs_duration)
     found = problems(f"Rate {rate} bpm, QRS {qrs} ms.", infarction, CheckSettings(1, 1000, min_values=least))
     assert (f"grounding: 2 correct value(s), at least {least} are wanted" in found) == missing
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.0, False), (0.3, False), (0.34, True)])
-def test_so_many_statements_may_be_wrong(infarction, share, kept):
+def test_only_few_statements_may_be_wrong(infarction, share, kept):
     rate, qrs = round(infarction.features.heart_rate), round(infarction.features.qrs_duration)
     text = f"Rate {rate} bpm, QRS {qrs} ms, PR 400 ms."
     found = problems(text, infarction, CheckSettings(1, 1000, min_values=0, max_contradicted=share))
@@ -243,7 +243,7 @@ def test_resuming_skips_what_is_done(infarction, reading):
     assert sorted(answer.key for answer in teach(requests, teacher, done={"a", "c"})) == ["b", "d"]
 
 
-def test_credentialed_sources_stay_here(infarction, reading):
+def test_credentialed_sources_are_not_sent_to_other_machines(infarction, reading):
     from dataclasses import replace
 
     request = replace(infarction, source="mimic-iv-ecg")

@@ -148,7 +148,7 @@ def test_impressions(requests):
     ]
 
 
-def test_findings_are_told_once(requests):
+def test_findings_are_named_once(requests):
     told = replace(requests[0], report="Sinus rhythm; abnormal ECG.", labels={"SR": 0.0, "NORM": 100.0})
     assert told.label_words == ["normal ECG"], "a part of a statement is not the statement"
 

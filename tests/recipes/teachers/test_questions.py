@@ -44,7 +44,7 @@ def test_the_right_answer_is_right_and_one_to_another_question_is_not(kind, know
     assert is_right(kind, "The moon is full.", answer, known) in (False, None)
 
 
-def test_what_no_ecg_tells_is_said_to_be_so(known):
+def test_questions_that_no_ecg_can_answer_are_declined(known):
     rng = np.random.default_rng(0)
     told = dict(ask("beyond an ECG", known, rng) for _ in range(200))
     assert told == {question: f"An ECG cannot tell {what}." for question, what in BEYOND_AN_ECG.items()}

@@ -38,7 +38,7 @@ def measures(sentences):
     return {re.search(r"`(\w+)`", sentence)[1] for sentence in sentences}
 
 
-def test_each_way_to_please_without_being_better_is_named(rows):
+def test_each_kind_of_reward_hacking_is_named(rows):
     first = lambda text: re.split(r"(?<=[.])\s+", text)[0]  # noqa: E731
     assert {"supported", "words", "recall"} <= measures(changed(rows, first))
     assert "not_measurable" in measures(

@@ -81,7 +81,7 @@ def test_rows_without_a_pair_are_named():
 
 @pytest.fixture
 def readings(monkeypatch):
-    """A model with given answers; their use is what is tested."""
+    """A model with given answers: the test is about their use."""
     ecg = simulate_ecg(ischemia="inferior_stemi", seed=4)
     written = [
         "Sinus rhythm. ST elevation in II, III and aVF. The heart rate is normal.",
@@ -139,7 +139,7 @@ def test_an_interrupted_run_goes_on(readings, tmp_path, monkeypatch):
     assert build_preferences(split, tmp_path / "out", settings).pairs == 2 and len(asked) == before + 1
 
 
-def test_nothing_to_prefer_is_said(readings, tmp_path):
+def test_no_pairs_is_an_error(readings, tmp_path):
     split, *_ = readings
     with pytest.raises(TrainingError, match="No row gave a pair"):
         build_preferences(split, tmp_path / "out", PreferenceSettings(answers=4, modality="signal", margin=5.0))

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The collator alone gives the labels of the original training code (golden batches)."""
+"""The collator gives the labels of the original training code (golden batches)."""
 
 import json
 from pathlib import Path

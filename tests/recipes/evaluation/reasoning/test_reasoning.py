@@ -61,7 +61,7 @@ def test_grounding_answers_are_lists_in_the_second_release(tmp_path, samples):
         ("[]", None),
     ],
 )
-def test_what_is_not_the_benchmarks_is_named(tmp_path, text, said):
+def test_files_that_are_not_of_the_benchmark_are_named(tmp_path, text, said):
     (tmp_path / "a.json").write_text(text)
     if said is None:
         assert read_reasoning(tmp_path) == []
@@ -169,7 +169,7 @@ def test_the_engine_answers_from_the_signal(tmp_path, samples):
 
 
 def test_the_engine_never_reads_the_right_answer_of_the_question_in_hand(tmp_path, samples):
-    """With every option but its order changed places the replies stay: they come from the question, the ECG and what was told before."""
+    """With the right answers blanked the replies stay the same: they come from the question, the ECG and the earlier steps."""
     import dataclasses
 
     from recipes.evaluation.reasoning.signs import MeasuredEcg

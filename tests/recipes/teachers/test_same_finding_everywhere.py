@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The same features give the same finding everywhere: rules, `to_text`, the guider, both templates, verdicts, salience."""
+"""The same features give the same finding in the rules, `to_text`, the guider, both templates, verdicts and salience."""
 
 import dataclasses
 import re
@@ -64,7 +64,7 @@ def leads_after(words: str, text: str) -> set[str]:
 
 @settings(max_examples=60, deadline=None)
 @given(at_j=LEVELS, **PATIENTS)
-def test_every_door_gives_the_same_finding(
+def test_every_use_gives_the_same_finding(
     at_j: list[float], sex: str | None, age: int | None, **values: float
 ) -> None:
     features = patient(at_j, sex, age, **values)

@@ -16,7 +16,7 @@ OFFERED = [(module, name) for module, names in recipes.LOADED_AT_FIRST_USE.items
 LAUNCHED = {"recipes.training"}
 
 
-def test_it_opens_without_loading_anything():
+def test_the_import_loads_no_library():
     code = (
         "import sys, recipes; print([m for m in sys.modules if m.split('.')[0] in ('torch', 'transformers', 'numpy')])"
     )
@@ -37,7 +37,7 @@ def test_each_name_is_offered_once():
         recipes.croissant  # noqa: B018
 
 
-def test_pages_import_from_the_doors_alone():
+def test_pages_import_from_the_public_packages_only():
     blocks = (
         (page, block)
         for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""`import modeling_gem` is the public API: cheap to import, complete, and each name is defined once."""
+"""`import modeling_gem` is the public API: it is cheap to import and complete, and each name is defined once."""
 
 import ast
 import json
@@ -37,21 +37,21 @@ def opened() -> tuple[set[str], dict[str, str], list[str]]:
 
 
 @pytest.mark.parametrize("module", HEAVY)
-def test_heavy_libraries_wait_for_their_use(opened, module):
+def test_importing_loads_no_heavy_library(opened, module):
     assert module not in opened[0]
 
 
-def test_what_is_promised_to_wait_does(opened):
+def test_lazy_modules_are_not_loaded_by_the_import(opened):
     assert not opened[0] & set(modeling_gem.LOADED_AT_FIRST_USE)
 
 
-def test_every_name_is_there_and_listed(opened):
+def test_every_name_resolves_and_is_listed(opened):
     _, resolved, listed = opened
     assert resolved["load_ecg"] == "function" and resolved["EcgFeatures"] == "type"
     assert set(resolved) == set(modeling_gem.__all__) <= set(listed)
 
 
-def test_no_name_stands_there_twice():
+def test_no_name_is_defined_twice():
     assert len(modeling_gem.__all__) == len(set(modeling_gem.__all__))
     lazy = [name for _, name in LAZY]
     assert len(lazy) == len(set(lazy)) and set(lazy) <= set(modeling_gem.__all__)
@@ -77,6 +77,6 @@ def test_other_names_are_refused():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_use_the_door(page):
+def test_pages_import_from_the_public_packages(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         assert not re.findall(r"^(?:from|import) (processing\S*|modeling_gem\.\S+)", block, re.MULTILINE)

@@ -66,7 +66,7 @@ def test_a_file_that_takes_too_much_is_skipped_and_the_others_are_measured(tmp_p
 
 
 @pytest.mark.parametrize("verb", [records.inspect, records.render, records.features, records.check, models.interpret])
-def test_every_verb_that_reads_a_record_has_every_option(verb):
+def test_every_command_that_reads_a_record_has_every_option(verb):
     said = gem(verb.__name__, "--help").stdout
     assert all(f"--{name.replace('_', '-')}" in said for name in ReadingOptions.__dataclass_fields__)
 
@@ -80,12 +80,12 @@ def test_every_verb_that_reads_a_record_has_every_option(verb):
         ("`missing_leads='mask'` or `nan_policy='zero'`", "--missing-leads mask or `nan_policy='zero'`"),
     ],
 )
-def test_a_cure_is_named_as_the_option_that_it_is_here(message, option):
+def test_a_remedy_is_named_as_a_command_line_option(message, option):
     assert as_options(message) == option
 
 
 @pytest.mark.parametrize("verb", ["inspect", "features", "render", "check"])
-def test_a_refused_record_passes_no_verb_and_the_option_it_names_cures_it(verb, tmp_path):
+def test_every_command_refuses_a_bad_record_and_the_named_option_helps(verb, tmp_path):
     path = csv(tmp_path / "counts.csv", NORMAL.signal * 1000)
     more = {"render": [tmp_path / "page.png"], "check": ["--text", tmp_path / "text"]}.get(verb, [])
     (tmp_path / "text").write_text("Sinus rhythm.")
@@ -150,7 +150,7 @@ def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
     assert "--gain is one number" in str(gem("inspect", SAMPLES / "normal.hea", "--gain", "much").exception)
 
 
-def test_inspect_says_of_which_leads_something_is_assumed_or_derived(tmp_path):
+def test_inspect_names_assumed_and_derived_leads(tmp_path):
     said = gem("inspect", csv(tmp_path / "two.csv", NORMAL.signal[:2], ("I", "II")), "--sampling-rate", 500).stdout
     assert re.search(r"^Names +derived, not stated by the file \(III, aVR, aVL, aVF\)", said, re.M)
     assert re.search(r"^Rate +given, not stated by the file \(all leads\)", said, re.M) and "Units" not in said
@@ -160,7 +160,7 @@ def test_inspect_says_of_which_leads_something_is_assumed_or_derived(tmp_path):
     assert "not stated" not in gem("inspect", SAMPLES / "normal.hea").stdout
 
 
-def test_one_lead_is_interpreted_and_the_reader_told_what_the_model_does_not_see(tmp_path):
+def test_one_lead_is_interpreted_with_a_note_about_missing_leads(tmp_path):
     path = tmp_path / "one.npy"
     np.save(path, np.tile(NORMAL.signal[1:2], 2))
     said = ("--sampling-rate", 500, "--leads", "II", "--modality", "signal")
@@ -190,7 +190,7 @@ def test_features_are_marked_where_they_are_out_of_range():
     assert "beats in 10.0 s, rhythm" in text and "below 120" not in text
 
 
-def test_help_comes_in_groups_and_there_is_a_version():
+def test_help_is_grouped_and_there_is_a_version():
     said = gem("--help", columns=100).stdout
     places = [said.index(f"─ {panel} ─") for panel in PANELS]
     assert places == sorted(places) and said.index(" inspect ") < said.index(" features ") < said.index(" eval ")
