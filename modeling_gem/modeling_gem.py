@@ -129,7 +129,10 @@ class GemModel(GemPreTrainedModel):
         ecg_values (`torch.Tensor` of shape `(num_ecgs, num_leads, seq_length)`):
             Signals in mV.
 
-        Returns an output whose `pooler_output` is a list with the projected tokens of each ECG.
+        Returns an output whose `pooler_output` lists the projected tokens of each ECG, `(num_tokens, text hidden_size)`.
+
+        Raises:
+            ValueError: `ecg_values` has another number of leads or samples.
         """
         outputs = self.ecg_tower(ecg_values, return_dict=True, **kwargs)
         features = self.multi_modal_projector(self.ecg_projector(outputs.last_hidden_state))
@@ -150,7 +153,10 @@ class GemModel(GemPreTrainedModel):
         image_sizes (`torch.Tensor` of shape `(num_images, 2)`, *optional*):
             Original `(height, width)` of each picture; needed with tiles.
 
-        Returns an output whose `pooler_output` is a list with the projected tokens of each picture.
+        Returns an output whose `pooler_output` lists the projected tokens of each picture, `(num_tokens, text hidden_size)`.
+
+        Raises:
+            ValueError: Pictures are cut into tiles, but `image_sizes` or the config's `image_grid_pinpoints` are missing.
         """
         tiles_per_image = None
         if pixel_values.dim() == 5:
@@ -222,7 +228,7 @@ class GemModel(GemPreTrainedModel):
         self, modality: str, input_ids: torch.LongTensor | None, inputs_embeds: torch.Tensor | None = None
     ) -> torch.BoolTensor:
         """
-        Where the placeholders of `"ecg"` or `"image"` stand, `(batch_size, sequence_length)`. Without `input_ids` they are
+        Which positions are placeholders of `"ecg"` or `"image"`: bool `(batch_size, sequence_length)`. Without `input_ids` they are
         the positions of `inputs_embeds` that hold the placeholder's own embedding.
 
         Raises:
@@ -307,6 +313,9 @@ class GemModel(GemPreTrainedModel):
         mm_encoder_outputs (`dict`, *optional*):
             Outputs of `get_ecg_features` (key `"ecg"`) and `get_image_features` (key `"image"`), to skip the towers.
             `None` under a key says that its placeholders stay without features on purpose.
+
+        Raises:
+            ValueError: Both or neither of `input_ids` and `inputs_embeds` are given, or placeholders and features differ in number.
         """
         if (input_ids is None) ^ (inputs_embeds is not None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")

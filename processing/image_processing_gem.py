@@ -28,8 +28,9 @@ class GemImageProcessorKwargs(LlavaNextImageProcessorKwargs, total=False):  # ty
 
 class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
     r"""
-    The names of the layouts are those of the original configs (`image_aspect_ratio`). Always Pillow: the torchvision
-    backend resizes slightly differently, which would make results depend on what is installed.
+    Makes the image tower's input of pictures, in one of the layouts of the original configs (`image_aspect_ratio`): `"ori"` (shortest
+    edge, centre crop), `"pad"` (padded to a square) or `"anyres"` (an overview and tiles). It always uses Pillow: the torchvision backend
+    resizes slightly differently, which would make results depend on what is installed.
 
     Returns `pixel_values` of shape `(num_images, 3, height, width)`, or for `"anyres"` `(num_images, tiles, 3, height,
     width)` with `image_sizes` `(num_images, 2)`: the original height and width.

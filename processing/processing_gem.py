@@ -346,7 +346,11 @@ class GemProcessor(ProcessorMixin):
         return next((b["image"] for b in content_blocks(conversation) if b["type"] == "image" and "image" in b), None)
 
     def page(self, record: EcgRecord) -> Image.Image:
-        """The page of `record` as a picture."""
+        """The page of `record` as an RGB picture of `page_size`, or of the layout's own size, px.
+
+        Raises:
+            GemError: The record cannot be drawn, see `render_ecg`.
+        """
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return render_ecg(record, layout=self.page_layout, size=size).to_pil()
 

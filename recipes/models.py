@@ -126,7 +126,17 @@ def load_pipeline(
     dtype: "torch.dtype | str | None" = None,
     trust_remote_code: bool = False,
 ) -> "GemPipeline":
-    """The pipeline of a GEM, with `load_gem`'s defaults and errors; `device` as `transformers.pipeline` takes it."""
+    """The pipeline of a GEM.
+
+    Args:
+        model: folder or Hub id; empty for the model that comes with gem-ecg.
+        device: as `transformers.pipeline` takes it; `default_device()` if not given.
+        dtype: of the weights; `default_dtype` if not given.
+        trust_remote_code: allow the model's own code to run.
+
+    Raises:
+        OSError, CheckpointError: see `load_gem`.
+    """
     from transformers import pipeline
 
     from modeling_gem import GEM_TASK

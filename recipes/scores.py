@@ -15,7 +15,14 @@ METRIC_TYPES = {"MAE": "mae", "F1": "f1", "accuracy": "accuracy", "AUC": "roc_au
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One measured quantity: its values by column. `metric` is the Hub's name of the measure."""
+    """
+    One measured quantity.
+
+    Attributes:
+        label: its name in the table, with its unit: "PR (ms), MAE".
+        metric: the Hub's name of the measure, such as `mae`.
+        values: column -> value; `None` or NaN where nothing was measured.
+    """
 
     label: str
     metric: str
@@ -34,7 +41,20 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One evaluation. Columns named in `baselines` are shown, but are no results of this model."""
+    """
+    One evaluation.
+
+    Attributes:
+        title: heading of the table.
+        dataset: name of the data set.
+        split: the part of it, such as "fold 9".
+        records: how many records were scored.
+        columns: names of the columns, in order.
+        rows: one for each measure.
+        note: a sentence below the table.
+        command: the command that makes it again.
+        baselines: columns that are shown, but are no results of this model.
+    """
 
     title: str
     dataset: str

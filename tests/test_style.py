@@ -14,7 +14,7 @@ PAGES += [path for place in ("docs", "docs/tutorials") for path in sorted((ROOT 
 PAGES = [path for path in PAGES if path.name not in LISTS]
 SOURCES = [path for package in ("modeling_gem", "processing", "recipes") for path in (ROOT / package).rglob("*.py")]
 MAX_WORDS = 40
-SECTIONS = ("Args:", "Raises:", "Returns:", "Examples:", "Example:")
+SECTIONS = ("Args:", "Attributes:", "Raises:", "Returns:", "Examples:", "Example:")
 PRIVATE = re.compile(r"not to be had|stands? twice|fell out|of no account|at no door|without a word|as heavy as")
 
 

@@ -164,6 +164,12 @@ def check_grounding(
         features: measurements from `extract_features`.
         tolerances: allowed differences of stated values.
 
+    Returns:
+        The claims with verdict, measured value and evidence, the scores, and the salient findings.
+
+    Raises:
+        ClaimError: the text is too long, see `extract_claims`.
+
     Examples:
         >>> from processing.ecg_features import extract_features
         >>> from processing.simulator.simulator import simulate_ecg

@@ -32,7 +32,16 @@ class ChatUsage:
 
 
 class ChatFailure(TeacherError):
-    """A request without a usable answer, and why (`kind`). `text`, `usage`: of the unusable answer, if any; `cached`: it was stored."""
+    """
+    A request without a usable answer.
+
+    Attributes:
+        kind: why there is none, one of `FailureKind`.
+        usage: the tokens that it took.
+        text: the unusable answer, if there was one.
+        cached: it came from the store.
+        fatal: no further request can succeed, so the run stops.
+    """
 
     def __init__(
         self, kind: FailureKind, message: str, usage: ChatUsage = ChatUsage(), text: str = "", cached: bool = False

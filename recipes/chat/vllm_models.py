@@ -132,7 +132,15 @@ class VllmModel:
 
 
 def prompt_with_ecgs(processor: GemProcessor, chat: Chat) -> dict[str, Any]:
-    """A finished chat in the form that vLLM takes: tokens with a placeholder per ECG and picture, and the ECGs and pictures."""
+    """A finished chat in the form that vLLM takes.
+
+    Args:
+        processor: of the GEM.
+        chat: from `processor.build_conversation`.
+
+    Returns:
+        `prompt_token_ids` with one placeholder for each ECG and picture, and `multi_modal_data` with the ECGs and pictures in order.
+    """
     bare = [
         {**message, "content": [_bare(block) for block in message["content"]]}
         if isinstance(message["content"], list)

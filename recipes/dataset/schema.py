@@ -163,7 +163,11 @@ def schema(images: bool = False, several_ecgs: bool = False) -> Features:
 
 
 def decode(row: Mapping[str, Any]) -> EcgRecord:
-    """The ECG of a row, whatever its format (plain, numpy or from `decode_table`); float32 mV, gaps NaN."""
+    """The ECG of a row in any format (plain, numpy or from `decode_table`): float32 mV `(leads, samples)`, NaN for gaps.
+
+    Raises:
+        KeyError: the row has no column `signal`, `gain`, `leads` or `sampling_rate`.
+    """
     return EcgRecord(
         signal=to_millivolts(_matrix(row["signal"]), row["gain"]),
         leads=tuple(map(str, row["leads"])),
@@ -205,7 +209,15 @@ def _signals(chunk: pa.ListArray) -> Iterator[np.ndarray]:
 def stream(
     dataset: datasets.Dataset | datasets.IterableDataset, batch_size: int = 64
 ) -> Iterator[tuple[EcgRecord, dict[str, Any]]]:
-    """Records with the rest of their rows, in order; of a streamed or a local split, as fast as Parquet is read."""
+    """Records and their rows, in order, as fast as Parquet is read.
+
+    Args:
+        dataset: a split of `gem build-dataset`, streamed or local.
+        batch_size: rows that are read at once.
+
+    Yields:
+        The ECG (`decode`), and the row with its other columns.
+    """
     for table in dataset.with_format("arrow").iter(batch_size=batch_size):
         for row in decode_table(table):
             yield decode(row), row

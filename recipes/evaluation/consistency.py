@@ -90,7 +90,15 @@ def consistency(
 
 
 def consistency_of(signal_answer: str, image_answer: str, features: EcgFeatures | None = None) -> ConsistencyScore:
-    """Score of one record.
+    """How far two answers about one record agree, in words and in claims.
+
+    Args:
+        signal_answer: the answer from the signal.
+        image_answer: the answer from the picture.
+        features: measurements of the record, for the share of shared claims that both answers have right.
+
+    Raises:
+        ClaimError: an answer is too long.
 
     Examples:
         >>> score = consistency_of("Sinus rhythm, 75 bpm. No ST elevation.", "Sinus rhythm at 74 bpm, ST elevation in V2.")

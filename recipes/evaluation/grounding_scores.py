@@ -43,6 +43,8 @@ NUM_LEADS = 12
 @dataclass(frozen=True)
 class GroundingScores:
     """
+    A judge's scores by one of the published formulas, or by our strict ones.
+
     Attributes:
         version: the formulas.
         means: criterion -> table number (not rounded), over the answers that have it.

@@ -63,6 +63,8 @@ Plot = Bars | Curves | BlandAltman
 @dataclass
 class EvaluationReport:
     """
+    What an evaluation found: its tables, settings and problems.
+
     Attributes:
         title: of the run. tables: the scores. notes: sentences that belong under them.
         model, data, judge: what was evaluated, on what, by whom; see `describe_model`, `describe_data`.

@@ -15,7 +15,15 @@ from recipes.sources.terms import BASE_TERMS, DATA_TERMS, TAGS, TEMPLATES, citat
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy: measured hours times the stated power. `grams_per_kwh`: CO2 of the grid, if known."""
+    """
+    The energy of a training: measured hours times the stated power.
+
+    Attributes:
+        hours: measured, h.
+        watts: mean power of the machine as its owner states it, W.
+        hardware: what it ran on, in words.
+        grams_per_kwh: CO2 of the grid, g per kWh; `None` if unknown.
+    """
 
     hours: float
     watts: float
@@ -37,7 +45,13 @@ class Energy:
 
 @dataclass(frozen=True)
 class Training:
-    """The training of the model: one sentence per stage, and its energy."""
+    """
+    The training of a model.
+
+    Attributes:
+        stages: one sentence per stage, in order.
+        energy: of all stages together; `None` if it was not measured.
+    """
 
     stages: list[str]
     energy: Energy | None = None

@@ -180,7 +180,12 @@ def no_urls(url: str, options: Mapping[str, Any]) -> SentFile:
 
 
 def data_url(data: bytes, media_type: str = "application/octet-stream", **options: Any) -> str:
-    """A data URL with the keywords of `load_ecg` as its parameters, as `decode_data_url` takes it apart.
+    """A data URL of a file, for messages to `gem serve` and vLLM.
+
+    Args:
+        data: the file.
+        media_type: of the file.
+        **options: keywords of `load_ecg` that state what the file does not, such as `sampling_rate` in Hz; lists are joined by commas.
 
     Example:
         >>> data_url(b"I,II", "text/csv", sampling_rate=500, leads=["I", "II"])

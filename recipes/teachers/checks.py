@@ -47,6 +47,8 @@ _NOT_LEADS = {"A", "AN", "AND", "AS", "AT", "ARE", "ALL", "ALSO", "IN", "IS", "I
 @dataclass(frozen=True)
 class CheckSettings:
     """
+    Which answers of a teacher are kept.
+
     Attributes:
         min_words: fewest words of an accepted answer.
         max_words: most words of an accepted answer; a tenth more than the teacher is asked for.

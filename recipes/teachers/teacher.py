@@ -16,6 +16,8 @@ from recipes.sources.statements import LabelSystem, in_words
 @dataclass(frozen=True)
 class TeacherRequest:
     """
+    What a teacher needs to interpret one ECG.
+
     Attributes:
         key: unique; a run is resumed by it.
         features: measurements of the ECG.
@@ -99,6 +101,8 @@ class Teacher(Protocol):
 @dataclass(frozen=True)
 class TeacherAnswer:
     """
+    A teacher's answer, with how it was made and whether it is kept.
+
     Attributes:
         text: the interpretation; for a rejected answer the last text of the teacher, for inspection only.
         prompt_hash: SHA-256 of the messages (of the last attempt).

@@ -35,6 +35,8 @@ PAIRS_FILE = "pairs.jsonl"
 @dataclass(frozen=True)
 class PreferenceSettings:
     """
+    How pairs of a better and a worse answer are made.
+
     Attributes:
         model: folder or Hub id; "" is the model that comes with gem-ecg.
         answers: number of answers to each row.

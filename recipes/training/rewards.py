@@ -40,6 +40,12 @@ def diagnosis_reward(completions: Sequence[Any], solution: Sequence[str], **_: A
     Args:
         completions: texts, or conversations as TRL passes them.
         solution: column of the data set with the right diagnoses.
+
+    Returns:
+        One reward for each completion, 0 to 1.
+
+    Raises:
+        EvaluationError: the two differ in length.
     """
     return [
         _jaccard(_ANSWER.search(text), _TRUE_ANSWER.search(truth)) for text, truth in _pairs(completions, solution)
@@ -56,7 +62,18 @@ def _jaccard(answer: re.Match[str] | None, truth: re.Match[str] | None) -> float
 
 
 def evidence_reward(completions: Sequence[Any], solution: Sequence[str], **_: Any) -> list[float]:
-    """Share of a step's evidence that stands literally (in any case) in that step of `<think>`, mean over steps with evidence."""
+    """The share of a step's evidence that is found literally (ignoring case) in this step of `<think>`: the mean over steps with evidence.
+
+    Args:
+        completions: texts, or conversations as TRL passes them.
+        solution: column of the data set with the evidence of each step.
+
+    Returns:
+        One reward for each completion, 0 to 1.
+
+    Raises:
+        EvaluationError: the two differ in length.
+    """
     return [_evidence_found(text, truth) for text, truth in _pairs(completions, solution)]
 
 
@@ -90,7 +107,7 @@ def evidence_in(solution: str) -> dict[str, list[str]]:
 
 
 def format_reward(completions: Sequence[Any], **_: Any) -> list[float]:
-    """1 where there is a `<think>` with something in it."""
+    """1 for each completion with a `<think>` that is not empty, else 0. Completions are texts, or conversations as TRL passes them."""
     thoughts = (_THINK.search(text_of(completion)) for completion in completions)
     return [float(thought is not None and bool(thought.group(1).strip())) for thought in thoughts]
 

@@ -28,7 +28,12 @@ def towers_to_train(setting: str | bool) -> tuple[str, ...]:
 
 
 def freeze_towers(model: torch.nn.Module, trained: Collection[str] = ()) -> None:
-    """Towers frozen but for those to be `trained`; projectors and language model trained. The paper trains no tower."""
+    """Freezes the towers of a GEM; projectors and language model stay trainable. The paper trains no tower.
+
+    Args:
+        model: the GEM.
+        trained: towers that are trained, by their names in `TOWERS` (`ecg`, `vision`).
+    """
     for name, module in TOWERS.items():
         if name not in trained:
             getattr(model.model, module).requires_grad_(False)

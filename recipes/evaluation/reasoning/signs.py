@@ -47,6 +47,8 @@ Span = tuple[float, float]
 @dataclass(frozen=True, eq=False)
 class MeasuredEcg:
     """
+    An ECG with the measurements that the criteria of the benchmark need.
+
     Attributes:
         features: the record's measurements. delineation, beats: the marks and the values of every lead and beat.
         complexes: median QRS, `(leads, samples at 500 Hz)` mV; inside: which samples belong to it.
