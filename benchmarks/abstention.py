@@ -3,7 +3,7 @@
 
 500 flat signals, 500 noises and 500 foreign pictures by default, drawn from seeds; all real records of the shared data, and pages
 of some of them in every layout, as drawn and as photographed. Limits were set on even seeds and every second record; the
-figures are of odd seeds and the other records, `--half even` gives the former.
+figures are of odd seeds and the other records, `--half even` gives those of even seeds.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class Row:
 
 def count(found: Interpretation, seconds: float) -> Row:
     report = found.report
-    if report is None:  # `off`: the claims are there, nobody marked them
+    if report is None:  # `off`: the claims are not marked
         assert found.features is not None
         report = check_grounding(found.text, found.features)
     marked = {number for span in found.spans if span.verdict == CONTRADICTED for number in span.claims}

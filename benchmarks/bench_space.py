@@ -133,7 +133,7 @@ def demo(model: str) -> Iterator[tuple[str, float, subprocess.Popen]]:
     entry = "import sys; sys.argv[0] = 'gem'; from recipes.cli import main; main()"
     command = [sys.executable, "-c", entry, "demo", "--port", str(port), *(["--model", model] if model else [])]
     started = time.perf_counter()
-    # Into a file: a pipe that nobody reads fills up, and the server would stop at its next warning.
+    # To a file: a pipe that is not read fills up, and the server would block at its next warning.
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         try:
@@ -172,7 +172,7 @@ def visits(browser: Any, url: str, samples: list[str]) -> list[dict[str, Any]]:
 
 
 def calls(url: str, ecgs: list[list[Path]]) -> list[dict[str, Any]]:
-    """One user per ECG, all at once: seconds for the upload, and from the click on Interpret on; the longest wait that was told."""
+    """One user per ECG, all at once: seconds for the upload, and from the click on Interpret on; the longest wait that was announced."""
     users = [SpaceClient(url) for _ in ecgs]
 
     def upload(user: SpaceClient, files: list[Path]) -> float:

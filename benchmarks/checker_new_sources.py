@@ -67,7 +67,7 @@ CODES = {
     "T wave inversion": (T, "T wave inversion"),
     "abnormal Q waves": (Q, "Pathological Q waves"),
 }
-# What an ECG that is called normal, or of which sinus rhythm is said, does not have.
+# Findings that exclude "normal ECG" or "sinus rhythm".
 NOT_IN_NORMAL = (
     "first degree AV block", "left bundle branch block", "right bundle branch block", "left anterior fascicular block",
     "T wave inversion", "abnormal Q waves", "left axis deviation", "right axis deviation", "low QRS voltages", "prolonged PR interval",

@@ -30,7 +30,7 @@ NEEDS = {
 
 
 def installed_rivals() -> dict[str, Method]:
-    """The methods whose packages are there; of the others a line says what to install."""
+    """The methods whose packages are installed; of the others a line says what to install."""
     methods: dict[str, Method] = {
         "neurokit2 dwt": neurokit("dwt"),
         "neurokit2 prominence": neurokit("prominence"),

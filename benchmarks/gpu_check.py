@@ -2,7 +2,7 @@
 """Checks everything about a GEM that needs a GPU, by one command without network, in less than 8 minutes on one H100.
 
     python benchmarks/gpu_check.py --wheels wheels --output gpu_check.json    # installs from a folder of wheels first
-    python benchmarks/gpu_check.py --output gpu_check.json parity batch       # parts of it, in the environment that is there
+    python benchmarks/gpu_check.py --output gpu_check.json parity batch       # parts of it, in this environment
     python benchmarks/gpu_check.py --dry-run                                  # tiny shapes on a CPU: does the program run?
 
 Each part is a separate process with a time budget. A part that fails, is missing or takes too long becomes a row of the table, and

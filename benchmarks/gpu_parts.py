@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 Figures = dict[str, Any]
 # Largest difference of a logit, in standard deviations of the logits. On a CPU float32 is off by 3e-6 and bfloat16 by 0.06; a token
-# that sees the wrong ones, or stands at the wrong place, by 1 and more.
+# that sees the wrong ones, or is at the wrong place, by 1 and more.
 LIMITS = {"float32": 1e-3, "bfloat16": 0.2}
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 ANSWER_TOKENS = 16

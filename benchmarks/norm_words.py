@@ -40,7 +40,7 @@ def axis_labelled(*labels: str) -> Callable[[PtbXlRow], bool]:
     return lambda row: row.axis in labels
 
 
-# Words of `to_text` -> the records that ought to have them, and what these are called.
+# Words of `to_text` -> the records that should have them, and their label in the table.
 WORDS: dict[str, tuple[str, Callable[[PtbXlRow], bool]]] = {
     "ST elevated": ("infarct of stadium I or I-II", lambda row: row.stadium in ACUTE),
     "ST depressed": ("injury", stated(*INJURIES)),

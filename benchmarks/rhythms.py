@@ -45,7 +45,7 @@ GROUPS = list(dict.fromkeys([*SIMULATED, *RETIMED]))
 
 
 def read_sources(shared: Path, truths: list[str]) -> dict[str, list[Beats]]:
-    """Truth -> what the records for even and for odd seeds have to give."""
+    """Truth -> the beats that the records for even and for odd seeds provide."""
     records: dict[str, list[MarkedEcg]] = {}
     if "ludb" in truths:
         records["ludb"] = read_ludb(shared / "data/ludb/data")

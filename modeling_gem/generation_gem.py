@@ -25,8 +25,8 @@ class GemGenerationMixin(GenerationMixin):
         is_first_iteration=False,
         **kwargs,
     ):
-        """As in Transformers; signals and pictures go in with the tokens that stand for them and not again."""
-        # `generate` takes the arguments that stand in this signature; the cache has its second name from 5.24 on.
+        """As in Transformers; signals and pictures are given in the pass that holds their placeholders, and not again."""
+        # `generate` passes the arguments that this signature names; the cache is called `cache` from 5.24 on.
         caches = {"past_key_values": past_key_values, "cache": cache}
         model_inputs = super().prepare_inputs_for_generation(
             input_ids,
@@ -52,7 +52,7 @@ class GemGenerationMixin(GenerationMixin):
         if generation_config.prefill_chunk_size is not None:
             check_chunked_prefill()
         if is_sharded(self.model.ecg_tower):
-            # Their weights are there within a whole pass only, and in the same order on every process.
+            # Their weights are gathered only within a whole pass, in the same order on every process.
             if max(generation_config.num_beams or 1, generation_config.num_return_sequences or 1) > 1:
                 raise ValueError("A sharded model makes one sequence per row: repeat the rows of the batch instead.")
             return model_kwargs

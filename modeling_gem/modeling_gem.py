@@ -59,7 +59,7 @@ class GemCausalLMOutputWithPast(CausalLMOutputWithPast):
     image_outputs: BaseModelOutputWithPooling | None = None
 
 
-NOTICED_WITHOUT_ECG = 20  # steps of training after which it is said that none had an ECG
+NOTICED_WITHOUT_ECG = 20  # steps of training without an ECG after which a warning is given
 TRAINERS = "`GemSFTTrainer`, `GemGRPOTrainer` or `GemDataCollator` of `recipes.training`"
 logger = logging.get_logger(__name__)
 

@@ -89,7 +89,7 @@ def may_hold_plateau(signal: np.ndarray, shortest: int) -> np.ndarray:
 
 
 def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
-    """The signal with the jumps of its level taken out where they stand."""
+    """The signal without the jumps of its level, removed where they are."""
     width, alone, level = max(1, round(STEP_S * rate)), max(2, round(STEP_ALONE_S * rate)), round(STEP_LEVEL_S * rate)
     if signal.shape[1] < 2 * level + width or level < 2:
         return signal

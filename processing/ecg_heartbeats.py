@@ -72,8 +72,8 @@ _REVERSED: Final = ("back",)
 STEPS_BACK: Final = (0.3, 0.6)
 STEPS_TALL, STEPS_STEEP, EDGES_STEEP = 5.2, 10.0, 60.0
 STEPS_ALIKE: Final = 0.7
-# Fast wide beats, as of a ventricular tachycardia, leave no line between them by which they could be told. They are regular and alike,
-# stand out, and keep Einthoven's law, which signals that come into the leads one by one do not. Set on even seeds of
+# Fast wide beats, as in ventricular tachycardia, have no baseline between them. They are recognised because they are regular and alike,
+# prominent, and obey Einthoven's law, which signals that enter each lead separately do not. Set on even seeds of
 # `benchmarks.rhythms` (the 20 of 40 records with VT that the signs above refuse have 2.6 or more for `tall`) and of
 # `benchmarks.junk_signals` (of 570, three sawtooths keep the rest, with 2.4 at most).
 FAST_RR_S, FAST_VARIATION, FAST_ALIKE, FAST_TALL, LAWS_KEPT = 0.6, 0.1, 0.97, 2.5, 0.03

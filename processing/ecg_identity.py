@@ -26,7 +26,7 @@ _BY = {
     "da dal dalla": "confermato validato refertato firmato letto interpretato inviato richiesto eseguito verificato revisionato",
     "door": "bevestigd beoordeeld gelezen verwezen aangevraagd ondertekend gevalideerd geregistreerd gemaakt",
 }
-# Whose line it is, when a colon, a number or a name follows. Plain "patient" in prose ("paced patient") is none.
+# Words before a name, if a colon, a number or a name follows. "patient" in prose ("paced patient") does not count.
 _FIELDS = (
     "patient name", "name", "first name", "last name", "surname", "given name", "family name", "patient", "patients", "patient id", "id",
     "pat", "pid", "mrn", "ssn", "medical record", "account", "accession", "encounter", "visit", "case", "room", "bed", "ward", "location",

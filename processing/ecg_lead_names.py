@@ -294,7 +294,7 @@ def is_other_channel(name: str) -> bool:
 
 
 def doubled_names(names: Sequence[str]) -> list[str]:
-    """Those of `names` that stand more than once, sorted."""
+    """Those of `names` that occur more than once, sorted."""
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 

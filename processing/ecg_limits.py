@@ -232,7 +232,7 @@ MAX_PLAUSIBLE_MV: Final = 20.0  # an ECG stays below, at the skin
 MIN_DURATION_S: Final = 1.0  # a shorter record may hold no beat
 # Below it one sample is more than 10 ms, half of what readers of an interval differ by; PTB-XL's coarser files have 100 Hz.
 COARSE_BELOW_HZ: Final = 100.0
-# R + S of the median QRS complex: first and 99th percentile, each lead for itself (`python -m benchmarks.qrs_sizes`).
+# R + S of the median QRS complex: first and 99th percentile, of each lead (`python -m benchmarks.qrs_sizes`).
 _PTBXL: Final = "2,322 ECGs of adults, PTB-XL 1.0.3, folds 1 to 8 (Wagner et al. 2020)"
 QRS_SIZE: Final = {
     "I": Limit(0.29, 1.91, "mV", _PTBXL),

@@ -146,7 +146,7 @@ def _concatenated(rows: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _most(words: Iterable[Any]) -> Any:
-    """What stands most often among `words`, the first of equals."""
+    """The most frequent of `words`; of equally frequent ones the first."""
     return Counter(words).most_common(1)[0][0]
 
 

@@ -112,7 +112,7 @@ def p_noise(ecg: FilteredEcg) -> np.ndarray:
 
 
 def p_visible(amplitude: np.ndarray, noise: np.ndarray, settings: WaveSettings) -> np.ndarray:
-    """Whether a wave stands out of its lead's noise."""
+    """Whether a wave exceeds its lead's noise."""
     return np.abs(amplitude) > np.maximum(0.5 * settings.p_smallest, settings.p_visible * noise[:, None])
 
 

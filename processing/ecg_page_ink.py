@@ -129,7 +129,7 @@ STYLES = {
 
 Cap = Literal["butt", "projecting"]
 POINTS_PER_MM = 72 / 25.4
-# Below this resolution (px per mm) lines moved to whole pixels would stand unevenly.
+# Below this resolution (px per mm) lines moved to whole pixels would be spaced unevenly.
 SNAP_FROM = 4.0
 # matplotlib's default `path.simplify_threshold` (px), with which the authors' pages were drawn.
 SIMPLIFY_PX = 1 / 9

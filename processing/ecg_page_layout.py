@@ -50,7 +50,7 @@ class PageLayout:
     """The geometry of one page: sizes in mm, `speed` in mm/s, `gain` in mm/mV.
 
     `pulses` are the feet (x, baseline) of the calibration pulses, `pulse` their outline as (mm, mV) steps,
-    `separators` the (x, baseline) of the marks between columns, `texts` what always stands on the page, `header` and
+    `separators` the (x, baseline) of the marks between columns, `texts` what is always written on the page, `header` and
     `footer` where further lines begin (the authors' page has no place for a footer).
     """
 
@@ -276,7 +276,7 @@ def _panel(
     in_margin: bool,
     is_rhythm: bool = False,
 ) -> Panel:
-    """In the margin the label stands left of its pulse, centred on the baseline, where no trace can reach it."""
+    """In the margin the label is left of its pulse, centred on the baseline, where no trace can reach it."""
     return Panel(
         lead=lead.lstrip("-"),
         start=start,
@@ -295,7 +295,7 @@ def _panel(
 def _gem_layout(name: str, columns: int, start: float) -> PageLayout:
     """US letter, landscape; geometry of the generator that GEM ships (ecg-image-kit with GEM's lead order).
 
-    Rows are counted from the bottom, leads run V6 ... I; every label stands 7 mm *below* its baseline, and with two
+    Rows are counted from the bottom, leads run V6 ... I; every label is 7 mm *below* its baseline, and with two
     columns both show the first 5 s.
     """
     width, height = 11 * 25.4, 8.5 * 25.4

@@ -161,7 +161,7 @@ class EcgPage:
         return panel_samples(self.record, panel)
 
     def to_px(self, lead: str, t: Any, mv: Any = 0.0, *, panel: Panel | None = None) -> tuple[Any, Any]:
-        """Where a point of a lead stands on the picture.
+        """Where a point of a lead is on the picture.
 
         Args:
             lead: lead name.
@@ -186,7 +186,7 @@ class EcgPage:
         return x[()], y[()]
 
     def from_px(self, x: float, y: float, *, lead: str | None = None) -> tuple[str, float, float] | None:
-        """The (lead, s, mV) that a point of the picture stands for, or `None` where no panel is.
+        """The (lead, s, mV) of a point of the picture, or `None` where no panel is.
 
         Args:
             x: px from the left.

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pictures that Pillow does not decode by itself: HEIC photos of phones, and pages of PDF documents."""
+"""Pictures that Pillow cannot decode without help: HEIC photos of phones, and pages of PDF documents."""
 
 from typing import Any
 

@@ -138,7 +138,7 @@ class Plausibility:
         return f"{self.verdict}: {self.reasons}" if self.doubts else self.verdict
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: `verdict`, and `reasons` with what each was found in, found, expected, and its cure."""
+        """Plain values for JSON: `verdict`, and `reasons` with what each was found in, found, expected, and its remedy."""
         names = ("verdict", "about", "lead", "found", "expected", "cure")
         reasons = [{name: getattr(doubt, name) for name in names} for doubt in self.doubts]
         return {"verdict": self.verdict, "reasons": reasons}
@@ -371,7 +371,7 @@ def false_gain(found: str) -> Doubt:
 def marks_of_missing(signal: np.ndarray) -> np.ndarray:
     """Where `signal` (leads, samples), in the numbers of its file, holds a device's mark for "missing" instead of a sample.
 
-    Such a mark (-32768 and its kin) is a lead's highest or lowest value and stands far from all others, further than five
+    Such a mark (-32768 or similar) is a lead's highest or lowest value and is far from all others, further than five
     times what they span: a lead that comes near it through its own amplitude keeps it.
     """
     missing = np.zeros(signal.shape, dtype=bool)

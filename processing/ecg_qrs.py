@@ -31,7 +31,7 @@ SEARCH_BACK_THRESHOLD = 0.16
 SEARCH_BACK_GAP = 1.6  # of the median RR interval; 1.66 in Pan and Tompkins 1985
 T_WAVE_WINDOW_S = 0.40  # a weak candidate this close to a strong one is its T wave
 LOCAL_LEVEL_S = 4.0
-LEAST_HEARD = 0.3  # of the leads, by their weight: where fewer are free of noise, no beat can be told
+LEAST_HEARD = 0.3  # of the leads, by their weight: where fewer are free of noise, no beat can be found
 DEAD_SLOPE_MV_S = 0.01  # a lead whose steep parts stay below this holds no ECG
 STEEP_PERCENTILE = 97.5
 

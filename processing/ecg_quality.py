@@ -193,7 +193,7 @@ def limb_lead_reversal(
     Measured on 900 records of PTB-XL and 100 of LUDB: 4 and no alarms. Of exchanges computed from 150 and 100 of them, 83
     and 67 % are named (arms; the polarity of P, QRS and T in I, formerly asked for, named 60 and 52 %), 81 and 77 % (right arm and
     left leg), 97 % (left arm and right leg); 93 % of the right arm's with the right leg raise an alarm.
-    Left arm and left leg are not told: the published sign, a P wave larger in I than in II, is there in 19 % of records
+    Exchanged left arm and left leg are not looked for: the published sign, a P wave larger in I than in II, is there in 19 % of records
     taken as correct (low specificity is what Ohlsson, Heden and Edenbrandt report of it, LU TP 99-24), and made strict enough
     for 2 % it finds a fifth.
 

@@ -115,7 +115,7 @@ def load_ecg(
     gem-ecg does not accept it if `EcgRecord.plausibility` refuses it.
 
     Raises:
-        EcgFormatError: the source cannot be read as an ECG; the message names the file and the cure.
+        EcgFormatError: the source cannot be read as an ECG; the message names the file and what to do.
         EcgLeadError: lead names are missing, too few or repeated, or leads are missing and `missing_leads="refuse"`.
         MissingDependencyError: the format needs an optional library; the message names the extra.
 
@@ -185,7 +185,7 @@ def _with_all_leads(record: EcgRecord, missing_leads: MissingLeads) -> EcgRecord
 
 
 def _warn_of_scale(record: EcgRecord) -> None:
-    """Warns where the amplitudes of a record are none of an ECG's."""
+    """Warns if the amplitudes of a record cannot be an ECG's."""
     # Most records need no closer look, which would take as long as reading them.
     spans = np.fmax.reduce(record.signal, axis=1) - np.fmin.reduce(record.signal, axis=1)
     spans = spans[spans > 0]
@@ -199,7 +199,7 @@ def _warn_of_scale(record: EcgRecord) -> None:
 def list_ecg_files(folder: str | Path) -> list[Path]:
     """The ECG records under `folder`, sorted, one path per record (a WFDB record is its `.hea`).
 
-    Segments of a multi-segment WFDB record stand for themselves too only if no master header names them. Tables beside
+    Segments of a multi-segment WFDB record are listed only if no master header names them. Tables beside
     WFDB records (`RECORDS`, a data set's CSV) are not records and are left out.
 
     Raises:

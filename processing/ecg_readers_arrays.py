@@ -64,7 +64,7 @@ def read_npz(data: bytes, options: ReadOptions, name: str) -> RawEcg:
 
 
 def _npy_array(stream: Any, available: int, name: str) -> np.ndarray:
-    """The array after an NPY header, after its declared size was compared with the bytes that are there."""
+    """The array after an NPY header, after its declared size was compared with the bytes of the file."""
     npy = np.lib.format
     try:
         version = npy.read_magic(stream)

@@ -172,7 +172,7 @@ def _stored_bits(row: np.ndarray, bits: int, lead: str, notes: list[str]) -> np.
     """Signed samples of fewer bits than allocated: the sign is the highest stored bit, whatever is above it.
 
     Writers that extend the sign and writers that leave the upper bits zero both exist. A channel whose samples need more
-    bits than it says to store is read as it stands.
+    bits than it says to store is read as it is stored.
     """
     if row.dtype.kind != "i" or not 0 < bits < 8 * row.dtype.itemsize or row.size == 0:
         return row
@@ -245,7 +245,7 @@ def _integer(dataset: Any, tag: int, samples: np.dtype) -> int:
 
 
 def _unit(channel: Any) -> str | None:
-    """The unit by its UCUM code or, where the code is none, by its meaning; `None` where nothing is stated."""
+    """The unit by its UCUM code or, if that is not a unit, by its meaning; `None` where nothing is stated."""
     sequence = channel.get(_UNITS)
     texts = (
         [_text(sequence.value[0], tag) for tag in (_CODE_VALUE, _CODE_MEANING)] if sequence and sequence.value else []

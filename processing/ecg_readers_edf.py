@@ -33,7 +33,7 @@ def read_edf(data: bytes, options: ReadOptions, name: str) -> RawEcg:
     """EDF, EDF+ or BDF: the channels labelled ECG, EKG or as a lead; if there are none, all that may be an ECG.
 
     Header text is Latin-1, as devices write it (the standard asks for ASCII). A number of records of -1 (a recording
-    that was not closed) means as many as the file holds; dates that are none are left out; a blank dimension is a unit
+    that was not closed) means as many as the file holds; impossible dates are left out; a blank dimension is a unit
     that is not stated. A channel whose physical or digital minimum equals its maximum has no amplitudes: its samples
     are missing. So are samples of -32768 (BDF: -8388608), the value of no sample, and the gaps of an interrupted
     recording (EDF+D). Channels of lower sampling rates are resampled to the highest one. Patient and recording fields
@@ -179,7 +179,7 @@ def _describe(file: Any, raw: RawEcg) -> None:
 
 
 def _stated(subfield: str) -> str:
-    """EDF+ writes `X` for what is not told, and `_` for a space."""
+    """EDF+ writes `X` for an unknown value, and `_` for a space."""
     return "" if subfield in ("X", "Startdate") else subfield.replace("_", " ")
 
 

@@ -22,7 +22,7 @@ BEFORE_S, BEHIND_S = (-0.34, -0.08), (0.12, 0.40)
 # How long a wide QRS lasts after its steepest part; what is looked at where the next beat is that near.
 WIDE_QRS_S, SHORTEST_SPAN_S = 0.16, 0.04
 FEWEST_BEATS = 4
-# Size in mV of a direction in the space of the leads: less than the first does no harm. Waves of fibrillation reach the
+# Size in mV of a direction in the space of the leads: less than the first is harmless. Waves of fibrillation reach the
 # second, though not in an electrode's direction: what is less there is taken out for P and QRS, and stays for T.
 HARMLESS_MV, FIBRILLATION_MV = 0.03, 0.12
 # Cosine between a direction and the electrode that makes it (fibrillation stays below 0.96), and its share in a lead.
@@ -32,7 +32,7 @@ MOSTLY_DISTURBANCE = 0.5  # of a lead: less is left of it
 FEWEST_LEADS = 6  # fewer leave no direction to take out
 QUIET_DIRECTIONS = 4  # the fourth largest is no disturbance: one limb electrode is one, three chest leads are three
 DISTURBED_DIRECTION = 4.0  # times the quiet directions' size
-QUIET_LEAD_MV = 0.01  # what does not repeat in one lead does no harm
+QUIET_LEAD_MV = 0.01  # what does not repeat is harmless in a single lead
 DISTURBED_LEAD, MANY_LEADS = 3.0, 1 / 3  # times the usual lead; share of the leads
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
@@ -249,14 +249,14 @@ def _without_movements(
 def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The principal directions of `rest` `(leads, samples)`, one a column, and the size in mV of what lies in each."""
     directions = np.linalg.svd(rest @ rest.T)[0]
-    # The median: free P waves of an AV block are short, a disturbance is there all the time.
+    # The median: free P waves of an AV block are short, a disturbance lasts.
     return directions, median(np.abs(directions.T @ rest), axis=1)
 
 
 def _electrodes(names: Sequence[str], leads: int) -> np.ndarray:
     """What a movement of each electrode does to the leads, as unit vectors `(electrodes, leads)`.
 
-    Limb leads after Einthoven and Goldberger; chest leads stand against Wilson's terminal, a third of each limb electrode.
+    Limb leads after Einthoven and Goldberger; chest leads are measured against Wilson's terminal, a third of each limb electrode.
     """
     if not names:
         return np.zeros((0, leads))

@@ -193,19 +193,19 @@ def is_irregular(features: "EcgFeatures") -> bool:
 
 
 def has_sinus_p_waves(features: "EcgFeatures") -> bool | None:
-    """P waves lead the beats, or more than three stand alone: those that no QRS follows are the sinus node's as well.
-    `None` where P waves cannot be told."""
+    """P waves precede the beats, or more than three are without a QRS: those that no QRS follows are the sinus node's as well.
+    `None` where P waves cannot be seen."""
     return len(features.lone_p_waves) > 3 or features.p_present
 
 
 def is_sinus_arrhythmia(features: "EcgFeatures") -> bool | None:
-    """P waves at intervals that vary. `None` where only the P waves cannot be told."""
+    """P waves at intervals that vary. `None` where only the P waves cannot be seen."""
     uneven = is_irregular(features) or features.rr_variability > SINUS_ARRHYTHMIA_RR_VARIABILITY
     return has_sinus_p_waves(features) if uneven else False
 
 
 def is_atrial_fibrillation(features: "EcgFeatures") -> bool | None:
-    """Irregular without P waves and without pacing (ESC 2020). `None` where only the P waves cannot be told."""
+    """Irregular without P waves and without pacing (ESC 2020). `None` where only the P waves cannot be seen."""
     if features.p_present or not is_irregular(features) or len(features.pacing_spikes):
         return False
     return None if features.p_present is None else True
@@ -243,7 +243,7 @@ def has_pause(features: "EcgFeatures") -> bool:
 
 
 def is_long_pr(features: "EcgFeatures") -> bool:
-    """First degree AV block, as far as an interval tells."""
+    """First degree AV block, as far as the interval shows it."""
     return features.pr_interval > PR.high
 
 

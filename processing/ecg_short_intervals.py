@@ -28,7 +28,7 @@ P_SPAN_S, P_BESIDE_SPAN_S, ONLY_P_S = (0.06, 0.20), (0.04, 0.10), 0.09
 LATE_T = 3.0  # times what bulges in time for a T wave: a hump later than this is still the T wave
 P_ONSET_S = 0.05  # before its apex, at least
 SMALLEST_MV, OF_T, OF_T_BESIDE = 0.014, 0.03, 0.15  # of a P wave: in all leads, and of the T wave's bulge
-OF_BULGE = 0.4  # a wave stands away from the line; where the T wave's end bends back into it, nothing does
+OF_BULGE = 0.4  # a wave departs from the line; the end of a T wave that bends back into it does not
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _HERTZ = re.compile(
     r"(?:hz|hertz|herz|hercios?|гц|герц|赫兹|赫茲|赫|ヘルツ|헤르츠|χερτζ|هرتز|הרץ|sps\b|samples?\s?/\s?s)",
     re.IGNORECASE,
 )
-# What a sampling rate is called. "Samples: 5000" is none, nor is "Rate: 70".
+# Names of a sampling rate. "Samples: 5000" and "Rate: 70" are not.
 _RATE_KEY = re.compile(
     r"sampl\w{0,5}[\s_-]{0,3}(?:rate|freq)|\bfs\b|\bsr\b|^\W{0,3}frequency|abtast(?:rate|freq)|messrate|fréquence d|"
     r"frecuencia de m|frequência de a|frequenza di c|частота д|采样|採樣|サンプ|표본|샘플",

@@ -14,9 +14,9 @@ from .errors_gem import EcgFormatError
 Kind = Literal["number", "clock", "text", "empty"]
 
 _SEPARATORS = (";", "\t", "|", ",", " ")
-# What stands for a missing sample; PhysioNet's tools write "-".
+# Marks of a missing sample; PhysioNet's tools write "-".
 MISSING = frozenset({"", "-", "na", "n/a", "nan", "null", "none", "#n/a"})
-# A number with a decimal point or comma. "064" is none: it is what a comma left over from "0,064".
+# A number with a decimal point or comma. "064" is not: it is the rest of "0,064" after a split at its comma.
 _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9]\d*)(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?")
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*(?:[.,]\d+)?")
 _WITH_MARKS = re.compile(r"(?<![\d:])[-+]?\d+(?:[.,]\d+)+")
@@ -33,7 +33,7 @@ class TableLayout:
     """How a table is written.
 
     Args:
-        separator: between cells; a blank stands for any number of blanks.
+        separator: between cells; a blank means any number of blanks.
         decimal: mark before the fraction.
         thousands: mark between groups of three digits.
         first, last: the lines of numbers, `lines[first:last]`.

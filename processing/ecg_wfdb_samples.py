@@ -156,7 +156,7 @@ def _flac(path: Path, signals: Sequence[WfdbSignal], frames: int | None, name: s
         # Samples are delivered in the upper bits of 32.
         bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[file.subtype]
         counts = file.read(samples, dtype="int32", always_2d=True) >> (32 - bits)
-    # In frames as in the other formats: all samples of a signal within a frame stand together.
+    # In frames as in the other formats: all samples of a signal within a frame are adjacent.
     return counts[: len(counts) // spf * spf].reshape(-1, spf, len(signals)).transpose(0, 2, 1).ravel()
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The exceptions of gem-ecg. Every message states what is wrong, where, what was expected and how to fix it."""
 
-# A message names heads and names of a file, of which there may be thousands; the cure stands at its end.
+# A message quotes names of a file, of which there may be thousands; its end says what to do.
 _MAX_MESSAGE = 2000
 
 

@@ -21,7 +21,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
     With `return_records=True` the prepared records are returned too, with every step in their `history`.
 
     Args:
-        leads (`list[str]`, *optional*): Lead names in the order the tower wants. Defaults to the standard twelve.
+        leads (`list[str]`, *optional*): Lead names in the tower's order. Defaults to the standard twelve.
         sampling_rate (`float`, *optional*, defaults to 500): Hz.
         num_samples (`int`, *optional*, defaults to 5000): Samples per lead.
         missing_leads (`"raise"` or `"mask"`, *optional*, defaults to `"raise"`): What to do when a lead is absent and

@@ -20,7 +20,7 @@ NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use i
 
 
 def model_source(model: str | Path = "") -> str:
-    """The folder or Hub id of a model; an empty name and `tiny` stand for the model that comes with gem-ecg."""
+    """The folder or Hub id of a model; an empty name and `tiny` mean the model that comes with gem-ecg."""
     import modeling_gem
 
     return str(modeling_gem.default_checkpoint()) if str(model) in ("", TINY) else str(model)

@@ -17,7 +17,7 @@ DENIED = {
     "<": "not_less",
     "not_more": ">",
     "not_less": "<",
-}  # what is said where a comparison is denied
+}  # the opposite of a denied comparison
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.

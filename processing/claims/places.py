@@ -27,7 +27,7 @@ class LeadGroup:
 
 
 def group_leads(tokens: Sequence[Token]) -> list[Token]:
-    """The tokens with leads and territories that stand together merged into one, its value a `LeadGroup`."""
+    """The tokens in which adjacent leads and territories are merged into one, its value a `LeadGroup`."""
     grouped: list[Token] = []
     i = 0
     while i < len(tokens):
@@ -153,7 +153,7 @@ def attach_leads(found: list[Found], tokens: Sequence[Token]) -> None:
             item.groups.append(place)
     for item in found:
         if item.kind == "t_inversion" and item.inherent_negation and not item.is_number and not item.groups:
-            # "upright in II (0.25 mV) and V5 (0.43 mV)": the numbers took the leads, upright is said of the same.
+            # "upright in II (0.25 mV) and V5 (0.43 mV)": the numbers have the leads, and "upright" has the same.
             sizes = (n for n in found if n.is_number and n.kind == "t_amplitude" and n.last > item.anchor)
             item.groups += [place for size in sizes for place in size.groups]
 
@@ -256,7 +256,7 @@ def _coordinated_behind(behind: list[Found], tokens: Sequence[Token], place: int
     # One quality said of several waves, and findings in a list, share the leads that follow.
     for item in order:
         if item.first == nearest.first and not item.is_number and item not in owners and not item.groups:
-            owners.append(item)  # "tall and upright in V3": both are said of one wave
+            owners.append(item)  # "tall and upright in V3": both describe one wave
             continue
         if (
             item in owners

@@ -27,7 +27,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
                 if item.polarity == "affirmed":
                     item.polarity = "hedged"
         elif token.tag == "general":
-            # "A PR above 200 ms would be ..." speaks of PR in general, "..., which would suggest" only of what follows.
+            # "A PR above 200 ms would be ..." is about PR in general, "..., which would suggest" only of what follows.
             whole = token.value == "clause" or (text[token.start] in "wW" and i > 0 and tokens[i - 1].tag != "it")
             for item in found:
                 item.dropped = item.dropped or whole or item.anchor > i

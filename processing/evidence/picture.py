@@ -143,7 +143,7 @@ def evidence_picture(
 
 def _marks(page: EcgPage | PhotoSheet, claims: Sequence[ClaimEvidence]) -> list[Span]:
     """Bands that stay apart: claims of one verdict on the same stretches share bands; those on other stretches of a lead
-    take turns, its beats go round among them and a whole strip is divided in time. Numbers stand at the first band."""
+    take turns, its beats go round among them and a whole strip is divided in time. Numbers are written at the first band."""
     groups: dict[str, dict[tuple[tuple[Stretch, ...], str], list[int]]] = {}
     for claim in claims:
         for lead in claim.leads:

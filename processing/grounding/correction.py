@@ -184,7 +184,7 @@ def _ways(draft: _Draft, item: CheckedClaim, checked: Sequence[CheckedClaim]) ->
 
 
 def _measured_number(text: str, item: CheckedClaim) -> tuple[int, int, str] | None:
-    """Where a claim's one number stands, and the measured one in the same unit and with as many digits."""
+    """Where a claim's only number is, and the measured one in the same unit and with as many digits."""
     claim = item.claim
     if not is_number(claim) or claim.comparator not in (None, "~") or claim.high is not None:
         return None

@@ -131,7 +131,7 @@ def lead_finding(
     Args:
         claim: the finding, with its leads and polarity.
         values: lead -> measured value, NaN where there is no such wave.
-        present: (lead, value) -> whether the finding is there, and whether that is certain.
+        present: (lead, value) -> whether the lead shows the finding, and whether that is certain.
         name: of the finding, for the explanation.
         unit: of `values`.
         least: number of leads that are needed.
@@ -184,7 +184,7 @@ def _listed(leads: Any, values: dict[str, float], unit: str) -> str:
 def shown_in_leads(
     claim: Claim, features: EcgFeatures, tol: Tolerances, *, finding: Finding, rule: LeadRule
 ) -> Judgement:
-    """The verdict of a finding that is all told by the leads that show it."""
+    """The verdict of a finding that is decided by the leads that show it."""
     stated = claim.leads or finding.shown_in or features.leads
     there, certain, maybe = (
         rule.leads(features, margin=margin * slack(claim, tol)) for margin in (0.0, tol.limit_mv, -tol.limit_mv)

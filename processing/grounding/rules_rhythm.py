@@ -390,7 +390,7 @@ def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def infarction(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """An infarct or ischaemia of a wall: whether two of its leads bear what shows it.
+    """An infarct or ischaemia of a wall: whether two of its leads show it.
 
     An infarct is supported by Q waves or a raised ST, ischaemia by a raised or depressed ST or inverted T waves. Measurements cannot
     prove or exclude a diagnosis: an affirmed one is contradicted only if the named wall shows nothing at all and another wall does; a

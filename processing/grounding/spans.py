@@ -103,7 +103,7 @@ def _span(place: tuple[int, int], numbers: Sequence[int], checked: Sequence[Chec
 
 
 def measured_in_words(item: CheckedClaim) -> str:
-    """What the measurements say about a claim, to stand beside its words: `measured 121 bpm`, or why they say nothing."""
+    """What the measurements say about a claim, to be shown beside its words: `measured 121 bpm`, or why they say nothing."""
     explanation = _TOLERANCE.sub("", item.explanation)
     if item.verdict == NOT_MEASURABLE:
         return f"not measurable: {explanation}"

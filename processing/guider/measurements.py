@@ -15,7 +15,7 @@ from processing.ecg_features_text import CHARACTERS_PER_TOKEN, features_to_text,
 _SHARED = ("Heart Rate", "RR Interval 1", "RR Interval 2")
 # Half a small square of the paper in amplitude (0.1 mV), a quarter in time (40 ms): as fine as eyes read.
 STEPS = {"ms": 10.0, "mV": 0.05, "bpm": 1.0}
-# A beat stands out from its lead's median by more than this: one small square in time, two in amplitude.
+# A beat is listed if it differs from its lead's median by more than this: one small square in time, two in amplitude.
 OUTLIERS = {"ms": 40.0, "mV": 0.2, "bpm": 10.0}
 
 Cell = float | str | None
@@ -69,7 +69,7 @@ def measurements_to_text(features: EcgFeatures, max_tokens: int) -> MeasurementT
 
 
 def _lines(features: EcgFeatures, written: Callable[[Sequence[Cell], str], str]) -> list[str]:
-    # RR and rate are the heart's; a lead has gaps where it was off, so the most complete one speaks.
+    # RR and rate are the heart's. A lead has gaps where it was off, so the most complete lead is used.
     measured = np.isfinite(features.sequences["RR Interval 1"].astype(np.float64)).sum(axis=1)
     lines = ["All leads: " + "; ".join(_sequence(features, name, int(measured.argmax()), written) for name in _SHARED)]
     for i, lead in enumerate(features.leads):

@@ -44,7 +44,7 @@ class _Lost(Exception):
 
 
 class _Stale(_Lost):
-    """A process ended, and nobody said how: another one may read the file."""
+    """A process ended without a reason: another one may read the file."""
 
 
 class _ForkServer:
@@ -67,7 +67,7 @@ class _ForkServer:
                 return self._idle.pop()
             ours, theirs = socket.socketpair()
             with theirs:
-                for _ in range(2):  # a server that somebody ended is started again
+                for _ in range(2):  # a server that was killed is started again
                     control = self._control or self._start()
                     try:
                         socket.send_fds(control, [READY], [theirs.fileno()])

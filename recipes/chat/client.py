@@ -91,7 +91,7 @@ class _Attempts(openai.DefaultHttpxClient):
         response.extensions["reserved"] = reserved
         if response.is_error:
             self.store.settle(reserved, 0.0)
-            if b"insufficient_quota" in response.content:  # a 429 that no waiting cures
+            if b"insufficient_quota" in response.content:  # a 429 that waiting does not resolve
                 response.headers["x-should-retry"] = "false"
         return response
 

@@ -38,7 +38,7 @@ class AccessSettings(ChatSection):
 
     base_url: str | None = None  # up to and with /v1; without it OPENAI_BASE_URL, else OpenAI
     azure_endpoint: str | None = None  # of an Azure resource, instead of `base_url`
-    api_key_env: str = "OPENAI_API_KEY"  # the variable that holds the key, which never stands in a settings file
+    api_key_env: str = "OPENAI_API_KEY"  # the variable that holds the key, which is never in a settings file
     max_concurrency: PositiveInt = 8  # requests under way at a time
     requests_per_minute: PositiveFloat | None = None  # limits of the account
     tokens_per_minute: PositiveFloat | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from modeling_gem import Interpretation
 
-# Verdict -> style of the words, style of what is said of them, and its sign.
+# Verdict -> style of the words, style of the note after them, and its sign.
 _MARKS = {
     CONTRADICTED: ("bold red", "red", VERDICT_LOOKS[CONTRADICTED].mark),
     NOT_MEASURABLE: ("", "dim", VERDICT_LOOKS[NOT_MEASURABLE].mark),

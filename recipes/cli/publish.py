@@ -86,7 +86,7 @@ def model(
 
     with tempfile.TemporaryDirectory(prefix="gem-publish-") as stage:
         plan = plan_model(_folder(path), Path(stage), card, max_shard_size, include or ())
-        # The text of a model's card may speak of MIMIC without any of it inside; its metadata say what it was made from.
+        # The text of a model's card may mention MIMIC without any of it inside; its metadata say what it was made from.
         check_credentials(credentialed_sources([], plan.metadata, ""), allow_credentialed)
         _send(plan, repo, private, dry_run, revision)
 

@@ -105,7 +105,7 @@ def _range(limit: limits.Limit, digits: int) -> str:
 
 
 def _findings(features: "EcgFeatures") -> Iterator[str]:
-    """What stands out beyond the ranges, a sentence each."""
+    """One sentence for each value outside of its range."""
     for words, leads in (
         ("ST elevated in", st_elevated_leads(features)),
         ("ST depressed in", st_depressed_leads(features)),

@@ -364,7 +364,7 @@ def _begin(settings: AnswerSettings, mark: str) -> None:
 
 
 def _join(plan: Sequence[Part], mark: str, rows: int, settings: AnswerSettings) -> None:
-    """The parts as one file, which is there whole or not at all."""
+    """The parts as one file, which appears complete or not at all."""
     written = 0
     schema = SCHEMA.with_metadata({_MARK: mark.encode()})
     with atomic_path(settings.output) as file:

@@ -282,7 +282,7 @@ def _stages(settings: BuildSettings) -> list[str]:
 
 
 def _shown(statistics: BuildStatistics) -> dict[str, str]:
-    """The statistics that a reader of a card wants; all of them are in report.json."""
+    """The statistics that a reader of a card needs; all of them are in report.json."""
     shown = {
         "rows": f"{statistics['rows']:,}",
         "patients": f"{statistics['patients']:,}",

@@ -162,7 +162,7 @@ def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> 
 
 
 def _finished(output: Path, compat: str | None) -> dict[str, int]:
-    """Where in a finished file every record's features stand, id -> byte."""
+    """id -> the byte at which a record's features begin in a finished file."""
     with output.open("rb") as file:
         return {line["id"]: place for place, line in _lines(file, compat) if line is not None and "features" in line}
 

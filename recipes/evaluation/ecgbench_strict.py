@@ -49,7 +49,7 @@ LABEL_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "AF": ("atrial fibrillation",),
     },
 }
-# "ST" means sinus tachycardia in CODE-15, unless it speaks of the ST segment.
+# "ST" means sinus tachycardia in CODE-15, unless it is about the ST segment.
 _SEGMENT = r"(?![\s-]*(?:segment|elevation|depression|deviation|t\b|changes?))"
 _NEGATION = re.compile(r"\b(?:no|not|without|excludes?|rules? out|rather than|absence of)\s+(?:\w+\s+){0,2}$", re.I)
 

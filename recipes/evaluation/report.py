@@ -144,7 +144,7 @@ def run_facts(command: Sequence[str] | None = None) -> RunFacts:
 
 
 def commit() -> str | None:
-    """The commit that this code stands at, with `-dirty` if it was changed since; `None` outside of a repository."""
+    """The commit of this code, with `-dirty` if it was changed since; `None` outside of a repository."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

@@ -93,7 +93,7 @@ def _groups(additions: list[CommitOperationAdd], sizes: dict[str, int]) -> Itera
 
 @contextmanager
 def _explained(repo_id: str, state: Callable[[], str]) -> Iterator[None]:
-    """Turns what the client raises into one sentence with the cure."""
+    """Turns what the client raises into one sentence that says what to do."""
     again = "Run the same command again; what has arrived is not sent again."
     try:
         yield

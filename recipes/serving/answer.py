@@ -92,7 +92,7 @@ class Answer:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the client's connection
             self._loop.call_soon_threadsafe(self._news.set)
 
     async def text(self) -> str:

@@ -97,7 +97,7 @@ class Gate:
                 await _drain(receive, 2 * self.limits.body_bytes)
             await _respond(answer, refused)
         finally:
-            # No path that somebody made up, no address, no word of a request.
+            # No unknown path, no address, no text of a request.
             route = getattr(scope.get("route"), "path", "-")
             log.info(
                 "%s %s %s %d %.0f ms", request_id, scope["method"], route, status, 1000 * (time.monotonic() - began)

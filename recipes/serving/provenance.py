@@ -36,7 +36,7 @@ class Provenance:
     notice: str = NOT_A_DEVICE
 
     def to_dict(self) -> dict[str, str]:
-        """As it stands in an answer, under `gem`."""
+        """As an answer has it, under `gem`."""
         return asdict(self)
 
     def headers(self) -> dict[str, str]:

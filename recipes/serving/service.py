@@ -259,7 +259,7 @@ class GemService:
             gone.set()
 
     def _more_answers(self, asked: Asked, length: int, client: str, gone: asyncio.Event) -> MoreAnswers:
-        """Gives further answers to a thread of the checking desk, as long as somebody waits for them."""
+        """Gives further answers to a thread of the checking desk, as long as a client waits for them."""
         loop = asyncio.get_running_loop()
 
         async def sample(number: int) -> list[str]:

@@ -26,7 +26,7 @@ TRAIN_FOLDS, VALIDATION_FOLD = tuple(range(1, 9)), 9
 SEXES = {0: "M", 1: "F"}  # PTB-XL's own coding
 # Records that PTB-XL 1.0.3 removed as duplicates of others; older copies still hold them.
 DUPLICATES = frozenset((137, 139, 140, 141, 142, 143, 145, 456, 458, 459, 461, 462))
-# Where a copy of PTB-XL says only that a statement's likelihood is above 0, it stands for certain.
+# Where a copy of PTB-XL says only that a statement's likelihood is above 0, it counts as certain.
 KNOWN_AS_POSITIVE = 100.0
 
 

@@ -134,7 +134,7 @@ class Settled:
 
     @cached_property
     def judges_axis(self) -> bool:
-        """The impression speaks of the axis, perhaps by other limits than ours."""
+        """The impression mentions the axis, perhaps by other limits than ours."""
         named = self._worded("axis")  # "horizontal electrical axis"
         return self.normal or named or self.says_any(("qrs_axis", "lafb", "lpfb", "fascicular_block"))
 

@@ -75,7 +75,7 @@ def impression_of(request: TeacherRequest) -> list[str]:
     return sorted(words, key=lambda word: not is_rhythm(word))
 
 
-# What may stand beside "normal ECG" in an impression.
+# Findings that may be named beside "normal ECG" in an impression.
 _COMPATIBLE = {"sinus rhythm", "normal ECG", "sinus arrhythmia", "sinus bradycardia"}
 
 

@@ -27,7 +27,7 @@ CHANCE = 2.0
 
 @dataclass(frozen=True)
 class AnswerQuality:
-    """The quality of each answer; NaN if it cannot be told. `means` has the means over the rows.
+    """The quality of each answer; NaN if it cannot be measured. `means` has the means over the rows.
 
     Attributes:
         precision: as in `GroundingReport`.

@@ -80,7 +80,7 @@ class GemPreferenceCollator(GemDataCollator):
 
 
 class GemDPOTrainer(TowerRates, DPOTrainer):
-    """`DPOTrainer` for rows as `GemPreferenceCollator` takes them; the stock one hands on pictures only."""
+    """`DPOTrainer` for rows as `GemPreferenceCollator` takes them; the stock one passes on pictures only."""
 
     def __init__(self, model: PreTrainedModel | str, *args: Any, **kwargs: Any) -> None:
         with reference_by_auto_class(dpo_trainer):

@@ -114,7 +114,7 @@ class SampleWriter(TrainerCallback):
 
 
 def write_samples(folder: Path, rows: list[dict[str, Any]], pictures: Pictures) -> None:
-    """The list comes last and at once: where it stands, the pictures are complete."""
+    """The list comes last and at once: where it exists, the pictures are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for row, picture in zip(rows, pictures, strict=True):
         if picture is not None:

@@ -314,7 +314,7 @@ def load_processor(training: SFTConfig | GRPOConfig | DPOConfig, model_config: M
 
 
 def adapter_config(model: PreTrainedModel, model_config: ModelConfig) -> "PeftConfig | None":
-    """LoRA on every linear layer of the language model unless told otherwise, projectors trained whole."""
+    """LoRA on every linear layer of the language model by default; projectors are trained as a whole."""
     if not model_config.use_peft:
         return None
     if not model_config.lora_target_modules:

@@ -55,7 +55,9 @@ class Actions:
         async def open_it() -> tuple:
             try:
                 session = await self._open(files, sample, request)
-            except EcgQualityError as reason:  # no ECG can be read from it: nothing else may stand in its place
+            except (
+                EcgQualityError
+            ) as reason:  # no ECG can be read from it, so the previous ECG must not stay on the page
                 self.store.put(_name(request), Session())
                 return _declined(reason)
             shown = await self._do(lambda: _opened(session, bool(files)), request)

@@ -65,7 +65,7 @@ class ServerFolder:
             yield copies
 
     def sweep(self) -> None:
-        """Deletes the uploads that nobody has written to for `LEFTOVER_S`."""
+        """Deletes the uploads that have not been written to for `LEFTOVER_S`."""
         for path in self.uploads.rglob("*"):
             with suppress(FileNotFoundError):  # its user uploads it again
                 if path.is_file() and time.time() - path.stat().st_mtime > LEFTOVER_S:

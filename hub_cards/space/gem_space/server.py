@@ -34,7 +34,7 @@ def launch(
     hosts: Iterable[str] = (),
     **options: Any,
 ) -> None:
-    """Loads the model and serves the app until the process is told to end (SIGINT, SIGTERM).
+    """Loads the model and serves the app until the process gets SIGINT or SIGTERM.
 
     Args:
         model: folder or Hub id of a GEM; the small one that comes with gem-ecg if not given.
@@ -87,7 +87,7 @@ def serve(
         "css": CSS,
         "theme": theme(),
         "footer_links": [],
-        "run_history": False,  # it would keep pages and answers in the browser for whoever uses it next
+        "run_history": False,  # it would keep pages and answers in the browser for its next user
         "ssr_mode": False,
     }
     return build_demo(Actions(interpreter, folder)).launch(**settings, **options)

@@ -69,7 +69,7 @@ def message(text: object, is_error: bool = False) -> str:
 
 
 def _worded(text: object) -> str:
-    """A message for somebody who has no keywords: those of `load_ecg` are options of `gem interpret`."""
+    """A message for users, who cannot pass keywords: those of `load_ecg` are options of `gem interpret`."""
     said = str(text)[:MAX_SHOWN_TEXT]
     worded = as_options(said)
     return said if worded == said else f"{worded} {OPTIONS_ARE_ELSEWHERE}"

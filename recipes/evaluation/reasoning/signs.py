@@ -165,7 +165,7 @@ def dominant_r(ecg: MeasuredEcg, lead: str) -> bool:
 
 
 def second_r(ecg: MeasuredEcg, lead: str) -> bool:
-    """RSR' and its kin."""
+    """RSR' and similar forms."""
     return "r'" in ecg.letters(lead)
 
 
@@ -244,7 +244,7 @@ def _long_as_a_block(ecg: MeasuredEcg) -> bool:
 
 
 def every_p_conducted(ecg: MeasuredEcg) -> bool:
-    """P waves lead the beats, and none stands alone."""
+    """P waves precede the beats, and each has its QRS."""
     return bool(ecg.features.p_present) and not len(ecg.features.lone_p_waves)
 
 
@@ -254,7 +254,7 @@ def is_regular(ecg: MeasuredEcg) -> bool:
 
 
 def fibrillates(ecg: MeasuredEcg) -> bool:
-    """Atrial fibrillation; `False` where P waves cannot be told."""
+    """Atrial fibrillation; `False` where P waves cannot be seen."""
     return bool(is_atrial_fibrillation(ecg.features))
 
 

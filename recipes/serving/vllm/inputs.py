@@ -73,7 +73,7 @@ class GemDataParser(MultiModalDataParser):
             GemError: it cannot be read, or is refused as no ECG; an array alone does not say its sampling rate.
         """
         if isinstance(data, list) and data and all(isinstance(one, TowerSignal) for one in data):
-            return EcgItems(data)  # vLLM hands on what its cache does not hold
+            return EcgItems(data)  # vLLM passes on what its cache does not hold
         records = [] if data is None else load_ecgs(data)
         if not records:
             return None

@@ -36,7 +36,7 @@ class GemTowers(GemModel):
 class GemForVllm(nn.Module, SupportsMultiModal):
     """What vLLM builds for a checkpoint of `GemForConditionalGeneration`."""
 
-    # How vLLM joins layers of Llama and its kin, for quantised checkpoints.
+    # How vLLM joins layers of Llama and similar models, for quantised checkpoints.
     packed_modules_mapping: ClassVar = {
         "qkv_proj": ["q_proj", "k_proj", "v_proj"],
         "gate_up_proj": ["gate_proj", "up_proj"],

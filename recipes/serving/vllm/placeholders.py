@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Placeholders in a prompt that stand for nothing."""
+"""Placeholders in a prompt that have no ECG or picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

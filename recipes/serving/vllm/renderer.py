@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""vLLM's way from a request to tokens, which gives a placeholder that stands for nothing to the model as a word: here it is refused."""
+"""vLLM's way from a request to tokens, which gives a placeholder without an ECG to the model as a word: here it is refused."""
 
 from typing import Any
 
