@@ -1,9 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Runs the benchmarks and writes docs/benchmarks.md: `OMP_NUM_THREADS=1 python -m benchmarks.all [--full]`.
 
-Each job runs one benchmark of this folder in its own process. The page shows the command and its unchanged output; the first table repeats
-the main figures. By default few records are measured, with `--full` all; do not compare figures of the two. If a job fails or lacks a
-library, the page says so.
+Each job runs one benchmark of this folder in its own process. The page shows the command and its unchanged output; the first table
+compares the main figures with those of other libraries. Rivals are installed by the user into a folder of their own, which PYTHONPATH
+names: some are under the GPL, none is needed by gem-ecg. By default few records are measured, with `--full` all; do not compare figures
+of the two. If a job fails or lacks a library, the page says so.
 """
 
 import argparse
@@ -22,16 +23,32 @@ from recipes.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
-    "gem-ecg", "torch", "transformers", "numpy", "scipy", "wfdb", "neurokit2", "openecg", "ecgdeli", "wavedet", "ecgdatakit", "pydicom", "matplotlib",
+    "gem-ecg", "torch", "transformers", "numpy", "scipy", "matplotlib", "datasets", "neurokit2", "openecg", "ai-edge-litert", "ecgdeli",
+    "wavedet", "wfdb", "pmecg", "ecg-plot", "dicom-ecg-plot", "ecgdatakit", "pydicom", "edfio",
 )  # fmt: skip
+RIVALS = (
+    "pip install --target RIVALS --no-deps --ignore-requires-python neurokit2 pywavelets openecg opendsp ai-edge-litert flatbuffers "
+    "protobuf ml-dtypes backports.strenum ecgdeli wavedet pmecg ecg-plot==0.2.8 dicom-ecg-plot edfio"
+)
+DELINEATORS = ("openecg", "ecgdeli", "neurokit2 dwt", "neurokit2 prominence", "wavedet", "wfdb xqrs")
+RENDERERS = ("pmecg", "ecg_plot", "dicom-ecg-plot")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the first table: its label, and the expression that finds its figures in the output of the job."""
+    """A row of the first table.
+
+    Attributes:
+        label: what is measured.
+        ours: the expression that finds our figure in the output of the job.
+        others: name -> the expression that finds that library's figure.
+        is_time: the figures are times: the row states how many times ours the others take.
+    """
 
     label: str
-    pattern: str
+    ours: str
+    others: tuple[tuple[str, str], ...] = ()
+    is_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,23 @@ class Job:
         return [f"benchmarks.{self.module}", *(self.full if is_full else self.quick)]
 
 
+def named(names: tuple[str, ...], pattern: str) -> tuple[tuple[str, str], ...]:
+    """Each name with the pattern that follows it on a line."""
+    return tuple((name, rf"^.*?\b{re.escape(name)}\s+{pattern}") for name in names)
+
+
+def delineation_row(label: str, column: str) -> Row:
+    """A row of the comparison on LUDB, whose first group is that of all records."""
+    return Row(label, named(("gem-ecg",), rf"{column}")[0][1], named(DELINEATORS, column))
+
+
+def reader_row(label: str, file: str, other: str) -> Row:
+    """A row of the readers: theirs is the second figure of a line that ends with their name."""
+    line = rf"^{re.escape(file)}\s+"
+    theirs = rf"{line}[\d.]+\s+([\d.]+)\s+{re.escape(other)}"
+    return Row(label, rf"{line}([\d.]+)\s+[\d.]+\s+{re.escape(other)}", ((other, theirs),), is_time=True)
+
+
 JOBS = (
     Job(
         "Delineators on LUDB",
@@ -56,9 +90,10 @@ JOBS = (
         ("--parts", "ludb", "--rival-records", "1"),
         ("--parts", "ludb", "--rival-records", "25"),
         (
-            Row("P waves of 100 LUDB records: F1", r"^\s+P\s+F1 ([\d.]+)"),
-            Row("QRS complexes of these: F1", r"^\s+QRS\s+F1 ([\d.]+)"),
-            Row("T waves of these: F1", r"^\s+T\s+F1 ([\d.]+)"),
+            delineation_row("LUDB, P waves: F1", r"([\d.]+) [\d.]+ +\S+ +\|"),
+            delineation_row("LUDB, QRS complexes: F1", r"\S+ +([\d.]+) +\S+ +\|"),
+            delineation_row("LUDB, T waves: F1", r"[\d.]+ [\d.]+ ([\d.]+) \|"),
+            delineation_row("LUDB, onset of the QRS: SD in ms", r"\S+ +\S+ +\S+ +\| +\d+ \| +\S+ +([\d.]+)"),
         ),
     ),
     Job(
@@ -67,19 +102,48 @@ JOBS = (
         ("--parts", "speed", "--rival-records", "2"),
         ("--parts", "speed"),
         (
-            Row("all measurements of a 10 s record", r"^\s*gem-ecg, all features\s+([\d.]+ ms)"),
-            Row("wave marks only, by neurokit2 (dwt)", r"^\s*neurokit2 dwt\s+([\d.]+ ms)"),
+            Row(
+                "marks of all waves in 12 leads of 10 s, CPU ms (xqrs: QRS only)",
+                r"^\s*gem-ecg, marks only\s+([\d.]+) ms",
+                named(DELINEATORS, r"([\d.]+) ms"),
+                is_time=True,
+            ),
+            Row("marks and all measurements of it, CPU ms", r"^\s*gem-ecg, all features\s+([\d.]+) ms"),
         ),
     ),
     Job(
-        "Pages",
-        "bench_page",
-        ("--runs", "3"),
+        "Page renderers",
+        "bench_renderers",
+        ("--runs", "2"),
         (),
         (
-            Row("drawing a page of 2200 x 1700 px", r"^gem_12x1, 2200 x 1700, render_ecg\s+([\d.]+ ms)"),
-            Row("the same page by a matplotlib Figure", r"^gem_12x1, 2200 x 1700, matplotlib Figure\s+([\d.]+ ms)"),
-            Row("question, page and signal to tensors", r"^question, page and signal to tensors\s+(.+)$"),
+            Row(
+                "a page of 12 rows at 200 dpi, CPU ms",
+                r"^gem-ecg \S+\s+([\d.]+)",
+                named(RENDERERS, r"([\d.]+)"),
+                is_time=True,
+            ),
+            Row(
+                "its ink against the samples, RMS error in uV",
+                r"^gem-ecg \S+\s+(?:[\d.]+\s+){4}([\d.]+)",
+                named(RENDERERS, r"(?:[\d.]+\s+){4}([\d.]+)"),
+            ),
+        ),
+    ),
+    Job("Fidelity of our pages", "bench_page_fidelity", ("--layouts", "gem_12x1"), ()),
+    Job("Speed of our pages", "bench_page", ("--runs", "3"), ()),
+    Job(
+        "Processors",
+        "bench_processors",
+        ("--runs", "2"),
+        (),
+        (
+            Row(
+                "question, page and signal to tensors, CPU ms",
+                r"^GemProcessor\s+([\d.]+) ms",
+                (("matplotlib and CLIPImageProcessor", r"^matplotlib page.*tokenizer\s+([\d.]+) ms"),),
+                is_time=True,
+            ),
         ),
     ),
     Job(
@@ -88,15 +152,17 @@ JOBS = (
         ("--repeats", "2"),
         (),
         (
-            Row("reading a WFDB record, ms", r"^PTB-XL WFDB, 12 x 5000\s+([\d.]+)"),
-            Row("the same record by wfdb.rdsamp, ms", r"^PTB-XL WFDB, 12 x 5000\s+[\d.]+\s+([\d.]+)"),
+            reader_row("a WFDB record of PTB-XL, CPU ms", "PTB-XL WFDB, 12 x 5000", "wfdb.rdsamp"),
+            reader_row("MUSE XML, CPU ms", "GE MUSE XML, 8 x 5000", "ecgdatakit"),
+            reader_row("DICOM, CPU ms", "DICOM, 12 x 5000", "ecgdatakit"),
+            reader_row("EDF, CPU ms", "EDF, 1 x 12000", "edfio"),
         ),
     ),
     Job(
-        "Model and processor",
+        "Model",
         "bench_model",
         ("forward", "--rounds", "2"),
-        (),
+        ("forward", "--rounds", "5"),
         (
             Row(
                 "time of a forward pass, divided by that of its towers and language model",
@@ -111,10 +177,12 @@ JOBS = (
         (),
         (
             Row(
-                "building a data set without pictures, time per record",
-                r"^all of these without pictures\s+([\d.]+ ms)",
+                "reading a data set, CPU ms per record",
+                r"^stream\(\): records and rows\s+([\d.]+) ms",
+                (("load_dataset", r"^rows as Python \(plain load_dataset\)\s+([\d.]+) ms"),),
+                is_time=True,
             ),
-            Row("reading it, time per record", r"^stream\(\): records and rows\s+([\d.]+ ms)"),
+            Row("building it without pictures, CPU ms per record", r"^all of these without pictures\s+([\d.]+) ms"),
         ),
     ),
     Job(
@@ -134,7 +202,12 @@ JOBS = (
         "bench_grounding_check",
         ("--parts", "handwritten"),
         (),
-        (Row("verdicts on hand-written statements that were held back", r"^handwritten, held_back: (.+)$"),),
+        (
+            Row(
+                "hand-written statements that were held back, precision of the verdicts",
+                r"^handwritten, held_back: precision ([\d.]+)",
+            ),
+        ),
     ),
 )
 
@@ -164,7 +237,9 @@ def main() -> None:
         if options.only is None or job.module in options.only:
             print("running", *job.command(options.full), flush=True)
             outcomes.append(run(job, options.full, options.timeout))
-    atomic_write(options.output, page(outcomes, options.full))
+            atomic_write(
+                options.output, page(outcomes, options.full)
+            )  # after every job: a stopped run leaves its part
     print(f"-> {options.output}")
     if failed := [outcome.job.title for outcome in outcomes if outcome.error is not None]:
         sys.exit(f"failed: {', '.join(failed)}")
@@ -174,7 +249,13 @@ def run(job: Job, is_full: bool, timeout: float) -> Outcome:
     """Runs a job in its own process on one thread, so that its memory and imports do not affect the others."""
     start = time.monotonic()
     places = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": places,
+        "PYTHONWARNINGS": "ignore",
+        "MPLBACKEND": "Agg",
+    }
     command = [sys.executable, "-m", *job.command(is_full)]
     try:
         done = subprocess.run(
@@ -196,8 +277,10 @@ def page(outcomes: list[Outcome], is_full: bool) -> str:
         "",
         f"This page was written by `python -m benchmarks.all{mode}` at commit {commit()}. {machine()}",
         "",
-        "The sections show each benchmark's command and its output. The first table repeats the main figures. Times are CPU times of one "
-        "thread; on another machine compare ratios, not milliseconds.",
+        "The first table compares the main figures with those of other libraries; in brackets, how many times ours they take. The "
+        "sections show each benchmark's command and its output. Times are CPU times of one thread; on another machine compare ratios, "
+        "not milliseconds. The others were installed into a folder of their own that PYTHONPATH names, because some are under the GPL, "
+        f"and without their requirements, because neurokit2 changes pandas: `{RIVALS}`. wavedet asks for Python 3.12, but runs on 3.11.",
         "",
         *main_table(outcomes),
         "",
@@ -214,13 +297,23 @@ def page(outcomes: list[Outcome], is_full: bool) -> str:
 
 def main_table(outcomes: list[Outcome]) -> list[str]:
     """The first table. A row whose figure was not printed says so."""
-    lines = ["| | measured |", "|---|---|"]
+    lines = ["| | gem-ecg | others |", "|---|---|---|"]
     for outcome in outcomes:
         for row in outcome.job.rows:
-            found = re.search(row.pattern, outcome.printed, re.MULTILINE)
-            figures = " ".join(found[1].split()).replace("|", "/") if found else "not measured in this run"
-            lines.append(f"| {row.label} | {figures} |")
+            ours = first_figure(row.ours, outcome.printed)
+            others = []
+            for name, pattern in row.others:
+                if (figure := first_figure(pattern, outcome.printed)) is not None:
+                    ratio = f" ({float(figure) / float(ours):.2g} x)" if row.is_time and ours is not None else ""
+                    others.append(f"{name} {figure}{ratio}")
+            lines.append(f"| {row.label} | {ours or 'not measured in this run'} | {', '.join(others)} |")
     return lines
+
+
+def first_figure(pattern: str, printed: str) -> str | None:
+    """The figure on the first line that matches."""
+    found = re.search(pattern, printed, re.MULTILINE)
+    return found[1] if found else None
 
 
 def machine() -> str:

@@ -53,6 +53,13 @@ def parse_dicom(path: Path) -> None:
         multiplex_array(dataset, group, as_raw=False)
 
 
+def parse_kit(path: Path) -> None:
+    """A reader of many vendors' formats, like ours."""
+    import ecgdatakit
+
+    ecgdatakit.FileParser().parse(str(path))
+
+
 def parse_edf(path: Path) -> None:
     import edfio
 
@@ -74,8 +81,10 @@ def main() -> None:
     rows: list[tuple[str, Sequence[Path], str, Callable[[Path], object]]] = [
         ("PTB-XL WFDB, 12 x 5000", records, "wfdb.rdsamp", lambda path: wfdb.rdsamp(str(path.with_suffix("")))),
         ("GE MUSE XML, 8 x 5000", [formats / "MUSE_example.xml"], "ElementTree", parse_xml),
+        ("GE MUSE XML, 8 x 5000", [formats / "MUSE_example.xml"], "ecgdatakit", parse_kit),
         ("Schiller XML, 12 x 5000", [formats / "sample.xml"], "ElementTree", parse_xml),
         ("DICOM, 12 x 5000", [formats / "sample.dcm"], "pydicom", parse_dicom),
+        ("DICOM, 12 x 5000", [formats / "sample.dcm"], "ecgdatakit", parse_kit),
         ("EDF, 1 x 12000", [formats / "sample.edf"], "edfio", parse_edf),
     ]
     print(f"{'file':24} {'load_ecg ms':>12} {'other ms':>10}  {'other':12} {'ratio':>6}")
