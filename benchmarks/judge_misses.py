@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from scipy.stats import binomtest
+
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_record import EcgRecord
@@ -157,11 +159,17 @@ def tables(untouched: list[Case], changed: list[Case]) -> None:
     print("| scripted error | answers | found |\n|---|---|---|")
     for error in ERRORS:
         if found := by_error[error]:
-            print(f"| {error} | {len(found)} | {sum(found) / len(found):.3f} |")
-    print(f"| all | {len(changed)} | {sum(case.found for case in changed) / len(changed):.3f} |")
+            print(f"| {error} | {len(found)} | {share(found)} |")
+    print(f"| all | {len(changed)} | {share([case.found for case in changed])} |")
     print(
-        f"\nuntouched answers with a contradicted claim: {sum(case.found for case in untouched)} of {len(untouched)}"
+        f"| unchanged text: a claim is contradicted | {len(untouched)} | {share([case.found for case in untouched])} |"
     )
+
+
+def share(found: list[bool]) -> str:
+    """With its 95 % Wilson interval."""
+    interval = binomtest(sum(found), len(found)).proportion_ci(method="wilson")
+    return f"{sum(found) / len(found):.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def write_sheets(untouched: list[Case], changed: list[Case], folder: Path, count: int) -> None:
