@@ -180,7 +180,7 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
     gathered = power[near].mean() / max(float(power[~near].mean()), 1e-12) if 0 < near.sum() < len(near) else np.nan
     return HeartbeatSigns(
         steep=_prominence(np.sqrt(power)),
-        tall=_prominence(np.sqrt(_power(band - median(band, axis=1)[:, None]))),
+        tall=_prominence(np.sqrt(_power(band - median(band[:, ::4], axis=1)[:, None]))),
         gathered=float(gathered),
         back=_back(ecg.band[live], beats),
         alike=alike,
@@ -196,6 +196,7 @@ def _power(rows: np.ndarray) -> np.ndarray:
 
 
 def _prominence(size: np.ndarray) -> float:
+    size = size[::2]
     return float(percentile(size, HIGH_PERCENTILE) / max(float(median(size)), 1e-9))
 
 

@@ -84,10 +84,15 @@ def around_beats(ecg: FilteredEcg, beats: np.ndarray) -> BeatWindows:
     return BeatWindows(start, last - start, *bands)
 
 
-def averaged(ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability) -> BeatWindows:
-    """Every beat as the mean of the beats like it, each lead by its weight: noise falls with the root of their number."""
-    blocks = [slice(first, first + BLOCK_BEATS) for first in range(0, len(beats), BLOCK_BEATS)]
-    parts = [_averaged_block(ecg, beats[block], reliability.weights[:, block]) for block in blocks]
+def averaged(ecg: FilteredEcg, beats: np.ndarray, chosen: np.ndarray, weights: np.ndarray) -> BeatWindows:
+    """The beats of the indices `chosen`, in order, each as the mean of the beats like it, each lead by its weight `(leads,
+    beats)`: noise falls with the root of their number."""
+    parts = []
+    for first in range(0, len(beats), BLOCK_BEATS):
+        block = slice(first, first + BLOCK_BEATS)
+        rows = chosen[(chosen >= first) & (chosen < first + BLOCK_BEATS)] - first
+        if len(rows):
+            parts.append(_averaged_block(ecg, beats[block], rows, weights[:, block]))
     joined = [
         np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("band", "slope", "qrs_slope")
     ]
@@ -95,34 +100,41 @@ def averaged(ecg: FilteredEcg, beats: np.ndarray, reliability: Reliability) -> B
     return BeatWindows(start, stimulus, *joined)
 
 
-def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> BeatWindows:
+def _averaged_block(ecg: FilteredEcg, beats: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> BeatWindows:
     kind, shift = _kinds(ecg, beats, weights)
-    alike = (kind[:, None] == kind).astype(np.float32)
+    alike = (kind[rows, None] == kind).astype(np.float32)
     around = around_beats(ecg, beats + shift)
     count = np.einsum("ij,lj->li", alike, weights)
     share = alike * weights[:, None] / np.maximum(count, 1e-9)[..., None]
-    return BeatWindows(
-        around.start, around.stimulus, *(share @ values for values in (around.band, around.slope, around.qrs_slope))
-    )
+    bands = (share @ values for values in (around.band, around.slope, around.qrs_slope))
+    return BeatWindows(around.start[rows], around.stimulus[rows], *bands)
 
 
 def _kinds(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which beats are similar, as numbers, and how many samples later each beat lies best over the others of its kind."""
     play, half = int(ALIGN_S * WORKING_RATE), int(1.5 * NEAR_S * WORKING_RATE)
-    core = windows(ecg.band * median(weights, axis=1)[:, None], beats - half - play, 2 * (half + play))
-    core = np.moveaxis(core, 1, 0)
-
-    def moved(rows: np.ndarray, later: int) -> np.ndarray:
-        part = core[rows, :, play + later : play + later + 2 * half].reshape(len(rows), -1)
-        return part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
+    core = windows(ecg.band, beats - half - play, 2 * (half + play)) * median(weights, axis=1)[:, None, None]
+    core = core.transpose(1, 0, 2)
+    # The size of each beat's part of length 2 * half that begins at every place, `(beats, places)`.
+    energy = np.cumsum(np.square(core).sum(axis=1), axis=1, dtype=np.float64)
+    energy = np.concatenate(
+        [energy[:, 2 * half - 1 : 2 * half], energy[:, 2 * half :] - energy[:, : -2 * half]], axis=1
+    )
+    size = np.maximum(np.sqrt(np.maximum(energy, 0)), 1e-9).astype(np.float32)
+    still = core[:, :, play : play + 2 * half].reshape(len(beats), -1) / size[:, play, None]
+    likeness_of_all = still @ still.T
+    whole = core.reshape(len(beats), -1)
 
     kind, shift, rest = np.arange(len(beats)) + MOST_KINDS, np.zeros(len(beats), dtype=int), np.arange(len(beats))
     for number in range(MOST_KINDS):
         if not len(rest):
             break
-        still = moved(rest, 0)
-        usual = still[(still @ still.T).sum(axis=1).argmax()]
-        likeness = np.stack([moved(rest, later) @ usual for later in range(-play, play + 1)], axis=1)
+        usual = still[rest[likeness_of_all[np.ix_(rest, rest)].sum(axis=1).argmax()]].reshape(core.shape[1], -1)
+        # The usual beat at every place of a window, `(leads, places, samples)`: one product compares all.
+        placed = np.lib.stride_tricks.sliding_window_view(
+            np.pad(usual, ((0, 0), (2 * play, 2 * play))), core.shape[2], axis=1
+        )[:, ::-1]
+        likeness = whole[rest] @ placed.transpose(0, 2, 1).reshape(-1, placed.shape[1]) / size[rest]
         alike = likeness.max(axis=1) > ALIKE
         kind[rest[alike]], shift[rest[alike]] = number, likeness[alike].argmax(axis=1) - play
         rest = rest[~alike]
@@ -139,11 +151,17 @@ def global_limits(
     part that is as steep as no T wave in any lead belongs to it. Where noise hides the rest, or a later part may be a free P
     wave, beats of one kind are averaged.
     """
-    own = _limits(around_beats(ecg, beats), beats, reliability, settings)
+    weights = reliability.weights
+    rr = np.diff(beats, prepend=-10 * WORKING_RATE, append=10**9)
+    rr_around = np.stack([rr[:-1], rr[1:]])
+    own = _limits(around_beats(ecg, beats), beats, rr_around, weights, settings)
     onset, offset = own.onset, own.offset
-    if own.doubt.any():
-        usual = _limits(averaged(ecg, beats, reliability), beats, reliability, settings)
-        onset, offset = onset + own.doubt * (usual.onset - onset), offset + own.doubt * (usual.offset - offset)
+    unsure = np.flatnonzero(own.doubt)
+    if len(unsure):
+        around = averaged(ecg, beats, unsure, weights)
+        usual = _limits(around, beats[unsure], rr_around[:, unsure], weights[:, unsure], settings)
+        onset[unsure] += own.doubt[unsure] * (usual.onset - onset[unsure])
+        offset[unsure] += own.doubt[unsure] * (usual.offset - offset[unsure])
     # Each beat keeps to its side of the middle between it and its neighbour.
     middle = (beats[:-1] + beats[1:]) // 2
     onset[1:], offset[:-1] = np.maximum(onset[1:], middle + 1), np.minimum(offset[:-1], middle)
@@ -159,10 +177,20 @@ class _Limits:
     doubt: np.ndarray
 
 
-def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, settings: QrsSettings) -> _Limits:
-    """The limits of each beat; all times within are samples of its window."""
+def _limits(
+    around: BeatWindows, beats: np.ndarray, rr: np.ndarray, weights: np.ndarray, settings: QrsSettings
+) -> _Limits:
+    """The limits of each beat; all times within are samples of its window.
+
+    Args:
+        around: the signal around the beats.
+        beats: samples, `(beats,)`.
+        rr: to the beat before and to the beat after in samples, `(2, beats)`.
+        weights: of the leads, `(leads, beats)`.
+        settings: limits of the QRS.
+    """
     rate, near, reach = WORKING_RATE, int(NEAR_S * WORKING_RATE), int(REACH_S * WORKING_RATE)
-    power = np.square(reliability.weights)
+    power = np.square(weights)
     share = power / np.maximum(power.sum(axis=0), 1e-9)
     velocity, sharp = (
         np.sqrt(moving_average(np.einsum("lb,lbs->bs", share, np.square(slope)), SMOOTHING_S))
@@ -176,8 +204,7 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
     peak, sharpest = (np.where(close, values, 0).max(axis=1) for values in (velocity, sharp))
     travel = _travel(around.band, share)
     travel /= np.maximum(settings.travel_share * np.where(close, travel, 0).max(axis=1, keepdims=True), 1e-9)
-    rr = np.diff(beats, prepend=-10 * rate, append=10**9)
-    is_t = (since > T_FROM_S * rate) & (since < T_RR * rr[1:, None])
+    is_t = (since > T_FROM_S * rate) & (since < T_RR * rr[1][:, None])
     t_sharpest = np.where(is_t, sharp, 0).max(axis=1)
     sharp /= np.maximum(settings.sharp_share * sharpest, np.minimum(t_sharpest, T_SHARPEST * sharpest))[:, None]
     onset_limit, offset_limit = (
@@ -206,7 +233,7 @@ def _limits(around: BeatWindows, beats: np.ndarray, reliability: Reliability, se
         return np.where(np.isfinite(found), found, start + 0.06 * rate)
 
     onset, offset = rest_before(steepest), rest_behind(steepest)
-    first, last = _other_steep_parts(around, steepest, onset, offset, rr, reliability, settings)
+    first, last = _other_steep_parts(around, steepest, onset, offset, rr, weights, settings)
     if (first < steepest).any():
         onset = np.where(first < steepest, rest_before(first), onset)
     # What lies before a stimulus did not follow it.
@@ -248,13 +275,13 @@ def _other_steep_parts(
     onset: np.ndarray,
     offset: np.ndarray,
     rr: np.ndarray,
-    reliability: Reliability,
+    weights: np.ndarray,
     settings: QrsSettings,
 ) -> tuple[np.ndarray, np.ndarray]:
     """First and last sample outside `onset` to `offset` that are as steep as only a QRS is, `(beats,)`; else `steepest`.
 
     A wide QRS may rest at its top, in some leads or in all. What follows is its end if it is sharp (10 to 30 Hz) against the
-    steepest part and against the T wave, and the line gathers speed again. `rr`: RR intervals with one more at either end.
+    steepest part and against the T wave, and the line gathers speed again. `rr` and `weights` as in `_limits`.
     """
     longest, apart, near = (int(seconds * WORKING_RATE) for seconds in (LONGEST_QRS_S, APART_S, NEAR_S))
     # Every second sample is enough for 40 Hz.
@@ -262,8 +289,7 @@ def _other_steep_parts(
     close = np.abs(index) <= near
     onset, offset = (onset - steepest)[:, None], (offset - steepest)[:, None]
     sharp, slope = (
-        _per_lead_steepness(values[..., ::2], close, reliability, settings)
-        for values in (around.qrs_slope, around.slope)
+        _per_lead_steepness(values[..., ::2], close, weights, settings) for values in (around.qrs_slope, around.slope)
     )
 
     def share(values: np.ndarray) -> np.ndarray:
@@ -271,21 +297,21 @@ def _other_steep_parts(
 
     early = share(np.sqrt(np.square(sharp).mean(axis=0))) >= settings.early_share
     early &= index >= (around.stimulus - steepest)[:, None]
-    early &= (index <= onset - apart) & (index >= offset - longest) & (index >= -QRS_RR * rr[:-1, None])
+    early &= (index <= onset - apart) & (index >= offset - longest) & (index >= -QRS_RR * rr[0][:, None])
     sharp, slope = share(sharp.max(axis=0)), share(slope.max(axis=0))
-    is_t = (index > onset + T_FROM_S * WORKING_RATE) & (index < T_RR * rr[1:, None])
+    is_t = (index > onset + T_FROM_S * WORKING_RATE) & (index < T_RR * rr[1][:, None])
     t_wave = np.where(is_t, sharp, 0).max(axis=1, keepdims=True)
     calmest = np.minimum.accumulate(np.where(index >= offset, slope, np.inf), axis=1)
     late = sharp >= np.maximum(settings.late_share, settings.late_over_t * t_wave)
     late &= slope >= np.maximum(settings.late_slope, settings.late_rise * calmest)
-    late &= (index >= offset + apart) & (index <= onset + longest) & (index <= QRS_RR * rr[1:, None])
+    late &= (index >= offset + apart) & (index <= onset + longest) & (index <= QRS_RR * rr[1][:, None])
     first = np.where(early.any(axis=1), 2 * early.argmax(axis=1), steepest)
     last = np.where(late.any(axis=1), 2 * (late.shape[1] - 1 - late[:, ::-1].argmax(axis=1)), steepest)
     return first, last
 
 
 def _per_lead_steepness(
-    slope: np.ndarray, close: np.ndarray, reliability: Reliability, settings: QrsSettings
+    slope: np.ndarray, close: np.ndarray, weights: np.ndarray, settings: QrsSettings
 ) -> np.ndarray:
     """Slope per lead against the geometric mean of the lead's and all leads' steepest, `(leads, beats, samples)`; 0 in noise.
 
@@ -297,7 +323,7 @@ def _per_lead_steepness(
     noise = settings.late_noise * percentile(slope[..., ::2], 25, axis=2)[..., None]
     own = (slope * close).max(axis=2, keepdims=True)
     typical = np.sqrt(np.square(own).mean(axis=0))
-    size = slope * (slope > noise) * reliability.weights[..., None]
+    size = slope * (slope > noise) * weights[..., None]
     return size / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
 
 
