@@ -110,6 +110,8 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
 
     around = np.maximum(steepest(places - alone), steepest(places + width))
     abrupt = np.abs(height) > STEP_ABRUPT * around
+    if not abrupt.any():
+        return signal
     leads, places, height = leads[abrupt], places[abrupt], height[abrupt]
     before = median(signal[leads[:, None], places[:, None] - np.arange(level)], axis=1)
     after = median(signal[leads[:, None], places[:, None] + width + np.arange(level)], axis=1)

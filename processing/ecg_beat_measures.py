@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ AMPLITUDE_SMOOTHING_S = 0.006
 ISOELECTRIC_GAP_S = 0.004  # the isoelectric level is read just before the QRS onset, on the PR segment
 SAME_RR_MS, OTHER_RR_MS = 10.0, 20.0  # RR intervals by two marks of a QRS that agree, and that do not
 ISOELECTRIC_S = 0.012
+LONGEST_P_S, LONGEST_T_S = 0.2, 0.36
 MIN_R_MV = 0.05  # below this there is no R wave: the complex is a QS
 # From here on a positive deflection makes what was before it a Q wave and what follows an S wave: a small square of the paper.
 # Taken at MIN_R_MV, 62 % of 323 infarcts of PTB-XL show pathological Q waves, at the highest point of the complex 69 %, here 67 %;
@@ -90,14 +92,17 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     position = np.maximum(start + width / 2, 0)
     if len(position) == 1:
         return signal - knots
-    samples = np.arange(signal.shape[1])
-    before = np.clip(np.searchsorted(position, samples, side="right") - 1, 0, len(position) - 2)
-    steps = np.diff(position)
-    share = np.clip((samples - position[before]) / np.maximum(steps[before], 1e-9), 0, 1).astype(np.float32)
-    line = np.diff(knots, axis=1)[:, before]
-    line *= share
-    line += knots[:, before]
-    return np.subtract(signal, line, out=line)
+    # From each knot to the next one; the first and the last stretch are level outside of the knots.
+    first = np.ceil(position).astype(int)
+    edges = [0, *first[1:-1].clip(0, signal.shape[1]).tolist(), signal.shape[1]]
+    level = np.empty_like(signal)
+    for knot, (start_at, end_at) in enumerate(pairwise(edges)):
+        step = max(position[knot + 1] - position[knot], 1e-9)
+        share = ((np.arange(start_at, end_at) - position[knot]) / step).clip(0, 1).astype(np.float32)
+        part = (knots[:, knot + 1 : knot + 2] - knots[:, knot : knot + 1]) * share
+        part += knots[:, knot : knot + 1]
+        np.subtract(signal[:, start_at:end_at], part, out=level[:, start_at:end_at])
+    return level
 
 
 def measure_beats(delineation: Delineation) -> BeatMeasures:
@@ -111,23 +116,28 @@ def measure_beats(delineation: Delineation) -> BeatMeasures:
     rr = _rr_intervals(delineation)
     before, after = np.append(np.nan, rr), np.append(rr, np.nan)
     qt = (t[..., 2] - qrs[..., 0]) * MS
+    j_point = qrs[..., 2]
+    places = np.stack([p[..., 1], j_point, j_point + 60 / MS, j_point + 80 / MS, t[..., 1]])
+    p_amplitude, st_j, st_j60, st_j80, t_amplitude = _values_at(level, places)
+    total = np.zeros((len(level), samples + 1))
+    np.cumsum(level, axis=1, out=total[:, 1:])
     return BeatMeasures(
         level=level,
         rr_before=before,
         rr_after=after,
-        p_amplitude=_value_at(level, p[..., 1]),
+        p_amplitude=p_amplitude,
         p_duration=(p[..., 2] - p[..., 0]) * MS,
-        p_area=_area(level, p, 0.2),
+        p_area=_area(total, p, LONGEST_P_S),
         pr_interval=(qrs[..., 0] - p[..., 0]) * MS,
         **qrs_measures(level, qrs),
         qrs_duration=(qrs[..., 2] - qrs[..., 0]) * MS,
-        st_j=_value_at(level, qrs[..., 2]),
-        st_j60=_value_at(level, qrs[..., 2] + 60 / MS),
-        st_j80=_value_at(level, qrs[..., 2] + 80 / MS),
+        st_j=st_j,
+        st_j60=st_j60,
+        st_j80=st_j80,
         st_duration=np.maximum((t[..., 0] - qrs[..., 2]) * MS, 0),
-        t_amplitude=_value_at(level, t[..., 1]),
+        t_amplitude=t_amplitude,
         t_duration=(t[..., 2] - t[..., 0]) * MS,
-        t_area=_area(level, t, 0.36),
+        t_area=_area(total, t, LONGEST_T_S),
         qt_interval=qt,
         qtc_interval=bazett(qt, np.where(np.isfinite(before), before, after)),
     )
@@ -157,11 +167,11 @@ def _rr_intervals(delineation: Delineation) -> np.ndarray:
     return np.where(delineation.reliability.known_intervals(delineation.beats), rr, np.nan)
 
 
-def _value_at(level: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """`level` at the sample of every `(leads, beats)` position; NaN where there is none or it is outside."""
-    inside = np.isfinite(position) & (position >= 0) & (position <= level.shape[1] - 1)
-    index = np.where(inside, np.round(np.where(inside, position, 0)), 0).astype(int)
-    return np.where(inside, np.take_along_axis(level, index, 1), np.nan)
+def _values_at(level: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """`level` at the sample of every `(..., leads, beats)` position; NaN where there is none or it is outside."""
+    inside = (position >= 0) & (position <= level.shape[1] - 1)  # NaN is not
+    index = np.round(np.where(inside, position, 0)).astype(int)
+    return np.where(inside, level[np.arange(len(level))[:, None], index], np.nan)
 
 
 def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -176,9 +186,17 @@ def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tupl
     return window, inside
 
 
-def _area(level: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
-    window, inside = wave_windows(level, marks, longest_s)
-    return np.where(inside.any(axis=2), (window * inside).sum(axis=2) * MS, np.nan)
+def _area(total: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
+    """Area of every wave in mV ms, `(leads, beats)`, NaN without marks; `total` is the sum of the samples before each, `(leads,
+    samples + 1)` mV."""
+    onset, offset = marks[..., 0], marks[..., 2]
+    known = np.isfinite(onset) & np.isfinite(offset)
+    onset, offset = np.where(known, onset, 0), np.where(known, offset, -1)
+    first = np.ceil(onset)
+    end = np.minimum(np.floor(offset), np.floor(onset) + int(longest_s * WORKING_RATE) - 1) + 1
+    lead, last = np.arange(len(total))[:, None], total.shape[1] - 1
+    area = total[lead, end.clip(0, last).astype(int)] - total[lead, first.clip(0, last).astype(int)]
+    return np.where(known & (end > first), area * MS, np.nan)
 
 
 def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
@@ -235,7 +253,7 @@ def st_form(st_j: np.ndarray, st_j60: np.ndarray, st_j80: np.ndarray, elevation_
 
 
 BIPHASIC_SHARE = 0.25  # a wave has two lobes where the smaller has this share of the larger
-LONGEST_P_S, LONGEST_JT_S = 0.2, 0.6
+LONGEST_JT_S = 0.6
 
 
 def featuredb_sequences(delineation: Delineation, beats: BeatMeasures) -> dict[str, np.ndarray]:

@@ -35,6 +35,9 @@ class DelineationSettings:
     waves: WaveSettings = field(default_factory=WaveSettings)
 
 
+_USUAL = DelineationSettings()
+
+
 @dataclass(frozen=True)
 class Delineation:
     """Marks of all waves at the sampling rate of `ecg`, 500 Hz.
@@ -80,7 +83,7 @@ def delineate(
     Returns:
         The marks, or `None` where there is no heartbeat.
     """
-    settings = settings or DelineationSettings()
+    settings = settings or _USUAL
     if signal.shape[1] < SHORTEST_S * sampling_rate or not np.isfinite(signal).any():
         return None
     ecg = filter_ecg(signal, sampling_rate, settings.bands)

@@ -284,7 +284,8 @@ def extract_features(
 
 
 def _measure(record: EcgRecord, compat: str | None, settings: DelineationSettings | None) -> EcgFeatures:
-    signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
+    finite = np.isfinite(record.signal)
+    signal = record.signal if finite.all() else np.where(finite, record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
         return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
@@ -387,7 +388,10 @@ def _sequences(beats: BeatMeasures, elevation_limits: Sequence[float]) -> dict[s
         beats.qt_interval,
         beats.qtc_interval,
     )
-    return {name: np.broadcast_to(value, shape) for name, value in zip(SEQUENCES, values, strict=True)}
+    return {
+        name: value if value.shape == shape else np.broadcast_to(value, shape)
+        for name, value in zip(SEQUENCES, values, strict=True)
+    }
 
 
 def _times(delineation: Delineation, scope: str) -> list[np.ndarray]:

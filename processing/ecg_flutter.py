@@ -64,29 +64,21 @@ def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndar
     if length < SHORTEST_S * WORKING_RATE:
         return False
     width = length - round(BEFORE_QRS_S * WORKING_RATE)
-    now, earlier = (
-        _level(median(windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP], axis=1))
-        for start in (onset - length, onset - length - cycle)
-    )
-    before, after = _energies(earlier), _energies(earlier - now)
-    explained = 1 - after[0] / max(before[0], 1e-12)
+    start = np.concatenate([onset - length - cycle, onset - length])
+    lines = windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP]
+    usual = median(lines.reshape(len(band), 2, len(beats), -1), axis=2)
+    earlier, now = (usual - usual.mean(axis=2, keepdims=True)).astype(np.float64).swapaxes(0, 1)
+    parts = np.stack([earlier, earlier - now])
+    # Singular value decomposition needs three times the time.
+    shared = parts @ parts.swapaxes(1, 2)
+    (before, after), strongest = np.trace(shared, axis1=1, axis2=2), np.linalg.eigvalsh(shared)[:, -1]
+    explained = 1 - after / max(before, 1e-12)
     if len(earlier) < FEWEST_LEADS:
         return bool(explained > ALL_EXPLAINED)
-    of_loop = 1 - after[1] / max(before[1], 1e-12)
+    # What does not lie in the strongest direction of the leads.
+    of_loop = 1 - (after - strongest[1]) / max(before - strongest[0], 1e-12)
     both = explained > BOTH_EXPLAINED[0] and of_loop > BOTH_EXPLAINED[1]
     return bool(explained > ALL_EXPLAINED or of_loop > LOOP_EXPLAINED or both)
-
-
-def _energies(part: np.ndarray) -> tuple[float, float]:
-    """The energy of `(leads, samples)`, and what of it does not lie in the strongest direction of the leads."""
-    shared = part @ part.T
-    energy = float(np.trace(shared))
-    # In a third of a singular value decomposition's time.
-    return energy, energy - float(np.linalg.eigvalsh(shared)[-1])
-
-
-def _level(part: np.ndarray) -> np.ndarray:
-    return (part - part.mean(axis=1, keepdims=True)).astype(np.float64)
 
 
 __all__ = ["is_flutter"]

@@ -45,9 +45,12 @@ def _kernel() -> np.ndarray:
 _KERNEL = _kernel()
 
 
-def bump_sizes(band: np.ndarray) -> np.ndarray:
-    """Size in mV of a P-like bump around every fourth sample of `band` `(leads, samples)`, `(leads, samples / 4)`."""
+def bump_sizes(band: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+    """Size in mV of a P-like bump around every fourth sample of `band` `(leads, samples)`, `(leads, samples / 4)`; or around
+    those of them whose indices `places` has, `(leads, places)`."""
     half = len(_KERNEL) // 2
+    if places is not None:
+        return windows(band[:, ::STEP], places - half, len(_KERNEL)) @ _KERNEL
     padded = np.pad(band[:, ::STEP], ((0, 0), (half, half)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, len(_KERNEL), axis=1) @ _KERNEL
 
@@ -144,34 +147,54 @@ def _alike(sizes: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
     """P waves between two conducted ones, like them, where the atria's own cycle puts them; after the T wave."""
-    sizes = bump_sizes(ecg.p_band) * reliability.leads[:, None]
-    at = np.clip(np.round(beats.p_peak / STEP), 0, sizes.shape[1] - 1)
-    known = np.flatnonzero(np.isfinite(at))
-    reference = median(sizes[:, at[known].astype(int)], axis=1)
-    alike, size = _alike(sizes, reference)
+    known = np.flatnonzero(np.isfinite(beats.p_peak))
     gaps = np.diff(beats.p_peak[known])
     told = reliability.known_intervals(beats.onset)
     shortest = percentile(gaps, 20) if len(gaps) else np.inf
-    found, asked = [], 0
-    for i, gap in zip(known[:-1], gaps, strict=True):
-        if known[np.searchsorted(known, i) + 1] != i + 1 or not told[i]:
-            continue
+    sought: list[_Sought] = []
+    neighbours = known[1:] == known[:-1] + 1
+    for i, gap in zip(known[:-1][neighbours].tolist(), gaps[neighbours].tolist(), strict=True):
         dropped = gap > 1.5 * shortest
         parts = round(gap / shortest) if dropped else 2
         cycle = gap / parts
-        if not ATRIAL_CYCLE_S[0] <= cycle / WORKING_RATE <= ATRIAL_CYCLE_S[1]:
+        if not told[i] or not ATRIAL_CYCLE_S[0] <= cycle / WORKING_RATE <= ATRIAL_CYCLE_S[1]:
             continue
-        asked += parts - 1
         clear = max(beats.t_end[i] if np.isfinite(beats.t_end[i]) else 0, beats.offset[i]) + 0.02 * WORKING_RATE
         tolerance = (GRID_TOLERANCE if dropped else REGULAR_TOLERANCE) * cycle
-        least_alike, smallest = (LONE_ALIKE, LONE_SIZE[0]) if dropped else (REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE)
         for part in range(1, parts):
             expected = beats.p_peak[i] + part * cycle
             span = np.arange(int((expected - tolerance) / STEP), int((expected + tolerance) / STEP) + 1)
-            best = span[np.argmax(alike[span] * np.minimum(size[span], 1))]
-            if best * STEP > clear and alike[best] > least_alike and smallest < size[best] < LONE_SIZE[1]:
-                found.append(best * STEP)
-    return np.array(found if len(found) > 0.6 * asked else [], dtype=float)
+            sought.append(_Sought(span, clear, dropped))
+    found = _found(ecg, beats.p_peak[known], sought, reliability) if sought else []
+    return np.array(found if len(found) > 0.6 * len(sought) else [], dtype=float)
+
+
+@dataclass(frozen=True)
+class _Sought:
+    """A lone P wave that may be there: indices of every fourth sample, the sample that it comes after, and whether a beat is
+    missing."""
+
+    span: np.ndarray
+    clear: float
+    dropped: bool
+
+
+def _found(ecg: FilteredEcg, p_peaks: np.ndarray, sought: list[_Sought], reliability: Reliability) -> list[int]:
+    """The samples of those of the waves `sought` that are like the usual one of the waves at `p_peaks`."""
+    last = (ecg.p_band.shape[1] - 1) // STEP
+    usual = np.round(p_peaks / STEP).clip(0, last).astype(int)
+    places = np.concatenate([usual, *(wave.span for wave in sought)])
+    sizes = bump_sizes(ecg.p_band, places) * reliability.leads[:, None]
+    alike, size = _alike(sizes[:, len(usual) :], median(sizes[:, : len(usual)], axis=1))
+    found, first = [], 0
+    for wave in sought:
+        own = slice(first, first + len(wave.span))
+        best = first + int(np.argmax(alike[own] * np.minimum(size[own], 1)))
+        place, first = int(places[len(usual) + best]) * STEP, own.stop
+        least, smallest = (LONE_ALIKE, LONE_SIZE[0]) if wave.dropped else (REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE)
+        if place > wave.clear and alike[best] > least and smallest < size[best] < LONE_SIZE[1]:
+            found.append(place)
+    return found
 
 
 def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ SORTED_UP_TO = 512  # values in a row: a short one is sorted faster than it is p
 def median(values: np.ndarray, axis: int = -1) -> Any:
     """`np.median` of values without NaN, of which there is at least one along `axis`."""
     count = values.shape[axis]
+    if count % 2 and count <= SORTED_UP_TO:
+        return np.sort(values, axis=axis).take(count // 2, axis)
     lower, upper = _neighbours(values, (count - 1) // 2, axis)
     return lower if count % 2 else (lower + upper) / 2
 
@@ -20,6 +22,18 @@ def percentile(values: np.ndarray, share: float, axis: int = -1) -> Any:
     place = (values.shape[axis] - 1) * share / 100
     lower, upper = _neighbours(values, int(place), axis)
     return lower + (upper - lower) * (place - int(place))
+
+
+def percentiles(values: np.ndarray, shares: tuple[float, ...], axis: int = -1) -> list[Any]:
+    """The same for several `shares` of the same values, which are sorted once."""
+    ordered = np.sort(values, axis=axis)
+    found = []
+    for share in shares:
+        place = (values.shape[axis] - 1) * share / 100
+        lower = ordered.take(int(place), axis)
+        upper = ordered.take(min(int(place) + 1, values.shape[axis] - 1), axis)
+        found.append(lower + (upper - lower) * (place - int(place)))
+    return found
 
 
 def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
@@ -43,8 +57,8 @@ def _neighbours(values: np.ndarray, rank: int, axis: int) -> tuple[Any, Any]:
         ordered = np.sort(values, axis=axis)
         return ordered.take(rank, axis), ordered.take(min(rank + 1, last), axis)
     # NumPy parts at one rank with vector instructions, at two without.
-    parted = np.moveaxis(np.partition(values, rank, axis=axis), axis, -1)
+    parted = np.partition(values, rank, axis=axis).swapaxes(axis, -1)
     return parted[..., rank], parted[..., min(rank + 1, last) :].min(axis=-1)
 
 
-__all__ = ["median", "nan_median", "percentile"]
+__all__ = ["median", "nan_median", "percentile", "percentiles"]

@@ -8,7 +8,7 @@ import numpy as np
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_order_statistics import median, nan_median, percentile
 from .ecg_p_repeats import Repeats, find_repeats
-from .ecg_qrs import windows
+from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
@@ -133,7 +133,7 @@ def _search(
     first = _after_t_tail(window, reliability.weights, np.clip(earliest - start, 0, width - 8).astype(int))
     level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
     chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
-    deviation = np.where(index >= first[:, None], window - (level * (1 - chord) + window[..., -1:] * chord), 0)
+    deviation = (window - (level * (1 - chord) + window[..., -1:] * chord)) * (index >= first[:, None])
     repeats = find_repeats(ecg, qrs_onset, deviation, room, reliability, settings)
     together = weighted_size(deviation, reliability.weights)
     shape = repeats.shape / np.maximum(repeats.shape.max(axis=1, keepdims=True), 1e-9)
@@ -161,7 +161,7 @@ def bound_p_waves(
     rate, width = WORKING_RATE, search.window.shape[-1]
     index, first = np.arange(width), search.first
     near = (np.abs(index - search.centre[:, None]) <= settings.p_search * rate) & (index >= first[:, None])
-    peak = np.where(near, np.abs(search.deviation), -1).argmax(axis=2)
+    peak = largest_within(search.deviation, near)
     amplitude = pick(search.deviation, peak)
     sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
     reach = peak - int(0.07 * rate), peak + int(0.07 * rate)

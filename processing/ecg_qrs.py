@@ -1,25 +1,34 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Where the heartbeats are."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, BeatBands, moving_average
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import median, percentile, percentiles
 from .ecg_reliability import NEAR_GAP, runs
 
 
 def windows(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     """`values[..., start : start + width]` for every start, `(..., beats, width)`; edges repeated."""
-    found = np.empty((*values.shape[:-1], len(start), width), dtype=values.dtype)
     last = values.shape[-1] - width
-    for beat, first in enumerate(start.tolist()):
-        if 0 <= first <= last:
-            found[..., beat, :] = values[..., first : first + width]
-        else:
-            found[..., beat, :] = values[..., np.clip(np.arange(first, first + width), 0, values.shape[-1] - 1)]
+    if last < 0:
+        return values[..., np.clip(start[:, None] + np.arange(width), 0, values.shape[-1] - 1)]
+    every = np.lib.stride_tricks.as_strided(
+        values, (*values.shape[:-1], last + 1, width), (*values.strides, values.strides[-1]), writeable=False
+    )
+    inside = start.clip(0, last)
+    found = every[..., inside, :]
+    for beat in np.flatnonzero(inside != start).tolist():
+        index = np.arange(start[beat], start[beat] + width)
+        found[..., beat, :] = values[..., index.clip(0, values.shape[-1] - 1)]
     return found
+
+
+def largest_within(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Index of the largest deflection of `values` `(leads, beats, samples)` among the samples that are `inside`, a mask `(beats,
+    samples)`: `(leads, beats)`."""
+    # An addition takes a quarter of the time of `np.where`.
+    return (np.abs(values) + np.where(inside, np.float32(0), np.float32(-np.inf))).argmax(axis=2)
 
 
 # Two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s).
@@ -43,7 +52,7 @@ def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, 
     lead without signal. Only the samples of `heard`, `(leads, samples)`, count.
     """
     steepness, usable = np.abs(qrs_slope[:, ::3]), heard[:, ::3]
-    typical, steep = median(steepness, axis=1), percentile(steepness, STEEP_PERCENTILE, axis=1)
+    typical, steep = percentiles(steepness, (50, STEEP_PERCENTILE), axis=1)
     for lead in np.flatnonzero(~usable.all(axis=1)):
         part = steepness[lead, usable[lead]]
         typical[lead], steep[lead] = (median(part), percentile(part, STEEP_PERCENTILE)) if len(part) else (0.0, 0.0)
@@ -109,7 +118,7 @@ def _local_level(peaks: np.ndarray, height: np.ndarray, samples: int) -> np.ndar
 
 def _without_t_waves(beats: np.ndarray, height: np.ndarray) -> np.ndarray:
     kept: list[int] = []
-    for i, beat in enumerate(beats):
+    for i, beat in enumerate(beats.tolist()):
         if kept and beat - beats[kept[-1]] < T_WAVE_WINDOW_S * WORKING_RATE:
             if height[i] < 0.5 * height[kept[-1]]:
                 continue
@@ -124,14 +133,14 @@ def _search_back(
 ) -> np.ndarray:
     if len(beats) < 3:
         return beats
-    typical, margin, added = median(np.diff(beats)), 0.35 * WORKING_RATE, []
-    for start, stop in pairwise(beats):
-        if stop - start > SEARCH_BACK_GAP * typical:
-            weak = (peaks > start + margin) & (peaks < stop - margin) & ~strong
-            weak &= height > SEARCH_BACK_THRESHOLD * level
-            if weak.any():
-                added.append(peaks[weak][np.argmax(height[weak])])
+    rr, margin, added = np.diff(beats), 0.35 * WORKING_RATE, []
+    for beat in np.flatnonzero(rr > SEARCH_BACK_GAP * median(rr)):
+        start, stop = beats[beat], beats[beat + 1]
+        weak = (peaks > start + margin) & (peaks < stop - margin) & ~strong
+        weak &= height > SEARCH_BACK_THRESHOLD * level
+        if weak.any():
+            added.append(peaks[weak][np.argmax(height[weak])])
     return np.sort(np.append(beats, added)).astype(int)
 
 
-__all__ = ["detect_beats", "lead_weights", "windows"]
+__all__ = ["detect_beats", "largest_within", "lead_weights", "windows"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
 from .ecg_order_statistics import median, percentile
-from .ecg_qrs import windows
+from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability
 
 SMOOTHING_S = 0.008
@@ -337,7 +337,7 @@ def lead_limits(
     start = np.round(onset).astype(int) - margin
     window = windows(moving_average(slope, 0.006), start, width)
     inside = np.arange(width) <= (offset - start)[:, None] + margin
-    window = np.where(inside, window, 0)
+    window *= inside
     peak = window.max(axis=2)
     steep = (
         window
@@ -361,7 +361,7 @@ def dominant_peaks(ecg: FilteredEcg, onset: np.ndarray, offset: np.ndarray) -> n
     start = np.round(onset).astype(int)
     window = windows(ecg.band, start, width)
     inside = np.arange(width) <= (offset - start)[:, None]
-    return start + np.where(inside, np.abs(window - window[..., :1]), -1).argmax(axis=2)
+    return start + largest_within(window - window[..., :1], inside)
 
 
 __all__ = ["QrsSettings", "dominant_peaks", "global_limits", "lead_limits"]

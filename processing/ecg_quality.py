@@ -47,7 +47,7 @@ WANDERING_FROM_MV = 0.5
 MISSING_FROM, POOR_FROM, FLAT_FROM = 0.5, 0.05, 0.95  # shares of a lead
 ARM_REVERSAL_CORRELATION = -0.5
 # A limb lead below a tenth of the smaller of the other two is the potential between two feet.
-FLAT_LIMB_RATIO = 0.1
+FLAT_LIMB_RATIO, FLAT_LIMB_ROOT = 0.1, 0.5
 FLAT_LIMB_PAIRS = {
     "I": "both arms and both legs",
     "II": "right arm and right leg",
@@ -153,8 +153,7 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
     samples = signal.shape[1]
     if samples < 30:
         return [np.zeros((len(signal), 1)) for _ in bands]
-    # Without the line from the first to the last sample the ends meet, and the FFT has no jump between them.
-    line = signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, samples, dtype=np.float32)
+    line = _line(signal)
     spectrum = rfft(signal - line, axis=1)
     found = []
     for low, high, step in bands:
@@ -166,6 +165,11 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
         filtered = irfft(spectrum[:, :kept] * response, samples // step, axis=1) / step
         found.append(filtered if low else filtered + line[:, ::step])
     return found
+
+
+def _line(signal: np.ndarray) -> np.ndarray:
+    """The line from the first to the last sample of each lead. Without it the ends meet, and the FFT has no jump between them."""
+    return signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, signal.shape[1], dtype=np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -207,16 +211,14 @@ def limb_lead_reversal(
     alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
     alive &= np.isfinite(signal).mean(axis=1) > 0.5
     needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
-    limbs = interpolate_gaps(signal[[leads.index(lead) for lead in needed]])
-    (band,) = _bands(limbs, sampling_rate, (*_QRS_BAND_HZ, 1))
-    rows = dict(zip(needed, band, strict=True))
-    flat = _leg_reversal(rows) if {"I", "II", "III"} <= set(rows) else None
+    limbs = _LimbBand(needed, interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate)
+    flat = _leg_reversal(limbs) if {"I", "II", "III"} <= set(needed) else None
     if flat:
         return flat
-    arms = {"I", "aVR", "V6"} <= set(rows) and (
-        _correlation(rows["I"], rows["V6"]) < ARM_REVERSAL_CORRELATION and _correlation(rows["aVR"], rows["V6"]) > 0
+    arms = {"I", "aVR", "V6"} <= set(needed) and (
+        limbs.correlation("I", "V6") < ARM_REVERSAL_CORRELATION and limbs.correlation("aVR", "V6") > 0
     )
-    arm_and_leg = {"II", "aVR"} <= set(rows) and bool(values) and _right_arm_and_left_leg(leads, values)
+    arm_and_leg = {"II", "aVR"} <= set(needed) and bool(values) and _right_arm_and_left_leg(leads, values)
     if arms and arm_and_leg:
         # The P wave is deepest in the lead between the exchanged electrodes.
         p = values["p_amplitude"]
@@ -234,10 +236,47 @@ def _right_arm_and_left_leg(leads: Sequence[str], values: Mapping[str, np.ndarra
     return bool(p[two] < INVERTED_P_MV and area[two] < 0 and t[two] < 0 and p[avr] > 0)
 
 
-def _leg_reversal(rows: Mapping[str, np.ndarray]) -> str | None:
-    height = {lead: float(percentile(np.abs(rows[lead]), 99.5)) for lead in FLAT_LIMB_PAIRS}
+class _LimbBand:
+    """The QRS band of some leads. Their sizes and correlations come from the spectrum (Parseval), which saves the inverse FFT.
+
+    Args:
+        leads: names of the rows.
+        signal: `(leads, samples)` in mV.
+        rate: Hz.
+    """
+
+    def __init__(self, leads: Sequence[str], signal: np.ndarray, rate: float) -> None:
+        from scipy.fft import rfft
+
+        self.leads, self.samples = leads, signal.shape[1]
+        self.spectrum = rfft(signal - _line(signal), axis=1) * _response(self.samples, rate, *_QRS_BAND_HZ)
+        self.shared = (self.spectrum @ self.spectrum.conj().T).real
+
+    def size(self, lead: str) -> float:
+        """Root mean square times a factor that all leads share."""
+        row = self.leads.index(lead)
+        return math.sqrt(self.shared[row, row])
+
+    def correlation(self, first: str, second: str) -> float:
+        """Cosine between two leads; 0 if one is flat."""
+        norm = self.size(first) * self.size(second)
+        return float(self.shared[self.leads.index(first), self.leads.index(second)]) / norm if norm > 0 else 0.0
+
+    def height(self, lead: str) -> float:
+        """What only 0.5 % of the samples exceed, in mV."""
+        from scipy.fft import irfft
+
+        return float(percentile(np.abs(irfft(self.spectrum[self.leads.index(lead)], self.samples)), 99.5))
+
+
+def _leg_reversal(limbs: _LimbBand) -> str | None:
+    """The exchange with the right leg's electrode by the one limb lead that is nearly flat."""
     for lead, pair in FLAT_LIMB_PAIRS.items():
-        if height[lead] < FLAT_LIMB_RATIO * min(value for other, value in height.items() if other != lead):
+        others = [other for other in FLAT_LIMB_PAIRS if other != lead]
+        # A lead with half of the others' root mean square cannot be ten times lower, whatever its shape.
+        if limbs.size(lead) < FLAT_LIMB_ROOT * min(limbs.size(other) for other in others) and limbs.height(
+            lead
+        ) < FLAT_LIMB_RATIO * min(limbs.height(other) for other in others):
             return pair
     return None
 
@@ -472,11 +511,6 @@ def _exchanged_augmented_leads(record: EcgRecord, filled: np.ndarray, alive: set
 def _weighted(name: str, lead_i: np.ndarray, lead_ii: np.ndarray) -> np.ndarray:
     weight_i, weight_ii = LIMB_LEADS_FROM_I_II[name]
     return weight_i * lead_i + weight_ii * lead_ii
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    norm = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
-    return float(np.sum(first * second)) / norm if norm > 0 else 0.0
 
 
 def _rounded(value: float) -> float:

@@ -2,7 +2,6 @@
 """Measures of a whole ECG: intervals, axes, voltages, ST levels and patterns."""
 
 import math
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -107,10 +106,11 @@ def axes(leads: tuple[str, ...], beats: BeatMeasures) -> dict[str, Any]:
     right: a left axis is separated from a normal one with an AUC of 0.978 by areas and 0.990 by amplitudes (right: 0.892, 0.878), and
     2.1 and 0.0 % of the 819 ECGs that PTB-XL calls normal lie outside of -30 to 90 degrees.
     """
-    result = {}
-    for wave, net in (("p", beats.p_area), ("qrs", beats.qrs_net), ("t", beats.t_area)):
-        result[f"{wave}_axis"] = frontal_axis(dict(zip(leads, nan_median(net, axis=1).tolist(), strict=True)))
-    return result
+    usual = nan_median(np.stack([beats.p_area, beats.qrs_net, beats.t_area]), axis=2).tolist()
+    return {
+        f"{wave}_axis": frontal_axis(dict(zip(leads, net, strict=True)))
+        for wave, net in zip(("p", "qrs", "t"), usual, strict=True)
+    }
 
 
 def voltages(leads: tuple[str, ...], values: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -198,8 +198,10 @@ def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarr
 
 def _pattern(level: np.ndarray, inside: np.ndarray) -> str:
     """The letters for what of a QRS is off the line, in time order."""
-    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)].tolist()
-    extremes = [max(part, key=abs) for _, part in groupby(deflected, key=lambda value: value > 0)]
+    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)]
+    upright = deflected > 0
+    turns = np.flatnonzero(upright[1:] != upright[:-1]) + 1
+    extremes = [max(part.tolist(), key=abs) for part in np.split(deflected, turns) if len(part)]
     if len(extremes) > 1:
         end = int(inside.sum()) - 1
         behind = math.copysign(1, extremes[-1]) * level[end : end + int(BEHIND_QRS_S * WORKING_RATE)]

@@ -8,7 +8,7 @@ weight in those beats. Seconds of loud noise are removed before beats are search
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ DISTURBED_LEAD, MANY_LEADS = 3.0, 1 / 3  # times the usual lead; share of the le
 DISTURBED_BEAT = 3.0  # times the usual of the lead, beyond what the beat shows in the other leads
 
 BLOCK = 50  # samples at 500 Hz, 0.1 s
-FLOOR_BLOCKS, FLOOR_RANK = 7, 1  # the second quietest of 0.7 s, which no QRS reaches at 220/min or less
+FLOOR_BLOCKS = 7  # the floor is the second quietest block of 0.7 s, which no QRS reaches at 220/min or less
 NOISY_FLOOR, NOISY_PEAK = 4.0, 0.3  # times the lead's usual floor, and the usual beat's steepest part
 BEAT_BLOCKS = 20  # 2 s hold a beat
 NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
@@ -98,8 +98,10 @@ class Reliability:
 
     def known_intervals(self, marks: np.ndarray) -> np.ndarray:
         """Whether there is no gap between a mark and the next, `(marks - 1,)`: else there may be beats."""
-        places = np.searchsorted(marks, self.gaps.mean(axis=1))
         known = np.ones(max(len(marks) - 1, 0), dtype=bool)
+        if not len(self.gaps):
+            return known
+        places = np.searchsorted(marks, self.gaps.mean(axis=1))
         known[places[(places > 0) & (places < len(marks))] - 1] = False
         return known
 
@@ -118,14 +120,19 @@ def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
         return noisy
     level = np.abs(qrs_slope[:, : blocks * BLOCK]).reshape(leads, blocks, BLOCK).mean(axis=2)
     half = FLOOR_BLOCKS // 2
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(level, ((0, 0), (half, half))), FLOOR_BLOCKS, 1)
-    floor = np.partition(around, FLOOR_RANK, axis=2)[..., FLOOR_RANK]
+    padded = np.zeros((leads, blocks + 2 * half), dtype=level.dtype)
+    padded[:, half : half + blocks] = level
+    quietest, floor = padded[:, :blocks], np.full_like(level, np.inf)
+    for later in range(1, FLOOR_BLOCKS):
+        other = padded[:, later : later + blocks]
+        floor = np.minimum(floor, np.maximum(quietest, other))
+        quietest = np.minimum(quietest, other)
     whole = level[:, : blocks // BEAT_BLOCKS * BEAT_BLOCKS].reshape(leads, -1, BEAT_BLOCKS)
     limit = np.maximum(NOISY_FLOOR * median(floor, axis=1), NOISY_PEAK * median(whole.max(axis=2), axis=1))
     loud: Any = floor > limit[:, None]
     if loud.any():
         # The floor rises and falls so many blocks inside the noise.
-        inside = half - FLOOR_RANK
+        inside = half - 1
         padded = np.pad(loud, ((0, 0), (inside, inside)))
         loud = np.lib.stride_tricks.sliding_window_view(padded, 2 * inside + 1, 1).any(axis=2)
         noisy[:, : blocks * BLOCK] = np.repeat(loud, BLOCK, axis=1)
@@ -236,7 +243,7 @@ def _without_movements(
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
     """The filters `(leads, leads)` for P and QRS, and for T (`None`: nothing moves), and which leads an electrode moves."""
     directions, sizes = _directions(rest)
-    of_an_electrode = np.abs(_electrodes(names, len(rest)) @ directions).max(axis=0, initial=0) > ELECTRODE
+    of_an_electrode = np.abs(_electrodes(tuple(names), len(rest)) @ directions).max(axis=0, initial=0) > ELECTRODE
     harmless = np.where(of_an_electrode, HARMLESS_MV, FIBRILLATION_MV)
     moving = directions[:, of_an_electrode & (sizes > HARMLESS_MV)]
     return (
@@ -248,12 +255,13 @@ def _without_movements(
 
 def _directions(rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The principal directions of `rest` `(leads, samples)`, one a column, and the size in mV of what lies in each."""
-    directions = np.linalg.svd(rest @ rest.T)[0]
+    directions = np.linalg.eigh(rest @ rest.T)[1][:, ::-1]
     # The median: free P waves of an AV block are short, a disturbance lasts.
     return directions, median(np.abs(directions.T @ rest), axis=1)
 
 
-def _electrodes(names: Sequence[str], leads: int) -> np.ndarray:
+@lru_cache(maxsize=16)
+def _electrodes(names: tuple[str, ...], leads: int) -> np.ndarray:
     """What a movement of each electrode does to the leads, as unit vectors `(electrodes, leads)`.
 
     Limb leads after Einthoven and Goldberger; chest leads are measured against Wilson's terminal, a third of each limb electrode.

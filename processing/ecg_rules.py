@@ -56,7 +56,7 @@ from .ecg_limits import (
     st_elevation_limit,
     wide_qrs_limit,
 )
-from .ecg_order_statistics import nan_median
+from .ecg_order_statistics import median, nan_median
 from .ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def regularity(rr: np.ndarray) -> str | None:
     """`regular`, `mostly regular` or `irregular`, `None` below two intervals; `rr` in ms without NaN."""
     if len(rr) < 2:
         return None
-    share = np.mean(np.abs(rr / np.median(rr) - 1) <= REGULAR_RR_SHARE)
+    share = (np.abs(rr / median(rr) - 1) <= REGULAR_RR_SHARE).mean()
     return "regular" if share == 1 else "mostly regular" if share >= MOSTLY_REGULAR_SHARE else "irregular"
 
 

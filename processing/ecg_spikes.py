@@ -47,11 +47,14 @@ def find_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return after(high, first, last).max(axis=1)
 
     abrupt = jump[high] > ABRUPT * largest(-QUIET_SAMPLES, -2)
+    if not abrupt.any():
+        return none, none
+    high, half = high[abrupt], half[abrupt]
     # The steepest part of a steep QRS is still to come.
     over = largest(5, 10) < OVER * largest(0, 4)
     over |= largest(WIDE_SAMPLES, WIDE_SAMPLES + 5) < WIDE_OVER * largest(0, WIDE_SAMPLES - 1)
     over |= largest(LONGEST_SAMPLES, LONGEST_SAMPLES + 5) < LONG_OVER * largest(0, LONGEST_SAMPLES - 1)
-    found, half = high[abrupt & over], half[abrupt & over]
+    found, half = high[over], half[over]
     first = np.diff(found, prepend=-RATE) > REFRACTORY_S * RATE
     found, half = found[first], half[first]
     seconds = signal.shape[1] / RATE

@@ -7,7 +7,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_order_statistics import median
-from .ecg_qrs import windows
+from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
 
@@ -186,7 +186,7 @@ def find_t_waves(
         size = weighted_size(deviation, weights)
     together = size.argmax(axis=1)
     near = (np.abs(index - together[:, None]) <= settings.t_search * rate) & (index <= last[:, None])
-    peak = np.where(near, np.abs(deviation), -1).argmax(axis=2)
+    peak = largest_within(deviation, near)
     amplitude = pick(deviation, peak)
     sign = np.where(amplitude < 0, -1.0, 1.0).astype(np.float32)
     reach = np.maximum(peak - int(0.20 * rate), 0), np.minimum(peak + int(0.16 * rate), last)
@@ -220,7 +220,7 @@ def _over_chord(window: np.ndarray, last: np.ndarray) -> np.ndarray:
     index = np.arange(window.shape[-1])
     chord = (index / last[:, None]).astype(np.float32)
     end = np.take_along_axis(window, np.broadcast_to(last[None, :, None], (*window.shape[:2], 1)), 2)
-    return np.where(index <= last[:, None], window - (window[..., :1] * (1 - chord) + end * chord), 0)
+    return (window - (window[..., :1] * (1 - chord) + end * chord)) * (index <= last[:, None])
 
 
 def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int, int] | None:
