@@ -2,6 +2,7 @@
 """`EcgPage`: a drawn page, the mapping between (lead, s, mV) and its pixels, and the part of it that a model sees."""
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -270,7 +271,8 @@ def panel_samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | N
     first = int(np.ceil(panel.start * record.sampling_rate - 1e-6))
     last = int(np.floor(panel.stop * record.sampling_rate + 1e-6))
     samples = record.lead(panel.lead)[first : last + 1]
-    return (first, samples) if np.isfinite(samples).any() else None
+    # The first sample mostly tells.
+    return (first, samples) if len(samples) and (math.isfinite(samples[0]) or np.isfinite(samples).any()) else None
 
 
 __all__ = ["IMAGE_MODES", "EcgPage", "EcgPageWarning", "PageVisibility", "PlacedLabel", "panel_samples"]
