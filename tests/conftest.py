@@ -16,7 +16,7 @@ def skip_reasons(reporter) -> Counter[str]:
 
 
 def leaves_shared_data_unused(reasons: Counter[str]) -> bool:
-    """Whether this is CI, the shared data are there, and tests were skipped that ask for them."""
+    """Whether this is CI, and tests were skipped for lack of shared data although the data are present."""
     there = SHARED.is_dir() or BESIDE_CHECKOUT.is_dir()
     return bool(os.environ.get("CI")) and there and any(NEEDS_SHARED in reason for reason in reasons)
 

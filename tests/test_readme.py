@@ -112,7 +112,7 @@ def test_commands_on_the_readers_own_files(folder):
 
 @pytest.mark.parametrize("line", [line for line in NOT_RUN if line.startswith("gem ")])
 def test_commands_on_the_readers_own_files_are_understood(line):
-    """Subcommand, arguments and options are parsed as if the files were there."""
+    """Subcommand, arguments and options are parsed without the files."""
     for part in line.split(" | "):
         if part.startswith("gem "):
             understood(shlex.split(part)[1:])

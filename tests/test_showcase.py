@@ -147,7 +147,7 @@ def test_a_command_shows_nothing_wrong_without_a_mark(command, monkeypatch):
 
 
 def test_the_output_that_is_shown_is_what_is_printed(monkeypatch):
-    """Of the page's first command; `...` stands for what is left out."""
+    """Of the page's first command; `...` marks what is left out."""
     monkeypatch.chdir(ROOT)
     page = (ROOT / "docs" / "interpret.md").read_text(encoding="utf-8")
     command = next(line for line in page.splitlines() if line.startswith("gem interpret"))

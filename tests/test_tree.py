@@ -12,7 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LICENCE = "# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0."
 FOLDERS = ("modeling_gem", "processing", "recipes", "hub_cards", "benchmarks", "docs", "tests")
-IMPORTS_BENCHMARKS = re.compile(r"^\s*(from|import) benchmarks\b", re.MULTILINE)
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -20,13 +19,6 @@ def test_every_source_file_begins_with_the_licence_line():
     assert len(SOURCES) > 100
     without = [str(path.relative_to(ROOT)) for path in SOURCES if path.read_text("utf-8").split("\n", 1)[0] != LICENCE]
     assert not without, f"without the licence line at the top: {without}"
-
-
-def test_no_test_imports_the_benchmarks():
-    importing = [
-        path.name for path in (ROOT / "tests").rglob("*.py") if IMPORTS_BENCHMARKS.search(path.read_text("utf-8"))
-    ]
-    assert not importing, f"what both use lies in tests/helpers: {importing}"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.helpers.page_blocks import run_block
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-# The installation, which the tests stand on.
+# The installation, which the tests have already.
 SETUP = ("make setup", "source .venv/bin/activate")
 SERVER = "http://127.0.0.1:8000"
 

@@ -24,7 +24,7 @@ from transformers_tests.generation.test_utils import GenerationTesterMixin  # no
 from transformers_tests.test_configuration_common import ConfigTester  # noqa: E402
 from transformers_tests.test_modeling_common import ModelTesterMixin, floats_tensor, ids_tensor  # noqa: E402
 
-# The suites find out by these names what a model class is for, as if GEM lay in Transformers' own tree.
+# The suites look these names up to know what a model class is for. Here GEM is added to them.
 modeling_auto.MODEL_MAPPING_NAMES |= {"gem": "GemModel", "gem_ecg": "GemEcgModel"}
 modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES["gem"] = "GemForConditionalGeneration"
 

@@ -63,7 +63,7 @@ def content(name: str, data: bytes | str, error: type[GemError] = EcgFormatError
 
 
 def header(name: str, text: str, error: type[GemError] = EcgFormatError, signal: bytes | None = b"\0" * 4800) -> None:
-    """Registers a WFDB record with the header `text`; `{n}` stands for the record's name."""
+    """Registers a WFDB record with the header `text`; `{n}` is replaced by the record's name."""
 
     def make(folder: Path) -> Path:
         (folder / f"{name}.hea").write_text(text.replace("{n}", name))

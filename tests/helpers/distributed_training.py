@@ -107,7 +107,7 @@ def command(
 
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"}
-# Two processes that wait for each other for ever are what this is about; DeepSpeed first compiles its own gloo.
+# The limit finds two processes that wait for each other for ever; DeepSpeed first compiles its own gloo.
 LONGEST = 400
 
 

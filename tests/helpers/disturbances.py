@@ -17,7 +17,7 @@ _LIMB_LEADS = np.array(
 
 
 def electrode_leads(electrode: str) -> np.ndarray:
-    """What 1 mV at `electrode` (RA, LA, LL, V1 ... V6) adds to the 12 leads; chest leads stand against Wilson's terminal."""
+    """What 1 mV at `electrode` (RA, LA, LL, V1 ... V6) adds to the 12 leads; chest leads are measured against Wilson's terminal."""
     if electrode in _LIMB_ELECTRODES:
         return np.concatenate([_LIMB_LEADS[:, _LIMB_ELECTRODES[electrode]], np.full(6, -1 / 3)])
     return np.eye(12)[5 + int(electrode[1])]
@@ -83,7 +83,7 @@ def with_step(signal: np.ndarray, size: float, leads: Sequence[int], at: int) ->
 
 
 def with_rail(signal: np.ndarray, level: float, leads: Sequence[int], span: slice) -> np.ndarray:
-    """`leads` stand at `level` mV for `span`: a saturated amplifier, or a hole of `HOLE_MV`."""
+    """`leads` stay at `level` mV for `span`: a saturated amplifier, or a hole of `HOLE_MV`."""
     disturbed = signal.copy()
     disturbed[list(leads), span] = level
     return disturbed

@@ -9,7 +9,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 def beating_record(
     leads: tuple[str, ...] = STANDARD_LEADS, seconds: float = 10.0, rate: float = 500.0, height: float = 1.0
 ) -> EcgRecord:
-    """Beats every 0.8 s from 0.05 s on (so that one stands where columns begin), another amplitude in each lead."""
+    """Beats every 0.8 s from 0.05 s on (so that one is where columns begin), with another amplitude in each lead."""
     t = np.arange(round(seconds * rate)) / rate
     phase = (t - 0.05 + 0.4) % 0.8 - 0.4
     beat = np.exp(-((phase / 0.012) ** 2)) - 0.3 * np.exp(-(((phase - 0.03) / 0.012) ** 2))

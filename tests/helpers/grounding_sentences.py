@@ -294,7 +294,7 @@ class StatementMaker:
         ]
         if finding == "t_inversion":
             missing = [wall for wall in missing if set(TERRITORIES[wall]) - {"V1", "III", "aVL"} <= set(no)]
-        # A swapped wall is an error about a finding that is there, elsewhere.
+        # A swapped wall is an error about a finding that another wall shows.
         chosen = fitting if true else missing if fitting else []
         if not chosen:
             return None

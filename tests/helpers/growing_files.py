@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Files of every format that grow: each text field by a pattern over and over, each count one by one.
 
-What stands in XML is found by walking through a whole document; the fields of other formats are in the tables below.
+The fields of XML are found by walking through a whole document; the fields of other formats are in the tables below.
 """
 
 import io

@@ -13,7 +13,7 @@ HAS_VERIFICATION, HAS_METADATA = 1 << 31, 1 << 30
 
 
 class XetStore:
-    """A folder that hf_xet clients write to and read from; `find` tells the Hub which object a sha256 stands for."""
+    """A folder that hf_xet clients write to and read from; `find` tells the Hub which object has a sha256."""
 
     def __init__(self, folder: Path):
         self.folder = folder

@@ -135,7 +135,7 @@ def simulated_rhythm(group: str, seed: int) -> RhythmEcg:
         {wave: rows[shown[wave]] for wave, rows in placed.items()},
         ecg.hidden_p[shown["P"]],
     )
-    # The same seed draws the same heart, and without atrial waves or large spikes its complexes stand alone.
+    # The same seed draws the same heart, and without atrial waves or large spikes its complexes are alone in the signal.
     alone = {"rhythm": "sinus"} if group.startswith(("AF", "flutter")) else {}
     bare = simulate_ecg(**SIMULATED[group] | alone | {"pacing": None, "heart_rate": None}, seed=seed)
     complexes = bare.fiducials["QRS"].transpose(1, 0, 2)

@@ -54,7 +54,7 @@ class SpaceClient:
         return self.call("POST", "/gradio_api/queue/join", body)[0]
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """What the server tells this tab, until all its clicks are answered."""
+        """The server's messages to this tab, until all its clicks are answered."""
         connection, reply = self._request("GET", f"/gradio_api/queue/data?session_hash={self.session}")
         with closing(connection):
             for line in reply:
@@ -62,7 +62,7 @@ class SpaceClient:
                     yield json.loads(line[6:])
 
     def outcome(self, name: str, *data: Any) -> dict[str, Any]:
-        """The last thing that is told about one click."""
+        """The last message about one click."""
         assert self.join(name, *data) == 200
         return [event for event in self.events() if event["msg"] == "process_completed"][-1]
 

@@ -131,7 +131,7 @@ def test_one_client_with_many_sessions_does_not_hold_up_another(server, monkeypa
     said = [event for visitor in greedy for event in visitor.events() if event["msg"] == "process_completed"]
     assert accepted == [200] * 64 and len(said) == 64
     refused = [event for event in said if "of your requests are waiting" in json.dumps(event)]
-    assert 0 < len(refused) < 64  # a session may have four in the line, and is told so
+    assert 0 < len(refused) < 64  # a session may have four in the line, and the refusal says so
 
 
 def test_a_password_protects_every_route(gem, tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_a_fresh_gem_from_three_ids(hub, folder, tmp_path):
 def test_an_original_checkpoint_by_its_id(hub, tmp_path):
     done = convert(hub, tmp_path, "tester/gem", tmp_path / "out", "--vision-tower", "tester/gem-clip")
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "models--tester--gem" in done.stdout  # the report tells which commit it was
+    assert "models--tester--gem" in done.stdout  # the report names the commit
     assert not list(tmp_path.rglob("old"))
 
 
@@ -94,6 +94,6 @@ def test_what_the_hub_does_not_have_ends_in_one_line(hub, tmp_path, name):
 def test_folders_and_files_come_first(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder.parent)
     assert local_checkpoint(f"{folder.name}/clip") == Path(folder.name, "clip")
-    assert local_checkpoint("a/b/c.pt") == Path("a/b/c.pt")  # no id: whoever reads it says that it is absent
+    assert local_checkpoint("a/b/c.pt") == Path("a/b/c.pt")  # no id, so the reader says that the file is absent
     with pytest.raises(CheckpointError, match=r"no config\.json"):
         assemble_gem(folder / "ecg", tmp_path / "nowhere", folder / "llama", tmp_path / "out")

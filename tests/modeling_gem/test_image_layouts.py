@@ -48,7 +48,7 @@ SIZES = [
     *((56, 112), (112, 112), (168, 56), (199, 401), (401, 199), (3, 1000), (1000, 3)),
 ]
 # (height, width) where `int(x)` (LLaVA) and `int(round(x, 7))` (transformers) leave another number of rows or columns,
-# because x = 2.9999999999999996 stands for 3.
+# because x = 2.9999999999999996 should be 3.
 DIVERGENT_SIZES = [(47, 188), (188, 47)]
 DIVERGENT_PUBLISHED_SIZES = [
     *(

@@ -417,7 +417,7 @@ def test_a_leftover_of_the_head_raises(model, tmp_path):
 
 
 def test_checkpoints_whose_config_names_the_whole_tower_still_load(model, tmp_path):
-    """Such as those saved before the config told the blocks that are there."""
+    """Such as those that were saved before the config counted the present blocks only."""
     model.save_pretrained(tmp_path)
     file = tmp_path / "config.json"
     config = json.loads(file.read_text())

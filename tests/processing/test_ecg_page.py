@@ -72,7 +72,7 @@ def test_gem_page_is_what_matplotlib_draws():
     expected = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
     pixels = render_ecg(record, "gem_12x1", labels=False).pixels
     assert pixels.shape == (1700, 2200, 3) and pixels.dtype == np.uint8
-    # Below 200 mm stands "25mm/s  10mm/mV".
+    # "25mm/s  10mm/mV" is below 200 mm.
     difference = np.abs(expected - pixels)[:1600]
     assert difference.max() <= 2
     assert (difference.max(axis=-1) > 0).sum() < 300
@@ -149,7 +149,7 @@ def test_points_in_arrays_and_points_not_shown():
     assert np.isnan(x).tolist() == [True, False, False, True]
     baseline = page.panels_of("V1")[0].baseline
     assert y[1] == pytest.approx((baseline - 10) * 4)
-    # Lead II at 1 s stands in its column, at 4 s only in the rhythm strip.
+    # Lead II at 1 s is in its column, at 4 s only in the rhythm strip.
     column, strip = page.panels_of("II")
     assert page.to_px("II", 1.0)[1] == pytest.approx(4 * column.baseline)
     assert page.to_px("II", 4.0)[1] == pytest.approx(4 * strip.baseline)

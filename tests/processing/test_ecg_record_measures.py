@@ -28,7 +28,7 @@ DRAWN = tuple(lead for lead in STANDARD_LEADS if lead != "I")
 
 def measured(leads=None, others=None, onsets=None):
     """Features of a drawn ECG: `leads` name those that differ from the `others`. Limb leads that are drawn freely break the laws
-    that make a record suspect; these are not asked where lead I is missing."""
+    that make a record suspect; they are not tested without lead I."""
     waves = {lead: dict(others or {}) | dict((leads or {}).get(lead, {})) for lead in DRAWN}
     return extract_features(drawn_ecg(waves, onsets))
 
@@ -36,7 +36,7 @@ def measured(leads=None, others=None, onsets=None):
 def turned(angle, leads):
     """The heart's dipole of `ONE_LEAD` at `angle` in the frontal plane, as the limb leads' electrodes see it."""
     x, y = math.cos(math.radians(angle)) * ONE_LEAD, math.sin(math.radians(angle)) * ONE_LEAD
-    one, two = x, x / 2 + math.sqrt(3) / 2 * y  # Einthoven's triangle: lead II stands at 60 degrees
+    one, two = x, x / 2 + math.sqrt(3) / 2 * y  # Einthoven's triangle: lead II is at 60 degrees
     rows = {"I": one, "II": two, "III": two - one, "aVR": -(one + two) / 2, "aVL": one - two / 2, "aVF": two - one / 2}
     return EcgRecord(np.stack([*(rows[lead] for lead in leads), ONE_LEAD]), (*leads, "V5"), RATE)
 
@@ -300,7 +300,7 @@ def test_waves_below_six_hundredths_of_a_millivolt_have_no_letter():
 
 @pytest.mark.parametrize(("st", "letters"), [(0.0, "rSr'"), (0.1, "rSr'"), (0.15, "rS"), (0.25, "rS")])
 def test_a_raised_st_segment_is_no_second_r_wave(st, letters):
-    """The line rises to 0.2 mV at the end of the complex; only where it comes back is this a wave."""
+    """The line rises to 0.2 mV at the end of the complex; it is a wave only if the line comes back."""
     drawn = np.concatenate([[0.0, 0.1, 0.2, 0.1, -0.6, -1.0, -0.4, 0.1, 0.2], np.full(30, st)])
     inside = np.arange(len(drawn)) < 10
     assert qrs_patterns(("V1",), drawn[None], inside[None]) == {"V1": letters}

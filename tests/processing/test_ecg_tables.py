@@ -95,7 +95,7 @@ APPLE = {
 @pytest.mark.parametrize("decimal", [".", ","])
 def test_the_export_of_a_watch_in_every_language(language, decimal):
     content = APPLE[language] + text([COUNTS[0]], decimal=decimal, quote='"' if decimal == "," else "")
-    options = {"unit": "uV"} if language == "Russian" else {}  # a Cyrillic unit is none that we know
+    options = {"unit": "uV"} if language == "Russian" else {}  # we know no Cyrillic units
     record = read(content, **options)
     assert record.leads == ("I",) and record.sampling_rate == 512 and record.num_samples == 2000
     np.testing.assert_allclose(record.lead("I"), MV[0], atol=1e-6)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The rhythm corpus: beats keep their shapes and marks, waves that nobody could mark are excluded, the benchmark runs."""
+"""The rhythm corpus: beats keep their shapes and marks, waves that cannot be marked are excluded, the benchmark runs."""
 
 import os
 import subprocess

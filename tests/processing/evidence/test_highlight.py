@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Marks on a page: where they are, that they leave the trace visible, and what is said about spans that do not exist."""
+"""Marks on a page: where they are, that they leave the trace visible, and warnings about spans that do not exist."""
 
 import numpy as np
 import pytest

@@ -183,7 +183,7 @@ def test_features_read_from_sequences_alone_are_enough(normal):
     assert verdicts(text, bare) == verdicts(text, normal)
 
 
-# One fibrillation of the twenty records has P waves that cannot be told, so what is said of them stays undecided.
+# One fibrillation of the twenty records has P waves that cannot be seen, so claims about them stay undecided.
 @pytest.mark.parametrize(("wording", "least"), [("templated", 0.98), ("free", 0.97), ("held_back", 0.95)])
 def test_statements_are_judged_right(wording, least, truth_list):
     score = score_statements(truth_list, 400, wording, 5)

@@ -98,7 +98,7 @@ def test_rhythms_by_p_waves_and_regularity(normal):
         ("Complete LBBB.", "rS", -30, 130, SUPPORTED),
         ("Complete LBBB.", "rS", -30, 115, NOT_MEASURABLE),
         ("Complete LBBB.", "rS", -30, 110, CONTRADICTED),
-        ("Complete LBBB.", "rsR'", -30, 140, CONTRADICTED),  # a second R in V1 speaks against it
+        ("Complete LBBB.", "rsR'", -30, 140, CONTRADICTED),  # a second R in V1 excludes it
         ("Complete LBBB.", "rsR'", -30, 160, CONTRADICTED),
         ("Complete LBBB.", "R", 30, 140, CONTRADICTED),
         # Incomplete: 110 to 120 ms; within 15 ms of it is near.

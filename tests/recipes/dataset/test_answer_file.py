@@ -156,7 +156,7 @@ def test_exactly_one_row_each_after_kill_9(folder, reference, tmp_path):
 def die_at_broken(part, settings):
     if any("broken" in name for _, name in part.ecgs):
         os._exit(1)
-    return answer_file.prepare(part, settings)  # in the child: the one that nobody replaced
+    return answer_file.prepare(part, settings)  # in the child: the original function
 
 
 def test_an_ecg_that_kills_its_process_is_lost_alone(folder, reference, tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ def test_ecg_qa_gives_both_published_scores(tmp_path):
     question = "Is it?\nOptions: yes, no, not sure\nOnly answer based on the given Options without any explanation."
     rows = [("q0", question, ["yes"]), ("q1", question, list("not sure")), ("q2", question, ["no"])]
     items, path = bench(tmp_path, rows, [("q0", "Yes"), ("q1", "Not sure."), ("q2", "on")])
-    # The published code reads its options from the prompt that stands with the answer; here from the set.
+    # The published code reads the options from the prompt beside the answer; ours from the set.
     run = evaluate_ecgbench("ecgqa-test", items, path, tmp_path)
     assert run.strict["Accuracy"] == pytest.approx(200 / 3)
     assert run.compat["Accuracy (GEM)"] == pytest.approx(200 / 3)

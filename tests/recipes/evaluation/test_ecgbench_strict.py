@@ -96,7 +96,7 @@ def test_graded_scores_give_a_real_auc():
 
 
 def test_classes_that_all_or_no_records_have_are_left_out_of_the_auc():
-    golds = ["NORM, MI", "NORM", "NORM, MI", "NORM"]  # all are NORM; nobody has STTC, CD or HYP
+    golds = ["NORM, MI", "NORM", "NORM, MI", "NORM"]  # all are NORM; none has STTC, CD or HYP
     graded = np.array(
         [[0.5, 0.9, 0.1, 0.2, 0.3], [0.1, 0.2, 0.4, 0.1, 0.2], [0.9, 0.3, 0.3, 0.9, 0.1], [0.2, 0.4, 0.1, 0.8, 0.3]]
     )

@@ -100,7 +100,7 @@ def test_a_short_question_does_not_wait_for_a_long_answer(gem):
         short = follow("short", batcher.ask(chats[1], "b", "1", max_new_tokens=5))
         return await asyncio.gather(long, short)
 
-    # The long answer goes on to its last token: nothing ends its sentence.
+    # The long answer is written to its last token: it has no end token.
     with batching(gem) as batcher, pytest.MonkeyPatch.context() as patch:
         patch.setattr(gem[0].generation_config, "eos_token_id", None)
         texts = asyncio.run(visit())

@@ -30,7 +30,7 @@ def test_everybody_is_served_once_in_the_order_that_was_told(people, most):
     told = line.waiting()
     taken = [item for _ in range(-(-len(people) // most)) for item in line.take(most)]
     assert taken == told and sorted(number for *_, number in taken) == list(range(len(people)))
-    for who in set(people):  # in a session nobody overtakes
+    for who in set(people):  # within a session the order is kept
         own = [number for client, session, number in taken if (client, session) == who]
         assert own == sorted(own)
 

@@ -52,7 +52,7 @@ def small_cache():
 
 
 def tiny_gem(folder: Path, body: str) -> Path:
-    """A GEM with random weights; vLLM's attention on a CPU wants heads of 32 or more."""
+    """A GEM with random weights; vLLM's attention on a CPU needs heads of 32 or more."""
     sizes = {"hidden_size": 128, "intermediate_size": 192, "head_dim": 32, "num_attention_heads": 4}
     text = tiny_text_config(**sizes)
     if body == "qwen3":
