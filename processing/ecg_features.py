@@ -11,13 +11,14 @@ import numpy as np
 
 from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
 from .ecg_delineation import Delineation, DelineationSettings, delineate
+from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
 from .ecg_events import EVENTS_FROM_S, RhythmEvents, find_events
 from .ecg_filters import WORKING_RATE
 from .ecg_heartbeats import heartbeat_signs, why_no_heartbeats
 from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
 from .ecg_plausibility import Plausibility, assess
-from .ecg_quality import chest_lead_swap, doubts_of_beats, lead_quality, limb_lead_reversal
+from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_raw import parsed_age, parsed_sex
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
 from .ecg_record_measures import (

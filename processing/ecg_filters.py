@@ -169,6 +169,22 @@ def _responses(length: int, bands: FilterBands) -> dict[str, np.ndarray]:
     return {name: response.astype(np.complex64) for name, response in found.items()}
 
 
+def end_line(signal: np.ndarray) -> np.ndarray:
+    """The line from the first to the last sample of each lead. Without it the ends meet, and the FFT has no jump between them."""
+    return signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, signal.shape[1], dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def band_response(samples: int, rate: float, low: float, high: float) -> np.ndarray:
+    """Magnitude at every frequency of `rfft`, float32: a second-order Butterworth band from `low` (0: open) to `high` Hz, forth and
+    back."""
+    frequency = np.fft.rfftfreq(samples, 1 / rate)
+    response = 1 / (1 + (frequency / high) ** 4)
+    if low:
+        response = response / (1 + (low / np.maximum(frequency, 1e-9)) ** 4)
+    return response.astype(np.float32)
+
+
 def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
     """Centred moving average along the last axis over an odd number of samples (500 Hz), edges repeated."""
     from scipy.ndimage import uniform_filter1d
@@ -189,7 +205,9 @@ __all__ = [
     "BeatBands",
     "FilterBands",
     "FilteredEcg",
+    "band_response",
     "condition",
+    "end_line",
     "filter_beats",
     "filter_ecg",
     "moving_average",

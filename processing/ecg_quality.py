@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Faults of a recording: the quality of every lead, exchanged electrodes, and `inspect_record`.
+"""Faults of a recording: the quality of every lead, and `inspect_record`.
 
 `gem inspect` and the features share these verdicts.
 """
@@ -9,8 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
-from itertools import pairwise, permutations
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,14 @@ import numpy as np
 from .ecg_bad_samples import equal_runs, may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
+from .ecg_electrodes import FLAT_LIMB_PAIRS, chest_lead_swap, limb_lead_reversal
+from .ecg_filters import band_response, end_line
 from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import median
 from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors
-from .ecg_record import (
-    CHEST_LEADS,
-    LIMB_LEADS_FROM_I_II,
-    STANDARD_LEADS,
-    EcgRecord,
-    interpolate_gaps,
-)
+from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 from .ecg_rules import coarse_rate, suspected_gain
@@ -45,18 +40,6 @@ NOISY_FROM_MV = 0.05
 WANDER_BAND_HZ, WANDER_RATE = 0.5, 25.0  # in Hz; the band holds nothing that so few samples a second would miss
 WANDERING_FROM_MV = 0.5
 MISSING_FROM, POOR_FROM, FLAT_FROM = 0.5, 0.05, 0.95  # shares of a lead
-ARM_REVERSAL_CORRELATION = -0.5
-# A limb lead below a tenth of the smaller of the other two is the potential between two feet.
-FLAT_LIMB_RATIO, FLAT_LIMB_ROOT = 0.1, 0.5
-FLAT_LIMB_PAIRS = {
-    "I": "both arms and both legs",
-    "II": "right arm and right leg",
-    "III": "left arm and right leg",
-}
-INVERTED_P_MV = -0.02
-SMALLEST_CHEST_QRS_MV = 0.15
-SHORTER_PATH = 0.85
-_QRS_BAND_HZ = (1.0, 30.0)
 
 # Quality of a lead ----------------------------------------------------------------------------------------------------
 
@@ -153,7 +136,7 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
     samples = signal.shape[1]
     if samples < 30:
         return [np.zeros((len(signal), 1)) for _ in bands]
-    line = _line(signal)
+    line = end_line(signal)
     spectrum = rfft(signal - line, axis=1)
     found = []
     for low, high, step in bands:
@@ -161,153 +144,10 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
             found.append(np.zeros_like(signal))
             continue
         kept = samples // step // 2 + 1
-        response = _response(samples, rate, low, high)[:kept]
+        response = band_response(samples, rate, low, high)[:kept]
         filtered = irfft(spectrum[:, :kept] * response, samples // step, axis=1) / step
         found.append(filtered if low else filtered + line[:, ::step])
     return found
-
-
-def _line(signal: np.ndarray) -> np.ndarray:
-    """The line from the first to the last sample of each lead. Without it the ends meet, and the FFT has no jump between them."""
-    return signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, signal.shape[1], dtype=np.float32)
-
-
-@lru_cache(maxsize=16)
-def _response(samples: int, rate: float, low: float, high: float) -> np.ndarray:
-    frequency = np.fft.rfftfreq(samples, 1 / rate)
-    response = 1 / (1 + (frequency / high) ** 4)
-    if low:
-        response = response / (1 + (low / np.maximum(frequency, 1e-9)) ** 4)
-    return response.astype(np.float32)
-
-
-# Exchanged electrodes -------------------------------------------------------------------------------------------------
-
-
-def limb_lead_reversal(
-    leads: Sequence[str], signal: np.ndarray, sampling_rate: float, values: Mapping[str, np.ndarray]
-) -> str | None:
-    """The pair of limb electrodes that seems exchanged, in words, or `None`.
-
-    - Arms: lead I mirrored against V6 while aVR runs with it (Batchvarov et al., Europace 2007;9:1081).
-    - Right arm and left leg: P, QRS and T all negative in II, P upright in aVR, what Einthoven's equations make of normal
-      leads (Krasteva et al. 2019, Sensors 19:2920).
-    - An electrode with the right leg's: one of I, II, III nearly flat beside the other two.
-
-    Measured on 900 records of PTB-XL and 100 of LUDB: 4 and no alarms. Of exchanges computed from 150 and 100 of them, 83
-    and 67 % are named (arms; the polarity of P, QRS and T in I, formerly asked for, named 60 and 52 %), 81 and 77 % (right arm and
-    left leg), 97 % (left arm and right leg); 93 % of the right arm's with the right leg raise an alarm.
-    Exchanged left arm and left leg are not looked for: the published sign, a P wave larger in I than in II, is there in 19 % of records
-    taken as correct (low specificity is what Ohlsson, Heden and Edenbrandt report of it, LU TP 99-24), and made strict enough
-    for 2 % it finds a fifth.
-
-    Args:
-        leads: names of the rows.
-        signal: `(leads, samples)` in mV, NaN for missing samples.
-        sampling_rate: Hz.
-        values: medians over the beats per lead, as of `lead_measures`, mV and mV ms; empty without beats.
-    """
-    # A constant row is a dead channel, not an electrode in the wrong place.
-    alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
-    alive &= np.isfinite(signal).mean(axis=1) > 0.5
-    needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
-    limbs = _LimbBand(needed, interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate)
-    flat = _leg_reversal(limbs) if {"I", "II", "III"} <= set(needed) else None
-    if flat:
-        return flat
-    arms = {"I", "aVR", "V6"} <= set(needed) and (
-        limbs.correlation("I", "V6") < ARM_REVERSAL_CORRELATION and limbs.correlation("aVR", "V6") > 0
-    )
-    arm_and_leg = {"II", "aVR"} <= set(needed) and bool(values) and _right_arm_and_left_leg(leads, values)
-    if arms and arm_and_leg:
-        # The P wave is deepest in the lead between the exchanged electrodes.
-        p = values["p_amplitude"]
-        arm_and_leg = not p[leads.index("I")] < p[leads.index("II")]
-    if arm_and_leg:
-        return "right arm and left leg"
-    if arms:
-        return "left arm and right arm"
-    return None
-
-
-def _right_arm_and_left_leg(leads: Sequence[str], values: Mapping[str, np.ndarray]) -> bool:
-    two, avr = leads.index("II"), leads.index("aVR")
-    p, area, t = (values[name] for name in ("p_amplitude", "qrs_area", "t_amplitude"))
-    return bool(p[two] < INVERTED_P_MV and area[two] < 0 and t[two] < 0 and p[avr] > 0)
-
-
-class _LimbBand:
-    """The QRS band of some leads. Their sizes and correlations come from the spectrum (Parseval), which saves the inverse FFT.
-
-    Args:
-        leads: names of the rows.
-        signal: `(leads, samples)` in mV.
-        rate: Hz.
-    """
-
-    def __init__(self, leads: Sequence[str], signal: np.ndarray, rate: float) -> None:
-        from scipy.fft import rfft
-
-        self.leads, self.samples = leads, signal.shape[1]
-        self.spectrum = rfft(signal - _line(signal), axis=1) * _response(self.samples, rate, *_QRS_BAND_HZ)
-        self.shared = (self.spectrum @ self.spectrum.conj().T).real
-
-    def size(self, lead: str) -> float:
-        """Root mean square times a factor that all leads share."""
-        row = self.leads.index(lead)
-        return math.sqrt(self.shared[row, row])
-
-    def correlation(self, first: str, second: str) -> float:
-        """Cosine between two leads; 0 if one is flat."""
-        norm = self.size(first) * self.size(second)
-        return float(self.shared[self.leads.index(first), self.leads.index(second)]) / norm if norm > 0 else 0.0
-
-    def height(self, lead: str) -> float:
-        """What only 0.5 % of the samples exceed, in mV."""
-        from scipy.fft import irfft
-
-        return float(percentile(np.abs(irfft(self.spectrum[self.leads.index(lead)], self.samples)), 99.5))
-
-
-def _leg_reversal(limbs: _LimbBand) -> str | None:
-    """The exchange with the right leg's electrode by the one limb lead that is nearly flat."""
-    for lead, pair in FLAT_LIMB_PAIRS.items():
-        others = [other for other in FLAT_LIMB_PAIRS if other != lead]
-        # A lead with half of the others' root mean square cannot be ten times lower, whatever its shape.
-        if limbs.size(lead) < FLAT_LIMB_ROOT * min(limbs.size(other) for other in others) and limbs.height(
-            lead
-        ) < FLAT_LIMB_RATIO * min(limbs.height(other) for other in others):
-            return pair
-    return None
-
-
-def chest_lead_swap(leads: Sequence[str], complexes: np.ndarray) -> str | None:
-    """The neighbouring chest electrodes that seem exchanged (`V2 and V3`), or `None`.
-
-    From V1 to V6 the QRS changes step by step. The way through the six shapes (QRS scaled to unit size, distance
-    between neighbours) is shortest in the right order: an exchange is suspected where one makes the way shorter by
-    15 %. A criterion of our own: on 536 PTB-XL records 0.8 % false alarms; of computed exchanges it finds 42 % (V1 and
-    V2), 74, 80, 59 and 9 % (V5 and V6, which look alike).
-
-    Args:
-        leads: names of the rows.
-        complexes: the median QRS, `(leads, samples)` mV.
-    """
-    if not set(CHEST_LEADS) <= set(leads):
-        return None
-    shapes = complexes[[leads.index(lead) for lead in CHEST_LEADS]]
-    if not np.isfinite(shapes).all() or np.ptp(shapes, axis=1).min() < SMALLEST_CHEST_QRS_MV:
-        return None
-    shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
-    distance = np.linalg.norm(shapes[:, None] - shapes[None], axis=2)
-    orders = [list(range(6)) for _ in range(6)]
-    for first, order in enumerate(orders[1:]):
-        order[first], order[first + 1] = first + 1, first
-    ways = [sum(distance[a, b] for a, b in pairwise(order)) for order in orders]
-    shortest = int(np.argmin(ways))
-    if shortest == 0 or ways[shortest] > SHORTER_PATH * ways[0]:
-        return None
-    return f"{CHEST_LEADS[shortest - 1]} and {CHEST_LEADS[shortest]}"
 
 
 WITHOUT = "measured without"
@@ -528,4 +368,4 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-__all__ = ["chest_lead_swap", "inspect_record", "lead_quality", "limb_lead_reversal"]
+__all__ = ["doubts_of_beats", "inspect_record", "lead_quality"]
