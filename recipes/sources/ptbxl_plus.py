@@ -81,7 +81,7 @@ def read_ptbxl_plus(folder: str | Path, engine: Engine) -> pd.DataFrame:
         raise EcgFormatError(f"{table}: none of PTB-XL+'s columns, such as QRS_Dur_Global, is in it.")
     if "qrs_axis" in values and INDETERMINATE_AXIS in published:
         values["qrs_axis"] = values["qrs_axis"].where(published[INDETERMINATE_AXIS].fillna(0) == 0)
-    measured = values.columns.intersection(POSITIVE)
+    measured = values.columns.intersection(list(POSITIVE))
     values[measured] = values[measured].where(values[measured] > 0)
     return values
 
