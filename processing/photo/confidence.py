@@ -7,6 +7,8 @@ import numpy as np
 
 from ..ecg_record import LIMB_LEADS_FROM_I_II
 from .layout import PageOrder, Stretch
+from .paper import PX_PER_MM
+from .timing import EDGE_MM
 
 LEAST_CONFIDENCE = 0.5
 # Share of the signal by which leads may contradict each other: at `DOUBT` the confidence is 0.5.
@@ -20,14 +22,15 @@ def judge(
 ) -> tuple[dict[str, float], list[str]]:
     """The confidence in each lead, 0 to 1, and descriptions of the doubts.
 
-    Three things lower it: gaps in the trace; limb leads that break the laws of Einthoven and Goldberger; a rhythm strip
+    Four things lower it: gaps in the trace; ink that may be its own and was not read as such (which never brings it below
+    `LEAST_CONFIDENCE`, for handwriting is ink too); limb leads that break the laws of Einthoven and Goldberger; a rhythm strip
     that differs from its lead in the same seconds.
     """
     doubts = []
     confidence: dict[str, float] = {}
     for stretch, (_, samples) in zip(stretches, parts, strict=True):
         shown = float(np.mean(np.isfinite(samples)))
-        value = min(shown / LEAST_INK, 1.0) ** 2
+        value = min(min(shown / LEAST_INK, 1.0) ** 2, max(_share_read(stretch), LEAST_CONFIDENCE))
         confidence[stretch.lead] = min(confidence.get(stretch.lead, 1.0), value)
         if value < LEAST_CONFIDENCE:
             doubts.append(f"{100 * (1 - shown):.0f} % of {stretch.lead} is not seen")
@@ -38,6 +41,18 @@ def judge(
         if value < LEAST_CONFIDENCE:
             doubts.append(f"{', '.join(leads)} contradict each other by {100 * excess:.0f} % of the signal")
     return confidence, doubts
+
+
+def _share_read(stretch: Stretch) -> float:
+    """The share of a trace's power, 0 to 1, that was read, if all doubtful ink is a part of the trace."""
+    columns = stretch.trace.left + np.arange(len(stretch.trace.doubtful)) + 0.5
+    edge = EDGE_MM * PX_PER_MM
+    inside = (columns > stretch.left + edge) & (columns < stretch.right - edge)
+    height = stretch.trace.height[1::2][inside]
+    seen = height[np.isfinite(height)]
+    read = float(((seen - np.median(seen)) ** 2).sum()) if len(seen) else 0.0
+    doubtful = float((stretch.trace.doubtful[inside] ** 2).sum())
+    return read / max(read + doubtful, 1e-9)
 
 
 def _limb_contradictions(

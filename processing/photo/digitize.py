@@ -17,14 +17,23 @@ from ..ecg_record import STANDARD_LEADS, EcgRecord
 from ..errors_gem import EcgQualityError
 from .confidence import LEAST_CONFIDENCE, judge
 from .direction import quarters_upright, shows_names
+from .flat import check_scale, flat_paper
 from .labels import read_words
 from .layout import PageOrder, Stretch, find_order
-from .paper import PX_PER_MM, Paper, even_light, even_strokes, flat_paper, shrunk
+from .paper import PX_PER_MM, Paper, even_light, even_strokes, shrunk
 from .pdf_strokes import drawn_page
 from .pulses import Pulse, find_pulses, without_pulses
+from .refine import refined
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
 from .vectors import vector_page
+
+WITHOUT_GRID = 0.8  # of the confidence in a page whose scale its grid does not tell
+SCALED_BY = {
+    "grid": "",
+    "pulse": ", without a grid: the pulse is assumed to be 5 mm wide and 10 mm high",
+    "file": ", without a grid: pixels per mm as the file states",
+}
 
 
 @dataclass(frozen=True)
@@ -114,8 +123,8 @@ def digitize_ecg(
         confidence in each lead; the history says what was read and what was assumed.
 
     Raises:
-        EcgQualityError: no grid, no traces, unreadable names of leads, a mirrored page, or leads that contradict each other; the
-            message says which.
+        EcgQualityError: nothing tells the scale, no traces, unreadable names of leads, several pages, a mirrored page, or leads
+            that contradict each other; the message says which.
         EcgFormatError: not a picture.
         MissingDependencyError: OpenCV is not installed (`gem-ecg[photo]`).
     """
@@ -139,6 +148,7 @@ class _Reading:
     simultaneous: bool
     to_picture: np.ndarray
     source: str
+    scaled_by: str = "grid"
 
     def to_record(self, name: str) -> EcgRecord:
         """The record, if its leads agree.
@@ -151,13 +161,16 @@ class _Reading:
         lowest = min(confidence.values())
         if lowest < LEAST_CONFIDENCE:
             raise EcgQualityError("; ".join(doubts) or f"confidence {lowest:.2f} is below {LEAST_CONFIDENCE:g}")
+        if self.scaled_by != "grid":
+            confidence = {lead: WITHOUT_GRID * value for lead, value in confidence.items()}
         page = DigitizedPage(
             self.order.name, self.scale, confidence, self.stretches, self.to_picture, self.simultaneous
         )
         leads = tuple(dict.fromkeys(lead for lead in (*STANDARD_LEADS, *sorted(signal)) if lead in signal))
+        by_pulse = self.scaled_by == "pulse"
         evidence = LeadEvidence(
-            gain="assumed" if self.scale.gain_from == "convention" else "stated",
-            rate="assumed" if self.scale.speed_from == "convention" else "stated",
+            gain="assumed" if by_pulse or self.scale.gain_from == "convention" else "stated",
+            rate="assumed" if by_pulse or self.scale.speed_from == "convention" else "stated",
         )
         return EcgRecord(
             np.stack([signal[lead] for lead in leads]),
@@ -166,7 +179,7 @@ class _Reading:
             record_id=Path(name).stem,
             source=name,
             metadata={"page": page},
-            history=_history(page, self.order, self.source),
+            history=_history(page, self.order, self.source, SCALED_BY[self.scaled_by]),
             evidence=dict.fromkeys(leads, evidence),
         )
 
@@ -200,7 +213,8 @@ def _from_pixels(
     picture: Image.Image | np.ndarray, layout: str | None, speed: float | None, gain: float | None
 ) -> _Reading:
     pixels, shrink = shrunk(picture, MAX_DIGITIZED_PX)
-    paper = flat_paper(even_light(pixels))
+    dpi = picture.info.get("dpi") if isinstance(picture, Image.Image) else None
+    paper = flat_paper(even_light(pixels), float(dpi[0]) * shrink if dpi else None)
     back = np.diag([1 / shrink, 1 / shrink, 1.0])
     try:
         read = _read(paper, layout, speed, gain)
@@ -215,14 +229,16 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
     pulses = find_pulses(ink)
     words, printed = read_words(without_pulses(ink, pulses), traces)
     rows = [follow(ink, block, _baselines(traces, block, pulses)) for block in blocks]
-    rows = [block for block in rows if block]
+    as_printed = np.where(ink > 0, paper.ink, 0)
+    rows = [refined(as_printed, traces, block) for block in rows if block]
     if not rows:
         raise EcgQualityError("no traces were found on it")
     order = find_order(rows, words, pulses, layout)
     scale = find_scale(pulses, printed, speed, gain)
+    check_scale(paper, scale)
     stretches, together = with_times(order, scale)
     parts = [samples_of(stretch, scale, pulses, _is_cut(stretch, order, pulses)) for stretch in stretches]
-    return _Reading(order, scale, stretches, parts, together, paper.to_picture, "a picture")
+    return _Reading(order, scale, stretches, parts, together, paper.to_picture, "a picture", paper.scaled_by)
 
 
 def _read_turned(
@@ -270,13 +286,13 @@ def _signal(stretches: Sequence[Stretch], parts: Sequence[tuple[int, np.ndarray]
     return signal
 
 
-def _history(page: DigitizedPage, order: PageOrder, source: str) -> tuple[str, ...]:
+def _history(page: DigitizedPage, order: PageOrder, source: str, scaled: str) -> tuple[str, ...]:
     read, total = order.names_read
     names = "names of leads as stated" if order.is_stated else f"{read} of {total} names of leads read"
     same = ", columns show the same seconds" if page.simultaneous else ""
     lowest = min(page.confidence, key=lambda lead: page.confidence[lead])
     return (
-        f"digitised from {source}: {page.layout}{same}, {page.scale}; {names}",
+        f"digitised from {source}: {page.layout}{same}, {page.scale}{scaled}; {names}",
         f"confidence {page.confidence[lowest]:.2f} at least ({lowest})",
     )
 

@@ -8,8 +8,9 @@ from PIL import Image
 
 from ..ecg_picture_files import PDF_SOURCE
 from ..errors_gem import EcgQualityError
+from .flat import flat_paper
 from .labels import read_words
-from .paper import Paper, even_light, flat_paper, shrunk
+from .paper import Paper, even_light, shrunk
 from .traces import find_blocks
 
 # So many different names as clear as that tell; those that read alike on their heads do not.

@@ -104,11 +104,25 @@ def find_order(
         options.append([Column(*end, tuple(rows)) for rows, end in zip(blocks, ends, strict=True)])
     found = [order for option in options if (order := _read(option, blocks, ends, words)) is not None]
     if not found:
+        _check_one_page(words)
         seen = " and ".join(str(len(block)) for block in blocks)
         raise EcgQualityError(
             f"the names of the leads beside {seen} rows of traces cannot be read; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
     return max(found, key=lambda item: item[0])[1]
+
+
+def _check_one_page(words: Sequence[Word]) -> None:
+    """
+    Raises:
+        EcgQualityError: more leads have their names on it twice than there are rhythm strips.
+    """
+    names = [word.lead for word in words if word.clarity > FREE_CLARITY and word.lead not in ("I", "II", "III")]
+    twice = {name for name in names if names.count(name) > 1}
+    if len(twice) > MAX_STRIPS:
+        raise EcgQualityError(
+            f"it shows more than one page, for {len(twice)} leads are named twice; give each page alone"
+        )
 
 
 def parse_layout(name: str) -> tuple[int, int, int]:

@@ -7,12 +7,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..errors_gem import EcgQualityError
 from .grid import Grid, find_grid
 
 # Of the flattened page: 5 ms and 12.5 uV a pixel at the usual scales.
 PX_PER_MM = 8
-LEAST_SCALE = 2.2  # px of the picture per mm; with fewer the 1-mm grid and small waves cannot be told
 GRID_DARKNESS = 0.35  # strokes are clipped at that, so that a grid's lines count as much as they do
 STROKE_DARKNESS = 0.55
 CELL = 5 * PX_PER_MM
@@ -29,12 +27,12 @@ class Paper:
     Attributes:
         ink: float32 `(height, width)`, 0 on paper and grid, 1 in the middle of a stroke; `PX_PER_MM` pixels a mm.
         to_picture: homography 3 x 3 from the pixels of `ink` to those of the picture.
-        grid: the grid that was found; `None` if the page has none and its scale comes from elsewhere.
+        scaled_by: what told the scale: `"grid"`, `"pulse"` or `"file"`.
     """
 
     ink: np.ndarray
     to_picture: np.ndarray
-    grid: Grid | None
+    scaled_by: str
 
     def turned(self, quarters: int) -> "Paper":
         """The page turned counterclockwise by so many quarters."""
@@ -45,7 +43,7 @@ class Paper:
             3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
         }[quarters]
         ink = np.ascontiguousarray(np.rot90(self.ink, quarters))
-        return Paper(ink, self.to_picture @ np.array(back, float), self.grid)
+        return Paper(ink, self.to_picture @ np.array(back, float), self.scaled_by)
 
 
 def shrunk(picture: Image.Image | np.ndarray, longest_px: int) -> tuple[np.ndarray, float]:
@@ -79,27 +77,13 @@ def grid_of(light: np.ndarray) -> Grid | None:
     return find_grid(lines)
 
 
-def flat_paper(light: np.ndarray) -> Paper:
-    """The page that an evenly lit picture shows, flattened by its grid.
-
-    Raises:
-        EcgQualityError: it has no millimetre grid, or too few pixels a mm.
-    """
-    grid = grid_of(light)
-    if grid is None:
-        raise EcgQualityError("no millimetre grid was found on it")
-    if min(grid.px_per_mm) < LEAST_SCALE:
-        raise EcgQualityError(f"{min(grid.px_per_mm):.1f} pixels per mm are too few; scan or photograph it larger")
-    return flatten(light, grid.to_mm, grid)
-
-
-def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
+def flatten(light: np.ndarray, to_mm: np.ndarray, scaled_by: str) -> Paper:
     """The page without perspective, as seen from the front.
 
     Args:
         light: brightness as returned by `even_light`.
         to_mm: homography from pixels to mm.
-        grid: the grid that was found; `None` for a page without one.
+        scaled_by: see `Paper`.
     """
     height, width = light.shape[:2]
     corners = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float64)
@@ -126,7 +110,7 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, grid: Grid | None) -> Paper:
     darkness[cv2.dilate(thick, np.ones((THICK_PX, THICK_PX), np.uint8)) > 0] = 0
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
     ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
-    return Paper(ink, np.linalg.inv(to_flat), grid)
+    return Paper(ink, np.linalg.inv(to_flat), scaled_by)
 
 
 def even_strokes(ink: np.ndarray) -> np.ndarray:
@@ -145,4 +129,4 @@ def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:
     return np.tile(usual, (rows, columns))
 
 
-__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flat_paper", "shrunk"]
+__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flatten", "grid_of", "shrunk"]

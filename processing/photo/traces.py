@@ -43,6 +43,8 @@ class Trace:
         height: where the curve itself runs, px from the top, at the edges and in the middle of each column; NaN where it does not.
         ink: share of its columns that hold ink.
         darkness: of its path in each column, 0 to 1; it tells where between two columns a stroke begins or ends.
+        doubtful: px of ink in each column that may belong to it though its curve does not reach there: ink that is joined to its stroke
+            and was taken for another row's, or that no row's curve explains.
     """
 
     left: int
@@ -52,6 +54,7 @@ class Trace:
     height: np.ndarray
     ink: float
     darkness: np.ndarray
+    doubtful: np.ndarray
 
     @property
     def x(self) -> np.ndarray:
@@ -166,10 +169,11 @@ def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> l
     found = []
     low, high = paths.min(axis=2), paths.max(axis=2)  # (rows, columns): the stretch that a path takes of each column
     for row, baseline in enumerate(baselines):
-        upper, lower = _edges(part, strokes, top, bottom, low, high, row)
+        upper, lower, doubtful = _edges(part, strokes, top, bottom, low, high, row)
         height = _curve(upper, lower)
         darkness = _darkness(part, paths[row], np.isfinite(upper))
-        found.append(Trace(block[0], baseline, upper, lower, height, float(np.mean(np.isfinite(upper))), darkness))
+        inked = float(np.mean(np.isfinite(upper)))
+        found.append(Trace(block[0], baseline, upper, lower, height, inked, darkness, doubtful))
     return found
 
 
@@ -274,8 +278,9 @@ def _edges(
     low: np.ndarray,
     high: np.ndarray,
     row: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Upper and lower edge of a row's stroke in every column, to fractions of a pixel; NaN without ink."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Upper and lower edge of a row's stroke in every column, to fractions of a pixel; NaN without ink. And the px of ink joined to it
+    that go to other rows."""
     height, columns = ink.shape
     everywhere = np.arange(columns)
     path_top, path_bottom = np.clip(low[row], 0, height - 1), np.clip(high[row], 0, height - 1)
@@ -287,6 +292,7 @@ def _edges(
         on_bottom, bottom[path_bottom, everywhere], np.where(on_middle, bottom[middle, everywhere], path_bottom)
     )
     upper, lower = np.minimum(upper, lower), np.maximum(upper, lower)
+    whole = lower - upper
     # Ink beyond the path belongs to the row, unless another row's path runs there.
     for other in range(len(low)):
         if other == row:
@@ -295,7 +301,7 @@ def _edges(
         upper = np.where(above, path_top, upper)
         below = (low[other] > path_bottom) & (low[other] <= lower)
         lower = np.where(below, path_bottom, lower)
-    return _to_fractions(ink, upper, lower, on_ink)
+    return *_to_fractions(ink, upper, lower, on_ink), np.where(on_ink, whole - (lower - upper), 0)
 
 
 def _to_fractions(

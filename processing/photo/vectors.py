@@ -218,7 +218,10 @@ def _trace(line: np.ndarray) -> Trace:
     seen = np.isfinite(of_columns).all(axis=0)
     upper = np.where(seen, of_columns.min(axis=0) - 1, np.nan)
     lower = np.where(seen, of_columns.max(axis=0) + 1, np.nan)
-    return Trace(left, float(np.median(line[:, 1])), upper, lower, height, float(seen.mean()), seen.astype(float))
+    inked = seen.astype(float)
+    return Trace(
+        left, float(np.median(line[:, 1])), upper, lower, height, float(seen.mean()), inked, np.zeros(len(seen))
+    )
 
 
 __all__ = ["VectorPage", "vector_page"]

@@ -51,7 +51,8 @@ def test_a_drawn_page_gives_its_record_back(layout, dpi, least_db):
     assert page.layout == layout and (page.scale.speed, page.scale.gain) == (25, 10)
     assert np.median([snr_db(NORMAL, found, lead) for lead in ("I", "II", "V2", "V5")]) > least_db
     assert extract_features(found).heart_rate == pytest.approx(extract_features(NORMAL).heart_rate, abs=2)
-    assert page.lowest_confidence > 0.8 and "digitised" in found.history[0]
+    least = 0.5 if layout == "12x1" else 0.8  # there spikes of neighbouring rows touch
+    assert page.lowest_confidence >= least and "digitised" in found.history[0]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,12 @@ def test_the_page_of_every_sample_is_read(name):
     found = digitize_ecg(render_ecg(load_ecg(SAMPLES / f"{name}.hea"), layout="3x4+1").to_pil(), name=name)
     page = found.metadata["page"]
     assert page.layout == "3x4+1" and (page.scale.speed, page.scale.gain) == (25, 10) and len(found.leads) == 12
+
+
+def test_leads_whose_spikes_touch_those_of_other_rows_are_trusted_less():
+    page = digitize_ecg(render_ecg(NORMAL, layout="12x1", dpi=200).to_pil()).metadata["page"]
+    assert max(page.confidence[lead] for lead in ("V2", "V3", "V4")) < 0.7
+    assert min(page.confidence[lead] for lead in ("I", "V1", "V5", "V6")) > 0.9
 
 
 def test_what_the_page_does_not_show_is_nan():
@@ -133,6 +140,47 @@ def test_a_mirrored_page_is_refused_as_such():
     mirrored = Image.fromarray(render_ecg(NORMAL, layout="6x2", dpi=100).pixels[:, ::-1].copy())
     with pytest.raises(EcgQualityError, match="it is mirrored"):
         digitize_ecg(mirrored)
+
+
+def test_two_pages_in_a_picture_are_refused_as_such():
+    page = render_ecg(NORMAL, layout="3x4+1", dpi=100).pixels
+    for two in (np.concatenate([page, page]), np.concatenate([page, page], axis=1)):
+        with pytest.raises(EcgQualityError, match="more than one page"):
+            digitize_ecg(Image.fromarray(two))
+
+
+@pytest.mark.parametrize("turn", [0.0, 1.5])
+def test_a_page_without_a_grid_is_read_by_its_pulse_and_says_so(turn):
+    page = render_ecg(NORMAL, layout="3x4+1", dpi=150, style="plain").to_pil()
+    found = digitize_ecg(page.rotate(turn, Image.Resampling.BICUBIC, fillcolor="white"))
+    assert "without a grid: the pulse is assumed to be 5 mm wide" in found.history[0]
+    assert found.assumed["rate"] == found.leads == found.assumed["gain"]
+    assert 0.5 < max(found.metadata["page"].confidence.values()) <= 0.8
+    assert extract_features(found).heart_rate == pytest.approx(extract_features(NORMAL).heart_rate, rel=0.01)
+    assert found.metadata["page"].px_per_mm(500, 300) == pytest.approx(150 / 25.4, rel=0.005)
+    assert snr_db(NORMAL, found, "I") > 9
+
+
+def test_a_scale_that_a_pulse_alone_does_not_tell_is_not_guessed():
+    for said in ({"gain": 5, "auto_gain": False}, {"speed": 50}, {"pulses": False}):
+        page = render_ecg(NORMAL, layout="3x4+1", dpi=150, style="plain", **said)
+        with pytest.raises(EcgQualityError, match="no millimetre grid"):
+            digitize_ecg(page.to_pil())
+    page = render_ecg(NORMAL, layout="3x4+1", dpi=150, style="plain").to_pil()
+    with pytest.raises(EcgQualityError, match="no millimetre grid"):
+        digitize_ecg(page, speed=50)
+
+
+def test_a_sheet_without_grid_and_pulse_is_read_by_its_resolution():
+    page = render_ecg(NORMAL, layout="3x4+1", dpi=150, style="plain", pulses=False).to_pil()
+    sheet = Image.new("RGB", (1754, 1240), "white")  # A4
+    sheet.paste(page, (40, 200))
+    with pytest.raises(EcgQualityError, match="no millimetre grid"):
+        digitize_ecg(sheet)
+    sheet.info["dpi"] = (150, 150)
+    found = digitize_ecg(sheet)
+    assert "as the file states" in found.history[0]
+    assert extract_features(found).heart_rate == pytest.approx(extract_features(NORMAL).heart_rate, abs=1)
 
 
 def test_a_picture_of_something_else_says_why_there_is_no_signal():
