@@ -304,10 +304,15 @@ def main_table(outcomes: list[Outcome]) -> list[str]:
             others = []
             for name, pattern in row.others:
                 if (figure := first_figure(pattern, outcome.printed)) is not None:
-                    ratio = f" ({float(figure) / float(ours):.2g} x)" if row.is_time and ours is not None else ""
+                    ratio = f" ({times(float(figure) / float(ours))})" if row.is_time and ours is not None else ""
                     others.append(f"{name} {figure}{ratio}")
             lines.append(f"| {row.label} | {ours or 'not measured in this run'} | {', '.join(others)} |")
     return lines
+
+
+def times(ratio: float) -> str:
+    """`3.7 x`, `14 x`."""
+    return f"{ratio:.0f} x" if ratio >= 10 else f"{ratio:.2g} x"
 
 
 def first_figure(pattern: str, printed: str) -> str | None:
