@@ -91,7 +91,8 @@ class _LimbBand:
 
         self.leads, self.samples = leads, signal.shape[1]
         self.spectrum = rfft(signal - end_line(signal), axis=1) * band_response(self.samples, rate, *_QRS_BAND_HZ)
-        self.shared = (self.spectrum @ self.spectrum.conj().T).real
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers out of all reason
+            self.shared = (self.spectrum @ self.spectrum.conj().T).real
 
     def size(self, lead: str) -> float:
         """Root mean square times a factor that all leads share."""

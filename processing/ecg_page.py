@@ -216,8 +216,8 @@ def _draw_lines(canvas: InkCanvas, page: EcgPage, pulses: bool) -> None:
     if pulses and plan.pulses:
         # One path with a gap after each pulse: what a line costs is mostly the call.
         outline = np.array([*plan.pulse, (np.nan, np.nan)])[None] * (1, -plan.gain) + np.array(plan.pulses)[:, None]
-        vertices = page.mm_to_px(outline[..., 0].ravel(), outline[..., 1].ravel())
-        canvas.stroke(np.stack(vertices, axis=1), style.pulse_pt * px_per_pt, style.trace)
+        corners = page.mm_to_px(outline[..., 0].ravel(), outline[..., 1].ravel())
+        canvas.stroke(np.stack(corners, axis=1), style.pulse_pt * px_per_pt, style.trace)
     for x, baseline in plan.separators:
         ends = [page.mm_to_px(x, baseline + dy) for dy in (-SEPARATOR_MM, SEPARATOR_MM)]
         canvas.stroke(np.array(ends), style.separator_pt * px_per_pt, style.trace)
