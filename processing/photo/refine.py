@@ -22,6 +22,7 @@ FLAT_KNOTS, FLAT_PX = 19, 0.8  # a stroke is flat where its curve stays within t
 STEEP_KNOTS, STEEP_PX = 9, 3.0  # and steep where it leaves that; only there the edges do not suffice
 MARGIN_KNOTS = 10  # beside steep places that are fitted too
 LEAST_FLAT = 50  # columns
+THIN_SHARE = 0.25  # of the flat columns
 PROFILE_PX, PROFILE_STEP = 5.0, 0.25  # distances from the curve at which the pen is measured
 RADII, BLURS = np.arange(0.3, 4.01, 0.1), np.arange(0.3, 1.61, 0.1)
 # How much a knot may bend away from its neighbours, and move in a step, against an ink of 1 in a pixel.
@@ -90,6 +91,10 @@ def find_pen(ink: np.ndarray, heights: np.ndarray) -> Pen | None:
     around = np.rint(height)[:, None] + np.arange(-PROFILE_PX, PROFILE_PX)
     distance = np.abs(around + 0.5 - height[:, None])
     seen = ink[np.clip(around.astype(int), 0, len(ink) - 1), column[:, None]]
+    # A trembling curve is wider than its pen: the pen is measured where the stroke is thin.
+    width = seen.sum(axis=1)
+    thin = width <= np.quantile(width, THIN_SHARE)
+    seen, distance = seen[thin], distance[thin]
     bins = (distance / PROFILE_STEP).astype(int)
     number = int(PROFILE_PX / PROFILE_STEP)
     at = (np.arange(number) + 0.5) * PROFILE_STEP
