@@ -36,6 +36,7 @@ from processing.ecg_rules import (
     has_pause,
     has_right_block_shape,
     has_sinus_p_waves,
+    in_neighbouring_leads,
     is_atrial_fibrillation,
     is_incomplete_block,
     is_irregular,
@@ -426,7 +427,7 @@ def _signs_of_wall(claim: Claim, features: EcgFeatures) -> list[str]:
         signs = {
             "ST elevation": st_elevated_leads(features),
             "ST depression": st_depressed_leads(features),
-            "T inversion": abnormal_t_inversion_leads(features),
+            "T inversion": in_neighbouring_leads(abnormal_t_inversion_leads(features)),
         }
     needed = min(2, sum(lead not in Q_NORMAL_LEADS for lead in claim.leads))
     here = {name: [lead for lead in claim.leads if lead in leads] for name, leads in signs.items()}

@@ -14,6 +14,7 @@ from tests.helpers.grounding_verdicts import verdict
 Q_III = {"pathological_q": ("III",), "III__q_duration": 35, "III__q_amplitude": -0.3}
 Q_BOTH = Q_III | {"pathological_q": ("III", "aVF"), "aVF__q_duration": 35, "aVF__q_amplitude": -0.3}
 T_V1 = {"t_inversion": ("V1",), "V1__t_amplitude": -0.3}
+T_V2 = {"t_inversion": ("V2",), "V2__t_amplitude": -0.3}
 T_V1_TO_V3 = {"t_inversion": ("V1", "V2", "V3")} | {f"V{number}__t_amplitude": -0.3 for number in (1, 2, 3)}
 
 
@@ -37,6 +38,8 @@ def normal():
         ("Anterior infarction.", T_V1_TO_V3, NOT_MEASURABLE),
         ("Anterior ischemia.", T_V1_TO_V3, SUPPORTED),
         ("Anterior ischemia.", T_V1, NOT_MEASURABLE),
+        ("Septal ischemia.", T_V1_TO_V3, SUPPORTED),
+        ("Septal ischemia.", T_V2, NOT_MEASURABLE),
         ("No inferior infarction.", Q_BOTH, NOT_MEASURABLE),
     ],
 )
