@@ -19,7 +19,7 @@ from .ecg_photo import known_as_page
 from .ecg_record import EcgRecord, canonical_lead
 from .errors_gem import EcgLeadError, GemError
 
-IMAGE_MODES = ("ori", "pad", "anyres")
+IMAGE_MODES = ("ori", "pad", "stretch", "anyres")
 # The side of the CLIP tower that GEM uses.
 TOWER_PX = 336
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".pdf": "PDF"}
@@ -206,8 +206,8 @@ class EcgPage:
     def visible_box(self, mode: str) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) px of what an image mode leaves of the picture.
 
-        `"ori"` is the CLIP image processor alone: shortest side to 336 px, then the central square. `"pad"` and
-        `"anyres"` keep everything.
+        `"ori"` is the CLIP image processor alone: shortest side to 336 px, then the central square. `"pad"`,
+        `"stretch"` and `"anyres"` keep everything.
 
         Raises:
             GemError: another mode.
@@ -259,7 +259,9 @@ class EcgPage:
         visibility = self.visibility(mode)
         if not visibility.is_complete:
             is_square = self.layout.name == "square_12x1"
-            cure = "Draw it larger." if is_square else "Use layout 'square_12x1', or mode 'pad' or 'anyres'."
+            cure = (
+                "Draw it larger." if is_square else "Use layout 'square_12x1', or mode 'pad', 'stretch' or 'anyres'."
+            )
             warnings.warn(f"{self.layout.name} page: {visibility}. {cure}", EcgPageWarning, stacklevel=2)
         return not visibility.is_complete
 

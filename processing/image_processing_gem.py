@@ -13,14 +13,14 @@ from transformers.models.llava_next.image_processing_pil_llava_next import (
     LlavaNextImageProcessorPil,
 )
 
-IMAGE_ASPECT_RATIOS = ("ori", "pad", "anyres")
+IMAGE_ASPECT_RATIOS = ("ori", "pad", "stretch", "anyres")
 
 
 class GemImageProcessorKwargs(LlavaNextImageProcessorKwargs, total=False):  # type: ignore[call-arg]
     r"""
     image_aspect_ratio (`str`, *optional*):
         `"ori"` resizes the shorter edge and crops the middle (what hangs over is lost), `"pad"` first pads to a square
-        with the mean colour, `"anyres"` gives an overview tile and the tiles of the best fitting canvas.
+        with the mean colour, `"stretch"` resizes width and height each to the model's, `"anyres"` gives an overview tile and the tiles of the best fitting canvas.
     """
 
     image_aspect_ratio: str
@@ -29,7 +29,8 @@ class GemImageProcessorKwargs(LlavaNextImageProcessorKwargs, total=False):  # ty
 class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
     r"""
     Makes the image tower's input of pictures, in one of the layouts of the original configs (`image_aspect_ratio`): `"ori"` (shortest
-    edge, centre crop), `"pad"` (padded to a square) or `"anyres"` (an overview and tiles). It always uses Pillow: the torchvision backend
+    edge, centre crop), `"pad"` (padded to a square) or `"anyres"` (an overview and tiles), or in our own `"stretch"` (width and height
+    each resized to the model's). It always uses Pillow: the torchvision backend
     resizes slightly differently, which would make results depend on what is installed.
 
     Returns `pixel_values` of shape `(num_images, 3, height, width)`, or for `"anyres"` `(num_images, tiles, 3, height,
@@ -50,6 +51,8 @@ class GemImageProcessor(LlavaNextImageProcessorPil, LlavaImageProcessorPil):
         if image_aspect_ratio == "anyres":
             return LlavaNextImageProcessorPil._preprocess(self, images, **kwargs)
         kwargs["do_pad"] = image_aspect_ratio == "pad"
+        if image_aspect_ratio == "stretch":
+            kwargs["size"] = kwargs["crop_size"]
         return LlavaImageProcessorPil._preprocess(self, images, **kwargs)
 
     def resize(self, image: np.ndarray, size: SizeDict, *args: Any, **kwargs: Any) -> np.ndarray:

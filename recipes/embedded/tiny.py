@@ -290,9 +290,10 @@ def assemble(
         max_new_tokens=256,
     )
     model.save_pretrained(output)
-    # A photographed page is seen whole, whatever its shape.
+    # A page is seen whole. All pages that were learned from are square: with bars above and below it, a page that is wider than high
+    # would be none of them.
     processor = build_processor(
-        config, tokenizer, PLAIN, image_aspect_ratio="pad", image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)
+        config, tokenizer, PLAIN, image_aspect_ratio="stretch", image_mean=list(PAGE_MEAN), image_std=list(PAGE_STD)
     )
     processor.save_pretrained(output)
     size = sum(parameter.numel() for parameter in model.parameters())

@@ -190,6 +190,15 @@ def test_unpadded_grid_equals_llava_next_and_the_original():
         torch.testing.assert_close(tokens, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(170, 220), (330, 255), (100, 640)])
+def test_a_stretched_picture_is_whole_and_fills_the_square(size):
+    ramp = np.tile(np.linspace(0, 255, size[1])[None, :, None], (size[0], 1, 3)).astype(np.uint8)
+    seen = gem_processor("stretch", do_rescale=False, do_normalize=False)(Image.fromarray(ramp), return_tensors="pt")
+    columns = seen["pixel_values"][0, 0].float().mean(dim=0)
+    assert seen["pixel_values"].shape == (1, 3, SIDE, SIDE)
+    torch.testing.assert_close(columns, torch.linspace(0, 255, SIDE), atol=255 / SIDE, rtol=0)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("size", DIVERGENT_SIZES)
 def test_rounding_is_that_of_the_original(size):

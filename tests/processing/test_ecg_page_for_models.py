@@ -27,7 +27,7 @@ def test_what_the_tower_sees_of_the_authors_page():
     seen = page.visibility("ori")
     assert seen.fraction == pytest.approx(0.865, abs=0.0005)
     assert (seen.num_labels, len(seen.hidden_labels), seen.pulses) == (12, 12, (0, 12))
-    for mode in ("pad", "anyres"):
+    for mode in ("pad", "stretch", "anyres"):
         assert page.visibility(mode).is_complete
     with pytest.warns(EcgPageWarning, match="0 of 12 lead labels"):
         assert page.warn_if_hidden("ori")
@@ -36,13 +36,13 @@ def test_what_the_tower_sees_of_the_authors_page():
     assert (len(two_columns.hidden_labels), two_columns.pulses) == (6, (0, 6))
 
 
-@pytest.mark.parametrize("mode", ["ori", "pad", "anyres"])
+@pytest.mark.parametrize("mode", ["ori", "pad", "stretch", "anyres"])
 def test_square_page_loses_nothing(mode, recwarn):
     page = render_ecg(beating_record(), size=(336, 336))
     assert page.visible_fraction(mode) == 1
     assert not page.warn_if_hidden(mode)
     assert not [warning for warning in recwarn if warning.category is EcgPageWarning]
-    with pytest.raises(GemError, match="ori, pad, anyres"):
+    with pytest.raises(GemError, match="ori, pad, stretch, anyres"):
         page.visible_box("crop")
 
 
