@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from modeling_gem import (
     default_checkpoint,
     extract_features,
     interpret,
+    load_ecg,
+    render_ecg,
 )
 from modeling_gem.interpretation import load_interpreter
 from modeling_gem.model_strength import UNKNOWN, model_strength
@@ -24,6 +27,7 @@ from modeling_gem.sampling import sample_answers
 from processing.simulator.simulator import simulate_ecg
 
 SAMPLE = "processing/samples/atrial_fibrillation.hea"
+SAMPLES = Path("processing/samples")
 HARD = "processing/samples/ventricular_tachycardia.hea"  # every answer of the embedded model has something wrong
 WRONG, RIGHT = "Sinus rhythm, 111 bpm.", "Sinus rhythm, 72 bpm."
 
@@ -60,6 +64,13 @@ def test_a_picture_alone_is_not_checked_and_a_signal_without_ecg_is_declined(gem
     assert not white.text and "no ECG page" in white.declined
     with pytest.raises(GemError, match="'correct'"):
         interpret(SAMPLE, model=gem, grounding="best")
+
+
+@pytest.mark.parametrize("layout", ["3x4", "3x4+1", "6x2"])
+def test_a_landscape_page_alone_is_not_called_something_else(gem, layout):
+    pages = [render_ecg(load_ecg(sample), layout=layout, dpi=150).to_pil() for sample in sorted(SAMPLES.glob("*.hea"))]
+    answers = [interpret(page, model=gem, modality="image", digitize=False).text for page in pages]
+    assert sum("no ECG" in answer for answer in answers) <= len(pages) // 10
 
 
 def test_several_answers_are_the_same_for_the_same_seed_and_leave_random_numbers_alone(gem):
