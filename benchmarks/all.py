@@ -27,7 +27,7 @@ PACKAGES = (
     "wavedet", "wfdb", "pmecg", "ecg-plot", "dicom-ecg-plot", "ecgdatakit", "pydicom", "edfio",
 )  # fmt: skip
 RIVALS = (
-    "pip install --target RIVALS --no-deps --ignore-requires-python neurokit2 pywavelets openecg opendsp ai-edge-litert flatbuffers "
+    "pip install --target RIVALS --no-deps --ignore-requires-python neurokit2 'pywavelets<1.10' openecg opendsp ai-edge-litert flatbuffers "
     "protobuf ml-dtypes backports.strenum ecgdeli wavedet pmecg ecg-plot==0.2.8 dicom-ecg-plot edfio"
 )
 DELINEATORS = ("openecg", "ecgdeli", "neurokit2 dwt", "neurokit2 prominence", "wavedet", "wfdb xqrs")

@@ -45,7 +45,8 @@ def flat_paper(light: np.ndarray, dpi: float | None = None) -> Paper:
 
 
 def check_scale(paper: Paper, scale: Scale) -> None:
-    """
+    """Whether a page without a grid has the scale by which its millimetre was told.
+
     Raises:
         EcgQualityError: the page has no grid, and its gain and speed are not those by which its scale was told.
     """
