@@ -69,9 +69,11 @@ class _ForkServer:
 
     def _accept(self) -> bool:
         """Starts a reading process; `False` where the callers have gone."""
-        _, descriptors, _, _ = socket.recv_fds(self.control, 1, 1)
-        if not descriptors:
+        data, descriptors, _, _ = socket.recv_fds(self.control, 1, 1)
+        if not data:
             return False
+        if not descriptors:  # lost on the way: that caller asks again, the others must not lose their server
+            return True
         # For libraries that read from paths alone; what they leave behind when they are ended goes with it.
         reader = _Reader(socket.socket(fileno=descriptors[0]), tempfile.mkdtemp(prefix="gem-reading-"))
         pid = os.fork()
@@ -89,6 +91,7 @@ class _ForkServer:
             for other in (self.control, self.wakes, self.wakes_us, *(r.connection for r in self.readers.values())):
                 other.close()
             tempfile.tempdir = reader.folder
+            reader.connection.sendall(READY)
             _read_files(reader.connection)
             code = 0
         finally:

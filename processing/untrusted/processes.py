@@ -57,7 +57,7 @@ class _ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def take(self, new: bool) -> socket.socket:
-        """An exclusive connection to a reading process: a waiting one, or a new one.
+        """An exclusive connection to a reading process: a waiting one, or a new one that has said that it is ready.
 
         Raises:
             _Lost: the server cannot be started.
@@ -65,17 +65,26 @@ class _ForkServer:
         with self._lock:
             if self._idle and not new:
                 return self._idle.pop()
+        for _ in range(2):  # a server that was killed is started again
             ours, theirs = socket.socketpair()
-            with theirs:
-                for _ in range(2):  # a server that was killed is started again
-                    control = self._control or self._start()
-                    try:
-                        socket.send_fds(control, [READY], [theirs.fileno()])
-                        return ours
-                    except OSError:
-                        self._stop()
+            with theirs, self._lock:
+                control = self._control or self._start()
+                process = self._process
+                sent = _sends(control, theirs)
+            # One that is being ended takes connections until it is gone, and answers none of them.
+            if sent and _is_ready(ours):
+                return ours
             ours.close()
-            raise _Lost("it ends at once")
+            self._replace(process)
+        raise _Lost("it ends at once")
+
+    def _replace(self, process: "subprocess.Popen[bytes] | None") -> None:
+        """Lets go of a server that has ended, unless another thread has done so."""
+        with self._lock:
+            if process is not None and process is self._process:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1.0)
+                    self._stop()
 
     def give_back(self, connection: socket.socket) -> None:
         with self._lock:
@@ -91,12 +100,7 @@ class _ForkServer:
             self._process = _start_python(
                 "server.serve(int(sys.argv[1]))", str(number), pass_fds=(number,), stdout=subprocess.DEVNULL
             )
-        ours.settimeout(_START_SECONDS)
-        try:
-            ready = ours.recv(len(READY))
-        except OSError:
-            ready = b""
-        if ready != READY:
+        if not _is_ready(ours):
             ours.close()
             self._stop()
             raise _Lost("it does not start")
@@ -129,6 +133,24 @@ class _ForkServer:
         """In a forked process: the server is the other's, and its lock may be held by a thread that is not here."""
         self._lock = threading.Lock()
         self._close()
+
+
+def _sends(control: socket.socket, connection: socket.socket) -> bool:
+    """Hands a connection to the server; `False` where it has gone."""
+    try:
+        socket.send_fds(control, [READY], [connection.fileno()])
+    except OSError:
+        return False
+    return True
+
+
+def _is_ready(connection: socket.socket) -> bool:
+    """Whether the process at the other end says that it is ready, before it ends."""
+    connection.settimeout(_START_SECONDS)
+    try:
+        return connection.recv(len(READY)) == READY
+    except OSError:
+        return False
 
 
 def _start_python(call: str, *arguments: str, **options: object) -> "subprocess.Popen[bytes]":

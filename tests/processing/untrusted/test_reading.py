@@ -246,6 +246,17 @@ def test_processes_that_wait_may_be_killed_and_so_may_the_server():
 
 
 @forks
+def test_a_server_that_is_being_killed_is_not_asked():
+    warm_up()
+    for _ in range(3):
+        for server in filter(is_server, children(os.getpid())):
+            os.kill(server, signal.SIGKILL)
+        connection = processes._server.take(new=True)  # while the killed one still has its end of the socket
+        assert readers()
+        processes._server.give_back(connection)
+
+
+@forks
 def test_a_reading_that_hangs_holds_up_nobody_else(tmp_path):
     warm_up()
     path = big_table(tmp_path, 1_500_000)
