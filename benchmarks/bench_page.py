@@ -33,14 +33,20 @@ SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] /
 MEMORY_FLAG = "--memory-of-one-page"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of_record(description: str, runs: int) -> argparse.ArgumentParser:
+    """A parser with `--record` and `--runs`, as the benchmarks of pages have them."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--record",
         default=str(SHARED / "data/ptbxl_wfdb/records500/00000/00001_hr"),
         help="a WFDB record; a synthetic one if it does not exist (default: PTB-XL 1 of the shared data)",
     )
-    parser.add_argument("--runs", type=int, default=15, help="runs per figure, the fastest counts (default: 15)")
+    parser.add_argument("--runs", type=int, default=runs, help=f"runs of each, the fastest counts (default: {runs})")
+    return parser
+
+
+def main() -> None:
+    parser = options_of_record(__doc__ or "", runs=15)
     parser.add_argument(MEMORY_FLAG, action="store_true", help="only draw one gem_12x1 page and print the peak MiB")
     options = parser.parse_args()
     if options.memory_of_one_page:

@@ -8,7 +8,6 @@
 CPU time of one thread, minimum of the runs.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,20 +16,14 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, CLIPImageProcessor
 
-from benchmarks.bench_page import SHARED, figure_page, measure, read_record, sample
+from benchmarks.bench_page import figure_page, measure, options_of_record, read_record, sample
 from modeling_gem import default_checkpoint
 
 QUESTION = "Interpret this ECG."
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--record",
-        default=str(SHARED / "data/ptbxl_wfdb/records500/00000/00001_hr"),
-        help="a WFDB record; a synthetic one if it does not exist (default: PTB-XL 1 of the shared data)",
-    )
-    parser.add_argument("--runs", type=int, default=10, help="runs of each, the fastest counts (default: 10)")
+    parser = options_of_record(__doc__ or "", runs=10)
     options = parser.parse_args()
     record = read_record(options.record)
     processor = AutoProcessor.from_pretrained(default_checkpoint())

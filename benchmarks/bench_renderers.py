@@ -13,7 +13,6 @@ counts too), each where it is installed (`pip install pmecg ecg-plot==0.2.8 dico
   the absolute values over the leads. Both contain the rasterisation, and what a renderer does to the samples.
 """
 
-import argparse
 import io
 import os
 import time
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench_page import read_record
+from benchmarks.bench_page import options_of_record, read_record
 from processing.ecg_page import render_ecg
 from processing.ecg_page_ink import POINTS_PER_MM, PageStyle
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
@@ -69,13 +68,7 @@ class Renderer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--record",
-        default=str(SHARED / "data/ptbxl_wfdb/records500/00000/00001_hr"),
-        help="a WFDB record; a synthetic one if it does not exist (default: PTB-XL 1 of the shared data)",
-    )
-    parser.add_argument("--runs", type=int, default=5, help="runs per renderer, the fastest counts (default: 5)")
+    parser = options_of_record(__doc__ or "", runs=5)
     options = parser.parse_args()
     record = read_record(options.record)
     print(f"{record!r}; page of 12 x 1 rows at {DPI} dpi")
