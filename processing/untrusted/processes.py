@@ -71,6 +71,8 @@ class _ForkServer:
                 control = self._control or self._start()
                 process = self._process
                 sent = _sends(control, theirs)
+                if not sent:
+                    self._stop()
             # One that is being ended takes connections until it is gone, and answers none of them.
             if sent and _is_ready(ours):
                 return ours
