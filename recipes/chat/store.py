@@ -5,10 +5,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import TypeAdapter
 
 from .replies import ChatFailure, ChatReply, Messages, Schema
@@ -23,6 +24,7 @@ _RESERVE = """
 INSERT INTO spending (usd) SELECT :usd
 WHERE :budget IS NULL OR (SELECT total(usd) FROM spending) + :usd <= :budget
 """
+WAIT_S = 60  # for another process that writes
 _JSON = TypeAdapter(ChatReply)
 
 
@@ -50,11 +52,13 @@ class ChatStore:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             where = self.path or ":memory:"
-            self._base = sqlite3.connect(where, timeout=60, check_same_thread=False, isolation_level=None)
-            # A write-ahead log: readers never wait, and a commit costs no flush; a kill loses nothing.
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=NORMAL")
-            self._base.executescript(_TABLES)
+            self._base = sqlite3.connect(where, timeout=WAIT_S, check_same_thread=False, isolation_level=None)
+            # SQLite does not wait for another process when it changes the journal: it fails at once with "database is locked".
+            with FileLock(f"{self.path}.lock", timeout=WAIT_S) if self.path else nullcontext():
+                # A write-ahead log: readers never wait, and a commit costs no flush; a kill loses nothing.
+                self._base.execute("PRAGMA journal_mode=WAL")
+                self._base.execute("PRAGMA synchronous=NORMAL")
+                self._base.executescript(_TABLES)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
