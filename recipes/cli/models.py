@@ -165,7 +165,7 @@ def interpret(
         _save_picture(found.page, save_page)
     if evidence is not None:
         write_evidence(found, evidence, page)
-    strength = model_strength(model_source(model), shown)
+    strength = model_strength(model_source(model), "image" if ecg is None else shown)
     label = check_label(ecg.labels, found.text) if ecg is not None else None
     if as_json:
         result = {

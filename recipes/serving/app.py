@@ -18,6 +18,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from modeling_gem.interpretation import Interpretation
+from processing.chat_gem import Modality
 from processing.errors_gem import EcgQualityError, GemError, MissingDependencyError
 from recipes.settings import Settings
 
@@ -57,7 +58,7 @@ class GemServer:
     Args:
         service: the model.
         provenance: model, rules and version, added to every answer.
-        strength: the measured accuracy of the model, in words.
+        strengths: the measured accuracy of the model in words, by what it sees.
         audit: the audit log.
         fetch: opens URLs in requests.
     """
@@ -66,13 +67,13 @@ class GemServer:
         self,
         service: GemService,
         provenance: Provenance,
-        strength: str,
+        strengths: Mapping[Modality, str],
         audit: AuditLog | None = None,
         fetch: Fetch = no_urls,
     ) -> None:
         self.service = service
         self.provenance = provenance
-        self.strength = strength
+        self.strengths = strengths
         self.audit = audit or AuditLog(None, provenance)
         self.fetch = fetch
         self.began = int(time.time())
@@ -224,7 +225,7 @@ class GemServer:
             "plausibility": features.plausibility.to_dict() if features is not None else None,
             "measurements": features.to_dict() if features is not None else None,
             "history": [*getattr(asked.ecgs[0], "history", ())],
-            "model_strength": self.strength,
+            "model_strength": self.strengths[asked.modality],
         }
         return JSONResponse({**said, "gem": self.provenance.to_dict()})
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 import processing
 from modeling_gem.model_strength import model_strength
+from processing.chat_gem import MODALITIES
 from processing.ecg_check import check_ecg
 from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
@@ -81,7 +82,7 @@ def make_server(
     return GemServer(
         GemService(network, processor, settings.batch, settings.requests),
         provenance,
-        model_strength(source),
+        {modality: model_strength(source, modality) for modality in MODALITIES},
         AuditLog(settings.audit, provenance),
         AllowedMedia(settings.media_folder, settings.media_hosts),
     )

@@ -61,6 +61,7 @@ class Asked:
         note: why the answer cannot be checked, if there is no such record.
         undigitized: why no signal was recovered from a picture, if it was to be.
         tokens: number of tokens of the prompt.
+        modality: what the model is to see of each ECG.
     """
 
     chat: list[dict]
@@ -69,6 +70,7 @@ class Asked:
     note: str = ""
     undigitized: str = ""
     tokens: int = 0
+    modality: Modality = "both"
 
     @property
     def tolerances(self) -> Tolerances:
@@ -221,7 +223,8 @@ class GemService:
         def build() -> Asked:
             image = picture if record is not None else None
             chat = self.processor.build_conversation(seen[0], question=question, image=image, modality=modality)
-            return self._counted(Asked(chat, seen, features, undigitized=reason))
+            shown: Modality = "image" if record is None else modality
+            return self._counted(Asked(chat, seen, features, undigitized=reason, modality=shown))
 
         return await self._work(build, client)
 

@@ -94,6 +94,7 @@ def test_interpret_a_photographed_page():
     assert result.exit_code == 0 and NOT_A_DEVICE in result.stdout
     lines = result.stdout.strip().splitlines()
     assert lines[0] == lines[-1] == "picture only: not checked"
+    assert ", from the page: rhythm accuracy" in lines[-2]  # not the better figures of signal and page
 
 
 # Exit code and first word of the line.
