@@ -47,7 +47,7 @@ def check_columns(dataset: Any, name: str, image_only: bool = False) -> None:
             f"{name}: a data set without signals: {state}. Name the column `ecg`, or train on pictures alone with "
             "`image_only: true`."
         )
-    without = _null_count(dataset, "ecg") if has_ecg and not image_only else 0
+    without = null_count(dataset, "ecg") if has_ecg and not image_only else 0
     if without:
         raise TrainingError(
             f"{name}: {without} of {len(dataset)} rows have no ECG. Drop them (`dataset.filter`), or train on "
@@ -221,14 +221,14 @@ def _has_placeholders(messages: list[dict[str, Any]], processor: GemProcessor) -
 def _all_null(dataset: Any, column: str) -> bool:
     """A data set that streams is taken at its first example."""
     if isinstance(dataset, datasets.Dataset):
-        return _null_count(dataset, column) == len(dataset)
+        return null_count(dataset, column) == len(dataset)
     first: dict[str, Any] = next(iter(dataset), {})
     return first.get(column) is None
 
 
-def _null_count(dataset: Any, column: str) -> int:
+def null_count(dataset: Any, column: str) -> int:
     """By Arrow's own count; none are known of a data set that streams."""
     return dataset.data.column(column).null_count if isinstance(dataset, datasets.Dataset) else 0
 
 
-__all__ = ["check_columns", "check_first_batch", "check_messages", "check_vocabulary", "with_lengths"]
+__all__ = ["check_columns", "check_first_batch", "check_messages", "check_vocabulary", "null_count", "with_lengths"]

@@ -39,7 +39,7 @@ from recipes.dataset.schema import PageStyleChoice, is_built, with_transform
 from recipes.models import check_chat_template, checkpoint_errors
 
 from .checkpoints import train_and_save
-from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, with_lengths
+from .checks import check_columns, check_first_batch, check_messages, check_vocabulary, null_count, with_lengths
 from .collator import GemDataCollator
 from .published import is_published, published_dataset
 from .samples import SampleWriter
@@ -197,8 +197,9 @@ def load_splits(script: DataArguments, names: list[str]) -> dict[str, datasets.D
             splits[name] = with_transform(split)
             continue
         check_columns(split, f"{script.dataset}[{name}]", script.image_only)
-        has_ecg = "ecg" in split.column_names
-        splits[name] = split.with_format("numpy", columns=["ecg"], output_all_columns=True) if has_ecg else split
+        # Where some rows have no ECG, NumPy's format would make one of NaN for them.
+        all_have = "ecg" in split.column_names and not null_count(split, "ecg")
+        splits[name] = split.with_format("numpy", columns=["ecg"], output_all_columns=True) if all_have else split
     return splits
 
 
