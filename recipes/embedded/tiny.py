@@ -13,6 +13,7 @@ command.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 import typer
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
+from PIL import Image as Picture
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
@@ -36,7 +38,8 @@ from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.questions import KINDS, Known, ask
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
-from .junk import Junk, junk
+from .junk import OF_PICTURES, Junk, junk
+from .page_augment import augment_page
 from .states import MODALITIES, TowerStates, run_towers
 from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, drawn_page
 
@@ -63,6 +66,8 @@ PROMPT_FEATURES = Features(
 # Two questions about each: a twelfth of all examples. Only batches that show a picture alone teach what a foreign one looks like,
 # because the signal beside it is flat.
 JUNK = 1500
+# Pages as hospitals print and people photograph them.
+LANDSCAPE_LAYOUTS, LANDSCAPE_SIZE = ("3x4+1", "3x4", "6x2"), (790, 1120)
 # What stays a token of its own: leads, digits (numbers are spelled, not memorised), verdicts (their odds are read), and the end
 # of a question. All between them may grow together, so that an answer has half as many tokens.
 PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| likely\b| unlikely\b|\d|\n"
@@ -129,26 +134,46 @@ def prompts(
     output: OutputOption,
     count: Annotated[int, typer.Option(help="Records to learn from.")] = 1000,
     held: Annotated[int, typer.Option(help="Records of fold 8 to compare before and after.")] = 64,
+    photographed: Annotated[
+        float, typer.Option(help="Share of the records to learn from on photographed pages.")
+    ] = 0.2,
+    junk_count: Annotated[int, typer.Option(help="Pictures without an ECG, to be declined, to learn from.")] = 200,
     seed: SeedOption = 0,
 ) -> None:
-    """Write records with signal and page for `gem train --method grpo`, each asked for an interpretation."""
+    """Write records with signal and page for `gem train --method grpo`, and pictures without an ECG; each asked for an interpretation."""
     measured = Corpus.load(*corpus)
     rng = np.random.default_rng(seed)
     splits = {}
     for name, folds, wanted in (("train", LEARNT_FOLDS, count), ("validation", (CHOICE_FOLD,), held)):
         numbers = [number for number, row in enumerate(measured.rows) if row["fold"] in folds]
         drawn = rng.permutation(numbers)[:wanted]
-        splits[name] = [_prompt(measured, int(number)) for number in drawn]
+        seen = rng.random(len(drawn)) < photographed * (name == "train")
+        splits[name] = [
+            _prompt(measured, int(number), rng if photo else None) for number, photo in zip(drawn, seen, strict=True)
+        ]
+    pictures = islice((one for one in junk_of(measured, 10 * junk_count, seed) if one.kind in OF_PICTURES), junk_count)
+    splits["train"] += [_refusal(one) for one in pictures]
     with atomic_folder(output) as part:
         DatasetDict({n: Dataset.from_list(rows, PROMPT_FEATURES) for n, rows in splits.items()}).save_to_disk(part)
     print({name: len(rows) for name, rows in splits.items()})
 
 
-def _prompt(corpus: Corpus, number: int) -> dict[str, Any]:
+def _prompt(corpus: Corpus, number: int, photographer: np.random.Generator | None) -> dict[str, Any]:
+    """A record asked for an interpretation; with a `photographer` its page is one of many layouts and looks photographed."""
     record, known = corpus.item(number).record, Known(corpus.features[number], corpus.rows[number]["codes"])
     asked = example(str(record.record_id), QUESTIONS["full_text"][0], known.answer.full_text())
-    page = render_ecg(record, layout=OWN_LAYOUT, size=(PAGE_SIZE, PAGE_SIZE)).to_pil()
-    return {**asked, "ecg": record.signal, "sampling_rate": record.sampling_rate, "image": page}
+    layout, size = OWN_LAYOUT, (PAGE_SIZE, PAGE_SIZE)
+    if photographer is not None:
+        layout, size = LANDSCAPE_LAYOUTS[int(photographer.integers(len(LANDSCAPE_LAYOUTS)))], LANDSCAPE_SIZE
+    page = render_ecg(record, layout=layout, size=size)
+    shown = Picture.fromarray(augment_page(page, photographer)) if photographer is not None else page.to_pil()
+    return {**asked, "ecg": record.signal, "sampling_rate": record.sampling_rate, "image": shown}
+
+
+def _refusal(one: Junk) -> dict[str, Any]:
+    """A picture without an ECG, asked for an interpretation."""
+    asked = example(one.name, QUESTIONS["full_text"][0], one.answer)
+    return {**asked, "ecg": None, "sampling_rate": None, "image": Picture.fromarray(one.picture)}
 
 
 class TowerInputs(IterableDataset):
