@@ -141,21 +141,29 @@ def prompts(
     seed: SeedOption = 0,
 ) -> None:
     """Write records with signal and page for `gem train --method grpo`, and pictures without an ECG; each asked for an interpretation."""
-    measured = Corpus.load(*corpus)
-    rng = np.random.default_rng(seed)
-    splits = {}
-    for name, folds, wanted in (("train", LEARNT_FOLDS, count), ("validation", (CHOICE_FOLD,), held)):
-        numbers = [number for number, row in enumerate(measured.rows) if row["fold"] in folds]
-        drawn = rng.permutation(numbers)[:wanted]
-        seen = rng.random(len(drawn)) < photographed * (name == "train")
-        splits[name] = [
-            _prompt(measured, int(number), rng if photo else None) for number, photo in zip(drawn, seen, strict=True)
-        ]
-    pictures = islice((one for one in junk_of(measured, 10 * junk_count, seed) if one.kind in OF_PICTURES), junk_count)
-    splits["train"] += [_refusal(one) for one in pictures]
+    splits = training_prompts(Corpus.load(*corpus), count, held, photographed, junk_count, seed)
     with atomic_folder(output) as part:
         DatasetDict({n: Dataset.from_list(rows, PROMPT_FEATURES) for n, rows in splits.items()}).save_to_disk(part)
     print({name: len(rows) for name, rows in splits.items()})
+
+
+def training_prompts(
+    corpus: Corpus, count: int, held: int, photographed: float, junk_count: int, seed: int
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `prompts` by split."""
+    rng = np.random.default_rng(seed)
+    splits = {}
+    for name, folds, wanted in (("train", LEARNT_FOLDS, count), ("validation", (CHOICE_FOLD,), held)):
+        numbers = [number for number, row in enumerate(corpus.rows) if row["fold"] in folds]
+        drawn = rng.permutation(numbers)[:wanted]
+        seen = rng.random(len(drawn)) < photographed * (name == "train")
+        splits[name] = [
+            _prompt(corpus, int(number), rng if photo else None) for number, photo in zip(drawn, seen, strict=True)
+        ]
+    # Two kinds of five are pictures.
+    pictures = (one for one in junk_of(corpus, 5 * junk_count, seed) if one.kind in OF_PICTURES)
+    splits["train"] += [_refusal(one) for one in islice(pictures, junk_count)]
+    return splits
 
 
 def _prompt(corpus: Corpus, number: int, photographer: np.random.Generator | None) -> dict[str, Any]:

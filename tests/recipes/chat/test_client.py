@@ -6,12 +6,15 @@ import multiprocessing
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 
 from recipes.chat.client import ChatClient, DataLeavesWarning
 from recipes.chat.replies import ChatFailure, ChatReply
 from recipes.chat.settings import ChatSettings
+from recipes.chat.store import ChatStore
 from tests.helpers.chat_server import Answer, ChatServer, Raw, Status, answer_of
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
@@ -262,6 +265,16 @@ def test_two_processes_share_a_cache(tmp_path):
             assert all(reply.cached for _, reply in client.complete_all((n, chat(n)) for n in range(45)))
             assert client.store.spent() == pytest.approx(asked * 15e-6)
         assert server.count == asked
+
+
+def test_a_cache_is_opened_while_nobody_else_opens_it(tmp_path):
+    """SQLite changes the journal of a file only if no other process is about to, and fails at once where one is."""
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(tmp_path / "replies.sqlite.lock"):
+            opening = pool.submit(ChatStore, tmp_path)
+            with pytest.raises(TimeoutError):
+                opening.result(0.3)
+        opening.result(30).close()
 
 
 PRICES = {"price_per_million_input": 1.0, "price_per_million_output": 10.0}

@@ -6,7 +6,7 @@ import pytest
 from recipes.embedded.corpus import Corpus, write_corpus
 from recipes.embedded.junk import declines
 from recipes.embedded.records import simulated_items
-from recipes.embedded.tiny import conversations, junk_of, refusals
+from recipes.embedded.tiny import conversations, junk_of, refusals, training_prompts
 from recipes.teachers.grounded_answer import QUESTIONS
 
 
@@ -34,3 +34,15 @@ def test_what_is_no_ecg_is_always_declined(corpus):
     rows = list(refusals(junk_of(corpus, 5, seed=0), seed=0))
     assert len(rows) == 10 and all(declines(row["messages"][1]["content"]) for row in rows)
     assert any(row["messages"][0]["content"] not in QUESTIONS["full_text"] for row in rows)
+
+
+def test_prompts_hold_photographed_pages_and_pictures_to_decline(corpus):
+    rows = training_prompts(corpus, count=8, held=2, photographed=0.5, junk_count=3, seed=0)
+    ecgs, pictures = rows["train"][:-3], rows["train"][-3:]
+    assert all(row["ecg"].shape == (12, 5000) and not declines(row["messages"][1]["content"]) for row in ecgs)
+    shapes = [row["image"].width > row["image"].height for row in ecgs]
+    assert any(shapes) and not all(shapes)
+    assert all(row["ecg"] is None and declines(row["messages"][1]["content"]) for row in pictures)
+    assert len(rows["validation"]) == 2 and all(
+        row["image"].width == row["image"].height for row in rows["validation"]
+    )

@@ -323,6 +323,15 @@ def test_a_data_set_of_one_split_is_the_one_to_train_on(folder, tmp_path):
         sft.load_splits(script, ["train", "validation"])
 
 
+def test_rows_without_an_ecg_stay_without_one(folder, tmp_path):
+    """NumPy's format would make an ECG of NaN of an empty cell."""
+    Dataset.from_list([row(0), row(1, ecg=None)], features=FEATURES).save_to_disk(tmp_path / "data")
+    more = ["--dataset", str(tmp_path / "data"), "--image_only", "true"]
+    script, *_ = sft.parse(arguments(folder, tmp_path, *more))
+    with_one, without = sft.load_splits(script, ["train"])["train"]
+    assert np.allclose(with_one["ecg"], row(0)["ecg"]) and without["ecg"] is None and without["image"] is not None
+
+
 def test_the_chat_template_of_a_file_is_trained_with_and_saved(folder, tmp_path):
     template = tmp_path / "other.jinja"
     template.write_text(tiny_processor().chat_template + "{# other #}")
