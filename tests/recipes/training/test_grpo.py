@@ -101,9 +101,32 @@ def towers_run(model) -> dict[str, list[int]]:
     return seen
 
 
-def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path):
+def test_shared_prompts_train_the_same_weights(start, tmp_path):
+    trained, untrained = [], AutoModelForImageTextToText.from_pretrained(start, dtype="float32")
+    for checkpointing in (False, True):
+        read = []
+        settings = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "beta": 0.1}
+        settings |= {"optim": "sgd", "learning_rate": 0.1}  # Adam makes steps of gradients that are rounding errors
+        gem = trainer(start, tmp_path, gradient_checkpointing=checkpointing, **settings)
+        gem.model.model.ecg_tower.register_forward_hook(
+            lambda module, args, output, read=read: read.append(len(args[0])) if torch.is_grad_enabled() else None
+        )
+        gem.train()
+        trained.append((dict(gem.model.named_parameters()), read))
+    (shared, few), (separate, many) = trained
+    assert 0 < 4 * sum(few) == sum(many)
+    for name, weights in separate.items():
+        torch.testing.assert_close(shared[name], weights, rtol=0, atol=1e-6)
+    assert any(
+        (weights != first).any() for weights, first in zip(shared.values(), untrained.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["prompts shared", "row by row"])
+def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path, checkpointing):
     """The loss uses the probabilities of a plain forward pass over each row by itself."""
-    gem = trainer(start, tmp_path, steps_per_generation=6, gradient_accumulation_steps=6, temperature=0.7)
+    settings = {"steps_per_generation": 6, "gradient_accumulation_steps": 6, "gradient_checkpointing": checkpointing}
+    gem = trainer(start, tmp_path, temperature=0.7, **settings)
     gem.model.train()
     examples = [example for example in gem.train_dataset for _ in range(4)]
     batch = gem._generate_and_score_completions(examples)
