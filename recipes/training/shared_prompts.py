@@ -1,8 +1,13 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Probabilities of several answers to each prompt, with every prompt read once: ECG, picture and question are most of a sequence."""
+"""Several answers to each prompt, written and scored with every prompt read once: ECG, picture and question are most of a sequence."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 # Answers hold no placeholders, and nobody waits for the towers.
 NOTHING_SHOWN = {"ecg": None, "image": None}
@@ -50,9 +55,49 @@ def answer_scores(
     return spread(log_probs, mask), spread(entropies, mask)
 
 
+@contextmanager
+def prompts_read_once(
+    model: PreTrainedModel, media_of: Callable[[], tuple[dict[str, torch.Tensor], list[int], torch.Tensor]]
+) -> Iterator[None]:
+    """
+    Within it `model.generate` reads every prompt once for all rows that hold it, which get its keys and values.
+
+    Args:
+        model: a GEM, perhaps with an adapter.
+        media_of: gives, for the rows of the next call, the signals and pictures of the different prompts, a row of each prompt, and the
+            number of each row's prompt.
+    """
+    stock = model.generate
+
+    def generate(input_ids: torch.Tensor, attention_mask: torch.Tensor, **settings: Any) -> Any:
+        media, firsts, prompts_of = media_of()
+        settings = {name: value for name, value in settings.items() if name not in media}
+        seen = attention_mask[firsts, :-1]
+        with torch.no_grad():
+            read = model(
+                input_ids=input_ids[firsts, :-1],
+                attention_mask=seen,
+                position_ids=(seen.cumsum(dim=-1) - 1).clamp(min=0),  # as `generate` counts them behind padding
+                use_cache=True,
+                logits_to_keep=1,
+                **media,
+            )
+        read.past_key_values.batch_select_indices(prompts_of)
+        return stock(
+            input_ids=input_ids, attention_mask=attention_mask, past_key_values=read.past_key_values,
+            mm_encoder_outputs=dict(NOTHING_SHOWN), **settings,
+        )  # fmt: skip
+
+    model.generate = generate  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del model.generate
+
+
 def spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """`values` where `mask` is true, row by row, and 0 elsewhere."""
     return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
-__all__ = ["answer_scores"]
+__all__ = ["answer_scores", "prompts_read_once"]

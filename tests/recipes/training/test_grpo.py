@@ -152,6 +152,19 @@ def test_answers_are_scored_with_all_that_their_prompt_shows(start, tmp_path, ch
             torch.testing.assert_close(scored[index, : len(answer)], expected, rtol=0, atol=1e-4)
 
 
+def test_shared_prompts_give_the_same_answers(start, tmp_path):
+    """Greedy answers to prompts of different length and modalities, which are padded."""
+    answers, seen = [], []
+    for checkpointing in (False, True):
+        gem = trainer(start, tmp_path, gradient_checkpointing=checkpointing, top_k=1)
+        seen.append(towers_run(gem.model))
+        examples = [example for example in gem.train_dataset for _ in range(4)]
+        answers.append(gem._generate_and_score_completions(examples)["completion_ids"])
+    assert torch.equal(*answers) and len(answers[0].unique(dim=0)) > 1
+    for name in ("ecg", "image"):
+        assert 4 * sum(seen[0][name]) == sum(seen[1][name]) > 0
+
+
 @pytest.mark.parametrize("mix", [{"both": 1.0}, {"signal": 1.0}, {"image": 1.0}])
 def test_all_answers_to_a_prompt_see_the_same_modality(start, tmp_path, mix):
     model = AutoModelForImageTextToText.from_pretrained(start, dtype="float32")
