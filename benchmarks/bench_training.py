@@ -1,9 +1,11 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The overhead of training a GEM: a step compared with its towers and language model alone, the loader compared with the step,
-memory with and without gradient checkpointing, and a table of memory and throughput by formula.
+memory with and without gradient checkpointing, a step of GRPO with prompts that are read once for all their answers compared with one
+that reads them anew for each, and a table of memory and throughput by formula.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_training.py
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_training.py step --model outputs/small_start --batch 2
+    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/bench_training.py grpo --rounds 3
     python benchmarks/bench_training.py table
 
 Times are CPU seconds of one thread; the runs take turns, and the minimum of several rounds is reported. Data: simulated ECGs with
@@ -11,6 +13,7 @@ drawn pages. Memory is the peak resident set of a separate process, minus that o
 """
 
 import argparse
+import functools
 import itertools
 import subprocess
 import sys
@@ -23,16 +26,19 @@ from typing import Any
 import torch
 from datasets import Array2D, Dataset, Features, Image, List, Value
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
-from trl import SFTConfig
+from trl import GRPOConfig, SFTConfig
 
 from modeling_gem import default_checkpoint
 from processing.ecg_page import render_ecg
 from processing.simulator.simulator import simulate_ecg
 from recipes.training.collator import GemDataCollator
+from recipes.training.grounding_rewards import form_reward
+from recipes.training.grpo_trainer import GemGRPOTrainer
 from recipes.training.towers import freeze_towers
 from recipes.training.trainer import GemSFTTrainer
 
-PARTS = ("step", "loader", "memory", "table")
+PARTS = ("step", "loader", "memory", "grpo", "table")
+PROMPTS, ANSWERS = 6, 8  # of a step of GRPO
 ANSWER = (
     "Sinus rhythm at 72 bpm. PR interval 160 ms, QRS duration 92 ms, QT interval 400 ms. Normal axis. In lead V2 the ST "
     "segment is at the baseline, in lead II every QRS follows a P wave. No sign of infarction, hypertrophy or block."
@@ -192,6 +198,56 @@ def measure_memory(source: str, batch_size: int, checkpointing: bool) -> None:
     print(peak_megabytes() - before)
 
 
+class RowByRow(GemGRPOTrainer):
+    """Every answer is written and scored behind a prompt of its own, as in TRL."""
+
+    _shares_prompts = False
+
+
+def bench_grpo(source: str, rounds: int) -> None:
+    """A step of `PROMPTS` prompts with signal and page, `ANSWERS` answers each."""
+    data = dataset(PROMPTS)
+    rows = [row for row in data for _ in range(ANSWERS)]
+
+    def step(trainer: GemGRPOTrainer) -> None:
+        torch.manual_seed(0)  # the same answers in all runs
+        loss = trainer._compute_loss(trainer.model, trainer._generate_and_score_completions(rows))
+        loss.backward()
+        trainer.model.zero_grad()
+
+    runs = {}
+    for kind in (GemGRPOTrainer, RowByRow):
+        model = AutoModelForImageTextToText.from_pretrained(source, dtype="float32")
+        freeze_towers(model)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = kind(
+                model, [form_reward], grpo_arguments(folder), train_dataset=data, processing_class=AutoProcessor.from_pretrained(source)
+            )  # fmt: skip
+        trainer.current_gradient_accumulation_steps = 1  # as Transformers' loop sets it
+        trainer.model.train()
+        runs[kind.__name__] = functools.partial(step, trainer)
+    seconds = least_seconds(runs, rounds)
+    shared, alone = seconds[GemGRPOTrainer.__name__], seconds[RowByRow.__name__]
+    print(
+        f"GRPO, {PROMPTS} prompts x {ANSWERS} answers: {shared:.1f} s, row by row {alone:.1f} s, {alone / shared:.2f} x"
+    )
+
+
+def grpo_arguments(folder: str) -> GRPOConfig:
+    return GRPOConfig(
+        output_dir=folder,
+        per_device_train_batch_size=PROMPTS * ANSWERS,
+        num_generations=ANSWERS,
+        max_completion_length=128,
+        temperature=0.9,
+        beta=0.02,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to=[],
+    )
+
+
 def peak_megabytes() -> float:
     status = Path("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
@@ -257,6 +313,8 @@ def main() -> None:
             bench_loader(arguments.model, arguments.batch, arguments.rounds)
         elif part == "memory":
             bench_memory(arguments.model, arguments.batch)
+        elif part == "grpo":
+            bench_grpo(arguments.model, arguments.rounds)
         elif part == "table":
             print_table()
         else:
