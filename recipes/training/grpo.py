@@ -56,6 +56,13 @@ class GrpoArguments(DataArguments):
         default_factory=lambda: ["precision", "recall", "detail", "leads", "labels", "form"],
         metadata={"help": f"Rewards to use, from {', '.join(REWARDS)}; weighted by `reward_weights`."},
     )
+    claim_credit: float = field(
+        default=0.0,
+        metadata={
+            "help": "Weight of the advantage that the tokens of each claim get for this claim alone, against the same claims in the "
+            "other answers to the prompt; 0: every token of an answer has the advantage of the whole."
+        },
+    )
     report_rows: int = field(
         default=64,
         metadata={
@@ -117,6 +124,7 @@ def build_trainer(script: GrpoArguments, training: GRPOConfig, model_config: Mod
         training,
         modality_mix=script.modality_mix,
         page=script.page_to_draw(),
+        claim_credit=script.claim_credit,
         train_dataset=splits[script.train_split],
         eval_dataset=splits.get(script.eval_split) if evaluates else None,
         processing_class=processor,

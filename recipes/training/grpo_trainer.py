@@ -19,6 +19,7 @@ from processing.errors_gem import TrainingError
 from processing.processing_gem import GemProcessor
 from recipes.dataset.schema import PageStyleChoice
 
+from .claim_credit import claim_credit
 from .collator import GemDataCollator
 from .prompts import as_prompt, blocks
 from .shared_prompts import answer_scores, prompts_read_once
@@ -48,6 +49,8 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         modality_mix: share of prompts that show `"both"`, only the `"signal"` or only the `"image"`; all answers to one
             prompt see the same. Default: both.
         page: style of the page for a row that has an ECG and no picture. Default: no page, so it stays signal-only.
+        claim_credit: weight of the advantage that the tokens of each claim get for this claim alone (see `claim_credit.py`), beside
+            that of the whole answer.
 
     Raises:
         TrainingError: a setting under which the ECG would be lost, a reward function that cannot be called, rewards that
@@ -65,6 +68,7 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         *,
         modality_mix: dict[Modality, float] | None = None,
         page: PageStyleChoice | None = None,
+        claim_credit: float = 0.0,
         **kwargs: Any,
     ) -> None:
         args = args or GRPOConfig()
@@ -87,19 +91,42 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
         self.generation_config.suppress_tokens = sorted(
             {*(self.generation_config.suppress_tokens or ()), *placeholders}
         )
+        self.claim_credit = claim_credit
         self._media: list[Media] = []
         self._prompts_seen = 0
         score_answers_only_on_cpu(self, self.temperature)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self.collator.epoch.fill_(int((self.state.epoch or 0) + 1e-6))
-        output = super()._generate_and_score_completions(self._prepared(inputs))
+        rows = self._prepared(inputs)
+        output = super()._generate_and_score_completions(rows)
         output["media"] = self._media
+        if self.claim_credit:
+            output["advantages"] = output["advantages"][:, None] + self.claim_credit * self._credit(rows, output)
         return output
+
+    @property
+    def _answers_per_prompt(self) -> int:
+        return self.num_generations if self.model.training else self.num_generations_eval
+
+    def _credit(self, rows: list[dict[str, Any]], output: dict[str, Any]) -> torch.Tensor:
+        """The advantage of each token by the claim that it belongs to, `(answers, tokens)`."""
+        ids, mask = output["completion_ids"], output["completion_mask"].bool()
+        first = self.accelerator.process_index * len(rows)
+        credit = claim_credit(
+            self.processing_class.tokenizer,
+            [answer[kept] for answer, kept in zip(ids, mask, strict=True)],
+            [row["record"] for row in rows],
+            [(first + number) // self._answers_per_prompt for number in range(len(rows))],
+            ids.shape[1],
+        )
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["claim_credit"].append(float(credit.abs().sum() / max(int(mask.sum()), 1)))
+        return credit.to(ids.device)
 
     def _prepared(self, examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows whose `prompt` holds records and pictures; the answers to one prompt share them."""
-        answers = self.num_generations if self.model.training else self.num_generations_eval
+        answers = self._answers_per_prompt
         prepared: dict[Any, dict[str, Any]] = {}
         rows = []
         for number, example in enumerate(examples):

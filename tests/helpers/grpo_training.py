@@ -33,6 +33,7 @@ def main(start: str, output: str, beta: str) -> None:
         # Adam would turn a gradient of rounding errors into a whole step.
         optim="sgd",
         learning_rate=0.1,
+        claim_credit=1.0,
         shuffle_dataset=False,
     )
     gem.train()

@@ -16,6 +16,7 @@ from transformers import AutoModelForImageTextToText
 from trl import GRPOConfig
 
 from processing.errors_gem import PlaceholderError, TrainingError
+from recipes.training.claim_credit import Part
 from recipes.training.grpo import build_trainer, parse
 from recipes.training.grpo_trainer import GemGRPOTrainer
 from recipes.training.prompts import as_prompt
@@ -61,8 +62,9 @@ def start(tmp_path_factory):
 
 
 def trainer(
-    start, output, reward=by_turn, data=None, model=None, peft_config=None, mix=None, kind=GemGRPOTrainer, **settings
-):
+    start, output, reward=by_turn, data=None, model=None, peft_config=None, mix=None, claim_credit=0.0,
+    kind=GemGRPOTrainer, **settings,
+):  # fmt: skip
     arguments = GRPOConfig(
         output_dir=str(output),
         **{
@@ -87,6 +89,7 @@ def trainer(
         reward,
         arguments,
         modality_mix=mix,
+        claim_credit=claim_credit,
         train_dataset=dataset(data or rows()),
         processing_class=tiny_processor(),
         peft_config=peft_config,
@@ -230,6 +233,23 @@ def test_rewards_see_the_record_and_the_answer_that_the_model_does_not(start, tm
         assert reference == "Sinus rhythm. QRS duration." and record.signal.shape == (12, 500)
         assert [message["role"] for message in prompt] == ["user"]
         assert {block["type"] for block in prompt[0]["content"]} == {"image", "text"}
+
+
+def test_claims_get_credit_of_their_own(start, tmp_path, monkeypatch):
+    """Of an answer's first claim, here; advantages are one number per token then, and training goes on with them."""
+    monkeypatch.setattr(
+        "recipes.training.claim_credit.judged_parts",
+        lambda text, record: [Part(0, 1, "first letter", text[:1] < "n")],
+    )
+    gem = trainer(start, tmp_path, claim_credit=2.0, per_device_train_batch_size=8)
+    gem.model.train()
+    batch = gem._generate_and_score_completions([row(number // 4) for number in range(8)])
+    whole, first = batch["advantages"][:, -1:], batch["advantages"][:, :1]
+    assert batch["advantages"].shape == batch["completion_ids"].shape
+    assert (batch["advantages"][:, 1:] == whole).all() and (first != whole).any()
+    assert torch.allclose((first - whole).view(2, 4).sum(dim=1), torch.zeros(2), atol=1e-6)
+    gem.train()
+    assert any(entry.get("claim_credit", 0) > 0 for entry in gem.state.log_history)
 
 
 def test_what_would_lose_the_ecg_or_teach_nothing_is_named(start, tmp_path):
