@@ -5,6 +5,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_order_statistics import median
+from .ecg_p_repeats import on_time_and_calm
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
 
@@ -44,7 +45,7 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
     steady = np.flatnonzero(np.abs(rr - usual) < STEADY_RR * usual)
     shortest, longest = (limit * WORKING_RATE for limit in CYCLE_S)
     cycles = [(steady, rr[steady] / ratio) for ratio in range(2, 8) if shortest <= usual / ratio <= longest]
-    if np.std(rr[known]) > IRREGULAR_RR * np.mean(rr[known]):
+    if _is_irregular(np.where(known, rr, np.nan)):
         gap = qrs[1:, 0] - qrs[:-1, 2] - (SHORTEST_S + AFTER_QRS_S) * WORKING_RATE
         for cycle in np.arange(shortest, longest, CYCLE_STEP_S * WORKING_RATE):
             roomy = np.flatnonzero((gap > cycle) & known)
@@ -52,6 +53,13 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
     live = reliability.live
     band = ecg.p_band[live] * reliability.leads[live, None]
     return any(_recurs(band, qrs, beats, cycle) for beats, cycle in cycles)
+
+
+def _is_irregular(rr: np.ndarray) -> bool:
+    """Whether the RR intervals vary; those of premature beats and the pauses after them are left out if enough others remain."""
+    calm = rr[on_time_and_calm(rr)[1]]
+    rr = calm if len(calm) >= FEWEST_BEATS else rr[np.isfinite(rr)]
+    return bool(np.std(rr) > IRREGULAR_RR * np.mean(rr))
 
 
 def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndarray) -> bool:

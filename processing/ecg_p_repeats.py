@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, nan_median
+from .ecg_limits import PREMATURE_RR_SHARE
+from .ecg_order_statistics import median, nan_median, percentile
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_t_waves import WaveSettings
@@ -21,6 +22,7 @@ FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which o
 # What few beats, and P waves of another shape, must repeat better, of what is left to 1.
 OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
 FEWEST_OF_FOCUS, OF_SHORT_FOCUS = 3, 0.6  # an atrial focus leads three beats at least; three must be nearly the same
+FEWEST_CALM, ON_TIME = 3, 0.05  # intervals between beats that are not premature; what these must repeat better
 LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
 
 
@@ -63,8 +65,22 @@ def find_repeats(
         part = _Stretch(deviation[:, beats], room[beats], before[beats], reliability.weights[:, beats], settings)
         there[beats], shape[beats] = part.told_together()
         if not there[beats].any():
+            there[beats], shape[beats] = part.told_on_time()
+        if not there[beats].any():
             there[beats], shape[beats] = part.told_by(_kinds(ecg, qrs_onset[beats], reliability))
     return Repeats(there, shape)
+
+
+def on_time_and_calm(before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which beats are not premature, and which of these come after another such beat, not after the pause of a premature one.
+
+    Args:
+        before: the RR interval before each beat, `(beats,)`, NaN where it is not known.
+    """
+    known = np.isfinite(before)
+    # The mean, not the median: in bigeminy half of the intervals are short.
+    on_time = ~(before < PREMATURE_RR_SHARE * before[known].mean()) if known.any() else ~known
+    return on_time, on_time & np.append(True, on_time[:-1]) & known
 
 
 def _kinds(ecg: FilteredEcg, qrs_onset: np.ndarray, reliability: Reliability) -> list[np.ndarray]:
@@ -107,6 +123,21 @@ class _Stretch:
             there = np.zeros_like(there)
         shape = np.repeat(self._size(template), len(every), axis=0)
         return self._of_other_foci(there, shape, every) if there.any() else (there, shape)
+
+    def told_on_time(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same with the beats that are not premature: premature ones, and the pauses after them, make a sinus rhythm neither
+        irregular nor unlike itself. Where the other intervals are uneven as well, nothing is told."""
+        on_time, calm = on_time_and_calm(self.before)
+        template = self._template(on_time)
+        coherence = self._coherence(template)
+        there = coherence > self.settings.p_coherence
+        told = coherence[on_time & self.room]
+        enough = not on_time.all() and calm.sum() >= FEWEST_CALM and len(told) >= FEWEST
+        # Waves of fibrillation may be in step before half of the beats, not before three of four.
+        if not (enough and percentile(told, 25) > LIKE_MAIN and self._repeats(coherence, on_time, ON_TIME, calm)):
+            there = np.zeros_like(there)
+        shape = np.repeat(self._size(template), len(there), axis=0)
+        return self._of_other_foci(there, shape, np.ones_like(there)) if there.any() else (there, shape)
 
     def told_by(self, kinds: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The same with one kind of beats after another, those first that come late, as premature ones do not; the beats of
@@ -156,9 +187,12 @@ class _Stretch:
         energy = own * (np.einsum("lw,lw->l", template, template) @ power)
         return shared / np.sqrt(np.maximum(energy, 1e-12))
 
-    def _repeats(self, coherence: np.ndarray, beats: np.ndarray, more: float = 0.0) -> bool:
-        """Whether the windows repeat well enough for P waves; irregular rhythms must repeat better."""
-        rr = self.before[beats & np.isfinite(self.before)]
+    def _repeats(
+        self, coherence: np.ndarray, beats: np.ndarray, more: float = 0.0, intervals: np.ndarray | None = None
+    ) -> bool:
+        """Whether the windows repeat well enough for P waves; irregular rhythms (by the `intervals`, else all before `beats`) must
+        repeat better."""
+        rr = self.before[(beats if intervals is None else intervals) & np.isfinite(self.before)]
         variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
         needed = self.settings.p_median_coherence
         needed += self.settings.p_irregularity * float(np.clip(variation - 0.06, 0, 0.3))
@@ -169,4 +203,4 @@ class _Stretch:
         return float(median(told)) if len(told) else 0.0
 
 
-__all__ = ["Repeats", "find_repeats"]
+__all__ = ["Repeats", "find_repeats", "on_time_and_calm"]

@@ -52,9 +52,10 @@ class ShortIntervals:
 
     @property
     def no_p_told(self) -> np.ndarray:
-        """Whether the interval before each beat is known to hold no P wave, `(beats,)`; before the first, as after it."""
+        """Whether the interval before each beat is known to hold no P wave, `(beats,)`; before the first, where the two after
+        it hold none: in bigeminy one does."""
         without = self.told & ~self.with_p
-        return np.append(without[:1], without[:-1])
+        return np.append(without[:2].all(keepdims=True), without[:-1])
 
     @property
     def earliest_p(self) -> np.ndarray:

@@ -2,15 +2,21 @@
 """P waves are searched for in each stretch of a record and among beats of one kind."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from processing.ecg_features import extract_features
+from processing.ecg_p_repeats import on_time_and_calm
+from processing.ecg_rules import is_atrial_fibrillation
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import LEADS, match, read_ludb
 from tests.helpers.retimed_beats import Beats
 from tests.helpers.retimed_rhythms import RETIMED
 from tests.helpers.rhythm_ecgs import simulated_rhythm
 from tests.helpers.shared_data import shared_path
+
+# None of these was used to set a constant. The first have premature beats; in the others waves before half of the beats are alike.
+SINUS, FIBRILLATION = (242, 6860, 17786), (15586, 13386, 12150)
 
 
 def test_an_episode_of_fibrillation_keeps_the_p_waves_around_it_and_has_none():
@@ -58,3 +64,34 @@ def test_bigeminy_of_real_beats_keeps_the_p_waves_of_its_sinus_beats():
         kept.append(hits >= 0.75 * len(own))
         truths, more = truths + len(own), more + len(peaks) - hits
     assert sum(kept) >= 10 and more < 0.4 * truths
+
+
+@pytest.fixture(scope="module")
+def ptbxl():
+    wanted = [("ecg_id", "in", [*SINUS, *FIBRILLATION])]
+    table = pq.read_table(shared_path("data/ptbxl"), columns=["ecg_id", "signal_uv"], filters=wanted)
+    return {
+        row["ecg_id"]: np.array(row["signal_uv"], dtype=np.float32).reshape(12, -1) / 1000 for row in table.to_pylist()
+    }
+
+
+@pytest.mark.parametrize(("number", "fibrillates"), [*((n, False) for n in SINUS), *((n, True) for n in FIBRILLATION)])
+def test_premature_beats_make_no_fibrillation_of_a_sinus_rhythm(ptbxl, number, fibrillates):
+    features = extract_features(ptbxl[number], 500)
+    assert features.p_present is not fibrillates
+    assert is_atrial_fibrillation(features) is fibrillates
+
+
+def test_beats_on_time_are_told_from_premature_ones_and_the_pauses_after_them():
+    on_time, calm = on_time_and_calm(np.array([np.nan, 400, 410, 250, 550, 405, np.nan]))
+    assert on_time.tolist() == [True, True, True, False, True, True, True]
+    assert calm.tolist() == [False, True, True, False, False, True, False]
+    assert not on_time_and_calm(np.array([np.nan, np.nan]))[1].any()
+
+
+@pytest.mark.parametrize("seed", [0, 10])
+def test_the_first_beat_of_bigeminy_is_not_judged_by_the_short_interval_after_it(seed):
+    truth = simulated_rhythm("bigeminy", seed)
+    features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
+    found = np.isfinite(features.beat_waves["P"][:, 1])
+    assert found[:6].tolist() == [True, False] * 3
