@@ -3,32 +3,26 @@
 
 A reward is one number for an answer with twenty or thirty claims, so it hardly tells which of them was wrong. The check knows. The advantage
 of a claim's tokens is its own score (1 if it is supported, 0 if it is contradicted) minus the mean score of the claims of its kind in all
-answers to the same prompt: group-relative, as GRPO's advantage of a whole answer is. Rhythms and diagnoses, where a physician's report takes
-precedence over the measurements, are judged by the row's reference answer instead.
+answers to the same prompt: group-relative, as GRPO's advantage of a whole answer is.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import fmean
 
 import torch
 from accelerate.utils import gather_object
 from transformers import PreTrainedTokenizerBase
 
-from processing.claims.claims import Claim, extract_claims
 from processing.claims.findings import BY_KIND
 from processing.ecg_record import EcgRecord
-from processing.errors_gem import ClaimError
 from processing.grounding.check import CheckedClaim
 from processing.grounding.verdicts import NOT_MEASURABLE, SUPPORTED
 
 from .grounding_rewards import checked
 
-DENIED = (False, None)
-CLAUSE = re.compile(r"[,.;(]")
 Scored = tuple[int, str, bool]  # group, kind, right
 
 
@@ -48,56 +42,15 @@ class Part:
     right: bool
 
 
-def judged_parts(text: str, record: EcgRecord | None, reference: str | None) -> list[Part]:
+def judged_parts(text: str, record: EcgRecord) -> list[Part]:
     """
-    The claims of `text` that are right or wrong, and the leads named in them: by the waveform of `record`, and rhythms and diagnoses by the
-    `reference` answer. What neither decides is left out.
+    The claims of `text` that the waveform decides, and the leads named in them. Diagnoses are left out where a physician's report takes
+    precedence over the measurements: the reward `labels` judges these.
     """
-    parts = _diagnoses(text, reference) if reference else []
-    if record is None:
-        return parts
-    decided = [
-        one
-        for one in checked(text, record).claims
-        if one.verdict != NOT_MEASURABLE and not BY_KIND[one.claim.kind].settled
-    ]
-    parts += [Part(one.claim.start, one.claim.end, one.claim.kind, one.verdict == SUPPORTED) for one in decided]
+    claims = checked(text, record).claims
+    decided = [one for one in claims if one.verdict != NOT_MEASURABLE and not BY_KIND[one.claim.kind].settled]
+    parts = [Part(one.claim.start, one.claim.end, one.claim.kind, one.verdict == SUPPORTED) for one in decided]
     return parts + [lead for one in decided if one.claim.polarity != "negated" for lead in _leads(text, one)]
-
-
-def _diagnoses(text: str, reference: str) -> list[Part]:
-    """Each is right if the reference says the same of it; a diagnosis that the reference does not name is rightly denied only."""
-    stated = defaultdict(set)
-    for claim in _settled(reference):
-        stated[claim.kind].add(_meaning(claim))
-    return [
-        Part(
-            claim.start,
-            _clause_end(text, claim.end),
-            claim.kind,
-            _meaning(claim) in stated.get(claim.kind, {DENIED}),
-        )
-        for claim in _settled(text)
-    ]
-
-
-@lru_cache(maxsize=2048)
-def _settled(text: str) -> tuple[Claim, ...]:
-    """The rhythms and diagnoses in a text; none in one that is too long for the parser."""
-    try:
-        return tuple(claim for claim in extract_claims(text) if BY_KIND[claim.kind].settled)
-    except ClaimError:
-        return ()
-
-
-def _meaning(claim: Claim) -> tuple[bool, object]:
-    return DENIED if claim.polarity == "negated" else (True, claim.value)
-
-
-def _clause_end(text: str, end: int) -> int:
-    """The end of the clause: what is affirmed or denied may be said behind the words of a claim ("infarction is likely")."""
-    rest = CLAUSE.search(text, end)
-    return rest.start() if rest else len(text)
 
 
 def _leads(text: str, one: CheckedClaim) -> Iterator[Part]:
@@ -112,7 +65,6 @@ def claim_credit(
     tokenizer: PreTrainedTokenizerBase,
     answers: Sequence[torch.Tensor],
     records: Sequence[EcgRecord | None],
-    references: Sequence[str | None],
     groups: Sequence[int],
     length: int,
 ) -> torch.Tensor:
@@ -123,15 +75,14 @@ def claim_credit(
     Args:
         tokenizer: of the model.
         answers: token ids of each answer without padding.
-        records: the ECG of each answer; `None`: measured claims get no credit.
-        references: the reference answer beside each; `None`: rhythms and diagnoses get none.
+        records: the ECG of each answer; `None`: no credit.
         groups: a number for each answer that is equal for all answers to a prompt, in all processes.
         length: of the longest answer.
     """
     ends = [_token_ends(tokenizer, ids) for ids in answers]
     judged = [
-        judged_parts(tokenizer.decode(ids, skip_special_tokens=True), record, reference)
-        for ids, record, reference in zip(answers, records, references, strict=True)
+        judged_parts(tokenizer.decode(ids, skip_special_tokens=True), record) if record is not None else []
+        for ids, record in zip(answers, records, strict=True)
     ]
     scored = [(group, part.kind, part.right) for group, parts in zip(groups, judged, strict=True) for part in parts]
     means = _means(gather_object(scored))

@@ -117,7 +117,6 @@ class GemGRPOTrainer(TowerRates, GRPOTrainer):
             self.processing_class.tokenizer,
             [answer[kept] for answer, kept in zip(ids, mask, strict=True)],
             [row["record"] for row in rows],
-            [row["reference"] for row in rows],
             [(first + number) // self._answers_per_prompt for number in range(len(rows))],
             ids.shape[1],
         )

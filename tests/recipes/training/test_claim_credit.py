@@ -27,12 +27,11 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(default_checkpoint())
 
 
-def credit_of(tokenizer, texts, record, groups=None, reference=None) -> list[list[tuple[str, float]]]:
+def credit_of(tokenizer, texts, record, groups=None) -> list[list[tuple[str, float]]]:
     """Of each text its tokens, as texts, with their credit."""
     answers = [torch.tensor(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
     length = max(map(len, answers))
-    many = len(texts)
-    credit = claim_credit(tokenizer, answers, [record] * many, [reference] * many, groups or [0] * many, length)
+    credit = claim_credit(tokenizer, answers, [record] * len(texts), groups or [0] * len(texts), length)
     assert credit.shape == (len(texts), length)
     return [
         list(zip(tokenizer.batch_decode(ids[:, None]), row.tolist(), strict=False))
@@ -56,28 +55,14 @@ def test_answers_are_compared_with_those_to_the_same_prompt(tokenizer, normal):
 def test_wrong_leads_are_told_from_right_ones(infarction):
     text = "Pathological Q waves in III and V5."
     leads = {
-        text[part.start : part.end]: part.right
-        for part in judged_parts(text, infarction, None)
-        if "leads" in part.kind
+        text[part.start : part.end]: part.right for part in judged_parts(text, infarction) if "leads" in part.kind
     }
     assert leads == {"III": True, "V5": False}
 
 
-def test_rhythms_and_diagnoses_are_judged_by_the_reference(normal):
-    reference = "Atrial fibrillation. Infarction is likely, hypertrophy is unlikely."
-    text = "Sinus rhythm. Infarction is unlikely, hypertrophy is unlikely. Left bundle branch block; no pericarditis."
-    parts = judged_parts(text, normal, reference)
-    assert [(text[part.start : part.end], part.right) for part in parts] == [
-        ("Sinus rhythm", False),
-        ("Infarction is unlikely", False),
-        ("hypertrophy is unlikely", True),
-        ("Left bundle branch block", False),
-        ("no pericarditis", True),
-    ]
-    assert judged_parts(reference, normal, reference) and all(
-        part.right for part in judged_parts(reference, normal, reference)
-    )
-    assert judged_parts(text, normal, None) == judged_parts("Good morning.", normal, reference) == []
+def test_what_physicians_decide_is_left_to_the_labels(normal):
+    assert judged_parts("Left ventricular hypertrophy. Anterior infarction.", normal) == []
+    assert judged_parts("Good morning.", normal) == []
 
 
 def test_no_credit_without_a_signal(tokenizer):

@@ -239,7 +239,7 @@ def test_claims_get_credit_of_their_own(start, tmp_path, monkeypatch):
     """Of an answer's first claim, here; advantages are one number per token then, and training goes on with them."""
     monkeypatch.setattr(
         "recipes.training.claim_credit.judged_parts",
-        lambda text, record, reference: [Part(0, 1, "first letter", text[:1] < "n")],
+        lambda text, record: [Part(0, 1, "first letter", text[:1] < "n")],
     )
     gem = trainer(start, tmp_path, claim_credit=2.0, per_device_train_batch_size=8)
     gem.model.train()
