@@ -71,8 +71,11 @@ class GemDataCollator(DataCollatorForVisionLanguageModeling):
 
     def __post_init__(self) -> None:
         # A sample that is to be signal-only must not get a page drawn behind the collator's back.
-        self.processor: GemProcessor = copy.copy(self.processor)
+        original: GemProcessor = self.processor
+        self.processor: GemProcessor = copy.copy(original)
         self.processor.draw_page = False
+        # A trainer that works with this copy saves what it was made of: a trained model draws pages as before.
+        self.processor.save_pretrained = original.save_pretrained  # type: ignore[method-assign]
         # Pages of a data set were drawn from its records, or are what it is about.
         self.processor.judge_pictures = False
         # A tokenizer would cut through placeholders; `_shorten` knows better.

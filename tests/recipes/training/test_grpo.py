@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl import GRPOConfig
 
 from processing.errors_gem import PlaceholderError, TrainingError
@@ -166,6 +166,16 @@ def test_shared_prompts_give_the_same_answers(start, tmp_path):
     assert torch.equal(*answers) and len(answers[0].unique(dim=0)) > 1
     for name in ("ecg", "image"):
         assert 4 * sum(seen[0][name]) == sum(seen[1][name]) > 0
+
+
+def test_a_trained_model_draws_pages_as_before(start, tmp_path):
+    gem = trainer(start, tmp_path, max_steps=1, save_strategy="steps", save_steps=1)
+    gem.train()
+    gem.save_model(str(tmp_path))
+    gem.processing_class.save_pretrained(tmp_path / "by hand")
+    for folder in (tmp_path, tmp_path / "checkpoint-1", tmp_path / "by hand"):
+        assert AutoProcessor.from_pretrained(folder).draw_page
+    assert not gem.processing_class.draw_page
 
 
 @pytest.mark.parametrize("mix", [{"both": 1.0}, {"signal": 1.0}, {"image": 1.0}])
