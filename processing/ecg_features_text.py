@@ -198,7 +198,7 @@ def _median_lines(features: "EcgFeatures") -> list[str]:
             values, digits = features.sequences[name][i], SEQUENCES[name]
             if digits is None:
                 words = [value for value in values if value is not None]
-                parts.append(f"{short} {max(set(words), key=words.count) if words else '-'}")
+                parts.append(f"{short} {max(dict.fromkeys(words), key=words.count) if words else '-'}")
             else:
                 finite = values[np.isfinite(values)]
                 parts.append(f"{short} {_number(float(np.median(finite)) if len(finite) else None, min(digits, 2))}")
