@@ -50,9 +50,7 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
         for cycle in np.arange(shortest, longest, CYCLE_STEP_S * WORKING_RATE):
             roomy = np.flatnonzero((gap > cycle) & known)
             cycles.append((roomy, np.full(len(roomy), cycle)))
-    live = reliability.live
-    band = ecg.p_band[live] * reliability.leads[live, None]
-    return any(_recurs(band, qrs, beats, cycle) for beats, cycle in cycles)
+    return any(_recurs(ecg.p_band, reliability, qrs, beats, cycle) for beats, cycle in cycles)
 
 
 def _is_irregular(rr: np.ndarray) -> bool:
@@ -62,7 +60,7 @@ def _is_irregular(rr: np.ndarray) -> bool:
     return bool(np.std(rr) > IRREGULAR_RR * np.mean(rr))
 
 
-def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndarray) -> bool:
+def _recurs(band: np.ndarray, reliability: Reliability, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndarray) -> bool:
     """Whether the usual line before the QRS that follows each of `beats` was there `cycle` samples earlier too."""
     if len(beats) < FEWEST_BEATS:
         return False
@@ -72,21 +70,24 @@ def _recurs(band: np.ndarray, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndar
     if length < SHORTEST_S * WORKING_RATE:
         return False
     width = length - round(BEFORE_QRS_S * WORKING_RATE)
+    live = reliability.live
     start = np.concatenate([onset - length - cycle, onset - length])
-    lines = windows(band, np.round(start).astype(int), width)[..., ::FLUTTER_STEP]
-    usual = median(lines.reshape(len(band), 2, len(beats), -1), axis=2)
-    earlier, now = (usual - usual.mean(axis=2, keepdims=True)).astype(np.float64).swapaxes(0, 1)
-    parts = np.stack([earlier, earlier - now])
+    lines = windows(band, np.round(start).astype(int), width, FLUTTER_STEP)
+    usual = median(lines.reshape(len(band), 2, len(beats), -1), axis=2)[live].swapaxes(0, 1).astype(np.float64)
+    usual *= reliability.leads[live, None]
+    usual -= usual.mean(axis=2, keepdims=True)
+    usual[1] = usual[0] - usual[1]
     # Singular value decomposition needs three times the time.
-    shared = parts @ parts.swapaxes(1, 2)
-    (before, after), strongest = np.trace(shared, axis1=1, axis2=2), np.linalg.eigvalsh(shared)[:, -1]
+    shared = usual @ usual.swapaxes(1, 2)
+    before, after = np.einsum("pll->p", shared).tolist()
     explained = 1 - after / max(before, 1e-12)
-    if len(earlier) < FEWEST_LEADS:
-        return bool(explained > ALL_EXPLAINED)
+    if live.sum() < FEWEST_LEADS or explained > ALL_EXPLAINED:
+        return explained > ALL_EXPLAINED
     # What does not lie in the strongest direction of the leads.
+    strongest = np.linalg.eigvalsh(shared)[:, -1].tolist()
     of_loop = 1 - (after - strongest[1]) / max(before - strongest[0], 1e-12)
     both = explained > BOTH_EXPLAINED[0] and of_loop > BOTH_EXPLAINED[1]
-    return bool(explained > ALL_EXPLAINED or of_loop > LOOP_EXPLAINED or both)
+    return of_loop > LOOP_EXPLAINED or both
 
 
 __all__ = ["is_flutter"]

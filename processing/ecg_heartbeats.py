@@ -172,7 +172,8 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
         near[max(beat + first, 0) : max(beat + last, 0)] = True
     for start, end in gaps.tolist():
         told[start:end] = False
-    slope, band = ecg.qrs_slope[live], ecg.band[live]
+    slope, band = (rows if live.all() else rows[live] for rows in (ecg.qrs_slope, ecg.band))
+    back = _back(band, beats)
     if len(gaps):
         near, slope, band = near[told], slope[:, told], band[:, told]
     power = _power(slope)
@@ -182,7 +183,7 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
         steep=_prominence(np.sqrt(power)),
         tall=_prominence(np.sqrt(_power(band - median(band[:, ::4], axis=1)[:, None]))),
         gathered=float(gathered),
-        back=_back(ecg.band[live], beats),
+        back=back,
         alike=alike,
         rr=float(median(rr)) if len(rr) else np.nan,
         rr_variation=float(rr.std() / rr.mean()) if len(rr) else np.nan,
@@ -192,7 +193,7 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
 def _power(rows: np.ndarray) -> np.ndarray:
     """The power at every time, `(samples,)`, each of the rows `(leads, samples)` over its own mean."""
     power = np.square(rows)
-    return (1 / np.maximum(power.mean(axis=1), 1e-18)) @ power
+    return np.reciprocal(np.maximum(power.mean(axis=1), 1e-18)) @ power
 
 
 def _prominence(size: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 """Measures of a whole ECG: intervals, axes, voltages, ST levels and patterns."""
 
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -172,11 +173,11 @@ def beat_likeness(delineation: Delineation) -> float:
 def _likeness(delineation: Delineation, start: np.ndarray) -> float:
     """The same of the 200 ms from `start` (`(beats,)` samples) on."""
     # Every second sample is enough for 40 Hz.
-    live = delineation.live
-    band = delineation.ecg.band[live, ::2] * delineation.reliability.leads[live, None]
-    start = np.round(start / 2).astype(int)
-    rows = np.moveaxis(windows(band, start, int(0.1 * WORKING_RATE)), 1, 0).reshape(len(start), -1)
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    live, start = delineation.live, 2 * np.round(start / 2).astype(int)
+    rows = windows(delineation.ecg.band, start, int(0.2 * WORKING_RATE), 2)[live]
+    rows *= delineation.reliability.leads[live, None, None]
+    rows = rows.swapaxes(0, 1).reshape(len(start), -1)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     # Of a long record 60 beats tell enough.
     others = rows[:: 1 + len(rows) // 60]
     return float(median(percentile(rows @ others.T, 100 * (1 - LIKE_SHARE), axis=1)))
@@ -198,10 +199,8 @@ def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarr
 
 def _pattern(level: np.ndarray, inside: np.ndarray) -> str:
     """The letters for what of a QRS is off the line, in time order."""
-    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)]
-    upright = deflected > 0
-    turns = np.flatnonzero(upright[1:] != upright[:-1]) + 1
-    extremes = [max(part.tolist(), key=abs) for part in np.split(deflected, turns) if len(part)]
+    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)].tolist()
+    extremes = [max(part, key=abs) for _, part in groupby(deflected, (0.0).__lt__)]
     if len(extremes) > 1:
         end = int(inside.sum()) - 1
         behind = math.copysign(1, extremes[-1]) * level[end : end + int(BEHIND_QRS_S * WORKING_RATE)]

@@ -173,9 +173,10 @@ def find_t_waves(
     wide_qrs = np.maximum(qrs_offset - qrs_onset - 0.1 * rate, 0)
     stop = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
     stop = np.minimum(np.minimum(stop, following - np.where(short.told, 0, 0.07 * rate)), samples - 1)
-    width = int(0.62 * rate)
+    longest = int(0.62 * rate)
+    last = np.clip(stop - start, 5, longest - 1).astype(int)
+    width = min(longest, int(last.max()) + 8)  # `limits` looks at no sample behind
     index = np.arange(width)
-    last = np.clip(stop - start, 5, width - 1).astype(int)
     window = windows(ecg.t_band, start, width)
     deviation = _over_chord(window, last)
     size = weighted_size(deviation, weights)
@@ -237,11 +238,13 @@ def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int,
     from scipy.signal import find_peaks
 
     u = int(size.argmax())
+    earliest, latest = T_APEX_S
+    if (u + start) / (WORKING_RATE * rr_root) < latest:
+        return None
     peaks = find_peaks(size[:u], prominence=U_PROMINENCE * size[u])[0]
     since = (peaks + start) / (WORKING_RATE * rr_root)
-    earliest, latest = T_APEX_S
     peaks = peaks[(since > earliest) & (since < latest) & (u - peaks > T_TO_U_S * WORKING_RATE)]
-    if not len(peaks) or (u + start) / (WORKING_RATE * rr_root) < latest:
+    if not len(peaks):
         return None
     t = int(peaks[-1])
     valley = t + int(size[t:u].argmin())
