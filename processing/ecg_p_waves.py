@@ -131,8 +131,8 @@ def _search(
     index = np.arange(width)
     window = windows(ecg.p_band, start, width)
     first = _after_t_tail(window, reliability.weights, np.clip(earliest - start, 0, width - 8).astype(int))
-    level = np.take_along_axis(window, np.broadcast_to(first[None, :, None], (*window.shape[:2], 1)), 2)
-    chord = (index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]
+    level = window[:, np.arange(len(first)), first, None]
+    chord = ((index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]).astype(np.float32)
     deviation = (window - (level * (1 - chord) + window[..., -1:] * chord)) * (index >= first[:, None])
     repeats = find_repeats(ecg, qrs_onset, deviation, room, reliability, settings)
     together = weighted_size(deviation, reliability.weights)
@@ -177,7 +177,7 @@ def bound_p_waves(
     offset += (1 - own) * (overall[:, 2] - offset)
     shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
     together = weighted_size(search.deviation, reliability.weights)
-    size = np.take_along_axis(together, search.centre[:, None], 1)[:, 0]
+    size = together[np.arange(len(together)), search.centre]
     marks = np.stack([onset, peak, offset], axis=-1) - shift
     marks[..., 0], marks[..., 2] = around_peak(*np.moveaxis(marks, -1, 0))
     return WaveMarks(marks, overall - shift), amplitude, size

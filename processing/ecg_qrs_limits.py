@@ -288,9 +288,8 @@ def _other_steep_parts(
     index = np.arange(0, around.band.shape[2], 2) - steepest[:, None]
     close = np.abs(index) <= near
     onset, offset = (onset - steepest)[:, None], (offset - steepest)[:, None]
-    sharp, slope = (
-        _per_lead_steepness(values[..., ::2], close, weights, settings) for values in (around.qrs_slope, around.slope)
-    )
+    both = np.stack([around.qrs_slope[..., ::2], around.slope[..., ::2]])
+    sharp, slope = _per_lead_steepness(both, close, weights, settings)
 
     def share(values: np.ndarray) -> np.ndarray:
         return values / np.maximum(np.where(close, values, 0).max(axis=1, keepdims=True), 1e-9)
@@ -313,18 +312,18 @@ def _other_steep_parts(
 def _per_lead_steepness(
     slope: np.ndarray, close: np.ndarray, weights: np.ndarray, settings: QrsSettings
 ) -> np.ndarray:
-    """Slope per lead against the geometric mean of the lead's and all leads' steepest, `(leads, beats, samples)`; 0 in noise.
+    """Slope per lead against the geometric mean of the lead's and all leads' steepest, `(..., leads, beats, samples)`; 0 in noise.
 
     So a late R' of V1 is not lost among taller leads, nor does a small lead's noise count as much as a tall lead's QRS.
     """
     power = np.square(slope)
     power[..., 1:-1] = (power[..., :-2] + power[..., 1:-1] + power[..., 2:]) / 3
-    slope = np.sqrt(power)
-    noise = settings.late_noise * percentile(slope[..., ::2], 25, axis=2)[..., None]
-    own = (slope * close).max(axis=2, keepdims=True)
-    typical = np.sqrt(np.square(own).mean(axis=0))
-    size = slope * (slope > noise) * weights[..., None]
-    return size / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
+    slope = np.sqrt(power, out=power)
+    noise = settings.late_noise * percentile(slope[..., ::2], 25)[..., None]
+    own = (slope * close).max(axis=-1, keepdims=True)
+    typical = np.sqrt(np.square(own).mean(axis=-3, keepdims=True))
+    size = weights[..., None] / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
+    return slope * (slope > noise) * size
 
 
 def lead_limits(
