@@ -93,15 +93,16 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     if len(position) == 1:
         return signal - knots
     # From each knot to the next one; the first and the last stretch are level outside of the knots.
-    first = np.ceil(position).astype(int)
-    edges = [0, *first[1:-1].clip(0, signal.shape[1]).tolist(), signal.shape[1]]
+    inner = np.minimum(np.ceil(position[1:-1]).astype(int), signal.shape[1])
+    edges = np.concatenate([[0], inner, signal.shape[1:]])
+    begin, step = (np.repeat(part, np.diff(edges)) for part in (position[:-1], np.maximum(np.diff(position), 1e-9)))
+    share = np.clip((np.arange(len(begin)) - begin) / step, 0, 1).astype(np.float32)
+    rise = np.diff(knots, axis=1)
     level = np.empty_like(signal)
-    for knot, (start_at, end_at) in enumerate(pairwise(edges)):
-        step = max(position[knot + 1] - position[knot], 1e-9)
-        share = ((np.arange(start_at, end_at) - position[knot]) / step).clip(0, 1).astype(np.float32)
-        part = (knots[:, knot + 1 : knot + 2] - knots[:, knot : knot + 1]) * share
+    for knot, (first, last) in enumerate(pairwise(edges.tolist())):
+        part = rise[:, knot : knot + 1] * share[first:last]
         part += knots[:, knot : knot + 1]
-        np.subtract(signal[:, start_at:end_at], part, out=level[:, start_at:end_at])
+        np.subtract(signal[:, first:last], part, out=level[:, first:last])
     return level
 
 
@@ -119,15 +120,14 @@ def measure_beats(delineation: Delineation) -> BeatMeasures:
     j_point = qrs[..., 2]
     places = np.stack([p[..., 1], j_point, j_point + 60 / MS, j_point + 80 / MS, t[..., 1]])
     p_amplitude, st_j, st_j60, st_j80, t_amplitude = _values_at(level, places)
-    total = np.zeros((len(level), samples + 1))
-    np.cumsum(level, axis=1, out=total[:, 1:])
+    p_area, t_area = _areas(level, np.stack([p, t]), (LONGEST_P_S, LONGEST_T_S))
     return BeatMeasures(
         level=level,
         rr_before=before,
         rr_after=after,
         p_amplitude=p_amplitude,
         p_duration=(p[..., 2] - p[..., 0]) * MS,
-        p_area=_area(total, p, LONGEST_P_S),
+        p_area=p_area,
         pr_interval=(qrs[..., 0] - p[..., 0]) * MS,
         **qrs_measures(level, qrs),
         qrs_duration=(qrs[..., 2] - qrs[..., 0]) * MS,
@@ -137,7 +137,7 @@ def measure_beats(delineation: Delineation) -> BeatMeasures:
         st_duration=np.maximum((t[..., 0] - qrs[..., 2]) * MS, 0),
         t_amplitude=t_amplitude,
         t_duration=(t[..., 2] - t[..., 0]) * MS,
-        t_area=_area(total, t, LONGEST_T_S),
+        t_area=t_area,
         qt_interval=qt,
         qtc_interval=bazett(qt, np.where(np.isfinite(before), before, after)),
     )
@@ -180,23 +180,32 @@ def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tupl
     onset = np.where(known, marks[..., 0], 0)
     start = np.floor(onset).astype(int)
     index = start[..., None] + np.arange(int(longest_s * WORKING_RATE))
-    lead = np.arange(len(level))[:, None, None]
-    window = level[lead, np.clip(index, 0, level.shape[1] - 1)]
+    first = np.arange(len(level))[:, None, None] * level.shape[1]
+    window = level.ravel().take(np.minimum(np.maximum(index, 0), level.shape[1] - 1) + first)
     inside = (index >= onset[..., None]) & (index <= np.where(known, marks[..., 2], -1)[..., None])
     return window, inside
 
 
-def _area(total: np.ndarray, marks: np.ndarray, longest_s: float) -> np.ndarray:
-    """Area of every wave in mV ms, `(leads, beats)`, NaN without marks; `total` is the sum of the samples before each, `(leads,
-    samples + 1)` mV."""
-    onset, offset = marks[..., 0], marks[..., 2]
-    known = np.isfinite(onset) & np.isfinite(offset)
-    onset, offset = np.where(known, onset, 0), np.where(known, offset, -1)
-    first = np.ceil(onset)
-    end = np.minimum(np.floor(offset), np.floor(onset) + int(longest_s * WORKING_RATE) - 1) + 1
-    lead, last = np.arange(len(total))[:, None], total.shape[1] - 1
-    area = total[lead, end.clip(0, last).astype(int)] - total[lead, first.clip(0, last).astype(int)]
-    return np.where(known & (end > first), area * MS, np.nan)
+def _areas(level: np.ndarray, marks: np.ndarray, longest_s: tuple[float, ...]) -> np.ndarray:
+    """Area of every wave in mV ms, `(kinds, leads, beats)`, NaN without marks; each kind of wave lasts up to `longest_s`.
+
+    Args:
+        level: `(leads, samples)` mV.
+        marks: onset, peak, offset in samples, `(kinds, leads, beats, 3)`.
+        longest_s: `(kinds,)`.
+    """
+    known = np.isfinite(marks[..., 0]) & np.isfinite(marks[..., 2])
+    onset, offset = np.where(known, marks[..., 0], 0), np.where(known, marks[..., 2], -1)
+    longest = np.array([int(seconds * WORKING_RATE) for seconds in longest_s])[:, None, None]
+    span = np.stack([np.ceil(onset), np.minimum(np.floor(offset), np.floor(onset) + longest - 1) + 1], axis=-1)
+    # One more sample, that a wave may end behind the last one.
+    padded = np.zeros((len(level), level.shape[1] + 1))
+    padded[:, :-1] = level
+    places = np.minimum(np.maximum(span, 0), level.shape[1]).astype(int)
+    places += padded.shape[1] * np.arange(len(level))[:, None, None]
+    # Every second sum is that of what lies between two waves.
+    area = np.add.reduceat(padded.ravel(), places.ravel())[::2].reshape(known.shape)
+    return np.where(known & (span[..., 1] > span[..., 0]), area * MS, np.nan)
 
 
 def qrs_measures(level: np.ndarray, qrs: np.ndarray) -> dict[str, np.ndarray]:
