@@ -17,7 +17,7 @@ from .ecg_filters import WORKING_RATE
 from .ecg_heartbeats import heartbeat_signs, why_no_heartbeats
 from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
-from .ecg_plausibility import Plausibility, assess
+from .ecg_plausibility import Plausibility
 from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_raw import parsed_age, parsed_sex
 from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
@@ -324,7 +324,7 @@ def _measure(record: EcgRecord, compat: str | None, settings: DelineationSetting
         quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate, delineation.left_out), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),
-        plausibility=assess(record.leads, signal, record.sampling_rate).with_doubts(doubts),
+        plausibility=record.plausibility().with_doubts(doubts),
     )
     return without_doubtful(features)
 
@@ -364,7 +364,7 @@ def _without_beats(record: EcgRecord, signal: np.ndarray, note: str) -> EcgFeatu
         beat_waves={wave: np.zeros((0, 3)) for wave in WAVES},
         lead_values={name: np.full(lead_count, np.nan) for name in LEAD_MEASURES},
         quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True)),
-        plausibility=assess(record.leads, signal, record.sampling_rate).without_heartbeats(note),
+        plausibility=record.plausibility().without_heartbeats(note),
         note=note,
     )
 

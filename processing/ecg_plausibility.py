@@ -178,7 +178,7 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float) -> Pl
 def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float) -> Plausibility:
     filled = _looked_at(filled, sampling_rate)
     spans, correlation, clipped = _window_signs(filled, sampling_rate)
-    if not (np.nan_to_num(spans) > 0).any() and not _moves(filled):
+    if not (spans > 0).any() and not _moves(filled):
         found = "the signal is flat in every lead"
         expected = "the electrodes were off, or the file was read wrongly"
         return Plausibility((Doubt("refused", "signal", "", found, expected, "Export the file again."),))
@@ -238,7 +238,7 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 def _scale_doubts(leads: Sequence[str], signal: np.ndarray, spans: np.ndarray) -> Iterator[Doubt]:
     """Whether the amplitudes are those of an ECG in mV."""
-    moving = np.flatnonzero(np.nan_to_num(spans) > 0)
+    moving = np.flatnonzero(spans > 0)
     if not len(moving):
         return
     typical = float(median(spans[moving]))
@@ -259,7 +259,7 @@ def _scale_doubts(leads: Sequence[str], signal: np.ndarray, spans: np.ndarray) -
 
 def _lead_doubts(leads: Sequence[str], spans: np.ndarray) -> Iterator[Doubt]:
     """Single leads beyond what the largest heart gives."""
-    for row in np.flatnonzero(np.nan_to_num(spans) > LARGEST_LEAD_SPAN_MV).tolist():
+    for row in np.flatnonzero(spans > LARGEST_LEAD_SPAN_MV).tolist():
         expected = f"a lead spans up to {LARGEST_LEAD_SPAN_MV:g} mV"
         yield Doubt("suspect", "scale", leads[row], f"spans {_mv(spans[row])}", expected, UNIT_CURE)
 
@@ -268,7 +268,7 @@ def _beyond_reach(leads: Sequence[str], signal: np.ndarray) -> Doubt | None:
     """A quarter of a lead, or one per cent of most leads, beyond 20 mV: a wrong unit, where an artefact is shorter."""
     highest = np.fmax.reduce(signal, axis=1)
     lowest = np.fmin.reduce(signal, axis=1)
-    if not max(np.nanmax(highest), -np.nanmin(lowest)) > MAX_PLAUSIBLE_MV:
+    if not max(np.fmax.reduce(highest), -np.fmin.reduce(lowest)) > MAX_PLAUSIBLE_MV:
         return None
     too_high = (np.abs(np.nan_to_num(signal)) > MAX_PLAUSIBLE_MV).mean(axis=1)
     if too_high.max() <= 0.25 and median(too_high) <= 0.01:

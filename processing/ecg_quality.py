@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_bad_samples import equal_runs, may_hold_plateau
+from .ecg_bad_samples import at_extremes, equal_runs, may_hold_plateau
 from .ecg_beat_measures import measure_beats
 from .ecg_delineation import delineate
 from .ecg_electrodes import FLAT_LIMB_PAIRS, chest_lead_swap, limb_lead_reversal
@@ -70,9 +70,9 @@ def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[Le
 def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
     """What `lead_quality` says of missing, flat and saturated samples, and the height of every lead."""
     samples = signal.shape[1]
-    finite = np.isfinite(signal).sum(axis=1)
+    finite = np.count_nonzero(np.isfinite(signal), axis=1)
     low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
-    extreme = ((signal == low[:, None]) | (signal == high[:, None])).sum(axis=1)
+    extreme = at_extremes(signal, high, low)
     flat_run, saturated_run = max(3, FLAT_RUN_S * rate), max(3, SATURATED_RUN_S * rate)
     # Only such leads hold runs that count.
     closer = may_hold_plateau(signal, math.ceil(flat_run)) | (extreme >= saturated_run)
