@@ -11,7 +11,7 @@ import numpy as np
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, moving_average
 from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV
-from .ecg_order_statistics import median
+from .ecg_order_statistics import median, within
 from .ecg_qrs import windows
 
 MS = 1000 / WORKING_RATE  # ms per sample
@@ -96,7 +96,7 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     inner = np.minimum(np.ceil(position[1:-1]).astype(int), signal.shape[1])
     edges = np.concatenate([[0], inner, signal.shape[1:]])
     begin, step = (np.repeat(part, np.diff(edges)) for part in (position[:-1], np.maximum(np.diff(position), 1e-9)))
-    share = np.clip((np.arange(len(begin)) - begin) / step, 0, 1).astype(np.float32)
+    share = within((np.arange(len(begin)) - begin) / step, 0, 1).astype(np.float32)
     rise = np.diff(knots, axis=1)
     level = np.empty_like(signal)
     for knot, (first, last) in enumerate(pairwise(edges.tolist())):
@@ -181,7 +181,7 @@ def wave_windows(level: np.ndarray, marks: np.ndarray, longest_s: float) -> tupl
     start = np.floor(onset).astype(int)
     index = start[..., None] + np.arange(int(longest_s * WORKING_RATE))
     first = np.arange(len(level))[:, None, None] * level.shape[1]
-    window = level.ravel().take(np.minimum(np.maximum(index, 0), level.shape[1] - 1) + first)
+    window = level.ravel().take(within(index, 0, level.shape[1] - 1) + first)
     inside = (index >= onset[..., None]) & (index <= np.where(known, marks[..., 2], -1)[..., None])
     return window, inside
 
@@ -201,7 +201,7 @@ def _areas(level: np.ndarray, marks: np.ndarray, longest_s: tuple[float, ...]) -
     # One more sample, that a wave may end behind the last one.
     padded = np.zeros((len(level), level.shape[1] + 1))
     padded[:, :-1] = level
-    places = np.minimum(np.maximum(span, 0), level.shape[1]).astype(int)
+    places = within(span, 0, level.shape[1]).astype(int)
     places += padded.shape[1] * np.arange(len(level))[:, None, None]
     # Every second sum is that of what lies between two waves.
     area = np.add.reduceat(padded.ravel(), places.ravel())[::2].reshape(known.shape)

@@ -171,7 +171,17 @@ def _responses(length: int, bands: FilterBands) -> dict[str, np.ndarray]:
 
 def end_line(signal: np.ndarray) -> np.ndarray:
     """The line from the first to the last sample of each lead. Without it the ends meet, and the FFT has no jump between them."""
-    return signal[:, :1] + (signal[:, -1:] - signal[:, :1]) * np.linspace(0, 1, signal.shape[1], dtype=np.float32)
+    line = (signal[:, -1:] - signal[:, :1]) * ramp(signal.shape[1])
+    line += signal[:, :1]
+    return line
+
+
+@lru_cache(maxsize=16)
+def ramp(samples: int) -> np.ndarray:
+    """From 0 to 1 in equal steps, read-only float32 `(samples,)`."""
+    rising = np.linspace(0, 1, samples, dtype=np.float32)
+    rising.setflags(write=False)
+    return rising
 
 
 @lru_cache(maxsize=16)
@@ -211,4 +221,5 @@ __all__ = [
     "filter_beats",
     "filter_ecg",
     "moving_average",
+    "ramp",
 ]

@@ -65,8 +65,9 @@ def _recurs(band: np.ndarray, reliability: Reliability, qrs: np.ndarray, beats: 
     if len(beats) < FEWEST_BEATS:
         return False
     onset = qrs[beats + 1, 0]
-    gap = median(onset - qrs[beats, 2]) - median(cycle) - AFTER_QRS_S * WORKING_RATE
-    length = int(min(gap, median(cycle)))
+    usual_cycle = float(median(cycle))
+    gap = float(median(onset - qrs[beats, 2])) - usual_cycle - AFTER_QRS_S * WORKING_RATE
+    length = int(min(gap, usual_cycle))
     if length < SHORTEST_S * WORKING_RATE:
         return False
     width = length - round(BEFORE_QRS_S * WORKING_RATE)

@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Medians and percentiles as NumPy's, in a third of the time: most are of the few beats of an ECG."""
+"""Medians, percentiles and limits as NumPy's, in a third of the time: most are of the few beats of an ECG."""
 
 from typing import Any
 
@@ -50,6 +50,11 @@ def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
     return np.squeeze(np.where(count > 0, middle, np.nan), axis)
 
 
+def within(values: Any, low: Any, high: Any) -> Any:
+    """`np.clip`."""
+    return np.minimum(np.maximum(values, low), high)
+
+
 def _neighbours(values: np.ndarray, rank: int, axis: int) -> tuple[Any, Any]:
     """The values of `rank` (from 0) and of the next rank along `axis`; the last one's next is itself."""
     last = values.shape[axis] - 1
@@ -61,4 +66,4 @@ def _neighbours(values: np.ndarray, rank: int, axis: int) -> tuple[Any, Any]:
     return parted[..., rank], parted[..., min(rank + 1, last) :].min(axis=-1)
 
 
-__all__ = ["median", "nan_median", "percentile", "percentiles"]
+__all__ = ["median", "nan_median", "percentile", "percentiles", "within"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, nan_median, percentile
+from .ecg_order_statistics import median, nan_median, percentile, within
 from .ecg_p_repeats import Repeats, find_repeats
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
@@ -130,7 +130,7 @@ def _search(
     start = end - width + 1
     index = np.arange(width)
     window = windows(ecg.p_band, start, width)
-    first = _after_t_tail(window, reliability.weights, np.clip(earliest - start, 0, width - 8).astype(int))
+    first = _after_t_tail(window, reliability.weights, within(earliest - start, 0, width - 8).astype(int))
     level = window[:, np.arange(len(first)), first, None]
     chord = ((index - first[:, None]) / np.maximum(width - 1 - first, 1)[:, None]).astype(np.float32)
     deviation = (window - (level * (1 - chord) + window[..., -1:] * chord)) * (index >= first[:, None])
@@ -198,7 +198,7 @@ def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) ->
     distance = weighted_size(window - window[..., -1:], weights)
     rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
     turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
-    return np.clip(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
+    return within(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
 
 
 __all__ = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import median, percentile, within
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability
 
@@ -219,16 +219,15 @@ def _limits(
     offset_limit = np.maximum(offset_limit, np.minimum(t_fastest, T_FASTEST * peak))
 
     def rest_before(start: np.ndarray) -> np.ndarray:
-        moved = windows_of(travel, start - reach - int(TRAVEL_S * rate), reach + 1)
-        loud = np.maximum(windows_of(velocity, start - reach, reach + 1) / onset_limit[:, None], moved)
+        loud = windows_of(velocity, start - reach, reach + 1) / onset_limit[:, None]
+        loud = np.maximum(loud, windows_of(travel, start - reach - int(TRAVEL_S * rate), reach + 1))
         found = start - reach + _last_quiet(loud, int(settings.onset_quiet_time * rate))
         return np.where(np.isfinite(found), found, start - 0.05 * rate)
 
     def rest_behind(start: np.ndarray) -> np.ndarray:
-        moved = windows_of(travel, start, reach + 1)
-        loud = np.maximum(windows_of(velocity, start, reach + 1) / offset_limit[:, None], moved)
         # ST segment and T wave may be fast, but they are smooth.
-        loud = np.minimum(loud, windows_of(sharp, start, reach + 1))
+        loud = np.minimum(np.maximum(velocity / offset_limit[:, None], travel), sharp)
+        loud = windows_of(loud, start, reach + 1)
         found = start + reach - _last_quiet(loud[:, ::-1], int(settings.offset_quiet_time * rate))
         return np.where(np.isfinite(found), found, start + 0.06 * rate)
 
@@ -249,7 +248,7 @@ def _limits(
 
 def windows_of(values: np.ndarray, start: np.ndarray, width: int) -> np.ndarray:
     """`values[row, start : start + width]` of every row `(beats, samples)`; edges repeated."""
-    index = np.clip(start[:, None] + np.arange(width), 0, values.shape[1] - 1)
+    index = within(start[:, None] + np.arange(width), 0, values.shape[1] - 1)
     return values[np.arange(len(values))[:, None], index]
 
 
@@ -265,8 +264,10 @@ def _last_quiet(loudness: np.ndarray, hold: int) -> np.ndarray:
 def _travel(band: np.ndarray, share: np.ndarray) -> np.ndarray:
     """How far the heart's vector goes in the next 30 ms, `(beats, samples)` mV."""
     ahead = int(TRAVEL_S * WORKING_RATE)
-    later = np.concatenate([band[..., ahead:], np.repeat(band[..., -1:], ahead, axis=-1)], axis=-1)
-    return np.sqrt(np.einsum("lb,lbs->bs", share, np.square(later - band)))
+    change = np.empty_like(band)
+    np.subtract(band[..., ahead:], band[..., :-ahead], out=change[..., :-ahead])
+    np.subtract(band[..., -1:], band[..., -ahead:], out=change[..., -ahead:])
+    return np.sqrt(np.einsum("lb,lbs->bs", share, np.square(change, out=change)))
 
 
 def _other_steep_parts(
@@ -345,8 +346,8 @@ def lead_limits(
     steep &= inside
     own_onset = start + steep.argmax(axis=2) - 1
     own_offset = start + width - steep[..., ::-1].argmax(axis=2)
-    own_onset = np.clip(own_onset, onset - margin, onset + margin)
-    own_offset = np.clip(own_offset, offset - 0.04 * WORKING_RATE, offset + margin)
+    own_onset = within(own_onset, onset - margin, onset + margin)
+    own_offset = within(own_offset, offset - 0.04 * WORKING_RATE, offset + margin)
     own = reliability.weights
     return (
         onset + settings.onset_own_weight * own * (own_onset - onset),

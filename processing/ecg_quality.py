@@ -123,7 +123,7 @@ def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
     whole = filled[:, : filled.shape[1] // coarse * coarse]
     above, below = _bands(whole, rate, (NOISE_BAND_HZ, math.inf, 1), (0.0, WANDER_BAND_HZ, coarse))
     # Median absolute deviation: the QRS, a few per cent of the time, hardly moves it.
-    return 1.4826 * median(np.abs(above), axis=1), below.std(axis=1)
+    return 1.4826 * median(np.abs(above, out=above), axis=1), below.std(axis=1)
 
 
 def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) -> list[np.ndarray]:
@@ -137,7 +137,7 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
     if samples < 30:
         return [np.zeros((len(signal), 1)) for _ in bands]
     line = end_line(signal)
-    spectrum = rfft(signal - line, axis=1)
+    spectrum = rfft(signal - line, axis=1, overwrite_x=True)
     found = []
     for low, high, step in bands:
         if low >= 0.5 * rate:
@@ -145,7 +145,7 @@ def _bands(signal: np.ndarray, rate: float, *bands: tuple[float, float, int]) ->
             continue
         kept = samples // step // 2 + 1
         response = band_response(samples, rate, low, high)[:kept]
-        filtered = irfft(spectrum[:, :kept] * response, samples // step, axis=1) / step
+        filtered = irfft(spectrum[:, :kept] * (response / step), samples // step, axis=1, overwrite_x=True)
         found.append(filtered if low else filtered + line[:, ::step])
     return found
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median
+from .ecg_filters import WORKING_RATE, FilteredEcg, ramp
+from .ecg_order_statistics import median, within
 from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and after it (T wave).
@@ -232,8 +232,8 @@ def _between_beats(beats: np.ndarray) -> tuple[tuple[float, float], tuple[float,
 def _what_does_not_repeat(band: np.ndarray, beats: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
     """Every beat's line against its chord less the median beat's, `(leads, beats, samples / 4)`."""
     index = np.arange(round(start_s * WORKING_RATE), round(end_s * WORKING_RATE), 4)
-    window = band[:, np.clip(beats[:, None] + index, 0, band.shape[1] - 1)]
-    share = np.linspace(0, 1, len(index), dtype=np.float32)
+    window = band[:, within(beats[:, None] + index, 0, band.shape[1] - 1)]
+    share = ramp(len(index))
     window = window - (window[..., :1] * (1 - share) + window[..., -1:] * share)
     return window - median(window, axis=1)[:, None]
 

@@ -2,11 +2,12 @@
 """T waves, and what finding P and T waves has in common: settings, limits, fusion of the leads."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median
+from .ecg_order_statistics import median, within
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
@@ -71,7 +72,7 @@ class TWaves(WaveMarks):
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted median over the first axis; `weights` has that shape, or one that broadcasts to it."""
     order = np.argsort(values, axis=0)
-    others = tuple(np.indices(values.shape[1:], sparse=True))
+    others: Any = np.indices(values.shape[1:], sparse=True)
     total = np.cumsum(np.broadcast_to(weights, values.shape)[order, *others], axis=0)
     middle = np.argmax(total >= 0.5 * total[-1], axis=0)
     return values[(order[middle, *others], *others)]
@@ -128,7 +129,7 @@ def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 def _steepest(slope: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     # Nothing lies between where the peak is at the window's edge.
     best = np.where(last >= first, _largest_from_to(slope, first, last), first)
-    return np.minimum(np.maximum(best, 0), slope.shape[-1] - 1)
+    return within(best, 0, slope.shape[-1] - 1)
 
 
 def limits(
@@ -162,7 +163,7 @@ def find_t_waves(
     live, weights = reliability.live, reliability.weights
     samples, rate = ecg.band.shape[1], WORKING_RATE
     rr = _rr_after(qrs_onset)
-    rr_root = np.sqrt(np.clip(rr / rate, 0.3, 1.6))
+    rr_root = np.sqrt(within(rr / rate, 0.3, 1.6))
     following = np.append(qrs_onset[1:], np.inf)
     following[short.told] = short.border[short.told]
     ahead = np.where(
@@ -173,7 +174,7 @@ def find_t_waves(
     stop = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
     stop = np.minimum(np.minimum(stop, following - np.where(short.told, 0, 0.07 * rate)), samples - 1)
     longest = int(0.62 * rate)
-    last = np.clip(stop - start, 5, longest - 1).astype(int)
+    last = within(stop - start, 5, longest - 1).astype(int)
     width = min(longest, int(last.max()) + 8)  # `limits` looks at no sample behind
     index = np.arange(width)
     window = windows(ecg.t_band, start, width)
@@ -203,7 +204,7 @@ def find_t_waves(
     # A small wave drowns before its tail ends, and it seems to begin later for the same reason.
     noise = median(np.abs(ecg.band[:, ::5] - ecg.t_band[:, ::5]), axis=1)[:, None]
     visible = np.abs(amplitude) > np.maximum(settings.t_smallest, settings.t_noise * noise)
-    folds = np.log(np.clip(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
+    folds = np.log(within(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
     onset -= settings.t_onset_per_fold * rate * folds
     offset -= (settings.t_offset_bias + settings.t_offset_per_fold * folds) * rate
     onset, offset = around_peak(onset, peak, offset)
