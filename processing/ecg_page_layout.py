@@ -4,6 +4,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .ecg_record import STANDARD_LEADS, canonical_lead
 from .errors_gem import EcgLeadError, GemError
@@ -195,7 +196,7 @@ def page_layout(
         start=start,
         seconds=row_seconds,
         sequential=columns == "sequential",
-        rhythm_leads=rhythm_leads,
+        rhythm_leads=tuple(rhythm_leads),
         header_lines=header_lines,
         label_mm=label_mm,
         end=math.inf if duration is None else duration,
@@ -206,6 +207,7 @@ def _choices(values: Sequence[float]) -> str:
     return " or ".join(f"{value:g}" for value in values)
 
 
+@lru_cache(maxsize=64)  # a data set's pages have few
 def _own_layout(
     name: str,
     paper: _Paper,
@@ -216,7 +218,7 @@ def _own_layout(
     start: float,
     seconds: float,
     sequential: bool,
-    rhythm_leads: Sequence[str],
+    rhythm_leads: tuple[str, ...],
     header_lines: int,
     label_mm: float,
     end: float,

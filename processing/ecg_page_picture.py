@@ -270,8 +270,8 @@ def panel_samples(record: EcgRecord, panel: Panel) -> tuple[int, np.ndarray] | N
     """Index of the first sample in a panel and its samples in mV; `None` if nothing was recorded there."""
     if panel.lead not in record.leads:
         return None
-    first = int(np.ceil(panel.start * record.sampling_rate - 1e-6))
-    last = int(np.floor(panel.stop * record.sampling_rate + 1e-6))
+    first = math.ceil(panel.start * record.sampling_rate - 1e-6)
+    last = math.floor(panel.stop * record.sampling_rate + 1e-6)
     samples = record.lead(panel.lead)[first : last + 1]
     # The first sample mostly tells.
     return (first, samples) if len(samples) and (math.isfinite(samples[0]) or np.isfinite(samples).any()) else None

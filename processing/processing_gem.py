@@ -206,7 +206,8 @@ class GemProcessor(ProcessorMixin):
         # Not left to Transformers: it hands a loose `sampling_rate` to audio, drops loose arguments of modalities it does
         # not know, and has no place for other modalities than its own.
         ecg_kwargs = {**kwargs.pop("ecg_kwargs", {})}
-        validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
+        if ecg_kwargs:
+            validate_typed_dict(GemEcgKwargs, ecg_kwargs)  # type: ignore[type-var]
         ecg_kwargs |= {name: kwargs.pop(name) for name in GemEcgKwargs.__annotations__ if name in kwargs}  # type: ignore[misc]
         merged = super()._merge_kwargs(ProcessingKwargs, tokenizer_init_kwargs=tokenizer_init_kwargs, **kwargs)
         return {**merged, "ecg_kwargs": ecg_kwargs}
