@@ -98,7 +98,9 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
         return signal
     size = np.abs(signal[:, width:] - signal[:, :-width])
     tall = size[:, level : size.shape[1] - level] > STEP_MV
-    leads, places = np.divmod(np.flatnonzero(tall), tall.shape[1])  # `np.nonzero` of two axes takes four times the time
+    leads, places = np.divmod(
+        np.flatnonzero(tall), tall.shape[1]
+    )  # `np.nonzero` of two axes takes four times the time
     places += level
     # The largest of its surroundings, and steeper by far than what is around it.
     largest = size[leads, places] >= size[leads, places - 1]
