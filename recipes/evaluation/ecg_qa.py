@@ -190,7 +190,12 @@ def qa_report(run: QaRun, name: str, model: str | None = None) -> EvaluationRepo
         describe_model(model),
         notes=[NOTE],
         problems=run.problems,
-        details={"intervals": {column: _interval(run, column) for column in run.columns}},
+        details={
+            "intervals": {
+                label: {column: _interval(run, column, chosen) for column in run.columns}
+                for label, chosen in (by_kind | by_attribute).items()
+            }
+        },
     )
 
 
@@ -223,9 +228,10 @@ def passes_compat(question: QaQuestion, answer: str) -> bool:
     return qa_passes(question.item.question, list(question.answers), answer, "pulse")
 
 
-def _interval(run: QaRun, column: str) -> tuple[float, float]:
-    """95 % bootstrap interval of the strict accuracy of all questions."""
-    right = [is_exact(question, answer) for question, answer in zip(run.questions, run.columns[column], strict=True)]
+def _interval(run: QaRun, column: str, chosen: Sequence[bool]) -> tuple[float, float]:
+    """95 % bootstrap interval of the strict accuracy of the chosen questions."""
+    answers = zip(run.questions, run.columns[column], chosen, strict=True)
+    right = [is_exact(question, answer) for question, answer, is_chosen in answers if is_chosen]
     return confidence_interval(np.array(right, float))
 
 

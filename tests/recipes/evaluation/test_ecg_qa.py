@@ -8,7 +8,15 @@ from typer.testing import CliRunner
 
 from processing.errors_gem import EvaluationError
 from recipes.cli import app
-from recipes.evaluation.ecg_qa import answer_blind, answer_by_quality, is_exact, passes_compat, read_ecg_qa
+from recipes.evaluation.ecg_qa import (
+    QaRun,
+    answer_blind,
+    answer_by_quality,
+    is_exact,
+    passes_compat,
+    qa_report,
+    read_ecg_qa,
+)
 from tests.helpers.shared_data import shared_path
 from tests.helpers.source_trees import ptbxl_tree
 
@@ -78,3 +86,13 @@ def test_the_command(files, tmp_path):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0 and "left out: 1 questions about two ECGs" in result.output, result.output
     assert "blind strict 1" in result.output
+
+
+def test_every_row_has_an_interval(files):
+    questions, _ = read_ecg_qa(files / "qa.json", files / "ptbxl")
+    asked = [question for question in questions if question.held_out] * 4
+    run = QaRun(asked, {"blind": ["yes"] * len(asked)})
+    report = qa_report(run, "qa.json")
+    rows = {row.label.rpartition(" (")[0] for table in report.tables for row in table.rows}
+    assert rows == set(report.details["intervals"])
+    assert all(set(intervals) == {"blind"} for intervals in report.details["intervals"].values())
