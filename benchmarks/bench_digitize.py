@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
+from scipy.stats import spearmanr
 
 from benchmarks.junk_pictures import KINDS as JUNK
 from benchmarks.other_renderers import OTHERS
@@ -63,6 +64,7 @@ class Group:
     refused: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
     off: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in INTERVALS})
 
     def line(self, name: str) -> str:
@@ -135,6 +137,7 @@ def measure(group: Group, shown: Page) -> None:
     rows = twelve(found, truth.shape[1])
     group.snr.append(snr_db(truth, rows))
     page = found.metadata["page"]
+    group.confidence.append(float(np.mean(list(page.confidence.values()))))
     same_leads = {lead for lead, row in zip(STANDARD_LEADS, truth, strict=True) if np.isfinite(row).any()} == set(
         found.leads
     )
@@ -224,6 +227,8 @@ def main(arguments: list[str] | None = None) -> int:
     for renderer in OTHERS:
         groups[f"by {renderer}"] = partial(others_pages, records, renderer)
     print(HEAD)
+    snr: list[float] = []
+    confidence: list[float] = []
     for name, pages in groups.items():
         if options.groups and not any(part in name for part in options.groups):
             continue
@@ -234,6 +239,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.verbose:
             for text in (*group.refused, *group.wrong):
                 print("   ", text)
+        snr += group.snr
+        confidence += group.confidence
+    if len(snr) > 2:
+        rank = float(spearmanr(confidence, snr).statistic)
+        print(f"rank correlation of a page's mean confidence and its SNR (Spearman): {rank:.2f} over {len(snr)} pages")
     if not options.groups or "junk" in options.groups:
         _report_others(records[0], options.junk)
     return 0

@@ -149,7 +149,7 @@ class Plausibility:
         return cls(tuple(Doubt(**reason) for reason in values["reasons"]))
 
 
-def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float) -> Plausibility:
+def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float, finest: float = 0.0) -> Plausibility:
     """The verdict on a signal, without measuring it (a millisecond for 10 s of twelve leads).
 
     Refused: shorter than 1 s, no sample, flat in every lead, a scale at which no heart beats. Suspect: a scale out of the
@@ -159,6 +159,7 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float) -> Pl
         leads: canonical names of the rows.
         signal: `(leads, samples)` in mV; what is not finite is missing.
         sampling_rate: Hz.
+        finest: s; shorter details are not the heart's (`EcgRecord.finest_detail`), and limb leads may differ in them.
     """
     duration = signal.shape[1] / sampling_rate
     if duration < MIN_DURATION_S:
@@ -172,10 +173,10 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float) -> Pl
         return Plausibility((Doubt("refused", "signal", "", found, "an ECG has samples", "Export the file again."),))
     filled = signal if finite.all() else np.where(finite, signal, np.nan)
     with np.errstate(over="ignore", invalid="ignore"):  # the square of a number out of all reason
-        return _assess(leads, filled, sampling_rate)
+        return _assess(leads, filled, sampling_rate, finest)
 
 
-def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float) -> Plausibility:
+def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float, finest: float) -> Plausibility:
     filled = _looked_at(filled, sampling_rate)
     spans, correlation, clipped = _window_signs(filled, sampling_rate)
     if not (spans > 0).any() and not _moves(filled):
@@ -186,7 +187,7 @@ def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float) -> P
         *_scale_doubts(leads, filled, spans),
         *_no_ecg(filled, correlation, sampling_rate),
         *_clipping_doubts(leads, clipped),
-        *_limb_doubts(leads, filled),
+        *_limb_doubts(leads, without_details(filled, finest * sampling_rate)),
     ]
     return Plausibility().with_doubts(doubts)
 
@@ -310,6 +311,16 @@ def _limb_doubts(leads: Sequence[str], signal: np.ndarray) -> Iterator[Doubt]:
             return  # where one is wrong the others mostly are
 
 
+def without_details(signal: np.ndarray, samples: float) -> np.ndarray:
+    """Moving means of `signal` (leads, samples) over so many samples; NaN where one of them is missing."""
+    length = round(samples)
+    if length < 2 or length > signal.shape[1]:
+        return signal
+    means = np.lib.stride_tricks.sliding_window_view(signal, length, axis=1).mean(axis=2)
+    before = (length - 1) // 2
+    return np.pad(means, ((0, 0), (before, length - 1 - before)), constant_values=np.nan)
+
+
 def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
     """By how much the limb leads of `signal` (leads, samples) in mV contradict each other.
 
@@ -402,4 +413,5 @@ __all__ = [
     "false_gain",
     "limb_errors",
     "marks_of_missing",
+    "without_details",
 ]

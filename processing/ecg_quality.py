@@ -23,7 +23,7 @@ from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
 from .ecg_order_statistics import median
-from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors
+from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors, without_details
 from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
@@ -216,7 +216,9 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
     unused = [LeftOut(rows[lead], start, end, why) for lead, start, end, why in left_out if lead in rows]
     quality = dict(zip(recorded.leads, lead_quality(recorded.signal, recorded.sampling_rate, unused), strict=True))
     filled = interpolate_gaps(recorded.signal)
-    einthoven = limb_errors(recorded.leads, recorded.signal).get("II")
+    einthoven = limb_errors(
+        recorded.leads, without_details(recorded.signal, recorded.finest_detail * recorded.sampling_rate)
+    ).get("II")
     values: dict[str, np.ndarray] = {}
     swap, found = None, recorded.plausibility()
     none: str | None = NO_HEARTBEAT

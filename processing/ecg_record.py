@@ -320,7 +320,12 @@ class EcgRecord:
 
     @cached_property
     def _plausibility(self) -> Plausibility:
-        return assess(self.leads, self.signal, self.sampling_rate)
+        return assess(self.leads, self.signal, self.sampling_rate, self.finest_detail)
+
+    @property
+    def finest_detail(self) -> float:
+        """The shortest detail, in s, that the source of the record shows: 0, or what a pen on paper can write."""
+        return float(getattr(self.metadata.get("page"), "finest_detail", 0.0))
 
     def check_quality(self) -> "EcgRecord":
         """The record itself, if it can be an ECG: if its `plausibility` is not `"refused"`.

@@ -341,15 +341,25 @@ def is_incomplete_block(features: "EcgFeatures") -> bool:
 
 
 def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> float:
-    """The largest QRS as a share of its limit, limb or chest leads, whichever is the smaller; NaN without a QRS.
+    """The largest QRS as a share of its limit, limb or chest leads, whichever is the smaller (AHA/ACCF/HRS 2009 part V).
 
-    `qrs_amplitude`: `(leads,)` mV. Below 1 the voltage is low (AHA/ACCF/HRS 2009 part V).
+    Below 1 the voltage is low. NaN where leads without a known QRS decide: those of a group most of which are not known, as on a page
+    that shows each lead for a quarter of the time, unless a lead of it is large enough.
+
+    Args:
+        leads: names of the leads.
+        qrs_amplitude: `(leads,)` mV, NaN where there is none.
     """
-    sizes = {lead: size for lead, size in zip(leads, qrs_amplitude, strict=True) if math.isfinite(size)}
-    limb = max((size for lead, size in sizes.items() if not lead.startswith("V")), default=math.inf)
-    chest = max((size for lead, size in sizes.items() if lead.startswith("V")), default=math.inf)
-    share = min(limb / LOW_VOLTAGE_LIMB_MV, chest / LOW_VOLTAGE_CHEST_MV)
-    return share if math.isfinite(share) else math.nan
+    shares: list[float] = []
+    sizes = list(zip(leads, qrs_amplitude, strict=True))
+    for is_chest, limit in ((False, LOW_VOLTAGE_LIMB_MV), (True, LOW_VOLTAGE_CHEST_MV)):
+        group = [size for lead, size in sizes if lead.startswith("V") is is_chest]
+        known = [size for size in group if math.isfinite(size)]
+        if group:
+            share = max(known, default=math.nan) / limit
+            shares.append(share if share >= 1 or 2 * len(known) >= len(group) else math.nan)
+    low = [share for share in shares if share < 1]
+    return min(low or shares, default=math.nan) if low or all(map(math.isfinite, shares)) else math.nan
 
 
 @dataclass(frozen=True)

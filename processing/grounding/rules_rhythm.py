@@ -2,7 +2,7 @@
 """Verdicts on claims about rhythm, conduction, voltage and diagnoses."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from processing.claims.claims import Claim
@@ -336,19 +336,32 @@ def any_hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Jud
 def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Low voltage of limb and chest leads."""
     sizes = {lead: features.lead_value("qrs_amplitude", lead) for lead in features.leads}
-    limb = max((v for k, v in sizes.items() if not k.startswith("V") and math.isfinite(v)), default=math.nan)
-    chest = max((v for k, v in sizes.items() if k.startswith("V") and math.isfinite(v)), default=math.nan)
+    largest = ", ".join(
+        f"{max(sizes[lead] for lead in known):.2f} mV in {group} leads" if known else f"not measured in {group} leads"
+        for group, known in _measured_groups(sizes).items()
+    )
     share = low_voltage_share(features.leads, sizes.values())
     if not math.isfinite(share):
-        return unmeasurable("no QRS amplitudes")
-    certain = abs(share - 1) >= tol.voltage_share
+        known = [lead for lead, size in sizes.items() if math.isfinite(size)]
+        seen = f"only in {', '.join(known)} ({largest})" if known else "in no lead"
+        return unmeasurable(f"QRS amplitudes are measured {seen}")
     return in_words(
         claim,
         share < 1,
-        certain,
-        [round(limb, 2), round(chest, 2)],
-        f"largest QRS {limb:.2f} mV in limb leads, {chest:.2f} mV in chest leads",
+        abs(share - 1) >= tol.voltage_share,
+        [
+            round(max(sizes[lead] for lead in known), 2) if known else None
+            for known in _measured_groups(sizes).values()
+        ],
+        f"largest QRS {largest}",
     )
+
+
+def _measured_groups(sizes: Mapping[str, float]) -> dict[str, list[str]]:
+    """The limb and the chest leads that have a size."""
+    known = [lead for lead, size in sizes.items() if math.isfinite(size)]
+    chest = [lead for lead in known if lead.startswith("V")]
+    return {"limb": [lead for lead in known if lead not in chest], "chest": chest}
 
 
 def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

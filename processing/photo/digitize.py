@@ -29,6 +29,7 @@ from .traces import between_pulses, find_blocks, find_rows, follow, without_fram
 from .vectors import vector_page
 
 WITHOUT_GRID = 0.8  # of the confidence in a page whose scale its grid does not tell
+STROKE_MM = 0.5  # width of a pen
 SCALED_BY = {
     "grid": "",
     "pulse": ", without a grid: the pulse is assumed to be 5 mm wide and 10 mm high",
@@ -61,6 +62,11 @@ class DigitizedPage:
     def lowest_confidence(self) -> float:
         """Of all leads, 0 to 1."""
         return min(self.confidence.values())
+
+    @property
+    def finest_detail(self) -> float:
+        """s; what is shorter is drowned in the width of a stroke. Two leads do not show it alike."""
+        return STROKE_MM / self.scale.speed
 
     def outlines(self) -> list[tuple[str, np.ndarray]]:
         """The recovered traces as (lead, points (n, 2) px of the picture), a list entry a stretch; NaN where there is a gap."""
@@ -265,25 +271,23 @@ def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Puls
     return between_pulses(find_rows(traces, block), feet)
 
 
-def _is_cut(stretch: Stretch, order: PageOrder, pulses: Sequence[Pulse]) -> bool:
-    """Whether another column, or a pulse, touches the stretch."""
-    if any(abs(pulse.right - stretch.left) < 1 for pulse in pulses):
-        return True
+def _is_cut(stretch: Stretch, order: PageOrder, pulses: Sequence[Pulse]) -> tuple[bool, bool]:
+    """Whether another column, or a pulse, touches the stretch on its left and on its right."""
     edges = [edge for column in order.columns for edge in (column.left, column.right)]
-    return not stretch.is_rhythm and any(edges.count(edge) > 1 for edge in (stretch.left, stretch.right))
+    left, right = (not stretch.is_rhythm and edges.count(edge) > 1 for edge in (stretch.left, stretch.right))
+    return left or any(abs(pulse.right - stretch.left) < 1 for pulse in pulses), right
 
 
 def _signal(stretches: Sequence[Stretch], parts: Sequence[tuple[int, np.ndarray]]) -> dict[str, np.ndarray]:
-    """All that the page shows of each lead; where it shows something twice, the rhythm strip goes first."""
+    """All that the page shows of each lead: where it shows something twice, the mean."""
     length = max(first + len(samples) for first, samples in parts)
-    signal: dict[str, np.ndarray] = {}
-    for stretch, (first, samples) in sorted(
-        zip(stretches, parts, strict=True), key=lambda item: not item[0].is_rhythm
-    ):
-        row = signal.setdefault(stretch.lead, np.full(length, np.nan))
-        place = row[first : first + len(samples)]
-        place[:] = np.where(np.isnan(place), samples, place)
-    return signal
+    total = {stretch.lead: np.zeros(length) for stretch in stretches}
+    times = {stretch.lead: np.zeros(length, int) for stretch in stretches}
+    for stretch, (first, samples) in zip(stretches, parts, strict=True):
+        span = slice(first, first + len(samples))
+        total[stretch.lead][span] += np.nan_to_num(samples)
+        times[stretch.lead][span] += np.isfinite(samples)
+    return {lead: np.where(times[lead] > 0, total[lead] / np.maximum(times[lead], 1), np.nan) for lead in total}
 
 
 def _history(page: DigitizedPage, order: PageOrder, source: str, scaled: str) -> tuple[str, ...]:

@@ -186,8 +186,9 @@ def _foot_end(trace: Trace, pulse: Pulse) -> float:
 
 def _after(trace: Trace, inked: np.ndarray, right: float) -> float:
     """Where a trace begins after a pulse: after a gap of the print close to it, or at its falling edge."""
-    near = inked[(inked + trace.left > right + 2) & (inked + trace.left < right + AFTER_PULSE_MM * PX_PER_MM)]
-    gaps = np.flatnonzero(np.diff(near, prepend=right - trace.left) > 0.3 * PX_PER_MM)
+    leg = right + 2  # the edge of the pulse's own stroke
+    near = inked[(inked + trace.left > leg) & (inked + trace.left < right + AFTER_PULSE_MM * PX_PER_MM)]
+    gaps = np.flatnonzero(np.diff(near, prepend=leg - trace.left) > 0.3 * PX_PER_MM)
     return trace.edge(int(near[gaps[-1]]), -1) if len(gaps) else right
 
 

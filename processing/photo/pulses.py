@@ -111,8 +111,17 @@ def _foot(ink: np.ndarray, first: tuple[int, int, int, int], second: tuple[int, 
         if level.size and level.max(axis=0).mean() > 2 * INK:
             ends.append(max(foot - 8, 0) + _centre(level.mean(axis=1)))
         else:
-            ends.append(leg[3] - (leg[2] - leg[0]) / 2)  # strokes end half their width after their last point
+            ends.append(_end_of(ink, leg))
     return min(ends, key=lambda end: abs(end - foot))
+
+
+def _end_of(ink: np.ndarray, leg: tuple[int, int, int, int]) -> float:
+    """Where an upright stroke ends, px from the top: strokes end half their width after their last point."""
+    left, top, right, bottom = leg
+    start = (top + bottom) // 2
+    along = ink[start : bottom + 3, max(left - 1, 0) : right + 1].sum(axis=1)
+    width = float(np.median(along[: max(bottom - start, 1)]))
+    return start + float(np.clip(along / max(width, 1e-6), 0, 1).sum()) - width / 2
 
 
 def _centre(profile: np.ndarray) -> float:

@@ -16,13 +16,18 @@ from scipy.special import erf
 
 from .traces import Trace
 
-STEPS = 4
+STEPS = 5
+TIP_COLUMNS, SHORT_PX = (
+    5,
+    1.0,
+)  # a tip is the highest of so many columns of a stroke; its curve is short of it by more than that
 KNOT = 0.5  # px between two knots of a curve
 FLAT_KNOTS, FLAT_PX = 19, 0.8  # a stroke is flat where its curve stays within that; there the pen is measured
 STEEP_KNOTS, STEEP_PX = 9, 3.0  # and steep where it leaves that; only there the edges do not suffice
 MARGIN_KNOTS = 10  # beside steep places that are fitted too
 LEAST_FLAT = 50  # columns
 THIN_SHARE = 0.25  # of the flat columns
+STEEP_LIMB, ACROSS_PX, FAINT, LEAST_LIMBS = 5.0, 7, 0.08, 20
 PROFILE_PX, PROFILE_STEP = 5.0, 0.25  # distances from the curve at which the pen is measured
 RADII, BLURS = np.arange(0.3, 4.01, 0.1), np.arange(0.3, 1.61, 0.1)
 # How much a knot may bend away from its neighbours, and move in a step, against an ink of 1 in a pixel.
@@ -67,6 +72,7 @@ def refined(ink: np.ndarray, strokes: np.ndarray, traces: Sequence[Trace]) -> li
     if pen is None:
         return list(traces)
     free = _beside(np.any(_range(heights, STEEP_KNOTS) > STEEP_PX, axis=0), MARGIN_KNOTS)
+    heights = _with_tips(heights, traces, pen)
     for _ in range(STEPS if free.any() else 0):
         heights = _fitted(part, heights, pen, free)
     missed = _missed(strokes[:, columns], heights, pen.reach + MISSED_PX)
@@ -74,6 +80,24 @@ def refined(ink: np.ndarray, strokes: np.ndarray, traces: Sequence[Trace]) -> li
         replace(trace, height=height, doubtful=trace.doubtful + left_out)
         for trace, height, left_out in zip(traces, heights, missed, strict=True)
     ]
+
+
+def _with_tips(heights: np.ndarray, traces: Sequence[Trace], pen: Pen) -> np.ndarray:
+    """The curves with those tips of their strokes that their pen does not reach: the fit moves a tip by a px a step only."""
+    reach = int(2 * pen.radius)
+    caps = np.sqrt(pen.radius**2 - (np.arange(-reach, reach + 1) / 2) ** 2)
+    steep = _range(heights, STEEP_KNOTS)[:, 1::2] > STEEP_PX
+    tipped = heights.copy()
+    for sign, edges in ((1, [trace.upper for trace in traces]), (-1, [trace.lower for trace in traces])):
+        edge = np.where(np.isfinite(edges), sign * np.array(edges), np.inf)
+        curve = np.where(np.isfinite(heights), sign * heights, np.inf)
+        padded = np.pad(curve, ((0, 0), (reach, reach)), constant_values=np.inf)
+        covered = np.min([padded[:, at : at + curve.shape[1]] - cap for at, cap in enumerate(caps)], axis=0)[:, 1::2]
+        is_tip = edge == minimum_filter1d(edge, TIP_COLUMNS, axis=1)
+        known = np.isfinite(edge) & np.isfinite(heights[:, 1::2])
+        missing = known & is_tip & steep & (covered > edge + SHORT_PX)
+        tipped[:, 1::2] = np.where(missing, sign * (edge + pen.radius), tipped[:, 1::2])
+    return tipped
 
 
 def find_pen(ink: np.ndarray, heights: np.ndarray) -> Pen | None:
@@ -108,7 +132,31 @@ def find_pen(ink: np.ndarray, heights: np.ndarray) -> Pen | None:
             error = float(((profile[known] - darkness * shape) ** 2).sum())
             if error < best[0]:
                 best = error, Pen(float(radius), float(blur), darkness)
-    return best[1]
+    pen = best[1]
+    across = _width_across(ink, heights)
+    if pen is None or across is None:
+        return pen
+    return replace(pen, radius=min(max(across / pen.darkness / 2, RADII[0]), pen.radius))
+
+
+def _width_across(ink: np.ndarray, heights: np.ndarray) -> float | None:
+    """How much ink a level line meets that crosses a steep limb, px; `None` where too few are steep. A curve that trembles widens its
+    level stroke everywhere, but not its limbs."""
+    rise = np.diff(heights, axis=1)
+    row, knot = np.nonzero(np.abs(rise) > STEEP_LIMB * KNOT)  # NaN is not steep
+    y = ((heights[row, knot] + heights[row, knot + 1]) / 2).astype(int)
+    x = np.rint(KNOT * (knot + 0.5) - 0.5).astype(int)[:, None] + np.arange(-ACROSS_PX, ACROSS_PX + 1)
+    inside = (x[:, 0] >= 0) & (x[:, -1] < ink.shape[1]) & (y >= 0) & (y < len(ink))
+    met = ink[y[inside, None], x[inside]]
+    seen = met > FAINT
+    left = np.minimum.accumulate(seen[:, ACROSS_PX::-1], axis=1)
+    right = np.minimum.accumulate(seen[:, ACROSS_PX:], axis=1)
+    alone = ~left[:, -1] & ~right[:, -1] & seen[:, ACROSS_PX]
+    if alone.sum() < LEAST_LIMBS:
+        return None
+    width = (met[:, ACROSS_PX::-1] * left).sum(axis=1) + (met[:, ACROSS_PX:] * right).sum(axis=1) - met[:, ACROSS_PX]
+    slope = np.abs(rise[row, knot])[inside]
+    return float(np.quantile((width * slope / np.hypot(slope, KNOT))[alone], THIN_SHARE))
 
 
 def _missed(strokes: np.ndarray, heights: np.ndarray, reach: float) -> np.ndarray:
@@ -217,7 +265,18 @@ def _explained(
     owner[y[closest] * ink.shape[1] + x[closest]] = closest
     own = owner[owner >= 0]
     drawn, slope = pen.ink(distance[own])
-    error = ink[y[own], x[own]] - drawn
+    # Between two limbs of a spike both leave ink. Theirs adds up, but to no more than a stroke is dark.
+    turns = np.full(ink.size, 0.0, np.float32)
+    turns[owner >= 0] = rise[own]
+    back = near.copy()
+    back[near] = turns[pixel] * rise[near] < -(KNOT**2)
+    back &= (share > 0) & (share < 1)
+    second = np.full(ink.size, np.inf, np.float32)
+    np.minimum.at(second, (y * ink.shape[1] + x)[back], distance[back])
+    beyond, _ = pen.ink(second[owner >= 0])
+    together = drawn + beyond
+    slope = np.where(together > pen.darkness, 0.0, slope)
+    error = ink[y[own], x[own]] - np.minimum(together, np.maximum(pen.darkness, drawn))
     down_slope = -slope * below[own] / np.maximum(distance[own], 1e-6)
     return row[piece[own]] * knots + knot[piece[own]], share[own], error, down_slope
 

@@ -18,6 +18,8 @@ GAINS = (2.5, 5.0, 10.0, 20.0)
 SNAP = 0.08  # a pulse is as high as a usual gain makes it, to that share, or something else was taken for one
 EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
 LONGEST_GAP_S = 0.03  # without ink that is bridged
+# A trace that is not steep in the mm before its end, where QRS complexes rise by more than that, is taken to stay level for as long.
+END_MM, LEVEL_MM = 1.0, 2.0
 # Columns show the same seconds if their beats stand at the same places: to the first figure all together, to the second each. Columns
 # that touch mostly continue where the one before ended, so that chance has to be ruled out; for columns printed apart less will do.
 TOUCHING_S, APART_S = (0.012, 0.012), (0.04, 0.02)
@@ -120,20 +122,22 @@ def _beats(order: PageOrder, index: int, scale: Scale) -> np.ndarray:
     return peaks / per_second
 
 
-def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: bool) -> tuple[int, np.ndarray]:
+def samples_of(
+    stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: tuple[bool, bool]
+) -> tuple[int, np.ndarray]:
     """Number of the first sample at `SAMPLING_RATE`, and the samples in mV; NaN where the page shows nothing.
 
     Args:
         stretch: a trace on the page.
         scale: paper speed and gain.
         pulses: the calibration pulses, which are left out.
-        cut: whether other columns adjoin the trace, so that separators may be printed at its ends.
+        cut: whether other columns adjoin the trace on its left and right, so that separators may be printed at that end.
     """
     trace = stretch.trace
     per_second, per_mv = scale.speed * PX_PER_MM, scale.gain * PX_PER_MM
-    edge = EDGE_MM * PX_PER_MM if cut else 0.0
+    left, right = (EDGE_MM * PX_PER_MM if touched else 0.0 for touched in cut)
     x = trace.x
-    inside = (x > stretch.left + edge) & (x < stretch.right - edge) & np.isfinite(trace.height)
+    inside = (x > stretch.left + left) & (x < stretch.right - right) & np.isfinite(trace.height)
     first = int(np.ceil(stretch.start * SAMPLING_RATE - 1e-6))
     count = max(int(np.floor(stretch.stop * SAMPLING_RATE + 1e-6)) - first, 1)
     times = (first + np.arange(count)) / SAMPLING_RATE
@@ -145,7 +149,11 @@ def samples_of(stretch: Stretch, scale: Scale, pulses: Sequence[Pulse], cut: boo
     samples = np.interp(times, seen, value)
     nearest = np.clip(np.searchsorted(seen, times), 1, len(seen) - 1)
     hidden = (seen[nearest] - seen[nearest - 1] > LONGEST_GAP_S) & (times > seen[0]) & (times < seen[-1])
-    outside = (times < seen[0] - LONGEST_GAP_S) | (times > seen[-1] + LONGEST_GAP_S)
+    height, ends = trace.height[inside], int(2 * END_MM * PX_PER_MM)
+    before, behind = (
+        LONGEST_GAP_S if np.ptp(end) < LEVEL_MM * PX_PER_MM else 0.0 for end in (height[:ends], height[-ends:])
+    )
+    outside = (times < seen[0] - before) | (times > seen[-1] + behind)
     samples[hidden | outside] = np.nan
     return first, samples
 

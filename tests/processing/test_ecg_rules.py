@@ -201,7 +201,11 @@ def test_low_voltage_asks_for_all_leads_of_a_group() -> None:
     assert rules.low_voltage_share(leads, [0.2, 0.49, 0.5, 1.5]) == pytest.approx(0.98)
     assert rules.low_voltage_share(leads, [0.2, 0.5, 0.5, 0.99]) == pytest.approx(0.99)
     assert rules.low_voltage_share(leads, [0.2, 0.5, 0.5, 1.0]) == 1.0
-    assert rules.low_voltage_share(leads, [math.nan, 0.6, math.nan, math.nan]) == pytest.approx(1.2)
+    assert rules.low_voltage_share(leads[:2], [math.nan, 0.6]) == pytest.approx(1.2)
+    # What is not known may be larger, or decide for its group.
+    assert math.isnan(rules.low_voltage_share(leads, [math.nan, 0.6, math.nan, math.nan]))
+    assert math.isnan(rules.low_voltage_share(("I", "II", "III"), [math.nan, 0.3, math.nan]))
+    assert rules.low_voltage_share(("I", "II", "III"), [math.nan, 0.3, 0.4]) == pytest.approx(0.8)
     assert math.isnan(rules.low_voltage_share(leads, [math.nan] * 4))
 
 

@@ -1,11 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Drawn pages are digitised: the record is recovered with layout, leads and scale; other pictures are refused with the reason."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from modeling_gem.interpretation import from_picture, tolerances_for
@@ -15,7 +16,7 @@ from processing.ecg_photo import check_ecg_page, shows_ecg_page
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgQualityError
-from processing.grounding.check import DEFAULT_TOLERANCES
+from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding
 from recipes.cli import app
 from recipes.embedded.page_augment import augment_page
 from tests.helpers.shared_data import shared_path
@@ -107,6 +108,45 @@ def test_a_trace_that_breaks_einthovens_law_is_refused():
     rows[1] *= -1  # I + III is II, of whatever heart
     with pytest.raises(EcgQualityError, match=r"I, II, III contradict each other"):
         digitize_ecg(render_ecg(EcgRecord(rows, NORMAL.leads, 500.0), layout="6x2", dpi=150).to_pil())
+
+
+@pytest.mark.parametrize("layout", ["3x4+1", "3x4", "6x2"])
+def test_the_limb_leads_of_right_pages_agree_and_a_false_gain_shows(layout):
+    truth = load_ecg(SAMPLES / "inferior_infarction.hea")  # narrow spikes both ways
+    found = digitize_ecg(render_ecg(truth, layout=layout, dpi=200).to_pil())
+    assert found.plausibility().verdict == "ok"
+    spans = [np.ptp(record.lead("II")[30:1200]) for record in (found, truth)]
+    assert spans[0] == pytest.approx(spans[1], rel=0.05)
+    rows = found.signal.copy()
+    rows[found.leads.index("II")] *= 0.8
+    assert replace(found, signal=rows).plausibility().doubts_about("leads")
+
+
+def test_a_level_line_from_the_pulse_to_the_trace_is_not_read_as_trace():
+    page = render_ecg(NORMAL, layout="3x4+1", dpi=200)
+    picture = page.to_pil()
+    pen = ImageDraw.Draw(picture)
+    for panel in page.layout.panels:
+        if panel.start == 0:
+            x, y = page.to_px(panel.lead, 0.0, 0.0, panel=panel)
+            pen.line([(x - 6 * page.layout.px_per_mm, y), (x, y)], fill=(15, 15, 25), width=3)
+    found = digitize_ecg(picture)
+    assert found.metadata["page"].layout == "3x4+1" and snr_db(NORMAL, found, "V2") > 10
+
+
+def test_a_trace_that_ends_amid_a_qrs_complex_is_not_held():
+    rate = 500
+    rows = np.roll(NORMAL.signal, -int(np.argmax(NORMAL.lead("II")[:rate])), axis=1)  # begins on an R wave
+    found = digitize_ecg(render_ecg(EcgRecord(rows, NORMAL.leads, 500.0), layout="3x4", dpi=200).to_pil())
+    seen = np.isfinite(found.lead("II")[:20])
+    error = np.abs(found.lead("II") - rows[1, : found.num_samples])[:20][seen]
+    assert error.max(initial=0) < 0.3
+
+
+def test_low_voltage_is_not_judged_by_the_one_lead_of_a_rhythm_strip():
+    found = digitize_ecg(render_ecg(NORMAL, layout="3x4+1", dpi=150).to_pil())
+    (verdict,) = check_grounding("There is low voltage.", extract_features(found)).claims
+    assert verdict.verdict == "not_measurable" and "nan" not in verdict.explanation and "II" in verdict.explanation
 
 
 @pytest.mark.parametrize("quarters", [1, 2])
