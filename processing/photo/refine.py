@@ -17,16 +17,15 @@ from scipy.special import erf
 from .traces import Trace
 
 STEPS = 5
-TIP_COLUMNS, SHORT_PX = (
-    5,
-    1.0,
-)  # a tip is the highest of so many columns of a stroke; its curve is short of it by more than that
+# A tip is the highest of so many columns of a stroke; its curve is short of it by more than that.
+TIP_COLUMNS, SHORT_PX = 5, 1.0
 KNOT = 0.5  # px between two knots of a curve
 FLAT_KNOTS, FLAT_PX = 19, 0.8  # a stroke is flat where its curve stays within that; there the pen is measured
 STEEP_KNOTS, STEEP_PX = 9, 3.0  # and steep where it leaves that; only there the edges do not suffice
 MARGIN_KNOTS = 10  # beside steep places that are fitted too
 LEAST_FLAT = 50  # columns
 THIN_SHARE = 0.25  # of the flat columns
+# Slope of a steep limb (px down per px), px beside it that are looked at, ink that is none, and how many limbs are enough.
 STEEP_LIMB, ACROSS_PX, FAINT, LEAST_LIMBS = 5.0, 7, 0.08, 20
 PROFILE_PX, PROFILE_STEP = 5.0, 0.25  # distances from the curve at which the pen is measured
 RADII, BLURS = np.arange(0.3, 4.01, 0.1), np.arange(0.3, 1.61, 0.1)
