@@ -136,7 +136,7 @@ def prompts(
     held: Annotated[int, typer.Option(help="Records of fold 8 to compare before and after.")] = 64,
     photographed: Annotated[
         float, typer.Option(help="Share of the records to learn from on photographed pages.")
-    ] = 0.2,
+    ] = 0.0,
     junk_count: Annotated[int, typer.Option(help="Pictures without an ECG, to be declined, to learn from.")] = 200,
     seed: SeedOption = 0,
 ) -> None:
