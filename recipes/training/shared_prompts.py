@@ -69,9 +69,9 @@ def prompts_read_once(
     """
     stock = model.generate
 
-    def generate(input_ids: torch.Tensor, attention_mask: torch.Tensor, **settings: Any) -> Any:
+    def generate(input_ids: torch.Tensor, attention_mask: torch.Tensor, **kwargs: Any) -> Any:
         media, firsts, prompts_of = media_of()
-        settings = {name: value for name, value in settings.items() if name not in media}
+        kwargs = {name: value for name, value in kwargs.items() if name not in media}
         seen = attention_mask[firsts, :-1]
         with torch.no_grad():
             read = model(
@@ -85,7 +85,7 @@ def prompts_read_once(
         read.past_key_values.batch_select_indices(prompts_of)
         return stock(
             input_ids=input_ids, attention_mask=attention_mask, past_key_values=read.past_key_values,
-            mm_encoder_outputs=dict(NOTHING_SHOWN), **settings,
+            mm_encoder_outputs=dict(NOTHING_SHOWN), **kwargs,
         )  # fmt: skip
 
     model.generate = generate  # type: ignore[method-assign]
