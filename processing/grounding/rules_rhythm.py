@@ -336,32 +336,32 @@ def any_hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Jud
 def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Low voltage of limb and chest leads."""
     sizes = {lead: features.lead_value("qrs_amplitude", lead) for lead in features.leads}
-    largest = ", ".join(
-        f"{max(sizes[lead] for lead in known):.2f} mV in {group} leads" if known else f"not measured in {group} leads"
-        for group, known in _measured_groups(sizes).items()
+    largest = {group: max(known, default=None) for group, known in _measured_groups(sizes).items()}
+    words = ", ".join(
+        f"not measured in {group} leads" if size is None else f"{size:.2f} mV in {group} leads"
+        for group, size in largest.items()
     )
     share = low_voltage_share(features.leads, sizes.values())
     if not math.isfinite(share):
         known = [lead for lead, size in sizes.items() if math.isfinite(size)]
-        seen = f"only in {', '.join(known)} ({largest})" if known else "in no lead"
+        seen = f"only in {', '.join(known)} ({words})" if known else "in no lead"
         return unmeasurable(f"QRS amplitudes are measured {seen}")
     return in_words(
         claim,
         share < 1,
         abs(share - 1) >= tol.voltage_share,
-        [
-            round(max(sizes[lead] for lead in known), 2) if known else None
-            for known in _measured_groups(sizes).values()
-        ],
-        f"largest QRS {largest}",
+        [None if size is None else round(size, 2) for size in largest.values()],
+        f"largest QRS {words}",
     )
 
 
-def _measured_groups(sizes: Mapping[str, float]) -> dict[str, list[str]]:
-    """The limb and the chest leads that have a size."""
-    known = [lead for lead, size in sizes.items() if math.isfinite(size)]
-    chest = [lead for lead in known if lead.startswith("V")]
-    return {"limb": [lead for lead in known if lead not in chest], "chest": chest}
+def _measured_groups(sizes: Mapping[str, float]) -> dict[str, list[float]]:
+    """The known sizes of the limb and of the chest leads."""
+    known = [(lead.startswith("V"), size) for lead, size in sizes.items() if math.isfinite(size)]
+    return {
+        name: [size for is_chest, size in known if is_chest is chest]
+        for name, chest in (("limb", False), ("chest", True))
+    }
 
 
 def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

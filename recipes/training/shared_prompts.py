@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from .trainer import spread, token_scores
+
 # Answers hold no placeholders, and nobody waits for the towers.
 NOTHING_SHOWN = {"ecg": None, "image": None}
 
@@ -48,10 +50,7 @@ def answer_scores(
         )
         logits = torch.cat([first, rest.logits], dim=1)
     mask = answer_mask.bool()
-    scores = (logits[mask].float() / temperature).log_softmax(dim=-1)
-    log_probs = scores.gather(1, answer_ids[mask][:, None])[:, 0]
-    known = scores.detach()
-    entropies = -(known.exp() * known).sum(dim=-1)
+    log_probs, entropies, _ = token_scores(logits[mask].float() / temperature, answer_ids[mask])
     return spread(log_probs, mask), spread(entropies, mask)
 
 
@@ -93,11 +92,6 @@ def prompts_read_once(
         yield
     finally:
         del model.generate
-
-
-def spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """`values` where `mask` is true, row by row, and 0 elsewhere."""
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
 __all__ = ["answer_scores", "prompts_read_once"]

@@ -189,17 +189,27 @@ def score_answers_only(model: PreTrainedModel, temperature: float = 1.0) -> None
         kwargs = {**kwargs, "use_cache": False, "logits_to_keep": nn.functional.pad(mask, (0, 1))}
         total = kwargs.pop("num_items_in_batch", None)
         logits = fused(*args, **kwargs).logits.float() / temperature
-        scores = logits.log_softmax(dim=-1)
-        tokens = labels[:, 1:][mask]
-        log_probs = scores.gather(1, tokens[:, None])[:, 0]
-        known = scores.detach()
-        entropy, best = -(known.exp() * known).sum(dim=-1), known.argmax(dim=-1) == tokens
-        per_token = log_probs, entropy, best, logits.detach().mean(dim=-1)
-        spread = [values.new_zeros(mask.shape).masked_scatter(mask, values) for values in per_token]
+        log_probs, entropy, best = token_scores(logits, labels[:, 1:][mask])
+        per_token = [spread(values, mask) for values in (log_probs, entropy, best, logits.detach().mean(dim=-1))]
         loss = -log_probs.sum() / (mask.sum().clamp(min=1) if total is None else total)
-        return FusedCausalLMOutput(loss, *spread[:2], is_top1=spread[2], mean_logits=spread[3], label_mask=mask)
+        return FusedCausalLMOutput(
+            loss, *per_token[:2], is_top1=per_token[2], mean_logits=per_token[3], label_mask=mask
+        )
 
     model.forward = types.MethodType(forward, model)
+
+
+def token_scores(logits: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of `tokens` `(n,)` by `logits` `(n, vocabulary)`: log-probabilities, entropies (nats, without gradient), whether they are the likeliest."""
+    scores = logits.log_softmax(dim=-1)
+    known = scores.detach()
+    log_probs = scores.gather(1, tokens[:, None])[:, 0]
+    return log_probs, -(known.exp() * known).sum(dim=-1), known.argmax(dim=-1) == tokens
+
+
+def spread(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """`values` where `mask` is true, row by row, and 0 elsewhere."""
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)
 
 
 def keep_trained_in_float32(model: torch.nn.Module) -> None:
@@ -216,4 +226,6 @@ __all__ = [
     "reference_by_auto_class",
     "score_answers_only",
     "score_answers_only_on_cpu",
+    "spread",
+    "token_scores",
 ]
