@@ -18,6 +18,7 @@ from .ecg_filters import WORKING_RATE
 from .ecg_heartbeats import heartbeat_signs, why_no_heartbeats
 from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
+from .ecg_partial_leads import columns_of, measure_in_columns
 from .ecg_plausibility import Plausibility
 from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_raw import parsed_age, parsed_sex
@@ -280,16 +281,23 @@ def extract_features(
     source: Any = ecg
     record: EcgRecord = source if is_ecg_record(source) else _as_record(source, sampling_rate, leads)
     measure = partial(_measure, compat=compat, settings=settings)
-    return measure_in_windows(record, measure, progress) if record.duration > LONG_RECORD_S else measure(record)
+    if record.duration > LONG_RECORD_S:
+        return measure_in_windows(record, measure, progress)
+    whole, columns = columns_of(record)
+    joined = measure_in_columns(record, whole, columns, measure) if columns else None
+    return measure(record) if joined is None else without_doubtful(joined)
 
 
-def _measure(record: EcgRecord, compat: str | None, settings: DelineationSettings | None) -> EcgFeatures:
+def _measure(
+    record: EcgRecord, compat: str | None, settings: DelineationSettings | None, sure: bool = False
+) -> EcgFeatures:
+    """The features of a record whose leads are shown all along; `sure`: it does show heartbeats."""
     finite = np.isfinite(record.signal)
     signal = record.signal if finite.all() else np.where(finite, record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, settings, record.leads)
     if delineation is None:
         return _without_beats(record, signal, f"no heartbeat found in {record.duration:.2f} s")
-    none = why_no_heartbeats(heartbeat_signs(delineation), record.leads, signal)
+    none = None if sure else why_no_heartbeats(heartbeat_signs(delineation), record.leads, signal)
     if none is not None:
         return _without_beats(record, signal, none)
     beats = measure_beats(delineation)

@@ -44,7 +44,7 @@ NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
 LEFT_OUT_WEIGHT, FEWEST_LEFT_OUT = 0.1, 2  # called left out: a lead that counts less in so many beats in a row
 WHOLE_WITHIN_S = 0.1  # what misses so little of the record is called without times
 ALL_LEADS = "all"
-HOLE, NOISE, UNSTEADY = "no signal", "noise", "does not repeat"
+HOLE, NOISE, UNSTEADY, NOT_SHOWN = "no signal", "noise", "does not repeat", "not shown"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from processing.ecg_limits import (
     qtc_limit,
     wide_qrs_limit,
 )
-from processing.ecg_reliability import UNSTEADY
+from processing.ecg_reliability import NOT_SHOWN, UNSTEADY
 from processing.ecg_rules import axis_sector
 
 from .verdicts import (
@@ -248,16 +248,18 @@ def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
 
 
 def unreadable_leads(features: EcgFeatures) -> tuple[str, ...]:
-    """Leads too poor to be described: without signal, or lost in noise for more than half of the time.
+    """Leads too poor to be described: without signal, or lost in noise for more than half of the time that they are shown.
 
     What does not repeat from beat to beat may be fibrillation, and is measured.
     """
-    unused = dict.fromkeys(features.leads, 0.0)
+    unused, shown = dict.fromkeys(features.leads, 0.0), dict.fromkeys(features.leads, features.duration)
     for lead, start, end, reason in features.left_out:
-        if lead in unused and reason != UNSTEADY:
+        if lead in unused and reason == NOT_SHOWN:
+            shown[lead] -= end - start
+        elif lead in unused and reason != UNSTEADY:
             unused[lead] += end - start
     dead = (lead for lead, found in features.quality.items() if found["verdict"] in ("missing", "flat"))
-    return tuple(dict.fromkeys([*dead, *(lead for lead in unused if unused[lead] > features.duration / 2)]))
+    return tuple(dict.fromkeys([*dead, *(lead for lead in unused if unused[lead] > shown[lead] / 2)]))
 
 
 def missing_leads(claim: Claim, features: EcgFeatures) -> Judgement | None:

@@ -145,8 +145,20 @@ def test_a_trace_that_ends_amid_a_qrs_complex_is_not_held():
 
 def test_low_voltage_is_not_judged_by_the_one_lead_of_a_rhythm_strip():
     found = digitize_ecg(render_ecg(NORMAL, layout="3x4+1", dpi=150).to_pil())
-    (verdict,) = check_grounding("There is low voltage.", extract_features(found)).claims
+    strip = np.array([[lead == "II"] for lead in found.leads])
+    alone = found.changed("the strip alone", signal=np.where(strip, found.signal, np.nan))
+    (verdict,) = check_grounding("There is low voltage.", extract_features(alone)).claims
     assert verdict.verdict == "not_measurable" and "nan" not in verdict.explanation and "II" in verdict.explanation
+
+
+@pytest.mark.parametrize("layout", ["3x4", "3x4+1"])
+def test_claims_about_every_column_of_a_page_are_checked(layout):
+    sick = load_ecg("processing/samples/inferior_infarction.hea")
+    measured = extract_features(digitize_ecg(render_ecg(sick, layout=layout, dpi=150).to_pil()))
+    text = "Pathological Q waves in III and aVF. No ST elevation in V2. Low voltage. T wave inversion in V5. PR interval 134 ms."
+    verdicts = [claim.verdict for claim in check_grounding(text, measured).claims]
+    assert verdicts == ["supported", "supported", "contradicted", "contradicted", "supported"]
+    assert measured.qrs_axis == pytest.approx(extract_features(sick).qrs_axis, abs=15)
 
 
 @pytest.mark.parametrize("quarters", [1, 2])
