@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Inputs that are not ECGs, and how the model declines them: flat lines, noise, one second, blank pages, foreign pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from processing.ecg_page import render_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
-from .corpus import RATE, SAMPLES
+from .corpus import LEARNT_FOLDS, RATE, SAMPLES, Corpus
 from .page_augment import augment_page
 from .tower_data import PAGE_SIZE
 
@@ -50,12 +50,22 @@ class Junk:
         return f"{DECLINES}{REASONS[self.kind]}."
 
 
+def kinds_in_turn(pictures: int) -> tuple[str, ...]:
+    """All kinds, those of pictures `pictures` times."""
+    return (*(kind for kind in REASONS if kind not in OF_PICTURES), *(OF_PICTURES * pictures))
+
+
 def declines(text: str) -> bool:
     """Whether an answer declines to read its input."""
     return text.startswith(DECLINES)
 
 
-def junk(count: int, seed: int, ecgs: Callable[[int], np.ndarray]) -> Iterator[Junk]:
+def junk(
+    count: int,
+    seed: int,
+    ecgs: Callable[[int], np.ndarray],
+    kinds: Sequence[str] = tuple(REASONS),
+) -> Iterator[Junk]:
     """
     `count` examples, the kinds in turn; the same for the same seed.
 
@@ -63,10 +73,11 @@ def junk(count: int, seed: int, ecgs: Callable[[int], np.ndarray]) -> Iterator[J
         count: number of examples.
         seed: of the random numbers.
         ecgs: gives the signal `(12, 5000)` mV of any number, of which the examples of one second are cut.
+        kinds: of `REASONS`, in turn.
     """
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        kind = list(REASONS)[number % len(REASONS)]
+        kind = kinds[number % len(kinds)]
         cut = partial(_second, ecgs(int(rng.integers(2**31))))
         makers: dict[str, Callable[[np.random.Generator], np.ndarray]] = {"noise": _noise, "second": cut}
         signal = makers.get(kind, _flat)(rng)
@@ -74,7 +85,13 @@ def junk(count: int, seed: int, ecgs: Callable[[int], np.ndarray]) -> Iterator[J
             picture = _blank(rng) if kind == "blank" else _foreign(rng)
         else:
             picture = render_ecg(EcgRecord(signal, STANDARD_LEADS, RATE), size=(PAGE_SIZE, PAGE_SIZE)).pixels
-        yield Junk(f"junk/{seed}-{number:05d}", kind, signal, picture)
+        yield Junk(f"junk/{seed}-{number:05d}-{kind}", kind, signal, picture)
+
+
+def junk_of(corpus: Corpus, count: int, seed: int, kinds: Sequence[str] = tuple(REASONS)) -> Iterator[Junk]:
+    """`junk` whose single seconds are cut from the records of `corpus` that are learned from."""
+    learnt = [number for number, row in enumerate(corpus.rows) if row["fold"] in LEARNT_FOLDS]
+    return junk(count, seed, lambda number: corpus.item(learnt[number % len(learnt)]).record.signal, kinds)
 
 
 def _flat(rng: np.random.Generator) -> np.ndarray:
@@ -174,4 +191,4 @@ def _chart(rng: np.random.Generator) -> Image.Image:
     return picture
 
 
-__all__ = ["DECLINES", "REASONS", "Junk", "declines", "junk"]
+__all__ = ["DECLINES", "REASONS", "Junk", "declines", "junk", "junk_of", "kinds_in_turn"]

@@ -36,7 +36,7 @@ MEASURING = (
     "recipes/embedded/records.py",
     "recipes/sources/ptbxl.py",
 )
-TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment"))
+TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment", "junk"))
 TALKING = (
     *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states")),
     "recipes/teachers/grounded_answer.py",
@@ -83,22 +83,14 @@ def _corpora(option: str = "--corpus") -> tuple[str, ...]:
     return (option, "{records}", option, "{again}")
 
 
-def _taught(before: str, *more: str) -> tuple[str, ...]:
-    places = (
-        "--model_name_or_path",
-        before,
-        "--dataset",
-        "{data}",
-        "--states",
-        "{states}",
-        "--output_dir",
-        "{output}",
-    )
+def _taught(before: str, *more: str, data: str = "{data}", states: str = "{states}") -> tuple[str, ...]:
+    places = ("--model_name_or_path", before, "--dataset", data, "--states", states, "--output_dir", "{output}")
     return ("recipes.embedded.sft_cached", "--config", f"{CONFIGS / 'sft_tiny.yaml'}", *places, *more)
 
 
+MORE_JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 147 together; minutes of idle cores, estimated from a run on busy ones.
+# Each at most 45 minutes, 213 together; minutes of idle cores, estimated from runs on busy ones.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -108,10 +100,10 @@ STAGES = (
                         "--output", "{output}"), (*TOWERS, *NETWORK), 25, ("--epochs", "1")),
     Stage("vision_first", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--own-share", "0.5", "--photographed", "0.5", "--output", "{output}"),
-          TOWERS, 20, ("--epochs", "1")),
+          TOWERS, 12, ("--epochs", "1")),
     Stage("vision_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--start", "{vision_first}", "--output", "{output}"),
-          TOWERS, 18, ("--epochs", "1")),
+          TOWERS, 12, ("--epochs", "1")),
     Stage("data", ("recipes.embedded.tiny", "data", *_corpora(), "--output", "{output}"), TALKING, 1,
           ("--junk-count", "10")),
     Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
@@ -123,11 +115,26 @@ STAGES = (
     Stage("verdicts", _taught("{sft}", "--max_steps", "800", "--learning_rate", "5e-4", "--whiten", "false",
                               "--finding_weight", "6", *RESUMED), TEACHING, 8,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{verdicts}", "--output", "{output}"),
+    # A second round: more pages, as hospitals print and people photograph them, more questions, more that is no ECG.
+    Stage("vision_more", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "9",
+                          "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--learning-rate", "8e-4",
+                          "--start", "{vision_tower}", "--teacher", "{ecg_tower}", "--threads", "1", "--output", "{output}"),
+          (*TOWERS, *NETWORK), 45, ("--epochs", "1")),
+    Stage("data_more", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "2", "--output", "{output}"),
+          TALKING, 1, ("--junk-count", "10")),
+    Stage("start_more", ("recipes.embedded.tiny", "exchange", "--model", "{verdicts}", "--vision-tower", "{vision_more}",
+                         "--output", "{output}"), TALKING, 1),
+    Stage("states_more", ("recipes.embedded.tiny", "states", *_corpora(), *MORE_JUNK, "--model", "{start_more}",
+                          "--output", "{output}"), TALKING, 8, ("--junk-count", "10")),
+    Stage("sft_more", _taught("{start_more}", "--max_steps", "2400", "--learning_rate", "7e-4", "--whiten", "false",
+                              "--both", "0.4", "--signal", "0.25", "--image", "0.35", "--finding_weight", "6",
+                              "--first_weight", "6", *RESUMED, data="{data_more}", states="{states_more}"), TEACHING, 28,
+          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_more}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2", "--junk-count", "2")),
-    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{verdicts}",
+    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_more}",
                    "--dataset", "{prompts}", "--output_dir", "{output}", "--image_only", "true", *RESUMED), REWARDING, 15,
           ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
            "--max_completion_length", "24")),

@@ -41,6 +41,10 @@ class CachedArguments:
     finding_weight: float = field(
         default=1.0, metadata={"help": "Weight of a likely or unlikely in the loss; a word has 1."}
     )
+    first_weight: float = field(
+        default=1.0,
+        metadata={"help": "Weight of an answer's first word, which says yes or no, names the rhythm, or declines."},
+    )
 
 
 class FindingTrainer(GemSFTTrainer):
@@ -49,16 +53,18 @@ class FindingTrainer(GemSFTTrainer):
     digits that cannot be known exactly they hardly count.
 
     Args:
-        finding_weight: Of the tokens in `VERDICTS`; that of all others is 1.
+        finding_weight: Of the tokens in `VERDICTS`.
+        first_weight: Of the first token of every answer. The weight of all others is 1.
 
     Raises:
         TrainingError: A weight that is not positive, or a vocabulary in which they are no tokens of their own.
     """
 
-    def __init__(self, *arguments: Any, finding_weight: float, **others: Any) -> None:
+    def __init__(self, *arguments: Any, finding_weight: float, first_weight: float = 1.0, **others: Any) -> None:
         super().__init__(*arguments, **others)
-        if finding_weight <= 0:
-            raise TrainingError(f"`finding_weight` must be positive, got {finding_weight}.")
+        for name, weight in (("finding_weight", finding_weight), ("first_weight", first_weight)):
+            if weight <= 0:
+                raise TrainingError(f"`{name}` must be positive, got {weight}.")
         encode = self.processing_class.tokenizer.encode
         ids = [encode(word, add_special_tokens=False) for word in VERDICTS] if finding_weight != 1 else []
         if any(len(tokens) != 1 for tokens in ids):
@@ -66,7 +72,7 @@ class FindingTrainer(GemSFTTrainer):
                 f"`finding_weight`: {' or '.join(VERDICTS)} is not a token of its own in this vocabulary."
             )
         self.finding_ids = torch.tensor(ids).flatten()
-        self.finding_weight = finding_weight
+        self.finding_weight, self.first_weight = finding_weight, first_weight
 
     def compute_loss(
         self,
@@ -75,11 +81,14 @@ class FindingTrainer(GemSFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
-        """The mean loss of the answers' tokens, each yes and no weighted by `finding_weight`."""
+        """The mean loss of the answers' tokens, weighted."""
         outputs = model(**inputs, fused_lm_head=True)
         labels = inputs["labels"][:, 1:]
         findings = torch.isin(labels, self.finding_ids.to(labels.device))
-        weights = torch.where(findings, self.finding_weight, 1.0) * (labels != -100)
+        answered = inputs["labels"] != -100
+        first = answered[:, 1:] & ~answered[:, :-1]
+        weights = torch.where(findings, self.finding_weight, 1.0) * torch.where(first, self.first_weight, 1.0)
+        weights = weights * answered[:, 1:]
         loss = -(outputs.log_probs * weights).sum() / weights.sum().clamp(min=1)
         if num_items_in_batch is not None:  # then the trainer leaves the mean over accumulated batches to the loss
             loss = loss / self.current_gradient_accumulation_steps
@@ -106,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trainer = FindingTrainer(
             model=model,
             finding_weight=script.finding_weight,
+            first_weight=script.first_weight,
             args=training,
             train_dataset=datasets.load_from_disk(script.dataset)["train"],
             processing_class=processor,

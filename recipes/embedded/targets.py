@@ -43,6 +43,8 @@ EXTREME_SCALE_MV = 0.3
 MOST_BEATS, RECORD_S = 48, 10.0
 FARTHEST_S, DISTANCE_SCALE_S = 0.6, 0.2
 RR_MEAN_S, RR_SD_S = 0.8, 0.2
+# What a page shows: columns of patches, leads, bins of a column, and of each mean and range.
+TRACE_SHAPE = (12, 12, 14, 2)
 # Statements of fewer training records teach nothing.
 STATEMENT_NAMES = [
     code for code in (*STATEMENTS, *RHYTHMS) if code not in ("IPLMI", "IPMI", "PMI", "2AVB", "3AVB", "PSVT")
@@ -124,11 +126,12 @@ def lead_extremes(signal: torch.Tensor, tokens: int) -> torch.Tensor:
     return (extremes.transpose(1, 2) / EXTREME_SCALE_MV).clamp(-10, 10)
 
 
-def trace_targets(record: EcgRecord, page: EcgPage, columns: int = 12, bins: int = 14) -> np.ndarray:
+def trace_targets(record: EcgRecord, page: EcgPage) -> np.ndarray:
     """
-    What a page shows, as (columns of patches, leads, bins, 2): mean and range of the samples under every bin of a lead's panel
+    What a page shows, `TRACE_SHAPE`: mean and range of the samples under every bin of a lead's panel
     (of several, the last), mV, scaled to about 1; NaN beside the traces.
     """
+    columns, _, bins, _ = TRACE_SHAPE
     edges = np.linspace(0, page.pixels.shape[1], columns * bins + 1)
     targets = np.full((len(edges) - 1, len(record.leads), 2), np.nan, dtype=np.float32)
     for row, lead in enumerate(record.leads):

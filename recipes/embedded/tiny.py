@@ -25,7 +25,7 @@ from PIL import Image as Picture
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
-from transformers import CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoProcessor, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration
 from modeling_gem.chat_templates import PLAIN
@@ -38,7 +38,7 @@ from recipes.teachers.grounded_answer import QUESTIONS
 from recipes.teachers.questions import KINDS, Known, ask
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
-from .junk import OF_PICTURES, Junk, junk
+from .junk import OF_PICTURES, Junk, junk_of, kinds_in_turn
 from .page_augment import augment_page
 from .states import MODALITIES, TowerStates, run_towers
 from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, drawn_page
@@ -51,6 +51,9 @@ FolderOption = Annotated[Path, typer.Option()]
 OutputOption = Annotated[Path, typer.Option(help="Folder to write.")]
 SeedOption = Annotated[int, typer.Option()]
 JunkOption = Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")]
+PicturesOption = Annotated[
+    int, typer.Option(help="How often each kind of picture comes among them, for one of each other kind.")
+]
 
 SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
@@ -73,8 +76,8 @@ LANDSCAPE_LAYOUTS, LANDSCAPE_SIZE = ("3x4+1", "3x4", "6x2"), (790, 1120)
 PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| likely\b| unlikely\b|\d|\n"
 
 
-def conversations(corpus: Corpus, folds: tuple[int, ...], seed: int) -> Iterator[dict[str, Any]]:
-    """Per record of `folds` an interpretation, in rare cases two, and one of the questions that people ask, in training order."""
+def conversations(corpus: Corpus, folds: tuple[int, ...], seed: int, questions: int = 1) -> Iterator[dict[str, Any]]:
+    """Per record of `folds` an interpretation, in rare cases two, and some of the questions that people ask, in training order."""
     rng = np.random.default_rng(seed)
     kinds = list(KINDS)
     for row, features in zip(corpus.rows, corpus.features, strict=True):
@@ -85,7 +88,8 @@ def conversations(corpus: Corpus, folds: tuple[int, ...], seed: int) -> Iterator
             first = rng.random() < 0.5  # half of the interpretations answer the default question
             wording = 0 if first else int(rng.integers(len(QUESTIONS["full_text"])))
             yield example(row["id"], QUESTIONS["full_text"][wording], known.answer.full_text())
-        yield example(row["id"], *ask(str(rng.choice(kinds)), known, rng))
+        for kind in rng.choice(kinds, size=questions, replace=False):
+            yield example(row["id"], *ask(str(kind), known, rng))
 
 
 def _readings(codes: dict[str, float], rng: np.random.Generator) -> int:
@@ -108,19 +112,20 @@ def example(record_id: str, question: str, answer: str) -> dict[str, Any]:
     return {"id": record_id, "messages": messages, "length": len(answer)}
 
 
-def junk_of(corpus: Corpus, count: int, seed: int) -> Iterator[Junk]:
-    """Junk whose single seconds are cut from records that are learned from."""
-    learnt = [number for number, row in enumerate(corpus.rows) if row["fold"] in LEARNT_FOLDS]
-    return junk(count, seed, lambda number: corpus.item(learnt[number % len(learnt)]).record.signal)
-
-
 @app.command()
-def data(corpus: CorpusOption, output: OutputOption, junk_count: JunkOption = JUNK, seed: SeedOption = 0) -> None:
+def data(
+    corpus: CorpusOption,
+    output: OutputOption,
+    questions: Annotated[int, typer.Option(help="Asked about each record, beside an interpretation.")] = 1,
+    junk_count: JunkOption = JUNK,
+    pictures: PicturesOption = 1,
+    seed: SeedOption = 0,
+) -> None:
     """Write the conversations: those to learn from, and those of fold 8 as validation."""
     measured = Corpus.load(*corpus)
     train = [
-        *conversations(measured, (*LEARNT_FOLDS, 0), seed),
-        *refusals(junk_of(measured, junk_count, seed), seed),
+        *conversations(measured, (*LEARNT_FOLDS, 0), seed, questions),
+        *refusals(junk_of(measured, junk_count, seed, kinds_in_turn(pictures)), seed),
     ]
     splits = {"train": train, "validation": list(conversations(measured, (CHOICE_FOLD,), seed))}
     with atomic_folder(output) as part:
@@ -190,8 +195,10 @@ class TowerInputs(IterableDataset):
     photographed.
     """
 
-    def __init__(self, corpus: Corpus, junk_count: int, seed: int, image_size: int, batch_size: int = 32):
-        self.corpus, self.junk_count, self.seed = corpus, junk_count, seed
+    def __init__(
+        self, corpus: Corpus, junk_count: int, pictures: int, seed: int, image_size: int, batch_size: int = 32
+    ):
+        self.corpus, self.junk_count, self.pictures, self.seed = corpus, junk_count, pictures, seed
         self.size, self.batch_size = image_size, batch_size
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -213,7 +220,7 @@ class TowerInputs(IterableDataset):
             rng = np.random.default_rng((self.seed, number))
             _, pixels = drawn_page(self.corpus.item(number).record, rng, size=self.size)
             yield row["id"], self.corpus.signals[number] / np.float32(MICROVOLTS), pixels
-        for one in junk_of(self.corpus, self.junk_count, self.seed):
+        for one in junk_of(self.corpus, self.junk_count, self.seed, kinds_in_turn(self.pictures)):
             yield one.name, one.signal, one.picture
 
     @staticmethod
@@ -232,12 +239,13 @@ def build_states(
     model: Annotated[Path, typer.Option(help="Folder that assemble wrote.")],
     output: OutputOption,
     junk_count: JunkOption = JUNK,
+    pictures: PicturesOption = 1,
     seed: SeedOption = 0,
 ) -> None:
     """Run the towers once over everything that is learned from; a process beside this one draws the pages."""
     torch.manual_seed(seed)
     network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
-    inputs = TowerInputs(Corpus.load(*corpus), junk_count, seed, network.config.vision_config.image_size)
+    inputs = TowerInputs(Corpus.load(*corpus), junk_count, pictures, seed, network.config.vision_config.image_size)
     ids, states = [], []
     for batch in tqdm(DataLoader(inputs, batch_size=None, num_workers=1)):
         ids += batch.pop("ids")
@@ -331,6 +339,19 @@ def assemble(
     processor.save_pretrained(output)
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size / 1e6:.1f} M parameters, vocabulary {model.get_input_embeddings().num_embeddings}")
+
+
+@app.command("exchange")
+def exchange_tower(
+    model: Annotated[Path, typer.Option(help="Trained model.")],
+    vision_tower: FolderOption,
+    output: OutputOption,
+) -> None:
+    """Put another image tower of the same shape into a trained model, which then has to learn to read it."""
+    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32)
+    network.model.vision_tower.load_state_dict(CLIPVisionModel.from_pretrained(vision_tower).state_dict())
+    network.save_pretrained(output)
+    AutoProcessor.from_pretrained(model).save_pretrained(output)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Signals and pages for training a tower: disturbed, drawn and photographed differently each time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from .page_augment import augment_page
 from .recorded_again import LARGEST_PACE_CHANGE
 from .targets import (
     RECORD_S,
+    TRACE_SHAPE,
     beat_marks,
     beat_targets,
     lead_extremes,
@@ -35,6 +36,10 @@ PAGE_SIZE = 336
 # The page that the processor draws, most of the time; else one of those that people photograph.
 OWN_LAYOUT, OTHER_LAYOUTS = "square_12x1", ("3x4", "3x4+1", "3x4+3", "6x2", "12x1", "gem_12x1")
 OWN_LAYOUT_SHARE, PHOTOGRAPHED_SHARE = 0.75, 0.25
+# Half of the pages in other layouts are landscape, as hospitals print them, and stretched to a square, as the image processor does.
+LANDSCAPE_SHARE, LANDSCAPE_RATIO = 0.5, 2**0.5
+# Of the pages of a camera; the others are disturbed at the size that the model sees, which is harder and costs a third.
+LARGE_PHOTO_SHARE = 0.3
 # A fifth of the records were stored at 100 Hz and have nothing above 50 Hz. Half of all are shown like that, so that a tower cannot
 # recognise them by it.
 LOW_PASS_HZ, LOW_PASS_SHARE = 50.0, 0.5
@@ -72,6 +77,9 @@ class Pages(Dataset):
         layout: of all pages; `None`: of any, as in training.
         photographed: share of pages that `augment_page` makes look printed, folded and photographed.
         own_share: share of pages in the processor's own layout, where `layout` is `None`.
+        size: px, of a side.
+        others: how many pictures of something else to show beside the pages.
+        other: draws one of these, uint8 `(size, size, 3)`, from a number.
     """
 
     def __init__(
@@ -81,20 +89,36 @@ class Pages(Dataset):
         photographed: float = PHOTOGRAPHED_SHARE,
         own_share: float = OWN_LAYOUT_SHARE,
         size: int = PAGE_SIZE,
+        others: int = 0,
+        other: Callable[[int], np.ndarray] | None = None,
     ) -> None:
         self.corpus, self.layout, self.photographed = corpus, layout, photographed
         self.own_share, self.size = own_share, size
+        self.others, self.other = others, other
         self.columns = targets_of(corpus)
+        # Whether it is no ECG: a statement of its own.
+        self.columns["labels"] = np.pad(self.columns["labels"], ((0, 0), (0, 1)))
 
     def __len__(self) -> int:
-        return len(self.corpus)
+        return len(self.corpus) + self.others
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        seed = int(torch.randint(2**31, ()))
+        if index >= len(self.corpus):
+            return self._something_else(seed)
         record = self.corpus.item(index).record
-        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        rng = np.random.default_rng(seed)
         page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size, self.own_share)
         columns = {name: rows[index] for name, rows in self.columns.items()}
         return {"values": pixels, "traces": trace_targets(record, page), **columns}
+
+    def _something_else(self, seed: int) -> dict[str, np.ndarray]:
+        """A picture that is no ECG: nothing is stated but that, and nothing can be measured."""
+        assert self.other is not None
+        example = {name: np.full_like(rows[0], np.nan) for name, rows in self.columns.items()}
+        example["labels"] = np.eye(1, len(example["labels"]), len(example["labels"]) - 1, dtype=np.float32)[0]
+        traces = np.full(TRACE_SHAPE, np.nan, dtype=np.float32)
+        return example | {"values": self.other(seed), "traces": traces}
 
 
 def drawn_page(
@@ -106,15 +130,23 @@ def drawn_page(
     own_share: float = OWN_LAYOUT_SHARE,
 ) -> tuple[EcgPage, np.ndarray]:
     """
-    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed` and `own_share` as in `Pages`. A
-    photographed page is drawn larger than the model sees it, so that its lines become thin and grey.
+    A page of `record` and how it looks, uint8 `(size, size, 3)`; `layout`, `photographed` and `own_share` as in `Pages`. A page
+    that is photographed or landscape is drawn larger than the model sees it, so that its lines become thin and grey.
     """
     if layout is None:
         layout = OWN_LAYOUT if rng.random() < own_share else str(rng.choice(OTHER_LAYOUTS))
-    if rng.random() >= photographed:
+    seen_by_camera = rng.random() < photographed
+    landscape = layout != OWN_LAYOUT and rng.random() < LANDSCAPE_SHARE
+    if not (seen_by_camera or landscape):
         page = render_ecg(record, layout=layout, size=(size, size))
         return page, page.pixels
-    page = render_ecg(record, layout=layout, size=(2 * size, 2 * size))
+    height = round(2 * size / LANDSCAPE_RATIO) if landscape else 2 * size
+    page = render_ecg(record, layout=layout, size=(height, 2 * size))
+    if not seen_by_camera:
+        return page, np.asarray(page.to_pil().resize((size, size), Image.Resampling.BICUBIC))
+    if rng.random() < LARGE_PHOTO_SHARE:
+        picture = Image.fromarray(augment_page(page, rng))
+        return page, np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
     seen = page.to_pil().resize((size, size), Image.Resampling.BICUBIC)
     return page, augment_page(seen, rng)
 

@@ -7,6 +7,7 @@ python -m recipes.embedded.towers --records outputs/records --tower vision --out
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -26,7 +27,8 @@ from recipes.files import write_json
 from recipes.sources.statements import SUPERCLASSES
 from recipes.training.checkpoints import last_checkpoint
 
-from .corpus import CHOICE_FOLD, LEARNT_FOLDS, SIMULATED_FOLD, Corpus
+from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, SIMULATED_FOLD, Corpus
+from .junk import REASONS, junk_of
 from .residual import ResidualTower
 from .signal_shapes import Shape, build_signal_tower, fold_batch_norms
 from .targets import RECORD_TARGETS, TOKEN_TARGETS
@@ -42,7 +44,16 @@ from .tower_data import (
 )
 
 # Of the parts of the loss; 1 is a measurement of a single lead.
-STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT, TRACE_WEIGHT, TOKEN_WEIGHT = 4.0, 6.0, 0.3, 4.0, 0.5
+STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT, TRACE_WEIGHT, TOKEN_WEIGHT, TEACHER_WEIGHT = (
+    4.0,
+    6.0,
+    0.3,
+    4.0,
+    0.5,
+    4.0,
+)
+# A tenth as many pictures of something else as pages.
+OTHERS_SHARE = 0.1
 
 
 class TowerWithHeads(nn.Module):
@@ -51,7 +62,8 @@ class TowerWithHeads(nn.Module):
     first token alone where that is a summary, with less weight because it learns more slowly: there a language model finds in
     one place what it would have to gather. Further heads make the tokens tell where they are and what they see: a signal's by
     the waves around them (`beat_targets`) and the voltages under them (`lead_extremes`), a picture's by the traces, each column
-    of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with.
+    of patches its own stretch of time. A picture of thin lines teaches a small tower nothing else to begin with. A picture's mean
+    may also tell what a trained signal tower has in its own mean: more than the statements of a few thousand records say.
     """
 
     def __init__(
@@ -62,6 +74,7 @@ class TowerWithHeads(nn.Module):
         trace_shape: tuple[int, ...] = (),
         token_targets: Mapping[str, int] = MappingProxyType({}),
         has_summary: bool = True,
+        teacher_width: int = 0,
     ):
         super().__init__()
         self.tower = tower
@@ -71,6 +84,7 @@ class TowerWithHeads(nn.Module):
         self.statements = nn.Linear(width, num_statements)
         self.measurements = nn.Linear(width, num_measurements)
         self.per_token = nn.ModuleDict({name: nn.Linear(width, count) for name, count in token_targets.items()})
+        self.teacher = nn.Linear(width, teacher_width) if teacher_width else None
         self.trace_shape = trace_shape
         if trace_shape:
             columns, *per_column = trace_shape
@@ -84,6 +98,7 @@ class TowerWithHeads(nn.Module):
         traces: torch.Tensor | None = None,
         beats: torch.Tensor | None = None,
         extremes: torch.Tensor | None = None,
+        taught: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Predictions from the mean, with the loss of all heads where targets are given; unknown targets are NaN."""
         tokens = self.tower(values).last_hidden_state
@@ -95,6 +110,8 @@ class TowerWithHeads(nn.Module):
                 loss = loss + SUMMARY_WEIGHT * self._record_loss(*self._read(tokens[:, 0]), labels, measured)
             if traces is not None:
                 loss = loss + TRACE_WEIGHT * known_error(self._read_traces(tokens), traces)
+            if self.teacher is not None and taught is not None:
+                loss = loss + TEACHER_WEIGHT * known_error(self.teacher(self.norm(tokens.mean(dim=1))), taught)
             targets = {"beats": beats, "extremes": extremes}
             for name, head in self.per_token.items():
                 if (target := targets[name]) is not None:
@@ -156,6 +173,16 @@ def evaluate(
     return scores
 
 
+@torch.no_grad()
+def tower_means(folder: Path, corpus: Corpus, batch_size: int = 64) -> np.ndarray:
+    """The mean state of every record in the signal tower of `folder`, each dimension standardised, `(records, width)`."""
+    tower = GemEcgModel.from_pretrained(folder, dtype=torch.float32).eval()
+    batches = range(0, len(corpus), batch_size)
+    signals = (corpus.signals[first : first + batch_size].astype(np.float32) / MICROVOLTS for first in batches)
+    means = torch.cat([tower(torch.from_numpy(some)).last_hidden_state.mean(dim=1) for some in signals])
+    return ((means - means.mean(dim=0)) / means.std(dim=0)).numpy()
+
+
 WIDTH = {"hidden_size": 192, "intermediate_size": 768, "num_attention_heads": 3}
 
 
@@ -165,17 +192,50 @@ def build_tower(kind: str, shape: Shape = "stem") -> PreTrainedModel | ResidualT
         return build_signal_tower(shape, WIDTH)
     return CLIPVisionModel(
         CLIPVisionConfig(
-            **WIDTH, num_hidden_layers=5, image_size=PAGE_SIZE, patch_size=28, projection_dim=192, hidden_act="gelu"
+            **WIDTH,
+            num_hidden_layers=5,
+            image_size=PAGE_SIZE,
+            patch_size=28,
+            projection_dim=192,
+            hidden_act="gelu",
+            attn_implementation="eager",  # on a CPU with bfloat16 a third faster than PyTorch's fused attention
         )
     )
+
+
+def computes_in_bfloat16(device: str) -> bool:
+    """Whether matrix products in bfloat16 are the faster ones there: on GPUs, and on CPUs with AVX-512 BF16 or AMX."""
+    return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _collator(tower: str, config: Any, training: bool) -> SignalAugmentation | PageAugmentation:
     return SignalAugmentation(training, config.num_patches) if tower == "ecg" else PageAugmentation(training)
 
 
+def other_picture(corpus: Corpus, number: int) -> np.ndarray:
+    """A picture that is no ECG, uint8 `(PAGE_SIZE, PAGE_SIZE, 3)`: one of `recipes.embedded.junk`, of any kind."""
+    kind = list(REASONS)[number % len(REASONS)]
+    return next(junk_of(corpus, 1, number, (kind,))).picture
+
+
+def load_start(model: TowerWithHeads, folder: Path) -> None:
+    """The weights of an earlier run in `folder`; of a tower alone, its weights behind fresh heads.
+
+    Raises:
+        typer.BadParameter: neither is there.
+    """
+    if (before := last_checkpoint(folder / "trainer")) is not None:
+        load_model(model, Path(before) / SAFE_WEIGHTS_NAME, strict=False)  # a teacher's head may be new
+    elif (folder / SAFE_WEIGHTS_NAME).is_file():
+        load_model(model.tower, folder / SAFE_WEIGHTS_NAME)
+    else:
+        raise typer.BadParameter(
+            f"--start {folder}: neither a complete checkpoint in `trainer` nor {SAFE_WEIGHTS_NAME}."
+        )
+
+
 def main(
-    records: Annotated[Path, typer.Option(help="What `recipes.embedded.corpus records` wrote.")],
+    records: Annotated[list[Path], typer.Option(help="What `recipes.embedded.corpus` wrote; repeatable.")],
     tower: Annotated[Literal["ecg", "vision"], typer.Option(help="Signal or picture.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     epochs: Annotated[float, typer.Option()] = 30,
@@ -183,7 +243,12 @@ def main(
     layout: Annotated[str | None, typer.Option(help="Of all pages to learn from. Default: any.")] = None,
     photographed: Annotated[float, typer.Option(help="Share of pages as if photographed.")] = PHOTOGRAPHED_SHARE,
     own_share: Annotated[float, typer.Option(help="Share of pages in the processor's layout.")] = OWN_LAYOUT_SHARE,
-    start: Annotated[Path | None, typer.Option(help="Folder of a run of this program to go on from.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of a run of this program, or a tower, to go on from.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Trained signal tower: a picture's tower learns to see what it sees.")
+    ] = None,
     more: Annotated[bool, typer.Option(help="Also learn from records that were kept at 100 Hz.")] = True,
     simulated: Annotated[int, typer.Option(help="How many simulated ECGs to learn from, too.")] = 1200,
     batch_size: Annotated[int, typer.Option()] = 32,
@@ -200,7 +265,7 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    corpus = Corpus.load(records)
+    corpus = Corpus.load(*records)
     wanted = {row["id"] for row in [row for row in corpus.rows if row["fold"] == SIMULATED_FOLD][:simulated]}
     learnt = corpus.where(
         lambda row: row["id"] in wanted or (row["fold"] in LEARNT_FOLDS and (more or row["rate"] > 100))
@@ -213,7 +278,16 @@ def main(
     if tower == "ecg":
         train, evaluation = Signals(learnt), {"fold 8": Signals(chosen)}
     else:
-        train = Pages(learnt, layout, photographed, own_share)
+        train = Pages(
+            learnt,
+            layout,
+            photographed,
+            own_share,
+            others=int(len(learnt) * OTHERS_SHARE),
+            other=partial(other_picture, learnt),
+        )
+        if teacher:
+            train.columns["taught"] = tower_means(teacher, learnt)
         evaluation = {
             "fold 8": Pages(chosen, OWN_LAYOUT, 0.0),
             "photographed 3x4+1": Pages(chosen, "3x4+1", 1.0),
@@ -226,11 +300,10 @@ def main(
         example["traces"].shape if tower == "vision" else (),
         TOKEN_TARGETS if tower == "ecg" and shape != "residual" else {},
         has_summary=shape != "residual" or tower == "vision",
+        teacher_width=len(example.get("taught", ())),
     )
     if start:
-        if (before := last_checkpoint(start / "trainer")) is None:
-            raise typer.BadParameter(f"--start {start}: no complete checkpoint in its folder `trainer`.")
-        load_model(model, Path(before) / SAFE_WEIGHTS_NAME)
+        load_start(model, start)
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -246,7 +319,7 @@ def main(
             save_total_limit=1,
             logging_steps=20,
             report_to="none",
-            bf16=torch.cuda.is_available(),
+            bf16=tower == "vision" and computes_in_bfloat16("cuda" if torch.cuda.is_available() else "cpu"),
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],

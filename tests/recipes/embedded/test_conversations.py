@@ -4,9 +4,9 @@
 import pytest
 
 from recipes.embedded.corpus import Corpus, write_corpus
-from recipes.embedded.junk import declines
+from recipes.embedded.junk import declines, junk_of
 from recipes.embedded.records import simulated_items
-from recipes.embedded.tiny import conversations, junk_of, refusals, training_prompts
+from recipes.embedded.tiny import conversations, refusals, training_prompts
 from recipes.teachers.grounded_answer import QUESTIONS
 
 
@@ -28,6 +28,15 @@ def test_every_record_is_interpreted_and_asked_about_in_its_fold_alone(corpus):
     whole = [row for row in rows if row["messages"][0]["content"] in QUESTIONS["full_text"]]
     assert len(learned) <= len(whole) < len(rows)
     assert all("infarction is" in row["messages"][1]["content"] for row in whole)
+
+
+def test_as_many_questions_are_asked_as_is_said_and_none_twice(corpus):
+    for count in (1, 3):
+        asked: dict[str, list[str]] = {}
+        for row in conversations(corpus, (1,), seed=0, questions=count):
+            if (question := row["messages"][0]["content"]) not in QUESTIONS["full_text"]:
+                asked.setdefault(row["id"], []).append(question)
+        assert all(len(questions) == len(set(questions)) == count for questions in asked.values())
 
 
 def test_what_is_no_ecg_is_always_declined(corpus):

@@ -8,7 +8,7 @@ from processing.ecg_check import check_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import GemError
 from processing.simulator.simulator import simulate_ecg
-from recipes.embedded.junk import REASONS, declines, junk
+from recipes.embedded.junk import OF_PICTURES, REASONS, declines, junk, kinds_in_turn
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +42,9 @@ def test_a_second_is_a_second_of_an_ecg(examples):
     for one in examples:
         if one.kind == "second":
             assert np.ptp(one.signal[:, :500], axis=1).max() > 0.3 and not one.signal[:, 500:].any()
+
+
+def test_pictures_come_as_often_as_is_said():
+    assert set(kinds_in_turn(1)) == set(REASONS) and len(kinds_in_turn(1)) == len(REASONS)
+    kinds = [one.kind for one in junk(11, 0, lambda number: np.zeros((12, 5000), np.float32), kinds_in_turn(4))]
+    assert sum(kind in OF_PICTURES for kind in kinds) == 8 and len(set(kinds)) == len(REASONS)

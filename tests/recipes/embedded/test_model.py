@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 import typer
+from safetensors.torch import save_model
 
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_record import STANDARD_LEADS
+from processing.processing_gem import GemProcessor
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded import reproduce, scores
 from recipes.embedded.answer_scores import likelihood_auc, score, superclasses
@@ -36,8 +38,18 @@ from recipes.embedded.targets import (
     trace_targets,
 )
 from recipes.embedded.tiny import train_tokenizer
-from recipes.embedded.tower_data import Pages, SignalAugmentation, Signals, low_passed
-from recipes.embedded.towers import TowerWithHeads, build_tower
+from recipes.embedded.tower_data import (
+    PAGE_MEAN,
+    PAGE_STD,
+    PageAugmentation,
+    Pages,
+    SignalAugmentation,
+    Signals,
+    drawn_page,
+    low_passed,
+)
+from recipes.embedded.towers import TowerWithHeads, build_tower, load_start, other_picture
+from recipes.models import TINY, model_source
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.sources.statements import STATEMENTS
 from recipes.teachers.grounded_answer import CLASS_NAMES, grounded_answer
@@ -190,6 +202,60 @@ def test_pages_of_one_seed_are_the_same(corpus):
     assert any((one["values"] != pages[number]["values"]).any() for number, one in enumerate(first))
 
 
+def test_pictures_of_something_else_teach_that_they_are_none(corpus):
+    drawn = []
+    pages = Pages(corpus, others=2, other=lambda number: drawn.append(number) or other_picture(corpus, number))
+    assert len(pages) == len(corpus) + 2
+    torch.manual_seed(0)
+    ecg, picture = pages[0], pages[len(corpus)]
+    assert {name: (value.shape, value.dtype) for name, value in ecg.items()} == {
+        name: (value.shape, value.dtype) for name, value in picture.items()
+    }
+    assert ecg["labels"][-1] == 0 and picture["labels"].tolist() == [0] * (len(picture["labels"]) - 1) + [1]
+    assert np.isnan(picture["measured"]).all() and np.isnan(picture["traces"]).all() and len(drawn) == 1
+
+    network = TowerWithHeads(
+        build_tower("vision"), len(ecg["labels"]), len(ecg["measured"]), ecg["traces"].shape, teacher_width=5
+    )
+    taught = {"taught": np.zeros(5, np.float32)}
+    loss = network(**PageAugmentation(True)([ecg | taught, picture | taught]))["loss"]
+    loss.backward()
+    assert loss.isfinite() and all(p.grad.isfinite().all() for p in network.teacher.parameters())
+
+
+def test_pages_that_people_hold_are_shown_as_the_image_processor_shows_them(corpus):
+    record = corpus.item(0).record
+    show = GemProcessor.from_pretrained(model_source(TINY)).image_processor
+    shapes = set()
+    for seed in range(12):
+        page, pixels = drawn_page(record, np.random.default_rng(seed), "3x4", 0.0)
+        shapes.add(page.pixels.shape[:2])
+        assert pixels.shape == (336, 336, 3)
+        seen = show(page.to_pil(), return_tensors="pt")["pixel_values"][0].permute(1, 2, 0)
+        seen = 255 * (seen * torch.tensor(PAGE_STD) + torch.tensor(PAGE_MEAN))
+        assert np.abs(pixels - seen.numpy()).max() <= 1
+    assert shapes == {(336, 336), (475, 672)}
+
+
+def test_a_tower_goes_on_from_a_tower_or_a_whole_run(tmp_path):
+    shape = {"num_statements": 3, "num_measurements": 2}
+    first, second = (TowerWithHeads(build_tower("vision"), **shape) for _ in range(2))
+    with pytest.raises(typer.BadParameter, match="neither"):
+        load_start(second, tmp_path)
+    first.tower.save_pretrained(tmp_path)
+    heads = second.statements.weight.clone()
+    load_start(second, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(first.tower.parameters(), second.tower.parameters(), strict=True))
+    assert torch.equal(heads, second.statements.weight)
+    checkpoint = tmp_path / "trainer" / "checkpoint-1"
+    checkpoint.mkdir(parents=True)
+    save_model(first, checkpoint / "model.safetensors")
+    (checkpoint / "trainer_state.json").write_text("{}")
+    taught = TowerWithHeads(build_tower("vision"), **shape, teacher_width=4)
+    load_start(taught, tmp_path)
+    assert torch.equal(first.statements.weight, taught.statements.weight)
+
+
 def test_tokens_grow_across_words_but_not_across_leads_digits_and_verdicts(features):
     texts = [grounded_answer(features, {"NORM": 100.0, "SR": 0.0}).full_text()] * 30
     tokenizer = train_tokenizer(texts, vocab_size=1024)
@@ -275,7 +341,8 @@ def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
         "code_of",
         lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
-    assert changed() == {"sft", "verdicts", "gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
+    taught = {"sft", "verdicts", "start_more", "states_more", "sft_more"}
+    assert changed() == taught | {"gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
 
 
 def test_a_stage_needs_the_stages_before_it_alone(tmp_path):
@@ -284,7 +351,7 @@ def test_a_stage_needs_the_stages_before_it_alone(tmp_path):
         named = {part for part in arguments if part.startswith(str(tmp_path / "out"))}
         assert named <= made | {str(folder)} and str(folder) in named and 0 < stage.minutes <= 45
         made.add(str(folder))
-    assert sum(stage.minutes for stage in reproduce.STAGES) <= 150
+    assert sum(stage.minutes for stage in reproduce.STAGES) <= 215
 
 
 @pytest.mark.parametrize("stage", [stage.name for stage in reproduce.STAGES])

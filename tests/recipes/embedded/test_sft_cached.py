@@ -113,7 +113,7 @@ def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
     ]
     batch = GemDataCollator(processor, assistant_only_loss=True)(examples)
 
-    def loss(weight: float) -> torch.Tensor:
+    def loss(weight: float, first: float = 1.0) -> torch.Tensor:
         arguments = SFTConfig(str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=None)
         arguments.dataset_kwargs = {"skip_prepare_dataset": True}
         trainer = sft_cached.FindingTrainer(
@@ -123,6 +123,7 @@ def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
             processing_class=processor,
             data_collator=lambda rows: batch,
             finding_weight=weight,
+            first_weight=first,
         )
         return trainer.compute_loss(model, dict(batch))
 
@@ -135,9 +136,16 @@ def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
     expected = (surprise.sum() + 5 * surprise[findings].sum()) / ((labels != -100).sum() + 5 * 3)
     torch.testing.assert_close(loss(1.0).detach(), plain.loss)
     torch.testing.assert_close(loss(6.0).detach(), expected)
+    begun = torch.zeros_like(findings)
+    begun[torch.arange(len(labels)), (labels != -100).int().argmax(dim=1)] = True
+    expected = (surprise.sum() + 3 * surprise[begun].sum()) / ((labels != -100).sum() + 3 * len(labels))
+    torch.testing.assert_close(loss(1.0, first=4.0).detach(), expected)
 
 
-@pytest.mark.parametrize(("weight", "said"), [("6", "not a token of its own"), ("0", "positive")])
-def test_weights_that_cannot_be_used_are_refused(folder, tmp_path, weight, said):
+@pytest.mark.parametrize(
+    ("name", "weight", "said"),
+    [("finding", "6", "not a token of its own"), ("finding", "0", "positive"), ("first", "-1", "`first_weight` must")],
+)
+def test_weights_that_cannot_be_used_are_refused(folder, tmp_path, name, weight, said):
     with pytest.raises(TrainingError, match=said):
-        train(folder, tmp_path, "--finding_weight", weight)
+        train(folder, tmp_path, f"--{name}_weight", weight)
