@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import Pipeline, TextStreamer, pipeline
 
-from processing.chat_gem import Modality, content_blocks, page_picture
+from processing.chat_gem import Modality, content_blocks, page_picture, upright
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
@@ -287,7 +287,8 @@ def interpret(
             given, source = check_ecg(load_ecgs(given, **source)[0]), {}
             features = (features or extract_features(given)).check_plausibility()
         gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model
-        chat = gem.processor.build_conversation(given, question=question, image=image, modality=modality, **source)
+        marked = upright(image, given) if isinstance(image, Image.Image) and isinstance(given, EcgRecord) else image
+        chat = gem.processor.build_conversation(given, question=question, image=marked, modality=modality, **source)
     except EcgQualityError as error:
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
     more: MoreAnswers | None = None

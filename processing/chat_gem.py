@@ -91,6 +91,20 @@ def digitized(picture: Image.Image) -> EcgRecord:
     return photo.digitize_ecg(picture)
 
 
+# Of `Image.transpose`, by quarters counterclockwise.
+TURNS = {
+    1: Image.Transpose.ROTATE_90,
+    2: Image.Transpose.ROTATE_180,
+    3: Image.Transpose.ROTATE_270,
+}
+
+
+def upright(picture: Image.Image, record: EcgRecord) -> Image.Image:
+    """The picture as the page on it stands that `record` was digitised from: models learn from pages that stand upright."""
+    quarters = getattr(record.metadata.get("page"), "quarters", 0)
+    return picture.transpose(TURNS[quarters]) if quarters else picture
+
+
 def with_digitized(chat: list[dict]) -> list[dict]:
     """The chat; before each picture block that says `digitize` is a block with the ECG recovered from it."""
 
@@ -98,7 +112,8 @@ def with_digitized(chat: list[dict]) -> list[dict]:
         if block["type"] != "image" or not block.get("digitize"):
             return [block]
         picture = page_picture(block.get("image", block.get("path")))
-        return [{"type": "ecg", "ecg": check_ecg(digitized(picture))}, {"type": "image", "image": picture}]
+        record = check_ecg(digitized(picture))
+        return [{"type": "ecg", "ecg": record}, {"type": "image", "image": upright(picture, record)}]
 
     return _replaced(chat, blocks_for)
 
@@ -172,6 +187,7 @@ __all__ = [
     "is_chat",
     "page_picture",
     "plain_message",
+    "upright",
     "with_digitized",
     "with_page_blocks",
 ]

@@ -25,6 +25,7 @@ from .chat_gem import (
     is_chat,
     page_picture,
     plain_message,
+    upright,
     with_digitized,
     with_page_blocks,
 )
@@ -307,7 +308,9 @@ class GemProcessor(ProcessorMixin):
             image, page_index = source, ecg_kwargs.get("index")
             if digitize and modality == "both":
                 picture = page_picture(image, page_index)
-                content.append({"type": "ecg", "ecg": check_ecg(digitized(picture))})
+                record = check_ecg(digitized(picture))
+                picture = upright(picture, record)
+                content.append({"type": "ecg", "ecg": record})
         elif source is not None:
             record = check_ecg(load_ecgs(source, **ecg_kwargs)[0])
             if modality != "image":

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`digitize_ecg`: the picture of an ECG page becomes an `EcgRecord`, or is refused with the reason."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +68,13 @@ class DigitizedPage:
     def finest_detail(self) -> float:
         """s; what is shorter is drowned in the width of a stroke. Two leads do not show it alike."""
         return STROKE_MM / self.scale.speed
+
+    @property
+    def quarters(self) -> int:
+        """How many quarters the picture has to be turned, counterclockwise, so that the page stands upright."""
+        ends = np.array([[[0.0, 0.0], [PX_PER_MM, 0.0]]])
+        across, down = np.diff(cv2.perspectiveTransform(ends, self.to_picture)[0], axis=0)[0]
+        return round(math.degrees(math.atan2(down, across)) / 90) % 4
 
     def outlines(self) -> list[tuple[str, np.ndarray]]:
         """The recovered traces as (lead, points (n, 2) px of the picture), a list entry a stretch; NaN where there is a gap."""

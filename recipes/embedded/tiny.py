@@ -41,7 +41,7 @@ from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
 from .junk import OF_PICTURES, Junk, junk_of, kinds_in_turn
 from .page_augment import augment_page
 from .states import MODALITIES, TowerStates, run_towers
-from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, drawn_page
+from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, as_columns, drawn_page
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Prepare the embedded model."
@@ -192,14 +192,21 @@ def _refusal(one: Junk) -> dict[str, Any]:
 class TowerInputs(IterableDataset):
     """
     All records and the inputs that are not ECGs, as batches: `ids`, `ecg_values` and `pixel_values`, pages in any layout and light, some as if
-    photographed.
+    photographed; a share of `columns` of the signals as if digitised from a page of columns.
     """
 
     def __init__(
-        self, corpus: Corpus, junk_count: int, pictures: int, seed: int, image_size: int, batch_size: int = 32
+        self,
+        corpus: Corpus,
+        junk_count: int,
+        pictures: int,
+        seed: int,
+        image_size: int,
+        columns: float = 0.0,
+        batch_size: int = 32,
     ):
         self.corpus, self.junk_count, self.pictures, self.seed = corpus, junk_count, pictures, seed
-        self.size, self.batch_size = image_size, batch_size
+        self.size, self.columns, self.batch_size = image_size, columns, batch_size
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         light = PageAugmentation(training=True)
@@ -219,7 +226,8 @@ class TowerInputs(IterableDataset):
                 continue
             rng = np.random.default_rng((self.seed, number))
             _, pixels = drawn_page(self.corpus.item(number).record, rng, size=self.size)
-            yield row["id"], self.corpus.signals[number] / np.float32(MICROVOLTS), pixels
+            signal = self.corpus.signals[number] / np.float32(MICROVOLTS)
+            yield row["id"], as_columns(signal, rng) if rng.random() < self.columns else signal, pixels
         for one in junk_of(self.corpus, self.junk_count, self.seed, kinds_in_turn(self.pictures)):
             yield one.name, one.signal, one.picture
 
@@ -240,12 +248,16 @@ def build_states(
     output: OutputOption,
     junk_count: JunkOption = JUNK,
     pictures: PicturesOption = 1,
+    columns: Annotated[
+        float, typer.Option(help="Share of the signals that show each lead as a page of columns does.")
+    ] = 0.0,
     seed: SeedOption = 0,
 ) -> None:
     """Run the towers once over everything that is learned from; a process beside this one draws the pages."""
     torch.manual_seed(seed)
     network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).eval()
-    inputs = TowerInputs(Corpus.load(*corpus), junk_count, pictures, seed, network.config.vision_config.image_size)
+    size = network.config.vision_config.image_size
+    inputs = TowerInputs(Corpus.load(*corpus), junk_count, pictures, seed, size, columns)
     ids, states = [], []
     for batch in tqdm(DataLoader(inputs, batch_size=None, num_workers=1)):
         ids += batch.pop("ids")

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, default_collate
 
 from processing.ecg_page import render_ecg
 from processing.ecg_page_picture import EcgPage
-from processing.ecg_record import EcgRecord
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
 from .corpus import MICROVOLTS, RATE, Corpus
 from .page_augment import augment_page
@@ -203,6 +203,15 @@ class SignalAugmentation:
         return signal * (torch.rand(count, leads, 1) > 0.08)
 
 
+def as_columns(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`(12, samples)` mV as a digitised page of 3x4 or 6x2 leads has it, half of them with a rhythm strip of lead II; 0 where nothing is shown."""
+    columns, (leads, samples) = int(rng.choice((2, 4))), signal.shape
+    shown = np.arange(leads)[:, None] * columns // leads == np.arange(samples) * columns // samples
+    if rng.random() < 0.5:
+        shown[STANDARD_LEADS.index("II")] = True
+    return np.where(shown, signal, np.float32(0))
+
+
 def low_passed(signal: torch.Tensor) -> torch.Tensor:
     """`(batch, leads, samples)` without what lies above `LOW_PASS_HZ`, as records kept at 100 Hz are."""
     samples = signal.shape[-1]
@@ -229,4 +238,13 @@ class PageAugmentation:
         return batch
 
 
-__all__ = ["PAGE_MEAN", "PAGE_STD", "PageAugmentation", "Pages", "SignalAugmentation", "Signals", "drawn_page"]
+__all__ = [
+    "PAGE_MEAN",
+    "PAGE_STD",
+    "PageAugmentation",
+    "Pages",
+    "SignalAugmentation",
+    "Signals",
+    "as_columns",
+    "drawn_page",
+]

@@ -21,7 +21,7 @@ from modeling_gem.interpretation import (
     from_picture,
     tolerances_for,
 )
-from processing.chat_gem import Modality
+from processing.chat_gem import Modality, upright
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_photo import MAX_DIGITIZED_PX
@@ -212,7 +212,7 @@ class GemService:
             picture = await self._picture(page, client) if page is not None else None
         elif ecg.is_digitized(default=True) and modality != "image":
             picture, record, reason = await self._digitized(ecg, client)
-            picture = _shrunk(picture)
+            picture = _shrunk(picture if record is None else upright(picture, record))
             if record is None and modality == "signal":
                 raise EcgQualityError(f"{reason}.")
         else:
@@ -287,8 +287,9 @@ class GemService:
         if not part.is_digitized(default=False):
             return [{"type": "image", "image": await self._picture(part, client)}], ""
         picture, record, reason = await self._digitized(part, client)
-        signal = [] if record is None else [{"type": "ecg", "ecg": record}]
-        return [*signal, {"type": "image", "image": _shrunk(picture)}], reason
+        if record is None:
+            return [{"type": "image", "image": _shrunk(picture)}], reason
+        return [{"type": "ecg", "ecg": record}, {"type": "image", "image": _shrunk(upright(picture, record))}], ""
 
     async def _picture(self, part: SentPicture, client: str, max_side: int = MAX_SIDE_PX) -> Image.Image:
         return await self.reading.do(lambda: read_picture(part.file, max_side), client, "", WITHIN_S)

@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from modeling_gem.interpretation import from_picture, tolerances_for
+from processing.chat_gem import with_digitized
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
-from processing.ecg_photo import check_ecg_page, shows_ecg_page
+from processing.ecg_photo import check_ecg_page, known_as_page, shows_ecg_page
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgQualityError
@@ -171,6 +172,16 @@ def test_a_page_on_its_side_or_head_is_read(quarters):
     (points,) = found.metadata["page"].places("V5", 8.0, 9.0)
     long = turned.size.index(max(turned.size))
     assert np.ptp(points, axis=0)[long] == pytest.approx(25 * 100 / 25.4, rel=0.03)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2])
+def test_the_model_is_shown_a_page_upright(quarters):
+    page = known_as_page(render_ecg(NORMAL, layout="3x4+1", dpi=100).to_pil())
+    turned = known_as_page(page.rotate(90 * quarters, expand=True))
+    chat = [{"role": "user", "content": [{"type": "image", "image": turned, "digitize": True}]}]
+    ecg, picture = with_digitized(chat)[0]["content"]
+    assert ecg["ecg"].metadata["page"].quarters == (4 - quarters) % 4
+    assert np.array_equal(np.asarray(picture["image"]), np.asarray(page))
 
 
 @pytest.mark.parametrize("quarters", [1, 3])

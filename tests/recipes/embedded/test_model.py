@@ -45,6 +45,7 @@ from recipes.embedded.tower_data import (
     Pages,
     SignalAugmentation,
     Signals,
+    as_columns,
     drawn_page,
     low_passed,
 )
@@ -235,6 +236,16 @@ def test_pages_that_people_hold_are_shown_as_the_image_processor_shows_them(corp
         seen = 255 * (seen * torch.tensor(PAGE_STD) + torch.tensor(PAGE_MEAN))
         assert np.abs(pixels - seen.numpy()).max() <= 1
     assert shapes == {(336, 336), (475, 672)}
+
+
+def test_columns_show_every_lead_for_a_part_of_the_time():
+    signal = np.ones((12, 5000), np.float32)
+    shares = set()
+    for seed in range(12):
+        shown = as_columns(signal, np.random.default_rng(seed))
+        assert shown[0, 0] == shown[11, -1] == 1 and shown.any(axis=0).all()
+        shares.add((shown[0].mean().round(2), shown[1].mean().round(2)))
+    assert shares == {(0.25, 0.25), (0.25, 1), (0.5, 0.5), (0.5, 1)}
 
 
 def test_a_tower_goes_on_from_a_tower_or_a_whole_run(tmp_path):
