@@ -33,6 +33,7 @@ SAME_COLUMN_S = 0.3  # leads whose ends differ by less stand in one column
 SAME_BEAT_S = 0.15  # marks of one beat in two columns, or in a column and a rhythm strip, are nearer than that
 # Between columns that are so near one beat may be cut, and is lost where the RR interval seems so many times the usual.
 ADJOINING_S, BEAT_LOST = 0.3, 1.5
+SAME_RATE = 0.2  # RR intervals differ by less, as a share
 EDGE_S = 0.1  # from a column's edge, where a beat is cut
 SHORTEST_HOLE_S = 0.1  # what is shorter is not called left out
 # So many leads that are shown all along tell the intervals and the axis better than a few seconds of others do.
@@ -95,13 +96,23 @@ def measure_in_columns(
     found = [_measured(record, column, measure) for column in shown]
     if strip is None and not any(found):
         return None
-    # Where others show heartbeats, two or three beats of few leads need not prove that they are some.
+    # Where others show heartbeats, two or three beats of few leads need not prove that they are some, if they come as often.
     sure = partial(measure, sure=True)
-    found = [part or _measured(record, column, sure) for part, column in zip(found, shown, strict=True)]
+    usual = median(np.concatenate([np.diff(part.beat_times) for part in (strip, *found) if part is not None]))
+    again = [part or _measured(record, column, sure) for part, column in zip(found, shown, strict=True)]
+    found = [part if part in found or _beats_as(part, usual) else None for part in again]
     parts = [(column, part) for column, part in zip(columns, found, strict=True) if part is not None]
     if not parts:
         return None
     return _joined(record, strip, parts)
+
+
+def _beats_as(part: "EcgFeatures | None", rr: float) -> bool:
+    """Whether the beats of a column follow each other after about `rr` s."""
+    if part is None:
+        return False
+    intervals = np.diff(part.beat_times)
+    return bool(len(intervals) and np.abs(intervals / rr - 1).max() < SAME_RATE)
 
 
 def _measured(
@@ -133,11 +144,14 @@ def _joined(
     led = strip is not None and len(strip.leads) >= ENOUGH_LEADS
     if strip is not None:
         order = [strip, *order] if led else [*order, strip]
-    times = _beats(order, None if led or strip is None else _seams(record, [column for column, _ in parts]))
+    columns = [column for column, _ in parts]
+    times = _beats(order[:1] if led else order, [] if led or strip is None else _covered(record, columns))
     unseen = _between_columns(record, times, parts) if strip is None else []
     rr = _rr_intervals(times, unseen)
     # The first part that has a beat tells of it.
     sources = {lead: found for lead in record.leads if (found := [part for part in order if lead in part.leads])}
+    if led:
+        sources |= dict.fromkeys(order[0].leads, order[:1])
     values = {name: _lead_values(record, sources, name) for name in order[0].lead_values}
     measured = _measures(order[:1] if led else [part for _, part in parts], rr)
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
@@ -169,26 +183,32 @@ def _joined(
     )
 
 
-def _beats(order: Sequence["EcgFeatures"], seams: np.ndarray | None) -> np.ndarray:
-    """Every beat once, in time order. With `seams` (s) the last of `order` adds only beats at the edges of columns, whose leads would
-    show all others; it marks them where it marks its other beats, and is put right by their distance."""
+def _beats(order: Sequence["EcgFeatures"], covered: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Every beat once, in time order. The last of `order` adds only beats outside of `covered` (s), where other leads would show them; it
+    marks them where it marks its other beats, and is put right by their distance."""
     found = np.zeros(0)
     for part in order:
         times = part.beat_times
-        if seams is not None and part is order[-1]:
+        if covered and part is order[-1]:
             distance = times[:, None] - found
             nearest = distance[np.arange(len(times)), np.abs(distance).argmin(axis=1)]
-            times = times - median(nearest[np.abs(nearest) < SAME_BEAT_S])
-            times = times[(np.abs(times[:, None] - seams) < SAME_BEAT_S).any(axis=1)]
+            same = nearest[np.abs(nearest) < SAME_BEAT_S]
+            times = times - (median(same) if len(same) else 0.0)
+            times = times[[not any(start < time < end for start, end in covered) for time in times.tolist()]]
         new = [time for time in times.tolist() if not np.any(np.abs(found - time) < SAME_BEAT_S)]
         found = np.sort(np.append(found, new))
     return np.round(found, 4)
 
 
-def _seams(record: EcgRecord, columns: Sequence[Column]) -> np.ndarray:
-    """The edges of columns within the record, s."""
-    edges = np.array([edge for column in columns for edge in (column.start, column.end)])
-    return edges[(edges > EDGE_S) & (edges < record.duration - EDGE_S)]
+def _covered(record: EcgRecord, columns: Sequence[Column]) -> list[tuple[float, float]]:
+    """Where columns show beats, in s: not at their edges, but up to the ends of the record."""
+    return [
+        (
+            one.start + SAME_BEAT_S if one.start > EDGE_S else -math.inf,
+            one.end - SAME_BEAT_S if one.end < record.duration - EDGE_S else math.inf,
+        )
+        for one in columns
+    ]
 
 
 def _lead_values(record: EcgRecord, sources: "Sources", name: str) -> np.ndarray:
@@ -230,6 +250,7 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
     """Rate, intervals, axes and whether there are P waves. Where columns show pacing spikes, a QRS begins behind them."""
     angles = {name: next(filter(math.isfinite, (getattr(part, name) for part in parts)), math.nan) for name in AXES}
     parts = [part for part in parts if len(part.pacing_spikes)] or parts
+    parts = [part for part in parts if _is_clear(part)] or parts
     counts = [len(part.beat_times) for part in parts]
     measured: dict[str, Any] = {
         name: float(nan_median(np.repeat([getattr(part, name) for part in parts], counts))) for name in WAVE_MEASURES
@@ -254,6 +275,11 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
         "p_unclear": p_unclear,
         **angles,
     }
+
+
+def _is_clear(part: "EcgFeatures") -> bool:
+    """Whether most leads of a column are good: noise in them hides where a QRS begins and ends."""
+    return 2 * sum(found["verdict"] == "good" for found in part.quality.values()) > len(part.quality)
 
 
 def _mean(values: np.ndarray) -> float:

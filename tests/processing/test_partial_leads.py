@@ -89,6 +89,29 @@ def test_a_lead_that_is_lost_early_keeps_its_values_and_changes_no_other():
     assert ("V6", 4.0, 10.0, "not shown") in lost.left_out
 
 
+@pytest.mark.parametrize("strip", [None, "II"])
+@pytest.mark.parametrize("column", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["noise", "flat"])
+def test_a_column_of_noise_adds_no_beats_and_changes_no_other(kind, column, strip):
+    record = simulate_ecg(heart_rate=80, seed=column).record
+    signal = record.signal.copy()
+    shape = 3, 1250
+    bad = np.random.default_rng(column).normal(scale=0.3, size=shape) if kind == "noise" else np.zeros(shape)
+    rows = [record.leads.index(lead) for lead in STANDARD_LEADS[3 * column : 3 * column + 3]]
+    signal[rows, 1250 * column : 1250 * (column + 1)] = bad
+    clean = extract_features(shown(record, "3x4", strip))
+    noisy = extract_features(shown(record.changed(kind, signal=signal), "3x4", strip))
+    assert noisy.heart_rate == pytest.approx(clean.heart_rate, rel=0.05)
+    assert noisy.qrs_duration == pytest.approx(clean.qrs_duration, abs=12)
+    assert noisy.pr_interval == pytest.approx(clean.pr_interval, abs=12)
+    others = [row for row in range(12) if row not in rows]
+    assert noisy.lead_values["r_amplitude"][others] == pytest.approx(
+        clean.lead_values["r_amplitude"][others], abs=0.03
+    )
+    distance = np.abs(noisy.beat_times[:, None] - extract_features(record).beat_times)
+    assert distance.min(axis=1).max() < 0.06
+
+
 def test_columns_of_noise_have_no_beats():
     noise = EcgRecord(np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32), STANDARD_LEADS, 500.0)
     assert not len(extract_features(shown(noise, "3x4")).beat_times)
