@@ -36,7 +36,7 @@ ADJOINING_S, BEAT_LOST = 0.3, 1.5
 SAME_RATE = 0.2  # RR intervals differ by less, as a share
 EDGE_S = 0.1  # from a column's edge, where a beat is cut
 SHORTEST_HOLE_S = 0.1  # what is shorter is not called left out
-# So many leads that are shown all along tell the intervals and the axis better than a few seconds of others do.
+# So many leads that are shown all along tell enough; a page with columns has three rhythm strips at most.
 ENOUGH_LEADS = 6
 RR_SEQUENCES = ("Heart Rate", "RR Interval 1", "RR Interval 2")
 WAVE_MEASURES = ("p_duration", "pr_interval", "qrs_duration", "qt_interval")
@@ -53,12 +53,15 @@ class Column:
 
 
 def columns_of(record: EcgRecord) -> tuple[tuple[int, ...], list[Column]]:
-    """The rows that are shown all along, and the columns of the others in time order; no columns in a usual record."""
+    """The rows that are shown all along, and the columns of the others in time order. No columns where `ENOUGH_LEADS` are shown all
+    along: there, a lead that lacks more than half of its samples counts as missing."""
     finite, rate = np.isfinite(record.signal), record.sampling_rate
     first = finite.argmax(axis=1) / rate
     last = (finite.shape[1] - finite[:, ::-1].argmax(axis=1)) / rate
     span = np.where(finite.any(axis=1), last - first, 0.0)
     whole = tuple(np.flatnonzero(span >= SPANS_ALL * record.duration).tolist())
+    if len(whole) >= ENOUGH_LEADS:
+        return whole, []
     partial = np.flatnonzero((span >= SHORTEST_COLUMN_S) & (span < SPANS_ALL * record.duration))
     found: list[Column] = []
     for row in partial[np.argsort(first[partial], kind="stable")].tolist():
@@ -81,9 +84,8 @@ def measure_in_columns(
 ) -> "EcgFeatures | None":
     """The features of a record of columns, or `None` where no column shows a heartbeat.
 
-    Rate and regularity come from all RR intervals but those across a time that no column shows. Where fewer than six leads are
-    shown all along, intervals are medians over the columns, each counted by its beats, and axes those of the column that has
-    them.
+    Rate and regularity come from all RR intervals but those across a time that no column shows. Intervals are medians over the
+    columns, each counted by its beats, and axes those of the column that has them.
 
     Args:
         record: the record.
@@ -140,20 +142,15 @@ def moved(part: "EcgFeatures", offset: float) -> "EcgFeatures":
 def _joined(
     record: EcgRecord, strip: "EcgFeatures | None", parts: Sequence[tuple[Column, "EcgFeatures"]]
 ) -> "EcgFeatures":
-    order = [part for _, part in parts]
-    led = strip is not None and len(strip.leads) >= ENOUGH_LEADS
-    if strip is not None:
-        order = [strip, *order] if led else [*order, strip]
     columns = [column for column, _ in parts]
-    times = _beats(order[:1] if led else order, [] if led or strip is None else _covered(record, columns))
+    order = [*(part for _, part in parts), *([strip] if strip is not None else [])]
+    times = _beats(order, _covered(record, columns) if strip is not None else [])
     unseen = _between_columns(record, times, parts) if strip is None else []
     rr = _rr_intervals(times, unseen)
     # The first part that has a beat tells of it.
     sources = {lead: found for lead in record.leads if (found := [part for part in order if lead in part.leads])}
-    if led:
-        sources |= dict.fromkeys(order[0].leads, order[:1])
     values = {name: _lead_values(record, sources, name) for name in order[0].lead_values}
-    measured = _measures(order[:1] if led else [part for _, part in parts], rr)
+    measured = _measures([part for _, part in parts], rr)
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     quality = dict(zip(record.leads, lead_quality(signal, record.sampling_rate), strict=True))
     first = {lead: found[0] for lead, found in sources.items()}
@@ -177,7 +174,12 @@ def _joined(
         if strip is not None
         else np.concatenate([part.lone_p_waves for part in order]),
         pacing_spikes=np.unique(np.concatenate([part.pacing_spikes for part in order])),
-        quality=quality | {lead: part.quality[lead] for lead, part in first.items()},
+        quality=quality
+        | {
+            # As good as what is shown of it.
+            lead: {**part.quality[lead], "missing_share": quality[lead]["missing_share"]}
+            for lead, part in first.items()
+        },
         left_out=(*unseen, *_left_out(record, first, parts)),
         plausibility=record.plausibility().with_doubts(doubts_of_beats(record.leads, measured, values)),
     )

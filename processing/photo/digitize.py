@@ -26,7 +26,7 @@ from .pdf_strokes import drawn_page
 from .pulses import Pulse, find_pulses, without_pulses
 from .refine import refined
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
-from .traces import between_pulses, find_blocks, find_rows, follow, without_frames
+from .traces import beside_pulses, between_pulses, find_blocks, find_rows, follow, without_frames
 from .vectors import vector_page
 
 WITHOUT_GRID = 0.8  # of the confidence in a page whose scale its grid does not tell
@@ -242,12 +242,23 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
     blocks, traces = find_blocks(ink)
     pulses = find_pulses(ink)
     words, printed = read_words(without_pulses(ink, pulses), traces)
-    rows = [follow(ink, block, _baselines(traces, block, pulses)) for block in blocks]
     as_printed = np.where(ink > 0, paper.ink, 0)
-    rows = [refined(as_printed, traces, block) for block in rows if block]
-    if not rows:
-        raise EcgQualityError("no traces were found on it")
-    order = find_order(rows, words, pulses, layout)
+
+    def ordered(baselines: Sequence[list[float]]) -> PageOrder:
+        rows = [follow(ink, block, lines) for block, lines in zip(blocks, baselines, strict=True)]
+        rows = [refined(as_printed, traces, block) for block in rows if block]
+        if not rows:
+            raise EcgQualityError("no traces were found on it")
+        return find_order(rows, words, pulses, layout)
+
+    baselines = [_baselines(traces, block, pulses) for block in blocks]
+    try:
+        order = ordered(baselines)
+    except EcgQualityError:
+        inner = [beside_pulses(lines, _feet(block, pulses)) for block, lines in zip(blocks, baselines, strict=True)]
+        if inner == baselines:
+            raise
+        order = ordered(inner)
     scale = find_scale(pulses, printed, speed, gain)
     check_scale(paper, scale)
     stretches, together = with_times(order, scale)
@@ -274,9 +285,13 @@ def _read_turned(
 
 def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Pulse]) -> list[float]:
     """The rows of a block, px from the top."""
+    return between_pulses(find_rows(traces, block), _feet(block, pulses))
+
+
+def _feet(block: tuple[int, int], pulses: Sequence[Pulse]) -> list[float]:
+    """Of the pulses that stand where a block begins, px from the top."""
     near = 25 * PX_PER_MM
-    feet = [pulse.foot for pulse in pulses if -near < pulse.left - block[0] < near]
-    return between_pulses(find_rows(traces, block), feet)
+    return [pulse.foot for pulse in pulses if -near < pulse.left - block[0] < near]
 
 
 def _is_cut(stretch: Stretch, order: PageOrder, pulses: Sequence[Pulse]) -> tuple[bool, bool]:

@@ -17,7 +17,7 @@ from .traces import Trace
 
 COLUMNS = (1, 2, 3, 4, 6)
 # A name stands no further than that, in mm, from where its column begins, and above or below its baseline.
-BESIDE_MM = (-19.0, 9.0)
+BESIDE_MM = (-19.0, 12.0)
 ABOVE_MM, BELOW_MM = 16.0, 10.0
 SINGLE_STROKE = 0.85  # likeness from which a single stroke counts as an I
 HEIGHT_TOLERANCE = 0.3  # names of one page are as high as each other, to that share
@@ -27,6 +27,8 @@ MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind wha
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 ONE_IN = 5
 MAX_STRIPS = 3
+UNEXPLAINED = 1.0  # what a clear name counts against a layout that has no such lead
+MOST_UNEXPLAINED = 1
 WHOLE_MM = 0.5
 AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
@@ -109,7 +111,19 @@ def find_order(
         raise EcgQualityError(
             f"the names of the leads beside {seen} rows of traces cannot be read; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
-    return max(found, key=lambda item: item[0])[1]
+    _, best = max(found, key=lambda item: item[0] - UNEXPLAINED * len(_unexplained(item[1], words)))
+    if len(left := _unexplained(best, words)) > MOST_UNEXPLAINED:
+        raise EcgQualityError(
+            f"it seems to be {best.name}, but the names {', '.join(sorted(left))} are read, too; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
+        )
+    return best
+
+
+def _unexplained(order: PageOrder, words: Sequence[Word]) -> set[str]:
+    """Leads whose names are read clearly, and that a layout does not have."""
+    leads = {stretch.lead for stretch in order.stretches}
+    clear = {word.lead.lstrip("-") for word in words if word.clarity > FREE_CLARITY}
+    return clear - leads - {"I", "II", "III"}
 
 
 def _check_one_page(words: Sequence[Word]) -> None:

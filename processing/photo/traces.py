@@ -143,12 +143,24 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
         return steps > 0.5 and abs(steps - round(steps)) < OFF_PITCH
 
     kept = [row for row in rows if row in marked or fits(row)]
+    kept += [foot for foot in feet if min(abs(foot - row) for row in kept) > 0.5 * pitch and fits(foot)]
     for upper, lower in pairwise(feet):
         steps = round((lower - upper) / pitch)
         if steps > 1 and abs((lower - upper) / pitch - steps) < OFF_PITCH:
             levels = np.linspace(upper, lower, steps + 1)[1:-1]
             kept += [float(level) for level in levels if min(abs(level - row) for row in kept) > 0.5 * pitch]
     return sorted(kept)
+
+
+def beside_pulses(rows: list[float], feet: list[float]) -> list[float]:
+    """The rows from the first calibration pulse to the last: beyond them lie printed lines and the rim of the paper.
+
+    Args:
+        rows: baselines, px.
+        feet: of the pulses beside the rows, px.
+    """
+    pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 0.0
+    return [row for row in rows if min(feet) - 0.5 * pitch < row < max(feet) + 0.5 * pitch] if feet else rows
 
 
 def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> list[Trace]:

@@ -77,16 +77,21 @@ def test_rr_intervals_across_what_is_not_shown_do_not_count(seed):
     assert np.isnan(features.rr_intervals).sum() == 3
 
 
-def test_a_lead_that_is_lost_early_keeps_its_values_and_changes_no_other():
+def test_a_lead_that_is_lost_early_changes_no_other():
     record = simulate_ecg(heart_rate=70, seed=5).record
     signal = record.signal.copy()
     row = record.leads.index("V6")
     signal[row, 2000:] = np.nan
     lost, whole = extract_features(record.changed("V6 lost", signal=signal)), extract_features(record)
-    assert lost.lead_values["r_amplitude"] == pytest.approx(whole.lead_values["r_amplitude"], abs=0.03)
+    others = [number for number in range(12) if number != row]
+    assert lost.lead_values["r_amplitude"][others] == pytest.approx(whole.lead_values["r_amplitude"][others], abs=0.03)
     assert lost.pr_interval == pytest.approx(whole.pr_interval, abs=4)
-    assert len(lost.beat_times) == len(whole.beat_times)
-    assert ("V6", 4.0, 10.0, "not shown") in lost.left_out
+    assert len(lost.beat_times) == len(whole.beat_times) and lost.quality["V6"]["verdict"] == "missing"
+
+
+def test_a_lead_is_as_good_as_what_is_shown_of_it():
+    quality = extract_features(shown(simulate_ecg(heart_rate=70, seed=5).record, "3x4")).quality
+    assert {(found["verdict"], found["missing_share"]) for found in quality.values()} == {("good", 0.75)}
 
 
 @pytest.mark.parametrize("strip", [None, "II"])
