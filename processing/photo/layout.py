@@ -27,8 +27,8 @@ MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind wha
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 ONE_IN = 5
 MAX_STRIPS = 3
-UNEXPLAINED = 1.0  # what a clear name counts against a layout that has no such lead
-MOST_UNEXPLAINED = 1
+UNEXPLAINED = 1.0  # what a clear name counts against a layout that has no such lead there
+MOST_UNEXPLAINED = 0.34  # share of the clear names, and more than one of them
 WHOLE_MM = 0.5
 AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
@@ -67,6 +67,7 @@ class PageOrder:
         columns: the columns, left to right.
         names_read: number of lead names that were read, and their total number.
         is_stated: whether the user stated the layout.
+        read: the leads whose names were read where they belong.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PageOrder:
     columns: tuple[Column, ...]
     names_read: tuple[int, int]
     is_stated: bool = False
+    read: frozenset[str] = frozenset()
 
 
 def find_order(
@@ -112,7 +114,8 @@ def find_order(
             f"the names of the leads beside {seen} rows of traces cannot be read; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
     _, best = max(found, key=lambda item: item[0] - UNEXPLAINED * len(_unexplained(item[1], words)))
-    if len(left := _unexplained(best, words)) > MOST_UNEXPLAINED:
+    left = _unexplained(best, words)
+    if len(left) > max(MOST_UNEXPLAINED * len(left | best.read), 1):
         raise EcgQualityError(
             f"it seems to be {best.name}, but the names {', '.join(sorted(left))} are read, too; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
@@ -120,10 +123,8 @@ def find_order(
 
 
 def _unexplained(order: PageOrder, words: Sequence[Word]) -> set[str]:
-    """Leads whose names are read clearly, and that a layout does not have."""
-    leads = {stretch.lead for stretch in order.stretches}
-    clear = {word.lead.lstrip("-") for word in words if word.clarity > FREE_CLARITY}
-    return clear - leads - {"I", "II", "III"}
+    """Leads whose names are read clearly, but not where a layout has them. I, II and III are easily made of other strokes."""
+    return {word.lead for word in words if word.clarity > FREE_CLARITY} - order.read - {"I", "II", "III"}
 
 
 def _check_one_page(words: Sequence[Word]) -> None:
@@ -305,7 +306,8 @@ def _read(
     total = len(panels) + len(strips)
     unread = len(panels) - number_read
     name = f"{len(columns[0].traces)}x{len(columns)}" + (f"+{len(strips)}" if strips else "")
-    found = PageOrder(name, tuple(stretches), tuple(columns), (total - unread, total))
+    read = frozenset(word.lead for word in (*names, *strip_names) if word is not None)
+    found = PageOrder(name, tuple(stretches), tuple(columns), (total - unread, total), read=read)
     return best - 0.6 * unread, found
 
 

@@ -132,7 +132,7 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
         return rows
     feet = sorted(feet)
     distances = np.diff(feet)
-    pitch = float(np.median(distances[distances > MIN_ROW_MM * PX_PER_MM])) if len(distances) else 0.0
+    pitch = _row_pitch(distances[distances > MIN_ROW_MM * PX_PER_MM])
     marked = [min(rows, key=lambda row: abs(row - foot)) for foot in feet]
     marked = [row for row, foot in zip(marked, feet, strict=True) if abs(row - foot) < 0.3 * pitch]
     if not marked:
@@ -150,6 +150,14 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
             levels = np.linspace(upper, lower, steps + 1)[1:-1]
             kept += [float(level) for level in levels if min(abs(level - row) for row in kept) > 0.5 * pitch]
     return sorted(kept)
+
+
+def _row_pitch(distances: np.ndarray) -> float:
+    """The distance of two rows: the least of `distances` (px) where all are multiples of it, as a pulse may not be seen; else the median."""
+    if not len(distances):
+        return 0.0
+    steps = distances / distances.min()
+    return float(distances.min() if np.abs(steps - np.round(steps)).max() < OFF_PITCH else np.median(distances))
 
 
 def beside_pulses(rows: list[float], feet: list[float]) -> list[float]:

@@ -57,15 +57,7 @@ def test_a_drawn_page_gives_its_record_back(layout, dpi, least_db):
     assert page.lowest_confidence >= least and "digitised" in found.history[0]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="the rhythm strip is not found: read as 3x4", strict=True))
-        if name == "ventricular_tachycardia"
-        else name
-        for name in sorted(path.stem for path in SAMPLES.glob("*.hea"))
-    ],
-)
+@pytest.mark.parametrize("name", sorted(path.stem for path in SAMPLES.glob("*.hea")))
 def test_the_page_of_every_sample_is_read(name):
     found = digitize_ecg(render_ecg(load_ecg(SAMPLES / f"{name}.hea"), layout="3x4+1").to_pil(), name=name)
     page = found.metadata["page"]
