@@ -55,7 +55,7 @@ def test_a_file_that_takes_too_much_is_skipped_and_the_others_are_measured(tmp_p
     folder = tmp_path / "records"
     folder.mkdir()
     csv(folder / "small.csv", NORMAL.signal)
-    csv(folder / "big.csv", np.tile(NORMAL.signal, 20))
+    csv(folder / "big.csv", np.tile(NORMAL.signal, 60))  # more than the free memory of a process that ran other tests
     limits = ("--sampling-rate", 500, "--untrusted", "--megabytes", 24, "--wall-seconds", 120)
     result = gem("features", folder, *limits, "--output", tmp_path / "f.jsonl", "--workers", 0, columns=1000)
     assert result.exit_code == 1
