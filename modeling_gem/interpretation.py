@@ -287,8 +287,8 @@ def interpret(
             given, source = check_ecg(load_ecgs(given, **source)[0]), {}
             features = (features or extract_features(given)).check_plausibility()
         gem = load_interpreter(model) if model is None or isinstance(model, (str, Path)) else model
-        marked = upright(image, given) if isinstance(image, Image.Image) and isinstance(given, EcgRecord) else image
-        chat = gem.processor.build_conversation(given, question=question, image=marked, modality=modality, **source)
+        shown = upright(image, given) if isinstance(image, Image.Image) and isinstance(given, EcgRecord) else image
+        chat = gem.processor.build_conversation(given, question=question, image=shown, modality=modality, **source)
     except EcgQualityError as error:
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
     more: MoreAnswers | None = None

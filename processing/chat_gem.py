@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from .ecg_check import check_ecg
-from .ecg_photo import DIGITIZER, check_ecg_page
+from .ecg_photo import DIGITIZER, TURNS, check_ecg_page
 from .ecg_readers import load_ecg, load_page_picture
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, MissingDependencyError, PlaceholderError
@@ -89,14 +89,6 @@ def digitized(picture: Image.Image) -> EcgRecord:
     except ModuleNotFoundError as error:
         raise MissingDependencyError('Digitising a picture needs gem-ecg: pip install "gem-ecg[photo]"') from error
     return photo.digitize_ecg(picture)
-
-
-# Of `Image.transpose`, by quarters counterclockwise.
-TURNS = {
-    1: Image.Transpose.ROTATE_90,
-    2: Image.Transpose.ROTATE_180,
-    3: Image.Transpose.ROTATE_270,
-}
 
 
 def upright(picture: Image.Image, record: EcgRecord) -> Image.Image:

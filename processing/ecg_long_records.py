@@ -51,7 +51,7 @@ def measure_in_windows(
         first = round(max(0.0, end - record.duration / count - MARGIN_S) * record.sampling_rate) / record.sampling_rate
         part = measure(record.between(first, end + MARGIN_S - first))
         cut = record.duration + 1 if number == count else _between_beats(part.beat_times + first, end)
-        parts.append(_moved(part, first, begin, cut))
+        parts.append(moved(part, first, begin, cut))
         begin = cut
         if progress is not None:
             progress(number, count)
@@ -76,7 +76,7 @@ def _between_beats(times: np.ndarray, moment: float) -> float:
     return middle if abs(middle - moment) < MARGIN_S / 2 else moment
 
 
-def _moved(part: "EcgFeatures", offset: float, begin: float, end: float) -> "EcgFeatures":
+def moved(part: "EcgFeatures", offset: float, begin: float = -math.inf, end: float = math.inf) -> "EcgFeatures":
     """What a window that starts at `offset` found from `begin` to `end`, in the times of the record (s)."""
     times = np.round(part.beat_times + offset, 4)
     kept = (times >= begin) & (times < end)
@@ -191,4 +191,4 @@ def joined_quality(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return joined
 
 
-__all__ = ["LONG_RECORD_S", "Progress", "joined_quality", "measure_in_windows", "windows_of", "without_seams"]
+__all__ = ["LONG_RECORD_S", "Progress", "joined_quality", "measure_in_windows", "moved", "windows_of", "without_seams"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import bazett, fridericia
+from .ecg_long_records import moved
 from .ecg_order_statistics import median, nan_median
 from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_record import EcgRecord
@@ -62,9 +63,9 @@ def columns_of(record: EcgRecord) -> tuple[tuple[int, ...], list[Column]]:
     whole = tuple(np.flatnonzero(span >= SPANS_ALL * record.duration).tolist())
     if len(whole) >= ENOUGH_LEADS:
         return whole, []
-    partial = np.flatnonzero((span >= SHORTEST_COLUMN_S) & (span < SPANS_ALL * record.duration))
+    partly = np.flatnonzero((span >= SHORTEST_COLUMN_S) & (span < SPANS_ALL * record.duration))
     found: list[Column] = []
-    for row in partial[np.argsort(first[partial], kind="stable")].tolist():
+    for row in partly[np.argsort(first[partly], kind="stable")].tolist():
         start, end = float(first[row]), float(last[row])
         for number, column in enumerate(found):
             if max(abs(column.start - start), abs(column.end - end)) < SAME_COLUMN_S:
@@ -100,7 +101,7 @@ def measure_in_columns(
         return None
     # Where others show heartbeats, two or three beats of few leads need not prove that they are some, if they come as often.
     sure = partial(measure, sure=True)
-    usual = median(np.concatenate([np.diff(part.beat_times) for part in (strip, *found) if part is not None]))
+    usual = _median(np.concatenate([np.diff(part.beat_times) for part in (strip, *found) if part is not None]))
     again = [part or _measured(record, column, sure) for part, column in zip(found, shown, strict=True)]
     found = [part if part in found or _beats_as(part, usual) else None for part in again]
     parts = [(column, part) for column, part in zip(columns, found, strict=True) if part is not None]
@@ -124,19 +125,6 @@ def _measured(
     shown = record.select_leads(record.leads[row] for row in column.rows)
     part = measure(shown.between(column.start, column.end - column.start))
     return moved(part, column.start) if len(part.beat_times) else None
-
-
-def moved(part: "EcgFeatures", offset: float) -> "EcgFeatures":
-    """`part` with all times `offset` s later."""
-    return replace(
-        part,
-        beat_times=np.round(part.beat_times + offset, 4),
-        waves={wave: marks + offset for wave, marks in part.waves.items()},
-        beat_waves={wave: marks + offset for wave, marks in part.beat_waves.items()},
-        lone_p_waves=part.lone_p_waves + offset,
-        pacing_spikes=part.pacing_spikes + offset,
-        left_out=tuple((lead, start + offset, end + offset, why) for lead, start, end, why in part.left_out),
-    )
 
 
 def _joined(
@@ -234,7 +222,7 @@ def _between_columns(
             found.append((ALL_LEADS, round(end, 3), round(start, 3), NOT_SHOWN))
         elif 0 < end < record.duration:
             across = intervals[(times[:-1] < end) & (times[1:] > end)]
-            if (across > BEAT_LOST * median(intervals)).any():
+            if (across > BEAT_LOST * _median(intervals)).any():
                 found.append((ALL_LEADS, round(end - EDGE_S, 3), round(start + EDGE_S, 3), NOT_SHOWN))
         end = max(end, next_end)
     return found
@@ -282,6 +270,11 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
 def _is_clear(part: "EcgFeatures") -> bool:
     """Whether most leads of a column are good: noise in them hides where a QRS begins and ends."""
     return 2 * sum(found["verdict"] == "good" for found in part.quality.values()) > len(part.quality)
+
+
+def _median(values: np.ndarray) -> float:
+    """NaN of no values, where every column shows a single beat."""
+    return float(median(values)) if len(values) else math.nan
 
 
 def _mean(values: np.ndarray) -> float:

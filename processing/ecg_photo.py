@@ -147,6 +147,8 @@ INK_LEVEL = 0.65
 FAINT_INK_LEVEL = 0.8  # where a page was made so small that its strokes are thinner than a pixel
 SMALL_SIDE_PX = 500
 SMALLEST_JUDGED_PX = 128
+# Of `Image.transpose`, by quarters counterclockwise.
+TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
 PAGE_MARK = "shows an ECG page"  # key of `Image.info`
 MIN_PAPER = 0.55  # a photo shows some of the table too
 TRACE_WIDTH = 0.12  # of the picture's width; half of what one lead of a 3 x 4 page takes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from ..ecg_photo import TURNS
 from ..ecg_picture_files import PDF_SOURCE
 from ..errors_gem import EcgQualityError
 from .flat import flat_paper
@@ -16,7 +17,7 @@ from .traces import find_blocks
 # So many different names as clear as that tell; those that read alike on their heads do not.
 CLEAR_NAMES, CLEAR_NAME, SYMMETRIC = 3, 0.75, ("I", "II", "III")
 LOOKED_AT_PX = 2000  # longest side; names are legible
-TURNS = {1: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_270}  # counterclockwise, by quarters
+ON_ITS_SIDE = (1, 3)  # quarters, counterclockwise
 
 
 def turned_upright(picture: Image.Image) -> Image.Image | None:
@@ -27,7 +28,7 @@ def turned_upright(picture: Image.Image) -> Image.Image | None:
     """
     pixels, _ = shrunk(picture, LOOKED_AT_PX)
     try:
-        quarters = quarters_upright(flat_paper(even_light(pixels)), tuple(TURNS))
+        quarters = quarters_upright(flat_paper(even_light(pixels)), ON_ITS_SIDE)
     except EcgQualityError:
         return None
     if quarters is None:

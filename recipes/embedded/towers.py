@@ -44,14 +44,8 @@ from .tower_data import (
 )
 
 # Of the parts of the loss; 1 is a measurement of a single lead.
-STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT, TRACE_WEIGHT, TOKEN_WEIGHT, TEACHER_WEIGHT = (
-    4.0,
-    6.0,
-    0.3,
-    4.0,
-    0.5,
-    4.0,
-)
+STATEMENT_WEIGHT, RECORD_WEIGHT, SUMMARY_WEIGHT = 4.0, 6.0, 0.3
+TRACE_WEIGHT, TOKEN_WEIGHT, TEACHER_WEIGHT = 4.0, 0.5, 4.0
 # A tenth as many pictures of something else as pages.
 OTHERS_SHARE = 0.1
 

@@ -117,6 +117,13 @@ def test_a_column_of_noise_adds_no_beats_and_changes_no_other(kind, column, stri
     assert distance.min(axis=1).max() < 0.06
 
 
+@pytest.mark.parametrize(("layout", "strip"), [("3x4", None), ("3x4", "II"), ("6x2", None)])
+@pytest.mark.parametrize("heart_rate", [24, 30, 40])
+def test_columns_of_one_beat_or_none_are_measured(heart_rate, layout, strip):
+    features = extract_features(shown(simulate_ecg(heart_rate=heart_rate, seed=1).record, layout, strip))
+    assert not features.heart_rate > 1.1 * heart_rate and features.heart_rate != 0
+
+
 def test_columns_of_noise_have_no_beats():
     noise = EcgRecord(np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32), STANDARD_LEADS, 500.0)
     assert not len(extract_features(shown(noise, "3x4")).beat_times)
