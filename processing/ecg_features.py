@@ -64,8 +64,8 @@ class EcgFeatures:
         rr_variability: SD of the RR intervals divided by their mean.
         rhythm_regularity: `regular`, `mostly regular`, `irregular` or `None`.
         p_present: whether a P wave precedes more than 40 % of the usual beats; `None` if that cannot be decided.
-        p_unclear: why it cannot be decided: `"moving electrodes"` hide the P wave, or `"fast wide beats"` leave no baseline that
-            separates it from T and flutter waves; else `None`.
+        p_unclear: why it cannot be decided: `"moving electrodes"` hide the P wave, `"fast wide beats"` leave no baseline that
+            separates it from T and flutter waves, or columns of a page show `"few irregular beats"` each; else `None`.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.

@@ -21,6 +21,7 @@ from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_record import EcgRecord
 from .ecg_record_measures import findings, rhythm, voltages
 from .ecg_reliability import ALL_LEADS, NOT_SHOWN
+from .ecg_rules import regularity
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -39,6 +40,9 @@ EDGE_S = 0.1  # from a column's edge, where a beat is cut
 SHORTEST_HOLE_S = 0.1  # what is shorter is not called left out
 # So many leads that are shown all along tell enough; a page with columns has three rhythm strips at most.
 ENOUGH_LEADS = 6
+# Why P waves cannot be told, and how far PR may differ between columns. Of 20 ECGs of PTB-XL with atrial fibrillation, shown as 3x4, 5 had
+# columns with a "PR", in none of them those of most beats within 40 ms.
+IRREGULAR, SAME_PR_MS, MOST_BEATS = "few irregular beats", 40.0, 0.7
 RR_SEQUENCES = ("Heart Rate", "RR Interval 1", "RR Interval 2")
 WAVE_MEASURES = ("p_duration", "pr_interval", "qrs_duration", "qt_interval")
 AXES = ("p_axis", "qrs_axis", "t_axis")
@@ -254,6 +258,8 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
     for part, count in zip(parts, counts, strict=True):
         said[part.p_present, part.p_unclear] += count
     p_present, p_unclear = said.most_common(1)[0][0]
+    if p_present and regularity(rr[np.isfinite(rr)]) == "irregular" and not _agree_on_p(parts):
+        p_present, p_unclear = None, IRREGULAR
     if not p_present:
         measured |= {"p_duration": math.nan, "pr_interval": math.nan}
     return measured | {
@@ -265,6 +271,14 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
         "p_unclear": p_unclear,
         **angles,
     }
+
+
+def _agree_on_p(parts: Sequence["EcgFeatures"]) -> bool:
+    """Whether most columns show P waves, at one distance: among few irregular beats, waves of fibrillation seem to repeat."""
+    known = [part for part in parts if part.p_present]
+    beats = sum(len(part.beat_times) for part in known)
+    most = beats > MOST_BEATS * sum(len(part.beat_times) for part in parts)
+    return most and bool(np.ptp([part.pr_interval for part in known]) < SAME_PR_MS)
 
 
 def _is_clear(part: "EcgFeatures") -> bool:

@@ -124,6 +124,14 @@ def test_columns_of_one_beat_or_none_are_measured(heart_rate, layout, strip):
     assert not features.heart_rate > 1.1 * heart_rate and features.heart_rate != 0
 
 
+def test_fibrillation_in_columns_is_not_said_to_have_p_waves():
+    record = load_ecg(next(path for path in SAMPLES if path.stem == "atrial_fibrillation"))
+    for layout, strip in (("3x4", None), ("3x4", "II"), ("6x2", None)):
+        features = extract_features(shown(record, layout, strip))
+        assert not features.p_present and math.isnan(features.pr_interval)
+    assert extract_features(shown(simulate_ecg(heart_rate=70, seed=3).record, "3x4")).p_present
+
+
 def test_columns_of_noise_have_no_beats():
     noise = EcgRecord(np.random.default_rng(0).normal(size=(12, 5000)).astype(np.float32), STANDARD_LEADS, 500.0)
     assert not len(extract_features(shown(noise, "3x4")).beat_times)
