@@ -1,6 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot==0.2.8`, and
-FOLDER in PYTHONPATH. What is not installed is left out."""
+"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot` (0.2.8 draws other pages than
+0.3), and FOLDER in PYTHONPATH. What is not installed is left out."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -57,15 +57,19 @@ def pmecg_pages(record: EcgRecord, as_pdf: bool = False) -> Iterator[tuple[str, 
 
 
 def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
-    """By ecg_plot: two columns of the same ten seconds, without a pulse."""
+    """By ecg_plot, as it comes: two columns of the same ten seconds. From version 0.3 on what exceeds 1.5 mV is cut off."""
     import matplotlib
 
     matplotlib.use("Agg")
     import ecg_plot
     from matplotlib import pyplot
 
-    ecg_plot.plot(record.signal, sample_rate=500, title="", columns=2)
-    yield f"{record.record_id} ecg_plot 6x2", _picture(pyplot.gcf()), record.signal.astype(np.float64), "6x2"
+    # Both versions take these arguments and leave a figure of pyplot.
+    ecg_plot.plot(record.signal, sample_rate=500, title="", lead_index=list(STANDARD_LEADS), columns=2)
+    shown = record.signal.astype(np.float64)
+    if hasattr(ecg_plot, "__version__"):
+        shown = np.where(np.abs(shown) > 1.5, np.nan, shown)
+    yield f"{record.record_id} ecg_plot 6x2", _picture(pyplot.gcf()), shown, "6x2"
 
 
 OTHERS: dict[str, Callable[[EcgRecord], Iterator[tuple[str, Image.Image, np.ndarray, str]]]] = {

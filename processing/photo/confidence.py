@@ -15,6 +15,7 @@ LEAST_CONFIDENCE = 0.5
 DOUBT = 0.6
 LEAST_OVERLAP = 100  # samples
 LEAST_INK = 0.8
+LONG_ROW = 2500  # samples; the halves of such rows are looked at alone, for a row taken for longer than it is may agree in one
 
 
 def judge(
@@ -74,7 +75,10 @@ def _limb_contradictions(
             weights = np.array([LIMB_LEADS_FROM_I_II[lead] for lead in three], float)
             # The one combination of three leads that cancels, for they are made of two.
             _, _, basis = np.linalg.svd(weights.T)
-            found.append((three, _excess(basis[-1] @ rows, rows)))
+            remainder = basis[-1] @ rows
+            halves = (slice(0, length // 2), slice(length // 2, length))
+            excesses = [_excess(remainder[half], rows[:, half]) for half in halves if length > LONG_ROW]
+            found.append((three, max([_excess(remainder, rows), *excesses], key=np.nan_to_num)))
     return [(leads, excess) for leads, excess in found if np.isfinite(excess)]
 
 

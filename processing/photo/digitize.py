@@ -2,8 +2,9 @@
 """`digitize_ecg`: the picture of an ECG page becomes an `EcgRecord`, or is refused with the reason."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,14 +20,24 @@ from ..errors_gem import EcgQualityError
 from .confidence import LEAST_CONFIDENCE, judge
 from .direction import quarters_upright, shows_names
 from .flat import check_scale, flat_paper
-from .labels import read_words
-from .layout import PageOrder, Stretch, find_order
-from .paper import PX_PER_MM, Paper, even_light, even_strokes, shrunk
+from .labels import Word, clearest, read_words
+from .layout import PageOrder, Stretch, find_orders
+from .paper import CELL, MAX_PAPER_MM, PX_PER_MM, Paper, even_light, even_strokes, shrunk
 from .pdf_strokes import drawn_page
-from .pulses import Pulse, find_pulses, without_pulses
+from .pulses import Pulse, find_pulses, where_pulses_stand, without_pulses
 from .refine import refined
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
-from .traces import beside_pulses, between_pulses, find_blocks, find_rows, follow, without_frames
+from .traces import (
+    Trace,
+    alike_in_blocks,
+    along_curves,
+    beside_pulses,
+    between_pulses,
+    find_blocks,
+    find_rows,
+    follow,
+    without_frames,
+)
 from .vectors import vector_page
 
 WITHOUT_GRID = 0.8  # of the confidence in a page whose scale its grid does not tell
@@ -164,6 +175,16 @@ class _Reading:
     source: str
     scaled_by: str = "grid"
 
+    @cached_property
+    def judged(self) -> tuple[dict[str, float], list[str]]:
+        """The confidence in each lead, and what lowers it."""
+        return judge(self.stretches, self.parts, self.order)
+
+    @property
+    def lowest(self) -> float:
+        """The confidence in the worst lead."""
+        return min(self.judged[0].values())
+
     def to_record(self, name: str) -> EcgRecord:
         """The record, if its leads agree.
 
@@ -171,10 +192,9 @@ class _Reading:
             EcgQualityError: they contradict each other, or too little is seen of one.
         """
         signal = _signal(self.stretches, self.parts)
-        confidence, doubts = judge(self.stretches, self.parts, self.order)
-        lowest = min(confidence.values())
-        if lowest < LEAST_CONFIDENCE:
-            raise EcgQualityError("; ".join(doubts) or f"confidence {lowest:.2f} is below {LEAST_CONFIDENCE:g}")
+        confidence, doubts = self.judged
+        if self.lowest < LEAST_CONFIDENCE:
+            raise EcgQualityError("; ".join(doubts) or f"confidence {self.lowest:.2f} is below {LEAST_CONFIDENCE:g}")
         if self.scaled_by != "grid":
             confidence = {lead: WITHOUT_GRID * value for lead, value in confidence.items()}
         page = DigitizedPage(
@@ -240,30 +260,68 @@ def _from_pixels(
 def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | None) -> _Reading:
     ink = without_frames(even_strokes(paper.ink))
     blocks, traces = find_blocks(ink)
-    pulses = find_pulses(ink)
-    words, printed = read_words(without_pulses(ink, pulses), traces)
+    if paper.is_cut and any(left < CELL or right > ink.shape[1] - CELL for left, right in blocks):
+        raise EcgQualityError(
+            f"by its grid its traces are longer than the {MAX_PAPER_MM:g} mm that are read; cut the picture into shorter ones"
+        )
+    pulses = where_pulses_stand(find_pulses(ink), blocks)
+    without = without_pulses(ink, pulses)
+    words, printed = read_words(without, traces)
     as_printed = np.where(ink > 0, paper.ink, 0)
 
-    def ordered(baselines: Sequence[list[float]]) -> PageOrder:
+    def ordered(baselines: Sequence[list[float]]) -> list[PageOrder]:
         rows = [follow(ink, block, lines) for block, lines in zip(blocks, baselines, strict=True)]
         rows = [refined(as_printed, traces, block) for block in rows if block]
         if not rows:
             raise EcgQualityError("no traces were found on it")
-        return find_order(rows, words, pulses, layout)
+        return _with_hidden_names(rows, words, without, lambda names: find_orders(rows, names, pulses, layout))
 
-    baselines = [_baselines(traces, block, pulses) for block in blocks]
+    baselines = alike_in_blocks([_baselines(traces, block, pulses) for block in blocks])
     try:
-        order = ordered(baselines)
+        orders = ordered(baselines)
     except EcgQualityError:
         inner = [beside_pulses(lines, _feet(block, pulses)) for block, lines in zip(blocks, baselines, strict=True)]
         if inner == baselines:
             raise
-        order = ordered(inner)
+        orders = ordered(inner)
     scale = find_scale(pulses, printed, speed, gain)
     check_scale(paper, scale)
+    readings = (_by_order(order, scale, pulses, paper) for order in orders)
+    likeliest = next(readings)
+    agreeing = (read for read in (likeliest, *readings) if read.lowest >= LEAST_CONFIDENCE)
+    return next(agreeing, likeliest)
+
+
+def _by_order(order: PageOrder, scale: Scale, pulses: Sequence[Pulse], paper: Paper) -> _Reading:
     stretches, together = with_times(order, scale)
     parts = [samples_of(stretch, scale, pulses, _is_cut(stretch, order, pulses)) for stretch in stretches]
     return _Reading(order, scale, stretches, parts, together, paper.to_picture, "a picture", paper.scaled_by)
+
+
+def _with_hidden_names(
+    rows: Sequence[Sequence[Trace]],
+    words: list[Word],
+    ink: np.ndarray,
+    find: Callable[[list[Word]], list[PageOrder]],
+) -> list[PageOrder]:
+    """The orders by the names that stand alone; where some are missing, by those that touch a trace, too.
+
+    Raises:
+        EcgQualityError: neither tells them.
+    """
+    try:
+        found, failed = find(words), None
+    except EcgQualityError as error:
+        found, failed = [], error
+    if found and (found[0].is_stated or found[0].names_read[0] == found[0].names_read[1]):
+        return found
+    hidden, _ = read_words(ink, along_curves(rows, ink.shape))
+    try:
+        return find(clearest(words + hidden))
+    except EcgQualityError as error:
+        if failed is not None:
+            raise failed from error
+        return found
 
 
 def _read_turned(

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Reads the words that matter on an ECG page (lead names, paper speed, gain) by comparison with rendered words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ SCALE_WORDS = {
 HEIGHT_PX = 24  # of a word when it is compared
 PAD_PX = 5
 LETTER_MM = (1.0, 8.0)  # lowest and highest letters
+TOUCH_PX = 2  # a trace that is so near to a letter may have cut it
 WORD_GAP, PHRASE_GAP = 0.45, 1.1  # between letters of a word, words of a phrase, in heights of the taller
 STRETCH = 1.35  # how much wider or narrower a word may be than its template
 READ_FROM = 0.62  # likeness from which a word counts as the name of a lead
@@ -38,10 +40,18 @@ SCALE_FROM, SCALE_LEAD = 0.7, 0.02  # likeness of a scale to its words, and how 
 
 @dataclass(frozen=True)
 class Word:
-    """A word on the page: (left, top, right, bottom) px, and its likeness, 0 to 1, to the name of every lead."""
+    """
+    A word on the page.
+
+    Attributes:
+        box: (left, top, right, bottom) px.
+        likeness: 0 to 1, to the name of every lead.
+        is_whole: no trace touches it, so that it cannot have lost letters or parts of them.
+    """
 
     box: tuple[int, int, int, int]
     likeness: dict[str, float]
+    is_whole: bool = True
 
     @property
     def middle(self) -> float:
@@ -76,8 +86,25 @@ def read_words(ink: np.ndarray, traces: np.ndarray) -> tuple[list[Word], dict[st
     for box in _joined(letters, WORD_GAP):
         likeness = _likeness(text, box, _lead_templates())
         if likeness and max(likeness.values()) >= READ_FROM:
-            words.append(Word(box, likeness))
+            words.append(Word(box, likeness, not _around(beside, box).any()))
     return words, _scales(text, letters)
+
+
+def _around(mask: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """The part of a mask in which letters of a word, or parts of them, would lie."""
+    left, top, right, bottom = box
+    beside = round(WORD_GAP * (bottom - top))
+    return mask[max(top - TOUCH_PX, 0) : bottom + TOUCH_PX, max(left - beside, 0) : right + beside]
+
+
+def clearest(words: Sequence[Word]) -> list[Word]:
+    """Of words that overlap the clearest."""
+    kept: list[Word] = []
+    for word in sorted(words, key=lambda word: -word.clarity):
+        left, top, right, bottom = word.box
+        if all(a[2] <= left or right <= a[0] or a[3] <= top or bottom <= a[1] for a in (each.box for each in kept)):
+            kept.append(word)
+    return kept
 
 
 def _scales(text: np.ndarray, letters: list[tuple[int, int, int, int]]) -> dict[str, float]:
@@ -183,4 +210,4 @@ def _rendered(word: str) -> list[np.ndarray]:
     return templates
 
 
-__all__ = ["READ_FROM", "Word", "read_words"]
+__all__ = ["READ_FROM", "Word", "clearest", "read_words"]

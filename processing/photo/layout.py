@@ -19,6 +19,7 @@ COLUMNS = (1, 2, 3, 4, 6)
 # A name stands no further than that, in mm, from where its column begins, and above or below its baseline.
 BESIDE_MM = (-19.0, 12.0)
 ABOVE_MM, BELOW_MM = 16.0, 10.0
+ABOVE_ROWS = 0.5  # or that many distances of rows above it, where each lead has a frame of its own
 SINGLE_STROKE = 0.85  # likeness from which a single stroke counts as an I
 HEIGHT_TOLERANCE = 0.3  # names of one page are as high as each other, to that share
 ALIGNED_MM = 7.0  # names stand as high above their baselines as each other, to that
@@ -27,7 +28,7 @@ MARGIN = 0.05  # by how much likeness a usual order of leads may fall behind wha
 FREE_CLARITY = 0.8  # from which names in an unusual order are believed
 ONE_IN = 5
 MAX_STRIPS = 3
-UNEXPLAINED = 1.0  # what a clear name counts against a layout that has no such lead there
+UNEXPLAINED = 2.0  # what a clear name counts against a layout that has no such lead there
 MOST_UNEXPLAINED = 0.34  # share of the clear names, and more than one of them
 WHOLE_MM = 0.5
 AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
@@ -78,10 +79,10 @@ class PageOrder:
     read: frozenset[str] = frozenset()
 
 
-def find_order(
+def find_orders(
     blocks: Sequence[Sequence[Trace]], words: Sequence[Word], pulses: Sequence[Pulse], stated: str | None = None
-) -> PageOrder:
-    """The arrangement of a page.
+) -> list[PageOrder]:
+    """The arrangements that the names on a page allow, the likeliest first; the others leave no more names unexplained.
 
     Args:
         blocks: the traces of each block of the page, top to bottom.
@@ -97,7 +98,7 @@ def find_order(
     blocks = _without_rules(blocks, ends, words)
     if stated is not None:
         rows, columns, strips = parse_layout(stated)
-        return _stated(blocks, ends, rows, columns, strips, stated)
+        return [_stated(blocks, ends, rows, columns, strips, stated)]
     options = []
     if len(blocks) == 1:
         for number in COLUMNS:
@@ -113,18 +114,24 @@ def find_order(
         raise EcgQualityError(
             f"the names of the leads beside {seen} rows of traces cannot be read; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
-    _, best = max(found, key=lambda item: item[0] - UNEXPLAINED * len(_unexplained(item[1], words)))
-    left = _unexplained(best, words)
-    if len(left) > max(MOST_UNEXPLAINED * len(left | best.read), 1):
+    orders = [
+        order for _, order in sorted(found, key=lambda item: UNEXPLAINED * len(_unexplained(item[1], words)) - item[0])
+    ]
+    left = [_unexplained(order, words) for order in orders]
+    if len(left[0]) > max(MOST_UNEXPLAINED * len(left[0] | orders[0].read), 1):
         raise EcgQualityError(
-            f"it seems to be {best.name}, but the names {', '.join(sorted(left))} are read, too; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
+            f"it seems to be {orders[0].name}, but the names {', '.join(sorted(left[0]))} are read, too; state the layout if you know it: `layout='3x4+1'`, on the command line --page layout=3x4+1"
         )
-    return best
+    return [order for order, names in zip(orders, left, strict=True) if len(names) <= len(left[0])]
 
 
 def _unexplained(order: PageOrder, words: Sequence[Word]) -> set[str]:
     """Leads whose names are read clearly, but not where a layout has them. I, II and III are easily made of other strokes."""
-    return {word.lead for word in words if word.clarity > FREE_CLARITY} - order.read - {"I", "II", "III"}
+    return (
+        {word.lead for word in words if word.clarity > FREE_CLARITY and word.is_whole}
+        - order.read
+        - {"I", "II", "III"}
+    )
 
 
 def _check_one_page(words: Sequence[Word]) -> None:
@@ -247,7 +254,8 @@ def named_rows(column: Column, words: Sequence[Word], baselines: Sequence[float]
     ]
     best: list[Word | None] = [None] * len(baselines)
     value = 0.0
-    for shift in np.arange(-ABOVE_MM, BELOW_MM + 0.1, 1.0) * PX_PER_MM:
+    apart = float(np.median(np.diff(baselines))) / PX_PER_MM if len(baselines) > 1 else 0.0
+    for shift in np.arange(-max(ABOVE_MM, ABOVE_ROWS * apart), BELOW_MM + 0.1, 1.0) * PX_PER_MM:
         names: list[Word | None] = []
         total = 0.0
         for baseline in baselines:
@@ -326,9 +334,12 @@ def _best_order(
             if word is not None and (word.lead != "I" or lead == "I")
         ]
         value = sum(_like(word, lead) for word, lead in told)
-        # Of every `ONE_IN` names one may be misread, if it was not read clearly.
-        lost = [word.clarity - _like(word, lead) for word, lead in told if word.clarity < FREE_CLARITY]
+        # Of every `ONE_IN` names one may be misread, if it was not read clearly, and each that touches a trace.
+        lost = [
+            word.clarity - _like(word, lead) for word, lead in told if word.clarity < FREE_CLARITY and word.is_whole
+        ]
         forgiven = sum(sorted(lost, reverse=True)[: len(told) // ONE_IN])
+        forgiven += sum(word.clarity - _like(word, lead) for word, lead in told if not word.is_whole)
         behind = sum(word.clarity for word, _ in told) - value - forgiven
         enough = len(told) >= LEAST_NAMED * len(names)
         if enough and behind <= MARGIN * len(told) and value > best[1]:
@@ -386,4 +397,4 @@ def _stated(
     return PageOrder(name, tuple(stretches), tuple(parts), (0, len(stretches)), is_stated=True)
 
 
-__all__ = ["Column", "PageOrder", "Stretch", "find_order", "named_rows", "parse_layout"]
+__all__ = ["Column", "PageOrder", "Stretch", "find_orders", "named_rows", "parse_layout"]

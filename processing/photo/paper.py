@@ -17,7 +17,7 @@ CELL = 5 * PX_PER_MM
 THICK_PX = 24  # 3 mm
 STEEP_PX = 9  # an upright stroke is longer; level ones are thinner
 FAINTEST = 0.3  # ink of an upright stroke that is still one
-MAX_PAPER_MM = 450.0
+MAX_PAPER_MM = 600.0  # two columns of ten seconds take 500
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Paper:
         ink: float32 `(height, width)`, 0 on paper and grid, 1 in the middle of a stroke; `PX_PER_MM` pixels a mm.
         to_picture: homography 3 x 3 from the pixels of `ink` to those of the picture.
         scaled_by: what told the scale: `"grid"`, `"pulse"` or `"file"`.
+        is_cut: the picture shows more than `MAX_PAPER_MM`; the rest is not in `ink`.
     """
 
     ink: np.ndarray
     to_picture: np.ndarray
     scaled_by: str
+    is_cut: bool = False
 
     def turned(self, quarters: int) -> "Paper":
         """The page turned counterclockwise by so many quarters."""
@@ -43,7 +45,7 @@ class Paper:
             3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
         }[quarters]
         ink = np.ascontiguousarray(np.rot90(self.ink, quarters))
-        return Paper(ink, self.to_picture @ np.array(back, float), self.scaled_by)
+        return Paper(ink, self.to_picture @ np.array(back, float), self.scaled_by, self.is_cut)
 
 
 def shrunk(picture: Image.Image | np.ndarray, longest_px: int) -> tuple[np.ndarray, float]:
@@ -88,7 +90,9 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, scaled_by: str) -> Paper:
     height, width = light.shape[:2]
     corners = np.array([[[0, 0]], [[width, 0]], [[width, height]], [[0, height]]], np.float64)
     in_mm = cv2.perspectiveTransform(corners, to_mm)[:, 0]
-    low, high = in_mm.min(axis=0), np.minimum(in_mm.max(axis=0), in_mm.min(axis=0) + MAX_PAPER_MM)
+    low, high = in_mm.min(axis=0), in_mm.max(axis=0)
+    is_cut = bool((high - low).max() > MAX_PAPER_MM)
+    high = np.minimum(high, low + MAX_PAPER_MM)
     low = np.floor(low / 5) * 5  # 5-mm lines keep their place in the cells
     size = np.ceil((high - low) / 5).astype(int) * CELL
     to_flat = np.diag([PX_PER_MM, PX_PER_MM, 1.0]) @ np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]]) @ to_mm
@@ -110,7 +114,7 @@ def flatten(light: np.ndarray, to_mm: np.ndarray, scaled_by: str) -> Paper:
     darkness[cv2.dilate(thick, np.ones((THICK_PX, THICK_PX), np.uint8)) > 0] = 0
     stroke = float(np.mean(np.sort(darkness[::4, ::4].ravel())[-max(darkness.size // 16 // 250, 1) :]))
     ink = np.clip(darkness / max(stroke, 0.15), 0, 1).astype(np.float32)
-    return Paper(ink, np.linalg.inv(to_flat), scaled_by)
+    return Paper(ink, np.linalg.inv(to_flat), scaled_by, is_cut)
 
 
 def even_strokes(ink: np.ndarray) -> np.ndarray:
@@ -129,4 +133,4 @@ def _grid_in_cells(darkness: np.ndarray) -> np.ndarray:
     return np.tile(usual, (rows, columns))
 
 
-__all__ = ["PX_PER_MM", "Paper", "even_light", "even_strokes", "flatten", "grid_of", "shrunk"]
+__all__ = ["CELL", "MAX_PAPER_MM", "PX_PER_MM", "Paper", "even_light", "even_strokes", "flatten", "grid_of", "shrunk"]

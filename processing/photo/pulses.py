@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Finds the calibration pulses of a flattened page: boxes without a bottom, 1 mV high."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ LEGS, ROOF = 0.85, 0.85  # share of a pulse's sides and top that is ink
 INSIDE = 0.06  # and of what lies between them
 ALIKE = 0.08  # pulses of one page are as high as each other, to that share
 MIN_HEIGHT_MM = 1.8
+NEAR_END_MM, SAME_PLACE_MM = 25.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,23 @@ def find_pulses(ink: np.ndarray) -> list[Pulse]:
     alike = np.abs(heights[:, None] / heights[None] - 1) < ALIKE
     height = np.median(heights[alike[alike.sum(axis=1).argmax()]])
     return [pulse for pulse in found if abs(pulse.height_mm / height - 1) < ALIKE]
+
+
+def where_pulses_stand(pulses: Sequence[Pulse], blocks: Sequence[tuple[int, int]]) -> list[Pulse]:
+    """The pulses at the ends of a block, and those that stand above each other. A lone box amid traces is a part of one.
+
+    Args:
+        pulses: as found.
+        blocks: (left, right) px of the stretches that hold traces.
+    """
+    ends = [edge for block in blocks for edge in block]
+    near, apart = NEAR_END_MM * PX_PER_MM, SAME_PLACE_MM * PX_PER_MM
+    return [
+        pulse
+        for pulse in pulses
+        if any(abs(pulse.left - end) < near or abs(pulse.right - end) < near for end in ends)
+        or sum(abs(pulse.left - other.left) < apart for other in pulses) > 1
+    ]
 
 
 def without_pulses(ink: np.ndarray, pulses: list[Pulse]) -> np.ndarray:
@@ -130,4 +149,4 @@ def _centre(profile: np.ndarray) -> float:
     return float((weight * (np.arange(len(weight)) + 0.5)).sum() / max(weight.sum(), 1e-6))
 
 
-__all__ = ["Pulse", "find_pulses", "without_pulses"]
+__all__ = ["Pulse", "find_pulses", "where_pulses_stand", "without_pulses"]

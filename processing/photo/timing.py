@@ -23,6 +23,8 @@ END_MM, LEVEL_MM = 1.0, 2.0
 # Columns show the same seconds if their beats stand at the same places: to the first figure all together, to the second each. Columns
 # that touch mostly continue where the one before ended, so that chance has to be ruled out; for columns printed apart less will do.
 TOUCHING_S, APART_S = (0.012, 0.012), (0.04, 0.02)
+MOST_BEATS, MANY_BEATS = 0.65, 8  # of many beats some may differ: premature ones look unlike in other leads
+WHOLE_S = 8.0  # a column that is longer holds a whole ECG of 10 s, mostly: less will do for it, too
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,12 @@ def _same_seconds(order: PageOrder, scale: Scale) -> bool:
     if len(fewest) < 3:
         return False
     apart = any(a.right < b.left - 1 for a, b in pairwise(order.columns))
-    offset, spread = APART_S if apart else TOUCHING_S
+    shortest = min(column.right - column.left for column in order.columns) / PX_PER_MM / scale.speed
+    offset, spread = APART_S if apart or shortest > WHOLE_S else TOUCHING_S
     for found in beats:
         away = found[np.abs(found[None] - fewest[:, None]).argmin(axis=1)] - fewest
-        if abs(np.median(away)) > offset or np.abs(away - np.median(away)).max() > spread:
+        alike = np.mean(np.abs(away - np.median(away)) <= spread)
+        if abs(np.median(away)) > offset or alike < (MOST_BEATS if len(fewest) >= MANY_BEATS else 1):
             return False
     return True
 
@@ -111,9 +115,9 @@ def _beats(order: PageOrder, index: int, scale: Scale) -> np.ndarray:
     width = round(column.right - column.left)
     steep = np.zeros(width)
     for trace in column.traces:
-        first = round(column.left) - trace.left
-        tall = np.nan_to_num(trace.lower - trace.upper)[first : first + width]
-        steep[: len(tall)] += np.minimum(tall, 10 * PX_PER_MM)
+        first = trace.left - round(column.left)
+        tall = np.nan_to_num(trace.lower - trace.upper)[max(-first, 0) : max(width - first, 0)]
+        steep[max(first, 0) : max(first, 0) + len(tall)] += np.minimum(tall, 10 * PX_PER_MM)
     per_second = scale.speed * PX_PER_MM
     edge = round(2 * EDGE_MM * PX_PER_MM)
     steep[:edge], steep[len(steep) - edge :] = 0, 0

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Follows the traces of a flattened page: finds the rows, assigns ink to them, and measures their height in every column."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ UPRIGHT_MM = 6.5  # higher than any letter
 FLAT_PIECE_MM = 9.0  # of a trace between two upright strokes: wider than a letter
 FLAT_MM = 1.2  # a column's run of ink that is shorter belongs to a flat stretch
 MIN_ROW_MM = 7.0  # between neighbouring rows
+SAME_ROW_MM = 4.0  # between the baselines of one row in blocks side by side
 MIN_ROW_SHARE = 0.25  # of the clearest row's ink
 MIN_GAP_MM = 1.5  # without any trace between columns that were printed apart
 MIN_BLOCK_MM = 20.0
@@ -107,6 +109,19 @@ def without_frames(ink: np.ndarray) -> np.ndarray:
     return np.where(lines, 0, ink).astype(np.float32)
 
 
+def along_curves(blocks: Sequence[Sequence[Trace]], shape: tuple[int, int]) -> np.ndarray:
+    """True where the strokes of followed traces are. What else is joined to them may be names that touch them."""
+    shift = 4  # binary digits of a pixel in which OpenCV places a point
+    drawn = np.zeros(shape, np.uint8)
+    for trace in (trace for rows in blocks for trace in rows):
+        wide = float(np.nanmedian(trace.lower - trace.upper)) + 1
+        points = np.stack([trace.x, trace.height], axis=1) - 0.5
+        for piece in np.split(points, np.flatnonzero(~np.isfinite(trace.height))):
+            line = np.rint(piece[np.isfinite(piece[:, 1])] * 2**shift).astype(np.int32)
+            cv2.polylines(drawn, [line[None]], False, 1, round(wide) + 1, cv2.LINE_8, shift)
+    return drawn > 0
+
+
 def find_rows(traces: np.ndarray, block: tuple[int, int]) -> list[float]:
     """The baselines of a block's rows in px: where the flat stretches of traces lie."""
     part = traces[:, block[0] : block[1]]
@@ -169,6 +184,25 @@ def beside_pulses(rows: list[float], feet: list[float]) -> list[float]:
     """
     pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 0.0
     return [row for row in rows if min(feet) - 0.5 * pitch < row < max(feet) + 0.5 * pitch] if feet else rows
+
+
+def alike_in_blocks(rows: Sequence[list[float]]) -> list[list[float]]:
+    """The rows of blocks side by side, with those that a block lacks where all of its own are also rows of the fullest one.
+
+    A lead whose trace is never flat has no level that `find_rows` would see.
+
+    Args:
+        rows: baselines of every block, px.
+    """
+    fullest = max(rows, key=len, default=[])
+    beside = SAME_ROW_MM * PX_PER_MM
+
+    def completed(own: list[float]) -> list[float]:
+        partner = [min(fullest, key=lambda row: abs(row - each)) for each in own]
+        same = len(set(partner)) == len(own) and all(abs(a - b) < beside for a, b in zip(own, partner, strict=True))
+        return sorted([*own, *(set(fullest) - set(partner))]) if own and same else own
+
+    return [completed(own) for own in rows]
 
 
 def follow(ink: np.ndarray, block: tuple[int, int], baselines: list[float]) -> list[Trace]:
@@ -376,4 +410,14 @@ def _lowest(edge: np.ndarray, caps: np.ndarray) -> np.ndarray:
     return np.max([padded[step : step + len(edge)] + cap for step, cap in enumerate(caps)], axis=0)
 
 
-__all__ = ["INK", "Trace", "between_pulses", "find_blocks", "find_rows", "follow", "without_frames"]
+__all__ = [
+    "INK",
+    "Trace",
+    "alike_in_blocks",
+    "along_curves",
+    "between_pulses",
+    "find_blocks",
+    "find_rows",
+    "follow",
+    "without_frames",
+]

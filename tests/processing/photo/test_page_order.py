@@ -11,7 +11,7 @@ from processing.errors_gem import EcgQualityError
 
 pytest.importorskip("cv2", reason='pip install "gem-ecg[photo]" to run this test')
 from processing.photo.labels import Word
-from processing.photo.layout import find_order
+from processing.photo.layout import find_orders
 from processing.photo.paper import PX_PER_MM
 from processing.photo.traces import Trace, beside_pulses, between_pulses
 
@@ -38,17 +38,17 @@ def names(rows: int, columns: int, off_mm: float = 1.0, clarity: float = 0.95) -
 @pytest.mark.parametrize("off_mm", [1.0, 6.0, 11.0])
 @pytest.mark.parametrize(("rows", "columns"), [(3, 4), (6, 2), (12, 1)])
 def test_names_are_found_beside_the_beginning_of_their_column(rows, columns, off_mm):
-    order = find_order(page(rows), names(rows, columns, off_mm), [])
+    order = find_orders(page(rows), names(rows, columns, off_mm), [])[0]
     assert order.name == f"{rows}x{columns}" and [one.lead for one in order.stretches] == list(STANDARD_LEADS)
 
 
 def test_a_layout_is_not_believed_that_leaves_clear_names_unexplained():
     words = names(3, 4)
     chest = [Word((w.box[0] - 1000, w.box[1], w.box[2] - 1000, w.box[3]), w.likeness) for w in words[6:9]]
-    assert find_order(page(3), chest, []).name == "3x1"  # a page of three leads
+    assert find_orders(page(3), chest, [])[0].name == "3x1"  # a page of three leads
     astray = [Word((w.box[0] + 230, w.box[1] + 90, w.box[2] + 230, w.box[3] + 90), w.likeness) for w in words[3:6]]
     with pytest.raises(EcgQualityError, match="3x1, but the names aVF, aVL, aVR are read, too"):
-        find_order(page(3), [*chest, *astray], [])
+        find_orders(page(3), [*chest, *astray], [])
 
 
 def test_what_is_printed_above_the_first_pulse_and_below_the_last_is_no_row():

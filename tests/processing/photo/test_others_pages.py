@@ -1,0 +1,113 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Pages as other programs draw them: two columns of ten seconds, names below the traces or far above them, no pulses."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from processing.ecg_readers import load_ecg
+from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.errors_gem import EcgQualityError
+
+pytest.importorskip("cv2", reason='pip install "gem-ecg[photo]" to run this test')
+from processing.photo import digitize_ecg
+from processing.photo.confidence import LEAST_CONFIDENCE, judge
+from processing.photo.layout import PageOrder, Stretch
+from processing.photo.pulses import Pulse, where_pulses_stand
+from processing.photo.traces import Trace, alike_in_blocks
+
+SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
+MARGIN_MM = 10.0
+
+
+def drawn(record: EcgRecord, *, pitch: float, gap: float, name_at: float, seconds: float = 10.0) -> Image.Image:
+    """Six rows and two columns of the same seconds on a red grid, 25 mm/s and 10 mm/mV, 127 dpi.
+
+    Args:
+        record: at any rate.
+        pitch: mm from row to row.
+        gap: mm between the columns; with 0 the columns touch.
+        name_at: mm from a baseline down to the foot of its name.
+        seconds: of a column.
+    """
+    from matplotlib.figure import Figure
+
+    size = 2 * MARGIN_MM + 2 * 25 * seconds + gap, 2 * MARGIN_MM + 6 * pitch
+    figure = Figure(figsize=(size[0] / 25.4, size[1] / 25.4))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.set_axis_off()
+    for step, color in ((1, "#ffc0c0"), (5, "#ff6060")):
+        axes.vlines(np.arange(0, size[0], step), 0, size[1], color, linewidth=0.4)
+        axes.hlines(np.arange(0, size[1], step), 0, size[0], color, linewidth=0.4)
+    for number, lead in enumerate(STANDARD_LEADS):
+        column, row = divmod(number, 6)
+        left, zero = MARGIN_MM + column * (25 * seconds + gap), MARGIN_MM + (row + 0.5) * pitch
+        samples = np.resize(record.lead(lead), round(seconds * record.sampling_rate))
+        x = left + 25 * np.arange(len(samples)) / record.sampling_rate
+        axes.plot(x, zero - 10 * samples, color="#0000b0", linewidth=0.6)
+        axes.text(left + 1.5, zero + name_at, lead, fontsize=9)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=127)
+    return Image.open(stream).convert("RGB")
+
+
+def likeness(record: EcgRecord, found: EcgRecord, lead: str) -> float:
+    """Pearson's correlation where the page shows the lead."""
+    samples = found.lead(lead)[: record.num_samples]
+    seen = np.isfinite(samples)
+    return (
+        float(np.corrcoef(record.lead(lead)[: len(samples)][seen], samples[seen])[0, 1]) if seen.mean() > 0.9 else 0.0
+    )
+
+
+@pytest.mark.parametrize("name", ["normal", "atrial_fibrillation", "inferior_infarction"])
+@pytest.mark.parametrize(
+    ("pitch", "gap", "name_at"),
+    [(30.0, 0.0, 5.0), (30.0, 0.0, 2.8), (48.0, 6.0, -21.0)],
+    ids=["below", "touching", "far above"],
+)
+def test_two_columns_of_the_same_ten_seconds_are_read(name, pitch, gap, name_at):
+    record = load_ecg(SAMPLES / f"{name}.hea").resample(500)
+    found = digitize_ecg(drawn(record, pitch=pitch, gap=gap, name_at=name_at))
+    page = found.metadata["page"]
+    assert page.layout == "6x2" and page.simultaneous and found.leads == STANDARD_LEADS
+    assert page.scale.gain_from == "convention" and found.evidence["I"].gain == "assumed"
+    assert found.duration == pytest.approx(10, abs=0.1)
+    assert min(likeness(record, found, lead) for lead in found.leads) > 0.9
+
+
+def test_a_page_that_is_too_long_is_declined_instead_of_cut():
+    record = load_ecg(SAMPLES / "normal.hea").resample(500)
+    with pytest.raises(EcgQualityError, match="longer than the 600 mm that are read"):
+        digitize_ecg(drawn(record, pitch=30.0, gap=0.0, name_at=5.0, seconds=13.0))
+
+
+def test_a_lone_box_amid_traces_is_no_pulse():
+    block = (240, 4240)
+    amid, above, first = Pulse(2000, 2040, 500, 545), Pulse(2004, 2044, 900, 945), Pulse(180, 220, 500, 580)
+    assert where_pulses_stand([amid, first], [block]) == [first]
+    assert where_pulses_stand([amid, above], [block]) == [amid, above]
+
+
+def test_a_row_that_is_nowhere_flat_is_found_beside_its_neighbours():
+    full = [100.0, 300.0, 500.0]
+    assert alike_in_blocks([full, [101.0, 499.0]]) == [full, [101.0, 300.0, 499.0]]
+    assert alike_in_blocks([full, [200.0, 499.0]]) == [full, [200.0, 499.0]]  # rows of another kind
+    assert alike_in_blocks([full, []]) == [full, []]
+
+
+def test_leads_that_agree_in_the_first_half_only_are_not_trusted():
+    beats = np.tile(np.hanning(500) ** 8, 20)
+    half = np.where(np.arange(len(beats)) < len(beats) // 2, 1.0, 0.0)
+    height = np.sin(np.arange(7))
+    trace = Trace(0, 0.0, height[1::2], height[1::2], height, 1.0, np.ones(3), np.zeros(3))
+    stretches = [Stretch(lead, 1, trace, -8, 12, False) for lead in ("I", "II", "III")]
+    order = PageOrder("3x1", tuple(stretches), (), (3, 3))
+    right, _ = judge(stretches, [(0, beats), (0, 2 * beats), (0, beats)], order)
+    wrong, doubts = judge(stretches, [(0, beats), (0, 2 * half * beats), (0, beats)], order)
+    assert min(right.values()) > 0.9 and min(wrong.values()) < LEAST_CONFIDENCE
+    assert "contradict each other" in doubts[0]
