@@ -23,6 +23,11 @@ TALLEST = 3.0  # higher lines count no more than that
 # not share with the true one are lower by at least `ALIAS`.
 REPEATED, SAME_PITCH, ALIAS = 1.5, 0.01, 0.5
 MAX_RESIDUAL_MM = 0.35  # of the fitted page to the lines that were seen, at the median
+CLEAR = 0.35  # of what most places that show lines have
+# Of the places that show millimetre lines the most that are in one part, the least in each panel, and the share of all in such ones.
+MOST_IN_ONE, LEAST_PANEL, ALL_PANELS = 0.8, 0.02, 0.9
+COHERENT = 0.8  # how far the places of a panel agree on its lines
+OFF_SCALE = 0.005  # of mm that were counted across gaps
 WINDOW_PITCHES = 4.0  # of a local look at the grid, in 5-mm squares
 
 
@@ -82,6 +87,7 @@ def find_grid(lines: np.ndarray) -> Grid | None:
     if to_cells is None or 5 * residual > MAX_RESIDUAL_MM:
         return None
     to_mm = np.diag([5.0, 5.0, 1.0]) @ to_cells
+    to_mm = _of_panels(lines, (upright, level), to_mm)
     return Grid(to_mm, _scale_at(to_mm, lines.shape), 5 * residual, upright.has_both and level.has_both)
 
 
@@ -180,9 +186,14 @@ def _same_pitch(upright: _Lines, level: _Lines) -> tuple[_Lines, _Lines]:
 
 def _local_phases(lines: np.ndarray, family: _Lines) -> np.ndarray:
     """Where lines run: rows (x, y, number of the line, weight), one for every place that shows them clearly."""
-    pitch = 1 / np.hypot(*family.frequency)
+    return _unwrapped(*_local(lines, family.frequency), family.frequency)
+
+
+def _local(lines: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How lines of a frequency stand around places of a raster, as strength and phase of a wave, and the places' x and y."""
+    pitch = 1 / np.hypot(*frequency)
     height, width = lines.shape
-    wave = _wave(lines.shape, family.frequency)
+    wave = _wave(lines.shape, frequency)
     sigma = WINDOW_PITCHES * pitch / 2.5
     step = max(int(1.5 * pitch), 1)
     # Smoothed on a coarser raster: the product with the wave varies slowly where there are lines.
@@ -195,7 +206,66 @@ def _local_phases(lines: np.ndarray, family: _Lines) -> np.ndarray:
     ys = np.arange(step // 2, height, step)
     xs = np.arange(step // 2, width, step)
     sampled = local[np.minimum(ys // shrink, local.shape[0] - 1)][:, np.minimum(xs // shrink, local.shape[1] - 1)]
-    return _unwrapped(sampled, xs, ys, family.frequency)
+    return sampled, xs, ys
+
+
+def _of_panels(lines: np.ndarray, families: tuple[_Lines, _Lines], to_mm: np.ndarray) -> np.ndarray:
+    """
+    The way from pixels to mm of a flat page whose leads have grids of their own, with bare paper between them; else `to_mm`.
+
+    The 5-mm lines of such grids do not continue each other, so that a count of them across the gaps is some per cent off. Within
+    one, from place to place, the count is right.
+    """
+    rows, off = [], 0.0
+    for axis, family in enumerate(families):
+        frequency = 5 * family.frequency
+        if np.hypot(*frequency) > HIGHEST_FREQUENCY:
+            return to_mm
+        local, xs, ys = _local(lines, frequency)
+        clear = np.abs(local) > CLEAR * np.quantile(np.abs(local), 0.9)
+        count, part, stats, _ = cv2.connectedComponentsWithStats(clear.astype(np.uint8), connectivity=4)
+        sizes = stats[1:, cv2.CC_STAT_AREA] / max(clear.sum(), 1)
+        if count < 3 or sizes.max() > MOST_IN_ONE or sizes[sizes > LEAST_PANEL].sum() < ALL_PANELS:
+            return to_mm
+        slope = frequency + np.array([_drift(local, part, xs, 1), _drift(local, part, ys, 0)])
+        number = int(sizes.argmax()) + 1
+        mean, coherence = _first(local, part == number, xs, ys, slope, frequency)
+        left, top, wide, high = stats[number, :4]
+        inside = xs[left], ys[top], xs[left + wide - 1], ys[top + high - 1]
+        coarse, xs, ys = _local(lines, family.frequency)
+        within = np.ix_((ys > inside[1]) & (ys < inside[3]), (xs > inside[0]) & (xs < inside[2]))
+        chosen = np.zeros(coarse.shape, bool)
+        chosen[within] = True
+        fives, _ = _first(coarse, chosen, xs, ys, slope / 5, family.frequency)
+        if coherence < COHERENT or not chosen.any():
+            return to_mm
+        rows.append([*slope, mean + np.round(5 * fives - mean)])
+        middle = np.array([(inside[0] + inside[2]) / 2, (inside[1] + inside[3]) / 2])
+        ends = np.stack([middle, middle + 20 * slope / (slope @ slope)])[None]
+        counted = np.ptp(cv2.perspectiveTransform(ends, to_mm)[0, :, axis])
+        off = max(off, abs(counted / 20 - 1))
+    return np.array([*rows, [0.0, 0.0, 1.0]]) if off > OFF_SCALE else to_mm
+
+
+def _drift(local: np.ndarray, part: np.ndarray, at: np.ndarray, axis: int) -> float:
+    """By how many cycles per px the lines are closer than the wave, along an axis of the raster, between neighbours of one part."""
+    before, behind = (np.take(local, range(a, local.shape[axis] - b), axis) for a, b in ((0, 1), (1, 0)))
+    same = np.take(part, range(local.shape[axis] - 1), axis) == np.take(part, range(1, local.shape[axis]), axis)
+    same &= np.take(part, range(1, local.shape[axis]), axis) > 0
+    turned = np.angle(behind[same] * before[same].conj()) / (2 * np.pi)
+    return float(turned.mean() / (at[1] - at[0])) if len(turned) else 0.0
+
+
+def _first(
+    local: np.ndarray, chosen: np.ndarray, xs: np.ndarray, ys: np.ndarray, slope: np.ndarray, frequency: np.ndarray
+) -> tuple[float, float]:
+    """The number of the line, 0 to 1, at the origin of the picture, by the chosen places, and how far they agree, 0 to 1."""
+    row, column = np.nonzero(chosen)
+    x, y = xs[column] + 0.5, ys[row] + 0.5
+    away = (frequency - slope) @ np.stack([x, y])
+    unit = local[chosen] / np.maximum(np.abs(local[chosen]), 1e-12) * np.exp(2j * np.pi * away)
+    mean = unit.mean() if len(unit) else 0j
+    return float(np.angle(mean) / (2 * np.pi)), float(abs(mean))
 
 
 def _wave(shape: tuple[int, int], frequency: np.ndarray) -> np.ndarray:
@@ -207,7 +277,7 @@ def _wave(shape: tuple[int, int], frequency: np.ndarray) -> np.ndarray:
 def _unwrapped(local: np.ndarray, xs: np.ndarray, ys: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     """Numbers the lines from the clearest place outwards, neighbour by neighbour."""
     strength = np.abs(local)
-    limit = 0.35 * np.quantile(strength, 0.9)
+    limit = CLEAR * np.quantile(strength, 0.9)
     offset = -np.angle(local) / (2 * np.pi)  # cycles by which the lines lag behind the wave
     number = np.full(local.shape, np.nan)
     first = np.unravel_index(strength.argmax(), local.shape)

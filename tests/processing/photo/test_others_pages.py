@@ -15,6 +15,7 @@ from processing.errors_gem import EcgQualityError
 pytest.importorskip("cv2", reason='pip install "gem-ecg[photo]" to run this test')
 from processing.photo import digitize_ecg
 from processing.photo.confidence import LEAST_CONFIDENCE, judge
+from processing.photo.grid import find_grid
 from processing.photo.layout import PageOrder, Stretch
 from processing.photo.pulses import Pulse, where_pulses_stand
 from processing.photo.traces import Trace, alike_in_blocks
@@ -111,3 +112,27 @@ def test_leads_that_agree_in_the_first_half_only_are_not_trusted():
     wrong, doubts = judge(stretches, [(0, beats), (0, 2 * half * beats), (0, beats)], order)
     assert min(right.values()) > 0.9 and min(wrong.values()) < LEAST_CONFIDENCE
     assert "contradict each other" in doubts[0]
+
+
+@pytest.mark.parametrize("height", [28.0, 30.0, 34.5])
+@pytest.mark.parametrize("gap", [7.7, 11.0, 13.0])
+def test_leads_with_grids_of_their_own_do_not_change_the_millimetre(height, gap):
+    scale = 5.8
+    size = round(scale * (6 * (height + gap) + 10)), round(scale * 330)
+    lines = np.zeros(size, np.float32)
+    y, x = ((np.arange(length) + 0.5) / scale for length in size)
+    for left in (5.0, 168.0):
+        for row in range(6):
+            top = 5.0 + row * (height + gap)
+            down, across = y[:, None] - top, x[None] - left
+            inside = (down >= 0) & (down <= height) & (across >= 0) & (across <= 150)
+            for step, dark in ((1.0, 0.08), (5.0, 0.25)):
+                level, upright = (
+                    np.abs((down / step + 0.5) % 1 - 0.5) * step,
+                    np.abs((across / step + 0.5) % 1 - 0.5) * step,
+                )
+                lines = np.maximum(
+                    lines, np.where(inside & (np.minimum(level, upright) < 0.09), dark, 0).astype(np.float32)
+                )
+    grid = find_grid(lines)
+    assert grid is not None and grid.px_per_mm == pytest.approx((scale, scale), rel=0.004)
