@@ -277,13 +277,18 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
         return _with_hidden_names(rows, words, without, lambda names: find_orders(rows, names, pulses, layout))
 
     baselines = alike_in_blocks([_baselines(traces, block, pulses) for block in blocks])
-    try:
-        orders = ordered(baselines)
-    except EcgQualityError:
-        inner = [beside_pulses(lines, _feet(block, pulses)) for block, lines in zip(blocks, baselines, strict=True)]
-        if inner == baselines:
-            raise
-        orders = ordered(inner)
+    attempts = [baselines]
+    for beyond in (True, False):
+        feet = [sorted(_feet(block, pulses)) for block in blocks]
+        inner = [beside_pulses(*each, beyond) for each in zip(baselines, feet, strict=True)]
+        attempts += [inner] if inner not in attempts else []
+    for attempt in attempts:
+        try:
+            orders = ordered(attempt)
+            break
+        except EcgQualityError:
+            if attempt is attempts[-1]:
+                raise
     scale = find_scale(pulses, printed, speed, gain)
     check_scale(paper, scale)
     readings = (_by_order(order, scale, pulses, paper) for order in orders)

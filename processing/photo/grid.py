@@ -243,7 +243,7 @@ def _of_panels(lines: np.ndarray, families: tuple[_Lines, _Lines], to_mm: np.nda
         middle = np.array([(inside[0] + inside[2]) / 2, (inside[1] + inside[3]) / 2])
         ends = np.stack([middle, middle + 20 * slope / (slope @ slope)])[None]
         counted = np.ptp(cv2.perspectiveTransform(ends, to_mm)[0, :, axis])
-        off = max(off, abs(counted / 20 - 1))
+        off = max(off, float(abs(counted / 20 - 1)))
     return np.array([*rows, [0.0, 0.0, 1.0]]) if off > OFF_SCALE else to_mm
 
 

@@ -17,7 +17,7 @@ from .traces import Trace
 
 COLUMNS = (1, 2, 3, 4, 6)
 # A name stands no further than that, in mm, from where its column begins, and above or below its baseline.
-BESIDE_MM = (-19.0, 12.0)
+BESIDE_MM = (-22.0, 12.0)
 ABOVE_MM, BELOW_MM = 16.0, 10.0
 ABOVE_ROWS = 0.5  # or that many distances of rows above it, where each lead has a frame of its own
 SINGLE_STROKE = 0.85  # likeness from which a single stroke counts as an I

@@ -25,6 +25,7 @@ MIN_GAP_MM = 1.5  # without any trace between columns that were printed apart
 MIN_BLOCK_MM = 20.0
 REACH_ROWS = 1.6  # how far a trace may run from its baseline, in distances of rows
 MAX_REACH_MM = 45.0
+OFF_BEYOND = 0.1  # the same of one without a pulse, beyond those with one
 OFF_PITCH = 0.16  # how far a row may lie from a whole number of distances, in such distances
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
@@ -175,15 +176,24 @@ def _row_pitch(distances: np.ndarray) -> float:
     return float(distances.min() if np.abs(steps - np.round(steps)).max() < OFF_PITCH else np.median(distances))
 
 
-def beside_pulses(rows: list[float], feet: list[float]) -> list[float]:
+def beside_pulses(rows: list[float], feet: list[float], beyond: bool = False) -> list[float]:
     """The rows from the first calibration pulse to the last: beyond them lie printed lines and the rim of the paper.
 
     Args:
         rows: baselines, px.
         feet: of the pulses beside the rows, px.
+        beyond: also a row one distance of rows above the first, or below the last: its pulse may be cut off.
     """
-    pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 0.0
-    return [row for row in rows if min(feet) - 0.5 * pitch < row < max(feet) + 0.5 * pitch] if feet else rows
+    if not feet:
+        return rows
+    pitch = float(np.median(np.diff(feet if len(feet) > 1 else rows))) if len(rows) > 1 else 0.0
+    first, last = min(feet), max(feet)
+
+    def belongs(row: float) -> bool:
+        away = max(first - row, row - last)
+        return away < 0.5 * pitch or (beyond and abs(away - pitch) < OFF_BEYOND * pitch)
+
+    return [row for row in rows if belongs(row)]
 
 
 def alike_in_blocks(rows: Sequence[list[float]]) -> list[list[float]]:
