@@ -84,11 +84,18 @@ def find_grid(lines: np.ndarray) -> Grid | None:
     if len(u) < 8 or len(v) < 8:
         return None
     to_cells, residual = _fit_homography(u, v)
-    if to_cells is None or 5 * residual > MAX_RESIDUAL_MM:
-        return None
-    to_mm = np.diag([5.0, 5.0, 1.0]) @ to_cells
-    to_mm = _of_panels(lines, (upright, level), to_mm)
-    return Grid(to_mm, _scale_at(to_mm, lines.shape), 5 * residual, upright.has_both and level.has_both)
+    has_both = upright.has_both and level.has_both
+    panels = _of_panels(lines, (upright, level))
+    if to_cells is not None and 5 * residual <= MAX_RESIDUAL_MM:
+        to_mm = np.diag([5.0, 5.0, 1.0]) @ to_cells
+        if panels is None or not _scales_differ(to_mm, panels[0], lines.shape):
+            return Grid(to_mm, _scale_at(to_mm, lines.shape), 5 * residual, has_both)
+    return Grid(panels[0], _scale_at(panels[0], lines.shape), panels[1], has_both) if panels is not None else None
+
+
+def _scales_differ(one: np.ndarray, other: np.ndarray, shape: tuple[int, int]) -> bool:
+    ratios = np.divide(_scale_at(one, shape), _scale_at(other, shape))
+    return bool(np.abs(ratios - 1).max() > OFF_SCALE)
 
 
 def _spectra(lines: np.ndarray) -> list[np.ndarray]:
@@ -209,42 +216,42 @@ def _local(lines: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray, np.nda
     return sampled, xs, ys
 
 
-def _of_panels(lines: np.ndarray, families: tuple[_Lines, _Lines], to_mm: np.ndarray) -> np.ndarray:
+def _of_panels(lines: np.ndarray, families: tuple[_Lines, _Lines]) -> tuple[np.ndarray, float] | None:
     """
-    The way from pixels to mm of a flat page whose leads have grids of their own, with bare paper between them; else `to_mm`.
+    Of a flat page whose leads have grids of their own, with bare paper between them: the way from pixels to mm, and the residual
+    in mm (circular deviation of the largest grid's lines). `None` of other pages.
 
     The 5-mm lines of such grids do not continue each other, so that a count of them across the gaps is some per cent off. Within
     one, from place to place, the count is right.
     """
-    rows, off = [], 0.0
-    for axis, family in enumerate(families):
+    rows, residual = [], 0.0
+    for family in families:
         frequency = 5 * family.frequency
         if np.hypot(*frequency) > HIGHEST_FREQUENCY:
-            return to_mm
+            return None
         local, xs, ys = _local(lines, frequency)
         clear = np.abs(local) > CLEAR * np.quantile(np.abs(local), 0.9)
         count, part, stats, _ = cv2.connectedComponentsWithStats(clear.astype(np.uint8), connectivity=4)
         sizes = stats[1:, cv2.CC_STAT_AREA] / max(clear.sum(), 1)
         if count < 3 or sizes.max() > MOST_IN_ONE or sizes[sizes > LEAST_PANEL].sum() < ALL_PANELS:
-            return to_mm
+            return None
         slope = frequency + np.array([_drift(local, part, xs, 1), _drift(local, part, ys, 0)])
-        number = int(sizes.argmax()) + 1
-        mean, coherence = _first(local, part == number, xs, ys, slope, frequency)
-        left, top, wide, high = stats[number, :4]
-        inside = xs[left], ys[top], xs[left + wide - 1], ys[top + high - 1]
-        coarse, xs, ys = _local(lines, family.frequency)
-        within = np.ix_((ys > inside[1]) & (ys < inside[3]), (xs > inside[0]) & (xs < inside[2]))
-        chosen = np.zeros(coarse.shape, bool)
-        chosen[within] = True
-        fives, _ = _first(coarse, chosen, xs, ys, slope / 5, family.frequency)
-        if coherence < COHERENT or not chosen.any():
-            return to_mm
-        rows.append([*slope, mean + np.round(5 * fives - mean)])
-        middle = np.array([(inside[0] + inside[2]) / 2, (inside[1] + inside[3]) / 2])
-        ends = np.stack([middle, middle + 20 * slope / (slope @ slope)])[None]
-        counted = np.ptp(cv2.perspectiveTransform(ends, to_mm)[0, :, axis])
-        off = max(off, float(abs(counted / 20 - 1)))
-    return np.array([*rows, [0.0, 0.0, 1.0]]) if off > OFF_SCALE else to_mm
+        largest = int(sizes.argmax()) + 1
+        first, coherence = _first(local, part == largest, xs, ys, slope, frequency)
+        if coherence < COHERENT:
+            return None
+        residual = max(residual, float(np.sqrt(-2 * np.log(coherence)) / (2 * np.pi)))
+        left, top, wide, high = stats[largest, :4]
+        fives = _of_fives(lines, family, slope, xs[[left, left + wide - 1]], ys[[top, top + high - 1]])
+        rows.append([*slope, first + np.round(5 * fives - first)])
+    return np.array([*rows, [0.0, 0.0, 1.0]]), residual
+
+
+def _of_fives(lines: np.ndarray, family: _Lines, slope: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
+    """The number of the 5-mm line, 0 to 1, at the origin of the picture, by those of a box; `slope` is that of 1-mm lines."""
+    local, xs, ys = _local(lines, family.frequency)
+    inside = ((ys >= down[0]) & (ys <= down[1]))[:, None] & ((xs >= across[0]) & (xs <= across[1]))
+    return _first(local, inside, xs, ys, slope / 5, family.frequency)[0]
 
 
 def _drift(local: np.ndarray, part: np.ndarray, at: np.ndarray, axis: int) -> float:
