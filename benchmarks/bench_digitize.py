@@ -178,6 +178,17 @@ def others_pages(records: list[EcgRecord], renderer: str) -> Iterator[Page]:
             yield Page(name, picture, truth, layout)
 
 
+def screen(page: Image.Image) -> Image.Image:
+    """The page on a screen, photographed: each pixel is three stripes, which beat with the camera's own pixels (moire)."""
+    shown = page.resize((page.width * 2 // 3, page.height * 2 // 3), Image.Resampling.LANCZOS)
+    stripes = np.kron(np.asarray(shown, np.float32), np.ones((3, 3, 1), np.float32))
+    stripes *= 0.25 + 0.75 * np.tile(np.eye(3, dtype=np.float32), (1, shown.width, 1))
+    stripes[::3] *= 0.5  # the gap between the rows of pixels
+    seen = Image.fromarray(np.clip(2.2 * stripes, 0, 255).astype(np.uint8))
+    seen = seen.rotate(1.7, Image.Resampling.BILINEAR, expand=True, fillcolor=(30, 30, 30))
+    return seen.resize((round(seen.width * 0.43), round(seen.height * 0.43)), Image.Resampling.BILINEAR)
+
+
 def spoiled_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image]]:
     """Pages that lie wrong or show too little: read or declined, but none may get a wrong calibration with high confidence."""
     page = render_ecg(record, layout="3x4+1", dpi=200).to_pil()
@@ -186,6 +197,7 @@ def spoiled_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image]]:
     yield "mirrored", ImageOps.mirror(page)
     yield "blurred", page.filter(ImageFilter.GaussianBlur(6))
     yield "200 px", page.resize((200, 96))
+    yield "photographed from a screen", screen(page)
     yield "half cut off", page.crop((0, 0, page.width, page.height // 2))
     two = Image.new("RGB", (page.width, 2 * page.height), "white")
     two.paste(page, (0, 0))

@@ -241,7 +241,8 @@ def ecg_plot_figure(record: EcgRecord) -> Any:
     from matplotlib import pyplot
 
     signal = np.stack([record.lead(lead) for lead in STANDARD_LEADS])
-    ecg_plot.plot(signal, sample_rate=record.sampling_rate, title="", columns=1)
+    # With names of leads both 0.2 and 0.3 draw a figure of pyplot.
+    ecg_plot.plot(signal, sample_rate=record.sampling_rate, title="", lead_index=list(STANDARD_LEADS), columns=1)
     return pyplot.gcf()
 
 

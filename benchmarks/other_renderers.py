@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot` (0.2.8 draws other pages than
+"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot dicom-ecg-plot` (ecg-plot 0.2.8 draws other pages than
 0.3), and FOLDER in PYTHONPATH. What is not installed is left out."""
 
 import io
@@ -15,6 +15,7 @@ from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
 DPI = 200
 # Theirs (columns x rows) -> ours (rows x columns).
+DICOM_LAYOUTS = {"3x4_1": "3x4+1", "6x2": "6x2", "12x1": "12x1"}
 PMECG_LAYOUTS = {"4x3+1": "3x4+1", "2x6": "6x2", "1x12": "12x1"}
 
 
@@ -72,12 +73,40 @@ def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.nda
     yield f"{record.record_id} ecg_plot 6x2", _picture(pyplot.gcf()), shown, "6x2"
 
 
+def dicom_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
+    """By dicom-ecg-plot, which filters what it draws (0.05 to 40 Hz)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import ecg
+    from pydicom import dcmread
+
+    from .bench_renderers import as_dicom
+
+    for theirs, ours in DICOM_LAYOUTS.items():
+        dataset = dcmread(io.BytesIO(as_dicom(record)))
+        for lead, channel in zip(STANDARD_LEADS, dataset.WaveformSequence[0].ChannelDefinitionSequence, strict=True):
+            # Its table of codes takes that of V1 (2:3) for III, and so on: it is given words.
+            channel.ChannelSourceSequence[0].CodeValue = ""
+            channel.ChannelSourceSequence[0].CodeMeaning = f"Lead {lead}"
+        stream = io.BytesIO()
+        dataset.save_as(stream)
+        stream.seek(0)
+        page = ecg.ECG(stream)
+        page.close = lambda: None  # it closes whatever figure is the current one, when it is collected
+        page.draw(theirs, 10.0, minor_axis=True)
+        drawn = record.changed("filtered by dicom-ecg-plot", signal=np.asarray(page._plotter.signals, np.float32))
+        shown = _in_columns(drawn, int(ours[ours.index("x") + 1 :].partition("+")[0]), ("II",) if "+" in ours else ())
+        yield f"{record.record_id} dicom-ecg-plot {ours}", _picture(page._plotter.fig), shown, ours
+
+
 OTHERS: dict[str, Callable[[EcgRecord], Iterator[tuple[str, Image.Image, np.ndarray, str]]]] = {
     name: pages
     for name, package, pages in (
         ("pmecg", "pmecg", pmecg_pages),
         ("pmecg, as PDF", "pmecg", partial(pmecg_pages, as_pdf=True)),
         ("ecg_plot", "ecg_plot", ecg_plot_pages),
+        ("dicom-ecg-plot", "ecg", dicom_pages),
     )
     if find_spec(package) is not None
 }

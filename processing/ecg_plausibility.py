@@ -44,6 +44,13 @@ LIMB_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
     named: {lead: 1.0, "I": -LIMB_LEADS_FROM_I_II[lead][0], "II": -LIMB_LEADS_FROM_I_II[lead][1]}
     for named, lead in (("II", "III"), ("aVR", "aVR"), ("aVL", "aVL"), ("aVF", "aVF"))
 }
+# On a page of columns no six leads were recorded at once: what holds within the first column and within the second.
+SUM_OF_THREE: Final = "aVR + aVL + aVF"
+SUM_TOLERANCE: Final = 0.13  # of 60 right pages (20 records) at most 0.11, where 0.1 calls one suspect
+COLUMN_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
+    "II": LIMB_LAWS["II"],
+    SUM_OF_THREE: {"aVR": 1.0, "aVL": 1.0, "aVF": 1.0},
+}
 # Share of the samples at a lead's own highest or lowest value: at most 0.02 in the median lead.
 CLIPPED_SHARE: Final = 0.05
 # A QTc (Fridericia) below is no adult's (short QT syndrome below 330 ms) where the QRS is short at once, and a QT and a QRS beyond
@@ -302,9 +309,14 @@ def _clipping_doubts(leads: Sequence[str], clipped: np.ndarray) -> Iterator[Doub
 def _limb_doubts(leads: Sequence[str], signal: np.ndarray) -> Iterator[Doubt]:
     """Einthoven's law and Goldberger's definitions: recorded limb leads keep them, whatever the heart does."""
     for lead, error in limb_errors(leads, signal).items():
-        if error > LIMB_TOLERANCE:
+        if error > (SUM_TOLERANCE if lead == SUM_OF_THREE else LIMB_TOLERANCE):
             if lead == "II":
                 where, found = "", f"I + III differs from II by {error:.0%} (Einthoven's law)"
+            elif lead == SUM_OF_THREE:
+                where, found = (
+                    "",
+                    f"aVR + aVL + aVF, which is 0, differs from it by {error:.0%} (Goldberger's definitions)",
+                )
             else:
                 where, found = lead, f"differs by {error:.0%} from what I and II give (Goldberger's definition)"
             yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have wrong gains", NAMES_CURE)
@@ -326,12 +338,24 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
 
     Under `"II"`, Einthoven's law: RMS of I + III - II over the largest RMS of the three; under `"aVR"`, `"aVL"`, `"aVF"`,
     Goldberger's definitions from I and II likewise. Only what was recorded at the same time is compared, each lead about its
-    mean (an offset of an amplifier is not an error); absent leads have no entry.
+    mean (an offset of an amplifier is not an error); absent leads have no entry. Where a page shows three limb leads in one
+    column and three in the next, Goldberger's sum under `"aVR + aVL + aVF"`.
     """
+    errors = _broken_laws(LIMB_LAWS, leads, signal)
+    if errors is not None:
+        return errors
+    columns = ({name: law} for name, law in COLUMN_LAWS.items())
+    return {name: error for law in columns for name, error in (_broken_laws(law, leads, signal) or {}).items()}
+
+
+def _broken_laws(
+    laws: Mapping[str, Mapping[str, float]], leads: Sequence[str], signal: np.ndarray
+) -> dict[str, float] | None:
+    """RMS of what should be 0 over the largest RMS of a law's leads; `None` where not all of them were recorded at once."""
     known = np.isfinite(signal)
     laws = {
         name: law
-        for name, law in LIMB_LAWS.items()
+        for name, law in laws.items()
         if set(law) <= set(leads) and all(known[leads.index(lead)].any() for lead in law)
     }
     names = sorted({lead for law in laws.values() for lead in law})
@@ -339,17 +363,16 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
         return {}
     rows, there = (array[[leads.index(name) for name in names]] for array in (signal, known))
     common = there.all(axis=0)
-    if not common.any():  # as on a page whose columns follow each other
-        limb = [row for row, lead in enumerate(leads) if lead in ("I", "II", "III")]
-        return limb_errors([leads[row] for row in limb], signal[limb]) if len(limb) < len(leads) else {}
+    if not common.any():
+        return None
     rows = (rows if common.all() else rows[:, common]).astype(np.float64)
     power = (centred := rows - rows.mean(axis=1, keepdims=True)) @ centred.T
     errors = {}
     for name, law in laws.items():
         weights = np.array([law.get(lead, 0.0) for lead in names])
         largest = float((weights**2 * power.diagonal()).max())
-        rest = max(float(weights @ power @ weights), 0.0)
-        errors[name] = math.sqrt(rest / largest) if largest > 0 else 0.0
+        left = max(float(weights @ power @ weights), 0.0)
+        errors[name] = math.sqrt(left / largest) if largest > 0 else 0.0
     return errors
 
 

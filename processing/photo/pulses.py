@@ -61,10 +61,14 @@ def find_pulses(ink: np.ndarray) -> list[Pulse]:
                 found.append(pulse)
     if not found:
         return []
-    # Of many boxes those are the pulses that most others equal.
-    heights = np.array([pulse.height_mm for pulse in found])
+    # Of many boxes those are the pulses that most others equal which stand above or below them.
+    heights, lefts, feet = (
+        np.array(each) for each in zip(*[(p.height_mm, p.left, p.foot) for p in found], strict=True)
+    )
     alike = np.abs(heights[:, None] / heights[None] - 1) < ALIKE
-    height = np.median(heights[alike[alike.sum(axis=1).argmax()]])
+    stacked = (np.abs(lefts[:, None] - lefts) < SAME_PLACE_MM * PX_PER_MM) & (np.abs(feet[:, None] - feet) > PX_PER_MM)
+    votes = (alike & stacked).sum(axis=1) * len(found) + alike.sum(axis=1)
+    height = np.median(heights[alike[votes.argmax()]])
     return [pulse for pulse in found if abs(pulse.height_mm / height - 1) < ALIKE]
 
 

@@ -121,8 +121,12 @@ def test_gaps_and_absent_leads_are_no_doubt():
         ]
     assert judged(columns).verdict == "ok"
 
-    columns[2] *= 2
-    assert judged(columns).doubts_about("leads"), "I, II and III stand in one column"
+    for row, words in ((2, "I + III differs from II"), (5, "aVR + aVL + aVF, which is 0, differs from it")):
+        doubled = columns.copy()
+        doubled[row] *= 2
+        assert judged(doubled).doubts_about("leads") and words in str(judged(doubled)), (
+            "three limb leads stand in one column"
+        )
 
 
 def test_a_long_record_is_judged_by_parts_of_all_of_it():

@@ -17,7 +17,7 @@ from processing.photo import digitize_ecg
 from processing.photo.confidence import LEAST_CONFIDENCE, judge
 from processing.photo.grid import find_grid
 from processing.photo.layout import PageOrder, Stretch
-from processing.photo.pulses import Pulse, where_pulses_stand
+from processing.photo.pulses import Pulse, find_pulses, where_pulses_stand
 from processing.photo.traces import Trace, alike_in_blocks
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
@@ -92,6 +92,23 @@ def test_a_lone_box_amid_traces_is_no_pulse():
     amid, above, first = Pulse(2000, 2040, 500, 545), Pulse(2004, 2044, 900, 945), Pulse(180, 220, 500, 580)
     assert where_pulses_stand([amid, first], [block]) == [first]
     assert where_pulses_stand([amid, above], [block]) == [amid, above]
+
+
+def test_pulses_stand_above_each_other_however_many_boxes_traces_make():
+    ink = np.zeros((900, 1600), np.float32)
+
+    def box(left, top, width, height):
+        ink[top : top + height, left - 1 : left + 2] = 1
+        ink[top : top + height, left + width - 1 : left + width + 2] = 1
+        ink[top - 1 : top + 2, left - 1 : left + width + 2] = 1
+
+    for row in range(3):
+        box(160, 120 + 240 * row, 40, 80)
+    for number in range(7):
+        box(350 + 130 * number, 180 + 20 * number, 80, 20)
+    assert [(pulse.left, round(pulse.height_mm)) for pulse in find_pulses(ink)] == [
+        (pytest.approx(160, abs=1), 10)
+    ] * 3
 
 
 def test_a_row_that_is_nowhere_flat_is_found_beside_its_neighbours():
