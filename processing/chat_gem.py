@@ -97,15 +97,23 @@ def upright(picture: Image.Image, record: EcgRecord) -> Image.Image:
     return picture.transpose(TURNS[quarters]) if quarters else picture
 
 
+def digitized_blocks(picture: Image.Image) -> list[dict]:
+    """A block with the ECG that a picture shows, and one with the picture, upright.
+
+    Raises:
+        EcgQualityError: Its signal cannot be recovered, or is no ECG.
+    """
+    record = check_ecg(digitized(picture))
+    return [{"type": "ecg", "ecg": record}, {"type": "image", "image": upright(picture, record)}]
+
+
 def with_digitized(chat: list[dict]) -> list[dict]:
     """The chat; before each picture block that says `digitize` is a block with the ECG recovered from it."""
 
     def blocks_for(block: dict) -> list[dict]:
         if block["type"] != "image" or not block.get("digitize"):
             return [block]
-        picture = page_picture(block.get("image", block.get("path")))
-        record = check_ecg(digitized(picture))
-        return [{"type": "ecg", "ecg": record}, {"type": "image", "image": upright(picture, record)}]
+        return digitized_blocks(page_picture(block.get("image", block.get("path"))))
 
     return _replaced(chat, blocks_for)
 
@@ -175,6 +183,7 @@ __all__ = [
     "as_modality",
     "content_blocks",
     "digitized",
+    "digitized_blocks",
     "filled",
     "is_chat",
     "page_picture",

@@ -20,12 +20,11 @@ from .chat_gem import (
     Modality,
     as_modality,
     content_blocks,
-    digitized,
+    digitized_blocks,
     filled,
     is_chat,
     page_picture,
     plain_message,
-    upright,
     with_digitized,
     with_page_blocks,
 )
@@ -307,10 +306,8 @@ class GemProcessor(ProcessorMixin):
                 )
             image, page_index = source, ecg_kwargs.get("index")
             if digitize and modality == "both":
-                picture = page_picture(image, page_index)
-                record = check_ecg(digitized(picture))
-                picture = upright(picture, record)
-                content.append({"type": "ecg", "ecg": record})
+                content += digitized_blocks(page_picture(image, page_index))
+                image = None
         elif source is not None:
             record = check_ecg(load_ecgs(source, **ecg_kwargs)[0])
             if modality != "image":
