@@ -31,6 +31,7 @@ MAX_STRIPS = 3
 UNEXPLAINED = 2.0  # what a clear name counts against a layout that has no such lead there
 MOST_UNEXPLAINED = 0.34  # share of the clear names, and more than one of them
 WHOLE_MM = 0.5
+PULSE_MM = 1.5  # a row that begins so near to where others have a pulse begins with one
 AFTER_PULSE_MM = 7.0  # behind a pulse the traces begin so near, if there is a gap
 FOOT_MM, LEVEL_MM = 2.0, 0.15  # a line after a pulse that is longer and as level leads to the traces
 
@@ -162,7 +163,7 @@ def parse_layout(name: str) -> tuple[int, int, int]:
 
 def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]:
     """Where the traces of a block begin, after a pulse that they may begin with, and end."""
-    lefts, rights, feet = [], [], []
+    lefts, rights, feet, begun = [], [], [], []
     for trace in rows:
         inked = np.flatnonzero(np.isfinite(trace.upper))
         if not len(inked):
@@ -177,6 +178,7 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
         ]
         leading = [pulse for pulse in mine if pulse.left < first + 12 * PX_PER_MM]
         if leading:
+            begun.append(leading[0])
             first = _after(trace, inked, leading[0].right)
             if first == leading[0].right:
                 feet.append(_foot_end(trace, leading[0]))
@@ -185,6 +187,11 @@ def _ends(rows: Sequence[Trace], pulses: Sequence[Pulse]) -> tuple[float, float]
             last = closing[-1].left
         lefts.append(first)
         rights.append(last)
+    # A row that begins where the pulses of others do has one, too, which its trace or its name covers.
+    lefts = [
+        next((pulse.right for pulse in begun if abs(first - pulse.left) < PULSE_MM * PX_PER_MM), first)
+        for first in lefts
+    ]
     left, right = float(np.median(lefts)), float(np.median(rights))
     if len(feet) == len(lefts) and min(feet) > left + FOOT_MM * PX_PER_MM:
         left = min(feet)  # the pulses stand on a line that leads to the traces
@@ -244,7 +251,8 @@ def _plausible(words: Sequence[Word]) -> list[Word]:
         return []
     height = np.median([word.box[3] - word.box[1] for word in sure])
     alike = [word for word in words if abs((word.box[3] - word.box[1]) / height - 1) < HEIGHT_TOLERANCE]
-    return [word for word in alike if word.lead != "I" or word.clarity > SINGLE_STROKE]
+    # A single stroke beside a trace is mostly a part of it.
+    return [word for word in alike if word.lead != "I" or (word.clarity > SINGLE_STROKE and word.is_whole)]
 
 
 def named_rows(column: Column, words: Sequence[Word], baselines: Sequence[float]) -> list[Word | None]:

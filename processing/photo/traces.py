@@ -149,6 +149,9 @@ def between_pulses(rows: list[float], feet: list[float]) -> list[float]:
     feet = sorted(feet)
     distances = np.diff(feet)
     pitch = _row_pitch(distances[distances > MIN_ROW_MM * PX_PER_MM])
+    if len(rows) > 2 * len(feet):  # names may cover most pulses: what is seen of them stands some rows apart
+        steps = pitch / float(np.median(np.diff(rows)))
+        pitch = pitch / round(steps) if steps > 1.5 and abs(steps - round(steps)) < OFF_PITCH else pitch
     marked = [min(rows, key=lambda row: abs(row - foot)) for foot in feet]
     marked = [row for row, foot in zip(marked, feet, strict=True) if abs(row - foot) < 0.3 * pitch]
     if not marked:

@@ -62,3 +62,8 @@ def test_a_row_that_is_seen_by_its_pulse_alone_is_one():
     feet = [150.0 + PITCH * row for row in range(6)]
     found = between_pulses([feet[0], feet[1], feet[4], feet[5]], feet)
     assert found == pytest.approx(feet)
+
+
+def test_rows_between_pulses_that_are_not_seen_stay_rows():
+    rows = [150.0 + PITCH * row for row in range(12)]
+    assert between_pulses(rows, [rows[0], rows[4]]) == rows
