@@ -20,6 +20,7 @@ COLUMNS = (1, 2, 3, 4, 6)
 BESIDE_MM = (-22.0, 12.0)
 ABOVE_MM, BELOW_MM = 16.0, 10.0
 ABOVE_ROWS = 0.5  # or that many distances of rows above it, where each lead has a frame of its own
+SURE_STROKES = 0.9  # likeness from which strokes are a II or III where no other name is read
 SINGLE_STROKE = 0.85  # likeness from which a single stroke counts as an I
 HEIGHT_TOLERANCE = 0.3  # names of one page are as high as each other, to that share
 ALIGNED_MM = 7.0  # names stand as high above their baselines as each other, to that
@@ -247,6 +248,8 @@ def _without_rules(
 def _plausible(words: Sequence[Word]) -> list[Word]:
     """The words of the height that most names of leads have: broken tips of waves look like an I."""
     sure = [word for word in words if word.lead not in ("I", "II", "III") and word.clarity > 0.7]
+    if not sure:  # such as on a strip of lead II
+        sure = [word for word in words if word.lead != "I" and word.clarity > SURE_STROKES and word.is_whole]
     if not sure:
         return []
     height = np.median([word.box[3] - word.box[1] for word in sure])

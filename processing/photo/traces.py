@@ -187,9 +187,9 @@ def beside_pulses(rows: list[float], feet: list[float], beyond: bool = False) ->
         feet: of the pulses beside the rows, px.
         beyond: also a row one distance of rows above the first, or below the last: its pulse may be cut off.
     """
-    if not feet:
+    if not feet or len(rows) < 2:
         return rows
-    pitch = float(np.median(np.diff(feet if len(feet) > 1 else rows))) if len(rows) > 1 else 0.0
+    pitch = float(np.median(np.diff(feet if len(feet) > 1 else rows)))
     first, last = min(feet), max(feet)
 
     def belongs(row: float) -> bool:

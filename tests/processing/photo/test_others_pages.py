@@ -41,9 +41,7 @@ def drawn(record: EcgRecord, *, pitch: float, gap: float, name_at: float, second
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     axes.set_axis_off()
-    for step, color in ((1, "#ffc0c0"), (5, "#ff6060")):
-        axes.vlines(np.arange(0, size[0], step), 0, size[1], color, linewidth=0.4)
-        axes.hlines(np.arange(0, size[1], step), 0, size[0], color, linewidth=0.4)
+    grid(axes, size)
     for number, lead in enumerate(STANDARD_LEADS):
         column, row = divmod(number, 6)
         left, zero = MARGIN_MM + column * (25 * seconds + gap), MARGIN_MM + (row + 0.5) * pitch
@@ -54,6 +52,37 @@ def drawn(record: EcgRecord, *, pitch: float, gap: float, name_at: float, second
     stream = io.BytesIO()
     figure.savefig(stream, dpi=127)
     return Image.open(stream).convert("RGB")
+
+
+def strips(record: EcgRecord, rows: int, leads: tuple[str, ...], seconds: float) -> Image.Image:
+    """Columns that continue each other, `seconds` each, with a calibration pulse before the first; 200 dpi."""
+    from matplotlib.figure import Figure
+
+    pitch, count = 40, round(seconds * record.sampling_rate)
+    size = 30 + 25 * seconds * len(leads) / rows, 30 + rows * pitch
+    figure = Figure(figsize=(size[0] / 25.4, size[1] / 25.4))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.set_axis_off()
+    grid(axes, size)
+    for number, lead in enumerate(leads):
+        column, row = divmod(number, rows)
+        left, zero = 20 + column * 25 * seconds, 15 + (row + 0.5) * pitch
+        samples = record.lead(lead)[column * count : (column + 1) * count]
+        axes.plot(left + 25 * np.arange(len(samples)) / record.sampling_rate, zero - 10 * samples, "k", linewidth=0.7)
+        axes.text(left + 2, zero - 13, lead, fontsize=9)
+        if column == 0:
+            axes.plot([11, 12, 12, 17, 17, 18], zero - np.array([0, 0, 10, 10, 0, 0]), "k", linewidth=0.7)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=200)
+    return Image.open(stream).convert("RGB")
+
+
+def grid(axes, size: tuple[float, float]) -> None:
+    """Red millimetre paper."""
+    for step, color in ((1, "#ffc0c0"), (5, "#ff6060")):
+        axes.vlines(np.arange(0, size[0], step), 0, size[1], color, linewidth=0.4)
+        axes.hlines(np.arange(0, size[1], step), 0, size[0], color, linewidth=0.4)
 
 
 def likeness(record: EcgRecord, found: EcgRecord, lead: str) -> float:
@@ -79,6 +108,23 @@ def test_two_columns_of_the_same_ten_seconds_are_read(name, pitch, gap, name_at)
     assert page.scale.gain_from == "convention" and found.evidence["I"].gain == "assumed"
     assert found.duration == pytest.approx(10, abs=0.1)
     assert min(likeness(record, found, lead) for lead in found.leads) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "leads"),
+    [(2, 6, STANDARD_LEADS), (1, 1, ("II",)), (1, 1, ("V1",)), (3, 1, ("II", "V1", "V5"))],
+)
+def test_strips_and_six_columns_are_read(rows, columns, leads):
+    record = load_ecg(SAMPLES / "normal.hea").resample(500)
+    seconds = 10 / columns
+    page = strips(record, rows, leads, seconds)
+    found = digitize_ecg(page)
+    assert found.metadata["page"].layout == f"{rows}x{columns}" and found.leads == leads
+    assert found.duration == pytest.approx(10, abs=0.1)
+    for lead in leads:
+        samples = found.lead(lead)
+        seen = np.isfinite(samples)
+        assert np.corrcoef(record.lead(lead)[: len(samples)][seen], samples[seen])[0, 1] > 0.8
 
 
 def test_a_page_that_is_too_long_is_declined_instead_of_cut():
@@ -151,5 +197,5 @@ def test_leads_with_grids_of_their_own_do_not_change_the_millimetre(height, gap)
                 lines = np.maximum(
                     lines, np.where(inside & (np.minimum(level, upright) < 0.09), dark, 0).astype(np.float32)
                 )
-    grid = find_grid(lines)
-    assert grid is not None and grid.px_per_mm == pytest.approx((scale, scale), rel=0.004)
+    found = find_grid(lines)
+    assert found is not None and found.px_per_mm == pytest.approx((scale, scale), rel=0.004)
