@@ -24,7 +24,7 @@ from .labels import Word, clearest, read_words
 from .layout import PageOrder, Stretch, find_orders
 from .paper import CELL, MAX_PAPER_MM, PX_PER_MM, Paper, even_light, even_strokes, shrunk
 from .pdf_strokes import drawn_page
-from .pulses import Pulse, find_pulses, where_pulses_stand, without_pulses
+from .pulses import Pulse, find_pulses, pulses_in_traces, where_pulses_stand, without_pulses
 from .refine import refined
 from .timing import SAMPLING_RATE, Scale, find_scale, samples_of, with_times
 from .traces import (
@@ -274,6 +274,8 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
         rows = [refined(as_printed, traces, block) for block in rows if block]
         if not rows:
             raise EcgQualityError("no traces were found on it")
+        if not pulses:
+            pulses.extend(pulse for block in rows for pulse in pulses_in_traces(block))
         return _with_hidden_names(rows, words, without, lambda names: find_orders(rows, names, pulses, layout))
 
     baselines = alike_in_blocks([_baselines(traces, block, pulses) for block in blocks])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .paper import PX_PER_MM
-from .traces import INK
+from .traces import INK, Trace
 
 HEIGHTS_MM = (2.0, 24.0)
 WIDTHS_MM = (2.2, 11.5)
@@ -17,6 +17,12 @@ INSIDE = 0.06  # and of what lies between them
 ALIKE = 0.08  # pulses of one page are as high as each other, to that share
 MIN_HEIGHT_MM = 1.8
 NEAR_END_MM, SAME_PLACE_MM = 25.0, 2.0
+GAINS_MM = (2.5, 5.0, 10.0, 20.0)  # the height of pulses at the usual gains
+LEG_MM, LEVEL_MM, MOST_ROWS = (
+    1.0,
+    0.5,
+    0.6,
+)  # how wide a leg may be, how level the top of a pulse is, and the share of a block's rows that begin with one
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,37 @@ def where_pulses_stand(pulses: Sequence[Pulse], blocks: Sequence[tuple[int, int]
     ]
 
 
+def pulses_in_traces(rows: Sequence[Trace]) -> list[Pulse]:
+    """The pulses that the traces of a block begin with, where a first beat hides their right legs.
+
+    No heart holds most leads at once at 2.5, 5, 10 or 20 mm for some mm. The foot is taken to be the row's baseline.
+
+    Args:
+        rows: all traces of the block.
+    """
+    found = []
+    for trace in rows:
+        seen = np.flatnonzero(np.isfinite(trace.height))
+        if len(seen) < 2 * WIDTHS_MM[1] * PX_PER_MM:
+            continue
+        x, above = trace.x[seen], (trace.baseline - trace.height[seen]) / PX_PER_MM
+        # Behind the left leg, of which the curve makes what it likes.
+        leg, wide = x - x[0] < LEG_MM * PX_PER_MM, x - x[0] < WIDTHS_MM[0] * PX_PER_MM
+        level = float(np.median(above[~leg & wide]))
+        left_it = ~leg & (np.abs(above - level) > LEVEL_MM)
+        width = float(x[left_it.argmax()] - x[0]) / PX_PER_MM if left_it.any() else 0.0
+        if level > HEIGHTS_MM[0] and WIDTHS_MM[0] <= width <= WIDTHS_MM[1]:
+            right, top = float(x[0]) + width * PX_PER_MM, trace.baseline - level * PX_PER_MM
+            found.append(Pulse(float(x[0]), right, top, trace.baseline))
+    if len(found) < max(2, MOST_ROWS * len(rows)):
+        return []
+    tall = float(np.median([pulse.height_mm for pulse in found]))
+    usual = min(abs(tall / gain - 1) for gain in GAINS_MM) < ALIKE
+    width = float(np.median([pulse.width_mm for pulse in found]))
+    alike = [pulse for pulse in found if abs(pulse.width_mm - width) < LEVEL_MM]
+    return alike if usual and len(alike) >= max(2, MOST_ROWS * len(rows)) else []
+
+
 def without_pulses(ink: np.ndarray, pulses: list[Pulse]) -> np.ndarray:
     """The ink without the strokes of pulses, which stand close to the names of leads."""
     left_out = ink.copy()
@@ -153,4 +190,4 @@ def _centre(profile: np.ndarray) -> float:
     return float((weight * (np.arange(len(weight)) + 0.5)).sum() / max(weight.sum(), 1e-6))
 
 
-__all__ = ["Pulse", "find_pulses", "where_pulses_stand", "without_pulses"]
+__all__ = ["GAINS_MM", "Pulse", "find_pulses", "pulses_in_traces", "where_pulses_stand", "without_pulses"]

@@ -10,11 +10,10 @@ import numpy as np
 from ..errors_gem import EcgQualityError
 from .layout import PageOrder, Stretch
 from .paper import PX_PER_MM
-from .pulses import Pulse
+from .pulses import GAINS_MM, Pulse
 
 SAMPLING_RATE = 500.0
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0  # Kligfield et al. 2007, doi:10.1161/CIRCULATIONAHA.106.180200
-GAINS = (2.5, 5.0, 10.0, 20.0)
 SNAP = 0.08  # a pulse is as high as a usual gain makes it, to that share, or something else was taken for one
 EDGE_MM = 0.45  # beside an edge between columns: marks between columns stand there
 LONGEST_GAP_S = 0.03  # without ink that is bridged
@@ -59,7 +58,7 @@ def find_scale(
         found_gain, gain_from = gain, "stated"
     elif pulses:
         height = float(np.median([pulse.height_mm for pulse in pulses]))
-        found_gain, gain_from = min(GAINS, key=lambda usual: abs(height / usual - 1)), "pulse"
+        found_gain, gain_from = min(GAINS_MM, key=lambda usual: abs(height / usual - 1)), "pulse"
         if abs(height / found_gain - 1) > SNAP or printed.get("mm/mV", found_gain) != found_gain:
             says = f", and the page says {printed['mm/mV']:g} mm/mV" if "mm/mV" in printed else ""
             raise EcgQualityError(

@@ -13,8 +13,8 @@ from .labels import Word
 from .layout import Column, PageOrder, Stretch, named_rows
 from .paper import PX_PER_MM
 from .pdf_strokes import DrawnPage, PrintedWord, Style, line_positions
-from .pulses import HEIGHTS_MM, WIDTHS_MM, Pulse
-from .timing import GAINS, SAMPLING_RATE, SNAP, Scale, zero_of
+from .pulses import GAINS_MM, HEIGHTS_MM, WIDTHS_MM, Pulse
+from .timing import SAMPLING_RATE, SNAP, Scale, zero_of
 from .traces import Trace
 
 LEAST_POINTS = 60  # of a trace
@@ -148,7 +148,7 @@ def _stands_for(level: tuple[float, bool], pulses: Sequence[Pulse], printed: dic
         return 1.0
     if pulses:
         height = float(np.median([pulse.foot - pulse.top for pulse in pulses])) / pitch  # in distances of lines
-        gains = [printed["mm/mV"]] if "mm/mV" in printed else GAINS
+        gains = [printed["mm/mV"]] if "mm/mV" in printed else GAINS_MM
         fitting = [mm for mm in PAPER_MM if any(abs(height * mm / gain - 1) < SNAP for gain in gains)]
         if len(fitting) == 1:
             return fitting[0]

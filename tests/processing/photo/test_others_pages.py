@@ -17,7 +17,7 @@ from processing.photo import digitize_ecg
 from processing.photo.confidence import LEAST_CONFIDENCE, judge
 from processing.photo.grid import find_grid
 from processing.photo.layout import PageOrder, Stretch
-from processing.photo.pulses import Pulse, find_pulses, where_pulses_stand
+from processing.photo.pulses import Pulse, find_pulses, pulses_in_traces, where_pulses_stand
 from processing.photo.traces import Trace, alike_in_blocks
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
@@ -155,6 +155,20 @@ def test_pulses_stand_above_each_other_however_many_boxes_traces_make():
     assert [(pulse.left, round(pulse.height_mm)) for pulse in find_pulses(ink)] == [
         (pytest.approx(160, abs=1), 10)
     ] * 3
+
+
+@pytest.mark.parametrize(("top", "gains"), [(10.0, 3), (9.7, 3), (7.0, 0), (0.0, 0)])
+def test_rows_that_all_begin_at_the_height_of_a_gain_begin_with_a_pulse(top, gains):
+    def row(baseline):
+        height = baseline - np.concatenate([np.full(81, top * 8), 20 * np.hanning(60), np.zeros(1860)])
+        edge = height[1::2]
+        return Trace(300, baseline, edge, edge, height, 1.0, np.ones(1000), np.zeros(1000))
+
+    found = pulses_in_traces([row(400.0 + 200 * number) for number in range(3)])
+    assert len(found) == gains
+    assert all(
+        pulse.width_mm == pytest.approx(5, abs=0.3) and pulse.height_mm == pytest.approx(top) for pulse in found
+    )
 
 
 def test_a_row_that_is_nowhere_flat_is_found_beside_its_neighbours():
