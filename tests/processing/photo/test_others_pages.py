@@ -34,14 +34,8 @@ def drawn(record: EcgRecord, *, pitch: float, gap: float, name_at: float, second
         name_at: mm from a baseline down to the foot of its name.
         seconds: of a column.
     """
-    from matplotlib.figure import Figure
-
     size = 2 * MARGIN_MM + 2 * 25 * seconds + gap, 2 * MARGIN_MM + 6 * pitch
-    figure = Figure(figsize=(size[0] / 25.4, size[1] / 25.4))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    axes.set_axis_off()
-    grid(axes, size)
+    figure, axes = paper(*size)
     for number, lead in enumerate(STANDARD_LEADS):
         column, row = divmod(number, 6)
         left, zero = MARGIN_MM + column * (25 * seconds + gap), MARGIN_MM + (row + 0.5) * pitch
@@ -56,15 +50,9 @@ def drawn(record: EcgRecord, *, pitch: float, gap: float, name_at: float, second
 
 def strips(record: EcgRecord, rows: int, leads: tuple[str, ...], seconds: float) -> Image.Image:
     """Columns that continue each other, `seconds` each, with a calibration pulse before the first; 200 dpi."""
-    from matplotlib.figure import Figure
-
     pitch, count = 40, round(seconds * record.sampling_rate)
     size = 30 + 25 * seconds * len(leads) / rows, 30 + rows * pitch
-    figure = Figure(figsize=(size[0] / 25.4, size[1] / 25.4))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    axes.set_axis_off()
-    grid(axes, size)
+    figure, axes = paper(*size)
     for number, lead in enumerate(leads):
         column, row = divmod(number, rows)
         left, zero = 20 + column * 25 * seconds, 15 + (row + 0.5) * pitch
@@ -78,11 +66,18 @@ def strips(record: EcgRecord, rows: int, leads: tuple[str, ...], seconds: float)
     return Image.open(stream).convert("RGB")
 
 
-def grid(axes, size: tuple[float, float]) -> None:
-    """Red millimetre paper."""
+def paper(width: float, height: float):
+    """A figure of red millimetre paper, and its axes in mm."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 25.4, height / 25.4))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
     for step, color in ((1, "#ffc0c0"), (5, "#ff6060")):
-        axes.vlines(np.arange(0, size[0], step), 0, size[1], color, linewidth=0.4)
-        axes.hlines(np.arange(0, size[1], step), 0, size[0], color, linewidth=0.4)
+        axes.vlines(np.arange(0, width, step), 0, height, color, linewidth=0.4)
+        axes.hlines(np.arange(0, height, step), 0, width, color, linewidth=0.4)
+    return figure, axes
 
 
 def likeness(record: EcgRecord, found: EcgRecord, lead: str) -> float:
