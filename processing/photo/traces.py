@@ -114,12 +114,13 @@ def along_curves(blocks: Sequence[Sequence[Trace]], shape: tuple[int, int]) -> n
     """True where the strokes of followed traces are. What else is joined to them may be names that touch them."""
     shift = 4  # binary digits of a pixel in which OpenCV places a point
     drawn = np.zeros(shape, np.uint8)
-    for trace in (trace for rows in blocks for trace in rows):
+    for trace in (trace for rows in blocks for trace in rows if np.isfinite(trace.upper).any()):
         wide = float(np.nanmedian(trace.lower - trace.upper)) + 1
         points = np.stack([trace.x, trace.height], axis=1) - 0.5
         for piece in np.split(points, np.flatnonzero(~np.isfinite(trace.height))):
             line = np.rint(piece[np.isfinite(piece[:, 1])] * 2**shift).astype(np.int32)
-            cv2.polylines(drawn, [line[None]], False, 1, round(wide) + 1, cv2.LINE_8, shift)
+            if len(line):
+                cv2.polylines(drawn, [line[None]], False, 1, round(wide) + 1, cv2.LINE_8, shift)
     return drawn > 0
 
 

@@ -18,7 +18,7 @@ from processing.photo.confidence import LEAST_CONFIDENCE, judge
 from processing.photo.grid import find_grid
 from processing.photo.layout import PageOrder, Stretch
 from processing.photo.pulses import Pulse, find_pulses, pulses_in_traces, where_pulses_stand
-from processing.photo.traces import Trace, alike_in_blocks
+from processing.photo.traces import Trace, alike_in_blocks, along_curves
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
 MARGIN_MM = 10.0
@@ -171,6 +171,12 @@ def test_a_row_that_is_nowhere_flat_is_found_beside_its_neighbours():
     assert alike_in_blocks([full, [101.0, 499.0]]) == [full, [101.0, 300.0, 499.0]]
     assert alike_in_blocks([full, [200.0, 499.0]]) == [full, [200.0, 499.0]]  # rows of another kind
     assert alike_in_blocks([full, []]) == [full, []]
+
+
+def test_a_row_without_ink_has_no_stroke():
+    none = np.full(100, np.nan)
+    empty = Trace(0, 50.0, none, none, np.full(201, np.nan), 0.0, np.zeros(100), np.zeros(100))
+    assert not along_curves([[empty]], (100, 100)).any()
 
 
 def test_leads_that_agree_in_the_first_half_only_are_not_trusted():
