@@ -46,6 +46,7 @@ LIMB_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
 }
 # On a page of columns no six leads were recorded at once: what holds within the first column and within the second.
 SUM_OF_THREE: Final = "aVR + aVL + aVF"
+ONE_LEADS_SHARE: Final = 0.5  # of what the sum leaves: a lead of a false size explains it; a third is what one of three noisy leads explains
 SUM_TOLERANCE: Final = 0.13  # of 60 right pages (20 records) at most 0.11, where 0.1 calls one suspect
 COLUMN_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
     "II": LIMB_LAWS["II"],
@@ -344,14 +345,20 @@ def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
     errors = _broken_laws(LIMB_LAWS, leads, signal)
     if errors is not None:
         return errors
-    columns = ({name: law} for name, law in COLUMN_LAWS.items())
-    return {name: error for law in columns for name, error in (_broken_laws(law, leads, signal) or {}).items()}
+    errors = {}
+    for name, law in COLUMN_LAWS.items():
+        least = ONE_LEADS_SHARE if name == SUM_OF_THREE else 0.0
+        errors |= _broken_laws({name: law}, leads, signal, least) or {}
+    return errors
 
 
 def _broken_laws(
-    laws: Mapping[str, Mapping[str, float]], leads: Sequence[str], signal: np.ndarray
+    laws: Mapping[str, Mapping[str, float]], leads: Sequence[str], signal: np.ndarray, by_one_lead: float = 0.0
 ) -> dict[str, float] | None:
-    """RMS of what should be 0 over the largest RMS of a law's leads; `None` where not all of them were recorded at once."""
+    """RMS of what should be 0 over the largest RMS of a law's leads; `None` where not all of them were recorded at once.
+
+    It is 0 where no single lead explains the share `by_one_lead` of it: three noisy leads break a law, too, and are named as such.
+    """
     known = np.isfinite(signal)
     laws = {
         name: law
@@ -372,7 +379,9 @@ def _broken_laws(
         weights = np.array([law.get(lead, 0.0) for lead in names])
         largest = float((weights**2 * power.diagonal()).max())
         left = max(float(weights @ power @ weights), 0.0)
-        errors[name] = math.sqrt(left / largest) if largest > 0 else 0.0
+        own = np.maximum(power.diagonal(), 1e-12)
+        explained = float(((power @ weights) ** 2 / own).max()) if left > 0 else 0.0
+        errors[name] = math.sqrt(left / largest) if largest > 0 and explained >= by_one_lead * left else 0.0
     return errors
 
 
