@@ -1,6 +1,9 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""ECG pages by other people's packages, for `benchmarks.bench_digitize`: `pip install --target FOLDER pmecg ecg-plot dicom-ecg-plot` (ecg-plot 0.2.8 draws other pages than
-0.3), and FOLDER in PYTHONPATH. What is not installed is left out."""
+"""ECG pages by other people's packages, for `benchmarks.bench_digitize`.
+
+`pip install --target FOLDER pmecg ecg-plot dicom-ecg-plot`, and FOLDER in PYTHONPATH; ecg-plot 0.2.8 draws other pages than 0.3. What is
+not installed is left out.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from PIL import Image
 
 from processing.ecg_photo import load_page_picture
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.photo.layout import parse_layout
 
 DPI = 200
 # Theirs (columns x rows) -> ours (rows x columns).
@@ -28,16 +32,17 @@ def _picture(figure: object, as_pdf: bool = False) -> Image.Image:
     return load_page_picture(stream.getvalue())
 
 
-def _in_columns(record: EcgRecord, columns: int, strips: tuple[str, ...]) -> np.ndarray:
-    """What a page of sequential columns shows: `(12, samples)`, NaN elsewhere."""
+def _in_columns(record: EcgRecord, layout: str) -> np.ndarray:
+    """What a page of sequential columns, and of lead II as its strip, shows: `(12, samples)`, NaN elsewhere."""
+    _, columns, strips = parse_layout(layout)
     shown = np.full(record.signal.shape, np.nan)
     rows, samples = len(STANDARD_LEADS) // columns, record.num_samples // columns
     for index, lead in enumerate(STANDARD_LEADS):
         column = index // rows
         span = slice(column * samples, (column + 1) * samples)
         shown[index, span] = record.lead(lead)[span]
-    for lead in strips:
-        shown[STANDARD_LEADS.index(lead)] = record.lead(lead)
+    if strips:
+        shown[STANDARD_LEADS.index("II")] = record.lead("II")
     return shown
 
 
@@ -53,8 +58,7 @@ def pmecg_pages(record: EcgRecord, as_pdf: bool = False) -> Iterator[tuple[str, 
         figure = pmecg.ECGPlotter().plot(
             (record.signal.T, list(STANDARD_LEADS)), _template_configuration(theirs), 500.0, show=False
         )
-        shown = _in_columns(record, int(ours[ours.index("x") + 1 :].partition("+")[0]), ("II",) if "+" in ours else ())
-        yield f"{record.record_id} pmecg {ours}", _picture(figure, as_pdf), shown, ours
+        yield f"{record.record_id} pmecg {ours}", _picture(figure, as_pdf), _in_columns(record, ours), ours
 
 
 def ecg_plot_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarray, str]]:
@@ -96,8 +100,7 @@ def dicom_pages(record: EcgRecord) -> Iterator[tuple[str, Image.Image, np.ndarra
         page.close = lambda: None  # it closes whatever figure is the current one, when it is collected
         page.draw(theirs, 10.0, minor_axis=True)
         drawn = record.changed("filtered by dicom-ecg-plot", signal=np.asarray(page._plotter.signals, np.float32))
-        shown = _in_columns(drawn, int(ours[ours.index("x") + 1 :].partition("+")[0]), ("II",) if "+" in ours else ())
-        yield f"{record.record_id} dicom-ecg-plot {ours}", _picture(page._plotter.fig), shown, ours
+        yield f"{record.record_id} dicom-ecg-plot {ours}", _picture(page._plotter.fig), _in_columns(drawn, ours), ours
 
 
 OTHERS: dict[str, Callable[[EcgRecord], Iterator[tuple[str, Image.Image, np.ndarray, str]]]] = {

@@ -53,14 +53,25 @@ def difference(name: str, whole: EcgFeatures, part: EcgFeatures) -> float:
     return (change + 180) % 360 - 180 if name == "qrs_axis" else change
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description: str | None, fold: int, records: int) -> argparse.ArgumentParser:
+    """A parser that asks for records of PTB-XL; the numbers are its defaults."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ptbxl", type=Path, default=SHARED / "data/ptbxl", help="folder of PTB-XL")
-    parser.add_argument("--fold", type=int, default=6, help="of PTB-XL (default: 6)")
-    parser.add_argument("--records", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument("--fold", type=int, default=fold, help=f"of PTB-XL (default: {fold})")
+    parser.add_argument("--records", type=int, default=records, help=f"how many (default: {records})")
+    return parser
+
+
+def chosen(options: argparse.Namespace) -> list[EcgRecord]:
+    """The records that `arguments` were given for."""
+    return [item.record for item in islice(read_ptbxl(options.ptbxl, (options.fold,)), options.records)]
+
+
+def main() -> None:
+    parser = arguments(__doc__, fold=6, records=200)
     parser.add_argument("--worst", type=int, default=0, help="name so many records with the largest differences")
     options = parser.parse_args()
-    records = [item.record for item in islice(read_ptbxl(options.ptbxl, (options.fold,)), options.records)]
+    records = chosen(options)
     whole = [extract_features(record) for record in records]
     columns = [*MEASURES.values(), *LEVELS.values()]
     print(f"| layout | n | no beats | {' | '.join(columns)} | P waves differ | ms per record |")

@@ -5,19 +5,15 @@ Records of PTB-XL are drawn in three layouts and digitised. A right page should 
 are scaled by 0.8 or 1.25 should.
 """
 
-import argparse
-import os
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path
 
 from processing.ecg_page import render_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import GemError
 from processing.photo import digitize_ecg
-from recipes.sources.ptbxl import read_ptbxl
 
-SHARED = Path(os.environ.get("GEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+from .page_columns import arguments, chosen
+
 LAYOUTS = ("3x4", "3x4+1", "6x2")
 FALSE_SIZES = (("II", 0.8), ("I", 1.25), ("III", 0.8), ("aVF", 1.25))
 
@@ -35,16 +31,13 @@ def scaled(record: EcgRecord, lead: str, factor: float) -> EcgRecord:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ptbxl", type=Path, default=SHARED / "data/ptbxl", help="folder of PTB-XL")
-    parser.add_argument("--fold", type=int, default=5, help="of PTB-XL (default: 5)")
-    parser.add_argument("--records", type=int, default=20, help="how many (default: 20)")
+    parser = arguments(__doc__, fold=5, records=20)
     parser.add_argument("--dpi", type=float, default=200, help="of the pages (default: 200)")
     options = parser.parse_args()
     columns = [f"{lead} x {factor:g}" for lead, factor in FALSE_SIZES]
     print(f"| layout | read | right ones suspect | {' | '.join(columns)} |")
     print("|" + "---|" * (3 + len(columns)))
-    records = [item.record for item in islice(read_ptbxl(options.ptbxl, (options.fold,)), options.records)]
+    records = chosen(options)
     for layout in LAYOUTS:
         found = []
         for record in records:

@@ -278,12 +278,7 @@ def _read(paper: Paper, layout: str | None, speed: float | None, gain: float | N
             pulses.extend(pulse for block in rows for pulse in pulses_in_traces(block))
         return _with_hidden_names(rows, words, without, lambda names: find_orders(rows, names, pulses, layout))
 
-    baselines = alike_in_blocks([_baselines(traces, block, pulses) for block in blocks])
-    attempts = [baselines]
-    for beyond in (True, False):
-        feet = [sorted(_feet(block, pulses)) for block in blocks]
-        inner = [beside_pulses(*each, beyond) for each in zip(baselines, feet, strict=True)]
-        attempts += [inner] if inner not in attempts else []
+    attempts = _rows_to_try(traces, blocks, pulses)
     for attempt in attempts:
         try:
             orders = ordered(attempt)
@@ -346,6 +341,19 @@ def _read_turned(
     if shows_names(np.ascontiguousarray(paper.ink[:, ::-1])):
         raise EcgQualityError("it is mirrored: left and right are exchanged; mirror the picture back") from error
     raise error
+
+
+def _rows_to_try(
+    traces: np.ndarray, blocks: Sequence[tuple[int, int]], pulses: Sequence[Pulse]
+) -> list[list[list[float]]]:
+    """The rows of each block, px from the top: all, and with ever fewer of those beyond the pulses."""
+    baselines = alike_in_blocks([_baselines(traces, block, pulses) for block in blocks])
+    feet = [_feet(block, pulses) for block in blocks]
+    attempts = [baselines]
+    for beyond in (True, False):
+        inner = [beside_pulses(lines, sorted(own), beyond) for lines, own in zip(baselines, feet, strict=True)]
+        attempts += [inner] if inner not in attempts else []
+    return attempts
 
 
 def _baselines(traces: np.ndarray, block: tuple[int, int], pulses: Sequence[Pulse]) -> list[float]:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..ecg_record import STANDARD_LEADS
 from .paper import PX_PER_MM
+from .pulses import GAINS_MM
 
 # Typefaces that come with matplotlib: sans and serif, regular and bold, as near as it has to Arial, Times and Courier.
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "STIXGeneral", "STIXGeneralBol", "DejaVuSerif", "cmss10", "DejaVuSansMono")
@@ -21,7 +22,7 @@ LEAD_WORDS = {
     **{lead.upper(): lead for lead in ("aVR", "aVL", "aVF")},
 }
 SPEEDS = ("12.5", "25", "50")
-GAINS = ("2.5", "5", "10", "20")
+GAINS = tuple(f"{gain:g}" for gain in GAINS_MM)
 SCALE_WORDS = {
     f"{number}{space}{unit}": (unit, float(number))
     for numbers, unit in ((SPEEDS, "mm/s"), (GAINS, "mm/mV"))

@@ -25,8 +25,8 @@ MIN_GAP_MM = 1.5  # without any trace between columns that were printed apart
 MIN_BLOCK_MM = 20.0
 REACH_ROWS = 1.6  # how far a trace may run from its baseline, in distances of rows
 MAX_REACH_MM = 45.0
-OFF_BEYOND = 0.1  # the same of one without a pulse, beyond those with one
-OFF_PITCH = 0.16  # how far a row may lie from a whole number of distances, in such distances
+# How far a row may lie from a whole number of distances, in such distances, and the same of one without a pulse beyond those with one.
+OFF_PITCH, OFF_BEYOND = 0.16, 0.1
 # What it costs to follow a path by one pixel: on ink, on paper, and per mm away from the baseline.
 ON_INK, ON_PAPER, AWAY = 0.004, 1.0, 0.002
 # Two paths on one stroke are so near; where they stay so for longer than a QRS complex takes, one of them is on the wrong trace. The
