@@ -199,7 +199,10 @@ ST_HORIZONTAL_MV: Final = 0.05  # less change from J to J+80 ms is horizontal
 T_INVERTED_MV: Final = -0.1  # part IV
 T_DEEP_MV: Final = -0.5  # part IV
 T_GIANT_MV: Final = -1.0  # part IV
-T_FLAT_MV: Final = 0.1  # part IV
+# Flat: within 0.1 mV in one of these leads, in aVL only beside an R of more than 0.3 mV (part IV).
+T_FLAT_MV: Final = 0.1
+T_FLAT_LEADS: Final = ("I", "II", "aVL", "V4", "V5", "V6")
+T_FLAT_AVL_R_MV: Final = 0.3
 T_TALL_LIMB_MV: Final = 0.5  # customary
 T_TALL_CHEST_MV: Final = 1.0  # customary
 T_NORMALLY_INVERTED: Final = ("aVR", "V1")  # part IV

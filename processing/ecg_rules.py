@@ -44,6 +44,8 @@ from .ecg_limits import (
     SOKOLOW_LYON_MV,
     ST_DEPRESSION_MV,
     ST_ELEVATION_MV,
+    T_FLAT_AVL_R_MV,
+    T_FLAT_LEADS,
     T_INVERTED_MV,
     T_NORMALLY_INVERTED,
     WIDE_PREMATURE_MORE_MS,
@@ -116,6 +118,12 @@ def inverted_t_waves(leads: Sequence[str], t_amplitude: np.ndarray) -> tuple[str
 def abnormal_t_inversion_leads(features: "EcgFeatures") -> tuple[str, ...]:
     """Leads with an inverted T wave where it should be upright: all but aVR and V1."""
     return tuple(lead for lead in features.t_inversion if lead not in T_NORMALLY_INVERTED)
+
+
+def flat_t_leads(features: "EcgFeatures") -> tuple[str, ...]:
+    """Leads in which a low T wave is called flat: I, II, V4 to V6, and aVL where its R exceeds 0.3 mV (AHA/ACCF/HRS 2009 part IV)."""
+    low_r = "aVL" in features.leads and not features.lead_value("r_amplitude", "aVL") > T_FLAT_AVL_R_MV
+    return tuple(lead for lead in features.leads if lead in T_FLAT_LEADS and not (lead == "aVL" and low_r))
 
 
 def pathological_q_waves(

@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from processing.claims.claims import Claim, extract_claims
 from processing.claims.finding import NOT_MEASURED, Finding, LeadRule
 from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
+from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
 from . import rules_leads, rules_record, rules_rhythm
 from .places_on_ecg import evidence
@@ -25,6 +26,7 @@ from .verdicts import (
     SUPPORTED,
     Judgement,
     Tolerances,
+    too_near,
     unmeasurable,
 )
 
@@ -195,7 +197,7 @@ def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DE
         elif rule is None:
             judgement = unmeasurable("the measurements do not decide this")
         else:
-            judgement = rule(claim, features, tolerances)
+            judgement = _unless_affirmed(rule, claim, features, tolerances)
     wrong = [lead for lead, right in judgement.by_lead.items() if right is False]
     wrong += [lead for lead in claim.leads if lead not in features.leads and lead not in wrong]
     if claim.polarity == "negated" or (claim.territory is not None and judgement.verdict == SUPPORTED):
@@ -208,6 +210,27 @@ def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DE
         evidence=tuple(evidence(claim, features)),
         wrong_leads=tuple(wrong),
     )
+
+
+def _unless_affirmed(rule: Rule, claim: Claim, features: EcgFeatures, tolerances: Tolerances) -> Judgement:
+    """The rule's judgement; a denial is not supported where the same claim would be if it were affirmed, for these leads or, if it
+    names none, for neighbours or a wall. Near a limit, or where formulas and readings differ, tolerances reach to both sides."""
+    judgement = rule(claim, features, tolerances)
+    if claim.polarity != "negated" or judgement.verdict != SUPPORTED:
+        return judgement
+    affirmed = replace(claim, polarity="affirmed")
+    stated = [affirmed]
+    if not claim.leads and _BY_KIND[claim.kind].scope == "leads":
+        stated += [
+            replace(affirmed, leads=leads, territory=wall) for leads, wall in _PLACES if _recorded(leads, features)
+        ]
+    judged = (rule(located, features, tolerances) for located in stated)
+    opposite = next((other for other in judged if other.verdict == SUPPORTED), None)
+    return judgement if opposite is None else too_near(opposite.measured, opposite.explanation)
+
+
+def _recorded(leads: Sequence[str], features: EcgFeatures) -> bool:
+    return set(leads) <= set(features.leads)
 
 
 def _mentions(checked: Sequence[CheckedClaim], finding: SalientFinding) -> bool:
@@ -232,6 +255,8 @@ def _rule_of(finding: Finding) -> Rule:
 
 
 _FUNCTIONS = {**vars(rules_record), **vars(rules_leads), **vars(rules_rhythm)}
+_BY_KIND = {finding.kind: finding for finding in FINDINGS}
+_PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]
 RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule != NOT_MEASURED}
 
 __all__ = [

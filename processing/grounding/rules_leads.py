@@ -2,7 +2,7 @@
 """Findings and amplitudes that a claim states for leads, against the measurements in those leads."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -26,7 +26,8 @@ from processing.ecg_limits import (
     st_elevation_limit,
     t_tall_limit,
 )
-from processing.ecg_rules import in_neighbouring_leads
+from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
+from processing.ecg_rules import flat_t_leads, in_neighbouring_leads, pathological_q_leads
 
 from .rules_record import sequence_values
 from .verdicts import (
@@ -123,10 +124,10 @@ def lead_finding(
 ) -> Judgement:
     """A finding stated for leads, or for the record as a whole.
 
-    All named leads must show it. For a territory, at least `least` of its leads (or its only one) must show it. If the claim names
-    no leads, `least` neighbouring leads are enough, and a single lead leaves the claim undecided. A lead whose value is near the
-    limit is tolerated beside leads that clearly show the finding; alone it leaves the claim undecided. A negated claim holds if no
-    lead shows the finding, or, without named leads, no `least` neighbours.
+    All named leads must show it. For a territory, or for no leads, `least` neighbours or leads of one wall must show it; where a
+    single lead does, the claim is undecided. A lead near the limit is tolerated beside as many that clearly show the finding;
+    else it leaves the claim undecided. A negated claim holds if no lead shows the finding, or, without named leads, if none of
+    the claims that name some would hold.
 
     Args:
         claim: the finding, with its leads and polarity.
@@ -148,8 +149,8 @@ def lead_finding(
     if claim.polarity == "negated":
         if general:
             # Two leads far from each other are no finding of the record.
-            counted, near = (in_neighbouring_leads(leads) if least > 1 else leads for leads in (for_certain, there))
-            shown, possible = len(counted) >= least, len(near) >= least
+            counted = in_neighbouring_leads(for_certain) if least > 1 else for_certain
+            shown, possible = len(counted) >= least, _together(there, there, for_certain, least)
         else:
             several = min(least, len(known)) if claim.territory else 1
             shown, possible = bool(for_certain) and len(maybe) >= several, bool(there) or len(maybe) >= several
@@ -158,12 +159,12 @@ def lead_finding(
         listed = _listed(for_certain or there, known, unit)
     else:
         everywhere = claim.territory in ("all", "other")
-        needed = len(known) if everywhere or (claim.leads and not claim.territory) else min(least, len(known))
-        if claim.leads:
-            possible, shown = len(maybe) >= (0.75 * needed if everywhere else needed), 2 * len(there) >= needed
+        if claim.leads and (everywhere or not claim.territory):
+            possible = len(maybe) >= (0.75 * len(known) if everywhere else len(known))
+            shown = 2 * len(there if everywhere else for_certain) >= len(known) or len(there) == len(known)
         else:  # one lead alone may be what was meant
-            possible = bool(for_certain) or len(maybe) >= needed
-            shown = len(in_neighbouring_leads(there) if needed > 1 else there) >= needed
+            possible = len(maybe) >= min(least, len(known)) or (bool(for_certain) and not claim.leads)
+            shown = _together(there, maybe if claim.leads else there, for_certain, least)
         verdict = CONTRADICTED if not possible else SUPPORTED if shown else NOT_MEASURABLE
         by_lead = {lead: lead in maybe for lead in known}
         listed = _listed(known if claim.leads and not claim.territory else there, known, unit)
@@ -174,6 +175,17 @@ def lead_finding(
     )
     judgement.by_lead = by_lead
     return judgement
+
+
+def _together(there: Sequence[str], maybe: Sequence[str], certain: Sequence[str], least: int) -> bool:
+    """Whether `least` neighbours, or leads of one wall, show a finding: all of them (`there`), or half of them for `certain` and
+    the others perhaps (`maybe`)."""
+    groups = (*NEIGHBOURING_LEADS, *(WALLS[wall] for wall in MAIN_WALLS)) if least > 1 else [(lead,) for lead in there]
+    return any(
+        len(set(group) & set(there)) >= least
+        or (len(set(group) & set(maybe)) >= least and 2 * len(set(group) & set(certain)) >= least)
+        for group in groups
+    )
 
 
 def _listed(leads: Any, values: dict[str, float], unit: str) -> str:
@@ -294,7 +306,7 @@ def st_deviation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgem
     if claim.polarity == "negated":
         # Both are denied. A lead that is raised beside one that is lowered makes neither of them a finding.
         denied = [st_change(replace(claim, kind=kind), features, tol) for kind in ("st_elevation", "st_depression")]
-        return next((judgement for judgement in denied if judgement.verdict == CONTRADICTED), denied[0])
+        return max(denied, key=lambda judgement: (SUPPORTED, NOT_MEASURABLE, CONTRADICTED).index(judgement.verdict))
     band = tol.limit_mv * slack(claim, tol)
     at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
 
@@ -326,17 +338,25 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
         values = {lead: value for lead, value in values.items() if lead not in T_NORMALLY_INVERTED}
-    # A low T is abnormal to who says so; who says that all is normal denies inversions only.
-    abnormal = -T_INVERTED_MV if claim.polarity == "negated" else -T_FLAT_MV
+    judged_flat = flat_t_leads(features)
+
+    def abnormal(lead: str, value: float) -> tuple[bool, bool]:
+        # A low T is abnormal to who says so, if all leads show it; who says that all is normal denies inversions only.
+        inverted = above(-value, -T_INVERTED_MV, band)
+        if claim.polarity == "negated" or inverted[0] or lead not in judged_flat:
+            return inverted
+        return value <= T_FLAT_MV, value > T_FLAT_MV + band
+
     rules: dict[str, Callable[[str, float], tuple[bool, bool]]] = {
         "t_inversion": lambda _, value: above(-value, -T_INVERTED_MV, band + 0.02),
         "t_flat": lambda _, value: above(-abs(value), -T_FLAT_MV, band),
         "t_tall": lambda lead, value: above(value, t_tall_limit(lead), TALL_T_BAND_SHARE * t_tall_limit(lead)),
-        "t_abnormality": lambda _, value: above(-value, abnormal, band),
+        "t_abnormality": abnormal,
     }
     if claim.kind == "t_flat":
         # A T wave that is too small to be marked is flat.
-        values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
+        counted = values if claim.leads else judged_flat
+        values = {lead: 0.0 if math.isnan(values[lead]) else values[lead] for lead in counted}
     name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
         claim.kind
     ]
@@ -361,12 +381,13 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
         leads = [lead for lead in leads if lead not in Q_NORMAL_LEADS]
     durations = {lead: features.lead_value("q_duration", lead) for lead in leads}
     depths = {lead: -features.lead_value("q_amplitude", lead) for lead in leads}
+    beside = pathological_q_leads(features)
 
     def present(lead: str, duration: float) -> tuple[bool, bool]:
         enough, deep = q_limits(lead)
         depth = depths[lead]
-        yes = duration >= enough and depth >= deep
-        clearly_yes = duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
+        yes = (duration >= enough and depth >= deep) or lead in beside
+        clearly_yes = lead not in Q_NORMAL_LEADS and duration >= enough + tol.q_duration_ms and depth >= deep * 1.4
         clearly_no = duration < enough - tol.q_duration_ms or depth < deep * 0.6
         if (
             features.qrs_patterns.get(lead) in ("QS", "rS")
@@ -394,7 +415,10 @@ def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return lead_finding(claim, values, lambda _, value: above(value, P_HEIGHT_MV, tol.limit_mv), "P tall")
     if not claim.leads:
         values = {lead: value for lead, value in values.items() if lead == "II"}
-    return lead_finding(claim, values, lambda _, value: above(-value, -P_INVERTED_MV, -P_INVERTED_MV), "P inverted")
+    least = 2 if claim.leads else 1
+    return lead_finding(
+        claim, values, lambda _, value: above(-value, -P_INVERTED_MV, -P_INVERTED_MV), "P inverted", least=least
+    )
 
 
 def qrs_pattern(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

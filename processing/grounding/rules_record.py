@@ -143,9 +143,13 @@ def _interval_words(claim: Claim, features: EcgFeatures, value: float, tol: Tole
 
 
 def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """QTc without a formula may be Bazett's or Fridericia's: it is right if it agrees with either."""
+    """QTc without a formula may be Bazett's or Fridericia's: it is right if it agrees with either. It is normal by both."""
     formulas = [claim.formula] if claim.formula else ["bazett", "fridericia"]
     judged = [interval(replace(claim, kind=f"qtc_{formula}"), features, tol) for formula in formulas]
+    if claim.value == "normal":
+        other = next((judgement for judgement in judged if judgement.verdict != SUPPORTED), judged[0])
+        agreed = len({judgement.verdict for judgement in judged}) == 1
+        return other if agreed else unmeasurable("; ".join(judgement.explanation for judgement in judged))
     return next((judgement for judgement in judged if judgement.verdict == SUPPORTED), judged[0])
 
 
