@@ -23,6 +23,9 @@ FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which o
 OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
 FEWEST_OF_FOCUS, OF_SHORT_FOCUS = 3, 0.6  # an atrial focus leads three beats at least; three must be nearly the same
 FEWEST_CALM, ON_TIME = 3, 0.05  # intervals between beats that are not premature; what these must repeat better
+# Two foci that lead about as many beats each: how like each other those of the first are, and which share of all beats must be so
+# like the usual line of either.
+LIKE_OF_FOCUS, OF_TWO_FOCI = 0.8, 0.75
 LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
 
 
@@ -68,6 +71,8 @@ def find_repeats(
             there[beats], shape[beats] = part.told_on_time()
         if not there[beats].any():
             there[beats], shape[beats] = part.told_by(_kinds(ecg, qrs_onset[beats], reliability))
+        if not there[beats].any():
+            there[beats], shape[beats] = part.told_by_foci()
     return Repeats(there, shape)
 
 
@@ -155,6 +160,25 @@ class _Stretch:
                 there &= ~kind
         shape = np.repeat(self._size(template), len(there), axis=0)
         return self._of_other_foci(there, shape, main)
+
+    def told_by_foci(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same where two atrial foci lead about as many beats each, so that no line is the usual one of all."""
+        nothing = np.zeros(len(self.room), dtype=bool), self._size(self.deviation.mean(axis=1))
+        like = np.array([self._coherence(self.deviation[:, beat]) for beat in range(len(self.room))]) > LIKE_OF_FOCUS
+        like &= self.room & self.room[:, None]
+        first = like[like.sum(axis=1).argmax()]
+        if first.sum() < FEWEST:
+            return nothing
+        template = self._template(first)
+        coherence = self._coherence(template)
+        second = self.room & ~(coherence > self.settings.p_coherence)
+        if second.sum() < FEWEST_OF_FOCUS:
+            return nothing
+        best = np.maximum(coherence, self._coherence(self._template(second)))
+        if np.mean(best[self.room] > LIKE_OF_FOCUS) < OF_TWO_FOCI or not self._repeats(best, self.room):
+            return nothing
+        shape = np.repeat(self._size(template), len(first), axis=0)
+        return self._of_other_foci(coherence > self.settings.p_coherence, shape, np.ones_like(first))
 
     def _of_other_foci(self, there: np.ndarray, shape: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`there` and `shape` with beats of the `kind` whose P waves are like each other, though unlike the usual ones."""

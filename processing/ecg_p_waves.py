@@ -14,7 +14,8 @@ from .ecg_short_intervals import ShortIntervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
 SEARCH_S = 0.36  # length of the window that ends with the PR segment
-ECTOPIC_QRS_S = 0.030  # a QRS so much wider than the usual narrow ones is ventricular: no P wave belongs to it
+# A QRS so much wider than the usual narrow ones, at least this share of them, is ventricular: no P wave belongs to it.
+ECTOPIC_QRS_S, ECTOPIC_QRS_SHARE = 0.030, 0.25
 APEX_BEFORE_QRS_S = 0.045  # LUDB's readers mark 99.5 % of all P apexes 47 ms and more before the QRS ...
 READERS_EARLIER_S = 0.010  # ... which begins so much earlier for them (`QrsSettings.onset_bias`)
 STIMULUS_S = 0.05  # a ventricular stimulus stands at most so long before the QRS, an atrial one longer
@@ -56,7 +57,8 @@ def find_p_waves(
     end = np.round(np.minimum(qrs_onset, stimulus) - settings.p_end * rate).astype(int)
     earliest = np.maximum(_earliest_p(end, qrs_offset, t_end, settings), short.earliest_p)
     duration = qrs_offset - qrs_onset
-    usual = duration <= percentile(duration, 30) + ECTOPIC_QRS_S * rate
+    narrow = percentile(duration, 30)
+    usual = duration <= narrow + max(ECTOPIC_QRS_S * rate, ECTOPIC_QRS_SHARE * narrow)
     room = ((end - earliest > 0.07 * rate) | short.p_told) & usual & ~short.no_p_told
     search, repeats = _search(ecg, qrs_onset, end, earliest, room, reliability, settings)
     marks, amplitude, size = bound_p_waves(ecg, search, reliability, settings)
