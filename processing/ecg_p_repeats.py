@@ -23,10 +23,9 @@ FEWEST, OF_STRETCH = 4, 0.25  # beats of one kind, and their share, from which o
 OF_ONE_KIND, SEVERAL_FOCI = 0.3, 0.12
 FEWEST_OF_FOCUS, OF_SHORT_FOCUS = 3, 0.6  # an atrial focus leads three beats at least; three must be nearly the same
 FEWEST_CALM, ON_TIME = 3, 0.05  # intervals between beats that are not premature; what these must repeat better
-# Two foci that lead about as many beats each: how like each other those of the first are, and which share of all beats must be so
-# like the usual line of either.
-LIKE_OF_FOCUS, OF_TWO_FOCI = 0.8, 0.75
 LIKE_MAIN = 0.6  # P waves of another kind of beat: correlation with the usual ones
+# Two foci that lead about as many beats each: correlation of the P waves of the first; share of all beats that is `LIKE_MAIN` to either.
+LIKE_OF_FOCUS, OF_TWO_FOCI = 0.8, 0.75
 
 
 @dataclass(frozen=True)
@@ -171,11 +170,11 @@ class _Stretch:
             return nothing
         template = self._template(first)
         coherence = self._coherence(template)
-        second = self.room & ~(coherence > self.settings.p_coherence)
+        second = self.room & ~(coherence > LIKE_OF_FOCUS)
         if second.sum() < FEWEST_OF_FOCUS:
             return nothing
         best = np.maximum(coherence, self._coherence(self._template(second)))
-        if np.mean(best[self.room] > LIKE_OF_FOCUS) < OF_TWO_FOCI or not self._repeats(best, self.room):
+        if np.mean(best[self.room] > LIKE_MAIN) < OF_TWO_FOCI or not self._repeats(best, self.room):
             return nothing
         shape = np.repeat(self._size(template), len(first), axis=0)
         return self._of_other_foci(coherence > self.settings.p_coherence, shape, np.ones_like(first))

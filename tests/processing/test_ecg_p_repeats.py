@@ -51,6 +51,23 @@ def test_a_focus_of_three_beats_keeps_its_p_waves():
         assert np.isfinite(features.beat_waves["P"][1:, 1]).mean() > 0.85
 
 
+@pytest.mark.parametrize("group", ["wandering pacemaker", "dual pacing, bipolar"])
+def test_neither_two_foci_nor_uneven_paced_beats_lose_all_p_waves(group):
+    """Two foci may lead half of the beats each; paced beats may differ by a fifth in width. Seeds that set no constant."""
+    for seed in range(100, 124):
+        truth = simulated_rhythm(group, seed)
+        features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
+        assert features.p_present, seed
+        assert np.isfinite(features.beat_waves["P"][1:, 1]).mean() > 0.5, seed
+
+
+@pytest.mark.parametrize("group", ["AF", "AF, coarse", "VT"])
+def test_waves_of_fibrillation_are_no_two_foci(group):
+    for seed in range(100, 124):
+        truth = simulated_rhythm(group, seed)
+        assert not extract_features(truth.ecg.signal, truth.ecg.sampling_rate).p_present, seed
+
+
 def test_bigeminy_of_real_beats_keeps_the_p_waves_of_its_sinus_beats():
     beats = Beats.of(read_ludb(shared_path("data/ludb/data"), every=4))
     kept, truths, more = [], 0, 0
