@@ -78,7 +78,7 @@ class Corpus:
     def _load(cls, folder: Path) -> "Corpus":
         if not (folder / "signals.npy").is_file():
             raise GemError(f"{folder}: no corpus (signals.npy is missing); make it with recipes.embedded.corpus.")
-        rows = json.loads((folder / "rows.json").read_text())
+        rows = corpus_rows(folder)
         with (folder / "features.pickle").open("rb") as file:
             features = [pickle.load(file) for _ in rows]
         return cls(np.load(folder / "signals.npy", mmap_mode="r"), rows, features)
@@ -98,6 +98,11 @@ class Corpus:
         row = self.rows[number]
         signal = self.signals[number].astype(np.float32) / MICROVOLTS
         return PtbxlItem(EcgRecord(signal, STANDARD_LEADS, RATE, record_id=row["id"]), row["codes"], row["fold"])
+
+
+def corpus_rows(folder: Path) -> list[dict[str, Any]]:
+    """`Corpus.rows` of a folder, without signals and measurements."""
+    return json.loads((folder / "rows.json").read_text())
 
 
 def _measured(item: PtbxlItem) -> tuple[np.ndarray, dict[str, Any], EcgFeatures] | None:
@@ -172,7 +177,15 @@ def again(
     print(json.dumps({"records": count}))
 
 
-__all__ = ["CHOICE_FOLD", "LEARNT_FOLDS", "SIMULATED_FOLD", "Corpus", "recorded_versions", "write_corpus"]
+__all__ = [
+    "CHOICE_FOLD",
+    "LEARNT_FOLDS",
+    "SIMULATED_FOLD",
+    "Corpus",
+    "corpus_rows",
+    "recorded_versions",
+    "write_corpus",
+]
 
 if __name__ == "__main__":
     run_script(app)

@@ -25,6 +25,7 @@ from recipes.training.towers import freeze_towers
 from recipes.training.trainer import GemSFTTrainer, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
+from .tower_verdicts import TowerVerdicts
 
 
 @dataclass
@@ -34,6 +35,10 @@ class CachedArguments:
     model_name_or_path: str = field(metadata={"help": "GEM to start from; its towers stay as they are."})
     dataset: str = field(metadata={"help": "Folder written by `save_to_disk`, with `id`, `messages` and `length`."})
     states: str = field(metadata={"help": "Folder of tower states, made with the same towers."})
+    verdicts: str | None = field(
+        default=None,
+        metadata={"help": "Folder of recipes.embedded.tower_verdicts: how likely the states make each verdict."},
+    )
     whiten: bool = field(default=False, metadata={"help": "Start fresh projectors from the statistics of the states."})
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
@@ -47,10 +52,40 @@ class CachedArguments:
     )
 
 
+@dataclass
+class VerdictCollator(CachedCollator):
+    """
+    Batches with `likely`, `(batch, tokens)` beside `labels`: how likely the superclass is at whose verdict a token stands, NaN at all
+    others.
+
+    Args:
+        verdicts: of the records; `None` for no `likely`.
+    """
+
+    verdicts: TowerVerdicts | None = None
+
+    def __post_init__(self) -> None:
+        encode = self.processor.tokenizer.encode
+        self.verdict_ids = torch.tensor([encode(word, add_special_tokens=False)[0] for word in VERDICTS])
+
+    def collate(self, examples: Sequence[dict[str, Any]], kept: Modality) -> dict[str, torch.Tensor]:
+        """A batch that shows `kept`, with the verdicts from what it shows."""
+        batch = super().collate(examples, kept)
+        if self.verdicts is not None:
+            batch["likely"] = torch.full(batch["labels"].shape, torch.nan)
+            for row, example in enumerate(examples):
+                likelihoods = self.verdicts.of(example["id"], kept)
+                places = torch.isin(batch["labels"][row], self.verdict_ids).nonzero().flatten()
+                if likelihoods is not None and len(places) == len(likelihoods):
+                    batch["likely"][row, places] = torch.from_numpy(likelihoods)
+        return batch
+
+
 class FindingTrainer(GemSFTTrainer):
     """
     `GemSFTTrainer` whose loss is a weighted mean: five of some seventy tokens of an interpretation are a verdict, and beside
-    digits that cannot be known exactly they hardly count.
+    digits that cannot be known exactly they hardly count. Where a batch says how `likely` a verdict is, this is what its probability
+    should be, not 0 or 1.
 
     Args:
         finding_weight: Of the tokens in `VERDICTS`.
@@ -72,6 +107,7 @@ class FindingTrainer(GemSFTTrainer):
                 f"`finding_weight`: {' or '.join(VERDICTS)} is not a token of its own in this vocabulary."
             )
         self.finding_ids = torch.tensor(ids).flatten()
+        self.likely_id = encode(VERDICTS[1], add_special_tokens=False)[0]
         self.finding_weight, self.first_weight = finding_weight, first_weight
 
     def compute_loss(
@@ -82,17 +118,28 @@ class FindingTrainer(GemSFTTrainer):
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
         """The mean loss of the answers' tokens, weighted."""
+        likely = inputs.pop("likely", None)
         outputs = model(**inputs, fused_lm_head=True)
+        losses = -outputs.log_probs
         labels = inputs["labels"][:, 1:]
         findings = torch.isin(labels, self.finding_ids.to(labels.device))
         answered = inputs["labels"] != -100
         first = answered[:, 1:] & ~answered[:, :-1]
         weights = torch.where(findings, self.finding_weight, 1.0) * torch.where(first, self.first_weight, 1.0)
         weights = weights * answered[:, 1:]
-        loss = -(outputs.log_probs * weights).sum() / weights.sum().clamp(min=1)
+        if likely is not None:
+            likely = likely[:, 1:]
+            losses = torch.where(likely.isnan(), losses, self._unsure(losses, likely.nan_to_num(), labels))
+        loss = (losses * weights).sum() / weights.sum().clamp(min=1)
         if num_items_in_batch is not None:  # then the trainer leaves the mean over accumulated batches to the loss
             loss = loss / self.current_gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
+
+    def _unsure(self, losses: torch.Tensor, likely: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross entropy with a probability instead of a label; a verdict is one of two words, so that the other one has the rest."""
+        probability = torch.exp(-losses).clamp(max=1 - 1e-5)
+        share = torch.where(labels == self.likely_id, likely, 1 - likely)
+        return share * losses - (1 - share) * torch.log1p(-probability)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,7 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     states = TowerStates.load(script.states)
     if script.whiten:
         whiten_projectors(model, states)
-    collator = CachedCollator(processor, states, {name: weight for name, weight in mix.items() if weight})
+    verdicts = TowerVerdicts.load(Path(script.verdicts) / "verdicts.npz") if script.verdicts else None
+    mixed = {name: weight for name, weight in mix.items() if weight}
+    collator = VerdictCollator(processor, states, mixed, verdicts)
     with cached_towers(model):
         trainer = FindingTrainer(
             model=model,

@@ -167,7 +167,11 @@ class CachedCollator:
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch with one modality mix for all samples, and the kept states in place of signals and pixels."""
         names = list(self.modality_mix)
-        kept = names[int(torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1))]
+        drawn = torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1)
+        return self.collate(examples, names[int(drawn)])
+
+    def collate(self, examples: Sequence[dict[str, Any]], kept: Modality) -> dict[str, torch.Tensor]:
+        """A batch that shows `kept`."""
         shown = [name for name in MODALITIES if kept in ("both", {"ecg": "signal", "image": "image"}[name])]
         batch = self._text(examples, shown)
         rows = [self.states.row(example["id"]) for example in examples]

@@ -362,7 +362,7 @@ def test_a_stage_needs_the_stages_before_it_alone(tmp_path):
         named = {part for part in arguments if part.startswith(str(tmp_path / "out"))}
         assert named <= made | {str(folder)} and str(folder) in named and 0 < stage.minutes <= 45
         made.add(str(folder))
-    assert sum(stage.minutes for stage in reproduce.STAGES) <= 215
+    assert sum(stage.minutes for stage in reproduce.STAGES) <= 250
 
 
 @pytest.mark.parametrize("stage", [stage.name for stage in reproduce.STAGES])
