@@ -352,7 +352,7 @@ def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
         "code_of",
         lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
-    taught = {"sft", "verdicts", "start_more", "states_more", "sft_more"}
+    taught = {"sft", "verdicts", "start_more", "states_more", "sft_more", "tower_verdicts", "sft_likely"}
     assert changed() == taught | {"gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
 
 
