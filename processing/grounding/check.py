@@ -221,16 +221,17 @@ def _unless_affirmed(rule: Rule, claim: Claim, features: EcgFeatures, tolerances
     affirmed = replace(claim, polarity="affirmed")
     stated = [affirmed]
     if not claim.leads and _BY_KIND[claim.kind].scope == "leads":
+        everywhere = rule(replace(affirmed, leads=tuple(features.leads)), features, tolerances)
+        showing = {lead for lead, shows in everywhere.by_lead.items() if shows}
+        # Neighbours must both show a finding, and two leads of a wall.
         stated += [
-            replace(affirmed, leads=leads, territory=wall) for leads, wall in _PLACES if _recorded(leads, features)
+            replace(affirmed, leads=leads, territory=wall)
+            for leads, wall in _PLACES
+            if set(leads) <= set(features.leads) and len(showing.intersection(leads)) > 1
         ]
     judged = (rule(located, features, tolerances) for located in stated)
     opposite = next((other for other in judged if other.verdict == SUPPORTED), None)
     return judgement if opposite is None else too_near(opposite.measured, opposite.explanation)
-
-
-def _recorded(leads: Sequence[str], features: EcgFeatures) -> bool:
-    return set(leads) <= set(features.leads)
 
 
 def _mentions(checked: Sequence[CheckedClaim], finding: SalientFinding) -> bool:

@@ -355,12 +355,18 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     }
     if claim.kind == "t_flat":
         # A T wave that is too small to be marked is flat.
-        counted = values if claim.leads else judged_flat
-        values = {lead: 0.0 if math.isnan(values[lead]) else values[lead] for lead in counted}
+        values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
     name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
         claim.kind
     ]
-    return _unless_another_form(claim, lead_finding(claim, values, rules[claim.kind], name))
+    judgement = lead_finding(claim, values, rules[claim.kind], name)
+    if claim.kind == "t_flat" and not claim.leads:
+        decisive = lead_finding(claim, {lead: values[lead] for lead in judged_flat}, rules[claim.kind], name)
+        if (
+            decisive.verdict != judgement.verdict
+        ):  # flat in other leads only: no finding of the guideline's, nor its absence
+            return unmeasurable(f"{judgement.explanation}; of a T wave's flatness {', '.join(judged_flat)} decide")
+    return _unless_another_form(claim, judgement)
 
 
 def stt_changes(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
