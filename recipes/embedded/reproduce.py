@@ -90,7 +90,7 @@ def _taught(before: str, *more: str, data: str = "{data}", states: str = "{state
 
 MORE_JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 244 together; minutes of idle cores, estimated from runs on busy ones.
+# Each at most 45 minutes, 266 together; minutes of idle cores, estimated from runs on busy ones.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -138,11 +138,16 @@ STAGES = (
                                 "--finding_weight", "6", "--first_weight", "6", *RESUMED, data="{data_more}",
                                 states="{states_more}"), TEACHING, 30,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_likely}", "--output", "{output}"),
-          ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
+    Stage("sft_last", _taught("{sft_likely}", "--max_steps", "1500", "--learning_rate", "6e-4", "--whiten", "false",
+                               "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.2", "--image", "0.45",
+                               "--finding_weight", "9", "--first_weight", "6", *RESUMED, data="{data_more}",
+                               states="{states_more}"), TEACHING, 22,
+          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_likely}", "--model", "{sft_last}",
+                           "--output", "{output}"), ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2", "--junk-count", "2")),
-    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_likely}",
+    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_last}",
                    "--dataset", "{prompts}", "--output_dir", "{output}", "--image_only", "true", *RESUMED), REWARDING, 15,
           ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
            "--max_completion_length", "24")),
