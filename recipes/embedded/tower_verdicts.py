@@ -38,6 +38,8 @@ INVERSE_REGULARISATION = 1e-3
 @dataclass(frozen=True)
 class TowerVerdicts:
     """
+    How likely each superclass is by the states of the towers, for every labelled record.
+
     Attributes:
         ids: of the records.
         likelihoods: modality -> `(records, superclasses)` in the order of `CLASS_NAMES`, 0 to 1.
