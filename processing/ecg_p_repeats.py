@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_limits import PREMATURE_RR_SHARE
+from .ecg_limits import FIBRILLATION_RR_VARIABILITY, PREMATURE_RR_SHARE
 from .ecg_order_statistics import median, nan_median, percentile
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
@@ -161,12 +161,16 @@ class _Stretch:
         return self._of_other_foci(there, shape, main)
 
     def told_by_foci(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same where two atrial foci lead about as many beats each, so that no line is the usual one of all."""
+        """The same where two atrial foci lead about as many beats each, so that no line is the usual one of all. Nothing is told in a
+        rhythm as uneven as fibrillation: each of its waves is a little like one of any two."""
         nothing = np.zeros(len(self.room), dtype=bool), self._size(self.deviation.mean(axis=1))
         like = np.array([self._coherence(self.deviation[:, beat]) for beat in range(len(self.room))]) > LIKE_OF_FOCUS
         like &= self.room & self.room[:, None]
         first = like[like.sum(axis=1).argmax()]
-        if first.sum() < FEWEST:
+        # Two intervals at a time are even in bigeminy, too.
+        pairs = self.before[1:] + self.before[:-1]
+        uneven = min(self._variation(self.before), self._variation(pairs)) > FIBRILLATION_RR_VARIABILITY
+        if first.sum() < FEWEST or uneven:
             return nothing
         template = self._template(first)
         coherence = self._coherence(template)
@@ -215,11 +219,16 @@ class _Stretch:
     ) -> bool:
         """Whether the windows repeat well enough for P waves; irregular rhythms (by the `intervals`, else all before `beats`) must
         repeat better."""
-        rr = self.before[(beats if intervals is None else intervals) & np.isfinite(self.before)]
-        variation = float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
+        variation = self._variation(self.before[beats if intervals is None else intervals])
         needed = self.settings.p_median_coherence
         needed += self.settings.p_irregularity * float(np.clip(variation - 0.06, 0, 0.3))
         return self._median(coherence, beats) > needed + more * (1 - needed)
+
+    @staticmethod
+    def _variation(before: np.ndarray) -> float:
+        """SD of the known RR intervals `before` beats over their mean."""
+        rr = before[np.isfinite(before)]
+        return float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
 
     def _median(self, coherence: np.ndarray, beats: np.ndarray) -> float:
         told = coherence[beats & self.room]

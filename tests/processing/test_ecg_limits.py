@@ -215,8 +215,8 @@ def test_the_documentation_states_these_numbers() -> None:
         f"{limits.ST_V2_V3_MEN_MV:g} mV (men), {limits.ST_V2_V3_YOUNG_MEN_MV:g} mV (men below {limits.YOUNG_MEN_BELOW_YEARS} years), "
         f"of unknown sex {limits.st_elevation_limit('V2'):g} mV, not decided from {limits.ST_V2_V3_WOMEN_MV:g} mV on",
         f"| ST depression | {limits.ST_DEPRESSION_MV:g} mV |",
-        f"| T wave | inverted from {limits.T_INVERTED_MV:g} mV on, flat within {limits.T_FLAT_MV:g} mV, tall from "
-        f"{limits.T_TALL_LIMB_MV:g} mV on in limb leads, {limits.T_TALL_CHEST_MV:g} mV in chest leads |",
+        f"| T wave | inverted from {limits.T_INVERTED_MV:g} mV on; flat within {limits.T_FLAT_MV:g} mV in I, II, V4 to V6, and in aVL "
+        f"if its R exceeds {limits.T_FLAT_AVL_R_MV:g} mV; tall from {limits.T_TALL_LIMB_MV:g} mV on in limb leads, {limits.T_TALL_CHEST_MV:g} mV in chest leads |",
         f"| pathological Q | {limits.Q_DURATION_MS:g} ms and {limits.Q_DEPTH_MV:g} mV deep; in V2 and V3 "
         f"{limits.Q_DURATION_V2_V3_MS:g} ms |",
         f"| low voltage | below {limits.LOW_VOLTAGE_LIMB_MV:g} mV in all limb leads or {limits.LOW_VOLTAGE_CHEST_MV:g} mV in all chest",

@@ -68,6 +68,12 @@ def test_waves_of_fibrillation_are_no_two_foci(group):
         assert not extract_features(truth.ecg.signal, truth.ecg.sampling_rate).p_present, seed
 
 
+def test_fibrillation_at_a_calm_rate_has_no_two_foci():
+    for seed in range(60):
+        features = extract_features(simulate_ecg("atrial_fibrillation", seed=seed).record)
+        assert not features.p_present, seed
+
+
 def test_bigeminy_of_real_beats_keeps_the_p_waves_of_its_sinus_beats():
     beats = Beats.of(read_ludb(shared_path("data/ludb/data"), every=4))
     kept, truths, more = [], 0, 0
