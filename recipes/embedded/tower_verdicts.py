@@ -10,6 +10,7 @@ logistic regression does. The regression's likelihood says how sure the states l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -48,18 +49,21 @@ class TowerVerdicts:
     ids: list[str]
     likelihoods: dict[Modality, np.ndarray]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_rows", {record_id: row for row, record_id in enumerate(self.ids)})
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Record id -> its row."""
+        return {record_id: row for row, record_id in enumerate(self.ids)}
 
     def of(self, record_id: str, modality: Modality) -> np.ndarray | None:
         """`(superclasses,)` of a record that is shown so; `None` for one that has no labels."""
-        row = self._rows.get(record_id)  # type: ignore[attr-defined]
+        row = self.rows.get(record_id)
         return None if row is None else self.likelihoods[modality][row]
 
     def save(self, file: str | Path) -> None:
         """Writes one `.npz`, whole or not at all."""
         with atomic_path(Path(file)) as part, part.open("wb") as opened:
-            np.savez(opened, ids=np.array(self.ids), **self.likelihoods)
+            kept = self.likelihoods
+            np.savez(opened, ids=np.array(self.ids), both=kept["both"], signal=kept["signal"], image=kept["image"])
 
     @classmethod
     def load(cls, file: str | Path) -> "TowerVerdicts":
