@@ -362,9 +362,8 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     judgement = lead_finding(claim, values, rules[claim.kind], name)
     if claim.kind == "t_flat" and not claim.leads:
         decisive = lead_finding(claim, {lead: values[lead] for lead in judged_flat}, rules[claim.kind], name)
-        if (
-            decisive.verdict != judgement.verdict
-        ):  # flat in other leads only: no finding of the guideline's, nor its absence
+        # Flat in other leads only: neither the guideline's finding nor its absence.
+        if decisive.verdict != judgement.verdict:
             return unmeasurable(f"{judgement.explanation}; of a T wave's flatness {', '.join(judged_flat)} decide")
     return _unless_another_form(claim, judgement)
 
