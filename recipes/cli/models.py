@@ -108,6 +108,7 @@ def interpret(
     from processing.errors_gem import EcgQualityError
     from recipes.chat.engines import gem_engine
     from recipes.teachers.diagnoses import check_label
+    from recipes.teachers.taught_questions import untaught
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
@@ -144,6 +145,9 @@ def interpret(
     if ecg is not None and not as_json:
         for note in _unseen(ecg, gem.processor):
             console.print(as_options(f"{record}: {note}"), style="yellow")
+    doubt = untaught(question) if question and model_source(model) == model_source() else None
+    if doubt and not as_json:
+        console.print(doubt, style="yellow", markup=False)
     with shown_as_written(gem.processor.tokenizer) if not as_json else nullcontext() as streamer:
         found = interpret_ecg(
             given,
@@ -173,6 +177,7 @@ def interpret(
             "plausibility": measured.plausibility.to_dict() if measured is not None else None,
             "model": model or "gem-ecg-tiny",
             "question": question or gem.processor.default_question,
+            "question_doubt": doubt,
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),

@@ -59,13 +59,22 @@ def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
     assert Image.open(tmp_path / "page.png").size == (336, 336)
 
 
+def test_a_question_that_the_embedded_model_was_not_taught_is_said_so():
+    asked = "interpret", SAMPLES / "normal.hea", "--modality", "signal", "-q", "How fast is the heart beating?"
+    said = " ".join(invoke(*asked).output.split())
+    assert "was not taught 'How fast is the heart beating?'" in said and "How fast is the heart?" in said
+    assert "was not taught" in json.loads(invoke(*asked, "--json").stdout)["question_doubt"]
+
+
 def test_interpret_as_json_with_measurements_of_the_same_record():
     result = invoke(
         "interpret", SAMPLES / "atrial_fibrillation.hea", "--json", "--modality", "signal", "-q", "What is the rhythm?"
     )
     assert result.exit_code == 0, result.output
     output = json.loads(result.stdout)
-    assert output["question"] == "What is the rhythm?" and output["interpretation"]
+    assert (
+        output["question"] == "What is the rhythm?" and output["interpretation"] and output["question_doubt"] is None
+    )
     assert output["notice"] == NOT_A_DEVICE and len(output["measurements"]["II"]["RR Interval 1"]) > 5
 
 
