@@ -164,13 +164,14 @@ class _Stretch:
         """The same where two atrial foci lead about as many beats each, so that no line is the usual one of all. Nothing is told in a
         rhythm as uneven as fibrillation: each of its waves is a little like one of any two."""
         nothing = np.zeros(len(self.room), dtype=bool), self._size(self.deviation.mean(axis=1))
+        # Two intervals at a time are even in bigeminy, too.
+        pairs = self.before[1:] + self.before[:-1]
+        if min(self._variation(self.before), self._variation(pairs)) > FIBRILLATION_RR_VARIABILITY:
+            return nothing
         like = np.array([self._coherence(self.deviation[:, beat]) for beat in range(len(self.room))]) > LIKE_OF_FOCUS
         like &= self.room & self.room[:, None]
         first = like[like.sum(axis=1).argmax()]
-        # Two intervals at a time are even in bigeminy, too.
-        pairs = self.before[1:] + self.before[:-1]
-        uneven = min(self._variation(self.before), self._variation(pairs)) > FIBRILLATION_RR_VARIABILITY
-        if first.sum() < FEWEST or uneven:
+        if first.sum() < FEWEST:
             return nothing
         template = self._template(first)
         coherence = self._coherence(template)

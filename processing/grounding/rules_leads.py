@@ -126,8 +126,8 @@ def lead_finding(
 
     All named leads must show it. For a territory, or for no leads, `least` neighbours or leads of one wall must show it; where a
     single lead does, the claim is undecided. A lead near the limit is tolerated beside as many that clearly show the finding;
-    else it leaves the claim undecided. A negated claim holds if no lead shows the finding, or, without named leads, if none of
-    the claims that name some would hold.
+    else it leaves the claim undecided. A negated claim holds if no lead shows the finding, or, without named leads, no
+    neighbours and no wall do; `check_claim` holds it against the affirmed claims besides.
 
     Args:
         claim: the finding, with its leads and polarity.

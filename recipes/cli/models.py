@@ -112,6 +112,9 @@ def interpret(
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
+    doubt = untaught(question) if question and model_source(model) == model_source() else None
+    if doubt and not as_json:
+        console.print(doubt, style="yellow", markup=False)
     if many.output is not None or record.is_dir():
         interpret_many(record, options, many, model, question, shown, mode, n, seed, max_new_tokens)
         return
@@ -145,9 +148,6 @@ def interpret(
     if ecg is not None and not as_json:
         for note in _unseen(ecg, gem.processor):
             console.print(as_options(f"{record}: {note}"), style="yellow")
-    doubt = untaught(question) if question and model_source(model) == model_source() else None
-    if doubt and not as_json:
-        console.print(doubt, style="yellow", markup=False)
     with shown_as_written(gem.processor.tokenizer) if not as_json else nullcontext() as streamer:
         found = interpret_ecg(
             given,

@@ -101,7 +101,13 @@ class Corpus:
 
 
 def corpus_rows(folder: Path) -> list[dict[str, Any]]:
-    """`Corpus.rows` of a folder, without signals and measurements."""
+    """`Corpus.rows` of a folder, without signals and measurements.
+
+    Raises:
+        GemError: the folder holds no corpus.
+    """
+    if not (folder / "rows.json").is_file():
+        raise GemError(f"{folder}: no corpus (rows.json is missing); make it with recipes.embedded.corpus.")
     return json.loads((folder / "rows.json").read_text())
 
 

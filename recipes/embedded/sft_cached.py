@@ -11,7 +11,7 @@ from typing import Any
 
 import datasets
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerBase
 from trl import SFTConfig, TrlParser
 
 import modeling_gem  # noqa: F401 (registers GEM)
@@ -52,6 +52,21 @@ class CachedArguments:
     )
 
 
+def verdict_ids(tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """The tokens of `VERDICTS`, `(2,)`.
+
+    Raises:
+        TrainingError: they are no tokens of their own in this vocabulary.
+    """
+    ids = [tokenizer.encode(word, add_special_tokens=False) for word in VERDICTS]
+    if any(len(tokens) != 1 for tokens in ids):
+        raise TrainingError(
+            f"{' or '.join(VERDICTS)} is not a token of its own in this vocabulary, so that neither `finding_weight` nor `verdicts` "
+            "can be used."
+        )
+    return torch.tensor(ids).flatten()
+
+
 @dataclass
 class VerdictCollator(CachedCollator):
     """
@@ -65,8 +80,7 @@ class VerdictCollator(CachedCollator):
     verdicts: TowerVerdicts | None = None
 
     def __post_init__(self) -> None:
-        encode = self.processor.tokenizer.encode
-        self.verdict_ids = torch.tensor([encode(word, add_special_tokens=False)[0] for word in VERDICTS])
+        self.verdict_ids = verdict_ids(self.processor.tokenizer) if self.verdicts is not None else torch.tensor([])
 
     def collate(self, examples: Sequence[dict[str, Any]], kept: Modality) -> dict[str, torch.Tensor]:
         """A batch that shows `kept`, with the verdicts from what it shows."""
@@ -100,14 +114,7 @@ class FindingTrainer(GemSFTTrainer):
         for name, weight in (("finding_weight", finding_weight), ("first_weight", first_weight)):
             if weight <= 0:
                 raise TrainingError(f"`{name}` must be positive, got {weight}.")
-        encode = self.processing_class.tokenizer.encode
-        ids = [encode(word, add_special_tokens=False) for word in VERDICTS] if finding_weight != 1 else []
-        if any(len(tokens) != 1 for tokens in ids):
-            raise TrainingError(
-                f"`finding_weight`: {' or '.join(VERDICTS)} is not a token of its own in this vocabulary."
-            )
-        self.finding_ids = torch.tensor(ids).flatten()
-        self.likely_id = encode(VERDICTS[1], add_special_tokens=False)[0]
+        self.finding_ids = verdict_ids(self.processing_class.tokenizer) if finding_weight != 1 else torch.tensor([])
         self.finding_weight, self.first_weight = finding_weight, first_weight
 
     def compute_loss(
@@ -138,7 +145,8 @@ class FindingTrainer(GemSFTTrainer):
     def _unsure(self, losses: torch.Tensor, likely: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross entropy with a probability instead of a label; a verdict is one of two words, so that the other one has the rest."""
         probability = torch.exp(-losses).clamp(max=1 - 1e-5)
-        share = torch.where(labels == self.likely_id, likely, 1 - likely)
+        _, likely_id = verdict_ids(self.processing_class.tokenizer)
+        share = torch.where(labels == int(likely_id), likely, 1 - likely)
         return share * losses - (1 - share) * torch.log1p(-probability)
 
 
@@ -157,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     states = TowerStates.load(script.states)
     if script.whiten:
         whiten_projectors(model, states)
-    verdicts = TowerVerdicts.load(Path(script.verdicts) / "verdicts.npz") if script.verdicts else None
+    verdicts = TowerVerdicts.load(script.verdicts) if script.verdicts else None
     mixed = {name: weight for name, weight in mix.items() if weight}
     collator = VerdictCollator(processor, states, mixed, verdicts)
     with cached_towers(model):

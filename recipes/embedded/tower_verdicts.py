@@ -34,6 +34,7 @@ from .states import TowerStates
 SHOWN: Mapping[Modality, tuple[str, ...]] = {"both": ("ecg", "image"), "signal": ("ecg",), "image": ("image",)}
 # Of 1e-4, 1e-3 and 1e-2 it ranks the records of fold 8 best from both towers, and within .002 of the best from either.
 INVERSE_REGULARISATION = 1e-3
+KEPT = "verdicts.npz"
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,25 @@ class TowerVerdicts:
         row = self.rows.get(record_id)
         return None if row is None else self.likelihoods[modality][row]
 
-    def save(self, file: str | Path) -> None:
-        """Writes one `.npz`, whole or not at all."""
-        with atomic_path(Path(file)) as part, part.open("wb") as opened:
+    def save(self, folder: str | Path) -> None:
+        """Writes one file to `folder`, whole or not at all."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with atomic_path(Path(folder) / KEPT) as part, part.open("wb") as opened:
             kept = self.likelihoods
             np.savez(opened, ids=np.array(self.ids), both=kept["both"], signal=kept["signal"], image=kept["image"])
 
     @classmethod
-    def load(cls, file: str | Path) -> "TowerVerdicts":
+    def load(cls, folder: str | Path) -> "TowerVerdicts":
         """Reads what `save` wrote.
 
         Raises:
-            GemError: the file is not there.
+            GemError: the folder holds none.
         """
-        if not Path(file).is_file():
-            raise GemError(f"{file}: no verdicts of towers; make them with recipes.embedded.tower_verdicts.")
-        with np.load(file) as kept:
+        if not (Path(folder) / KEPT).is_file():
+            raise GemError(
+                f"{folder}: no verdicts of towers ({KEPT} is missing); make them with recipes.embedded.tower_verdicts."
+            )
+        with np.load(Path(folder) / KEPT) as kept:
             return cls(kept["ids"].tolist(), {name: kept[name] for name in SHOWN})
 
 
@@ -115,13 +119,12 @@ def tower_verdicts(rows: Sequence[dict], states: TowerStates, piece: int = 1024)
 def main(
     records: Annotated[list[Path], typer.Option(help="What recipes.embedded.corpus wrote; repeatable.")],
     states: Annotated[Path, typer.Option(help="Folder of tower states.")],
-    output: Annotated[Path, typer.Option(help="Folder to write, with verdicts.npz.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
 ) -> None:
     """State for every labelled record how likely each superclass is by the states of the towers, for each modality."""
     rows = [row for folder in records for row in corpus_rows(folder)]
     found = tower_verdicts(rows, TowerStates.load(states))
-    output.mkdir(parents=True, exist_ok=True)
-    found.save(output / "verdicts.npz")
+    found.save(output)
     print(f"{len(found.ids)} records")
 
 

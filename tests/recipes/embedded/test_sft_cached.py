@@ -8,13 +8,13 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file
-from trl import SFTConfig
 
 from processing.errors_gem import TrainingError
 from recipes.embedded import sft_cached
 from recipes.embedded.states import TowerStates, run_towers
 from recipes.teachers.grounded_answer import VERDICTS
 from recipes.training.collator import GemDataCollator
+from tests.helpers.finding_trainer import finding_trainer
 from tests.helpers.tiny_gem import (
     picture,
     signal,
@@ -114,16 +114,8 @@ def test_a_verdict_weighs_as_much_as_is_said(tmp_path):
     batch = GemDataCollator(processor, assistant_only_loss=True)(examples)
 
     def loss(weight: float, first: float = 1.0) -> torch.Tensor:
-        arguments = SFTConfig(str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=None)
-        arguments.dataset_kwargs = {"skip_prepare_dataset": True}
-        trainer = sft_cached.FindingTrainer(
-            model,
-            arguments,
-            train_dataset=Dataset.from_list([{"a": 1}]),
-            processing_class=processor,
-            data_collator=lambda rows: batch,
-            finding_weight=weight,
-            first_weight=first,
+        trainer = finding_trainer(
+            model, processor, lambda rows: batch, tmp_path, finding_weight=weight, first_weight=first
         )
         return trainer.compute_loss(model, dict(batch))
 

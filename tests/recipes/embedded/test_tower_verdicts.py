@@ -6,17 +6,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import log_softmax
-from trl import SFTConfig
 
-from processing.errors_gem import GemError
+from processing.errors_gem import GemError, TrainingError
 from recipes.embedded import sft_cached, tower_verdicts
 from recipes.embedded.states import TowerStates
 from recipes.embedded.tower_verdicts import TowerVerdicts
 from recipes.sources.statements import superclasses_of
 from recipes.teachers.grounded_answer import CLASS_NAMES, VERDICTS
+from tests.helpers.finding_trainer import finding_trainer
 from tests.helpers.tiny_gem import tiny_config, tiny_model, tiny_processor, tiny_text_config
 
 CODES = {"NORM": "NORM", "MI": "IMI", "STTC": "NDT", "CD": "CLBBB", "HYP": "LVH"}
@@ -44,7 +43,7 @@ def folder(tmp_path_factory):
 
 
 def test_every_labelled_record_has_likelihoods_by_what_is_shown(folder):
-    verdicts = TowerVerdicts.load(folder / "verdicts" / "verdicts.npz")
+    verdicts = TowerVerdicts.load(folder / "verdicts")
     rows = json.loads((folder / "records" / "rows.json").read_text())
     assert len(verdicts.ids) == 240 and verdicts.of(rows[-1]["id"], "both") is None
     assert verdicts.of(rows[-2]["id"], "signal") is None, "fold 8 chooses; nothing is learned from it"
@@ -56,9 +55,17 @@ def test_every_labelled_record_has_likelihoods_by_what_is_shown(folder):
 
 def test_missing_verdicts_and_foreign_states_are_named(folder, tmp_path):
     with pytest.raises(GemError, match="tower_verdicts"):
-        TowerVerdicts.load(tmp_path / "verdicts.npz")
+        TowerVerdicts.load(tmp_path)
     with pytest.raises(GemError, match="same records"):
         tower_verdicts.tower_verdicts([{"id": "other", "codes": {}, "fold": 1}], TowerStates.load(folder / "states"))
+    with pytest.raises(GemError, match="no corpus"):
+        tower_verdicts.main([tmp_path], folder / "states", tmp_path)
+
+
+def test_verdicts_that_are_no_tokens_of_their_own_are_refused(folder):
+    verdicts = TowerVerdicts.load(folder / "verdicts")
+    with pytest.raises(TrainingError, match="not a token of its own"):
+        sft_cached.VerdictCollator(tiny_processor(), TowerStates.load(folder / "states"), {"signal": 1.0}, verdicts)
 
 
 @pytest.fixture
@@ -75,16 +82,7 @@ def taught(tmp_path):
     likelihoods = np.array([[0.9, 0.2, 0.6, 0.01, 0.5]] * 2, np.float32)
     verdicts = TowerVerdicts(["a", "b"], dict.fromkeys(("both", "signal", "image"), likelihoods))
     collate = sft_cached.VerdictCollator(processor, states, {"signal": 1.0}, verdicts)
-    arguments = SFTConfig(str(tmp_path), report_to="none", use_cpu=True, bf16=False, max_length=None)
-    arguments.dataset_kwargs = {"skip_prepare_dataset": True}
-    trainer = sft_cached.FindingTrainer(
-        model,
-        arguments,
-        train_dataset=Dataset.from_list([{"a": 1}]),
-        processing_class=processor,
-        data_collator=collate,
-        finding_weight=1.0,
-    )
+    trainer = finding_trainer(model, processor, collate, tmp_path, finding_weight=1.0)
     five = "Sinus rhythm" + VERDICTS[1] + VERDICTS[0] * 3 + VERDICTS[1] + "."
     examples = [
         {"id": name, "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]}
