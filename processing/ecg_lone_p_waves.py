@@ -23,6 +23,11 @@ ATRIAL_CYCLE_S = (0.45, 1.30)  # of P waves that conduct irregularly or not at a
 GRID_TOLERANCE = 0.12  # of the atrial cycle
 # Peaks on the grid: of the most on any, of its places outside QRS complexes, and how many. A grid lasts so long.
 GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST, GRID_S = 0.95, 0.60, 5, 15.0
+GRID_SPREAD = 0.065  # SD around the grid, of its cycle; by chance it would be as wide as the tolerance allows, 0.07
+# Where waves that are less alike stand so close (of the cycle) to such a share of the places, between regular beats, fewer of the others are
+# asked for, unless the beats keep step with them.
+GRID_CLOSE, GRID_FILLED, GRID_COVERAGE_FILLED, IN_STEP = 0.1, 0.85, 0.40, 0.05
+NEAR_QRS_S, BEHIND_QRS_S = 0.010, 0.020  # so near to a QRS the waves of a known train are sought
 ON_GRID_ALIKE, SHAPES = 0.5, 3  # of a wave where one is due; shapes that are tried
 # Of all peaks; where the ventricles are irregular, waves of fibrillation often fit a grid by chance.
 GRID_SHARE, GRID_SHARE_IRREGULAR = 0.70, 0.85
@@ -197,8 +202,10 @@ def _found(ecg: FilteredEcg, p_peaks: np.ndarray, sought: list[_Sought], reliabi
     return found
 
 
-def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndarray]:
-    """The P band less the usual beat (QRS and T are tied to the QRS, free P waves are not), and where no QRS is."""
+def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    The P band less the usual beat (QRS and T are tied to the QRS, free P waves are not), where no QRS is near, and where none is.
+    """
     samples = ecg.p_band.shape[1]
     before = int(0.08 * WORKING_RATE)
     start = np.round(beats.onset).astype(int) - before
@@ -210,11 +217,14 @@ def _without_beats(ecg: FilteredEcg, beats: _Beats) -> tuple[np.ndarray, np.ndar
     # No step where the subtraction ends.
     usual = usual - usual[:, -1:] * np.linspace(0, 1, width)
     rest, quiet = ecg.p_band.copy(), np.ones(samples, dtype=bool)
+    outside = quiet.copy()
+    near, behind = (int(margin * WORKING_RATE) for margin in (NEAR_QRS_S, BEHIND_QRS_S))
     for first, end in zip(start, np.round(beats.offset).astype(int), strict=True):
         inside = slice(max(first, 0), max(min(first + width, samples), 0))  # nothing of a beat cut off by the start
         rest[:, inside] -= usual[:, max(-first, 0) : inside.stop - first]
         quiet[max(first + before // 2, 0) : end + int(0.06 * WORKING_RATE)] = False
-    return rest, quiet
+        outside[max(first + before - near, 0) : end + behind] = False
+    return rest, quiet, outside
 
 
 def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
@@ -222,9 +232,10 @@ def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np
     from scipy.signal import find_peaks
 
     nothing = np.zeros(0)
-    rest, quiet = _without_beats(ecg, beats)
-    sizes = bump_sizes(rest) * reliability.leads[:, None]
-    sizes[:, ~quiet[::STEP]] = 0
+    rest, quiet, outside = _without_beats(ecg, beats)
+    whole = bump_sizes(rest) * reliability.leads[:, None]
+    sizes = np.where(quiet[::STEP], whole, 0)
+    whole[:, ~outside[::STEP]] = 0
     strength = np.linalg.norm(sizes, axis=0)
     candidates, _ = find_peaks(strength, distance=int(0.30 * WORKING_RATE / STEP))
     if len(candidates) < GRID_FEWEST:
@@ -233,47 +244,50 @@ def _free_train(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np
     shapes = sizes[:, strongest] / np.maximum(strength[strongest], 1e-9)
     likeness = shapes.T @ shapes
     rr = np.diff(beats.onset)[reliability.known_intervals(beats.onset)]
-    regular = len(rr) > 0 and np.std(rr) < REGULAR_RR * np.mean(rr)
-    share = GRID_SHARE if regular else GRID_SHARE_IRREGULAR
+    usual_rr = float(np.mean(rr)) if len(rr) and np.std(rr) < REGULAR_RR * np.mean(rr) else np.nan
     left, train = np.ones(len(strongest), dtype=bool), nothing
     # What the usual beat leaves of T waves is alike, too: the shape that makes the longest train is the P wave's.
     for _ in range(SHAPES):
         like = left & (likeness[np.where(left, median(likeness, axis=1), -np.inf).argmax()] > LONE_ALIKE - 0.1)
         if like.sum() < GRID_FEWEST:
             break
-        own = _train_like(sizes, candidates, strongest[like], quiet, share)
+        own = _train_like(sizes, whole, candidates, strongest[like], quiet, usual_rr)
         train, left = (own if len(own) > len(train) else train), left & ~like
     return train
 
 
 def _train_like(
-    sizes: np.ndarray, candidates: np.ndarray, like: np.ndarray, quiet: np.ndarray, share: float
+    sizes: np.ndarray, whole: np.ndarray, candidates: np.ndarray, like: np.ndarray, quiet: np.ndarray, usual_rr: float
 ) -> np.ndarray:
-    """The train that waves as those at `like` make among all `candidates`, peaks in samples, or nothing."""
+    """The train that waves as those at `like` make among all `candidates`, peaks in samples, or nothing; `whole`: sizes nearer to QRS."""
     from scipy.signal import find_peaks
 
-    alike, size = _alike(sizes, median(sizes[:, like], axis=1))
+    usual = median(sizes[:, like], axis=1)
+    alike, size = _alike(sizes, usual)
     sized = (size > LONE_SIZE[0]) & (size < LONE_SIZE[1])
     peaks = candidates[sized[candidates] & (alike[candidates] > LONE_ALIKE - 0.1)]
+    alike, size = _alike(whole, usual)
+    sized = (size > LONE_SIZE[0]) & (size < LONE_SIZE[1])
     weaker = find_peaks(np.where(sized, alike, 0), height=ON_GRID_ALIKE, distance=int(0.30 * WORKING_RATE / STEP))[0]
-    return _on_grid(peaks * STEP, weaker * STEP, quiet, share)
+    return _on_grid(peaks * STEP, weaker * STEP, quiet, usual_rr)
 
 
-def _on_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, share: float) -> np.ndarray:
-    """Waves on a grid of one atrial cycle, stretch by stretch, as no cycle lasts: where a `share` of `peaks` fits it and
-    most of its places outside the QRS are taken, those of the `weaker` peaks that fit."""
+def _on_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, usual_rr: float) -> np.ndarray:
+    """Waves on a grid of one atrial cycle, stretch by stretch, as no cycle lasts: where most of the `peaks` fit it and most of
+    its places outside the QRS are taken, those of the `weaker` peaks that fit. `usual_rr`: samples, NaN where beats are irregular."""
     stretches = max(round(len(quiet) / (GRID_S * WORKING_RATE)), 1)
     found = []
     for first, end in pairwise(np.linspace(0, len(quiet), stretches + 1).astype(int)):
         own, others = (part[(part >= first) & (part < end)] - first for part in (peaks, weaker))
-        found.append(first + _on_one_grid(own, others, quiet[first:end], share))
+        found.append(first + _on_one_grid(own, others, quiet[first:end], usual_rr))
     return np.concatenate(found)
 
 
-def _on_one_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, share: float) -> np.ndarray:
+def _on_one_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, usual_rr: float) -> np.ndarray:
     nothing = np.zeros(0)
     if len(peaks) < GRID_FEWEST:
         return nothing
+    share = GRID_SHARE if np.isfinite(usual_rr) else GRID_SHARE_IRREGULAR
     cycles = np.arange(*ATRIAL_CYCLE_S, 0.005) * WORKING_RATE
     phase = peaks / cycles[:, None]
     # From every peak to the places that each of them would give.
@@ -286,15 +300,26 @@ def _on_one_grid(peaks: np.ndarray, weaker: np.ndarray, quiet: np.ndarray, share
     cycle = cycles[best[0]]
     anchor = fits[best[0]].sum(axis=1).argmax()
     fitting = peaks[fits[best[0], anchor]]
-    middle = peaks[anchor] + np.median((fitting - peaks[anchor] + 0.5 * cycle) % cycle - 0.5 * cycle)
+    # The cycles are tried in steps: over the whole record the right one is between them.
+    number = np.round((fitting - peaks[anchor]) / cycle)
+    cycle, middle = np.polyfit(number, fitting, 1)
+    if np.std(fitting - middle - cycle * number) > GRID_SPREAD * cycle:
+        return nothing
     places = np.arange(middle % cycle, len(quiet), cycle)
     visible = places[quiet[places.astype(int)]]
-    taken = np.abs(visible[:, None] - fitting[None]).min(axis=1) < 0.2 * cycle
-    if not np.mean(taken) > GRID_COVERAGE:
+    taken = np.mean(_nearest(visible, fitting) < 0.2 * cycle)
+    out_of_step = abs(usual_rr / cycle - np.round(usual_rr / cycle)) > IN_STEP
+    if out_of_step and np.mean(_nearest(visible, weaker) < GRID_CLOSE * cycle) > GRID_FILLED:
+        taken *= GRID_COVERAGE / GRID_COVERAGE_FILLED
+    if not taken > GRID_COVERAGE:
         return nothing
-    return weaker[np.abs((weaker - middle + 0.5 * cycle) % cycle - 0.5 * cycle) < 1.5 * GRID_TOLERANCE * cycle].astype(
-        float
-    )
+    off = np.abs((weaker - middle + 0.5 * cycle) % cycle - 0.5 * cycle)
+    return weaker[off < 1.5 * GRID_TOLERANCE * cycle].astype(float)
+
+
+def _nearest(places: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """From each place to the nearest peak, `(places,)` samples."""
+    return np.abs(places[:, None] - peaks).min(axis=1, initial=np.inf)
 
 
 def _at_foot_of_qrs(train: np.ndarray, beats: _Beats) -> bool:

@@ -9,19 +9,34 @@ from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import match, read_ludb
 from tests.helpers.retimed_beats import Beats
 from tests.helpers.retimed_rhythms import RETIMED
+from tests.helpers.rhythm_ecgs import RhythmEcg, simulated_rhythm
 from tests.helpers.shared_data import shared_path
+
+
+def p_waves_found(truth: RhythmEcg) -> tuple[int, int]:
+    """How many of the P waves that lead II shows are found, led or lone, and how many there are."""
+    features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
+    found = np.concatenate([features.lone_p_waves[:, 1], features.beat_waves["P"][:, 1]]) * truth.ecg.sampling_rate
+    own = truth.ecg.marks[1]["P"][:, 1]
+    return len(match(own, found[np.isfinite(found)], 50)), len(own)
 
 
 def test_complete_av_block_of_real_beats_shows_its_p_waves():
     beats = Beats.of(read_ludb(shared_path("data/ludb/data"), every=4))
-    hits = truths = 0
-    for seed in range(10):
-        truth = RETIMED["complete AV block"](np.random.default_rng(seed), beats)
-        features = extract_features(truth.ecg.signal, truth.ecg.sampling_rate)
-        found = np.concatenate([features.lone_p_waves[:, 1], features.beat_waves["P"][:, 1]]) * truth.ecg.sampling_rate
-        own = truth.ecg.marks[1]["P"][:, 1]
-        hits, truths = hits + len(match(own, found[np.isfinite(found)], 50)), truths + len(own)
-    assert hits >= 0.85 * truths
+    counts = [p_waves_found(RETIMED["complete AV block"](np.random.default_rng(seed), beats)) for seed in range(10)]
+    hits, truths = np.sum(counts, axis=0)
+    assert hits >= 0.87 * truths
+
+
+def test_p_waves_close_to_a_qrs_are_marked_where_their_train_is_known():
+    hits, truths = np.sum([p_waves_found(simulated_rhythm("complete AV block", seed)) for seed in range(12)], axis=0)
+    assert hits >= 0.93 * truths
+
+
+def test_waves_of_fibrillation_make_no_train():
+    for seed in range(12):
+        truth = simulated_rhythm("AF", seed)
+        assert not len(extract_features(truth.ecg.signal, truth.ecg.sampling_rate).lone_p_waves)
 
 
 @pytest.mark.parametrize("rate", [42, 50, 58])
