@@ -11,6 +11,11 @@ from .ecg_bad_samples import repair
 from .ecg_spikes import remove_spikes
 
 WORKING_RATE = 500  # Hz of every array in the delineation
+# Where no larger array was freed before, the C library gives freed memory back to the system after every record, and getting it again,
+# page by page, takes a tenth of a record's time. Once an array of this size was freed, it keeps twice as much (glibc's mallopt(3),
+# M_MMAP_THRESHOLD).
+_KEPT_BYTES = 2**21
+np.empty(_KEPT_BYTES, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
