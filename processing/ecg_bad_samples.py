@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from .ecg_limits import MAX_PLAUSIBLE_MV
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import median, percentile, true_in_rows
 from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
@@ -72,7 +72,7 @@ def _mark_plateaus(bad: np.ndarray, signal: np.ndarray, highest: np.ndarray, low
 
 def at_extremes(signal: np.ndarray, highest: np.ndarray, lowest: np.ndarray) -> np.ndarray:
     """How many samples of each lead of `signal` `(leads, samples)` are at its highest or its lowest value, `(leads,)`."""
-    return np.count_nonzero((signal == highest[:, None]) | (signal == lowest[:, None]), axis=1)
+    return true_in_rows((signal == highest[:, None]) | (signal == lowest[:, None]))
 
 
 def equal_runs(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

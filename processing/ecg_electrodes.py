@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import band_response, end_line
-from .ecg_order_statistics import percentile
+from .ecg_order_statistics import percentile, true_in_rows
 from .ecg_record import CHEST_LEADS, interpolate_gaps
 
 ARM_REVERSAL_CORRELATION = -0.5
@@ -50,7 +50,7 @@ def limb_lead_reversal(
     """
     # A constant row is a dead channel, not an electrode in the wrong place.
     alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
-    alive &= np.isfinite(signal).mean(axis=1) > 0.5
+    alive &= true_in_rows(np.isfinite(signal)) > 0.5 * signal.shape[1]
     needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
     limbs = _LimbBand(needed, interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate)
     flat = _leg_reversal(limbs) if {"I", "II", "III"} <= set(needed) else None
@@ -92,7 +92,8 @@ class _LimbBand:
         self.leads, self.samples = leads, signal.shape[1]
         self.spectrum = rfft(signal - end_line(signal), axis=1) * band_response(self.samples, rate, *_QRS_BAND_HZ)
         with np.errstate(over="ignore", invalid="ignore"):  # numbers out of all reason
-            self.shared = (self.spectrum @ self.spectrum.conj().T).real
+            parts = self.spectrum.view(self.spectrum.real.dtype)  # real and imaginary ones, side by side
+            self.shared = parts @ parts.T
 
     def size(self, lead: str) -> float:
         """Root mean square times a factor that all leads share."""

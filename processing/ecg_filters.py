@@ -211,7 +211,8 @@ def moving_average(values: np.ndarray, seconds: float) -> np.ndarray:
         total[..., :1] += values[..., :1]
         total[..., :-1] += values[..., 1:]
         total[..., -1:] += values[..., -1:]
-        return total / 3
+        total /= 3
+        return total
     return uniform_filter1d(values, width, axis=-1, mode="nearest")
 
 

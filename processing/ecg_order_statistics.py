@@ -50,6 +50,12 @@ def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
     return np.squeeze(np.where(count > 0, middle, np.nan), axis)
 
 
+def true_in_rows(mask: np.ndarray) -> np.ndarray:
+    """How many values of each row of `mask` `(rows, samples)` are true, `(rows,)`: `np.count_nonzero`, which along an axis takes
+    three times the time."""
+    return np.array([np.count_nonzero(row) for row in mask], dtype=int)
+
+
 def within(values: Any, low: Any, high: Any) -> Any:
     """`np.clip`."""
     return np.minimum(np.maximum(values, low), high)
@@ -66,4 +72,4 @@ def _neighbours(values: np.ndarray, rank: int, axis: int) -> tuple[Any, Any]:
     return parted[..., rank], parted[..., min(rank + 1, last) :].min(axis=-1)
 
 
-__all__ = ["median", "nan_median", "percentile", "percentiles", "within"]
+__all__ = ["median", "nan_median", "percentile", "percentiles", "true_in_rows", "within"]

@@ -61,6 +61,8 @@ def columns_of(record: EcgRecord) -> tuple[tuple[int, ...], list[Column]]:
     """The rows that are shown all along, and the columns of the others in time order. No columns where `ENOUGH_LEADS` are shown all
     along: there, a lead that lacks more than half of its samples counts as missing."""
     finite, rate = np.isfinite(record.signal), record.sampling_rate
+    if finite.all():
+        return tuple(range(len(finite))), []
     first = finite.argmax(axis=1) / rate
     last = (finite.shape[1] - finite[:, ::-1].argmax(axis=1)) / rate
     span = np.where(finite.any(axis=1), last - first, 0.0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .ecg_lead_names import LIMB_LEADS_FROM_I_II
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
-from .ecg_order_statistics import median, nan_median
+from .ecg_order_statistics import median, nan_median, true_in_rows
 from .errors_gem import EcgQualityError
 
 Verdict = Literal["ok", "suspect", "refused"]
@@ -234,9 +234,7 @@ def _window_signs(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
     shared = np.einsum("wsi,wsi->ws", centred[..., lag:], centred[..., :-lag]) if lag < length else power
     correlation = _median(np.where(power > 0, shared / np.maximum(power, 1e-12), np.nan))
     top, bottom = np.fmax.reduce(highest, axis=1), np.fmin.reduce(lowest, axis=1)
-    clipped = (
-        np.count_nonzero(signal == top[:, None], axis=1) + np.count_nonzero(signal == bottom[:, None], axis=1)
-    ) / samples
+    clipped = (true_in_rows(signal == top[:, None]) + true_in_rows(signal == bottom[:, None])) / samples
     return spans, correlation, np.where(top > bottom, clipped, np.nan)
 
 
@@ -360,11 +358,8 @@ def _broken_laws(
     It is 0 where no single lead explains the share `by_one_lead` of it: three noisy leads break a law, too, and are named as such.
     """
     known = np.isfinite(signal)
-    laws = {
-        name: law
-        for name, law in laws.items()
-        if set(law) <= set(leads) and all(known[leads.index(lead)].any() for lead in law)
-    }
+    shown = {lead for lead, has_samples in zip(leads, known.any(axis=1).tolist(), strict=True) if has_samples}
+    laws = {name: law for name, law in laws.items() if set(law) <= shown}
     names = sorted({lead for law in laws.values() for lead in law})
     if not names:
         return {}

@@ -22,7 +22,7 @@ from .ecg_filters import band_response, end_line
 from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
-from .ecg_order_statistics import median
+from .ecg_order_statistics import median, true_in_rows
 from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors, without_details
 from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
@@ -70,7 +70,7 @@ def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[Le
 def _shares(signal: np.ndarray, rate: float) -> list[dict[str, Any]]:
     """What `lead_quality` says of missing, flat and saturated samples, and the height of every lead."""
     samples = signal.shape[1]
-    finite = np.count_nonzero(np.isfinite(signal), axis=1)
+    finite = true_in_rows(np.isfinite(signal))
     low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
     extreme = at_extremes(signal, high, low)
     flat_run, saturated_run = max(3, FLAT_RUN_S * rate), max(3, SATURATED_RUN_S * rate)
