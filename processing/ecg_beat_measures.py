@@ -98,12 +98,11 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     begin, step = (np.repeat(part, np.diff(edges)) for part in (position[:-1], np.maximum(np.diff(position), 1e-9)))
     share = within((np.arange(len(begin)) - begin) / step, 0, 1).astype(np.float32)
     rise = np.diff(knots, axis=1)
-    level = np.empty_like(signal)
+    line = np.empty_like(signal)
     for knot, (first, last) in enumerate(pairwise(edges.tolist())):
-        part = rise[:, knot : knot + 1] * share[first:last]
-        part += knots[:, knot : knot + 1]
-        np.subtract(signal[:, first:last], part, out=level[:, first:last])
-    return level
+        part = np.multiply(rise[:, knot, None], share[first:last], out=line[:, first:last])
+        part += knots[:, knot, None]
+    return np.subtract(signal, line, out=line)
 
 
 def measure_beats(delineation: Delineation) -> BeatMeasures:
