@@ -90,21 +90,20 @@ class GemFeatureExtractor(FeatureExtractionMixin):
         """
         records = load_ecgs(ecgs, sampling_rate=sampling_rate, leads=leads, unit=unit)
         prepare = self._prepare_as_original if self.compat == "gem" else self.prepare
-        prepared, values, masks = [], [], []
-        for record in records:
-            record = prepare(record)
+        prepared = [prepare(record) for record in records]
+        values = np.zeros((len(prepared), len(self.leads), self.num_samples), dtype=np.float32)
+        masks = np.zeros(values.shape, dtype=bool)
+        for record, value, mask in zip(prepared, values, masks, strict=True):
             measured = np.isfinite(record.signal)
             signal = record.signal
             if not measured.all():
                 bridge = self.nan_policy == "interpolate" and self.compat is None
                 signal = interpolate_gaps(signal) if bridge else np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
-            padding = ((0, 0), (0, self.num_samples - signal.shape[1]))
-            prepared.append(record)
-            values.append(np.pad(signal, padding))
-            masks.append(np.pad(measured, padding))
-        data: dict[str, Any] = {"ecg_values": np.stack(values).astype(np.float32)}
+            value[:, : signal.shape[1]] = signal
+            mask[:, : signal.shape[1]] = measured
+        data: dict[str, Any] = {"ecg_values": values}
         if return_mask:
-            data["ecg_mask"] = np.stack(masks)
+            data["ecg_mask"] = masks
         feature = BatchFeature(data, tensor_type=return_tensors)
         if return_records:
             feature["ecg_records"] = prepared
@@ -126,7 +125,7 @@ class GemFeatureExtractor(FeatureExtractionMixin):
             record = record.changed(
                 f"zero-padded from {record.duration:g} s to {self.num_samples / self.sampling_rate:g} s"
             )
-        peaks = np.abs(np.nan_to_num(record.signal)) > MAX_PLAUSIBLE_MV
+        peaks = np.abs(record.signal) > MAX_PLAUSIBLE_MV  # NaN is not
         if peaks.any():
             limited = np.clip(record.signal, -MAX_PLAUSIBLE_MV, MAX_PLAUSIBLE_MV)
             record = record.changed(f"limited {int(peaks.sum())} samples to {MAX_PLAUSIBLE_MV:g} mV", signal=limited)
