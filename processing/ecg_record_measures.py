@@ -194,15 +194,15 @@ def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarr
         complexes: `(leads, samples)` mV, from the QRS onset to some time after its end.
         inside: which of these belong to the QRS.
     """
-    return {lead: _pattern(complexes[row], inside[row]) for row, lead in enumerate(leads) if inside[row].any()}
+    deflected, counts = inside & (np.abs(complexes) > DEFLECTION_MV), inside.sum(axis=1).tolist()
+    rows = zip(leads, complexes, deflected, counts, strict=True)
+    return {lead: _pattern(level, off_line, count - 1) for lead, level, off_line, count in rows if count}
 
 
-def _pattern(level: np.ndarray, inside: np.ndarray) -> str:
-    """The letters for what of a QRS is off the line, in time order."""
-    deflected = level[inside & (np.abs(level) > DEFLECTION_MV)].tolist()
-    extremes = [max(part, key=abs) for _, part in groupby(deflected, (0.0).__lt__)]
+def _pattern(level: np.ndarray, off_line: np.ndarray, end: int) -> str:
+    """The letters for what of a QRS that ends at index `end` is `off_line`, in time order."""
+    extremes = [max(part, key=abs) for _, part in groupby(level[off_line].tolist(), (0.0).__lt__)]
     if len(extremes) > 1:
-        end = int(inside.sum()) - 1
         behind = math.copysign(1, extremes[-1]) * level[end : end + int(BEHIND_QRS_S * WORKING_RATE)]
         if abs(extremes[-1]) - behind.min() < DEFLECTION_MV:
             del extremes[-1]
