@@ -108,7 +108,7 @@ def interpret(
     from processing.errors_gem import EcgQualityError
     from recipes.chat.engines import gem_engine
     from recipes.teachers.diagnoses import check_label
-    from recipes.teachers.taught_questions import untaught
+    from recipes.teachers.taught_words import untaught
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)

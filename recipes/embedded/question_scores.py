@@ -1,7 +1,12 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Whether a model answers questions about an ECG, and declines inputs that are not ECGs."""
 
+import itertools
+import json
+import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +18,8 @@ from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED, SUPPORTED
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.diagnoses import diagnoses_in
-from recipes.teachers.questions import KINDS, Known, ask
+from recipes.teachers.questions import ALL_KINDS, BEYOND, BEYOND_BEGINS, ELSE, Known, ask
+from recipes.teachers.wordings import ABOUT_NOTHING, BEYOND_AN_ECG, SENTENCES
 
 from .corpus import RATE
 from .junk import OF_PICTURES, Junk, declines, junk
@@ -22,6 +28,10 @@ from .states import conversation_tokens
 SEED = 1  # other examples than those that were learned from
 # Kinds whose right answer is known from the labels, not from measurements.
 BY_LABEL = ("infarction", "block", "conduction disturbance", "hypertrophy", "ST-T change", "normal")
+BY_FIRST_WORD = (*BY_LABEL, "noise", "noise by lead")
+LONG_WORDS, ALIKE = 30, 0.8  # words of a long answer; share of them that two answers have in common
+# Kind -> wordings by a writer who had not seen those that are learned from, and wrote them before any model was asked.
+UNSEEN = Path(__file__).with_name("unseen_wordings.json")
 
 
 def question_scores(
@@ -29,33 +39,95 @@ def question_scores(
 ) -> dict[str, dict[str, float | int]]:
     """Per kind of question the share of right answers, of `count` where right can be told."""
     scores = {}
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         rng = np.random.default_rng(SEED)
         asked = [ask(kind, one, rng) for one in known]
-        chats = [
-            interpret.processor.build_conversation(item.record, question=question)
-            for item, (question, _) in zip(items, asked, strict=True)
-        ]
-        outputs = interpret(iter(chats), batch_size=batch_size, grounding="off", do_sample=False)
-        answers = [output["generated_text"] for output in tqdm(outputs, total=len(chats), desc=kind)]
-        told = [
-            is_right(kind, answer, right, one) for answer, (_, right), one in zip(answers, asked, known, strict=True)
-        ]
-        right = [value for value in told if value is not None]
-        scores[kind] = {"right": float(np.mean(right)) if right else float("nan"), "count": len(right)}
+        answers = answers_to(interpret, items, [question for question, _ in asked], batch_size, kind)
+        scores[kind] = _share_right(kind, answers, [right for _, right in asked], known)
     return scores
+
+
+def unseen_scores(
+    interpret: GemPipeline, items: Sequence[PtbxlItem], known: Sequence[Known], batch_size: int
+) -> dict[str, dict[str, float | int]]:
+    """
+    The same with wordings that nobody learned from (`UNSEEN`), and the share `understood`: the answer says the same as the one to the
+    standard wording about the same ECG.
+    """
+    scores = {}
+    for kind, wordings in json.loads(UNSEEN.read_text()).items():
+        # Both draws name the same lead, wall or diagnosis.
+        other, usual = (
+            [ask(kind, one, rng, words) for one, words in zip(known, itertools.cycle(some), strict=False)]
+            for rng, some in (
+                (np.random.default_rng(SEED), wordings),
+                (np.random.default_rng(SEED), [_standard(kind)]),
+            )
+        )
+        answers = answers_to(interpret, items, [question for question, _ in other], batch_size, f"unseen: {kind}")
+        expected = answers_to(interpret, items, [question for question, _ in usual], batch_size, f"standard: {kind}")
+        references = [BEYOND_BEGINS if kind == BEYOND else right for _, right in other]
+        same = [
+            says_the_same(one, two) or (kind == BEYOND and one.startswith(BEYOND_BEGINS))
+            for one, two in zip(answers, expected, strict=True)
+        ]
+        scores[kind] = {**_share_right(kind, answers, references, known), "understood": float(np.mean(same))}
+    return scores
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two answers are the same apart from their numbers; long ones may differ in a few words."""
+    one, other = (re.sub(r"-?\d+(\.\d+)?", "0", text) for text in (one, other))
+    if min(len(one.split()), len(other.split())) < LONG_WORDS:
+        return one == other
+    return SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio() >= ALIKE
+
+
+def _standard(kind: str) -> str:
+    if kind == BEYOND:
+        return next(iter(BEYOND_AN_ECG.values()))[0]
+    return ABOUT_NOTHING[0] if kind == ELSE else SENTENCES[kind][0]
+
+
+def answers_to(
+    interpret: GemPipeline, items: Sequence[PtbxlItem], questions: Sequence[str], batch_size: int, name: str
+) -> list[str]:
+    """What the model answers to a question about each ECG, the most likely words."""
+    chats = [
+        interpret.processor.build_conversation(item.record, question=question)
+        for item, question in zip(items, questions, strict=True)
+    ]
+    outputs = interpret(iter(chats), batch_size=batch_size, grounding="off", do_sample=False)
+    return [output["generated_text"] for output in tqdm(outputs, total=len(chats), desc=name)]
+
+
+def _share_right(
+    kind: str, answers: Sequence[str], references: Sequence[str], known: Sequence[Known]
+) -> dict[str, float | int]:
+    told = [is_right(kind, *row) for row in zip(answers, references, known, strict=True)]
+    right = [value for value in told if value is not None]
+    return {"right": float(np.mean(right)) if right else float("nan"), "count": len(right)}
 
 
 def is_right(kind: str, answer: str, reference: str, known: Known) -> bool | None:
     """
     Whether an answer is right: a yes or no as in the reference, by the labels; the reference's words where nothing is
-    measured; else that a claim is supported and none contradicted. `None` where measurements decide and say nothing.
+    measured, and where the question is declined; else that a claim is supported and none contradicted. `None` where measurements decide and say nothing.
     """
-    if kind in BY_LABEL:
+    if kind in BY_FIRST_WORD:
         return answer.split()[:1] == reference.split()[:1]
+    if kind == "named diagnosis":
+        return answer.split()[-1:] == reference.split()[-1:]
     if kind == "impression":
         return diagnoses_in(answer) == diagnoses_in(reference)
-    if "cannot tell" in reference or "not measurable" in reference or answer == reference:
+    if reference.startswith(BEYOND_BEGINS):
+        return answer.startswith(reference)
+    if (
+        kind in (ELSE, "quality")
+        or "not measurable" in reference
+        or "cannot be told" in reference
+        or answer == reference
+    ):
         return answer == reference
     if not check_grounding(reference, known.features).count(SUPPORTED):
         return None
@@ -116,4 +188,4 @@ def bare_inputs(processor: GemProcessor, questions: Sequence[str], shown: str) -
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-__all__ = ["bare_inputs", "is_right", "junk_scores", "question_scores", "ungated_answers"]
+__all__ = ["bare_inputs", "is_right", "junk_scores", "question_scores", "ungated_answers", "unseen_scores"]

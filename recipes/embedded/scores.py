@@ -44,7 +44,7 @@ from recipes.training.answer_quality import judge
 from .answer_scores import likelihood_auc, score
 from .corpus import CHOICE_FOLD
 from .page_augment import augment_page
-from .question_scores import junk_scores, question_scores
+from .question_scores import junk_scores, question_scores, unseen_scores
 
 # Named by what the model sees; `photographed`: a page of 3x4 leads and a rhythm strip, printed, folded and photographed; `zeroed`: a
 # signal of zeros; `another`: the signal of the record before, under this record's name.
@@ -178,6 +178,7 @@ def main(
     ] = None,
     select: Annotated[int, typer.Option(help="So many records also with `--grounding select`.")] = 0,
     questions: Annotated[int, typer.Option(help="So many records are asked a question of every kind.")] = 100,
+    unseen: Annotated[int, typer.Option(help="So many are asked questions of every kind in unseen wordings.")] = 40,
     junk: Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")] = 200,
 ) -> None:
     """Score a model on a fold of PTB-XL: classes, numbers, claims, questions, and inputs that are not ECGs.
@@ -198,7 +199,7 @@ def main(
         "weights": describe_model(model_source(model)),
         "records": len(items),
         "fold": fold,
-        "asked": {"select": select, "questions": questions, "junk": junk},
+        "asked": {"select": select, "questions": questions, "unseen": unseen, "junk": junk},
     }
     results |= {"scores": {}, "answers": {}} | _kept(part, results)
     for view in views or VIEWS:
@@ -216,11 +217,15 @@ def main(
         asked = items[:questions]
         results["questions"] = question_scores(interpret, asked, known[: len(asked)], batch_size)
         write_json(part, results)
+    if "unseen" not in results:
+        asked = items[:unseen]
+        results["unseen"] = unseen_scores(interpret, asked, known[: len(asked)], batch_size)
+        write_json(part, results)
     results["junk"] = junk_scores(interpret, items, results["answers"].get("both", ()), junk, batch_size)
     write_json(output, results | {"references": references}, indent=1)
     part.unlink(missing_ok=True)
     print(ptbxl_scores(results).markdown())
-    for name in ("selected", "questions", "junk"):
+    for name in ("selected", "questions", "unseen", "junk"):
         print(name, json.dumps(results.get(name, {}), indent=1))
 
 

@@ -43,6 +43,12 @@ class CachedArguments:
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
+    question_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "Share of a question's merges of letters that are left out, so that other wordings are understood."
+        },
+    )
     finding_weight: float = field(
         default=1.0, metadata={"help": "Weight of a likely or unlikely in the loss; a word has 1."}
     )
@@ -167,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         whiten_projectors(model, states)
     verdicts = TowerVerdicts.load(script.verdicts) if script.verdicts else None
     mixed = {name: weight for name, weight in mix.items() if weight}
-    collator = VerdictCollator(processor, states, mixed, verdicts)
+    collator = VerdictCollator(processor, states, mixed, script.question_dropout, verdicts)
     with cached_towers(model):
         trainer = FindingTrainer(
             model=model,

@@ -151,18 +151,21 @@ def whiten_projectors(model: nn.Module, states: TowerStates, records: int = 400,
 @dataclass
 class CachedCollator:
     """
-    Examples with `id` and `messages` (one user turn, one answer) -> batches for a model within `cached_towers`. All
+    Examples with `id` and `messages` (questions and answers) -> batches for a model within `cached_towers`. All
     examples of a batch show the same modality, so that no padding is computed.
 
     Args:
         processor: Gives tokenizer, chat template and the number of tokens per ECG and picture.
         states: What the towers said about the records.
         modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
+        question_dropout: Share of the merges that are left out when the words of a question become tokens, in half of the examples: what
+            is spelled in many ways is understood in others (BPE dropout; Provilkov et al. 2020, arXiv 1910.13267).
     """
 
     processor: GemProcessor
     states: TowerStates
     modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
+    question_dropout: float = 0.0
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch with one modality mix for all samples, and the kept states in place of signals and pixels."""
@@ -180,8 +183,24 @@ class CachedCollator:
                 batch[argument] = torch.from_numpy(getattr(self.states, name)[rows]).float()
         return batch
 
+    def _tokens(self, messages: Sequence[dict[str, str]], shown: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `conversation_tokens`, the questions spelled otherwise where `question_dropout` says so."""
+        ids, labels = conversation_tokens(self.processor, messages, shown)
+        if self.question_dropout and torch.rand(()) < 0.5:
+            model = self.processor.tokenizer.backend_tokenizer.model
+            model.dropout = self.question_dropout
+            try:
+                spelled, masked = conversation_tokens(self.processor, messages, shown)
+            finally:
+                model.dropout = None
+            # Questions and answers take turns: those as they are spelled, these as they are.
+            turns = [_in_turns(*rows) for rows in ((spelled, masked), (ids, labels))]
+            mixed = [pair[number % 2] for number, pair in enumerate(zip(*turns, strict=True))]
+            ids, labels = (torch.cat(parts) for parts in zip(*mixed, strict=True))
+        return ids, labels
+
     def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
-        rows = [conversation_tokens(self.processor, example["messages"], shown) for example in examples]
+        rows = [self._tokens(example["messages"], shown) for example in examples]
         ids, labels = zip(*rows, strict=True)
         pad = nn.utils.rnn.pad_sequence
         return {
@@ -189,6 +208,12 @@ class CachedCollator:
             "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
             "labels": pad(labels, batch_first=True, padding_value=-100),
         }
+
+
+def _in_turns(ids: torch.Tensor, labels: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Tokens and labels of every question and every answer."""
+    turned = (torch.diff((labels != -100).int()) != 0).nonzero().flatten() + 1
+    return list(zip(ids.tensor_split(turned), labels.tensor_split(turned), strict=True))
 
 
 def conversation_tokens(

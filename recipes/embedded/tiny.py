@@ -13,7 +13,7 @@ command.
 """
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +35,8 @@ from recipes.console import run_script
 from recipes.files import atomic_folder
 from recipes.sources.statements import superclasses_of
 from recipes.teachers.grounded_answer import QUESTIONS
-from recipes.teachers.questions import KINDS, Known, ask
+from recipes.teachers.questions import ALL_KINDS, WHOLE, Asked, Known, any_question, ask
+from recipes.teachers.wordings import pick
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
 from .junk import OF_PICTURES, Junk, junk_of, kinds_in_turn
@@ -69,6 +70,7 @@ PROMPT_FEATURES = Features(
 # Two questions about each: a twelfth of all examples. Only batches that show a picture alone teach what a foreign one looks like,
 # because the signal beside it is flat.
 JUNK = 1500
+DEFAULT_QUESTION = QUESTIONS["full_text"][0]
 # Pages as hospitals print and people photograph them.
 LANDSCAPE_LAYOUTS, LANDSCAPE_SIZE = ("3x4+1", "3x4", "6x2"), (790, 1120)
 # What stays a token of its own: leads, digits (numbers are spelled, not memorised), verdicts (their odds are read), and the end
@@ -76,20 +78,26 @@ LANDSCAPE_LAYOUTS, LANDSCAPE_SIZE = ("3x4+1", "3x4", "6x2"), (790, 1120)
 PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| likely\b| unlikely\b|\d|\n"
 
 
-def conversations(corpus: Corpus, folds: tuple[int, ...], seed: int, questions: int = 1) -> Iterator[dict[str, Any]]:
-    """Per record of `folds` an interpretation, in rare cases two, and some of the questions that people ask, in training order."""
+def conversations(
+    corpus: Corpus, folds: tuple[int, ...], seed: int, questions: int = 1, together: bool = False
+) -> Iterator[dict[str, Any]]:
+    """
+    Per record of `folds` an interpretation, in rare cases two, and some of the questions that people ask, in training order; each alone, or all
+    `together` in one conversation.
+    """
     rng = np.random.default_rng(seed)
-    kinds = list(KINDS)
     for row, features in zip(corpus.rows, corpus.features, strict=True):
         if row["fold"] not in folds:
             continue
         known = Known(features, row["codes"])
         for _ in range(_readings(row["codes"], rng)):
-            first = rng.random() < 0.5  # half of the interpretations answer the default question
-            wording = 0 if first else int(rng.integers(len(QUESTIONS["full_text"])))
-            yield example(row["id"], QUESTIONS["full_text"][wording], known.answer.full_text())
-        for kind in rng.choice(kinds, size=questions, replace=False):
-            yield example(row["id"], *ask(str(kind), known, rng))
+            # Half of the interpretations answer the default question.
+            worded = DEFAULT_QUESTION if rng.random() < 0.5 else None
+            yield example(row["id"], ask(WHOLE, known, rng, worded))
+        kinds = rng.choice(ALL_KINDS, size=questions, replace=False)
+        asked = [ask(str(kind), known, rng) for kind in kinds]
+        for some in [asked] if together else [[one] for one in asked]:
+            yield example(row["id"], *some)
 
 
 def _readings(codes: dict[str, float], rng: np.random.Generator) -> int:
@@ -100,16 +108,16 @@ def _readings(codes: dict[str, float], rng: np.random.Generator) -> int:
 def refusals(examples: Iterator[Junk], seed: int) -> Iterator[dict[str, Any]]:
     """Questions about inputs that are not ECGs: for an interpretation, and for something else."""
     rng = np.random.default_rng(seed)
-    others = ("What is the rhythm?", "What is the heart rate?", "Is this ECG normal?", "What is the axis?", "Why?")
     for one in examples:
-        yield example(one.name, str(rng.choice(QUESTIONS["full_text"])), one.answer)
-        yield example(one.name, str(rng.choice(others)), one.answer)
+        yield example(one.name, (pick(rng, QUESTIONS["full_text"]), one.answer))
+        yield example(one.name, (any_question(rng), one.answer))
 
 
-def example(record_id: str, question: str, answer: str) -> dict[str, Any]:
-    """A row of the training data: id, question and answer, and the answer's length."""
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"id": record_id, "messages": messages, "length": len(answer)}
+def example(record_id: str, *asked: Asked) -> dict[str, Any]:
+    """A row of the training data: id, questions with their answers, and the length of these."""
+    turns = [(("user", question), ("assistant", answer)) for question, answer in asked]
+    messages = [{"role": role, "content": text} for role, text in chain.from_iterable(turns)]
+    return {"id": record_id, "messages": messages, "length": sum(len(answer) for _, answer in asked)}
 
 
 @app.command()
@@ -117,6 +125,7 @@ def data(
     corpus: CorpusOption,
     output: OutputOption,
     questions: Annotated[int, typer.Option(help="Asked about each record, beside an interpretation.")] = 1,
+    together: Annotated[bool, typer.Option("--together", help="Asked in one conversation, not each alone.")] = False,
     junk_count: JunkOption = JUNK,
     pictures: PicturesOption = 1,
     seed: SeedOption = 0,
@@ -124,7 +133,7 @@ def data(
     """Write the conversations: those to learn from, and those of fold 8 as validation."""
     measured = Corpus.load(*corpus)
     train = [
-        *conversations(measured, (*LEARNT_FOLDS, 0), seed, questions),
+        *conversations(measured, (*LEARNT_FOLDS, 0), seed, questions, together),
         *refusals(junk_of(measured, junk_count, seed, kinds_in_turn(pictures)), seed),
     ]
     splits = {"train": train, "validation": list(conversations(measured, (CHOICE_FOLD,), seed))}
@@ -174,7 +183,7 @@ def training_prompts(
 def _prompt(corpus: Corpus, number: int, photographer: np.random.Generator | None) -> dict[str, Any]:
     """A record asked for an interpretation; with a `photographer` its page is one of many layouts and looks photographed."""
     record, known = corpus.item(number).record, Known(corpus.features[number], corpus.rows[number]["codes"])
-    asked = example(str(record.record_id), QUESTIONS["full_text"][0], known.answer.full_text())
+    asked = example(str(record.record_id), (DEFAULT_QUESTION, known.answer.full_text()))
     layout, size = OWN_LAYOUT, (PAGE_SIZE, PAGE_SIZE)
     if photographer is not None:
         layout, size = LANDSCAPE_LAYOUTS[int(photographer.integers(len(LANDSCAPE_LAYOUTS)))], LANDSCAPE_SIZE
@@ -185,7 +194,7 @@ def _prompt(corpus: Corpus, number: int, photographer: np.random.Generator | Non
 
 def _refusal(one: Junk) -> dict[str, Any]:
     """A picture without an ECG, asked for an interpretation."""
-    asked = example(one.name, QUESTIONS["full_text"][0], one.answer)
+    asked = example(one.name, (DEFAULT_QUESTION, one.answer))
     return {**asked, "ecg": None, "sampling_rate": None, "image": Picture.fromarray(one.picture)}
 
 

@@ -17,26 +17,59 @@ from processing.ecg_rules import (
 )
 from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED
-from recipes.sources.statements import STATEMENTS, superclass_of, superclasses_of
+from recipes.sources.statements import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
 
 from .grounded_answer import GroundedAnswer, grounded_answer, milliseconds, pr_text, qrs_text, qtc_text
+from .off_topic import OFF_TOPIC, off_topic
 from .template_reading import listed
+from .wordings import BEYOND_AN_ECG, hurried, pick, wording
 
-# Questions that no ECG can answer, with the words of the answer.
-BEYOND_AN_ECG = {
-    "What is the blood pressure?": "the blood pressure",
-    "How old is the patient?": "the age",
-    "Is the patient a man or a woman?": "the sex",
-    "Does the patient have chest pain?": "symptoms",
-    "What is the ejection fraction?": "the ejection fraction",
-    "Which drugs does the patient take?": "the medication",
-    "What is the patient's name?": "the name",
-    "What is the troponin?": "the troponin",
-    "How long will the patient live?": "the prognosis",
-    "Are the coronary arteries narrowed?": "the coronary arteries",
-}
 CHEST_AND_LIMB_LEADS = tuple(lead for lead in STANDARD_LEADS if lead != "aVR")
+BAD = ("flat", "missing", "poor")  # verdicts of a lead
+BEYOND_BEGINS = "An ECG cannot tell"
 HEART_BLOCKS = ("1AVB", "2AVB", "3AVB", "LAFB", "LPFB", "IRBBB", "CRBBB", "CLBBB", "ILBBB")
+
+
+# Diagnoses that people ask about: how an answer says them, in small letters -> how questions do.
+NAMED: dict[str, tuple[str, ...]] = {
+    **{rhythm: (rhythm,) for rhythm in RHYTHMS.values()},
+    "sinus rhythm": ("sinus rhythm", "normal sinus rhythm"),
+    "sinus tachycardia": ("sinus tachycardia", "sinus tach"),
+    "sinus bradycardia": ("sinus bradycardia", "sinus brady"),
+    "atrial fibrillation": ("atrial fibrillation", "AF", "AFib", "a-fib"),
+    "atrial flutter": ("atrial flutter", "flutter"),
+    "paced rhythm": ("a paced rhythm", "pacing", "a pacemaker rhythm"),
+    "left ventricular hypertrophy": ("left ventricular hypertrophy", "LVH", "hypertrophy of the left ventricle"),
+    "right ventricular hypertrophy": ("right ventricular hypertrophy", "RVH", "hypertrophy of the right ventricle"),
+    "left atrial enlargement": ("left atrial enlargement", "an enlarged left atrium"),
+    "right atrial enlargement": ("right atrial enlargement", "an enlarged right atrium"),
+    "complete left bundle branch block": ("left bundle branch block", "complete left bundle branch block", "LBBB"),
+    "complete right bundle branch block": ("right bundle branch block", "complete right bundle branch block", "RBBB"),
+    "incomplete right bundle branch block": ("incomplete right bundle branch block", "incomplete RBBB"),
+    "left anterior fascicular block": ("left anterior fascicular block", "left anterior hemiblock", "LAFB"),
+    "left posterior fascicular block": ("left posterior fascicular block", "left posterior hemiblock", "LPFB"),
+    "intraventricular conduction disturbance": (
+        "intraventricular conduction disturbance",
+        "intraventricular delay",
+        "IVCD",
+    ),
+    "first degree av block": ("first degree AV block", "1st degree heart block", "AV block I"),
+    "second degree av block": ("second degree AV block", "2nd degree heart block"),
+    "third degree av block": ("third degree AV block", "complete heart block"),
+    "wolff-parkinson-white": ("Wolff-Parkinson-White syndrome", "WPW", "pre-excitation"),
+    "inferior myocardial infarction": ("inferior myocardial infarction", "an inferior infarct", "inferior MI"),
+    "anteroseptal myocardial infarction": ("anteroseptal myocardial infarction", "an anteroseptal infarct"),
+    "anterior myocardial infarction": ("anterior myocardial infarction", "an anterior infarct", "anterior MI"),
+    "lateral myocardial infarction": ("lateral myocardial infarction", "a lateral infarct"),
+    "posterior myocardial infarction": ("posterior myocardial infarction", "a posterior infarct"),
+    "long qt": ("long QT syndrome", "a long QT interval"),
+    "digitalis effect": ("digitalis effect", "an effect of digoxin"),
+    "non-diagnostic t wave changes": ("non-diagnostic T wave changes", "non-diagnostic T abnormalities"),
+    "non-specific st changes": ("non-specific ST changes",),
+    "ischaemi": ("myocardial ischaemia", "ischemic ST-T changes"),
+    "ventricular premature complexes": ("ventricular premature complexes", "PVCs", "ventricular extrasystoles"),
+    "atrial premature complexes": ("atrial premature complexes", "PACs", "supraventricular extrasystoles"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,32 +99,9 @@ class Known:
 
 
 Asked = tuple[str, str]  # question and answer
-
-
-def _pick(rng: np.random.Generator, *wordings: str) -> str:
-    return wordings[int(rng.integers(len(wordings)))]
-
-
-def _rate(known: Known, rng: np.random.Generator) -> Asked:
-    rate = known.features.heart_rate
-    answer = "not measurable" if math.isnan(rate) else f"{rate:.0f} bpm"
-    return _pick(rng, "What is the heart rate?", "How fast is the heart?"), f"The heart rate is {answer}."
-
-
-def _interval(question: str, name: str, text: Callable[[Known], str]) -> Callable[[Known, np.random.Generator], Asked]:
-    def ask(known: Known, rng: np.random.Generator) -> Asked:
-        return _pick(rng, question, f"What is the {name}?"), f"{text(known)}."
-
-    return ask
-
-
-def _part(kind: str, *wordings: str) -> Callable[[Known, np.random.Generator], Asked]:
-    def ask(known: Known, rng: np.random.Generator) -> Asked:
-        return _pick(rng, *wordings), getattr(known.answer, kind)
-
-    return ask
-
-
+# An answer, and what the question names: the lead, the wall or the diagnosis of its wording's placeholder.
+Answer = tuple[str, Mapping[str, str]]
+Answerer = Callable[[Known, np.random.Generator], Answer]
 Finder = Callable[[EcgFeatures], tuple[str, ...]]
 LEAD_FINDINGS: dict[str, Finder] = {
     "ST elevation": st_elevated_leads,
@@ -101,107 +111,158 @@ LEAD_FINDINGS: dict[str, Finder] = {
 }
 
 
+def _says(text: Callable[[Known], str]) -> Answerer:
+    return lambda known, rng: (text(known), {})
+
+
+def _rate(known: Known) -> str:
+    rate = known.features.heart_rate
+    return f"The heart rate is {'not measurable' if math.isnan(rate) else f'{rate:.0f} bpm'}."
+
+
 def _cannot_be_denied(finding: str, lead: str, features: EcgFeatures) -> bool:
     """A lead may show by itself what its neighbours do not confirm."""
     return check_grounding(f"No {finding} in lead {lead}.", features).count(CONTRADICTED) > 0
 
 
-def _in_place(finding: str, places: Mapping[str, tuple[str, ...]]) -> Callable[[Known, np.random.Generator], Asked]:
-    def ask(known: Known, rng: np.random.Generator) -> Asked:
+def _in_place(finding: str, kind: str, places: Mapping[str, tuple[str, ...]]) -> Answerer:
+    def answer(known: Known, rng: np.random.Generator) -> Answer:
         shown = LEAD_FINDINGS[finding](known.features)
         # Half of the questions are about a place that shows it, where there is one: else the answer is nearly always no.
         likely = [place for place, leads in places.items() if set(leads) & set(shown)]
         names = likely if likely and rng.random() < 0.5 else list(places)
-        place = names[int(rng.integers(len(names)))]
-        found = [lead for lead in places[place] if lead in shown or _cannot_be_denied(finding, lead, known.features)]
-        question = f"{'Are' if finding.endswith('waves') else 'Is'} there {finding} in {place}?"
-        return question, f"Yes, {finding} in {listed(found)}." if found else f"No, no {finding} in {place}."
+        name = names[int(rng.integers(len(names)))]
+        found = [lead for lead in places[name] if lead in shown or _cannot_be_denied(finding, lead, known.features)]
+        place = f"lead {name}" if kind == "lead" else f"the {name} leads"
+        return f"Yes, {finding} in {listed(found)}." if found else f"No, no {finding} in {place}.", {kind: name}
 
-    return ask
+    return answer
 
 
-def _verdict(superclass: str, what: str, *wordings: str) -> Callable[[Known, np.random.Generator], Asked]:
-    def ask(known: Known, rng: np.random.Generator) -> Asked:
+def _stated(superclass: str, what: str) -> Answerer:
+    def text(known: Known) -> str:
         stated = known.stated(superclass)
-        return _pick(rng, *wordings), f"Yes, {listed(stated)}." if stated else f"No sign of {what}."
+        return f"Yes, {listed(stated)}." if stated else f"No sign of {what}."
 
-    return ask
-
-
-def _normal(known: Known, rng: np.random.Generator) -> Asked:
-    is_normal = "NORM" in superclasses_of(known.codes)
-    question = _pick(rng, "Is this ECG normal?", "Is this a normal ECG?", "Is everything normal?")
-    return question, f"{'Yes' if is_normal else 'No'}. {known.answer.impression}"
+    return _says(text)
 
 
-def _block(known: Known, rng: np.random.Generator) -> Asked:
+def _normal(known: Known) -> str:
+    # True whichever way it is asked: "Is it normal?", "Is anything wrong?".
+    return f"{'Normal' if 'NORM' in superclasses_of(known.codes) else 'Abnormal'}. {known.answer.impression}"
+
+
+def _block(known: Known) -> str:
     blocks = [STATEMENTS[code][1] for code in HEART_BLOCKS if known.codes.get(code, 0) > 0]
-    question = _pick(rng, "Is there a block?", "Is there any bundle branch block or AV block?")
-    return question, f"Yes, {listed(blocks)}." if blocks else "No sign of a block."
+    return f"Yes, {listed(blocks)}." if blocks else "No sign of a block."
 
 
-def _why(known: Known, rng: np.random.Generator) -> Asked:
+def _why(known: Known) -> str:
     answer = known.answer
     steps = (answer.rhythm, answer.intervals, answer.axis, answer.qrs, answer.q_wave, answer.st, answer.t_wave)
-    question = _pick(rng, "Why?", "Why do you think so?", "What speaks for your impression?")
-    return question, " ".join((answer.impression, *steps))
+    return " ".join((answer.impression, *steps))
 
 
-def _beyond(known: Known, rng: np.random.Generator) -> Asked:
-    question, what = list(BEYOND_AN_ECG.items())[int(rng.integers(len(BEYOND_AN_ECG)))]
-    return question, f"An ECG cannot tell {what}."
+def _named(known: Known, rng: np.random.Generator) -> Answer:
+    """The rhythm or the impression, and whether the named diagnosis is in it; half of the questions name one that is."""
+    parts = {text: known.answer.rhythm if text in RHYTHMS.values() else known.answer.impression for text in NAMED}
+    true = tuple(text for text, part in parts.items() if _says_so(part, text))
+    text = pick(rng, true if true and rng.random() < 0.5 else tuple(NAMED))
+    return f"{parts[text]} The answer is {'yes' if text in true else 'no'}.", {"diagnosis": pick(rng, NAMED[text])}
 
 
-_WALLS = {f"the {wall} leads": WALLS[wall] for wall in MAIN_WALLS}
-_LEADS = {f"lead {lead}": (lead,) for lead in CHEST_AND_LIMB_LEADS}
-# Kind -> a question of it and its answer, for an ECG of which this much is known. ECG-QA's templates of one ECG ("Does this ECG
-# show symptoms of ...?") are among the wordings.
-KINDS: dict[str, Callable[[Known, np.random.Generator], Asked]] = {
-    "rhythm": _part("rhythm", "What is the rhythm?", "What is the heart rate and rhythm?", "Is this sinus rhythm?"),
-    "rate": _rate,
-    "axis": _part("axis", "What is the axis?", "Is the QRS axis normal?", "What direction is this ECG deviated to?"),
-    "PR": _interval("How long is the PR interval?", "PR interval", lambda known: pr_text(known.features, known.codes)),
-    "QRS": _interval("How wide is the QRS complex?", "QRS duration", lambda known: qrs_text(known.features)),
-    "QT": _interval(
-        "How long is the QT interval?", "QT interval", lambda known: f"QT {milliseconds(known.features.qt_interval)}"
-    ),
-    "QTc": _interval("How long is the QTc?", "corrected QT interval", lambda known: qtc_text(known.features)),
-    "ST": _part("st", "Are there ST changes?", "Is there ST elevation or depression?"),
-    "T waves": _part("t_wave", "Are the T waves inverted?", "Describe the T waves."),
-    "Q waves": _part("q_wave", "Are there pathological Q waves?", "Describe the Q waves."),
-    "P waves": _part("p_wave", "Are there P waves?", "Describe the P waves."),
-    **{f"{finding} by lead": _in_place(finding, _LEADS) for finding in LEAD_FINDINGS},
-    **{f"{finding} by wall": _in_place(finding, _WALLS) for finding in LEAD_FINDINGS},
-    "infarction": _verdict(
-        "MI",
-        "infarction",
-        "Is there an infarction?",
-        "Does this ECG show symptoms of myocardial infarction?",
-        "Has the patient had a heart attack?",
-    ),
-    "block": _block,
-    "conduction disturbance": _verdict(
-        "CD",
-        "conduction disturbance",
-        "Is there a conduction disturbance?",
-        "Does this ECG show symptoms of conduction disturbance?",
-    ),
-    "hypertrophy": _verdict(
-        "HYP", "hypertrophy", "Is there hypertrophy?", "Does this ECG show symptoms of hypertrophy?"
-    ),
-    "ST-T change": _verdict(
-        "STTC", "ST-T change", "Are there ST-T changes?", "Does this ECG show symptoms of ST/T change?"
-    ),
-    "normal": _normal,
-    "impression": _part("impression", "What is the diagnosis?", "What is your impression?"),
-    "why": _why,
-    "beyond an ECG": _beyond,
+def _says_so(part: str, text: str) -> bool:
+    """Whether a part of an answer says `text`, not only words that end like it."""
+    return f" {text}" in f" {part.lower()}"
+
+
+def _quality(known: Known) -> str:
+    flat, poor = _of_quality(known, "flat", "missing"), _of_quality(known, "poor")
+    found = [f"No signal in {listed(flat)}."] if flat else []
+    found += [f"Poor quality in {listed(poor)}."] if poor else []
+    return " ".join(found) or "Good quality in all leads."
+
+
+def _noise(known: Known) -> str:
+    return f"{'Yes' if _of_quality(known, *BAD) else 'No'}. {_quality(known)}"
+
+
+def _noise_in_lead(known: Known, rng: np.random.Generator) -> Answer:
+    bad = _of_quality(known, *BAD)
+    lead = pick(rng, bad if bad and rng.random() < 0.5 else STANDARD_LEADS)
+    verdict = "No signal" if lead in _of_quality(known, "flat", "missing") else "Poor quality" if lead in bad else ""
+    return f"{'Yes' if lead in bad else 'No'}. {verdict or 'Good quality'} in {lead}.", {"lead": lead}
+
+
+def _of_quality(known: Known, *verdicts: str) -> list[str]:
+    """The leads with one of these verdicts of `processing.ecg_quality`."""
+    return [lead for lead, measured in known.features.quality.items() if measured["verdict"] in verdicts]
+
+
+_WALLS = {wall: WALLS[wall] for wall in MAIN_WALLS}
+_LEADS = {lead: (lead,) for lead in CHEST_AND_LIMB_LEADS}
+# Kind of question -> its answer, for an ECG of which this much is known. ECG-QA's templates of one ECG ("Does this ECG show symptoms of
+# ...?") are among the wordings.
+KINDS: dict[str, Answerer] = {
+    "rhythm": _says(lambda known: known.answer.rhythm),
+    "rate": _says(_rate),
+    "axis": _says(lambda known: known.answer.axis),
+    "PR": _says(lambda known: f"{pr_text(known.features, known.codes)}."),
+    "QRS": _says(lambda known: f"{qrs_text(known.features)}."),
+    "QT": _says(lambda known: f"QT {milliseconds(known.features.qt_interval)}."),
+    "QTc": _says(lambda known: f"{qtc_text(known.features)}."),
+    "ST": _says(lambda known: known.answer.st),
+    "T waves": _says(lambda known: known.answer.t_wave),
+    "Q waves": _says(lambda known: known.answer.q_wave),
+    "P waves": _says(lambda known: known.answer.p_wave),
+    **{f"{finding} by lead": _in_place(finding, "lead", _LEADS) for finding in LEAD_FINDINGS},
+    **{f"{finding} by wall": _in_place(finding, "wall", _WALLS) for finding in LEAD_FINDINGS},
+    "infarction": _stated("MI", "infarction"),
+    "block": _says(_block),
+    "conduction disturbance": _stated("CD", "conduction disturbance"),
+    "hypertrophy": _stated("HYP", "hypertrophy"),
+    "ST-T change": _stated("STTC", "ST-T change"),
+    "named diagnosis": _named,
+    "normal": _says(_normal),
+    "impression": _says(lambda known: known.answer.impression),
+    "why": _says(_why),
+    "noise": _says(_noise),
+    "noise by lead": _noise_in_lead,
+    "quality": _says(_quality),
 }
+WHOLE, BEYOND, ELSE = "interpretation", "beyond an ECG", "off topic"
+ALL_KINDS = (*KINDS, BEYOND, ELSE)
 
 
-def ask(kind: str, known: Known, rng: np.random.Generator) -> Asked:
-    """A question of `kind` (of `KINDS`) and its answer."""
-    return KINDS[kind](known, rng)
+def ask(kind: str, known: Known, rng: np.random.Generator, worded: str | None = None) -> Asked:
+    """
+    A question of `kind` (`WHOLE` or of `ALL_KINDS`) in one of many wordings, and its answer.
+
+    Args:
+        kind: what is asked for.
+        known: about the ECG.
+        rng: draws the wording, and the lead, wall or diagnosis that is asked about.
+        worded: the wording instead, which may have the placeholders `{lead}`, `{wall}` and `{diagnosis}`.
+    """
+    if kind == WHOLE:
+        return worded or hurried(wording(kind, rng), rng), known.answer.full_text()
+    if kind == BEYOND:
+        what = pick(rng, tuple(BEYOND_AN_ECG))
+        return worded or hurried(pick(rng, BEYOND_AN_ECG[what]), rng), f"{BEYOND_BEGINS} {what}."
+    if kind == ELSE:
+        return worded or off_topic(rng), OFF_TOPIC
+    answer, named = KINDS[kind](known, rng)
+    return worded.format(**named) if worded else hurried(wording(kind, rng).format(**named), rng), answer
 
 
-__all__ = ["BEYOND_AN_ECG", "KINDS", "Asked", "Known", "ask"]
+def any_question(rng: np.random.Generator) -> str:
+    """A question of `KINDS` about no ECG in particular."""
+    named = {
+        "lead": pick(rng, STANDARD_LEADS),
+        "wall": pick(rng, MAIN_WALLS),
+        "diagnosis": pick(rng, NAMED[pick(rng, tuple(NAMED))]),
+    }
+    return hurried(wording(pick(rng, tuple(KINDS)), rng).format(**named), rng)
+
+
+__all__ = ["ALL_KINDS", "BEYOND", "BEYOND_BEGINS", "ELSE", "KINDS", "WHOLE", "Asked", "Known", "any_question", "ask"]

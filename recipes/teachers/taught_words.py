@@ -1,50 +1,42 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""The questions that the embedded model was taught, word for word. It understands no others, and answers them all the same."""
+"""The words that the embedded model was asked with. It was never taught what others mean, and answers them all the same."""
 
-from difflib import get_close_matches
+import re
 from functools import cache
+from itertools import chain
 
-from processing.ecg_features import extract_features
-from processing.simulator.simulator import simulate_ecg
+from processing.ecg_record import MAIN_WALLS, STANDARD_LEADS
 
-from .grounded_answer import QUESTIONS
-from .questions import KINDS, Known, ask
+from .off_topic import ABOUT_A_THING, THINGS
+from .questions import NAMED
+from .wordings import ABOUT_NOTHING, BEYOND_AN_ECG, FINDINGS, FOR_A_FINDING, FOR_A_VALUE, SENTENCES, VALUES
 
-MOST_WORDINGS = 12  # of a kind: its wordings, leads, walls or things that no ECG can tell
-SUGGESTED = 3
+_WORD = re.compile(r"[a-z][a-z'-]*")
 
 
-class _InTurn:
-    """Stands for a random generator: chooses the same number of whatever there is, round the end."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def integers(self, count: int) -> int:
-        return self.number % count
-
-    def random(self) -> float:
-        return 1.0
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 @cache
-def taught_questions() -> frozenset[str]:
-    """Every wording of `KINDS`, and those that ask for a whole interpretation."""
-    known = Known(extract_features(simulate_ecg(seed=0, duration=5).record), {"NORM": 100.0})
-    asked = {ask(kind, known, _InTurn(number))[0] for kind in KINDS for number in range(MOST_WORDINGS)}  # type: ignore[arg-type]
-    return frozenset(asked | set(QUESTIONS["full_text"]))
+def taught_words() -> frozenset[str]:
+    """All words of the wordings, in small letters."""
+    by_kind = (SENTENCES, VALUES, FINDINGS, NAMED, BEYOND_AN_ECG)
+    texts = chain(
+        *(chain.from_iterable(table.values()) for table in by_kind),
+        *(FOR_A_VALUE, FOR_A_FINDING, ABOUT_A_THING, THINGS, ABOUT_NOTHING, STANDARD_LEADS, MAIN_WALLS),
+    )
+    return frozenset(chain.from_iterable(map(_words, texts)))
 
 
 def untaught(question: str) -> str | None:
-    """What to say to a question that was not taught: the nearest ones that were. `None` for one that was."""
-    taught = taught_questions()
-    if question.strip() in taught:
+    """What to say to a question with words that were not taught. `None` for one without."""
+    unknown = [word for word in dict.fromkeys(_words(question)) if word not in taught_words()]
+    if not unknown:
         return None
-    near = get_close_matches(question, sorted(taught), SUGGESTED, cutoff=0)
     return (
-        f"gem-ecg-tiny was not taught {question!r} and may answer something else. It knows {len(taught)} questions, among them: "
-        f"{' '.join(near)}"
+        f"gem-ecg-tiny was not taught {', '.join(map(repr, unknown))} and may answer something else than {question!r}."
     )
 
 
-__all__ = ["taught_questions", "untaught"]
+__all__ = ["taught_words", "untaught"]

@@ -59,10 +59,10 @@ def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
     assert Image.open(tmp_path / "page.png").size == (336, 336)
 
 
-def test_a_question_that_the_embedded_model_was_not_taught_is_said_so():
-    asked = "interpret", SAMPLES / "normal.hea", "--modality", "signal", "-q", "How fast is the heart beating?"
+def test_words_that_the_embedded_model_was_not_taught_are_named():
+    asked = "interpret", SAMPLES / "normal.hea", "--modality", "signal", "-q", "Is there a zigzag at the apex?"
     said = " ".join(invoke(*asked).output.split())
-    assert "was not taught 'How fast is the heart beating?'" in said and "How fast is the heart?" in said
+    assert "was not taught 'zigzag', 'apex'" in said
     assert "was not taught" in json.loads(invoke(*asked, "--json").stdout)["question_doubt"]
 
 

@@ -23,6 +23,7 @@ def test_both_readings_and_the_stages_stand_on_the_card(tmp_path):
             "records": 2,
             "scores": {"both": score(ANSWERS, ANSWERS[::-1])},
             "questions": {"rate": {"right": 0.75, "count": 2}, "block": {"right": float("nan"), "count": 0}},
+            "unseen": {"rate": {"right": 0.5, "understood": 0.6}, "block": {"right": 0.5, "understood": 0.9}},
             "junk": {"flat": 1.0, "ECGs": 0.0},
         }
         scores.append(tmp_path / f"fold{fold}.json")
@@ -36,4 +37,8 @@ def test_both_readings_and_the_stages_stand_on_the_card(tmp_path):
     for fold in (8, 9):
         assert f"fold {fold}, 2 records" in text
     assert text.count("| question: rate | 0.75 |") == 2 and "| question: block |  |" in text
+    assert (
+        text.count("| understood: unseen wordings | 0.75 |") == 2
+        and "not taught, 25% get the answer to another" in text
+    )
     assert "| declined: flat | 1 |" in text and "sft: `recipes.embedded.sft_cached`, 36 min" in text

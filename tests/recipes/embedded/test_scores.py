@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """The scores' views of a model: blind, with another record's signal, and in front of what is not an ECG."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,15 @@ from transformers import pipeline
 
 import modeling_gem
 from modeling_gem import GEM_TASK
+from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
+from recipes.embedded import question_scores
 from recipes.embedded.junk import REASONS
-from recipes.embedded.question_scores import junk_scores
+from recipes.embedded.question_scores import junk_scores, says_the_same, unseen_scores
 from recipes.embedded.scores import _kept, blinded, interpretations, shown_as
 from recipes.files import write_json
 from recipes.sources.ptbxl import PtbxlItem
+from recipes.teachers.questions import Known
 
 RECORDS = [simulate_ecg(heart_rate=rate, seed=rate).record for rate in (55, 110)]
 
@@ -55,6 +60,31 @@ def test_junk_reaches_the_model_past_every_gate(interpret, monkeypatch):
     assert [values.shape for values in seen["ecg_values"]] == [(2, 12, 5000)] * 3
     assert [values.shape for values in seen["pixel_values"]] == [(2, 3, 336, 336)] * 2
     assert np.isfinite(torch.cat(seen["ecg_values"]).numpy()).all()
+
+
+def test_answers_that_differ_in_their_numbers_say_the_same():
+    assert says_the_same("The heart rate is 72 bpm.", "The heart rate is 71 bpm.")
+    assert says_the_same("The QRS axis is -5 degrees, normal.", "The QRS axis is 40 degrees, normal.")
+    assert not says_the_same("QT 380 ms.", "QTc 380 ms.") and not says_the_same("PR 210 ms (prolonged).", "PR 200 ms.")
+    long = "Sinus rhythm, regular, at 72 bpm. PR 160 ms, QRS 90 ms, QT 380 ms, QTc 410 ms. The QRS axis is 40 degrees, normal. P waves"
+    assert says_the_same(f"{long} precede the QRS complexes.", f"{long} come before QRS complexes.")
+    assert not says_the_same(f"{long} precede the QRS complexes.", "Impression: normal ECG.")
+
+
+def test_a_wording_is_understood_if_it_is_answered_as_the_usual_one(monkeypatch, tmp_path):
+    file = tmp_path / "unseen.json"
+    file.write_text(
+        json.dumps({"PR": ["PR, dear?", "Time from P to QRS?"], "off topic": ["Who is it?", "PR of a shop?"]})
+    )
+    monkeypatch.setattr(question_scores, "UNSEEN", file)
+
+    def answers_to(interpret, items, questions, batch_size, name):
+        return ["PR 160 ms." if "PR" in one else "I can only answer questions about this ECG." for one in questions]
+
+    monkeypatch.setattr(question_scores, "answers_to", answers_to)
+    known = [Known(extract_features(record), {}) for record in RECORDS]
+    scores = unseen_scores(None, [PtbxlItem(record, {}, 8) for record in RECORDS], known, batch_size=2)
+    assert scores["PR"]["understood"] == scores["off topic"]["understood"] == scores["off topic"]["right"] == 0.5
 
 
 def test_a_stopped_run_continues_only_with_the_same_model_and_records(tmp_path):

@@ -65,7 +65,9 @@ def test_missing_verdicts_and_foreign_states_are_named(folder, tmp_path):
 def test_verdicts_that_are_no_tokens_of_their_own_are_refused(folder):
     verdicts = TowerVerdicts.load(folder / "verdicts")
     with pytest.raises(TrainingError, match="not a token of its own"):
-        sft_cached.VerdictCollator(tiny_processor(), TowerStates.load(folder / "states"), {"signal": 1.0}, verdicts)
+        sft_cached.VerdictCollator(
+            tiny_processor(), TowerStates.load(folder / "states"), {"signal": 1.0}, verdicts=verdicts
+        )
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def taught(tmp_path):
     )
     likelihoods = np.array([[0.9, 0.2, 0.6, 0.01, 0.5]] * 2, np.float32)
     verdicts = TowerVerdicts(["a", "b"], dict.fromkeys(("both", "signal", "image"), likelihoods))
-    collate = sft_cached.VerdictCollator(processor, states, {"signal": 1.0}, verdicts)
+    collate = sft_cached.VerdictCollator(processor, states, {"signal": 1.0}, verdicts=verdicts)
     trainer = finding_trainer(model, processor, collate, tmp_path, finding_weight=1.0)
     five = "Sinus rhythm" + VERDICTS[1] + VERDICTS[0] * 3 + VERDICTS[1] + "."
     examples = [

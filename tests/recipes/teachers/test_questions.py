@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Answers to common questions: each is supported by the features it was written from, and is scored as right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from processing.grounding.verdicts import CONTRADICTED
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.question_scores import BY_LABEL, is_right
 from recipes.teachers.grounded_answer import MOST_WORDS, grounded_answer
-from recipes.teachers.questions import BEYOND_AN_ECG, KINDS, Known, ask
+from recipes.teachers.off_topic import OFF_TOPIC
+from recipes.teachers.questions import ALL_KINDS, BEYOND, ELSE, KINDS, NAMED, Known, any_question, ask
+from recipes.teachers.wordings import BEYOND_AN_ECG
 
 ECGS = {
     "normal": ({"rhythm": "sinus", "heart_rate": 72.0}, {"SR": 0.0, "NORM": 100.0}),
@@ -30,14 +34,19 @@ def test_no_answer_is_contradicted_by_its_own_measurements(kind, known):
     rng = np.random.default_rng(0)
     for _ in range(4):
         question, answer = ask(kind, known, rng)
-        assert question[-1] in "?." and answer[-1] == "."
-        if kind in (*BY_LABEL, "impression", "why"):  # what they say beside the measurements is the label's
+        assert question and "{" not in question and answer[-1] == "."
+        if kind in (
+            *BY_LABEL,
+            "named diagnosis",
+            "impression",
+            "why",
+        ):  # what they say beside the measurements is the label's
             continue
         judged = check_grounding(answer, known.features).claims
         assert not [one.explanation for one in judged if one.verdict == CONTRADICTED], answer
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_right_answer_is_right_and_one_to_another_question_is_not(kind, known):
     _, answer = ask(kind, known, np.random.default_rng(0))
     assert is_right(kind, answer, answer, known) in (True, None)
@@ -46,17 +55,56 @@ def test_the_right_answer_is_right_and_one_to_another_question_is_not(kind, know
 
 def test_questions_that_no_ecg_can_answer_are_declined(known):
     rng = np.random.default_rng(0)
-    told = dict(ask("beyond an ECG", known, rng) for _ in range(200))
-    assert told == {question: f"An ECG cannot tell {what}." for question, what in BEYOND_AN_ECG.items()}
+    asked = {question: what for what, questions in BEYOND_AN_ECG.items() for question in questions}
+    told = dict(ask(BEYOND, known, rng) for _ in range(300))
+    assert set(told.values()) == {f"An ECG cannot tell {what}." for what in BEYOND_AN_ECG}
+    assert all(told[question] == f"An ECG cannot tell {asked[question]}." for question in set(told) & set(asked))
+    assert {ask(ELSE, known, rng)[1] for _ in range(50)} == {OFF_TOPIC}
 
 
 def test_questions_about_a_place_are_answered_by_the_leads_that_show_it():
     drawn, codes = ECGS["inferior"]
     known = Known(extract_features(simulate_ecg(**drawn, seed=4).record), codes)
     rng = np.random.default_rng(0)
-    told = dict(ask("ST elevation by wall", known, rng) for _ in range(30))
+    worded = "Is there ST elevation in the {wall} leads?"
+    told = dict(ask("ST elevation by wall", known, rng, worded) for _ in range(30))
     assert told["Is there ST elevation in the inferior leads?"] == "Yes, ST elevation in II, III and aVF."
     assert told["Is there ST elevation in the anterior leads?"] == "No, no ST elevation in the anterior leads."
+
+
+def test_a_named_diagnosis_is_answered_by_what_is_stated(known):
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        question, answer = ask("named diagnosis", known, rng, "{diagnosis}")
+        part, _, verdict = answer.rpartition(" The answer is ")
+        text = next(text for text, names in NAMED.items() if question in names)
+        assert (verdict == "yes.") == (f" {text}" in f" {part.lower()}")
+        assert part in (known.answer.rhythm, known.answer.impression)
+    assert "incomplete left" not in NAMED  # "complete left bundle branch block" would be found in it
+
+
+def test_normal_is_true_however_it_is_asked(known):
+    _, answer = ask("normal", known, np.random.default_rng(0))
+    assert answer.startswith("Normal." if "NORM" in known.codes else "Abnormal.")
+
+
+def test_poor_leads_are_what_was_measured():
+    record = simulate_ecg(seed=4).record
+    signal = record.signal.copy()
+    signal[8] = 0
+    known = Known(extract_features(replace(record, signal=signal)), {})
+    rng = np.random.default_rng(0)
+    assert (
+        ask("quality", known, rng)[1] == "No signal in V3." and ask("noise", known, rng)[1] == "Yes. No signal in V3."
+    )
+    told = dict(ask("noise by lead", known, rng, "{lead}") for _ in range(60))
+    assert told["V3"] == "Yes. No signal in V3." and told["V4"] == "No. Good quality in V4."
+
+
+def test_a_question_about_no_ecg_in_particular_has_no_placeholder():
+    rng = np.random.default_rng(0)
+    questions = {any_question(rng) for _ in range(300)}
+    assert len(questions) > 250 and not any("{" in question for question in questions)
 
 
 def test_an_interpretation_has_at_most_120_words_and_keeps_its_first_statements(known):
