@@ -18,6 +18,7 @@ from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED, SUPPORTED
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.diagnoses import diagnoses_in
+from recipes.teachers.off_topic import OFF_TOPIC
 from recipes.teachers.questions import ALL_KINDS, BEYOND, BEYOND_BEGINS, ELSE, Known, ask
 from recipes.teachers.wordings import ABOUT_NOTHING, BEYOND_AN_ECG, SENTENCES
 
@@ -52,7 +53,7 @@ def unseen_scores(
 ) -> dict[str, dict[str, float | int]]:
     """
     The same with wordings that nobody learned from (`UNSEEN`), and the share `understood`: the answer says the same as the one to the
-    standard wording about the same ECG.
+    standard wording about the same ECG, or declines what it should.
     """
     scores = {}
     for kind, wordings in json.loads(UNSEEN.read_text()).items():
@@ -66,13 +67,20 @@ def unseen_scores(
         )
         answers = answers_to(interpret, items, [question for question, _ in other], batch_size, f"unseen: {kind}")
         expected = answers_to(interpret, items, [question for question, _ in usual], batch_size, f"standard: {kind}")
-        references = [BEYOND_BEGINS if kind == BEYOND else right for _, right in other]
         same = [
-            says_the_same(one, two) or (kind == BEYOND and one.startswith(BEYOND_BEGINS))
+            declines_question(one) if kind in (BEYOND, ELSE) else says_the_same(one, two)
             for one, two in zip(answers, expected, strict=True)
         ]
-        scores[kind] = {**_share_right(kind, answers, references, known), "understood": float(np.mean(same))}
+        scores[kind] = {
+            **_share_right(kind, answers, [right for _, right in other], known),
+            "understood": float(np.mean(same)),
+        }
     return scores
+
+
+def declines_question(answer: str) -> bool:
+    """Whether an answer says that no ECG tells it, or that the question is about something else."""
+    return answer.startswith(BEYOND_BEGINS) or answer == OFF_TOPIC
 
 
 def says_the_same(one: str, other: str) -> bool:
@@ -120,14 +128,9 @@ def is_right(kind: str, answer: str, reference: str, known: Known) -> bool | Non
         return answer.split()[-1:] == reference.split()[-1:]
     if kind == "impression":
         return diagnoses_in(answer) == diagnoses_in(reference)
-    if reference.startswith(BEYOND_BEGINS):
-        return answer.startswith(reference)
-    if (
-        kind in (ELSE, "quality")
-        or "not measurable" in reference
-        or "cannot be told" in reference
-        or answer == reference
-    ):
+    if kind in (BEYOND, ELSE):
+        return declines_question(answer)
+    if kind == "quality" or "not measurable" in reference or "cannot be told" in reference or answer == reference:
         return answer == reference
     if not check_grounding(reference, known.features).count(SUPPORTED):
         return None

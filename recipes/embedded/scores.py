@@ -178,7 +178,7 @@ def main(
     ] = None,
     select: Annotated[int, typer.Option(help="So many records also with `--grounding select`.")] = 0,
     questions: Annotated[int, typer.Option(help="So many records are asked a question of every kind.")] = 100,
-    unseen: Annotated[int, typer.Option(help="So many are asked questions of every kind in unseen wordings.")] = 40,
+    unseen: Annotated[int, typer.Option(help="So many are asked questions of every kind in unseen wordings.")] = 20,
     junk: Annotated[int, typer.Option(help="Number of inputs that are not ECGs.")] = 200,
 ) -> None:
     """Score a model on a fold of PTB-XL: classes, numbers, claims, questions, and inputs that are not ECGs.
