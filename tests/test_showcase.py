@@ -122,6 +122,16 @@ def test_the_page_shows_what_the_model_gets_wrong(answers):
         assert set(not_stated(found.text, _stated(name))) <= shown | contradicted, name
 
 
+def test_the_conversation_that_is_shown_is_what_the_model_answers(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    block = re.search(r"A chat goes on.*?```python\n(.*?)```.*?```text\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    exec(block[1], {})
+    said, shown = (re.sub(r"\d+", "0", text) for text in (capsys.readouterr().out, block[2]))
+    assert said == shown  # apart from the last digits of the numbers
+
+
 def test_the_commands_are_found():
     assert len(INTERPRETED) >= 4 and any("first_degree_av_block" in command for command in INTERPRETED)
 
