@@ -269,16 +269,16 @@ def test_contradicted_words_show_the_measurement_and_no_word_is_lost():
 
 
 def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
-    """What the small model says of a first degree AV block contradicts itself."""
+    """What the small model says of an inferior infarct is contradicted by its waveform."""
     user = client(server)
-    user.predict("first_degree_av_block", api_name="/open_sample")
+    user.predict("inferior_infarction", api_name="/open_sample")
     for wrong, left in (
-        ("Mark", "1 contradicted"),
+        ("Mark", r"[1-9]\d* contradicted"),
         ("Try other answers", "contradicted"),
-        ("Correct", "0 contradicted"),
+        ("Correct", r"\b0 contradicted"),
     ):
         talk, *_ = user.predict(SIGNAL, wrong, api_name="/interpret")
-        assert left in talk and ("answers were tried" in talk) == (wrong != "Mark")
+        assert re.search(left, talk) and ("answers were tried" in talk) == (wrong != "Mark")
         assert ("Changed:" in talk) <= (wrong == "Correct")
 
 
