@@ -19,8 +19,8 @@ from processing.grounding.verdicts import CONTRADICTED, SUPPORTED
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.diagnoses import diagnoses_in
 from recipes.teachers.off_topic import OFF_TOPIC
-from recipes.teachers.questions import ALL_KINDS, BEYOND, BEYOND_BEGINS, ELSE, Known, ask
-from recipes.teachers.wordings import ABOUT_NOTHING, BEYOND_AN_ECG, SENTENCES
+from recipes.teachers.questions import ALL_KINDS, BEYOND, BEYOND_BEGINS, ELSE, Asked, Known, ask
+from recipes.teachers.wordings import SENTENCES
 
 from .corpus import RATE
 from .junk import OF_PICTURES, Junk, declines, junk
@@ -57,25 +57,25 @@ def unseen_scores(
     """
     scores = {}
     for kind, wordings in json.loads(UNSEEN.read_text()).items():
-        # Both draws name the same lead, wall or diagnosis.
-        other, usual = (
-            [ask(kind, one, rng, words) for one, words in zip(known, itertools.cycle(some), strict=False)]
-            for rng, some in (
-                (np.random.default_rng(SEED), wordings),
-                (np.random.default_rng(SEED), [_standard(kind)]),
-            )
-        )
-        answers = answers_to(interpret, items, [question for question, _ in other], batch_size, f"unseen: {kind}")
-        expected = answers_to(interpret, items, [question for question, _ in usual], batch_size, f"standard: {kind}")
-        same = [
-            declines_question(one) if kind in (BEYOND, ELSE) else says_the_same(one, two)
-            for one, two in zip(answers, expected, strict=True)
-        ]
+        asked = _asked(kind, known, wordings)
+        answers = answers_to(interpret, items, [question for question, _ in asked], batch_size, f"unseen: {kind}")
+        if kind in (BEYOND, ELSE):
+            same = [declines_question(answer) for answer in answers]
+        else:
+            usual = [question for question, _ in _asked(kind, known, SENTENCES[kind][:1])]
+            expected = answers_to(interpret, items, usual, batch_size, f"standard: {kind}")
+            same = list(map(says_the_same, answers, expected))
         scores[kind] = {
-            **_share_right(kind, answers, [right for _, right in other], known),
+            **_share_right(kind, answers, [right for _, right in asked], known),
             "understood": float(np.mean(same)),
         }
     return scores
+
+
+def _asked(kind: str, known: Sequence[Known], wordings: Sequence[str]) -> list[Asked]:
+    """A question about each ECG, the wordings in turn; whatever they are, about the same lead, wall or diagnosis."""
+    rng = np.random.default_rng(SEED)
+    return [ask(kind, one, rng, worded) for one, worded in zip(known, itertools.cycle(wordings), strict=False)]
 
 
 def declines_question(answer: str) -> bool:
@@ -89,12 +89,6 @@ def says_the_same(one: str, other: str) -> bool:
     if min(len(one.split()), len(other.split())) < LONG_WORDS:
         return one == other
     return SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio() >= ALIKE
-
-
-def _standard(kind: str) -> str:
-    if kind == BEYOND:
-        return next(iter(BEYOND_AN_ECG.values()))[0]
-    return ABOUT_NOTHING[0] if kind == ELSE else SENTENCES[kind][0]
 
 
 def answers_to(

@@ -39,7 +39,7 @@ MEASURING = (
 TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment", "junk"))
 TALKING = (
     *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states")),
-    *(f"recipes/teachers/{name}.py" for name in ("grounded_answer", "questions", "wordings", "off_topic")),
+    *(f"recipes/teachers/{name}.py" for name in ("grounded_answer", "questions", "wordings", "hurried", "off_topic")),
     "recipes/teachers/wordings.json",
 )
 NETWORK = (

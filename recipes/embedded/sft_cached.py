@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         whiten_projectors(model, states)
     verdicts = TowerVerdicts.load(script.verdicts) if script.verdicts else None
     mixed = {name: weight for name, weight in mix.items() if weight}
-    collator = VerdictCollator(processor, states, mixed, script.question_dropout, verdicts)
+    collator = VerdictCollator(processor, states, mixed, question_dropout=script.question_dropout, verdicts=verdicts)
     with cached_towers(model):
         trainer = FindingTrainer(
             model=model,

@@ -20,9 +20,10 @@ from processing.grounding.verdicts import CONTRADICTED
 from recipes.sources.statements import RHYTHMS, STATEMENTS, superclass_of, superclasses_of
 
 from .grounded_answer import GroundedAnswer, grounded_answer, milliseconds, pr_text, qrs_text, qtc_text
+from .hurried import hurried
 from .off_topic import OFF_TOPIC, off_topic
 from .template_reading import listed
-from .wordings import BEYOND_AN_ECG, hurried, pick, wording
+from .wordings import BEYOND_AN_ECG, pick, wording
 
 CHEST_AND_LIMB_LEADS = tuple(lead for lead in STANDARD_LEADS if lead != "aVR")
 BAD = ("flat", "missing", "poor")  # verdicts of a lead
@@ -190,8 +191,10 @@ def _noise(known: Known) -> str:
 def _noise_in_lead(known: Known, rng: np.random.Generator) -> Answer:
     bad = _of_quality(known, *BAD)
     lead = pick(rng, bad if bad and rng.random() < 0.5 else STANDARD_LEADS)
-    verdict = "No signal" if lead in _of_quality(known, "flat", "missing") else "Poor quality" if lead in bad else ""
-    return f"{'Yes' if lead in bad else 'No'}. {verdict or 'Good quality'} in {lead}.", {"lead": lead}
+    if lead not in bad:
+        return f"No. Good quality in {lead}.", {"lead": lead}
+    found = "Poor quality" if lead in _of_quality(known, "poor") else "No signal"
+    return f"Yes. {found} in {lead}.", {"lead": lead}
 
 
 def _of_quality(known: Known, *verdicts: str) -> list[str]:

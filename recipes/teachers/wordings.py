@@ -1,9 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""How people word each kind of question: phrases for what is asked about, in sentences that ask for it, as typed in a hurry."""
+"""How people word each kind of question: phrases for what is asked about, in sentences that ask for it."""
 
 import json
 import re
-import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -447,7 +446,6 @@ for _finding, (_names, _sentences) in IN_A_PLACE.items():
 
 _ARTICLE = re.compile(r"\b(any |Any )(a|an|any|the) ")  # "any a block" is none
 STANDARD_SHARE, FRAMED_SHARE = 0.2, 0.35
-LOWER_SHARE, UNMARKED_SHARE, TYPO_SHARE = 0.2, 0.15, 0.05
 
 
 def wording(kind: str, rng: np.random.Generator) -> str:
@@ -467,27 +465,6 @@ def wording(kind: str, rng: np.random.Generator) -> str:
     return pick(rng, sentences)
 
 
-def hurried(question: str, rng: np.random.Generator) -> str:
-    """A question as some people type it: without capitals, without its last mark, with a letter too few or exchanged."""
-    if rng.random() < LOWER_SHARE:
-        question = question[:1].lower() + question[1:] if rng.random() < 0.5 else question.lower()
-    if rng.random() < UNMARKED_SHARE:
-        question = question.rstrip("?.") or question
-    return _mistyped(question, rng) if rng.random() < TYPO_SHARE else question
-
-
-def _mistyped(question: str, rng: np.random.Generator) -> str:
-    words = question.split(" ")
-    # Names of leads and intervals are shorter.
-    long = [number for number, word in enumerate(words) if len(word) > 4 and set(word) <= set(string.ascii_lowercase)]
-    if long:
-        number = int(rng.choice(long))
-        word, place = words[number], int(rng.integers(1, len(words[number]) - 1))
-        exchanged = word[:place] + word[place + 1] + word[place] + word[place + 2 :]
-        words[number] = exchanged if rng.random() < 0.5 else word[:place] + word[place + 1 :]
-    return " ".join(words)
-
-
 def _begun(sentence: str) -> str:
     """With a capital at the beginning, unless a placeholder or a name such as aVF is there."""
     return sentence if sentence.startswith(("{", "aV")) else sentence[0].upper() + sentence[1:]
@@ -498,4 +475,4 @@ def pick(rng: np.random.Generator, wordings: Sequence[str]) -> str:
     return wordings[int(rng.integers(len(wordings)))]
 
 
-__all__ = ["hurried", "pick", "wording"]
+__all__ = ["pick", "wording"]

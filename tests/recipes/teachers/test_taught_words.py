@@ -7,9 +7,9 @@ import pytest
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
 from recipes.teachers.grounded_answer import QUESTIONS
+from recipes.teachers.hurried import TYPO_SHARE
 from recipes.teachers.questions import BEYOND, KINDS, WHOLE, Known, ask
 from recipes.teachers.taught_words import untaught
-from recipes.teachers.wordings import TYPO_SHARE
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recipes.embedded.question_scores import UNSEEN
+from recipes.teachers.hurried import hurried
 from recipes.teachers.questions import ALL_KINDS, BEYOND, ELSE, WHOLE
 from recipes.teachers.wordings import (
     ABOUT_NOTHING,
@@ -15,7 +16,6 @@ from recipes.teachers.wordings import (
     IN_A_PLACE,
     SENTENCES,
     VALUES,
-    hurried,
     wording,
 )
 
