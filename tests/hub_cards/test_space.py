@@ -273,12 +273,12 @@ def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
     user = client(server)
     user.predict("inferior_infarction", api_name="/open_sample")
     for wrong, left in (
-        ("Mark", r"[1-9]\d* contradicted"),
+        ("Mark", "1 contradicted"),
         ("Try other answers", "contradicted"),
-        ("Correct", r"\b0 contradicted"),
+        ("Correct", "0 contradicted"),
     ):
         talk, *_ = user.predict(SIGNAL, wrong, api_name="/interpret")
-        assert re.search(left, talk) and ("answers were tried" in talk) == (wrong != "Mark")
+        assert left in talk and ("answers were tried" in talk) == (wrong != "Mark")
         assert ("Changed:" in talk) <= (wrong == "Correct")
 
 
