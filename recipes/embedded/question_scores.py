@@ -29,7 +29,7 @@ from .states import conversation_tokens
 SEED = 1  # other examples than those that were learned from
 # Kinds whose right answer is known from the labels, not from measurements.
 BY_LABEL = ("infarction", "block", "conduction disturbance", "hypertrophy", "ST-T change", "normal")
-BY_FIRST_WORD = (*BY_LABEL, "noise", "noise by lead")
+BY_FIRST_WORD = (*BY_LABEL, "named diagnosis", "noise", "noise by lead")
 LONG_WORDS, ALIKE = 30, 0.8  # words of a long answer; share of them that two answers have in common
 # Kind -> wordings by a writer who had not seen those that are learned from, and wrote them before any model was asked.
 UNSEEN = Path(__file__).with_name("unseen_wordings.json")
@@ -116,10 +116,8 @@ def is_right(kind: str, answer: str, reference: str, known: Known) -> bool | Non
     Whether an answer is right: a yes or no as in the reference, by the labels; the reference's words where nothing is
     measured, and where the question is declined; else that a claim is supported and none contradicted. `None` where measurements decide and say nothing.
     """
-    if kind in BY_FIRST_WORD:
-        return answer.split()[:1] == reference.split()[:1]
-    if kind == "named diagnosis":
-        return answer.split()[-1:] == reference.split()[-1:]
+    if kind in BY_FIRST_WORD or " " not in reference:  # the latter asked for yes or no only
+        return _first_word(answer) == _first_word(reference)
     if kind == "impression":
         return diagnoses_in(answer) == diagnoses_in(reference)
     if kind in (BEYOND, ELSE):
@@ -130,6 +128,10 @@ def is_right(kind: str, answer: str, reference: str, known: Known) -> bool | Non
         return None
     report = check_grounding(answer, known.features)
     return report.count(SUPPORTED) > 0 and report.count(CONTRADICTED) == 0
+
+
+def _first_word(answer: str) -> str:
+    return answer.partition(" ")[0].rstrip(".,")
 
 
 def junk_scores(

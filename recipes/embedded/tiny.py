@@ -35,7 +35,7 @@ from recipes.console import run_script
 from recipes.files import atomic_folder
 from recipes.sources.statements import superclasses_of
 from recipes.teachers.grounded_answer import QUESTIONS
-from recipes.teachers.questions import ALL_KINDS, WHOLE, Asked, Known, any_question, ask
+from recipes.teachers.questions import WHOLE, Asked, Known, any_question, ask, ask_some
 from recipes.teachers.wordings import pick
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, Corpus
@@ -79,11 +79,11 @@ PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| likely\b| unlikely\b|\d|\n"
 
 
 def conversations(
-    corpus: Corpus, folds: tuple[int, ...], seed: int, questions: int = 1, together: bool = False
+    corpus: Corpus, folds: tuple[int, ...], seed: int, questions: int = 1, together: int = 1
 ) -> Iterator[dict[str, Any]]:
     """
-    Per record of `folds` an interpretation, in rare cases two, and some of the questions that people ask, in training order; each alone, or all
-    `together` in one conversation.
+    Per record of `folds` an interpretation, in rare cases two, and some of the questions that people ask, in training order; at most
+    `together` of them in one conversation.
     """
     rng = np.random.default_rng(seed)
     for row, features in zip(corpus.rows, corpus.features, strict=True):
@@ -94,10 +94,9 @@ def conversations(
             # Half of the interpretations answer the default question.
             worded = DEFAULT_QUESTION if rng.random() < 0.5 else None
             yield example(row["id"], ask(WHOLE, known, rng, worded))
-        kinds = rng.choice(ALL_KINDS, size=questions, replace=False)
-        asked = [ask(str(kind), known, rng) for kind in kinds]
-        for some in [asked] if together else [[one] for one in asked]:
-            yield example(row["id"], *some)
+        asked = ask_some(questions, known, rng)
+        for first in range(0, questions, together):
+            yield example(row["id"], *asked[first : first + together])
 
 
 def _readings(codes: dict[str, float], rng: np.random.Generator) -> int:
@@ -125,7 +124,7 @@ def data(
     corpus: CorpusOption,
     output: OutputOption,
     questions: Annotated[int, typer.Option(help="Asked about each record, beside an interpretation.")] = 1,
-    together: Annotated[bool, typer.Option("--together", help="Asked in one conversation, not each alone.")] = False,
+    together: Annotated[int, typer.Option(min=1, help="Of these, how many in one conversation.")] = 1,
     junk_count: JunkOption = JUNK,
     pictures: PicturesOption = 1,
     seed: SeedOption = 0,

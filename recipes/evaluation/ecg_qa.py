@@ -18,14 +18,14 @@ from recipes.scores import ScoreRow, ScoreTable
 from recipes.sources.llava_sets import read_rows
 from recipes.sources.ptbxl import TRAIN_FOLDS, import_ptbxl
 from recipes.sources.source_record import SourceRecord
+from recipes.teachers.yes_or_no import QA_INSTRUCTION, VERIFY_OPTIONS
 
-from .ecgbench_compat import QA_INSTRUCTION, qa_passes
+from .ecgbench_compat import qa_passes
 from .ecgbench_strict import find_options, qa_options
 from .grounding_scores import confidence_interval
 from .items import EvalItem
 from .report import EvaluationReport, describe_data, describe_model
 
-VERIFY_OPTIONS = ("yes", "no", "not sure")
 UNSURE = "not sure"
 # What PTB-XL's readers noted of a recording, as ECG-QA calls it -> the measure of `lead_quality` that ranks it.
 MEASURED_NOISE = {"static noise": "noise_mv", "baseline drift": "wander_mv"}

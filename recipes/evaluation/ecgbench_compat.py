@@ -30,6 +30,7 @@ from sklearn.metrics import f1_score, hamming_loss, roc_auc_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from processing.errors_gem import EvaluationError
+from recipes.teachers.yes_or_no import QA_INSTRUCTION
 
 LABEL_SPACES: dict[str, tuple[str, ...]] = {
     "ptb-test": ("NORM", "MI", "STTC", "CD", "HYP"),
@@ -43,7 +44,6 @@ CHOICE_SETS: dict[str, tuple[str, int]] = {
     "mmmu-ecg": ("ABCD", 200),
 }
 LETTERS = "ABCDEFGH"
-QA_INSTRUCTION = "Only answer based on the given Options without any explanation."
 
 
 @dataclass(frozen=True)

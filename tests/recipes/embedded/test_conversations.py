@@ -40,6 +40,13 @@ def test_as_many_questions_are_asked_as_is_said_and_none_twice(corpus):
         assert all(len(questions) == len(set(questions)) == count for questions in asked.values())
 
 
+def test_questions_share_conversations_as_is_said(corpus):
+    learned = {row["id"] for row in corpus.rows if row["fold"] == 1}
+    rows = conversations(corpus, (1,), seed=0, questions=7, together=3)
+    turns = [len(row["messages"]) // 2 for row in rows if "infarction is" not in row["messages"][1]["content"]]
+    assert sorted(turns) == sorted([3, 3, 1] * len(learned))
+
+
 def test_what_is_no_ecg_is_always_declined(corpus):
     rows = list(refusals(junk_of(corpus, 5, seed=0), seed=0))
     assert len(rows) == 10 and all(declines(row["messages"][1]["content"]) for row in rows)

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Answers to common questions: each is supported by the features it was written from, and is scored as right."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,22 @@ from processing.grounding.check import check_grounding
 from processing.grounding.verdicts import CONTRADICTED
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.question_scores import BY_LABEL, is_right
-from recipes.teachers.grounded_answer import MOST_WORDS, grounded_answer
+from recipes.teachers.grounded_answer import MOST_WORDS, grounded_answer, pr_text
 from recipes.teachers.off_topic import OFF_TOPIC
-from recipes.teachers.questions import ALL_KINDS, BEYOND, ELSE, KINDS, NAMED, Known, any_question, ask
+from recipes.teachers.questions import (
+    ALL_KINDS,
+    BEYOND,
+    ELSE,
+    KINDS,
+    NAMED,
+    YES_OR_NO,
+    Known,
+    any_question,
+    ask,
+    ask_some,
+)
 from recipes.teachers.wordings import BEYOND_AN_ECG
+from recipes.teachers.yes_or_no import BRIEFLY, QA_INSTRUCTION
 
 ECGS = {
     "normal": ({"rhythm": "sinus", "heart_rate": 72.0}, {"SR": 0.0, "NORM": 100.0}),
@@ -76,11 +89,28 @@ def test_a_named_diagnosis_is_answered_by_what_is_stated(known):
     rng = np.random.default_rng(0)
     for _ in range(60):
         question, answer = ask("named diagnosis", known, rng, "{diagnosis}")
-        part, _, verdict = answer.rpartition(" The answer is ")
+        verdict, _, part = answer.partition(" ")
         text = next(text for text, names in NAMED.items() if question in names)
-        assert (verdict == "yes.") == (f" {text}" in f" {part.lower()}")
+        assert verdict == ("Yes." if f" {text}" in f" {part.lower()}" else "No.")
         assert part in (known.answer.rhythm, known.answer.impression)
     assert "incomplete left" not in NAMED  # "complete left bundle branch block" would be found in it
+
+
+@pytest.mark.parametrize("kind", YES_OR_NO)
+def test_who_asks_for_yes_or_no_alone_gets_no_more(kind, known):
+    rng = np.random.default_rng(0)
+    asked = [ask(kind, known, rng) for _ in range(150)]
+    brief = [(question, answer) for question, answer in asked if question.endswith((*BRIEFLY, QA_INSTRUCTION))]
+    assert 5 < len(brief) < 50 and {answer for _, answer in brief} <= {"Yes.", "No."}
+    assert all(len(answer.split()) > 1 for _, answer in set(asked) - set(brief))
+    assert all(is_right(kind, f"{answer} And more.", answer, known) for _, answer in brief)
+    assert not any(is_right(kind, {"Yes.": "No.", "No.": "Yes."}[answer], answer, known) for _, answer in brief)
+
+
+def test_kinds_that_are_asked_often_come_more_often(known):
+    rng = np.random.default_rng(0)
+    counts = Counter(answer for _ in range(300) for _, answer in ask_some(4, known, rng))
+    assert 1.5 * counts[f"{pr_text(known.features, known.codes)}."] < counts[OFF_TOPIC]
 
 
 def test_normal_is_true_however_it_is_asked(known):
