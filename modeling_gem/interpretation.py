@@ -91,6 +91,7 @@ class Interpretation:
         page: the picture that the model saw, if `interpret` has one.
         declined: the reason why there is no answer; `None` if there is one.
         undigitized: the reason why no signal was recovered from the picture; empty if one was, or if it was not tried.
+        question_doubt: which words of the question the model was not taught; `None` if it knows all, or if that is not known.
         seconds: total time, s.
     """
 
@@ -106,6 +107,7 @@ class Interpretation:
     page: Image.Image | None = field(default=None, repr=False)
     declined: str | None = None
     undigitized: str = ""
+    question_doubt: str | None = None
     seconds: float = 0.0
 
     @property
@@ -122,11 +124,13 @@ class Interpretation:
         return ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in numbers.items())
 
     def marks(self) -> dict[str, Any]:
-        """The results of the check as plain values. Without a check the list of claims is absent, so that it cannot be mistaken for
+        """The results of the check, and a doubt about the question, as plain values. Without a check the list of claims is absent, so that it cannot be mistaken for
         an answer without wrong claims."""
         values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
         if self.undigitized:
             values["undigitized"] = self.undigitized
+        if self.question_doubt:
+            values["question_doubt"] = self.question_doubt
         if self.report is None:
             return values
         values |= {
@@ -310,6 +314,7 @@ def interpret(
         undigitized=reason,
         record=given if features is not None else None,
         page=gem.processor.picture(chat),
+        question_doubt=gem.processor.question_doubt(chat),
         seconds=time.perf_counter() - started,
     )
 
@@ -329,7 +334,8 @@ def check_conversation(
     A chat with several ECGs is not checked, because it is not known which of them a claim is about.
     """
     given = generation or {}
-    return check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
+    found = check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
+    return replace(found, question_doubt=gem.processor.question_doubt(chat))
 
 
 def check_chat(

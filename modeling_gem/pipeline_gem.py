@@ -82,6 +82,7 @@ class GemPipeline(Pipeline):
             A dict per input with `generated_text`, which `"flag"` never alters, and `grounding`: what was done, or why it was
             not (`"off (picture only)"`, `"off (install gem-ecg to check)"`). Where claims were checked also `claims` with
             verdicts and evidence, `spans` of the text that make them, `verdicts` in words, `scores` and `missing` findings.
+            `question_doubt` names words of the question that the model was not taught, if it has any.
             With `num_return_sequences`, a list of as many dicts.
         """
         preprocess, forward, postprocess = self._sanitize_parameters(**kwargs)
@@ -140,6 +141,8 @@ class GemPipeline(Pipeline):
         conversations = [conversation for conversation in outputs["conversations"] for _ in range(copies)]
         how = {"grounding": grounding, "generation": outputs["generation"], **selection}
         for result, conversation in zip(results, conversations, strict=True):
+            if doubt := self.processor.question_doubt(conversation):
+                result["question_doubt"] = doubt
             result |= self._checked(result["generated_text"], conversation, how)
             if return_measurements:
                 result["measurements"] = self.processor.measurements(conversation)

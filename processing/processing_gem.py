@@ -36,6 +36,7 @@ from .ecg_record import EcgRecord
 from .errors_gem import PlaceholderError
 from .feature_extraction_gem import GemFeatureExtractor, is_one_ecg, load_ecgs
 from .image_processing_gem import GemImageProcessor
+from .question_words import doubt_about
 
 
 class GemEcgKwargs(TypedDict, total=False):
@@ -83,6 +84,8 @@ class GemProcessor(ProcessorMixin):
         page_size (`list[int]`, *optional*): Height and width in pixels to draw at; `None`: the layout's own.
         ecg_token, image_token (`str`, *optional*): The placeholders.
         default_question (`str`, *optional*): The question that `build_conversation` asks by default.
+        taught_words (`str`, *optional*): All words of the questions that the model was trained on, in small letters, with spaces
+            between them. Where given, `question_doubt` names others. For models too small to know a language.
         compat (`"gem"`, *optional*): Tokenises as the original code, each piece of text between placeholders separately
             (with a SentencePiece tokenizer this puts a dummy prefix after the placeholder).
     """
@@ -107,6 +110,7 @@ class GemProcessor(ProcessorMixin):
         ecg_token: str = "<ecg>",
         image_token: str = "<image>",
         default_question: str = "Interpret this ECG.",
+        taught_words: str | None = None,
         compat: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -119,6 +123,7 @@ class GemProcessor(ProcessorMixin):
         self.ecg_token = ecg_token
         self.image_token = image_token
         self.default_question = default_question
+        self.taught_words = taught_words
         self.compat = compat
         self.ecg_token_id = tokenizer.convert_tokens_to_ids(ecg_token)
         self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
@@ -354,6 +359,17 @@ class GemProcessor(ProcessorMixin):
         """
         size = None if self.page_size is None else (self.page_size[0], self.page_size[1])
         return render_ecg(record, layout=self.page_layout, size=size).to_pil()
+
+    def question_doubt(self, conversation: list[dict]) -> str | None:
+        """A sentence that names the words of a conversation's last question that the model was not taught; `None` if there are none, or if it
+        is not known what it was taught (`taught_words`)."""
+        asked = [message for message in map(plain_message, conversation) if message["role"] == "user"]
+        if not self.taught_words or not asked:
+            return None
+        said = asked[-1]["content"]
+        if not isinstance(said, str):
+            said = " ".join(block["text"] for block in content_blocks(asked[-1:]) if block["type"] == "text")
+        return doubt_about(said, frozenset(self.taught_words.split()))
 
     def _check_counts(self, text: list[str], modality: Literal["ecg", "image"], given: int) -> None:
         token = getattr(self, f"{modality}_token")

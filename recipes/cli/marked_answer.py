@@ -49,6 +49,8 @@ def shown_as_written(tokenizer: "PreTrainedTokenizerBase") -> "Iterator[TextStre
 
 def print_answer(to: Console, found: "Interpretation") -> None:
     """The answer with its contradicted words marked, and what was tried and changed."""
+    if found.question_doubt:
+        to.print(found.question_doubt, style="yellow", markup=False)
     if found.report is None and found.note:
         to.print(found.verdicts, style="bold yellow")
     to.print(marked_answer(found))

@@ -17,7 +17,7 @@ from rich.table import Table
 from processing.ecg_features import extract_features
 from recipes.console import console, say_failed
 from recipes.files import atomic_path
-from recipes.models import NOT_A_DEVICE, load_pipeline, model_source
+from recipes.models import NOT_A_DEVICE, checkpoint_errors, load_pipeline, model_source
 from recipes.record_options import DECLINED, ReadingOptions, as_options, end_by, say_verdict, with_record_options
 
 from .interpret_many import ManyOptions, interpret_many, with_many_options
@@ -108,14 +108,12 @@ def interpret(
     from processing.errors_gem import EcgQualityError
     from recipes.chat.engines import gem_engine
     from recipes.teachers.diagnoses import check_label
-    from recipes.teachers.taught_words import untaught
 
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
-    doubt = untaught(question) if question and model_source(model) == model_source() else None
-    if doubt and not as_json:
-        console.print(doubt, style="yellow", markup=False)
     if many.output is not None or record.is_dir():
+        if question:
+            _say_doubt(question, model_source(model), trust_remote_code)
         interpret_many(record, options, many, model, question, shown, mode, n, seed, max_new_tokens)
         return
     # The record is read, judged and measured before the model is loaded.
@@ -177,7 +175,7 @@ def interpret(
             "plausibility": measured.plausibility.to_dict() if measured is not None else None,
             "model": model or "gem-ecg-tiny",
             "question": question or gem.processor.default_question,
-            "question_doubt": doubt,
+            "question_doubt": None,
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),
@@ -221,6 +219,16 @@ def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
     else:
         say_failed("declined:", as_options(reason))
     raise typer.Exit(DECLINED)
+
+
+def _say_doubt(question: str, source: str, trust_remote_code: bool) -> None:
+    """Names the words of a question to many ECGs that the model was not taught."""
+    from transformers import AutoProcessor
+
+    with checkpoint_errors(source):
+        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
+    if doubt := processor.question_doubt(processor.build_conversation(None, question)):
+        console.print(doubt, style="yellow", markup=False)
 
 
 def _unseen(ecg: "EcgRecord", processor: "GemProcessor") -> list[str]:

@@ -21,6 +21,7 @@ from recipes.console import run_command
 from recipes.files import write_json
 from recipes.sources.statements import SUPERCLASSES, superclasses_of
 from recipes.teachers.grounded_answer import CLASS_NAMES
+from recipes.teachers.taught_words import taught_words
 
 from .corpus import CHOICE_FOLD, Corpus
 from .scores import class_likelihoods, interpretations
@@ -73,7 +74,7 @@ def main(
     batch_size: Annotated[int, typer.Option(help="Records per forward pass.")] = 16,
     limit: Annotated[int | None, typer.Option(help="Only the first records, for a trial.")] = None,
 ) -> None:
-    """Choose on fold 8 from which likelihood on the model states a finding, and save it in bfloat16.
+    """Choose on fold 8 from which likelihood on the model states a finding, and save it in bfloat16 with the words it was taught.
 
     Example: python -m recipes.embedded.limits --corpus outputs/records --model outputs/grpo --output outputs/gem-ecg-tiny
     """
@@ -92,6 +93,7 @@ def main(
     finished = GemForConditionalGeneration.from_pretrained(model[-1], dtype=torch.bfloat16)
     finished.load_state_dict(weights)
     processor = GemProcessor.from_pretrained(model[-1])
+    processor.taught_words = " ".join(taught_words())
     finished.generation_config.sequence_bias = likely_bias(processor.tokenizer, limits)
     for tower in (finished.config.ecg_config, finished.config.vision_config):
         tower.name_or_path = ""  # folders of the machine it was trained on

@@ -197,7 +197,7 @@ class GemServer:
     async def _checked(self, request: Request, text: str, asked: Asked, asking: ChatRequest) -> Interpretation:
         """The answer to a chat, checked and noted in the audit log."""
         if asking.grounding == "off":
-            found = Interpretation(text, undigitized=asked.undigitized)
+            found = asked.noted(Interpretation(text))
         else:
             found = await self.service.check(text, asked, asking.grounding, asking.length, _client(request))
         self._note(request, asked, found)

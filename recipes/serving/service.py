@@ -62,6 +62,7 @@ class Asked:
         undigitized: why no signal was recovered from a picture, if it was to be.
         tokens: number of tokens of the prompt.
         modality: what the model is to see of each ECG.
+        question_doubt: which words of the question the model was not taught, if any.
     """
 
     chat: list[dict]
@@ -71,6 +72,11 @@ class Asked:
     undigitized: str = ""
     tokens: int = 0
     modality: Modality = "both"
+    question_doubt: str | None = None
+
+    def noted(self, found: Interpretation) -> Interpretation:
+        """A checked answer, with what is to be known about its question and its ECG."""
+        return replace(found, undigitized=self.undigitized, question_doubt=self.question_doubt)
 
     @property
     def tolerances(self) -> Tolerances:
@@ -246,7 +252,7 @@ class GemService:
             GemError: the text cannot be checked, or too many are waiting.
         """
         if asked.note:
-            return Interpretation(text, note=asked.note, undigitized=asked.undigitized)
+            return asked.noted(Interpretation(text, note=asked.note))
         gone = asyncio.Event()
         more = self._more_answers(asked, length, client, gone)
 
@@ -254,7 +260,7 @@ class GemService:
             found = check_answer(
                 text, asked.features, grounding=grounding, more=more, n=n, tolerances=asked.tolerances
             )
-            return replace(found, undigitized=asked.undigitized)
+            return asked.noted(found)
 
         try:
             return await self.checking.do(checked, client, "", ANSWER_S)
@@ -321,7 +327,7 @@ class GemService:
                 f"The conversation has {tokens:,} tokens and the model reads {self.context:,}; leave out turns or ECGs.",
                 code="context_length_exceeded",
             )
-        return replace(asked, tokens=tokens)
+        return replace(asked, tokens=tokens, question_doubt=self.processor.question_doubt(asked.chat))
 
     async def _work(self, work: Callable[[], Result], client: str) -> Result:
         def guarded() -> Result:

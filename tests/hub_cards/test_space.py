@@ -268,6 +268,15 @@ def test_contradicted_words_show_the_measurement_and_no_word_is_lost():
     assert boxes == {f"claim-{mark.number}" for mark in marks if mark.boxes}
 
 
+def test_words_of_a_question_that_were_not_taught_are_named(server):
+    user = client(server)
+    user.predict("normal", api_name="/open_sample")
+    talk, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
+    assert "was not taught" not in talk
+    talk, *_ = user.predict("Is there a zigzag?", SIGNAL, "Mark", api_name="/ask")
+    assert "was not taught 'zigzag'" in Tags(talk).text
+
+
 def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
     """What the small model says of an inferior infarct is contradicted by its waveform."""
     user = client(server)

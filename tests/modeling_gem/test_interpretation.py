@@ -52,6 +52,16 @@ def test_an_answer_is_flagged_and_never_altered(gem):
     assert "claims" not in plain.to_dict() and plain.to_dict()["grounding"] == "off"
 
 
+@pytest.mark.parametrize("grounding", ["off", "flag"])
+def test_words_of_a_question_that_were_not_taught_are_named(gem, grounding):
+    asked = {"question": "Is there a zigzag?", "modality": "signal", "grounding": grounding}
+    found = interpret(SAMPLE, model=gem, **asked)
+    assert "not taught 'zigzag'" in str(found.question_doubt) and "question_doubt" in found.to_dict()
+    assert gem(SAMPLE, **asked)["question_doubt"] == found.question_doubt
+    usual = gem(SAMPLE, question="What is the rhythm?", modality="signal", grounding=grounding)
+    assert "question_doubt" not in usual
+
+
 def test_a_picture_alone_is_not_checked_and_a_signal_without_ecg_is_declined(gem):
     page = interpret(SAMPLE, model=gem).page
     found = interpret(page, model=gem, modality="image")

@@ -165,7 +165,8 @@ class Actions:
             return asyncio.run_coroutine_threadsafe(sample(number), loop).result()
 
         try:
-            return await self._do(lambda: checked(session, grounding, more), request, self.checking, ANSWER_S)
+            doubt = self.interpreter.processor.question_doubt(question)
+            return await self._do(lambda: checked(session, grounding, more, doubt), request, self.checking, ANSWER_S)
         finally:
             gone.set()
 

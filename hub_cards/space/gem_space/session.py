@@ -87,9 +87,13 @@ def text_of(turn: dict) -> str:
     return next(block["text"] for block in turn["content"] if block["type"] == "text")
 
 
-def checked(session: Session, grounding: Grounding = "flag", more: MoreAnswers | None = None) -> Session:
-    """The session with its last answer checked against the waveform, where there is one; arguments as in `check_answer`."""
-    reading = check_answer(text_of(session.chat[-1]), session.features, grounding=grounding, more=more)
+def checked(
+    session: Session, grounding: Grounding = "flag", more: MoreAnswers | None = None, doubt: str | None = None
+) -> Session:
+    """The session with its last answer checked against the waveform, where there is one; arguments as in `check_answer`, and what is
+    doubtful about the question."""
+    found = check_answer(text_of(session.chat[-1]), session.features, grounding=grounding, more=more)
+    reading = replace(found, question_doubt=doubt)
     chosen = answered(replace(session, chat=session.chat[:-1]), reading.text)
     record = session.upload.record if session.upload is not None else None
     label = check_label(record.labels, reading.text) if record is not None else None

@@ -60,9 +60,9 @@ def test_interpret_streams_an_interpretation_and_saves_the_page(tmp_path):
 
 
 def test_words_that_the_embedded_model_was_not_taught_are_named():
-    asked = "interpret", SAMPLES / "normal.hea", "--modality", "signal", "-q", "Is there a zigzag at the apex?"
+    asked = "interpret", SAMPLES / "normal.hea", "--modality", "signal", "-q", "Is there a zigzag at the helipad?"
     said = " ".join(invoke(*asked).output.split())
-    assert "was not taught 'zigzag', 'apex'" in said
+    assert "was not taught 'zigzag', 'helipad'" in said
     assert "was not taught" in json.loads(invoke(*asked, "--json").stdout)["question_doubt"]
 
 

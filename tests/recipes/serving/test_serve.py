@@ -170,6 +170,20 @@ def test_interpret_is_what_gem_interpret_gives(server):
     assert same["text"] == found["text"] and len(same["claims"]) == len(found["claims"]) > 5
 
 
+@pytest.mark.parametrize("grounding", ["off", "flag"])
+def test_words_of_a_question_that_were_not_taught_are_named(client, server, grounding):
+    words = "Is there a zigzag?"
+    body = {"ecg": as_array("normal"), "modality": "signal", "question": words, "grounding": grounding}
+    found = httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=120).json()
+    assert "not taught 'zigzag'" in found["question_doubt"]
+    assert (
+        "question_doubt"
+        not in httpx.post(
+            f"{server.url}/v1/ecg/interpret", json={**body, "question": "What is the rhythm?"}, timeout=120
+        ).json()
+    )
+
+
 @pytest.mark.parametrize("grounding", ["select", "correct"])
 def test_wrong_claims_are_replaced_when_asked_for(server, grounding):
     body = {"ecg": as_array("ventricular_tachycardia"), "modality": "signal", "grounding": grounding, "n": 3}
