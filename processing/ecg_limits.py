@@ -235,6 +235,9 @@ MAX_PLAUSIBLE_MV: Final = 20.0  # an ECG stays below, at the skin
 MIN_DURATION_S: Final = 1.0  # a shorter record may hold no beat
 # Below it one sample is more than 10 ms, half of what readers of an interval differ by; PTB-XL's coarser files have 100 Hz.
 COARSE_BELOW_HZ: Final = 100.0
+# Below it the QRS complex is smeared: PTB-XL's records resampled to 70, 64, 60 and 50 Hz read QRS 11, 23, 34 and 73 ms too long (mean of 40), and
+# of 37 below 110 ms 2, 15, 28 and 37 as wide.
+INTERVALS_FROM_HZ: Final = 70.0
 # R + S of the median QRS complex: first and 99th percentile, of each lead (`python -m benchmarks.qrs_sizes`).
 _PTBXL: Final = "2,322 ECGs of adults, PTB-XL 1.0.3, folds 1 to 8 (Wagner et al. 2020)"
 QRS_SIZE: Final = {

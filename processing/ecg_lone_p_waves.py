@@ -8,7 +8,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_order_statistics import median, nan_median, percentile
-from .ecg_p_waves import bound_p_waves, p_noise, p_visible, search_around
+from .ecg_p_waves import CONDUCTED_SHARE, REGULAR_RR, SAME_PR_S, bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
 from .ecg_short_intervals import ShortIntervals
@@ -20,6 +20,7 @@ BUMP_S, KERNEL_S = 0.110, 0.200
 REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE, REGULAR_TOLERANCE = 0.92, 0.65, 0.06
 LONE_ALIKE, LONE_SIZE = 0.80, (0.5, 1.8)
 ATRIAL_CYCLE_S = (0.45, 1.30)  # of P waves that conduct irregularly or not at all
+FOUND_SHARE = 0.6  # of the waves sought, else those found are chance
 GRID_TOLERANCE = 0.12  # of the atrial cycle
 # Peaks on the grid: of the most on any, of its places outside QRS complexes, and how many. A grid lasts so long.
 GRID_REGULARITY, GRID_COVERAGE, GRID_FEWEST, GRID_S = 0.95, 0.60, 5, 15.0
@@ -33,8 +34,6 @@ ON_GRID_ALIKE, SHAPES = 0.5, 3  # of a wave where one is due; shapes that are tr
 GRID_SHARE, GRID_SHARE_IRREGULAR = 0.70, 0.85
 PR_RANGE_S = (0.09, 0.40)
 DISSOCIATED_PR_S = 0.040  # PR varies by more (SD) while the ventricles are regular: complete AV block
-REGULAR_RR = 0.08
-CONDUCTED_SHARE, SAME_PR_S = 0.7, 0.012  # of the beats; SD
 SLOW_S, TRAIN_PER_BEAT = 0.9, 1.3  # RR of an escape rhythm; P waves for each of its beats
 
 
@@ -170,8 +169,15 @@ def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability
             expected = beats.p_peak[i] + part * cycle
             span = np.arange(int((expected - tolerance) / STEP), int((expected + tolerance) / STEP) + 1)
             sought.append(_Sought(span, clear, dropped))
-    found = _found(ecg, beats.p_peak[known], sought, reliability) if sought else []
-    return np.array(found if len(found) > 0.6 * len(sought) else [], dtype=float)
+    if not sought:
+        return np.zeros(0)
+    found = _found(ecg, beats.p_peak[known], sought, reliability)
+    # Where no beat is missing most intervals rightly hold no further P wave: that says nothing of the others.
+    dropped = np.array([wave.dropped for wave in sought])
+    for same in (dropped, ~dropped):
+        if not np.isfinite(found[same]).sum() > FOUND_SHARE * same.sum():
+            found[same] = np.nan
+    return found[np.isfinite(found)]
 
 
 @dataclass(frozen=True)
@@ -184,21 +190,21 @@ class _Sought:
     dropped: bool
 
 
-def _found(ecg: FilteredEcg, p_peaks: np.ndarray, sought: list[_Sought], reliability: Reliability) -> list[int]:
-    """The samples of those of the waves `sought` that are like the usual one of the waves at `p_peaks`."""
+def _found(ecg: FilteredEcg, p_peaks: np.ndarray, sought: list[_Sought], reliability: Reliability) -> np.ndarray:
+    """The samples `(waves,)` of the waves `sought`, NaN for those that are not like the usual one of the waves at `p_peaks`."""
     last = (ecg.p_band.shape[1] - 1) // STEP
     usual = np.round(p_peaks / STEP).clip(0, last).astype(int)
     places = np.concatenate([usual, *(wave.span for wave in sought)])
     sizes = bump_sizes(ecg.p_band, places) * reliability.leads[:, None]
     alike, size = _alike(sizes[:, len(usual) :], median(sizes[:, : len(usual)], axis=1))
-    found, first = [], 0
-    for wave in sought:
+    found, first = np.full(len(sought), np.nan), 0
+    for number, wave in enumerate(sought):
         own = slice(first, first + len(wave.span))
         best = first + int(np.argmax(alike[own] * np.minimum(size[own], 1)))
         place, first = int(places[len(usual) + best]) * STEP, own.stop
         least, smallest = (LONE_ALIKE, LONE_SIZE[0]) if wave.dropped else (REGULAR_LONE_ALIKE, REGULAR_LONE_SIZE)
         if place > wave.clear and alike[best] > least and smallest < size[best] < LONE_SIZE[1]:
-            found.append(place)
+            found[number] = place
     return found
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """P waves before the QRS: where they are sought, whether they repeat, and their limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,12 @@ from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weight, pick, steadied, weighted_median
 
-SEARCH_S = 0.36  # length of the window that ends with the PR segment
+BEFORE_LONGEST_PR_S = 0.06  # so much more is shown to the search, whose window ends with the PR segment
+AROUND_S = 0.36  # length of a window around a P wave that is known
+# Where the usual search finds no P wave, or one at its limit, before regular, not fast beats; what is found further away must lead nearly all of
+# them, always at the same distance (SD).
+LONGEST_PR_S, CUT_PR_S, SLOW_RR_S, REGULAR_RR, FEWEST_RR = 0.50, 0.28, 0.60, 0.08, 3
+CONDUCTED_SHARE, SAME_PR_S = 0.7, 0.012
 # A QRS so much wider than the usual narrow ones, at least this share of them, is ventricular: no P wave belongs to it.
 ECTOPIC_QRS_S, ECTOPIC_QRS_SHARE = 0.030, 0.25
 APEX_BEFORE_QRS_S = 0.045  # LUDB's readers mark 99.5 % of all P apexes 47 ms and more before the QRS ...
@@ -51,7 +56,43 @@ def find_p_waves(
     reliability: Reliability,
     settings: WaveSettings,
 ) -> WaveMarks:
-    """P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not."""
+    """
+    P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not. Before regular beats that seem to have none, or
+    one at the usual limit of PR, they are sought further away.
+    """
+    of = (ecg, qrs_onset, qrs_offset, t_end, short, reliability)
+    usual = _p_waves(*of, settings)
+    if len(ecg.spikes) or not _may_be_earlier(usual, qrs_onset, reliability):
+        return usual
+    earlier = _p_waves(*of, replace(settings, p_longest_pr=LONGEST_PR_S))
+    return earlier if _conduct_late(earlier, qrs_onset) else usual
+
+
+def _may_be_earlier(p: WaveMarks, qrs_onset: np.ndarray, reliability: Reliability) -> bool:
+    """Whether a longer PR than the usual limit is possible: no P wave is found there, or one that may be cut, before regular beats."""
+    rr = np.diff(qrs_onset)[reliability.known_intervals(qrs_onset)]
+    if len(rr) < FEWEST_RR or not median(rr) > SLOW_RR_S * WORKING_RATE or np.std(rr) > REGULAR_RR * np.mean(rr):
+        return False
+    pr = (qrs_onset - p.overall[:, 0]) / WORKING_RATE
+    return bool(np.isfinite(pr).mean() < 0.5 or nan_median(pr) > CUT_PR_S)
+
+
+def _conduct_late(p: WaveMarks, qrs_onset: np.ndarray) -> bool:
+    """Whether nearly all beats come at the same time after their P wave, later than where the usual search begins."""
+    pr = (qrs_onset - p.overall[:, 0])[np.isfinite(p.overall[:, 0])] / WORKING_RATE
+    return bool(len(pr) > CONDUCTED_SHARE * len(qrs_onset) and np.std(pr) < SAME_PR_S and median(pr) > CUT_PR_S)
+
+
+def _p_waves(
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    qrs_offset: np.ndarray,
+    t_end: np.ndarray,
+    short: ShortIntervals,
+    reliability: Reliability,
+    settings: WaveSettings,
+) -> WaveMarks:
+    """`find_p_waves` with a PR of at most `settings.p_longest_pr`."""
     rate, live = WORKING_RATE, reliability.live
     stimulus = _stimulus_of_qrs(ecg, qrs_onset)
     end = np.round(np.minimum(qrs_onset, stimulus) - settings.p_end * rate).astype(int)
@@ -128,7 +169,7 @@ def _search(
     settings: WaveSettings,
 ) -> tuple[PSearch, Repeats]:
     """Windows that end with the PR segment, and what repeats in them."""
-    width = int(SEARCH_S * WORKING_RATE)
+    width = int((settings.p_longest_pr + BEFORE_LONGEST_PR_S) * WORKING_RATE)
     start = end - width + 1
     index = np.arange(width)
     window = windows(ecg.p_band, start, width)
@@ -145,7 +186,7 @@ def _search(
 
 def search_around(ecg: FilteredEcg, peaks: np.ndarray) -> PSearch:
     """Windows around P waves whose peaks (samples, `(waves,)`) are known."""
-    width = int(SEARCH_S * WORKING_RATE)
+    width = int(AROUND_S * WORKING_RATE)
     centre = np.full(len(peaks), int(LONE_BEFORE_S * WORKING_RATE))
     start = peaks - centre
     window = windows(ecg.p_band, start, width)

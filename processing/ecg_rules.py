@@ -19,6 +19,7 @@ from .ecg_limits import (
     CLEAR_AXIS_MARGIN_DEG,
     CLEAR_QTC_MARGIN_MS,
     COARSE_BELOW_HZ,
+    INTERVALS_FROM_HZ,
     FIBRILLATION_RR_VARIABILITY,
     LEFT_AXIS,
     LOW_VOLTAGE_CHEST_MV,
@@ -348,11 +349,15 @@ def is_incomplete_block(features: "EcgFeatures") -> bool:
 # Voltage --------------------------------------------------------------------------------------------------------------
 
 
+LEADS_OF_A_PLANE = 6  # limb leads; chest leads
+
+
 def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> float:
     """The largest QRS as a share of its limit, limb or chest leads, whichever is the smaller (AHA/ACCF/HRS 2009 part V).
 
-    Below 1 the voltage is low. NaN where leads without a known QRS decide: those of a group most of which are not known, as on a page
-    that shows each lead for a quarter of the time, unless a lead of it is large enough.
+    Below 1 the voltage is low. NaN where leads without a known QRS decide: all six limb or all six chest leads must be small, so that nothing
+    is said where fewer than three of them are known, or most of those given are not, as on a page that shows each lead for a quarter of the
+    time; unless a lead is large enough.
 
     Args:
         leads: names of the leads.
@@ -365,7 +370,8 @@ def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> f
         known = [size for size in group if math.isfinite(size)]
         if group:
             share = max(known, default=math.nan) / limit
-            shares.append(share if share >= 1 or 2 * len(known) >= len(group) else math.nan)
+            enough = 2 * len(known) >= max(len(group), LEADS_OF_A_PLANE)
+            shares.append(share if share >= 1 or enough else math.nan)
     low = [share for share in shares if share < 1]
     return min(low or shares, default=math.nan) if low or all(map(math.isfinite, shares)) else math.nan
 
@@ -463,6 +469,8 @@ def coarse_rate(sampling_rate: float) -> str | None:
     """A sentence about a sampling rate (Hz) that is too low for intervals, or `None`."""
     if not sampling_rate < COARSE_BELOW_HZ:
         return None
+    if sampling_rate < INTERVALS_FROM_HZ:
+        return f"{sampling_rate:g} Hz is too coarse for intervals, ST levels and Q waves, which are withheld"
     return (
         f"{sampling_rate:g} Hz is too coarse for notches of the QRS, and intervals are uncertain by "
         f"{interval_resolution(sampling_rate):.0f} ms, a sample"

@@ -17,6 +17,10 @@ T_APEX_S = (0.24, 0.38)  # after QRS onset at 60/min, with the square root of RR
 T_START, SHORTEST_T_S = 0.17, 0.06  # in a short interval: where the search begins, of what there is; what it needs
 T_TO_U_S = 0.10  # apex to apex, at least
 U_FALL = 1.5  # of a U wave's visible rise
+# Of a very long QT: so much later than `t_longest_qt` (with the square root of RR) the T wave may end, so long before the next QRS; where its apex
+# is not much before the usual end, and this much of it is left there.
+MORE_QT, P_ROOM_S, LATE_ROOM_S, LATE_APEX_S, UNFINISHED = 0.16, 0.20, 0.02, 0.16, 0.12
+LEVEL_BEFORE_QRS_S = 0.02
 U_PROMINENCE = 0.12  # of the T wave before it, in sizes of the U wave; a bend of the ST segment stands out less
 
 
@@ -171,8 +175,13 @@ def find_t_waves(
     )
     start = np.round(qrs_offset + ahead).astype(int)
     wide_qrs = np.maximum(qrs_offset - qrs_onset - 0.1 * rate, 0)
-    stop = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
-    stop = np.minimum(np.minimum(stop, following - np.where(short.told, 0, 0.07 * rate)), samples - 1)
+    usual = qrs_onset + settings.t_longest_qt * rr_root * rate + 0.7 * wide_qrs
+    before_next = following - np.where(short.told, 0, 0.07 * rate)
+    stop = np.minimum(np.minimum(usual, before_next), samples - 1)
+    later = np.minimum(usual + MORE_QT * rr_root * rate, following - P_ROOM_S * rate)
+    later = np.where(short.told, stop, np.maximum(stop, np.minimum(later, samples - 1)))
+    if _goes_on(ecg, qrs_onset, start, stop, later, weights):
+        stop = later
     longest = int(0.62 * rate)
     last = within(stop - start, 5, longest - 1).astype(int)
     width = min(longest, int(last.max()) + 8)  # `limits` looks at no sample behind
@@ -214,6 +223,36 @@ def find_t_waves(
     overall[~present] = np.nan
     tail = overall[:, 2] + settings.t_offset_bias * rate
     return TWaves(per_lead, overall, tail if u_wave is None else np.maximum(tail, start + u_wave[1]))
+
+
+def _goes_on(
+    ecg: FilteredEcg,
+    qrs_onset: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    later: np.ndarray,
+    weights: np.ndarray,
+) -> bool:
+    """
+    Whether the usual T wave, of a very long QT, is far from over where T waves end at the latest: its apex is there or behind.
+
+    Args:
+        ecg: the filtered record.
+        qrs_onset: `(beats,)` samples.
+        start: where T waves are sought from on, `(beats,)` samples.
+        stop: their latest end, `(beats,)` samples.
+        later: as far as there is certainly no P wave, `(beats,)` samples.
+        weights: `(leads, beats)`.
+    """
+    room = later - stop > LATE_ROOM_S * WORKING_RATE
+    if room.mean() < 0.5:
+        return False
+    first, end = round(float(median((stop - start)[room]))), round(float(median((later - start)[room])))
+    own, shown = start[room], weights[:, room]
+    level = windows(ecg.t_band, np.round(qrs_onset[room] - LEVEL_BEFORE_QRS_S * WORKING_RATE).astype(int), 1)
+    size = median(weighted_size(windows(ecg.t_band, own, end) - level, shown), axis=0)
+    apex = int(size.argmax())
+    return apex > first - LATE_APEX_S * WORKING_RATE and size[first] > UNFINISHED * size[apex]
 
 
 def _over_chord(window: np.ndarray, last: np.ndarray) -> np.ndarray:

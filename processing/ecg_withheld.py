@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Withholds measurements if the scale, the leads or the time base of the record are in doubt.
+"""Withholds measurements if the scale, the leads or the time base of the record are in doubt, or its sampling rate is too low.
 
 A value that depends on something doubtful becomes unknown (NaN, no finding), so that no text, rule or teacher can state it.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES
+from .ecg_limits import INTERVALS_FROM_HZ
 
 if TYPE_CHECKING:
     from .ecg_features import EcgFeatures
@@ -25,13 +26,17 @@ INTERVALS: Final = (
     "qtc_fridericia",
 )  # fmt: skip
 AXES: Final = ("p_axis", "qrs_axis", "t_axis")
+# What needs no more than where the beats are.
+OF_RATE: Final = ("heart_rate", "rr_interval", "Heart Rate", "RR Interval 1", "RR Interval 2")
+ST_LEVELS: Final = ("st_j", "st_j60", "st_j80")
 
 
 def without_doubtful(features: "EcgFeatures") -> "EcgFeatures":
     """`features` without the values that depend on something that its `plausibility` doubts.
 
     Scale: amplitudes, ST levels and forms, voltages, patterns, inverted T and pathological Q waves. Leads: these and the
-    axes. Time base: rate, intervals, durations, and pathological Q waves, which are judged by their duration too.
+    axes. Time base: rate, intervals, durations, and pathological Q waves, which are judged by their duration too. A sampling rate below
+    `INTERVALS_FROM_HZ`: these but the rate, and ST.
     """
     changes: dict[str, Any] = {}
     lost: set[str] = set()
@@ -48,6 +53,10 @@ def without_doubtful(features: "EcgFeatures") -> "EcgFeatures":
         lost.update(TIME_SEQUENCES)
         lost_lead_values.update((*TIME_LEAD_VALUES, *AREA_LEAD_VALUES))
         changes |= {**dict.fromkeys(INTERVALS, math.nan), "pathological_q": ()}
+    if features.sampling_rate < INTERVALS_FROM_HZ:
+        lost.update(name for name in (*TIME_SEQUENCES, "ST Form") if name not in OF_RATE)
+        lost_lead_values.update((*TIME_LEAD_VALUES, *ST_LEVELS))
+        changes |= {name: math.nan for name in INTERVALS if name not in OF_RATE} | {"pathological_q": ()}
     if not changes:
         return features
     changes["sequences"] = {
