@@ -16,9 +16,9 @@ from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, limits, own_weigh
 BEFORE_LONGEST_PR_S = 0.06  # so much more is shown to the search, whose window ends with the PR segment
 AROUND_S = 0.36  # length of a window around a P wave that is known
 # Where the usual search finds no P wave, or one at its limit, before regular, not fast beats; what is found further away must lead nearly all of
-# them, always at the same distance (SD).
+# them, nearly always at the same distance (median deviation; SD).
 LONGEST_PR_S, CUT_PR_S, SLOW_RR_S, REGULAR_RR, FEWEST_RR = 0.50, 0.28, 0.60, 0.08, 3
-CONDUCTED_SHARE, SAME_PR_S = 0.7, 0.012
+CONDUCTED_SHARE, NEARLY_SAME_PR_S, SAME_PR_S = 0.7, 0.010, 0.012
 # A QRS so much wider than the usual narrow ones, at least this share of them, is ventricular: no P wave belongs to it.
 ECTOPIC_QRS_S, ECTOPIC_QRS_SHARE = 0.030, 0.25
 APEX_BEFORE_QRS_S = 0.045  # LUDB's readers mark 99.5 % of all P apexes 47 ms and more before the QRS ...
@@ -80,7 +80,10 @@ def _may_be_earlier(p: WaveMarks, qrs_onset: np.ndarray, reliability: Reliabilit
 def _conduct_late(p: WaveMarks, qrs_onset: np.ndarray) -> bool:
     """Whether nearly all beats come at the same time after their P wave, later than where the usual search begins."""
     pr = (qrs_onset - p.overall[:, 0])[np.isfinite(p.overall[:, 0])] / WORKING_RATE
-    return bool(len(pr) > CONDUCTED_SHARE * len(qrs_onset) and np.std(pr) < SAME_PR_S and median(pr) > CUT_PR_S)
+    if not len(pr) > CONDUCTED_SHARE * len(qrs_onset):
+        return False
+    usual = float(median(pr))
+    return usual > CUT_PR_S and float(median(np.abs(pr - usual))) < NEARLY_SAME_PR_S
 
 
 def _p_waves(
