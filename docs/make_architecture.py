@@ -28,6 +28,7 @@ PURPOSE = {
     "processing.evidence": "claims shown on the page",
     "processing.simulator": "ECGs with known waves",
     "processing.untrusted": "files of unknown origin",
+    "processing.folders": "records of a folder",
     "processing.photo": "photos of paper ECGs",
     "modeling_gem": "model, pipeline, converters",
     "recipes": "files, settings, loading",

@@ -5,6 +5,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .ecg_raw import most_inflated
@@ -13,6 +14,7 @@ from .errors_gem import EcgFormatError
 # An hour of 12 leads at 500 Hz takes 250 MB as text.
 MAX_INFLATED_BYTES = 2**28
 _MAX_DICTIONARY_BYTES = 2**27
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 _KINDS: tuple[tuple[bytes, str, Callable[[], Any]], ...] = (
     (b"\x1f\x8b\x08", "gzip", lambda: zlib.decompressobj(wbits=31)),
     (b"BZh", "bzip2", bz2.BZ2Decompressor),
@@ -56,4 +58,20 @@ def inflated(data: bytes, name: str) -> bytes | None:
     return content
 
 
-__all__ = ["MAX_INFLATED_BYTES", "inflated"]
+def unpacked_path(path: Path) -> Path:
+    """`ecg.csv` for `ecg.csv.gz`: the suffix decides the format of a text."""
+    return path.with_suffix("") if path.suffix.lower() in PACKED_SUFFIXES else path
+
+
+def unpacked_head(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a file, of a packed one of its content; what cannot be opened or unpacked is empty."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(size)
+        found = next((kind for kind in _KINDS if data.startswith(kind[0])), None)
+        return data if found is None else found[2]().decompress(data, size)
+    except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError):
+        return b""
+
+
+__all__ = ["MAX_INFLATED_BYTES", "inflated", "unpacked_head", "unpacked_path"]

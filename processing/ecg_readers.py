@@ -13,7 +13,7 @@ import numpy as np
 from .ecg_assembly import to_record
 from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
 from .ecg_other_files import refuse_other_files
-from .ecg_packed import inflated
+from .ecg_packed import inflated, unpacked_path
 from .ecg_photo import PICTURE_SUFFIXES, is_picture, load_page_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
@@ -33,12 +33,7 @@ Reader = Callable[[bytes, ReadOptions, str], RawEcg]
 # What becomes of standard leads that a source lacks.
 MissingLeads = Literal["derive", "mask", "refuse"]
 
-# Files of a folder that may be ECGs; a `.mat` with a header beside it belongs to that header.
-ECG_SUFFIXES = (
-    ".hea", ".mat", ".csv", ".tsv", ".npy", ".npz", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".scp", ".xml", ".ecg",
-)  # fmt: skip
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".asc")
-_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
 # Data sets whose files need a word from outside of them; the others are read by what they say themselves.
 KNOWN_DATASETS = ("ludb", "sph", "code15")
 # Keys of a row's signal, with the unit that the name states.
@@ -196,42 +191,6 @@ def _warn_of_scale(record: EcgRecord) -> None:
             warnings.warn(f"{record.name}: {doubt.verdict}: {doubt}", EcgPlausibilityWarning, stacklevel=3)
 
 
-def list_ecg_files(folder: str | Path) -> list[Path]:
-    """The ECG records under `folder`, sorted, one path per record (a WFDB record is its `.hea`).
-
-    Segments of a multi-segment WFDB record are listed only if no master header names them. Tables beside
-    WFDB records (`RECORDS`, a data set's CSV) are not records and are left out.
-
-    Raises:
-        EcgFormatError: there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise EcgFormatError(f"{folder}: there is no such folder.")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    headers = {path.with_suffix("") for path in files if path.suffix == ".hea"}
-    segments = {path.with_name(name) for path in files if path.suffix == ".hea" for name in _segment_names(path)}
-    records = []
-    for path in files:
-        suffix = _unpacked_path(path).suffix.lower()
-        if suffix not in ECG_SUFFIXES or (suffix != ".hea" and path.with_suffix("") in headers):
-            continue
-        if (suffix == ".hea" and path.with_suffix("") in segments) or (headers and suffix in (".csv", ".tsv")):
-            continue
-        records.append(path)
-    return records
-
-
-def _segment_names(header: Path) -> list[str]:
-    """The names of the segments that a multi-segment header lists; none for an ordinary or broken header."""
-    with header.open("rb") as file:
-        lines = file.read(2**20).decode("ascii", errors="ignore").splitlines()
-    rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    if not rows or "/" not in rows[0][0]:
-        return []
-    return [row[0] for row in rows[1:] if row[0] != "~" and "/" not in row[0]]
-
-
 def _load_path(path: Path, options: ReadOptions) -> EcgRecord:
     try:
         return _load_local(path, options)
@@ -247,7 +206,9 @@ def _load_local(path: Path, options: ReadOptions) -> EcgRecord:
     if header is not None:
         return _finish(partial(read_wfdb, header, options, header.name), options, header.stem, header)
     if path.is_dir():
-        raise EcgFormatError(f"{path.name}: a folder. Name one record, or use `list_ecg_files` to go through it.")
+        raise EcgFormatError(
+            f"{path.name}: a folder. Name one record, or use `processing.folders.listing.list_ecg_files` to go through it."
+        )
     if not path.exists():
         raise EcgFormatError(
             f"{path.name}: there is no such file or WFDB record ({path}); of WFDB, the .hea and its signal file "
@@ -278,7 +239,7 @@ def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None)
     content = inflated(data, name)
     inner = path
     if content is not None:
-        data, inner = content, _unpacked_path(path) if path is not None else None
+        data, inner = content, unpacked_path(path) if path is not None else None
         if not data:
             raise EcgFormatError(f"{name}: the packed file is empty; copy or export it again.")
     reader, what = _reader_for(data, name, inner)
@@ -291,11 +252,6 @@ def _load_bytes(data: bytes, options: ReadOptions, name: str, path: Path | None)
             raise wrapped(name, what, error) from error
 
     return _finish(read, options, stem, path)
-
-
-def _unpacked_path(path: Path) -> Path:
-    """`ecg.csv` for `ecg.csv.gz`: the suffix decides the format of a text."""
-    return path.with_suffix("") if path.suffix.lower() in _PACKED_SUFFIXES else path
 
 
 def _finish(read: Callable[[], RawEcg], options: ReadOptions, stem: str, path: Path | None) -> EcgRecord:
@@ -403,4 +359,4 @@ def _as_array(source: Any) -> np.ndarray:
         ) from error
 
 
-__all__ = ["is_picture", "list_ecg_files", "load_ecg", "load_page_picture"]
+__all__ = ["is_picture", "load_ecg", "load_page_picture"]

@@ -6,7 +6,7 @@ No markup and no wrapping: `gem-ecg[data]`, `leads [I, II]` and names of files a
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NoReturn
 
@@ -25,6 +25,14 @@ errors = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 def say_failed(word: str, what: object) -> None:
     """One line on stderr that begins with a red `word`."""
     errors.print(Text.assemble((word, "red"), f" {what}"))
+
+
+def say_left_out(left_out: Mapping[str, str]) -> None:
+    """One line on stderr about the files of a folder that are no records, by name with the reason; nothing where there are none."""
+    if left_out:
+        from processing.folders.listing import left_out_in_words
+
+        errors.print(left_out_in_words(left_out), style="yellow")
 
 
 def run_script(main: Callable[[], object], words: Callable[[object], str] = str) -> None:

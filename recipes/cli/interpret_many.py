@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from processing.errors_gem import BuildError
 from recipes.chat.engine_names import ENGINE_HELP
-from recipes.console import errors, say_failed
+from recipes.console import errors, say_failed, say_left_out
 from recipes.record_options import ReadingOptions, as_options, spread
 
 from .records import COLUMNS
@@ -106,6 +106,7 @@ def interpret_many(
         )
     print(f"{report.rows:,} rows, {len(report.declined):,} declined, {len(report.failed):,} failed -> {many.output}")
     errors.print(f"{report.resumed:,} of them were there already; the columns `declined` and `error` give the reasons")
+    say_left_out(report.left_out)
     if report.spent:
         errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))
     for name, reason in list(report.failed.items())[:SHOWN]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processing.ecg_withheld import withheld_in_words
-from recipes.console import console, errors, say_failed
+from recipes.console import console, errors, say_failed, say_left_out
 from recipes.files import atomic_path
 from recipes.record_options import (
     SUSPECT,
@@ -43,20 +43,21 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), 
 def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet: bool = False) -> None:
     """One record, or all of a folder with progress; `work` gives the verdict on each.
 
-    In a folder failures and suspect records are listed at the end.
+    In a folder failures, suspect records and files that are no records are listed at the end.
 
     Raises:
         typer.Exit: with 1 where records of a folder failed, with 3 where one is suspect.
         GemError: the one record cannot be read, or is refused.
     """
-    from processing.ecg_readers import list_ecg_files
     from processing.errors_gem import GemError
+    from processing.folders.listing import ecg_folder
 
     if not source.is_dir():
         end_by(work(source))
         return
     failures, suspects = [], []
-    paths = list_ecg_files(source)
+    folder = ecg_folder(source)
+    paths = folder.records
     for path in track(paths, description="records", console=errors, disable=quiet):
         try:
             found = work(path)
@@ -66,6 +67,7 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
         if holds_false_numbers(found):
             suspects.append(f"{path}: {found.reasons}")
     errors.print(f"{len(paths) - len(failures)} of {len(paths)} records done")
+    say_left_out(folder.left_out_in(source))
     for suspect in suspects:
         say_failed("suspect", as_options(suspect))
     for failure in failures:
@@ -151,8 +153,10 @@ def render(
         options, start=0.0, seconds=None, leads=None if isinstance(shown, str) else options.leads
     )
 
+    target_of = _pictures(source, output)
+
     def draw(path: Path) -> "Plausibility":
-        target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
+        target = target_of(path)
         record = read.load(path).check_quality()
         target.parent.mkdir(parents=True, exist_ok=True)
         if digitize:
@@ -220,6 +224,8 @@ def features(
         _measure_all(source, output, options, workers, compat)
         return
 
+    target_of = _pictures(source, plot or Path())
+
     def measure(path: Path) -> "Plausibility":
         record = options.load(path)
         with Progress(*COLUMNS, console=errors, transient=True, disable=record.duration <= LONG_RECORD_S) as bar:
@@ -228,7 +234,7 @@ def features(
                 record, compat=compat, progress=lambda done, total: bar.update(task, completed=done, total=total)
             ).check_plausibility()
         if plot is not None:
-            target = plot / path.relative_to(source).with_suffix(".png") if source.is_dir() else plot
+            target = target_of(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             measured.plot(record, str(target))
         if as_json:
@@ -247,6 +253,20 @@ def features(
     for_each_record(source, measure, quiet=as_json)
 
 
+def _pictures(source: Path, output: Path) -> Callable[[Path], Path]:
+    """The PNG of each record of a folder, under its name with the suffix where another has its name; `output` for one record."""
+    taken: set[Path] = set()
+
+    def target_of(path: Path) -> Path:
+        target = output / path.relative_to(source).with_suffix(".png") if source.is_dir() else output
+        if target in taken:
+            target = target.with_name(f"{path.name}.png")
+        taken.add(target)
+        return target
+
+    return target_of
+
+
 def _measure_all(source: Path, output: Path, options: RecordOptions, workers: int | None, compat: str | None) -> None:
     from recipes.dataset.feature_file import extract_features_batch
 
@@ -261,6 +281,7 @@ def _measure_all(source: Path, output: Path, options: RecordOptions, workers: in
             load=options.load,
         )
     errors.print(f"{report} -> {output}")
+    say_left_out(report.left_out)
     for record, reason in report.failed.items():
         say_failed("failed", as_options(f"{record}: {reason}"))
     for record, reason in report.suspect.items():

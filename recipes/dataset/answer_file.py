@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
-from modeling_gem.interpretation import ANSWERS, Grounding, check_answer
-from processing.chat_gem import Modality
+from modeling_gem.interpretation import ANSWERS, Grounding, check_answer, from_picture, tolerances_for
+from processing.chat_gem import Modality, upright
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError, EcgQualityError, GemError
+from processing.grounding.verdicts import DEFAULT_TOLERANCES, Tolerances
 from recipes.chat.engines import gem_engine
 from recipes.files import atomic_path, one_writer
 from recipes.models import model_source
@@ -107,6 +110,7 @@ class Prepared:
     row: dict[str, Any]
     chat: list[dict] | None = None
     features: EcgFeatures | None = None
+    tolerances: Tolerances = DEFAULT_TOLERANCES
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class AnswersReport:
         failed: id -> reason, for the whole output.
         declined: id -> reason, for the whole output.
         spent: step -> CPU seconds of this run, over all processes.
+        left_out: file of a folder that is no ECG -> reason.
     """
 
     rows: int
@@ -134,6 +139,7 @@ class AnswersReport:
     failed: dict[str, str]
     declined: dict[str, str]
     spent: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 PartEngine = Callable[[Sequence[Part], AnswerSettings], Iterable[dict[str, float]]]
@@ -157,12 +163,12 @@ def interpret_all(
         if fresh:
             settings.output.unlink(missing_ok=True)
             shutil.rmtree(settings.parts, ignore_errors=True)
-        ids = settings.source.ids()
+        ids, left_out = settings.source.ids()
         mark = _mark(settings, ids)
         if settings.output.exists():
             _check_mark(pq.read_schema(settings.output).metadata, mark, settings.output)
             shutil.rmtree(settings.parts, ignore_errors=True)
-            return _report(settings, len(ids), {})
+            return _report(settings, len(ids), {}, left_out)
         plan = [
             Part(start // PART, tuple(enumerate(ids[start : start + PART], start)))
             for start in range(0, len(ids), PART)
@@ -178,7 +184,7 @@ def interpret_all(
             if progress is not None:
                 progress(done, len(ids))
         _join(plan, mark, len(ids), settings)
-        return _report(settings, resumed, spent)
+        return _report(settings, resumed, spent, left_out)
 
 
 def part_file(part: Part, settings: AnswerSettings) -> Path:
@@ -202,15 +208,23 @@ def _prepared(number: int, name: str, settings: AnswerSettings, spent: dict[str,
         clock = time.process_time()
 
     try:
-        record = check_ecg(settings.source.read(number, name))
-        found.row["history"] = list(record.history)
+        given = settings.source.read(number, name)
+        shown: Image.Image | None = None
+        if isinstance(given, Image.Image):
+            given, shown = _digitized(given, name, found.row, settings)
+        if isinstance(given, EcgRecord):
+            given = check_ecg(given)
+            found.row["history"] = list(given.history)
+            found.tolerances = tolerances_for(given)
         step("read")
-        features = extract_features(record).check_plausibility()
-        found.row |= {"plausibility": features.plausibility.verdict, "measurements": _json(features.to_dict())}
+        if isinstance(given, EcgRecord):
+            found.features = extract_features(given).check_plausibility()
+            measured = found.features.to_dict()
+            found.row |= {"plausibility": found.features.plausibility.verdict, "measurements": _json(measured)}
         step("measure")
-        processor = _processor(settings.model)
-        found.chat = processor.build_conversation(record, question=settings.question, modality=settings.modality)
-        found.features = features
+        found.chat = _processor(settings.model).build_conversation(
+            given, question=settings.question, image=shown, modality=settings.modality
+        )
         step("draw")
     except EcgQualityError as error:
         found.row["declined"] = str(error)
@@ -219,6 +233,21 @@ def _prepared(number: int, name: str, settings: AnswerSettings, spent: dict[str,
     except Exception as error:  # one broken file must not end a run of a million; its row says what happened
         found.row["error"] = f"{type(error).__name__}: {error}"
     return found
+
+
+def _digitized(
+    page: Image.Image, name: str, row: dict[str, Any], settings: AnswerSettings
+) -> tuple[EcgRecord | Image.Image, Image.Image | None]:
+    """The signal of a page, and the page that goes with it; the page alone, with the reason in `history`, where none is recovered."""
+    if settings.modality == "image":
+        return page, None
+    record, reason = from_picture(page, name=name, **settings.source.options.of_page())
+    if record is not None:
+        return record, upright(page, record)
+    if settings.modality == "signal":
+        raise EcgQualityError(f"{reason}.")
+    row["history"] = [f"no signal was recovered from the picture: {reason}"]
+    return page, None
 
 
 def _unanswered(name: str) -> dict[str, Any]:
@@ -274,11 +303,15 @@ class Answering:
 
     def _check(self, found: Prepared) -> None:
         own, row = self.settings, found.row
-        if row["text"] is None or found.chat is None or found.features is None:
+        if row["text"] is None or found.chat is None:
             return
-        more = self.engine.more(found.chat, found.features, own.seed, own.max_new_tokens)
-        checked = check_answer(row["text"], found.features, grounding=own.grounding, more=more, n=own.n)
-        row |= {"text": checked.text, "grounding": checked.grounding}
+        more = None
+        if found.features is not None:
+            more = self.engine.more(found.chat, found.features, own.seed, own.max_new_tokens)
+        checked = check_answer(
+            row["text"], found.features, grounding=own.grounding, more=more, n=own.n, tolerances=found.tolerances
+        )
+        row |= {"text": checked.text, "grounding": checked.marks()["grounding"]}
         if checked.report is not None:
             for verdict in ("supported", "contradicted", "not_measurable"):
                 row[verdict] = checked.report.count(verdict)
@@ -378,12 +411,14 @@ def _join(plan: Sequence[Part], mark: str, rows: int, settings: AnswerSettings) 
     shutil.rmtree(settings.parts, ignore_errors=True)
 
 
-def _report(settings: AnswerSettings, resumed: int, spent: dict[str, float]) -> AnswersReport:
+def _report(
+    settings: AnswerSettings, resumed: int, spent: dict[str, float], left_out: dict[str, str]
+) -> AnswersReport:
     table = pq.read_table(settings.output, columns=["id", "error", "declined"])
     columns = [table[name].to_pylist() for name in table.column_names]
     failed = {name: error for name, error, _ in zip(*columns, strict=True) if error is not None}
     declined = {name: why for name, _, why in zip(*columns, strict=True) if why is not None}
-    return AnswersReport(table.num_rows, resumed, failed, declined, spent)
+    return AnswersReport(table.num_rows, resumed, failed, declined, spent, left_out)
 
 
 def _json(value: object) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Self
 
 import datasets
+from PIL import Image
 
-from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError
+from processing.folders.listing import ecg_folder, left_out_in_words
 from recipes.record_options import ReadingOptions
 
 from .schema import decode, is_built
@@ -40,12 +42,14 @@ class AnswerSource:
         is_dataset = not folder.is_dir() or (folder / "state.json").is_file() or any(folder.rglob("*.parquet"))
         return cls(place, is_dataset, split, options or ReadingOptions())
 
-    def ids(self) -> list[str]:
-        """The ids of all ECGs, in order: paths in the folder, the column `id`, or numbers.
+    def ids(self) -> tuple[list[str], dict[str, str]]:
+        """The ids of all ECGs, in order: paths in the folder, the column `id`, or numbers; and the files of a folder that are
+        no ECGs, with reasons. Pictures are ECGs.
 
         Raises:
             BuildError: there is no ECG, no such data set or split, or an id occurs twice.
         """
+        left_out: dict[str, str] = {}
         if self.is_dataset:
             rows = open_split(self.place, self.split)
             ids = (
@@ -53,22 +57,24 @@ class AnswerSource:
             )
         else:
             folder = Path(self.place)
-            ids = [path.relative_to(folder).as_posix() for path in list_ecg_files(folder)]
+            found = ecg_folder(folder, pictures=True)
+            ids, left_out = [path.relative_to(folder).as_posix() for path in found.records], found.left_out_in(folder)
         if not ids:
-            raise BuildError(f"{self.place}: no ECG in it.")
+            raise BuildError(f"{self.place}: no ECG in it. {left_out_in_words(left_out)}".rstrip())
         if len(set(ids)) < len(ids):
             twice = Counter(ids).most_common(1)[0][0]
             raise BuildError(f"{self.place}: the id {twice!r} occurs twice; give every ECG its own.")
-        return ids
+        return ids, left_out
 
-    def read(self, number: int, name: str) -> EcgRecord:
-        """The ECG with this number and id.
+    def read(self, number: int, name: str) -> EcgRecord | Image.Image:
+        """The ECG with this number and id, or the page in a picture file.
 
         Raises:
             GemError: it cannot be read.
         """
         if not self.is_dataset:
-            return self.options.load(Path(self.place) / name)
+            path = Path(self.place) / name
+            return self.options.load_page(path) if is_picture(path) else self.options.load(path)
         rows = open_split(self.place, self.split)
         row = rows[number]
         return decode(row) if is_built(rows) else load_ecg(row.get("ecg", row), **self.options.keywords())

@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, NoReturn
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_plausibility import Plausibility
-from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
+from processing.folders.listing import ecg_folder
 from recipes.files import json_lines, one_writer, read_json_lines
 
 from .pool import in_processes
@@ -31,12 +32,13 @@ Item = tuple[str, Any]
 @dataclass
 class FeatureBatchReport:
     """The result of a batch: numbers of measured and resumed records, and the ids, with reasons, of records that failed, were
-    refused, or have a suspect scale, leads or sampling rate."""
+    refused, or have a suspect scale, leads or sampling rate. `left_out`: files of a folder that are no records, with reasons."""
 
     done: int = 0
     resumed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     suspect: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def count(self, line: Line, resumed: bool = False) -> None:
         """Counts a line of the file as measured, resumed, suspect or failed."""
@@ -102,7 +104,7 @@ def _extract_features(
 ) -> FeatureBatchReport:
     part = output.with_name(output.name + ".part")
     report = FeatureBatchReport()
-    items, total = _items(source)
+    items, total = _items(source, report)
     if not resume:
         part.unlink(missing_ok=True)
     written = _resume_part(part, compat, report)
@@ -190,11 +192,13 @@ def _parsed(text: bytes, compat: str | None) -> Line | None:
         return None
 
 
-def _items(source: Any) -> tuple[Iterator[tuple[str, Any]], int | None]:
-    """(id, item) pairs of a source, and how many there are, if that is known."""
+def _items(source: Any, report: FeatureBatchReport) -> tuple[Iterator[tuple[str, Any]], int | None]:
+    """(id, item) pairs of a source, and how many there are, if that is known; the report gets what a folder has beside them."""
     if isinstance(source, (str, os.PathLike)):
         folder = Path(source)
-        paths = list_ecg_files(folder)
+        found = ecg_folder(folder)
+        report.left_out = found.left_out_in(folder)
+        paths = found.records
         return ((path.relative_to(folder).as_posix(), path) for path in paths), len(paths)
     total = len(source) if hasattr(source, "__len__") else None
     return ((_identity(item, number), item) for number, item in enumerate(source)), total

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from processing.ecg_raw import parsed_sex
-from processing.ecg_readers import list_ecg_files
 from processing.errors_gem import EcgFormatError
+from processing.folders.listing import ecg_folder
 
 from .source_record import EcgFile, Rejection, SourceRecord, stated_age, table_rows
 from .statements import SYSTEMS
@@ -31,7 +31,13 @@ def import_folder(
         EcgFormatError: the folder or the table does not exist, the table lacks `file`, or has unknown columns or labels.
     """
     folder = Path(path)
-    rows = _table(Path(table)) if table else [{"file": str(f.relative_to(folder))} for f in list_ecg_files(folder)]
+    if table:
+        rows = _table(Path(table))
+    else:
+        found = ecg_folder(folder)
+        rows = [{"file": str(file.relative_to(folder))} for file in found.records]
+        for file, reason in found.left_out_in(folder).items():
+            yield Rejection(f"{source}/{file}", source, "import", "left_out", f"{file}: {reason}.")
     options = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
     for row in rows:
         name = f"{source}/{Path(row['file']).with_suffix('').as_posix()}"

@@ -23,6 +23,7 @@ RejectedAt = Literal["import", "split", "features", "page", "verify"]
 # Why, in words that hold for any file: what a published list says.
 REJECTED_FOR = {
     "no_ecg": "The row names no ECG.",
+    "left_out": "The file in the folder is no ECG of its own.",
     "no_file": "The file that the source names is not there.",
     "conversation": "The conversation is not of the published form.",
     "twice": "This id occurs twice; the first was taken.",

@@ -22,7 +22,7 @@ LAYERS = (
     ("modeling_gem",),
     ("processing.evidence",),
     ("processing.grounding", "processing.guider"),
-    ("processing.claims", "processing.simulator", "processing.untrusted", "processing.photo"),
+    ("processing.claims", "processing.simulator", "processing.untrusted", "processing.photo", "processing.folders"),
     ("processing",),  # files flat in it: what travels with a published model
 )
 LAYER = {folder: number for number, folders in enumerate(LAYERS) for folder in folders}

@@ -8,8 +8,9 @@ import pytest
 
 from processing.ecg_features import extract_features
 from processing.ecg_quality import inspect_record
-from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.folders.listing import list_ecg_files
 from tests.helpers.ecg_files import LEADS, microvolts
 from tests.helpers.shared_data import shared_path
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from processing.ecg_readers import is_picture, list_ecg_files, load_ecg, load_page_picture
+from processing.ecg_readers import is_picture, load_ecg, load_page_picture
 from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
 from processing.errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
+from processing.folders.listing import list_ecg_files
 from tests.helpers.ecg_files import (
     INDEPENDENT,
     LEADS,

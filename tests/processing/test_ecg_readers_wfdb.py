@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processing.ecg_readers import list_ecg_files, load_ecg
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import EcgFormatError
+from processing.folders.listing import list_ecg_files
 from tests.helpers.ecg_files import (
     LEADS,
     microvolts,

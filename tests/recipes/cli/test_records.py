@@ -5,10 +5,12 @@ import inspect
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -229,3 +231,42 @@ def test_the_table_marks_what_the_rules_call_abnormal(sex, age, words):
         ):
             assert bool(re.search(rf"{name} .*> high", shown)) == high, (name, qtc, duration, cornell)
         assert words in shown
+
+
+def test_a_wfdb_record_in_a_folder_hides_no_table_and_what_is_left_out_is_said(tmp_path):
+    folder = tmp_path / "mix"
+    folder.mkdir()
+    for suffix in (".hea", ".dat"):
+        shutil.copy(SAMPLES / f"normal{suffix}", folder)
+    for name in ("a.csv", "a.txt"):
+        csv(folder / name, NORMAL.signal)
+    (folder / "RECORDS").write_text("normal\n")
+    rate = ("--sampling-rate", 500)
+    for verb in ("features", "inspect"):
+        result = gem(verb, folder, "--json", *rate)
+        assert result.exit_code == 0 and len(list(map(json.loads, result.stdout.splitlines()))) == 3
+        assert "3 of 3 records done" in result.stderr
+        assert "left out: 1 file (RECORDS: a list or notes of a data set)" in result.stderr
+    result = gem("features", folder, "--output", tmp_path / "f.jsonl", "--workers", 0, *rate)
+    assert result.exit_code == 0 and "3 measured" in result.stderr and "left out: 1 file (RECORDS" in result.stderr
+    assert gem("render", folder, tmp_path / "pages", *rate).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["a.png", "a.txt.png", "normal.png"]
+    (folder / "page.png").write_bytes((tmp_path / "pages" / "normal.png").read_bytes())
+    answers = tmp_path / "m.parquet"
+    result = gem("interpret", folder, "--output", answers, "--max-new-tokens", 8, *rate)
+    assert result.exit_code == 0 and "left out: 1 file (RECORDS" in result.stderr
+    rows = {row["id"]: row for row in pq.read_table(answers).to_pylist()}
+    assert list(rows) == ["a.csv", "a.txt", "normal.hea", "page.png"] and all(row["text"] for row in rows.values())
+    assert rows["page.png"]["history"][0].startswith("digitised from a picture")
+
+
+def test_a_page_in_a_folder_is_answered_alone_where_it_is_not_digitised(tmp_path):
+    assert gem("render", SAMPLES / "normal.hea", tmp_path / "page.png").exit_code == 0
+    (tmp_path / "notes.txt").write_text("none")
+    answers = tmp_path / "m.parquet"
+    asked = ("--output", answers, "--max-new-tokens", 8, "--modality", "image")
+    assert gem("interpret", tmp_path, *asked).exit_code == 0
+    (row,) = pq.read_table(answers).to_pylist()
+    assert (
+        row["id"] == "page.png" and row["text"] and row["grounding"] == "off (picture only)" and row["claims"] is None
+    )
