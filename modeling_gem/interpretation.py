@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import Pipeline, TextStreamer, pipeline
 
-from processing.chat_gem import Modality, content_blocks, page_picture, upright
+from processing.chat_gem import Modality, content_blocks, must_show_ecg, page_picture, upright
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_readers import is_picture
@@ -354,7 +354,11 @@ def check_chat(
         grounding: see `check_answer`.
         more: receives the measurements of the ECG and returns a source of further answers to the same chat.
         n: the largest number of answers to try.
+
+    Raises:
+        GemError: the chat holds no ECG and no picture; or see `check_answer`.
     """
+    must_show_ecg(chat)
     records = [block["ecg"] for block in content_blocks(chat) if block["type"] == "ecg"]
     if len(records) > 1:
         return Interpretation(text, note=SEVERAL_ECGS)

@@ -28,7 +28,7 @@ NO_CHECKER = "off (install gem-ecg to check)"
 
 class GemPipeline(Pipeline):
     r"""
-    Interprets ECGs. Batches are built by the processor, so that each sample may have a signal, a picture, both or neither.
+    Interprets ECGs. Batches are built by the processor, so that each sample may have a signal, a picture or both. A chat without them is refused.
 
     Example:
 
@@ -102,8 +102,14 @@ class GemPipeline(Pipeline):
             yield from self.run_single(batch, *params)
 
     def preprocess(self, inputs: list[Any], **source: Any) -> dict[str, Any]:
-        """A batch of records, pictures or chats as the model's padded inputs, with the chats."""
+        """A batch of records, pictures or chats as the model's padded inputs, with the chats.
+
+        Raises:
+            GemError: A chat holds no ECG and no picture, or an input cannot be read.
+        """
         conversations = [self.processor.build_conversation(item, **source) for item in inputs]
+        for conversation in conversations:
+            self.processor.must_show_ecg(conversation)
         model_inputs = self.processor.apply_chat_template(
             conversations,
             add_generation_prompt=True,

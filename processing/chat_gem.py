@@ -64,6 +64,19 @@ def content_blocks(chat: list[dict]) -> list[dict]:
     return [block for m in chat if isinstance(m.get("content"), list) for block in m["content"]]
 
 
+def must_show_ecg(chat: list[dict]) -> None:
+    """Refuses a chat that a model would answer with an invented reading.
+
+    Raises:
+        GemError: No message holds an ECG or a picture.
+    """
+    if not any(block["type"] in ("ecg", "image") for block in content_blocks(chat)):
+        raise GemError(
+            "The chat holds no ECG and no picture of one, so there is nothing to read; add a block such as "
+            '{"type": "ecg", "path": "record.hea"} or {"type": "image", "path": "page.png"} to the content of a message.'
+        )
+
+
 def page_picture(source: Any, index: int | None = None) -> Image.Image:
     """A user's picture, loaded and judged; `index` is the page of a document with several.
 

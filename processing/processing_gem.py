@@ -23,6 +23,7 @@ from .chat_gem import (
     digitized_blocks,
     filled,
     is_chat,
+    must_show_ecg,
     page_picture,
     plain_message,
     with_digitized,
@@ -333,6 +334,15 @@ class GemProcessor(ProcessorMixin):
     def is_one_input(source: Any) -> bool:
         """Whether `build_conversation` takes `source` as it is, or it is a collection of such sources."""
         return isinstance(source, (dict, Image.Image)) or is_chat(source) or is_one_ecg(source)
+
+    @staticmethod
+    def must_show_ecg(conversation: list[dict]) -> None:
+        """Refuses a conversation without an ECG and without a picture, which a model would answer with an invented reading.
+
+        Raises:
+            GemError: No message holds one.
+        """
+        must_show_ecg(conversation)
 
     def measurements(self, conversation: list[dict]) -> dict | None:
         """The grounding features (`machine_measurements` layout) of the first ECG of a built conversation."""

@@ -46,6 +46,10 @@ SAMPLES_AT_ONCE = 3  # other answers of one request in a batch, so that other re
 TEMPERATURE = 1.0  # of these
 WITHIN_S = 60.0  # whatever is done beside an answer
 ANSWER_S = 300.0
+NO_ECG = (
+    "No message holds an ECG or a picture of one, so there is nothing to read; add a part of type `ecg` or `image_url` to the "
+    "content of a user's message."
+)
 
 Result = TypeVar("Result")
 
@@ -179,6 +183,7 @@ class GemService:
             checked: whether the answer will be checked, so that its record must be measured.
 
         Raises:
+            WireError: no message holds an ECG or a picture of one.
             GemError: a file cannot be read, a text holds special tokens of the prompt, or the conversation is too long for the
                 model.
         """
@@ -191,6 +196,8 @@ class GemService:
                 ecgs += [block[block["type"]] for block in blocks if block["type"] != "text"]
                 reasons += [reason] if reason else []
             chat.append({"role": message.role, "content": content})
+        if not ecgs:
+            raise WireError(NO_ECG, code="no_ecg", param="messages")
         records = [ecg for ecg in ecgs if isinstance(ecg, EcgRecord)]
         features = await self.measure(records[0], client) if checked and len(records) == 1 else None
         note = SEVERAL_ECGS if len(records) > 1 else ""

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from modeling_gem import (
     load_ecg,
     render_ecg,
 )
-from modeling_gem.interpretation import load_interpreter
+from modeling_gem.interpretation import check_chat, check_conversation, load_interpreter
 from modeling_gem.model_strength import UNKNOWN, model_strength
 from modeling_gem.sampling import sample_answers
 from processing.simulator.simulator import simulate_ecg
@@ -60,6 +61,15 @@ def test_words_of_a_question_that_were_not_taught_are_named(gem, grounding):
     assert gem(SAMPLE, **asked)["question_doubt"] == found.question_doubt
     usual = gem(SAMPLE, question="What is the rhythm?", modality="signal", grounding=grounding)
     assert "question_doubt" not in usual
+
+
+def test_a_chat_without_an_ecg_is_no_picture(gem):
+    chat = [{"role": "user", "content": "Interpret this ECG."}]
+    with pytest.raises(GemError, match="holds no ECG"):
+        interpret(chat, model=gem)
+    for check in (check_chat, partial(check_conversation, gem)):
+        with pytest.raises(GemError, match="holds no ECG and no picture"):
+            check(chat, "Sinus rhythm.")
 
 
 def test_a_picture_alone_is_not_checked_and_a_signal_without_ecg_is_declined(gem):

@@ -69,6 +69,15 @@ def test_the_claims_are_checked_beside_a_text_that_stays_as_it_is(interpret):
         interpret(record(), grounding="best")
 
 
+def test_a_chat_without_an_ecg_gets_no_reading(interpret):
+    nothing = [{"role": "user", "content": "Interpret this ECG."}]
+    blocks = [{"role": "user", "content": [{"type": "text", "text": "Interpret this ECG."}]}]
+    for chats in (nothing, blocks, [chat(), nothing], [nothing, nothing]):
+        with pytest.raises(GemError, match="holds no ECG and no picture"):
+            interpret(chats, batch_size=2, grounding="off")
+    assert "input_ids" in interpret.processor.apply_chat_template(nothing, tokenize=True, return_dict=True)
+
+
 def test_without_gem_ecg_the_result_says_that_nothing_was_checked(interpret, monkeypatch):
     monkeypatch.setitem(sys.modules, "modeling_gem.interpretation", None)  # as if it were not installed
     assert interpret(record()).keys() == {"generated_text", "grounding"}
@@ -81,7 +90,7 @@ def test_batches_of_mixed_modality_equal_single_calls(interpret):
         page(1),
         {"ecg": record(2), "modality": "signal"},
         chat(3),
-        chat(4, ecg=False, image=False),
+        chat(4, ecg=False),
     ]
     expected = [interpret(source) for source in inputs]
     assert interpret(inputs, batch_size=5) == expected

@@ -150,6 +150,17 @@ def test_answers_of_many_at_once_are_those_of_single_calls(gem, server, client, 
     assert max(sizes) > 1
 
 
+def test_a_conversation_without_an_ecg_gets_no_reading(server):
+    alone = [{"role": "user", "content": "Interpret this ECG."}]
+    talk = [*alone, {"role": "assistant", "content": "Sinus rhythm."}, {"role": "user", "content": "Are you sure?"}]
+    for messages in (alone, talk):
+        for more in ({}, {"stream": True}, {"grounding": "off"}):
+            body = {"model": MODEL, "messages": messages, **more}
+            said = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+            error = said.json()["error"]
+            assert said.status_code == 400 and error["code"] == "no_ecg" and "`ecg` or `image_url`" in error["message"]
+
+
 def test_a_conversation_goes_on(gem, client):
     first = chat_of(as_array("normal"))
     answer = ask(client, first).choices[0].message.content
