@@ -32,6 +32,7 @@ from processing.grounding.check import (
     check_grounding,
 )
 from processing.grounding.correction import Edit, correct_answer
+from processing.grounding.cut_off import CutOff, as_answer, checkable
 from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
 from processing.processing_gem import GemProcessor
@@ -62,7 +63,7 @@ class GemEngine(Protocol):
     at_once: int  # chats that it is given at a time
 
     def answers(self, chats: Sequence[list[dict]], max_new_tokens: int) -> list[str | GemError]:
-        """Greedy answers in the order of the chats; an exception in place of an answer that failed."""
+        """Greedy answers in the order of the chats, a `CutOff` where one ends at the length limit; an exception in place of an answer that failed."""
         ...
 
     def more(self, chat: list[dict], features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
@@ -79,7 +80,7 @@ class Interpretation:
     """An answer about an ECG, and what the waveform says about it.
 
     Attributes:
-        text: the answer; empty if it was declined.
+        text: the answer; empty if it was declined, a `CutOff` if it ends at its length limit.
         grounding: how the claims were treated, one of `GROUNDINGS`; `off` if nothing can be checked.
         note: the reason why nothing was checked, such as `picture only`.
         report: all claims with their verdicts, and the scores; `None` if nothing was checked.
@@ -111,6 +112,11 @@ class Interpretation:
     seconds: float = 0.0
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the answer ends at its length limit; its unfinished last word is not checked."""
+        return isinstance(self.text, CutOff)
+
+    @property
     def claims(self) -> tuple[CheckedClaim, ...]:
         """The claims with verdict, measured value and evidence; none where nothing was checked."""
         return self.report.claims if self.report is not None else ()
@@ -131,6 +137,8 @@ class Interpretation:
             values["undigitized"] = self.undigitized
         if self.question_doubt:
             values["question_doubt"] = self.question_doubt
+        if self.cut_off:
+            values["cut_off"] = True
         if self.report is None:
             return values
         values |= {
@@ -169,7 +177,7 @@ def check_answer(
     """Checks a finished answer of any author against the waveform.
 
     Args:
-        text: the answer. `flag` never changes it.
+        text: the answer. `flag` never changes it. The unfinished last word of a `CutOff` is not checked.
         waveform: the record, or its measurements by `extract_features`; `None` if there is only a picture.
         grounding: `flag` marks the claims. `select` asks `more` for further answers while a claim is contradicted, until an answer
             has no contradicted claim or `n` were tried, and returns the best one (`score_claims`). `correct` does the same,
@@ -214,8 +222,10 @@ def check_answer(
     best = best_answer(tried)
     text, report = best.text, best.report
     if mode == "correct":
-        text, edits = correct_answer(text, features, tolerances)
-        report = check_grounding(text, features, tolerances) if edits else report
+        checked = checkable(text)
+        changed, edits = correct_answer(checked, features, tolerances)
+        text = as_answer(changed + text[len(checked) :], isinstance(text, CutOff))
+        report = check_grounding(changed, features, tolerances) if edits else report
     return Interpretation(
         text,
         mode,
@@ -297,7 +307,8 @@ def interpret(
         return Interpretation("", declined=str(error), seconds=time.perf_counter() - started)
     more: MoreAnswers | None = None
     if isinstance(gem, Pipeline):  # also that of a checkpoint's own code
-        text = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)["generated_text"]
+        said = gem(chat, modality="signal", grounding="off", streamer=streamer, **settings)
+        text = as_answer(said["generated_text"], said.get("cut_off", False))
         if features is not None:
             more = more_answers(gem, chat, features, seed, generation or {})
     else:
@@ -328,12 +339,14 @@ def check_conversation(
     n: int = ANSWERS,
     seed: int = 0,
     generation: dict[str, Any] | None = None,
+    cut_off: bool = False,
 ) -> Interpretation:
-    """Checks the pipeline's answer to a chat against the chat's ECG; arguments as in `interpret`.
+    """Checks the pipeline's answer to a chat against the chat's ECG; arguments as in `interpret`, and whether the
+    answer was cut off at its length limit.
 
     A chat with several ECGs is not checked, because it is not known which of them a claim is about.
     """
-    given = generation or {}
+    given, text = generation or {}, as_answer(text, cut_off)
     found = check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
     return replace(found, question_doubt=gem.processor.question_doubt(chat))
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
+import torch
 from transformers import GenerationConfig, Pipeline
 from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import TRANSFORMERS_DYNAMIC_MODULE_NAME
@@ -82,6 +83,7 @@ class GemPipeline(Pipeline):
             A dict per input with `generated_text`, which `"flag"` never alters, and `grounding`: what was done, or why it was
             not (`"off (picture only)"`, `"off (install gem-ecg to check)"`). Where claims were checked also `claims` with
             verdicts and evidence, `spans` of the text that make them, `verdicts` in words, `scores` and `missing` findings.
+            `cut_off` is true for an answer that ends at `max_new_tokens`, whose unfinished last word is not checked.
             `question_doubt` names words of the question that the model was not taught, if it has any.
             With `num_return_sequences`, a list of as many dicts.
         """
@@ -126,7 +128,8 @@ class GemPipeline(Pipeline):
         generate_kwargs = generate_arguments(self, generate_kwargs, return_dict_in_generate=False)
         sequences = self.model.generate(**model_inputs, **generate_kwargs)
         answers = sequences[:, model_inputs["input_ids"].shape[1] :]
-        return {"answers": answers, "conversations": inputs["conversations"], "generation": given}
+        cut_off = cut_off_rows(answers, generate_kwargs, self.model.generation_config)
+        return {"answers": answers, "cut_off": cut_off, "conversations": inputs["conversations"], "generation": given}
 
     def postprocess(
         self,
@@ -146,10 +149,12 @@ class GemPipeline(Pipeline):
         copies = len(results) // len(outputs["conversations"])
         conversations = [conversation for conversation in outputs["conversations"] for _ in range(copies)]
         how = {"grounding": grounding, "generation": outputs["generation"], **selection}
-        for result, conversation in zip(results, conversations, strict=True):
+        for result, conversation, cut_off in zip(results, conversations, outputs["cut_off"], strict=True):
+            if cut_off:
+                result["cut_off"] = True
             if doubt := self.processor.question_doubt(conversation):
                 result["question_doubt"] = doubt
-            result |= self._checked(result["generated_text"], conversation, how)
+            result |= self._checked(result, conversation, how)
             if return_measurements:
                 result["measurements"] = self.processor.measurements(conversation)
             if return_page:
@@ -167,16 +172,41 @@ class GemPipeline(Pipeline):
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory, **kwargs)
 
-    def _checked(self, text: str, conversation: list[dict], how: dict[str, Any]) -> dict[str, Any]:
-        """A text with the verdicts of the waveform on it."""
+    def _checked(self, result: dict[str, Any], conversation: list[dict], how: dict[str, Any]) -> dict[str, Any]:
+        """The text of a result with the verdicts of the waveform on it."""
         if how["grounding"] == "off":
             return {"grounding": "off"}
         try:
             checker = import_module(CHECKER)
         except ImportError:
             return {"grounding": NO_CHECKER}
-        found = checker.check_conversation(self, conversation, text, **how)
-        return {"generated_text": found.text, **found.marks()}
+        text, cut_off = result["generated_text"], result.pop("cut_off", False)
+        found = checker.check_conversation(self, conversation, text, cut_off=cut_off, **how)
+        return {"generated_text": str(found.text), **found.marks()}
+
+
+def cut_off_rows(answers: torch.Tensor, given: dict[str, Any], default: GenerationConfig) -> list[bool]:
+    """Which answers end at the length limit: without an end of sequence, with as many tokens as allowed.
+
+    Args:
+        answers: ids (answers, tokens), padded on the right.
+        given: arguments of `generate`.
+        default: the model's settings, for what is not given.
+    """
+    configs = [given.get("generation_config"), default]
+
+    def setting(name: str) -> Any:
+        values = [given.get(name), *(getattr(config, name, None) for config in configs)]
+        return next((value for value in values if value is not None), None)
+
+    allowed, ends = setting("max_new_tokens"), setting("eos_token_id")
+    if allowed is None or answers.shape[1] < allowed:
+        return [False] * len(answers)
+    last = answers[:, allowed - 1]
+    over = [*(ends if isinstance(ends, list) else [ends]), setting("pad_token_id")]
+    return (
+        ~torch.isin(last, torch.tensor([token for token in over if token is not None], device=last.device))
+    ).tolist()
 
 
 __all__ = ["GEM_TASK", "GemPipeline"]

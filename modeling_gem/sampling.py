@@ -18,6 +18,8 @@ from transformers import GenerationConfig
 from transformers.generation import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from processing.grounding.cut_off import as_answer
+
 from .pipeline_gem import GemPipeline
 from .transformers_compat import generate_arguments
 
@@ -76,13 +78,14 @@ def sample_answers(
             if done.all():
                 break
             if step > 2 * last_end and 2 * done.sum() >= count:
-                written = written[done]
+                written, done = written[done], done[done]
                 break
             mask = torch.cat([mask, mask.new_ones(count, 1)], dim=1)
             logits = network(
                 input_ids=written[:, -1:], attention_mask=mask, use_cache=True, logits_to_keep=1, **{CACHE: cache}
             ).logits
-    return [text.strip() for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
+    texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+    return [as_answer(text.strip(), not ended) for text, ended in zip(texts, done.tolist(), strict=True)]
 
 
 def _kept(texts: Sequence[str], done: Sequence[bool], judge: Judge) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 from processing.ecg_features import EcgFeatures
 
 from .check import CONTRADICTED, SUPPORTED, GroundingReport, check_grounding
+from .cut_off import checkable
 from .verdicts import DEFAULT_TOLERANCES, Tolerances
 
 # A wrong claim costs as much as two right ones are worth: omitting it pays, omitting right ones does not.
@@ -45,8 +46,8 @@ def score_claims(report: GroundingReport) -> int:
 def try_answers(
     texts: Iterable[str], features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES
 ) -> list[Candidate]:
-    """Each answer with its claims checked, in the given order."""
-    reports = ((text, check_grounding(text, features, tolerances)) for text in texts)
+    """Each answer with its claims checked, in the given order; the last word of a `CutOff` claims nothing."""
+    reports = ((text, check_grounding(checkable(text), features, tolerances)) for text in texts)
     return [Candidate(text, report, score_claims(report)) for text, report in reports]
 
 

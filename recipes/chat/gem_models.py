@@ -15,6 +15,7 @@ from modeling_gem.interpretation import (
 )
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import GemError
+from processing.grounding.cut_off import as_answer
 
 if TYPE_CHECKING:
     from modeling_gem import GemPipeline
@@ -32,7 +33,8 @@ class TransformersGem:
         """See `GemEngine`."""
         # A finished chat gets no page beyond the one that it was built with.
         settings = {"modality": "signal", "do_sample": False, "grounding": "off", "max_new_tokens": max_new_tokens}
-        return [found["generated_text"] for found in self.gem(list(chats), batch_size=len(chats), **settings)]
+        found = self.gem(list(chats), batch_size=len(chats), **settings)
+        return [as_answer(said["generated_text"], said.get("cut_off", False)) for said in found]
 
     def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
         """See `GemEngine`. The answers are written side by side, see `sample_answers`."""

@@ -15,6 +15,7 @@ from modeling_gem.interpretation import MoreAnswers
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import GemError
+from processing.grounding.cut_off import as_answer
 from processing.processing_gem import GemProcessor
 from recipes.models import checkpoint_errors
 from recipes.serving.wire import data_url
@@ -139,13 +140,13 @@ def picture_url(picture: Image.Image) -> str:
 
 
 def text_or_error(result: ChatReply | ChatFailure) -> str | GemError:
-    """The text of a reply. An answer that reached its length limit, or is empty, is valid, as in every engine.
+    """The text of a reply. An answer that reached its length limit (a `CutOff`), or is empty, is valid, as in every engine.
 
     Raises:
         ChatFailure: the server cannot be reached or is too busy; another run may ask again.
     """
     if isinstance(result, ChatReply) or result.kind in ("truncated", "empty"):
-        return result.text.strip()
+        return as_answer(result.text.strip(), isinstance(result, ChatFailure) and result.kind == "truncated")
     if result.kind in ("bad_request", "refusal", "content_filter"):
         return result
     raise result

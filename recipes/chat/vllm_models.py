@@ -9,6 +9,7 @@ from modeling_gem.interpretation import MoreAnswers
 from processing.chat_gem import content_blocks
 from processing.ecg_features import EcgFeatures
 from processing.errors_gem import GemError, MissingDependencyError, TeacherError
+from processing.grounding.cut_off import as_answer
 from processing.processing_gem import GemProcessor
 from recipes.models import checkpoint_errors, default_device, model_source
 from recipes.serving.vllm.proven import check_version
@@ -55,7 +56,7 @@ class VllmGem:
 
         greedy = SamplingParams(temperature=0, max_tokens=max_new_tokens)
         prompts = [prompt_with_ecgs(self.processor, chat) for chat in chats]
-        return [found.outputs[0].text.strip() for found in self.llm.generate(prompts, greedy, use_tqdm=False)]
+        return [_answer(found.outputs[0]) for found in self.llm.generate(prompts, greedy, use_tqdm=False)]
 
     def more(self, chat: Chat, features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
         """See `GemEngine`; whole answers, the same for the same seed."""
@@ -65,7 +66,7 @@ class VllmGem:
             settings = self.llm.get_default_sampling_params()
             settings.n, settings.seed, settings.max_tokens = number, next(seeds), max_new_tokens
             (found,) = self.llm.generate([prompt], settings, use_tqdm=False)
-            return [output.text.strip() for output in found.outputs]
+            return [_answer(output) for output in found.outputs]
 
         return sample
 
@@ -129,6 +130,10 @@ class VllmModel:
             usage = ChatUsage(len(found.prompt_token_ids or ()), len(output.token_ids), 0.0)
             replies.append(ChatReply(output.text.strip(), usage, output.finish_reason or "stop"))
         return replies
+
+
+def _answer(output: Any) -> str:
+    return as_answer(output.text.strip(), output.finish_reason == "length")
 
 
 def prompt_with_ecgs(processor: GemProcessor, chat: Chat) -> dict[str, Any]:

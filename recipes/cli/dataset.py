@@ -101,7 +101,7 @@ def build_preferences(
     temperature: Annotated[
         float, typer.Option(help="Sampling temperature; at a higher one answers differ more.")
     ] = 0.9,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 256,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 256,
     margin: Annotated[
         float, typer.Option(help="Smallest difference in reward between the two answers of a pair.")
     ] = 0.1,

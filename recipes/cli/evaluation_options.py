@@ -38,7 +38,7 @@ GroundingOption = Annotated[
 AnswersTriedOption = Annotated[
     int, typer.Option("--n", min=1, help="Largest number of answers that select and correct try.")
 ]
-TokensOption = Annotated[int, typer.Option(help="Length limit of an answer.")]
+TokensOption = Annotated[int, typer.Option(min=1, help="Length limit of an answer.")]
 JudgeOption = Annotated[
     str,
     typer.Option(

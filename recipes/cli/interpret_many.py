@@ -106,6 +106,8 @@ def interpret_many(
         )
     print(f"{report.rows:,} rows, {len(report.declined):,} declined, {len(report.failed):,} failed -> {many.output}")
     errors.print(f"{report.resumed:,} of them were there already; the columns `declined` and `error` give the reasons")
+    if report.cut_off:
+        errors.print(f"{report.cut_off:,} cut off after {max_new_tokens} tokens (column `cut_off`)", style="yellow")
     say_left_out(report.left_out)
     if report.spent:
         errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))

@@ -66,7 +66,7 @@ def interpret(
     ] = "flag",
     n: Annotated[int, typer.Option("--n", min=1, help="Largest number of answers that select and correct try.")] = 8,
     seed: Annotated[int, typer.Option(help="Of these answers.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(help="Length limit of the answer.")] = 256,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length limit of the answer.")] = 256,
     save_page: Annotated[Path | None, typer.Option(help="Save the page that the model saw (PNG or JPEG).")] = None,
     evidence: Annotated[
         Path | None,
@@ -176,6 +176,7 @@ def interpret(
             "model": model or "gem-ecg-tiny",
             "question": question or gem.processor.default_question,
             "question_doubt": None,
+            "cut_off": False,
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),
@@ -191,6 +192,8 @@ def interpret(
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         print_answer(console, found)
+        if found.cut_off:
+            console.print(f"cut off after {max_new_tokens} tokens; --max-new-tokens sets more", style="yellow")
         if measured is not None:
             console.print(_measured_line(measured), style="dim")
         if label is not None:

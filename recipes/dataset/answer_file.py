@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("text", pa.string()),  # null where there is no answer
+        ("cut_off", pa.bool_()),  # whether the text ends at the length limit
         ("declined", pa.string()),  # why: it can be no ECG
         ("error", pa.string()),  # why: it cannot be read, or the model failed
         ("plausibility", pa.string()),
@@ -131,6 +132,7 @@ class AnswersReport:
         failed: id -> reason, for the whole output.
         declined: id -> reason, for the whole output.
         spent: step -> CPU seconds of this run, over all processes.
+        cut_off: number of answers that end at the length limit.
         left_out: file of a folder that is no ECG -> reason.
     """
 
@@ -139,6 +141,7 @@ class AnswersReport:
     failed: dict[str, str]
     declined: dict[str, str]
     spent: dict[str, float]
+    cut_off: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -299,7 +302,7 @@ class Answering:
                 return
             texts = [GemError(f"the model could not answer ({type(error).__name__}: {error})")]
         for found, text in zip(asked, texts, strict=True):
-            found.row["error" if isinstance(text, GemError) else "text"] = str(text)
+            found.row |= {"error": str(text)} if isinstance(text, GemError) else {"text": text}
 
     def _check(self, found: Prepared) -> None:
         own, row = self.settings, found.row
@@ -311,7 +314,7 @@ class Answering:
         checked = check_answer(
             row["text"], found.features, grounding=own.grounding, more=more, n=own.n, tolerances=found.tolerances
         )
-        row |= {"text": checked.text, "grounding": checked.marks()["grounding"]}
+        row |= {"text": checked.text, "cut_off": checked.cut_off, "grounding": checked.marks()["grounding"]}
         if checked.report is not None:
             for verdict in ("supported", "contradicted", "not_measurable"):
                 row[verdict] = checked.report.count(verdict)
@@ -414,11 +417,11 @@ def _join(plan: Sequence[Part], mark: str, rows: int, settings: AnswerSettings) 
 def _report(
     settings: AnswerSettings, resumed: int, spent: dict[str, float], left_out: dict[str, str]
 ) -> AnswersReport:
-    table = pq.read_table(settings.output, columns=["id", "error", "declined"])
-    columns = [table[name].to_pylist() for name in table.column_names]
+    table = pq.read_table(settings.output, columns=["id", "error", "declined", "cut_off"])
+    *columns, cut_off = [table[name].to_pylist() for name in table.column_names]
     failed = {name: error for name, error, _ in zip(*columns, strict=True) if error is not None}
     declined = {name: why for name, _, why in zip(*columns, strict=True) if why is not None}
-    return AnswersReport(table.num_rows, resumed, failed, declined, spent, left_out)
+    return AnswersReport(table.num_rows, resumed, failed, declined, spent, sum(map(bool, cut_off)), left_out)
 
 
 def _json(value: object) -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from processing.errors_gem import GemError
+from processing.grounding.cut_off import as_answer
 
 from .fair_line import LateError
 
@@ -96,10 +97,18 @@ class Answer:
             self._loop.call_soon_threadsafe(self._news.set)
 
     async def text(self) -> str:
-        """All of it, once it is written; raises as `progress` does."""
+        """All of it, once it is written, a `CutOff` if it was cut off; raises as `progress` does."""
         async for progress in self.progress():
-            latest = progress.text
-        return latest
+            latest = progress
+        return self.whole(latest)
+
+    def is_cut_off(self, written: Progress) -> bool:
+        """Whether the answer ends at its length limit or its deadline."""
+        return written.cut or written.tokens >= self.max_new_tokens
+
+    def whole(self, written: Progress) -> str:
+        """The text of the finished answer, a `CutOff` if it was cut off."""
+        return as_answer(written.text, self.is_cut_off(written))
 
     async def progress(self) -> AsyncIterator[Progress]:
         """

@@ -154,7 +154,7 @@ class GemServer:
         written = await _written(answer, request)
         if written is None:
             return Response(status_code=CLOSED)
-        found = await self._checked(request, written.text, asked, asking)
+        found = await self._checked(request, answer.whole(written), asked, asking)
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": found.text, "refusal": None},
@@ -183,7 +183,7 @@ class GemServer:
                 new = progress.text[len(told) :]
                 told = progress.text
                 yield event({"content": new}) if new else f": place {progress.place}\n\n"
-            found = await self._checked(request, told, asked, asking)
+            found = await self._checked(request, answer.whole(progress), asked, asking)
             yield event({}, _finish(answer, progress), gem=self._marks(found))
             if (asking.stream_options or {}).get("include_usage"):
                 yield _event(
@@ -214,7 +214,7 @@ class GemServer:
         if written is None:
             return Response(status_code=CLOSED)
         found = await self.service.check(
-            written.text, asked, asking.grounding, asking.max_new_tokens, client, asking.n
+            answer.whole(written), asked, asking.grounding, asking.max_new_tokens, client, asking.n
         )
         self._note(request, asked, found)
         features = asked.features
@@ -315,7 +315,7 @@ async def _written(answer: Answer, request: Request) -> Progress | None:
 
 
 def _finish(answer: Answer, written: Progress) -> str:
-    return "length" if written.cut or written.tokens >= answer.max_new_tokens else "stop"
+    return "length" if answer.is_cut_off(written) else "stop"
 
 
 def _usage(asked: Asked, written: Progress) -> dict[str, int]:

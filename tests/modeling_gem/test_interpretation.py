@@ -25,6 +25,7 @@ from modeling_gem import (
 from modeling_gem.interpretation import check_chat, check_conversation, load_interpreter
 from modeling_gem.model_strength import UNKNOWN, model_strength
 from modeling_gem.sampling import sample_answers
+from processing.grounding.cut_off import CutOff
 from processing.simulator.simulator import simulate_ecg
 
 SAMPLE = "processing/samples/atrial_fibrillation.hea"
@@ -156,3 +157,45 @@ def test_the_strength_of_a_model_is_what_its_card_says(tmp_path):
     assert model_strength(tmp_path) == UNKNOWN
     (tmp_path / "README.md").write_text("# A model without front matter")
     assert model_strength(tmp_path) == UNKNOWN
+
+
+def test_an_answer_that_was_cut_off_says_so_and_its_last_number_claims_nothing(gem):
+    asked = {"modality": "signal", "max_new_tokens": 17}
+    cut = gem(SAMPLE, **asked)
+    assert cut["generated_text"].endswith("The QRS axis is 7") and cut["cut_off"] is True
+    assert not any(span["verdict"] == "contradicted" for span in cut["spans"]) and cut["claims"]
+    found = interpret(SAMPLE, model=gem, modality="signal", generation={"max_new_tokens": 17})
+    assert found.text == cut["generated_text"] and found.cut_off and found.to_dict()["cut_off"] is True
+    assert found.report is not None and found.report.count("contradicted") == 0
+    assert check_answer(found.text + ".", found.features).report.count("contradicted") == 1  # as if it were finished
+    off = gem(SAMPLE, **asked, grounding="off")
+    assert off == {"generated_text": cut["generated_text"], "cut_off": True, "grounding": "off"}
+    whole = interpret(SAMPLE, model=gem, modality="signal")
+    assert not whole.cut_off and "cut_off" not in whole.to_dict() and "cut_off" not in gem(SAMPLE, modality="signal")
+
+
+def test_of_a_batch_those_are_cut_off_that_had_more_to_say(gem):
+    short, long = ("Is the rhythm regular? Answer yes or no.", "Interpret this ECG.")
+    chats = [gem.processor.build_conversation(SAMPLE, question, modality="signal") for question in (short, long)]
+    found = gem(chats, batch_size=2, modality="signal", max_new_tokens=12, grounding="off")
+    assert ["cut_off" in result for result in found] == [False, True]
+    alone = gem(chats[0], modality="signal", grounding="off")["generated_text"]
+    tokens = len(gem.processor.tokenizer(alone, add_special_tokens=False)["input_ids"])
+    exact = [gem(chats[0], modality="signal", max_new_tokens=tokens + more, grounding="off") for more in (0, 1)]
+    assert ["cut_off" in result for result in exact] == [True, False]
+
+
+def test_the_rest_of_a_cut_off_answer_stays_where_claims_are_corrected(features):
+    text = CutOff("Sinus rhythm, 111 bpm. The QRS axis is 7")
+    found = check_answer(text, features, grounding="correct")
+    assert found.text == "Sinus rhythm, [72 bpm]. The QRS axis is 7" and found.cut_off and len(found.edits) == 1
+    chosen = check_answer(CutOff(WRONG), features, grounding="select", more=lambda number: [RIGHT], n=2)
+    assert chosen.text == RIGHT and not chosen.cut_off
+    assert chosen.candidates[0].text == WRONG
+
+
+def test_sampled_answers_say_whether_they_were_cut_off(gem):
+    chat = gem.processor.build_conversation(SAMPLE, modality="signal")
+    short = sample_answers(gem, chat, 2, lambda text: (0.0, 0), max_new_tokens=5)
+    whole = sample_answers(gem, chat, 2, lambda text: (0.0, 0), max_new_tokens=256)
+    assert all(isinstance(text, CutOff) for text in short) and not any(isinstance(text, CutOff) for text in whole)

@@ -52,15 +52,16 @@ def test_single_inputs(interpret, tmp_path):
         (record(), {"image": page()}),
     ):
         output = interpret(source, **options, grounding="off")
-        assert set(output) == {"generated_text", "grounding"} and isinstance(output["generated_text"], str)
+        assert set(output) == {"generated_text", "cut_off", "grounding"} and isinstance(output["generated_text"], str)
 
 
 def test_the_claims_are_checked_beside_a_text_that_stays_as_it_is(interpret):
     plain, flagged = interpret(record(), grounding="off"), interpret(record())
-    assert plain == {"generated_text": flagged["generated_text"], "grounding": "off"}
+    assert plain == {"generated_text": flagged["generated_text"], "cut_off": True, "grounding": "off"}
     assert flagged["grounding"] == "flag" and {"claims", "spans", "verdicts"} < set(flagged)
     assert interpret(page()) == {
         "generated_text": interpret(page())["generated_text"],
+        "cut_off": True,
         "grounding": "off (picture only)",
     }
     two = [{"role": "user", "content": [*chat()[0]["content"][:1], *chat(1, image=False)[0]["content"]]}]
@@ -80,7 +81,7 @@ def test_a_chat_without_an_ecg_gets_no_reading(interpret):
 
 def test_without_gem_ecg_the_result_says_that_nothing_was_checked(interpret, monkeypatch):
     monkeypatch.setitem(sys.modules, "modeling_gem.interpretation", None)  # as if it were not installed
-    assert interpret(record()).keys() == {"generated_text", "grounding"}
+    assert interpret(record()).keys() == {"generated_text", "cut_off", "grounding"}
     assert interpret(record())["grounding"] == "off (install gem-ecg to check)"
 
 

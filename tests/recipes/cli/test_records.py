@@ -270,3 +270,29 @@ def test_a_page_in_a_folder_is_answered_alone_where_it_is_not_digitised(tmp_path
     assert (
         row["id"] == "page.png" and row["text"] and row["grounding"] == "off (picture only)" and row["claims"] is None
     )
+
+
+def test_an_answer_that_was_cut_off_is_marked(tmp_path):
+    path = SAMPLES / "atrial_fibrillation.hea"
+    asked = ("--modality", "signal", "--max-new-tokens", 17)
+    found = json.loads(gem("interpret", path, *asked, "--json").stdout)
+    assert found["interpretation"].endswith("The QRS axis is 7") and found["cut_off"] is True
+    assert "measured 70 degrees" not in json.dumps(found["spans"])
+    assert "cut off after 17 tokens" in gem("interpret", path, *asked).stdout
+    assert json.loads(gem("interpret", path, "--modality", "signal", "--json").stdout)["cut_off"] is False
+    for suffix in (".hea", ".dat"):
+        shutil.copy(SAMPLES / f"atrial_fibrillation{suffix}", tmp_path)
+        shutil.copy(SAMPLES / f"normal{suffix}", tmp_path)
+    result = gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".a"), *asked)
+    rows = pq.read_table(tmp_path.with_suffix(".a")).to_pylist()
+    assert [row["cut_off"] for row in rows] == [True, True] and rows[0]["text"] == found["interpretation"]
+    assert rows[0]["contradicted"] == 0 and "2 cut off after 17 tokens" in result.stderr
+    question = ("-q", "Is the rhythm regular? Answer yes or no.", "--modality", "signal")
+    assert gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".b"), *question).exit_code == 0
+    assert [row["cut_off"] for row in pq.read_table(tmp_path.with_suffix(".b")).to_pylist()] == [False, False]
+
+
+@pytest.mark.parametrize("number", [0, -3])
+def test_an_answer_has_a_token_at_least(number):
+    result = gem("interpret", SAMPLES / "normal.hea", "--max-new-tokens", number)
+    assert result.exit_code == 2 and "--max-new-tokens" in result.stderr and "Traceback" not in result.output

@@ -150,6 +150,23 @@ def test_answers_of_many_at_once_are_those_of_single_calls(gem, server, client, 
     assert max(sizes) > 1
 
 
+def test_an_answer_that_was_cut_off_is_marked(server, client):
+    cut = ask(client, chat_of(as_array("atrial_fibrillation")), max_tokens=17).choices[0]
+    assert cut.finish_reason == "length" and cut.message.content.endswith("The QRS axis is 7")
+    for grounding in ("off", "flag"):
+        body = {
+            "model": MODEL,
+            "messages": chat_of(as_array("atrial_fibrillation")),
+            "max_tokens": 17,
+            "grounding": grounding,
+        }
+        marks = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()["gem"]
+        assert marks["cut_off"] is True and "measured 70" not in str(marks.get("spans"))
+    body = {"ecg": as_array("atrial_fibrillation"), "modality": "signal"}
+    whole = httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=60).json()
+    assert whole["finish_reason"] == "stop" and "cut_off" not in whole
+
+
 def test_a_conversation_without_an_ecg_gets_no_reading(server):
     alone = [{"role": "user", "content": "Interpret this ECG."}]
     talk = [*alone, {"role": "assistant", "content": "Sinus rhythm."}, {"role": "user", "content": "Are you sure?"}]
