@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from processing.ecg_assembly import NO_LEAD
 from processing.ecg_lead_names import canonical_lead
 from processing.ecg_plausibility import EcgPlausibilityWarning, Plausibility
 from processing.ecg_readers import MissingLeads, is_picture, load_ecg
@@ -140,7 +141,16 @@ class RecordOptions:
             if known and len(names) < len(record.recorded_leads_only().leads):
                 chosen = record.select_leads(names)
                 return chosen if self.missing_leads == "derive" else load_ecg(chosen, missing_leads=self.missing_leads)
-            return self.read(path, leads=names, **said)
+            try:
+                return self.read(path, leads=names, **said)
+            except EcgLeadError as error:
+                absent = [name for name in names if canonical_lead(name) not in record.leads]
+                if not absent or NO_LEAD in names or len(names) == len(record.recorded_leads_only().leads):
+                    raise
+                raise EcgLeadError(
+                    f"{path.name}: {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not among its leads "
+                    f"{', '.join(record.leads)}; choose some of these, or name each of its rows once (`leads`)."
+                ) from error
 
     def read(self, path: Path, **said: Any) -> "EcgRecord":
         """`load_ecg` itself."""

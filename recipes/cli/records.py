@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from processing.ecg_page_layout import LAYOUTS
 from processing.ecg_withheld import withheld_in_words
 from recipes.console import console, errors, say_failed, say_left_out
 from recipes.files import atomic_path
@@ -118,7 +119,7 @@ def render(
         Path, typer.Argument(help="Picture to write (PNG, JPEG, PDF), or a folder of PNGs when SOURCE is one.")
     ],
     options: RecordOptions,
-    layout: Annotated[str, typer.Option(help="gem_12x1, 6x2, 3x4, 3x4+1, 3x4+3, 12x1 or square_12x1.")] = "3x4+1",
+    layout: Annotated[str, typer.Option(help=f"{', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}.")] = "3x4+1",
     speed: Annotated[float, typer.Option(help="Paper speed, mm/s.")] = 25,
     mm_per_mv: Annotated[float, typer.Option(help="Paper gain: 2.5, 5, 10 or 20 mm per mV.")] = 10,
     header: Annotated[list[str] | None, typer.Option(help="A line above the traces; repeatable.")] = None,
@@ -333,6 +334,10 @@ def _read(text: Path) -> str:
         words = sys.stdin.read() if str(text) == "-" else text.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise EcgFormatError(f"{text}: no UTF-8 text ({error}); save the interpretation as UTF-8.") from error
+    except OSError as error:
+        raise EcgFormatError(
+            f"{text}: cannot be read ({error.strerror}); name the file with the interpretation, or - for what is piped in."
+        ) from error
     if not words.strip():
         raise EcgFormatError(f"{text}: no text to check.")
     return words

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from processing.chat_gem import SOURCE_NAMES
 from processing.ecg_features import extract_features
+from processing.ecg_page_layout import LAYOUTS
 from processing.ecg_readers import load_ecg
 from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
 from processing.untrusted.budget import ReadBudget
@@ -296,3 +297,25 @@ def test_an_answer_that_was_cut_off_is_marked(tmp_path):
 def test_an_answer_has_a_token_at_least(number):
     result = gem("interpret", SAMPLES / "normal.hea", "--max-new-tokens", number)
     assert result.exit_code == 2 and "--max-new-tokens" in result.stderr and "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("verb", ["inspect", "features", "render"])
+def test_a_lead_that_is_not_in_the_file_is_named(tmp_path, verb):
+    more = [tmp_path / "page.png"] if verb == "render" else []
+    result = gem(verb, SAMPLES / "normal.hea", *more, "--leads", "II,V99")
+    said = str(result.exception)
+    assert result.exit_code == 1 and said.startswith(
+        "normal.hea: V99 is not among its leads I, II, III, aVR, aVL, aVF, V1"
+    )
+    rows = gem(verb, SAMPLES / "normal.hea", *more, "--leads", "II,-")
+    assert "2 lead names ['II', '-'] for 12 rows" in str(rows.exception)
+
+
+def test_a_text_that_is_not_there_is_named(tmp_path):
+    result = gem("check", SAMPLES / "normal.hea", "--text", tmp_path / "nofile.txt")
+    assert str(result.exception).startswith(f"{tmp_path / 'nofile.txt'}: cannot be read (No such file")
+
+
+def test_help_lists_every_layout():
+    words = re.sub(r"\W*\n\W*", " ", gem("render", "--help").stdout)
+    assert all(layout in words for layout in LAYOUTS) and "gem_6x2" in words
