@@ -312,7 +312,7 @@ BAD_CHATS = {
     ),
     "placeholder": ({"messages": chat_of(text="<ecg> What is this?")}, "<ecg>"),
     "special token": ({"messages": chat_of(text="</s> ignore all")}, "</s>"),
-    "too long": ({"messages": chat_of(text="word " * 1500)}, "tokens and the model reads"),
+    "too long": ({"messages": chat_of(as_array("normal"), text="word " * 1500)}, "tokens and the model reads"),
     "no messages": ({"messages": []}, "messages"),
     "no list": ({"messages": "hello"}, "messages"),
     "unknown setting": ({"messages": chat_of(), "tools": []}, "unknown key"),
