@@ -272,3 +272,14 @@ def test_wrong_names_and_options_are_told(tmp_path):
         with pytest.raises(EcgFormatError, match=str(tmp_path.name)):
             list(import_source(format, str(tmp_path)))
     assert len(IMPORTERS) == 18
+
+
+def test_files_of_a_folder_that_are_no_ecgs_are_rejected_with_the_reason(tmp_path):
+    write_wfdb(tmp_path, "a", microvolts())
+    (tmp_path / "notes.txt").write_text("Nothing was found.\n")
+    rejected, record = import_source("folder", str(tmp_path))
+    assert (rejected.id, rejected.code) == (
+        "own/notes.txt",
+        "left_out",
+    ) and "without lines of numbers" in rejected.reason
+    assert record.id == "own/a"
