@@ -198,11 +198,25 @@ _CALIBRATION = re.compile(f"(?i:{CALIBRATION}){_WORD_END}")
 def _patterns_from(letter: str) -> re.Pattern[str]:
     """All of the vocabulary that can begin with a character; a fraction of it, so that a match is fast."""
     groups = [
-        f"(?P<g{i}>(?:{pattern}){_WORD_END})"
+        f"(?P<g{i}>(?:{part}){_WORD_END})"
         for i, (_, _, pattern) in enumerate(VOCABULARY)
-        if letter.lower() in (first := _first_letters(pattern)) or "" in first
+        if (part := _beginning_with(pattern, letter.lower()))
     ]
     return re.compile("|".join(groups) or r"(?!)")
+
+
+def _beginning_with(pattern: str, letter: str) -> str:
+    """The alternatives of a pattern, also within its leading brackets, that can begin with a lower-case letter."""
+    parts = []
+    for alternative in _split(pattern):
+        if {letter, ""}.isdisjoint(_first_letters(alternative)):
+            continue
+        group, quantifier, rest = _first_group(alternative)
+        if group is not None and not quantifier:
+            opening = alternative[: alternative.index(":") + 1]
+            alternative = f"{opening}{_beginning_with(group, letter)}){rest}"
+        parts.append(alternative)
+    return "|".join(parts)
 
 
 @cache
@@ -241,7 +255,8 @@ def _first_atom(pattern: str) -> tuple[set[str] | frozenset[str], str | None]:
     return letters, pattern[end + 1 :] if pattern[end : end + 1] in ("?", "*") else None
 
 
-def _split(pattern: str) -> list[str]:
+@cache
+def _split(pattern: str) -> tuple[str, ...]:
     """The alternatives of a pattern: what stands between `|` outside of all brackets."""
     parts, depth, start = [], 0, 0
     for i, character in enumerate(_structure(pattern)):
@@ -249,9 +264,10 @@ def _split(pattern: str) -> list[str]:
         if character == "|" and depth == 0:
             parts.append(pattern[start:i])
             start = i + 1
-    return [*parts, pattern[start:]]
+    return (*parts, pattern[start:])
 
 
+@cache
 def _first_group(pattern: str) -> tuple[str | None, str, str]:
     """The leading `(?:...)` or `(?i:...)` of a pattern without its brackets, its quantifier, and what follows."""
     opening = re.match(r"\(\?i?:", pattern)
