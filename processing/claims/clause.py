@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .meaning import DEFAULT_SUBJECT, INTERVALS, WITH_MAGNITUDE, quality_of, quantity_of
+from .meaning import DEFAULT_SUBJECT, INTERVALS, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
+from .qualities import describes_a_word, is_restored, tells_of_a_change, words_of
 from .references import reference_numbers
 from .tokens import Quantity
 from .words import Token
@@ -18,6 +19,7 @@ DENIED = {
     "not_more": ">",
     "not_less": "<",
 }  # the opposite of a denied comparison
+NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
@@ -148,6 +150,12 @@ class _ClauseReader:
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
+        if not subjects and is_restored(self.tokens[i], self.text) and (denied := self._said_of_it(i)):
+            denied.polarity, denied.denied_at = "negated", i  # "ST elevation in III has normalised"
+            denied.extra.append(i)
+            return
+        if not subjects and tells_of_a_change(self.tokens, i, self.text):
+            return  # "the QTc has shortened from 510 ms to 420 ms"
         if not subjects and (self._before_another(i) or self._said_of_another(i, quality)):
             return  # "a broad, notched R wave", "PR segment depression", "the PR interval is constant": not judged
         if not subjects:
@@ -191,6 +199,13 @@ class _ClauseReader:
 
     def _said_before(self, i: int) -> bool:
         return any(item.last < i and item.unit is None for item in self.found)
+
+    def _said_of_it(self, i: int) -> Found | None:
+        """The finding before `i`, if no other subject stands between: `ST elevation in III has normalised`."""
+        last = max(self.found, key=lambda item: item.last, default=None)
+        if last is None or last.last >= i or last.inherent_negation or last.value in NOT_TO_BE_RESTORED:
+            return None
+        return None if any(self.tag(j) == "subj" for j in range(last.last + 1, i)) else last
 
     @staticmethod
     def _finding(meaning: Any, first: int, last: int, anchor: int, predicate: bool) -> Found:
@@ -428,7 +443,7 @@ class _ClauseReader:
         compared, k = self.tokens[j].value, j - 1
         while self.tag(k) in ("word", "be", "hedge", "in") and j - k < 4:
             k -= 1
-        if compared in DENIED and self.tag(k) == "neg" and self.tokens[k].value == "before":
+        if compared in DENIED and self.tag(k) == "neg" and self.tokens[k].value in ("before", "ended"):
             return DENIED[compared], k
         return compared, None
 

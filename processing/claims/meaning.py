@@ -7,6 +7,8 @@ from .findings import FINDINGS
 from .tokens import Quantity
 
 SMALL_SQUARE_MV = 0.1  # 1 mm at the usual gain of 10 mm/mV
+SMALL_SQUARE_MS = 40.0  # 1 mm at the usual speed of 25 mm/s
+SQUARES = "squares"  # the unit of small squares, which may be a time or a height: what they are said of decides
 INTERVALS = (
     "pr_interval",
     "qrs_duration",
@@ -33,7 +35,7 @@ class Meaning(NamedTuple):
 
 _INTERVAL = {
     "normal": "normal", "normal_range": "normal", "prolonged": "prolonged", "wide": "prolonged", "high": "prolonged", "slow": "prolonged",
-    "short": "short", "narrow": "short", "low": "short",
+    "large": "prolonged", "short": "short", "narrow": "short", "low": "short",
 }  # fmt: skip
 
 
@@ -46,6 +48,8 @@ def quality_of(subject: str, quality: str) -> Meaning | None:
         >>> quality_of("t", "upright")
         Meaning(kind='t_inversion', value=None, negated=True)
     """
+    if subject == "qrs" and quality == "large":
+        return None  # wide or tall
     if subject in ("qrs", "qrs_duration") and quality in _INTERVAL:
         word = {"prolonged": "wide", "short": "narrow"}.get(_INTERVAL[quality], "normal")
         return Meaning("qrs_duration", word)
@@ -94,6 +98,11 @@ def quantity_of(subject: str, quantity: Quantity) -> tuple[str, str, Quantity] |
     if unit in ("ms", "s"):
         kind = subject if subject in _OWN_TIME else _TIMES.get(subject)
         return None if kind is None else (kind, "ms", _scaled(quantity, 1000 if unit == "s" else 1))
+    if unit == SQUARES:
+        wide = subject in (*_OWN_TIME, "qrs")
+        if wide or subject in ("p", "q", "t"):
+            return (_TIMES.get(subject, subject), "ms", _scaled(quantity, SMALL_SQUARE_MS)) if wide else None
+        unit = "mm"
     if unit in ("mV", "mm", "uV"):
         kind = subject if subject in _OWN_HEIGHT else _HEIGHTS.get(subject)
         factor = {"mV": 1.0, "mm": SMALL_SQUARE_MV, "uV": 0.001}[unit]
@@ -129,6 +138,8 @@ __all__ = [
     "INTERVALS",
     "LEAD_FINDINGS",
     "LEAD_MEASURES",
+    "SMALL_SQUARE_MS",
+    "SQUARES",
     "WITH_MAGNITUDE",
     "Meaning",
     "quality_of",

@@ -83,6 +83,17 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
         for item in found:
             if i < item.first <= i + _NEAR:
                 _flip(item, i)
+    elif how == "ended":
+        # "is no longer in sinus rhythm", "LBBB is no longer an issue"; "no longer above 100 bpm" is a comparison.
+        if not any(item.comparison_denied and i in item.extra for item in found):
+            for item in _ahead(found, tokens, i) or _behind(found, tokens, i):
+                _flip(item, i)
+    elif how == "turned":
+        _deny_former(found, i, _turned_from(found, tokens, i))
+    elif how == "from":
+        stop = next((j for j in range(i + 1, len(tokens)) if tokens[j].value in ("to", "into")), None)
+        for item in _adjacent_ahead(found, tokens, i) if stop is None else _ahead(found, tokens[:stop], i):
+            _flip(item, i)
     elif how == "unmeasured":
         _unmeasurable(found, tokens, i)
     elif (
@@ -90,14 +101,30 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
         or (i == len(tokens) - 1 and i > 0 and tokens[i - 1].tag in ("colon", "be"))
         or (how == "absent" and not _adjacent_ahead(found, tokens, i))
     ):
-        for item in _behind(found, tokens, i):
-            _flip(item, i)
-            item.denied_at = i
+        _deny_former(found, i, _behind(found, tokens, i))
     elif how == "absent":
         _flip(_adjacent_ahead(found, tokens, i)[0], i)
     else:
         for item in _ahead(found, tokens, i):
             _flip(item, i)
+
+
+def _deny_former(found: list[Found], i: int, denied: list[Found]) -> None:
+    """Denies what stands before `i`; a rate or number that was stated of it ("fast AF at 150 bpm has resolved") is not one of this ECG."""
+    for item in denied:
+        _flip(item, i)
+        item.denied_at = i
+    start = min((item.first for item in denied), default=i)
+    for item in found:
+        of_it = (item.is_number or item.kind == "heart_rate") and item not in denied
+        item.dropped = item.dropped or (of_it and start <= item.first and item.last < i)
+
+
+def _turned_from(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """`AF with LBBB has converted to sinus rhythm`: the finding of the same kind before it, or else the nearest one."""
+    ahead = next((item.kind for item in sorted(found, key=lambda item: item.first) if item.first > i), None)
+    same = [item for item in found if item.kind == ahead and item.last < i and not item.is_number]
+    return same[-1:] or _behind(found, tokens, i)
 
 
 def _unmeasurable(found: list[Found], tokens: Sequence[Token], i: int) -> None:

@@ -80,6 +80,14 @@ _UNIT_GAP = re.compile(r"[\s-]?\s*")
 _QUANTITY = re.compile(
     rf"(?P<low>{_SIGN}{_NUMBER})(?:(?P<gap>\s*(?:(?:ms|mV|mm|°|bpm|s|degrees?)\s*)?(?P<joint>-|to|and|±|\+/-)\s*)(?P<high>{_SIGN}{_NUMBER}))?(?![\d])"
 )
+# "has risen from 72 to 130 bpm": the first number is no longer true. "Increases from 0.2 mV in V1" is no change of this kind.
+_BEFORE_A_CHANGE = re.compile(
+    r"\b(?:risen|rose|increased|fallen|fell|decreased|dropped|shortened|lengthened|prolonged|widened|broadened|narrowed|gone|went|changed|slowed|"
+    r"accelerated|improved|declined|reduced|climbed|moved|shifted|grown|diminished|worsened|progressed|come|came|raised|lowered|elevated|up|down)"
+    r"(?:\s+\w+){0,2}\s+from\s+$",
+    re.IGNORECASE,
+)
+_LONGEST_CHANGE = 60  # characters
 _SERIES = re.compile(rf"{_SIGN}{_NUMBER}(?:\s*/\s*{_SIGN}{_NUMBER}){{1,9}}(?![\d/])")
 _ORDINALS = {
     word: i + 1
@@ -300,6 +308,10 @@ def _quantity_at(text: str, position: int) -> Token | None:
     low, high, joint = _number(match["low"]), match["high"], match["joint"]
     between = bool(re.search(r"\b(?:between|from)\s*$", text[max(position - 12, 0) : position], re.IGNORECASE))
     stop = match.end()
+    if text[position - 5 : position - 1].lower() == "from" and _BEFORE_A_CHANGE.search(
+        text[max(position - _LONGEST_CHANGE, 0) : position]
+    ):
+        return _after_a_change(text, position, match)
     if high is not None and joint == "and" and not between:
         high, stop = None, match.end("low")
     if high is not None and joint in ("±", "+/-"):
@@ -312,6 +324,15 @@ def _quantity_at(text: str, position: int) -> Token | None:
     if joint == "-" and low > _number(high) and unit is None:
         bounds = [low, low]
     return Token("num", Quantity(bounds[0], bounds[1], unit), position, end)
+
+
+def _after_a_change(text: str, position: int, match: re.Match[str]) -> Token:
+    """What a number has become ("risen from 72 to 130 bpm"); the former one alone is none of this ECG."""
+    if match["joint"] != "to":
+        return Token("skip", None, position, _unit_at(text, match.end("low"))[0])
+    end, unit = _unit_at(text, match.end())
+    value = _number(match["high"])
+    return Token("num", Quantity(value, value, unit), match.start("high"), end)
 
 
 def _unit_at(text: str, position: int) -> tuple[int, str | None]:

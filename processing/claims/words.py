@@ -62,7 +62,14 @@ COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
     ("short", r"shorter" + _THAN_NORMAL),
     ("wide", r"(?:wider|broader)" + _THAN_NORMAL),
 )  # fmt: skip
+# Back at normal or at the baseline: it denies a finding that it is said of ("ST elevation has normalised").
+RESTORED = r"normali[sz]ed|(?:returned|reverted|gone\s+back|come\s+back|back)\s+to\s+(?:normal|(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?))"
+RESTORED_WORDS = ("normali", "returned", "reverted", "gone", "come", "back")
+# "Has shortened" and "shortened from 510 ms" tell of a change; only "is shortened" says that something is short.
+CHANGED = ("shortened", "lengthened", "prolonged", "widened", "broadened", "narrowed", "increased", "slowed", "diminished", "reduced", "accelerated", "raised", "lowered", "elevated")  # fmt: skip
 QUALITY_PHRASES: tuple[tuple[str, str], ...] = (
+    ("normal", RESTORED),
+    ("normal", r"(?:(?:on|at|in|towards?)\s+the\s+)?(?:low|lower|high|higher|upper|short|long|slow|fast)\s+(?:side|end|part)\s+of\s+(?:the\s+)?normal(?:\s+(?:range|limits?|values?))?|(?:low|high)[\s-]+normal\b"),
     ("isoelectric", r"iso-?electric|(?:at|on|near|returns?\s+to)\s+(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?)|iso-?electrical|neutral"),
     ("normal_range", r"(?:(?:falls?|lies?|is|are|stays?|remains?)\s+)?(?:with)?in(?:side)?\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?|expected)\s+(?:limits?|ranges?|values?|bounds|intervals?)|within\s+limits|WNL\b|in\s+range\b"),
     ("small", r"(?:small|tiny|septal|narrow|physiologic(?:al)?|non-?pathologic(?:al)?|insignificant)\s+(?=q\b|q[\s-]?waves?)|non-?pathologic(?:al)?"),
@@ -92,17 +99,31 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("normal", r"normal(?:ly)?\b|unremarkable|inconspicuous|preserved|physiologic(?:al)?|good\b|adequate"),
 )  # fmt: skip
 
+# What has ended ("has resolved"), what has given place to something else ("converted to"), and words that leave a part of it there.
+_ENDED = r"(?:resolved|disappeared|subsided|terminated|vanished|ceased|abated|regressed|remitted|cleared|settled|stopped|faded|gone(?!\s+(?:from|to|up|down|back|into)))"
+_SINCE = r"(?:\s+(?:now|since|all|also|again|already|meanwhile|subsequently|completely|fully|entirely|totally|spontaneously|been))*"
+_ENDING = r"(?:resolution|disappearance|cessation|regression|abolition|normali[sz]ation|termination(?=\s+of\s+(?:the\s+)?(?:atrial|AF|A-?fib|flutter|SVT|VT|supra-?ventricular|ventricular|tachy)))"
+_TURNED = (
+    r"(?:(?:(?:cardio)?converted|converts|changed|progressed|degenerated|deteriorated|evolved|developed|turned|switched|reverted|transitioned|transformed)\s+(?:back\s+)?(?:in)?to"
+    r"|(?:given|gave|gives|giving)\s+way\s+to|(?:replaced|superseded|supplanted|succeeded)\s+by)(?!\s+(?:(?:about|only|some|over|under)\s+)?[-\d.])"
+)
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
-    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|no\s+longer(?!\s+than)|(?:to|should)\s+(?:exclude|rule\s+out)"),
+    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
-    ("after", r"(?:not|n't|cannot\s+be|never)\s+(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
-    ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
+    ("before", r"not\s+(?:yet\s+|been\s+)*" + _TURNED),
+    ("turned", r"(?:ha(?:s|ve|d)" + _SINCE + r"\s+)?" + _TURNED),
+    ("from", r"(?:chang(?:ed|es|ing)|convert(?:ed|s|ing)|transition(?:ed|ing)|switch(?:ed|ing)|gone|went|progressed)\s+from(?!\s+-?\d)|conversion\s+(?:from|of)"),
+    ("before", _ENDING + r"\s+of|loss\s+of(?=\s+(?:\w+\s+)?P[\s-]?waves?)|ha(?:s|ve|d)\s+(?:now\s+)?(?:replaced|superseded|supplanted)|replac(?:es|ing)|ha(?:s|ve|d)\s+left(?=\s+sinus)"),
+    ("after", r"ha(?:s|ve|d|ving)" + _SINCE + r"\s+" + _ENDED + r"|gone(?!\s+(?:from|to|up|down|back|into))"),
+    ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise|precede)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (
     ("near", r"kein(?:e[mnrs]?)?|ohne|nicht"),
-    ("absent", r"absent|missing|none(?!\s+of)|nil"),
-    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|none\s+of|nothing\s+to\s+suggest|not|cannot|can't|(?:at|in)\s+no\s+(?:time|point|beat|lead)|fails?\s+to(?:\s+show)?|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("absent", r"absent|missing|none(?!\s+of)|nil|(?<!well[\s-])resolved|disappeared|subsided|vanished"),
+    ("ended", r"no\s+longer(?!\s+than\b)"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|far\s+from(?:\s+being)?|hardly|scarcely|anything\s+but|by\s+no\s+means|nowhere\s+near|nothing\s+like|in\s+no\s+way|nothing(?=\s+(?:about|in|is|of|regarding)\b)|(?:deviat|differ|depart)\w*\s+from(?=\s+(?:the\s+)?normal)|none\s+of|nothing\s+(?:\w+\s+)?to\s+(?:suggest|support|indicate)(?:\s+a\s+diagnosis\s+of)?|(?:untrue|false|wrong|incorrect)\s+(?:that|to\s+(?:say|call))|not|cannot|can't|(?:at|in)\s+no\s+(?:time|point|beat|lead)|fails?\s+to(?:\s+show)?|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
