@@ -145,7 +145,8 @@ class _ClauseReader:
         return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and apart)
 
     def _read_quality(self, i: int, quality: str) -> None:
-        if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high"):
+        compared = "normal" in words_of(self.tokens[i], self.text).split()
+        if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high") and not compared:
             return  # "112 ms wide"
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
@@ -169,7 +170,8 @@ class _ClauseReader:
             return
         for j in subjects:
             meaning = quality_of(self._subject(j), quality)
-            if meaning is not None:
+            too_narrow = compared and meaning is not None and meaning.value == "narrow"  # nobody measures that
+            if meaning is not None and not too_narrow:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
 

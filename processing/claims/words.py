@@ -49,18 +49,28 @@ SUBJECTS_IN_CAPITALS: tuple[tuple[str, str], ...] = (
     ("s", r"S\b"),
 )
 
-_THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
+_THAN_NORMAL = r"\s+than\s+(?:the\s+|is\s+|what\s+is\s+(?:considered\s+)?)?(?:normal|usual|expected)(?:\s+(?:range|limit|value)s?)?"
+_TIMES = r"(?:twice|thrice|double|triple|(?:two|three|four|[123456789]\d?(?:\.\d+)?)\s+times)"
+_OF_NORMAL = r"\s+(?:the\s+)?normal(?:\s+(?:range|limit|value|rate|width|length|duration|size)s?)?"
 _NORMAL_LIMIT = (
     r"\s+(?:the\s+)?(?:(?:upper|lower)\s+)?(?:limits?\s+of\s+normal|normal(?:\s+(?:range|limits?|values?))?)"
 )
 COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
     ("high", r"(?:above|over|exceed(?:s|ing|ed)?|beyond)" + _NORMAL_LIMIT),
     ("low", r"below" + _NORMAL_LIMIT),
-    ("fast", r"(?:faster|quicker)" + _THAN_NORMAL),
-    ("slow", r"slower" + _THAN_NORMAL),
-    ("prolonged", r"longer" + _THAN_NORMAL),
-    ("short", r"shorter" + _THAN_NORMAL),
-    ("wide", r"(?:wider|broader)" + _THAN_NORMAL),
+    ("high", rf"(?:greater|higher|more){_THAN_NORMAL}|{_TIMES}{_OF_NORMAL}|{_TIMES}\s+as\s+(?:high|large|much)\s+as{_OF_NORMAL}"),
+    ("large", rf"(?:larger|bigger){_THAN_NORMAL}"),
+    ("low", rf"(?:lower|less){_THAN_NORMAL}|half{_OF_NORMAL}"),
+    ("small", r"smaller" + _THAN_NORMAL),
+    ("tall", rf"taller{_THAN_NORMAL}|{_TIMES}\s+as\s+tall\s+as{_OF_NORMAL}"),
+    ("flat", r"flatter" + _THAN_NORMAL),
+    ("pathological", r"deeper" + _THAN_NORMAL),
+    ("fast", rf"(?:faster|quicker){_THAN_NORMAL}|{_TIMES}\s+as\s+fast\s+as{_OF_NORMAL}"),
+    ("slow", rf"slower{_THAN_NORMAL}|(?:half|{_TIMES})\s+as\s+slow\s+as{_OF_NORMAL}|half\s+as\s+fast\s+as{_OF_NORMAL}"),
+    ("prolonged", rf"longer{_THAN_NORMAL}|{_TIMES}\s+as\s+long\s+as{_OF_NORMAL}"),
+    ("short", rf"shorter{_THAN_NORMAL}|half\s+as\s+long\s+as{_OF_NORMAL}"),
+    ("wide", rf"(?:wider|broader){_THAN_NORMAL}|{_TIMES}\s+as\s+(?:wide|broad)\s+as{_OF_NORMAL}"),
+    ("narrow", r"narrower" + _THAN_NORMAL),
 )  # fmt: skip
 # Back at normal or at the baseline: it denies a finding that it is said of ("ST elevation has normalised").
 RESTORED = r"normali[sz]ed|(?:returned|reverted|gone\s+back|come\s+back|back)\s+to\s+(?:normal|(?:the\s+)?(?:baseline|isoelectric(?:\s+line)?))"
@@ -93,7 +103,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("fast", r"fast\b|rapid|accelerated"),
     ("poor", r"poor(?:ly)?|reduced|attenuated"),
     ("low", r"low\b|small\b|diminished"),
-    ("high", r"high\b|increased|large\b|greater\s+than\s+normal"),
+    ("high", r"high\b|increased|large\b"),
     ("abnormal", r"abnormal(?:ly|it(?:y|ies))?|changes?\b|alterations?"),
     ("deviation", r"deviat(?:ions?|ed)|displace(?:ments?|d)|shifts?\b"),
     ("normal", r"normal(?:ly)?\b|unremarkable|inconspicuous|preserved|physiologic(?:al)?|good\b|adequate"),
@@ -132,8 +142,8 @@ GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|wou
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says that what precedes is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
-    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
-    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
+    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
+    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
 )  # fmt: skip
 COMPARATORS: tuple[tuple[str, str], ...] = (
