@@ -16,6 +16,7 @@ from .places import LeadGroup, attach_beats, attach_leads, group_leads
 from .polarity import decide_polarity
 from .tokens import Quantity, plain, tokenize
 from .words import Token
+from .written_numbers import with_written_numbers
 
 _ROW = re.compile(r"^[^\S\n]*\|.*\|[^\S\n]*$", re.MULTILINE)
 _RULE = re.compile(r"[\s|:-]+")
@@ -142,7 +143,7 @@ def extract_claims(text: str) -> list[Claim]:
     flat = plain(without_reference_columns(text))
     claims: list[Claim] = []
     context = _Context()
-    for line in _lines(group_leads(tokenize(flat))):
+    for line in _lines(group_leads(with_written_numbers(tokenize(flat), flat))):
         claims += _line_claims(line, flat, text, context)
     return _resolve_others(claims)
 

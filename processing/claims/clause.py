@@ -148,6 +148,8 @@ class _ClauseReader:
         compared = "normal" in words_of(self.tokens[i], self.text).split()
         if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high") and not compared:
             return  # "112 ms wide"
+        if quality in ("low", "high") and describes_a_word(self.tokens, i):
+            return  # "a small amount", "in the high normal range"
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
@@ -400,7 +402,7 @@ class _ClauseReader:
         """Whether a number said of ST or T belongs to a finding about it (`ST is elevated by 0.2 mV`)."""
         for item in self.found:
             inside = item.first <= subject <= item.last and not item.is_number
-            if inside and item.kind in WITH_MAGNITUDE and quantity.unit in ("mV", "mm", "uV"):
+            if inside and item.kind in WITH_MAGNITUDE and quantity.unit in ("mV", "mm", "uV", SQUARES):
                 return self._add_magnitude(item.anchor, i, quantity)
         return False
 

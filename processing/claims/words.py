@@ -172,6 +172,21 @@ OTHER_WORDS: tuple[tuple[str, str], ...] = (
     ("or", r"or"),
     ("it", r"it|this|they|these|which|that"),
 )
+# Squares of the paper, in small ones, and decades: `four small squares`, `the low seventies`, `the mid 80s`.
+SQUARES = (
+    (1, r"(?:small|little|tiny)\s+(?:squares?|box(?:es)?|blocks?)"),
+    (5, r"(?:large|big)\s+(?:squares?|box(?:es)?|blocks?)"),
+)
+DECADE_WORDS = {
+    "teens": 10, "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90,
+    "hundreds": 100,
+}  # fmt: skip
+_DECADE = (
+    rf"(?:(?:one|two)[\s-](?:hundred[\s-](?:and[\s-])?)?)?(?:{'|'.join(DECADE_WORDS)})"
+    r"|(?:[23456789]0|1[0123456789]0|[23456789]00)'?s(?!\s+(?:\w+\s+)?(?:strip|recording|tracing|window|segment|episode|ECG|EKG))"
+)
+_PART_OF_DECADE = r"(?:low|lower|mid|middle|high|upper)(?:[\s-]+to[\s-]+(?:mid|middle|high|upper))?"
+DECADE = rf"{_PART_OF_DECADE}[\s-]*(?:{_DECADE})|(?<=\bin\sthe\s)(?:{_DECADE})"
 FORMULAS = (("bazett", r"bazett(?:'s)?"), ("fridericia", r"fridericia(?:'s)?"))
 
 
@@ -192,6 +207,8 @@ def _terms(exact: bool) -> list[tuple[Any, str]]:
 VOCABULARY: list[tuple[str, Any, str]] = [
     *_entries("skip", ((None, NORMAL_VARIANT),)),
     *_entries("qual", COMPARED_QUALITIES),
+    *_entries("squares", SQUARES),
+    *_entries("decade", ((None, DECADE),)),
     *_entries("neg", NEGATION_PHRASES),
     *_entries("cmp", COMPARATOR_PHRASES),
     *_entries("qual", QUALITY_PHRASES),
