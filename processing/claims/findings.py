@@ -73,6 +73,8 @@ _OF_A_RATE = r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardia
 _OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)?"
 _QRS = ("QRS duration", "wide QRS")
 _QT = ("QT interval", "prolonged QTc")
+_P_WAVES = r"P(?:[\s-]?waves?)?"
+_QRS_COMPLEX = r"(?:the\s+|each\s+|every\s+|any\s+|a\s+|an\s+|its\s+|one\s+)*(?:narrow\s+|wide\s+|following\s+|subsequent\s+|own\s+)?(?:QRS(?:[\s-]*complex(?:es)?)?(?:es)?|ventricular\s+complex(?:es)?|complex(?:es)?|beats?)"
 _AXIS = ("QRS axis", "axis deviation")
 _INFARCT = ("ST elevation", "pathological Q")
 _DELAY = ("intraventricular conduction disturbance",)
@@ -229,6 +231,17 @@ _RHYTHM_AND_CONDUCTION = (
     ),
     Finding(
         "p_waves", "P waves are present.", "p_waves", said=_said("p", ("normal", "regular"), "present"), wave="P", mentions=("rhythm",),
+        words=(Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+QRS(?:[\s-]*complex(?:es)?)?\s+(?:is|are)\s+preceded\s+by\s+(?:an?\s+|its\s+|one\s+|own\s+|upright\s+|normal\s+|single\s+|sinus\s+)*" + _P_WAVES + r"|" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:(?:present|seen|visible)\s+)?(?:preced(?:es?|ing)|before|in\s+front\s+of)\s+(?:each|every)\s+QRS(?:[\s-]*complex)?", "before each QRS"),),
+    ),
+    Finding(
+        "p_relation", "Each P wave is followed by a QRS complex.", "p_relation", wave="P", mentions=("rhythm", "P waves without QRS"),
+        words=(
+            Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+" + _P_WAVES + r"\s+(?:(?:(?:is|are)\s+)?(?:(?:always|promptly|regularly|consistently|duly)\s+)?(?:followed\s+by|succeeded\s+by|conducted)|conducts?|gives?\s+rise\s+to|leads?\s+to|produces?|triggers?)(?:\s+" + _QRS_COMPLEX + r")?|(?:1\s*:\s*1|one-to-one)\s+(?:AV|A-V|atrio-?ventricular)\s+(?:conduction|relationship|association)", "conducted"),
+            Words(r"(?:non-?conducted|blocked|dropped)\s+(?:sinus\s+)?P[\s-]?waves?|dropped\s+(?:beats?|QRS(?:[\s-]*complex(?:es)?)?)|" + _P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:is|are)\s+)?(?:not\s+(?:always\s+)?followed\s+by|without)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+(?:is|are)\s+(?:blocked|dropped|non-?conducted|not\s+conducted)", "blocked"),
+            Words(_P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:bear(?:ing)?|ha(?:ve|s)|shows?|with)\s+no\s+(?:(?:fixed|constant|consistent)\s+)?(?:relation(?:ship)?|association)\s+(?:to|with)|(?:(?:is|are)\s+)?(?:unrelated\s+to|not\s+related\s+to|dissociated\s+from|independent\s+(?:of|from))|march(?:es|ing)?\s+through)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"\s+are\s+(?:dissociated|unrelated|independent)|(?:no|none\s+of\s+the)\s+" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:followed\s+by|conducted)(?:\s+" + _QRS_COMPLEX + ")?", "apart"),
+            Words(_P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:(?:seen|found|visible|located)\s+)?(?:follow(?:s|ing)?|(?:comes?\s+)?after|behind)\s+(?:(?:rather\s+than|instead\s+of|and\s+not)\s+(?:preced(?:e|ing)|before)\s+)?" + _QRS_COMPLEX, "behind"),
+            Words(r"(?:(?:only\s+)?(?:some|a\s+few)|not\s+(?:all|every|each))(?:\s+of)?(?:\s+the)?\s+" + _QRS_COMPLEX + r"\s+(?:(?:is|are)\s+(?:not\s+)?(?:preceded|led)\s+by|ha(?:s|ve)|lacks?)\s+(?:an?\s+|any\s+)?(?:preceding\s+)?P[\s-]?waves?", "some"),
+        ),
     ),
     Finding("escape_beats", "Junctional escape beats.", NOT_MEASURED, words=(Words(r"(?:junctional|nodal|ventricular|atrial)\s+escape(?:\s+(?:beats?|complex(?:es)?))?|escape\s+(?:beats?|complex(?:es)?)"),), wave="rhythm", settled=True),
     Finding("pause", "There is a pause.", "pause", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),

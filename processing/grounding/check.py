@@ -13,7 +13,7 @@ from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
-from . import rules_leads, rules_record, rules_rhythm
+from . import rules_leads, rules_p_waves, rules_record, rules_rhythm
 from .places_on_ecg import evidence
 from .rules_leads import shown_in_leads
 from .rules_record import missing_beats, missing_leads, unreadable_leads
@@ -255,7 +255,7 @@ def _rule_of(finding: Finding) -> Rule:
     return _FUNCTIONS[finding.rule]
 
 
-_FUNCTIONS = {**vars(rules_record), **vars(rules_leads), **vars(rules_rhythm)}
+_FUNCTIONS = {**vars(rules_record), **vars(rules_leads), **vars(rules_rhythm), **vars(rules_p_waves)}
 _BY_KIND = {finding.kind: finding for finding in FINDINGS}
 _PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]
 RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule != NOT_MEASURED}

@@ -80,7 +80,8 @@ def signed(claim: Claim, holds: bool | None, measured: object, explanation: str)
     return decided(holds != (claim.polarity == "negated"), measured, explanation)
 
 
-def _basis(features: EcgFeatures) -> str:
+def rhythm_in_words(features: EcgFeatures) -> str:
+    """Rate, regularity, P waves and pacing spikes that were measured."""
     atria = {True: "P waves lead the beats", False: "no P waves lead the beats", None: "P waves not measurable"}[
         features.p_present
     ]
@@ -92,7 +93,9 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """The rhythm that is named, by rate, regularity and P waves."""
     if features.rhythm_regularity is None or not math.isfinite(features.heart_rate):
         return unmeasurable("too few beats to judge the rhythm")
-    return signed(claim, _rhythm_holds(str(claim.value), features, tol), features.rhythm_regularity, _basis(features))
+    return signed(
+        claim, _rhythm_holds(str(claim.value), features, tol), features.rhythm_regularity, rhythm_in_words(features)
+    )
 
 
 def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
@@ -141,14 +144,6 @@ def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     )
     regular = features.rhythm_regularity == "regular"
     return in_words(claim, regular == (claim.value == "regular"), not uncertain, measured, f"rhythm: {measured}")
-
-
-def p_waves(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """P waves that lead the beats."""
-    if not len(features.beat_times):
-        return unmeasurable("no beats")
-    there = has_sinus_p_waves(features)
-    return signed(claim, there, there, _basis(features))
 
 
 def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -477,10 +472,11 @@ __all__ = [
     "infarction",
     "low_voltage",
     "normal_ecg",
-    "p_waves",
     "pause",
     "pre_excitation",
     "r_progression",
     "regularity",
     "rhythm",
+    "rhythm_in_words",
+    "signed",
 ]

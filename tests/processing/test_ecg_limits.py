@@ -131,6 +131,7 @@ OWNERS_OF_WORDS = (
     "processing/ecg_features_text.py",
     "processing/grounding/check.py",
     "processing/grounding/rules_leads.py",
+    "processing/grounding/rules_p_waves.py",
     "processing/grounding/rules_record.py",
     "processing/grounding/rules_rhythm.py",
     "processing/grounding/salient.py",
