@@ -10,6 +10,7 @@ from .qualities import describes_a_word, is_restored, tells_of_a_change, words_o
 from .references import reference_numbers
 from .tokens import Quantity
 from .words import Token
+from .written_numbers import is_rate_of_a_rhythm
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
@@ -338,7 +339,7 @@ class _ClauseReader:
             ahead = self._measured_ahead(i, quantity)
             owner = ahead if ahead is not None and ahead not in taken else behind
         if owner is None:
-            if quantity.unit == "bpm":
+            if quantity.unit == "bpm" or is_rate_of_a_rhythm(self.tokens, i, self.text):
                 self._add_number("heart_rate", i, i, quantity, taken)
             elif self.carried and quantity.unit is not None and quantity_of(self.carried, quantity):
                 self._add_number(self.carried, i, i, quantity, taken)
