@@ -116,7 +116,7 @@ def is_right(kind: str, answer: str, reference: str, known: Known) -> bool | Non
     Whether an answer is right: a yes or no as in the reference, by the labels; the reference's words where nothing is
     measured, and where the question is declined; else that a claim is supported and none contradicted. `None` where measurements decide and say nothing.
     """
-    if kind in BY_FIRST_WORD or " " not in reference:  # the latter asked for yes or no only
+    if kind in BY_FIRST_WORD:
         return _first_word(answer) == _first_word(reference)
     if kind == "impression":
         return diagnoses_in(answer) == diagnoses_in(reference)

@@ -273,7 +273,7 @@ def ask(kind: str, known: Known, rng: np.random.Generator, worded: str | None = 
     if worded:
         return worded.format(**named), answer
     question = hurried(wording(kind, rng).format(**named), rng)
-    return asked_briefly(question, answer, rng) if kind in YES_OR_NO else (question, answer)
+    return asked_briefly(question, rng) if kind in YES_OR_NO else question, answer
 
 
 def ask_some(count: int, known: Known, rng: np.random.Generator) -> list[Asked]:

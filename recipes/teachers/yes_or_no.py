@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Questions that ask for yes or no and nothing else."""
-
-import re
+"""
+Questions that ask for yes or no and nothing else. Their answers are as long as those to others: a bare no says nothing that the waveform could contradict.
+"""
 
 import numpy as np
 
@@ -25,15 +25,14 @@ BRIEFLY = (
     "\nOptions: yes, no",
     "\n(yes/no)",
 )
-BRIEFLY_SHARE, OPTIONS_SHARE = 0.15, 0.4
+BRIEFLY_SHARE, OPTIONS_SHARE = 0.2, 0.4
 
 
-def asked_briefly(question: str, answer: str, rng: np.random.Generator) -> tuple[str, str]:
-    """In some cases a question whose answer begins with yes or no asks for this word only, and is answered by it."""
+def asked_briefly(question: str, rng: np.random.Generator) -> str:
+    """The question, in some cases with the wish for yes or no alone."""
     if rng.random() > BRIEFLY_SHARE:
-        return question, answer
-    ending = WITH_OPTIONS if rng.random() < OPTIONS_SHARE else pick(rng, BRIEFLY)
-    return question + ending, f"{re.split(r'[ ,.]', answer)[0]}."
+        return question
+    return question + (WITH_OPTIONS if rng.random() < OPTIONS_SHARE else pick(rng, BRIEFLY))
 
 
 __all__ = ["BRIEFLY", "QA_INSTRUCTION", "VERIFY_OPTIONS", "WITH_OPTIONS", "asked_briefly"]
