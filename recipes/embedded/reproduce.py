@@ -92,7 +92,7 @@ MORE_JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
 WORDED = ("--whiten", "false", "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.25", "--image", "0.4",
           "--finding_weight", "9", "--first_weight", "6", "--question_dropout", "0.4")  # fmt: skip
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 394 together; minutes of idle cores, estimated from runs on busy ones.
+# Each at most 45 minutes, 398 together; minutes of idle cores, estimated from runs on busy ones.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -161,8 +161,8 @@ STAGES = (
     # A fifth: what is hard to understand more often, seven questions in one conversation, so that less of a batch is padding.
     Stage("data_asked", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "14", "--together", "7",
                          "--output", "{output}"), TALKING, 2, ("--junk-count", "10")),
-    Stage("sft_asked", _taught("{sft_talk}", "--max_steps", "1800", "--learning_rate", "8e-4", *WORDED, *RESUMED,
-                               data="{data_asked}", states="{states_more}"), TEACHING, 40,
+    Stage("sft_asked", _taught("{sft_talk}", "--max_steps", "2100", "--learning_rate", "8e-4", *WORDED, *RESUMED,
+                               data="{data_asked}", states="{states_more}"), TEACHING, 44,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
