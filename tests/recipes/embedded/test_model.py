@@ -353,7 +353,7 @@ def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
         lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
     taught = {"sft", "verdicts", "start_more", "states_more", "sft_more", "tower_verdicts", "sft_likely", "sft_last"}
-    taught |= {"mean", "sft_worded", "sft_talk", "sft_asked"}
+    taught |= {"mean", "sft_worded", "sft_talk", "sft_asked", "sft_brief"}
     assert changed() == taught | {"gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
 
 
