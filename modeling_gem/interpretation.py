@@ -63,7 +63,8 @@ class GemEngine(Protocol):
     at_once: int  # chats that it is given at a time
 
     def answers(self, chats: Sequence[list[dict]], max_new_tokens: int) -> list[str | GemError]:
-        """Greedy answers in the order of the chats, a `CutOff` where one ends at the length limit; an exception in place of an answer that failed."""
+        """Greedy answers in the order of the chats, a `CutOff` where one ends at the length limit; an exception in place of an answer
+        that failed."""
         ...
 
     def more(self, chat: list[dict], features: EcgFeatures, seed: int, max_new_tokens: int) -> MoreAnswers:
@@ -130,8 +131,8 @@ class Interpretation:
         return ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in numbers.items())
 
     def marks(self) -> dict[str, Any]:
-        """The results of the check, and a doubt about the question, as plain values. Without a check the list of claims is absent, so that it cannot be mistaken for
-        an answer without wrong claims."""
+        """The results of the check, and a doubt about the question, as plain values. Without a check the list of claims is absent,
+        so that it cannot be mistaken for an answer without wrong claims."""
         values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
         if self.undigitized:
             values["undigitized"] = self.undigitized
@@ -347,8 +348,7 @@ def check_conversation(
     A chat with several ECGs is not checked, because it is not known which of them a claim is about.
     """
     given, text = generation or {}, as_answer(text, cut_off)
-    found = check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
-    return replace(found, question_doubt=gem.processor.question_doubt(chat))
+    return check_chat(chat, text, grounding=grounding, more=lambda f: more_answers(gem, chat, f, seed, given), n=n)
 
 
 def check_chat(

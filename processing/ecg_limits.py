@@ -167,6 +167,7 @@ def q_limits(lead: str) -> tuple[float, float]:
 
 LOW_VOLTAGE_LIMB_MV: Final = 0.5  # no QRS of a limb lead reaches it: part V
 LOW_VOLTAGE_CHEST_MV: Final = 1.0  # no QRS of a chest lead reaches it: part V
+LEADS_OF_A_PLANE: Final = 6  # limb leads; chest leads
 SOKOLOW_LYON_MV: Final = 3.5  # Sokolow and Lyon 1949; part V
 CORNELL_BY_SEX_MV: Final = {"F": 2.0, "M": 2.8}  # Casale 1985; part V
 CORNELL_MV: Final = sum(CORNELL_BY_SEX_MV.values()) / 2  # of unknown sex: the mean of both

@@ -21,6 +21,7 @@ from .ecg_limits import (
     COARSE_BELOW_HZ,
     FIBRILLATION_RR_VARIABILITY,
     INTERVALS_FROM_HZ,
+    LEADS_OF_A_PLANE,
     LEFT_AXIS,
     LOW_VOLTAGE_CHEST_MV,
     LOW_VOLTAGE_LIMB_MV,
@@ -347,9 +348,6 @@ def is_incomplete_block(features: "EcgFeatures") -> bool:
 
 
 # Voltage --------------------------------------------------------------------------------------------------------------
-
-
-LEADS_OF_A_PLANE = 6  # limb leads; chest leads
 
 
 def low_voltage_share(leads: Sequence[str], qrs_amplitude: Iterable[float]) -> float:

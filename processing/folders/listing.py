@@ -64,8 +64,9 @@ def list_ecg_files(folder: str | Path, pictures: bool = False) -> list[Path]:
 def ecg_folder(folder: str | Path, pictures: bool = False) -> EcgFolder:
     """The ECGs under a folder, and what is left out.
 
-    Of a multi-segment WFDB record only the master header is listed. Beside a WFDB record no other file of its name is one. A text is a record if its beginning is a table that names a lead or a sampling rate, or numbers that run like
-    a signal; lists of data sets (`RECORDS`, `ptbxl_database.csv`) are not. Hidden files and folders are not looked at.
+    Of a multi-segment WFDB record only the master header is listed. Beside a WFDB record no other file of its name is one. A text is a
+    record if its beginning is a table that names a lead or a sampling rate, or numbers that run like a signal; lists of data sets
+    (`RECORDS`, `ptbxl_database.csv`) are not. Hidden files and folders are not looked at.
 
     Args:
         folder: the folder.
