@@ -24,20 +24,21 @@ def import_folder(
         path: folder of ECG files.
         source: name of the source.
         table: CSV with the column `file` (relative to the folder) and any of `patient`, `report`, `labels` (SCP
-            codes separated by semicolons), `split`, `sex`, `age`. Without it all files are taken, each as a patient of its own.
+            codes separated by semicolons), `split`, `sex`, `age`. Without it all files are taken, each as a patient of its own,
+            and other files are named in a `Rejection` after the last record.
         sampling_rate: Hz, for files that do not say.
 
     Raises:
         EcgFormatError: the folder or the table does not exist, the table lacks `file`, or has unknown columns or labels.
     """
     folder = Path(path)
+    left_out: dict[str, str] = {}
     if table:
         rows = _table(Path(table))
     else:
         found = ecg_folder(folder)
         rows = [{"file": str(file.relative_to(folder))} for file in found.records]
-        for file, reason in found.left_out_in(folder).items():
-            yield Rejection(f"{source}/{file}", source, "import", "left_out", f"{file}: {reason}.")
+        left_out = found.left_out_in(folder)
     options = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
     for row in rows:
         name = f"{source}/{Path(row['file']).with_suffix('').as_posix()}"
@@ -63,6 +64,8 @@ def import_folder(
             sex=parsed_sex(row.get("sex")),
             age=stated_age(row.get("age")),
         )
+    for file, reason in left_out.items():
+        yield Rejection(f"{source}/{file}", source, "import", "left_out", f"{file}: {reason}.")
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

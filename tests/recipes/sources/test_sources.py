@@ -277,7 +277,7 @@ def test_wrong_names_and_options_are_told(tmp_path):
 def test_files_of_a_folder_that_are_no_ecgs_are_rejected_with_the_reason(tmp_path):
     write_wfdb(tmp_path, "a", microvolts())
     (tmp_path / "notes.txt").write_text("Nothing was found.\n")
-    rejected, record = import_source("folder", str(tmp_path))
+    record, rejected = import_source("folder", str(tmp_path))
     assert (rejected.id, rejected.code) == (
         "own/notes.txt",
         "left_out",
