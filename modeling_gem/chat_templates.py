@@ -40,14 +40,31 @@ CHATML = (
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
 
-# For small models with a vocabulary of their own: no system prompt to spend tokens on.
-PLAIN = (
-    _FLATTEN + "{{- bos_token -}}{%- for message in messages -%}"
-    "{%- if message['role'] == 'assistant' -%}"
-    "{%- generation -%}{{ flat(message['content']) + eos_token }}{%- endgeneration -%}"
-    "{%- else -%}{{ flat(message['content']) + '\n' }}{%- endif -%}"
-    "{%- endfor -%}"
+# `flat` for models to which every word of a question is a token: small letters, and `_` before each word.
+_IN_WORDS = (
+    "{%- macro worded(text) -%}"
+    "{%- set text = text | lower | replace('\u2019', \"'\") -%}"
+    "{%- set text = text | replace('-', '- ') | replace('/', '/ ') | replace('(', '( ') -%}"
+    "{{ '_' + text.split() | join('_') }}"
+    "{%- endmacro -%}"
+) + _FLATTEN.replace("flat(content)", "asked(content)").replace("{{ content }}", "{{ worded(content) }}").replace(
+    "{{ block['text'] }}", "{{ worded(block['text']) }}"
 )
+
+
+def _plain(user: str) -> str:
+    return (
+        _FLATTEN + "{{- bos_token -}}{%- for message in messages -%}"
+        "{%- if message['role'] == 'assistant' -%}"
+        "{%- generation -%}{{ flat(message['content']) + eos_token }}{%- endgeneration -%}"
+        "{%- else -%}{{ " + user + "(message['content']) + '\n' }}{%- endif -%}"
+        "{%- endfor -%}"
+    )
+
+
+# For small models with a vocabulary of their own: no system prompt to spend tokens on.
+PLAIN = _plain("flat")
+WORDED = _IN_WORDS + _plain("asked")
 
 
 def multimodal_chat_template(text_template: str | None) -> str:

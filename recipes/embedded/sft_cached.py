@@ -11,6 +11,7 @@ from typing import Any
 
 import datasets
 import torch
+from torch.nn.utils import parametrize
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerBase
 from trl import SFTConfig, TrlParser
 
@@ -26,6 +27,7 @@ from recipes.training.trainer import GemSFTTrainer, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .tower_verdicts import TowerVerdicts
+from .words import learn_words_together, settle_words
 
 
 @dataclass
@@ -47,6 +49,12 @@ class CachedArguments:
         default=0.0,
         metadata={
             "help": "Share of a question's merges of letters that are left out, so that other wordings are understood."
+        },
+    )
+    words: bool = field(
+        default=False,
+        metadata={
+            "help": "Learn the words of recipes.embedded.words together: what is learned of one, of all near it."
         },
     )
     finding_weight: float = field(
@@ -132,7 +140,8 @@ class FindingTrainer(GemSFTTrainer):
     ) -> Any:
         """The mean loss of the answers' tokens, weighted."""
         likely = inputs.pop("likely", None)
-        outputs = model(**inputs, fused_lm_head=True)
+        with parametrize.cached():  # of words that are learned together: once, for both ends of the model
+            outputs = model(**inputs, fused_lm_head=True)
         losses = -outputs.log_probs
         labels = inputs["labels"][:, 1:]
         findings = torch.isin(labels, self.finding_ids.to(labels.device))
@@ -167,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = AutoModelForImageTextToText.from_pretrained(script.model_name_or_path, dtype="float32")
     processor = AutoProcessor.from_pretrained(script.model_name_or_path)
     freeze_towers(model)
+    words = learn_words_together(model, script.model_name_or_path) if script.words else None
     mix: dict[Modality, float] = {"both": script.both, "signal": script.signal, "image": script.image}
     states = TowerStates.load(script.states)
     if script.whiten:
@@ -185,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             data_collator=collator,
         )
         trainer.train(resume_from_checkpoint=checkpoint_to_resume(training))
+    if words is not None:
+        settle_words(model, words, training.output_dir)
     model.save_pretrained(training.output_dir)
     processor.save_pretrained(training.output_dir)
     write_json(Path(training.output_dir) / "training_log.json", trainer.state.log_history, indent=1)

@@ -22,10 +22,9 @@ import torch
 import typer
 from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value, load_from_disk
 from PIL import Image as Picture
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
-from transformers import AutoProcessor, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoProcessor, CLIPVisionModel, LlamaConfig
 
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration
 from modeling_gem.chat_templates import PLAIN
@@ -43,6 +42,7 @@ from .junk import OF_PICTURES, Junk, junk_of, kinds_in_turn
 from .page_augment import augment_page
 from .states import MODALITIES, TowerStates, run_towers
 from .tower_data import OWN_LAYOUT, PAGE_MEAN, PAGE_SIZE, PAGE_STD, PageAugmentation, as_columns, drawn_page
+from .vocabulary import train_tokenizer
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Prepare the embedded model."
@@ -56,7 +56,6 @@ PicturesOption = Annotated[
     int, typer.Option(help="How often each kind of picture comes among them, for one of each other kind.")
 ]
 
-SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<ecg>", "<image>"]
 FEATURES = Features(
     {
         "id": Value("string"),
@@ -73,9 +72,6 @@ JUNK = 1500
 DEFAULT_QUESTION = QUESTIONS["full_text"][0]
 # Pages as hospitals print and people photograph them.
 LANDSCAPE_LAYOUTS, LANDSCAPE_SIZE = ("3x4+1", "3x4", "6x2"), (790, 1120)
-# What stays a token of its own: leads, digits (numbers are spelled, not memorised), verdicts (their odds are read), and the end
-# of a question. All between them may grow together, so that an answer has half as many tokens.
-PIECES = r" V[1-6]\b| aV[RLF]\b| I{1,3}\b| likely\b| unlikely\b|\d|\n"
 
 
 def conversations(
@@ -272,35 +268,6 @@ def build_states(
         states += [{name: state.half() for name, state in one.items()} for one in run_towers(network, [batch])]
     TowerStates(ids, **{name: torch.cat([batch[name] for batch in states]).numpy() for name in MODALITIES}).save(
         output
-    )
-
-
-def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE on the training texts, across words but not across `PIECES`."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=20,
-        special_tokens=SPECIAL_TOKENS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        padding_side="left",
-        model_max_length=1024,
-        additional_special_tokens=["<ecg>", "<image>"],
     )
 
 

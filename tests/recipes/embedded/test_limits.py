@@ -9,7 +9,7 @@ from transformers import SequenceBiasLogitsProcessor
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
 from recipes.embedded.limits import best_limits, likely_bias, mean_weights
-from recipes.embedded.tiny import train_tokenizer
+from recipes.embedded.vocabulary import train_tokenizer
 from recipes.sources.statements import SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, VERDICTS, classes_text, grounded_answer
 from tests.helpers.tiny_gem import tiny_model

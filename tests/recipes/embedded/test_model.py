@@ -37,7 +37,6 @@ from recipes.embedded.targets import (
     rr_around,
     trace_targets,
 )
-from recipes.embedded.tiny import train_tokenizer
 from recipes.embedded.tower_data import (
     PAGE_MEAN,
     PAGE_STD,
@@ -50,6 +49,7 @@ from recipes.embedded.tower_data import (
     low_passed,
 )
 from recipes.embedded.towers import TowerWithHeads, build_tower, load_start, other_picture
+from recipes.embedded.vocabulary import train_tokenizer
 from recipes.models import TINY, model_source
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.sources.statements import STATEMENTS

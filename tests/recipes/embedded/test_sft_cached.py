@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from processing.errors_gem import TrainingError
 from recipes.embedded import sft_cached
@@ -95,6 +95,34 @@ def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
     assert resumed == whole and len(whole) == 6
     for a, b in zip(*(load_file(tmp_path / run / "model.safetensors").values() for run in "ab"), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.fixture(scope="module")
+def with_words(folder):
+    """The same folder, and in `worded` a model whose last tokens are words."""
+    model = tiny_model(tiny_config(tiny_text_config(tie_word_embeddings=True), tie_word_embeddings=True)).float()
+    model.save_pretrained(folder / "worded")
+    tiny_processor().save_pretrained(folder / "worded")
+    torch.manual_seed(0)
+    vectors = {"vectors": torch.randn(40, 6).half(), "projection": torch.randn(6, 32)}
+    save_file(vectors, folder / "worded" / "word_vectors.safetensors")
+    return folder
+
+
+def test_words_are_learned_together_and_again_after_a_break(with_words, tmp_path):
+    worded = ("--model_name_or_path", str(with_words / "worded"), "--words", "true")
+    whole = train(with_words, tmp_path / "a", *worded)
+    before, after = (
+        load_file(path / "word_vectors.safetensors")["projection"] for path in (with_words / "worded", tmp_path / "a")
+    )
+    assert (before - after).abs().max() > 1e-3
+    weights = load_file(tmp_path / "a" / "model.safetensors")
+    assert not any("parametrizations" in name for name in weights) and "lm_head.weight" not in weights
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "checkpoint-3").rename(tmp_path / "b" / "checkpoint-3")
+    assert train(with_words, tmp_path / "b", *worded, "--resume_from_checkpoint", "true") == whole
+    for name, weight in load_file(tmp_path / "b" / "model.safetensors").items():
+        torch.testing.assert_close(weight, weights[name])
 
 
 def test_a_verdict_weighs_as_much_as_is_said(tmp_path):

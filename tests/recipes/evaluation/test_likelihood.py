@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modeling_gem import GemError
-from modeling_gem.chat_templates import CHATML, LLAVA_V1, PLAIN
+from modeling_gem.chat_templates import CHATML, LLAVA_V1, PLAIN, WORDED
 from recipes.evaluation.likelihood import label_log_likelihoods
 from tests.helpers.tiny_gem import chat, tiny_model, tiny_processor
 
@@ -44,7 +44,7 @@ def from_whole_texts(model, processor, conversation, labels, prefix=""):
     return np.array(scores)
 
 
-@pytest.mark.parametrize("template", [PLAIN, LLAVA_V1, CHATML], ids=["plain", "llava", "chatml"])
+@pytest.mark.parametrize("template", [PLAIN, WORDED, LLAVA_V1, CHATML], ids=["plain", "worded", "llava", "chatml"])
 @pytest.mark.parametrize("prefix", ["", "Sinus rhythm, PR ", "Sinus"])
 def test_equal_to_whole_texts(model, template, prefix):
     processor = tiny_processor(chat_template=template)
