@@ -40,6 +40,11 @@ NOISY_FROM_MV = 0.05
 WANDER_BAND_HZ, WANDER_RATE = 0.5, 25.0  # in Hz; the band holds nothing that so few samples a second would miss
 WANDERING_FROM_MV = 0.5
 MISSING_FROM, POOR_FROM, FLAT_FROM = 0.5, 0.05, 0.95  # shares of a lead
+# Fault of a poor lead -> what `lead_quality` measures of it, and the limit.
+FAULTS = {
+    "missing": ("missing_share", POOR_FROM), "flat": ("flat_share", POOR_FROM), "saturated": ("saturated_share", 0.0),
+    "noise": ("noise_mv", NOISY_FROM_MV), "wander": ("wander_mv", WANDERING_FROM_MV), "height": ("peak_to_peak_mv", 2 * MAX_PLAUSIBLE_MV),
+}  # fmt: skip
 
 # Quality of a lead ----------------------------------------------------------------------------------------------------
 
@@ -107,14 +112,22 @@ def _verdict(measured: Mapping[str, Any]) -> str:
         return "missing"
     if measured["flat_share"] > FLAT_FROM:
         return "flat"
-    poor = (
-        max(measured["missing_share"], measured["flat_share"]) > POOR_FROM
-        or measured["saturated_share"] > 0
-        or measured["noise_mv"] > NOISY_FROM_MV
-        or measured["wander_mv"] > WANDERING_FROM_MV
-        or measured["peak_to_peak_mv"] > 2 * MAX_PLAUSIBLE_MV
-    )
-    return "poor" if poor else "good"
+    return "poor" if lead_faults(measured) else "good"
+
+
+def lead_faults(measured: Mapping[str, Any], share: float = 1.0) -> tuple[str, ...]:
+    """What makes a lead poor: which of `missing`, `flat`, `saturated`, `noise`, `wander` and `height` exceed their limits.
+
+    Args:
+        measured: of the lead, see `lead_quality`.
+        share: of the limits; below 1 what comes near them counts too.
+
+    Examples:
+        >>> quiet = dict.fromkeys(("missing_share", "flat_share", "saturated_share", "wander_mv", "peak_to_peak_mv"), 0.0)
+        >>> lead_faults(quiet | {"noise_mv": 0.04}), lead_faults(quiet | {"noise_mv": 0.04}, 0.5)
+        ((), ('noise',))
+    """
+    return tuple(fault for fault, (name, limit) in FAULTS.items() if (measured[name] or 0.0) > share * limit)
 
 
 def _disturbances(filled: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
@@ -370,4 +383,4 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-__all__ = ["doubts_of_beats", "inspect_record", "lead_quality"]
+__all__ = ["FAULTS", "doubts_of_beats", "inspect_record", "lead_faults", "lead_quality"]
