@@ -11,6 +11,7 @@ from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
 from .clause import JOINTS, Found, read_clause
+from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS
 from .places import LeadGroup, attach_beats, attach_leads, group_leads
 from .polarity import decide_polarity
@@ -193,7 +194,9 @@ def _line_claims(line: list[Token], flat: str, text: str, context: _Context) -> 
         context.leads = label
     claims: list[Claim] = []
     for clause, begins in _clauses(line):
-        claims += _clause_claims(clause, flat, text, context, begins) or _denied_elsewhere(clause, claims, text)
+        for part in parted(clause):
+            part_begins = begins and part[0] is clause[0]
+            claims += _clause_claims(part, flat, text, context, part_begins) or _denied_elsewhere(part, claims, text)
     return claims
 
 
@@ -210,7 +213,7 @@ def _denied_elsewhere(clause: list[Token], before: Sequence[Claim], text: str) -
     return [
         replace(
             last,
-            value=None,
+            value=last.value if last.kind == SIGNAL_QUALITY else None,
             unit=None,
             high=None,
             comparator=None,
@@ -254,6 +257,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     refers_back = clause[0].tag == "it" or (clause[0].tag == "word" and clause[0].value == "its")
     carried = context.subject if not begins or refers_back or context.heading_subject or context.leads else None
     found = read_clause(clause, flat, carried)
+    found += read_states(clause, flat, carried, found)
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
     found += attach_beats(found, clause)
@@ -287,6 +291,8 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     groups = [clause[place].value for place in item.groups]
     if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]
+    if item.kind == SIGNAL_QUALITY and any(group.named for group in groups):
+        groups = [group for group in groups if group.named]  # "V1 is noisy throughout"
     if item.kind == "r_transition" or (item.kind == "r_progression" and item.value is None):
         return []
     if len(item.ahead) > 1 and len(item.groups) >= len(item.ahead):

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 Scope = Literal["record", "leads", "walls"]
 Unit = Literal["ms", "s", "mV", "bpm", "deg"]
-# The part of a beat that shows a finding; `rhythm` is the whole record.
-Wave = Literal["P", "PR", "Q", "QRS", "ST", "QT", "T", "beat", "rhythm"]
+# The part of a beat that shows a finding; `rhythm` is the whole record, `recording` the signal whether it holds beats or not.
+Wave = Literal["P", "PR", "Q", "QRS", "ST", "QT", "T", "beat", "rhythm", "recording"]
 # The rule of what the measurements do not decide.
 NOT_MEASURED: Final = "not measured"
 

@@ -451,10 +451,40 @@ _DIAGNOSES = (
         words=(Words(r"normal(?=\s*:\s*(?:yes|no)\b)|(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?|(?:normales|unauff[aä]llig\w*)\s+EKG|" + RECORDING + r"\s+within\s+normal\s+limits"),),
     ),
 )
+_QUALITY = r"(?:(?:signal|technical|diagnostic|recording|tracing|trace|ECG|EKG|overall|data|lead)[\s-]+)?" * 2 + r"(?<!image |photo |sleep )(?<!picture )(?<!scan |echo )quality\b(?!\s+(?:of\s+(?:the\s+)?(?:\w+\s+)?(?:life|sleep|care|evidence|images?|pictures?|photo\w*|scans?|print\w*)\b|(?:images?|pictures?|photo\w*|evidence|control|assurance|improvement|scans?)\b))"
+_TRACING = r"(?:signals?|tracings?|recordings?|traces?)\b(?!\s+(?:quality|of\b|averag))"
+_WANDERS = r"wander(?:s|ing)?|drift(?:s|ing)?|sway(?:s|ing)?|instability"
+_DISTURBANCE = r"(?:noise|interference|hum|art[ei]facts?|disturbances?)"
+# Kinds of disturbance cannot be told apart: these, and amounts of one, are never decided.
+_RECORDING = (
+    Finding(
+        "signal_quality", "Poor signal quality in V1.", "signal_quality", scope="leads", wave="recording",
+        named=_QUALITY,
+        words=(
+            Words(r"no\s+(?:(?:detectable|discernible|visible|measurable|recordable|ECG|electrical)\s+)?signals?\b(?!\s+(?:of|for|to|loss|quality|noise|drop|averag|art[ei]f|change|abnormal|disturb))|no\s+(?:trace|tracing|recording)s?(?=\s+(?:in|from|at|for)\s+(?:lead|V\d|aV|I))|without\s+(?:an?\s+|any\s+)?signal\b|(?:lost|absent|missing)\s+signal|signal\s+(?:loss|drop-?outs?|failure|(?:is\s+|was\s+)?(?:absent|missing|lost)\b)|loss\s+of\s+signal|absence\s+of\s+(?:a\s+)?signal|flat[\s-]?lin(?:e|es|ed|ing)\b|disconnected(?!\s+from)|unplugged|(?:leads?|electrodes?)[\s-]off\b", "no signal"),
+            Words(r"no\s+(?:usable|useful|interpretable|readable)\s+signals?|un(?:readable|interpretable)\s+(?:ECG|EKG|leads?|" + _TRACING + ")", "unreadable"),
+            Words(r"(?:moderate|fair|average|intermediate|mediocre|variable|limited\s+but\s+diagnostic)\s+" + _QUALITY, "moderate"),
+            Words(r"(?:poor|bad|low|limited|reduced|inadequate|insufficient|suboptimal|sub-optimal|unsatisfactory|unacceptable|degraded|impaired|compromised|terrible)[\s-]+(?:" + _QUALITY + "|" + _TRACING + r")|technically\s+(?:limited|inadequate|poor|suboptimal|difficult|unsatisfactory)", "poor"),
+            Words(r"(?:good|excellent|high|fine|adequate|acceptable|satisfactory|sufficient|reasonable|optimal|perfect|decent)[\s-]+(?:" + _QUALITY + "|" + _TRACING + r")|technically\s+(?:good|adequate|satisfactory|acceptable|sufficient)", "good"),
+            Words(r"(?:minimal|little|negligible|hardly\s+any|low)\s+(?:(?:static|baseline|background|muscle)\s+)?(?:noise|wander|drift|interference|art[ei]facts?)\b(?!\s+(?:ratio|filter))", "little"),
+            Words(r"(?:mains|(?:power[\s-]?)?line|AC|electrical|electromagnetic|alternating\s+current|[56]0[\s-]?Hz(?:\s+(?:mains|power[\s-]?line|AC))?)[\s-]+" + _DISTURBANCE + r"|interference\b(?!\s+dissociation)", "mains"),
+            Words(r"(?:muscle|muscular|somatic|motion|movement|respiratory|breathing|EMG|electromyographic|myo\w+|tremor|shivering)[\s-]+" + _DISTURBANCE + r"|muscle\s+tremor|tremor\b|myopotentials?", "muscle"),
+            Words(r"(?:loose|poor|bad|faulty|dislodged|detached)\s+(?:skin\s+|electrode\s+|lead\s+)*(?:electrodes?|contacts?|connections?)|electrode\s+(?:problems?|contact|art[ei]facts?|noise|movement)|electrodes\s+problems?", "electrode"),
+            Words(r"burst\s+noise|bursts\s+of\s+noise", "burst"),
+            Words(r"(?:noise|art[ei]fact)s?[\s-]+free|clean\s+(?:ECG|EKG|baseline|" + _TRACING + r")|undisturbed\s+(?:ECG|EKG|baseline|" + _TRACING + ")", "clean"),
+            Words(r"(?:static\s+|high-frequency\s+|random\s+)?(?<!to[ -])nois(?:e|y|iness)\b(?![\s-]+(?:like|free|ratio|filter|reduction|cancel|level))", "noise"),
+            Words(r"baseline\s+(?:(?:is|was)\s+)?(?:" + _WANDERS + r")\b|(?:wandering|drifting|unstable|swaying)\s+baseline|(?:wander|drift)\b", "wander"),
+            Words(r"(?:stable|steady)\s+baseline\b|baseline\s+(?:is|remains)\s+(?:stable|steady)\b", "steady"),
+            Words(r"art[ei](?<!spike art.)(?<!pacemaker art.)(?<!stimulus art.)(?<!pacing art.)facts?\b", "artefact"),
+            Words(r"(?:amplifier\s+)?satur(?<!oxygen satur)(?<!O2 satur)at(?:ed|ion)\b(?!\s*(?:of|is|was|:|=)?\s*\d)|clipped\b|clipping\b", "saturated"),
+        ),
+        said={**_said("signal_quality", (*_NORMAL, "high"), "good"), **_said("signal_quality", ("poor", "low", "abnormal"), "poor")},
+    ),
+)
 # fmt: on
 
 FINDINGS: Final[tuple[Finding, ...]] = (
-    *_MEASURES, *_RHYTHM_AND_CONDUCTION, *_VOLTAGE_AND_ATRIA, *_WAVES_IN_LEADS, *_DIAGNOSES
+    *_MEASURES, *_RHYTHM_AND_CONDUCTION, *_VOLTAGE_AND_ATRIA, *_WAVES_IN_LEADS, *_DIAGNOSES, *_RECORDING
 )  # fmt: skip
 BY_KIND: Final = {finding.kind: finding for finding in FINDINGS}
 

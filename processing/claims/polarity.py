@@ -4,10 +4,12 @@
 from collections.abc import Sequence
 
 from .clause import JOINTS, Found
+from .lead_states import SIGNAL_QUALITY
 from .words import Token
 
 # German reports come without punctuation: "keine p-welle erkannt" says nothing of the block that follows.
 _NEAR = 2  # tokens
+_CAUSES = ("because", "due", "owing", "given")
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 
@@ -167,9 +169,14 @@ def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
         here = [item for item in found if item.anchor == j and (item.first > i or not item.is_number)]
         here = [item for item in here if not item.comparison_denied]
         # "without Q waves are inverted T": a finding that ends a predicate about an earlier subject is negated too.
-        covered += [item for item in here if item.last > i]
+        covered += [item for item in here if item.last > i and not _is_the_cause(item, tokens, i)]
         j += 1
     return covered
+
+
+def _is_the_cause(item: Found, tokens: Sequence[Token], i: int) -> bool:
+    """`V1 cannot be interpreted because of noise`: the noise is why, and is not denied."""
+    return item.kind == SIGNAL_QUALITY and any(token.value in _CAUSES for token in tokens[i + 1 : item.first])
 
 
 def _list_goes_on(tokens: Sequence[Token], j: int) -> bool:

@@ -119,7 +119,7 @@ _TURNED = (
 )
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
-    ("skip", r"not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
+    ("skip", r"not\s+used(?=\s*:)|not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("before", r"not\s+(?:yet\s+|been\s+)*" + _TURNED),
     ("turned", r"(?:ha(?:s|ve|d)" + _SINCE + r"\s+)?" + _TURNED),

@@ -13,7 +13,7 @@ from processing.claims.findings import FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
-from . import rules_leads, rules_p_waves, rules_record, rules_rhythm
+from . import rules_leads, rules_p_waves, rules_record, rules_rhythm, rules_signal
 from .places_on_ecg import evidence
 from .rules_leads import shown_in_leads
 from .rules_record import missing_beats, missing_leads, unreadable_leads
@@ -73,7 +73,7 @@ class GroundingReport:
         claims: the checked claims, in the text's order.
         salient: measured findings that an interpretation should mention.
         mentioned: those that are mentioned correctly.
-        poor_leads: leads too poor to be described; claims about them alone are `not_measurable`.
+        poor_leads: leads too poor to be described; of claims about them alone, only those about the signal are judged.
     """
 
     claims: tuple[CheckedClaim, ...]
@@ -189,17 +189,23 @@ def check_grounding(
 
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:
     """The verdict about one claim."""
-    judgement = missing_beats(claim, features) or missing_leads(claim, features)
+    # A recording has a quality where no beat is found, and most of all where a lead is too poor for anything else.
+    of_recording = claim.kind in _BY_KIND and _BY_KIND[claim.kind].wave == "recording"
+    judgement = missing_beats(claim, features) or (None if of_recording else missing_leads(claim, features))
     if judgement is None:
         rule = RULES.get(claim.kind)
-        if not len(features.beat_times):
+        if not len(features.beat_times) and not of_recording:
             judgement = unmeasurable(features.note or "no beats were found")
         elif rule is None:
             judgement = unmeasurable("the measurements do not decide this")
         else:
             judgement = _unless_affirmed(rule, claim, features, tolerances)
     wrong = [lead for lead, right in judgement.by_lead.items() if right is False]
-    wrong += [lead for lead in claim.leads if lead not in features.leads and lead not in wrong]
+    wrong += [
+        lead
+        for lead in claim.leads
+        if lead not in features.leads and lead not in wrong and not judgement.by_lead.get(lead)
+    ]
     if claim.polarity == "negated" or (claim.territory is not None and judgement.verdict == SUPPORTED):
         wrong = []
     return CheckedClaim(
@@ -220,7 +226,8 @@ def _unless_affirmed(rule: Rule, claim: Claim, features: EcgFeatures, tolerances
         return judgement
     affirmed = replace(claim, polarity="affirmed")
     stated = [affirmed]
-    if not claim.leads and _BY_KIND[claim.kind].scope == "leads":
+    finding = _BY_KIND[claim.kind]
+    if not claim.leads and finding.scope == "leads" and finding.wave != "recording":
         everywhere = rule(replace(affirmed, leads=tuple(features.leads)), features, tolerances)
         showing = {lead for lead, shows in everywhere.by_lead.items() if shows}
         # Neighbours must both show a finding, and two leads of a wall.
@@ -255,7 +262,11 @@ def _rule_of(finding: Finding) -> Rule:
     return _FUNCTIONS[finding.rule]
 
 
-_FUNCTIONS = {**vars(rules_record), **vars(rules_leads), **vars(rules_rhythm), **vars(rules_p_waves)}
+_FUNCTIONS = {
+    name: function
+    for rules in (rules_record, rules_leads, rules_rhythm, rules_p_waves, rules_signal)
+    for name, function in vars(rules).items()
+}
 _BY_KIND = {finding.kind: finding for finding in FINDINGS}
 _PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]
 RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule != NOT_MEASURED}

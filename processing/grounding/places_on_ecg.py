@@ -27,9 +27,12 @@ def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
         >>> evidence(extract_claims("PR 160 ms in lead II, beat 3")[0], features)[0][0]
         'II'
     """
+    finding = BY_KIND[claim.kind]
+    if finding.wave == "recording":
+        named = [lead for lead in claim.leads if lead in features.leads]
+        return [(lead, 0.0, round(features.duration, 3)) for lead in named or features.leads]
     if not len(features.beat_times):
         return []
-    finding = BY_KIND[claim.kind]
     count = len(features.beat_times)
     beats = [beat - 1 for beat in claim.beats if 1 <= beat <= count] if claim.beats else None
     if beats is None and claim.time_s is not None:

@@ -271,6 +271,11 @@ def missing_leads(claim: Claim, features: EcgFeatures) -> Judgement | None:
     poor = unreadable_leads(features) if claim.leads else ()
     if poor and set(claim.leads) <= set(poor):
         return unmeasurable(f"{', '.join(claim.leads)} too poor to be judged")
+    return absent_leads(claim, features)
+
+
+def absent_leads(claim: Claim, features: EcgFeatures) -> Judgement | None:
+    """The judgement about a claim of whose leads the ECG has none."""
     absent = [lead for lead in claim.leads if lead not in features.leads]
     if absent and claim.territory is None and len(absent) == len(claim.leads):
         return Judgement(CONTRADICTED, None, f"lead {absent[0]} is not in this ECG", dict.fromkeys(absent, False))
@@ -326,6 +331,7 @@ def _global(features: EcgFeatures, sequence: str) -> float | None:
 
 
 __all__ = [
+    "absent_leads",
     "axis",
     "beat",
     "beat_time",

@@ -30,6 +30,7 @@ class Tolerances:
         limit_ms: of words about intervals (`prolonged`): within 10 ms of the limit they are not decided.
         limit_bpm: of `bradycardia` and `tachycardia`: 3 bpm. limit_deg: of axis words: 10 degrees.
         limit_mv: of ST and T words: 0.04 mV, the noise of a measured level.
+        limit_quality_share: of the limits of a poor lead: from half of one on a lead is not decided. Above it no reader differs.
         approximate: factor of all tolerances for `about`, `borderline` and other hedges.
     """
 
@@ -56,6 +57,7 @@ class Tolerances:
     limit_bpm: float = 3.0
     limit_deg: float = 10.0
     limit_mv: float = 0.04
+    limit_quality_share: float = 0.5
     approximate: float = 1.5
 
 
