@@ -95,8 +95,7 @@ def _shows(value: str, lead: str, features: EcgFeatures, tol: Tolerances) -> boo
 def _is_poor(lead: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
     """Whether a lead with a signal certainly is poor; `None` near a limit, or where only its beats differ, as in fibrillation."""
     if features.quality[lead]["verdict"] == "poor":
-        reasons = {reason for name, *_, reason in features.left_out if name in (lead, ALL_LEADS)}
-        return True if _faults(lead, features) or reasons - {UNSTEADY, NOT_SHOWN} else None
+        return True if _faults(lead, features) or set(_left_out(lead, features)) - {UNSTEADY} else None
     return None if _is_near(lead, features, tol) else False
 
 
@@ -104,8 +103,13 @@ def _is_near(lead: str, features: EcgFeatures, tol: Tolerances) -> bool:
     """Whether a good lead comes near a limit, or is left out for a part of the time."""
     if features.quality[lead]["verdict"] != "good":
         return False
-    left_out = any(name in (lead, ALL_LEADS) and reason != NOT_SHOWN for name, *_, reason in features.left_out)
-    return left_out or bool(_faults(lead, features, tol.limit_quality_share))
+    return bool(_left_out(lead, features) or _faults(lead, features, tol.limit_quality_share))
+
+
+def _left_out(lead: str, features: EcgFeatures) -> tuple[str, ...]:
+    """Why parts of a lead were not measured, of what a page shows."""
+    reasons = (reason for name, *_, reason in features.left_out if name in (lead, ALL_LEADS) and reason != NOT_SHOWN)
+    return tuple(dict.fromkeys(reasons))
 
 
 def _faults(lead: str, features: EcgFeatures, share: float = 1.0) -> tuple[str, ...]:
@@ -189,6 +193,8 @@ def _measured(lead: str, features: EcgFeatures) -> str:
         return f"{lead} {verdict}"
     measured = features.quality[lead]
     faults = _faults(lead, features)
+    if verdict == "poor" and not faults and (reasons := _left_out(lead, features)):
+        return f"{lead} {verdict} ({', '.join(reasons)})"
     names = [FAULTS[fault][0] for fault in faults] or _OF_A_GOOD_LEAD
     return f"{lead} {verdict} ({_values(names, measured)})"
 

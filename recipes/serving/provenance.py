@@ -15,7 +15,7 @@ from recipes.models import NOT_A_DEVICE
 # Of a model's folder all that an answer depends on.
 _MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.jinja", "*.model", "*.txt")
 # What decides a verdict: limits, rules of findings, the reading of claims and their check.
-_RULE_FILES = ("ecg_limits.py", "ecg_rules.py", "claims/*.py", "grounding/*.py")
+_RULE_FILES = ("ecg_limits.py", "ecg_quality.py", "ecg_rules.py", "claims/*.py", "grounding/*.py")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ SAID = (
     ("The electrode of V3 is disconnected.", "no signal", ("V3",), "affirmed"),
     ("No signal loss in V3.", "no signal", ("V3",), "negated"),
     ("No lead is flat.", "no signal", (), "negated"),
+    ("There are no flat leads.", "no signal", (), "negated"),
     ("Poor quality in II.", "poor", ("II",), "affirmed"),
     ("The tracing is of poor quality.", "poor", (), "affirmed"),
     ("The quality in V1 is bad.", "poor", ("V1",), "affirmed"),

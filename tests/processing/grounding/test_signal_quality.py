@@ -3,15 +3,18 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
+from processing.claims.claims import Claim
+from processing.claims.findings import BY_KIND
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_quality import lead_faults
 from processing.ecg_readers import load_ecg
-from processing.ecg_record import STANDARD_LEADS
-from processing.grounding.check import check_grounding
+from processing.ecg_record import LIMB_LEADS, STANDARD_LEADS
+from processing.grounding.check import check_claim, check_grounding
 from processing.grounding.correction import correct_answer
 from tests.helpers.shared_data import shared_path
 
@@ -116,6 +119,24 @@ def test_a_verdict_names_the_leads_and_what_is_measured(ecgs):
     assert found.explanation == "V1 good (noise 0.008 mV, wander 0.04 mV), which does not decide it"
 
 
+def test_a_statement_and_its_denial_are_never_both_supported(ecgs):
+    values = {words.value for words in BY_KIND["signal_quality"].words}
+    places = [
+        ((), None),
+        *(((lead,), None) for lead in STANDARD_LEADS),
+        (("V1", "V2"), None),
+        (LIMB_LEADS, "limb"),
+        (STANDARD_LEADS, "all"),
+    ]
+    for value, (leads, territory), features in product(values, places, ecgs):
+        stated = Claim("signal_quality", value, None, leads, None, None, "affirmed", "", 0, 0, territory=territory)
+        verdicts = [
+            check_claim(replace(stated, polarity=polarity), features).verdict for polarity in ("affirmed", "negated")
+        ]
+        assert verdicts.count("supported") < 2, (value, leads)
+        assert verdicts.count("contradicted") < 2 or len(leads) > 1, (value, leads)
+
+
 def test_near_a_limit_good_and_poor_are_not_decided(ecgs):
     clean = ecgs[0]
 
@@ -138,6 +159,7 @@ def test_beats_that_do_not_repeat_are_not_called_a_poor_signal(ecgs):
     for reason, expected in (("does not repeat", "NN"), ("noise", "SC")):
         features = replace(clean, quality=poor, left_out=(("V2", 0.0, 4.0, reason),))
         assert letters("Poor quality in V2. Good quality in V2.", features) == expected
+        assert f"V2 poor ({reason})" in about_the_signal("Poor quality in V2.", features)[0].explanation
 
 
 def test_a_signal_without_beats_has_a_quality_too():

@@ -127,6 +127,10 @@ def test_poor_leads_are_what_was_measured():
     )
     told = dict(ask("noise by lead", known, rng, "{lead}") for _ in range(60))
     assert told["V3"] == "Yes. No signal in V3." and told["V4"] == "No. Good quality in V4."
+    for answer in ("No signal in V3.", "Yes. No signal in V3.", *told.values()):
+        assert [item.verdict for item in check_grounding(answer, known.features).claims] == ["supported"], answer
+    wrong = check_grounding("No. Good quality in all leads. Poor quality in V4.", known.features).claims
+    assert [item.verdict for item in wrong] == ["contradicted", "contradicted"]
 
 
 def test_a_question_about_no_ecg_in_particular_has_no_placeholder():
