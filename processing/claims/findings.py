@@ -451,7 +451,10 @@ _DIAGNOSES = (
         words=(Words(r"normal(?=\s*:\s*(?:yes|no)\b)|(?:completely\s+|essentially\s+|entirely\s+)?(?:normal|unremarkable)\s+" + RECORDING + "|" + RECORDING + r"\s+(?:is|appears|looks)\s+(?:completely\s+|essentially\s+|entirely\s+|within\s+)?(?:normal|unremarkable)(?:\s+limits)?|(?:normales|unauff[aä]llig\w*)\s+EKG|" + RECORDING + r"\s+within\s+normal\s+limits"),),
     ),
 )
-_QUALITY = r"(?:(?:signal|technical|diagnostic|recording|tracing|trace|ECG|EKG|overall|data|lead)[\s-]+)?" * 2 + r"(?<!image |photo |sleep )(?<!picture )(?<!scan |echo )quality\b(?!\s+(?:of\s+(?:the\s+)?(?:\w+\s+)?(?:life|sleep|care|evidence|images?|pictures?|photo\w*|scans?|print\w*)\b|(?:images?|pictures?|photo\w*|evidence|control|assurance|improvement|scans?)\b))"
+# What quality is said of stands in front: the fewer letters a pattern can begin with, the faster it is passed over.
+_OF_WHAT = r"(?:signal|technical|diagnostic|recording|tracing|trace|ECG|EKG|overall|data|lead)[\s-]+"
+_QUALITY_ITSELF = r"(?<!image |photo |sleep )(?<!picture )(?<!scan |echo )quality\b(?!\s+(?:of\s+(?:the\s+)?(?:\w+\s+)?(?:life|sleep|care|evidence|images?|pictures?|photo\w*|scans?|print\w*)\b|(?:images?|pictures?|photo\w*|evidence|control|assurance|improvement|scans?)\b))"
+_QUALITY = f"(?:{_OF_WHAT})?" * 2 + _QUALITY_ITSELF
 _TRACING = r"(?:signals?|tracings?|recordings?|traces?)\b(?!\s+(?:quality|of\b|averag))"
 _WANDERS = r"wander(?:s|ing)?|drift(?:s|ing)?|sway(?:s|ing)?|instability"
 _DISTURBANCE = r"(?:noise|interference|hum|art[ei]facts?|disturbances?)"
@@ -459,7 +462,7 @@ _DISTURBANCE = r"(?:noise|interference|hum|art[ei]facts?|disturbances?)"
 _RECORDING = (
     Finding(
         "signal_quality", "Poor signal quality in V1.", "signal_quality", scope="leads", wave="recording",
-        named=_QUALITY,
+        named=_QUALITY_ITSELF + "|" + _OF_WHAT + f"(?:{_OF_WHAT})?" + _QUALITY_ITSELF,
         words=(
             Words(r"no\s+(?:(?:detectable|discernible|visible|measurable|recordable|ECG|electrical)\s+)?signals?\b(?!\s+(?:of|for|to|loss|quality|noise|drop|averag|art[ei]f|change|abnormal|disturb))|no\s+(?:trace|tracing|recording)s?(?=\s+(?:in|from|at|for)\s+(?:lead|V\d|aV|I))|without\s+(?:an?\s+|any\s+)?signal\b|(?:lost|absent|missing)\s+signal|signal\s+(?:loss|drop-?outs?|failure|(?:is\s+|was\s+)?(?:absent|missing|lost)\b)|loss\s+of\s+signal|absence\s+of\s+(?:a\s+)?signal|flat[\s-]?lin(?:e|es|ed|ing)\b|flat\s+(?:leads?|signals?|traces?|tracings?)\b|disconnected(?!\s+from)|unplugged|(?:leads?|electrodes?)[\s-]off\b", "no signal"),
             Words(r"no\s+(?:usable|useful|interpretable|readable)\s+signals?|un(?:readable|interpretable)\s+(?:ECG|EKG|leads?|" + _TRACING + ")", "unreadable"),
@@ -472,11 +475,11 @@ _RECORDING = (
             Words(r"(?:loose|poor|bad|faulty|dislodged|detached)\s+(?:skin\s+|electrode\s+|lead\s+)*(?:electrodes?|contacts?|connections?)|electrode\s+(?:problems?|contact|art[ei]facts?|noise|movement)|electrodes\s+problems?", "electrode"),
             Words(r"burst\s+noise|bursts\s+of\s+noise", "burst"),
             Words(r"(?:noise|art[ei]fact)s?[\s-]+free|clean\s+(?:ECG|EKG|baseline|" + _TRACING + r")|undisturbed\s+(?:ECG|EKG|baseline|" + _TRACING + ")", "clean"),
-            Words(r"(?:static\s+|high-frequency\s+|random\s+)?(?<!to[ -])nois(?:e|y|iness)\b(?![\s-]+(?:like|free|ratio|filter|reduction|cancel|level))", "noise"),
+            Words(r"(?:static|high-frequency|random)\s+noise\b|nois(?<!to[ -]nois)(?:e|y|iness)\b(?![\s-]+(?:like|free|ratio|filter|reduction|cancel|level))", "noise"),
             Words(r"baseline\s+(?:(?:is|was)\s+)?(?:" + _WANDERS + r")\b|(?:wandering|drifting|unstable|swaying)\s+baseline|(?:wander|drift)\b", "wander"),
             Words(r"(?:stable|steady)\s+baseline\b|baseline\s+(?:is|remains)\s+(?:stable|steady)\b", "steady"),
             Words(r"art[ei](?<!spike art.)(?<!pacemaker art.)(?<!stimulus art.)(?<!pacing art.)facts?\b", "artefact"),
-            Words(r"(?:amplifier\s+)?satur(?<!oxygen satur)(?<!O2 satur)at(?:ed|ion)\b(?!\s*(?:of|is|was|:|=)?\s*\d)|clipped\b|clipping\b", "saturated"),
+            Words(r"amplifier\s+saturat(?:ed|ion)\b|satur(?<!oxygen satur)(?<!O2 satur)at(?:ed|ion)\b(?!\s*(?:of|is|was|:|=)?\s*\d)|clipped\b|clipping\b", "saturated"),
         ),
         said={**_said("signal_quality", (*_NORMAL, "high"), "good"), **_said("signal_quality", ("poor", "low", "abnormal"), "poor")},
     ),

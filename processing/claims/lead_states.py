@@ -63,7 +63,7 @@ def read_states(tokens: Sequence[Token], text: str, carried: str | None, found: 
         carried: the subject of the clause before.
         found: what `read_clause` found.
     """
-    if _VALUES.isdisjoint([token.value for token in tokens if token.tag in _TAGS]):
+    if _VALUES.isdisjoint([value for tag, value, _, _ in tokens if tag in _TAGS]):
         return []
     stated = _quality(tokens, text, found)
     return stated or ([] if carried not in (None, SIGNAL_QUALITY) else _state(tokens, text))
@@ -74,7 +74,7 @@ def parted(clause: list[Token]) -> list[list[Token]]:
 
     `The quality of V1 is poor and that of V2 good`, `V1 is noisy, the other leads are clean`.
     """
-    if not any(token.tag in ("term", "subj") and SIGNAL_QUALITY in token.value for token in clause):
+    if not [value for tag, value, _, _ in clause if (tag == "term" or tag == "subj") and SIGNAL_QUALITY in value]:
         return [clause]
     starts = [start for i in range(2, len(clause) - 1) if (start := _part_from(clause, i)) is not None]
     return [clause[start:stop] for start, stop in pairwise([0, *starts, len(clause)])]
