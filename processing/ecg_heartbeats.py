@@ -13,7 +13,7 @@ import numpy as np
 
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, BeatBands, filter_beats
-from .ecg_order_statistics import median, percentiles
+from .ecg_order_statistics import median, percentile
 from .ecg_plausibility import limb_errors
 from .ecg_qrs import detect_beats, windows
 from .ecg_record import EcgRecord
@@ -197,8 +197,8 @@ def _power(rows: np.ndarray) -> np.ndarray:
 
 
 def _prominence(size: np.ndarray) -> float:
-    high, usual = percentiles(size[::2], (HIGH_PERCENTILE, 50))
-    return float(high / max(float(usual), 1e-9))
+    size = size[::2]
+    return float(percentile(size, HIGH_PERCENTILE) / max(float(median(size)), 1e-9))
 
 
 def _back(band: np.ndarray, beats: np.ndarray) -> float:

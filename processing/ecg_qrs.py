@@ -4,7 +4,7 @@
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, BeatBands, moving_average
-from .ecg_order_statistics import median, percentile, percentiles, within
+from .ecg_order_statistics import median, percentile, within
 from .ecg_reliability import NEAR_GAP, runs
 
 
@@ -52,7 +52,7 @@ def lead_weights(qrs_slope: np.ndarray, heard: np.ndarray) -> tuple[np.ndarray, 
     lead without signal. Only the samples of `heard`, `(leads, samples)`, count.
     """
     steepness, usable = np.abs(qrs_slope[:, ::3]), heard[:, ::3]
-    typical, steep = percentiles(steepness, (50, STEEP_PERCENTILE), axis=1)
+    typical, steep = median(steepness), percentile(steepness, STEEP_PERCENTILE)
     for lead in np.flatnonzero(~usable.all(axis=1)):
         part = steepness[lead, usable[lead]]
         typical[lead], steep[lead] = (median(part), percentile(part, STEEP_PERCENTILE)) if len(part) else (0.0, 0.0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processing.ecg_order_statistics import SORTED_UP_TO, median, nan_median, percentile
 
-LENGTHS = st.one_of(st.integers(1, 20), st.integers(SORTED_UP_TO - 2, SORTED_UP_TO + 3), st.just(2000))
+LENGTHS = st.one_of(st.integers(1, 30), st.integers(SORTED_UP_TO - 2, SORTED_UP_TO + 3), st.integers(1990, 2003))
 
 
 @settings(deadline=None)
@@ -38,3 +38,24 @@ def test_medians_and_percentiles_are_numpys(length, axis, ties, precision, share
 def test_single_rows_give_numbers():
     assert median(np.array([3.0, 1.0, 2.0])) == 2.0
     assert percentile(np.array([3.0, 1.0, 2.0]), 25) == 1.5
+
+
+@settings(deadline=None)
+@given(count=st.integers(1, 30), axis=st.integers(0, 2), share=st.floats(0, 100), seed=st.integers(0, 999))
+def test_few_values_in_many_columns_keep_the_order_of_the_other_axes(count, axis, share, seed):
+    shape = [25, 25, 25]
+    shape[axis] = count
+    values = np.random.default_rng(seed).normal(size=shape)
+    before = values.copy()
+    assert np.array_equal(median(values, axis), np.median(values, axis=axis))
+    assert percentile(values, share, axis) == pytest.approx(np.percentile(values, share, axis=axis), abs=1e-9)
+    assert np.array_equal(values, before)
+
+
+@pytest.mark.parametrize("period", [2, 7, 10, 11, 100, 1000, 5000])
+def test_long_rows_that_keep_step_with_their_parts(period):
+    """Where the parts of a row differ, what is near the rank in each does not hold the median."""
+    rows = np.array([[1.0], [3.0], [5.0]]) * np.sin(np.arange(5000) * 2 * np.pi / period) + np.arange(5000) * 1e-6
+    assert np.array_equal(median(rows), np.median(rows, axis=1))
+    assert percentile(rows, 25) == pytest.approx(np.percentile(rows, 25, axis=1), abs=1e-12)
+    assert np.array_equal(median(np.sort(rows)[:, ::-1]), np.median(rows, axis=1))
