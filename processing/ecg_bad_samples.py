@@ -102,13 +102,16 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
         np.flatnonzero(tall), tall.shape[1]
     )  # `np.nonzero` of two axes takes four times the time
     places += level
-    # The largest of its surroundings, and steeper by far than what is around it.
+    # The largest of its surroundings, and steeper by far than what is around it: than its neighbours, then than all.
     largest = size[leads, places] >= size[leads, places - 1]
     largest &= size[leads, places] > size[leads, places + 1]
     leads, places = leads[largest], places[largest]
+    height = signal[leads, places + width] - signal[leads, places]
+    beside = np.abs(signal[leads, places] - signal[leads, places - 1])
+    steeper = np.abs(height) > STEP_ABRUPT * beside
+    leads, places, height = leads[steeper], places[steeper], height[steeper]
     if not len(places):
         return signal
-    height = signal[leads, places + width] - signal[leads, places]
 
     def steepest(first: np.ndarray) -> np.ndarray:
         window = signal[leads[:, None], first[:, None] + np.arange(alone + 1)]

@@ -17,10 +17,9 @@ def windows(values: np.ndarray, start: np.ndarray, width: int, step: int = 1) ->
     every = np.lib.stride_tricks.as_strided(values, (*values.shape[:-1], last + 1, count), strides)
     inside = within(start, 0, last)
     found = every[..., inside, :]
-    outside = inside != start
-    if outside.any():
-        index = within(start[outside, None] + np.arange(0, width, step), 0, values.shape[-1] - 1)
-        found[..., outside, :] = values[..., index]
+    for beat in np.flatnonzero(inside != start).tolist():
+        index = within(np.arange(start[beat], start[beat] + width, step), 0, values.shape[-1] - 1)
+        found[..., beat, :] = values[..., index]
     return found
 
 

@@ -131,9 +131,9 @@ def _kinds(ecg: FilteredEcg, beats: np.ndarray, weights: np.ndarray) -> tuple[np
             break
         usual = still[rest[likeness_of_all[np.ix_(rest, rest)].sum(axis=1).argmax()]].reshape(core.shape[1], -1)
         # The usual beat at every place of a window, `(leads, places, samples)`: one product compares all.
-        placed = np.lib.stride_tricks.sliding_window_view(
-            np.pad(usual, ((0, 0), (2 * play, 2 * play))), core.shape[2], axis=1
-        )[:, ::-1]
+        padded = np.zeros((len(usual), usual.shape[1] + 4 * play), dtype=usual.dtype)
+        padded[:, 2 * play : -2 * play] = usual
+        placed = np.lib.stride_tricks.sliding_window_view(padded, core.shape[2], axis=1)[:, ::-1]
         likeness = whole[rest] @ placed.transpose(0, 2, 1).reshape(-1, placed.shape[1]) / size[rest]
         alike = likeness.max(axis=1) > ALIKE
         kind[rest[alike]], shift[rest[alike]] = number, likeness[alike].argmax(axis=1) - play
@@ -152,8 +152,8 @@ def global_limits(
     wave, beats of one kind are averaged.
     """
     weights = reliability.weights
-    rr = np.diff(beats, prepend=-10 * WORKING_RATE, append=10**9)
-    rr_around = np.stack([rr[:-1], rr[1:]])
+    rr_around = np.full((2, len(beats)), 10**9)
+    rr_around[0, 0], rr_around[0, 1:], rr_around[1, :-1] = beats[0] + 10 * WORKING_RATE, np.diff(beats), np.diff(beats)
     own = _limits(around_beats(ecg, beats), beats, rr_around, weights, settings)
     onset, offset = own.onset, own.offset
     unsure = np.flatnonzero(own.doubt)
@@ -201,11 +201,11 @@ def _limits(
     steepest = np.where(np.abs(index - (beats - around.start)[:, None]) <= near, velocity, -1).argmax(axis=1)
     since = index - steepest[:, None]
     close = np.abs(since) <= near
-    peak, sharpest = (np.where(close, values, 0).max(axis=1) for values in (velocity, sharp))
+    peak, sharpest = (values.max(axis=1, where=close, initial=0) for values in (velocity, sharp))
     travel = _travel(around.band, share)
-    travel /= np.maximum(settings.travel_share * np.where(close, travel, 0).max(axis=1, keepdims=True), 1e-9)
+    travel /= np.maximum(settings.travel_share * travel.max(axis=1, keepdims=True, where=close, initial=0), 1e-9)
     is_t = (since > T_FROM_S * rate) & (since < T_RR * rr[1][:, None])
-    t_sharpest = np.where(is_t, sharp, 0).max(axis=1)
+    t_sharpest = sharp.max(axis=1, where=is_t, initial=0)
     sharp /= np.maximum(settings.sharp_share * sharpest, np.minimum(t_sharpest, T_SHARPEST * sharpest))[:, None]
     onset_limit, offset_limit = (
         np.maximum(of_peak * peak, np.minimum(of_noise * noise, LOUDEST_NOISE * peak))
@@ -215,7 +215,7 @@ def _limits(
         )
     )
 
-    t_fastest = np.where(is_t, velocity, 0).max(axis=1)
+    t_fastest = velocity.max(axis=1, where=is_t, initial=0)
     offset_limit = np.maximum(offset_limit, np.minimum(t_fastest, T_FASTEST * peak))
 
     def rest_before(start: np.ndarray) -> np.ndarray:
@@ -293,14 +293,14 @@ def _other_steep_parts(
     sharp, slope = _per_lead_steepness(both, close, weights, settings)
 
     def share(values: np.ndarray) -> np.ndarray:
-        return values / np.maximum(np.where(close, values, 0).max(axis=1, keepdims=True), 1e-9)
+        return values / np.maximum(values.max(axis=1, keepdims=True, where=close, initial=0), 1e-9)
 
     early = share(np.sqrt(np.square(sharp).mean(axis=0))) >= settings.early_share
     early &= index >= (around.stimulus - steepest)[:, None]
     early &= (index <= onset - apart) & (index >= offset - longest) & (index >= -QRS_RR * rr[0][:, None])
     sharp, slope = share(sharp.max(axis=0)), share(slope.max(axis=0))
     is_t = (index > onset + T_FROM_S * WORKING_RATE) & (index < T_RR * rr[1][:, None])
-    t_wave = np.where(is_t, sharp, 0).max(axis=1, keepdims=True)
+    t_wave = sharp.max(axis=1, keepdims=True, where=is_t, initial=0)
     calmest = np.minimum.accumulate(np.where(index >= offset, slope, np.inf), axis=1)
     late = sharp >= np.maximum(settings.late_share, settings.late_over_t * t_wave)
     late &= slope >= np.maximum(settings.late_slope, settings.late_rise * calmest)
@@ -318,13 +318,21 @@ def _per_lead_steepness(
     So a late R' of V1 is not lost among taller leads, nor does a small lead's noise count as much as a tall lead's QRS.
     """
     power = np.square(slope)
-    power[..., 1:-1] = (power[..., :-2] + power[..., 1:-1] + power[..., 2:]) / 3
-    slope = np.sqrt(power, out=power)
+    # As one row, for NumPy takes twice the time for many short ones; their ends stay as they are.
+    mean, flat = power.copy(), power.reshape(-1)
+    inner = mean.reshape(-1)[1:-1]
+    inner += flat[:-2]
+    inner += flat[2:]
+    inner /= 3
+    mean[..., 0], mean[..., -1] = power[..., 0], power[..., -1]
+    slope = np.sqrt(mean, out=mean)
     noise = settings.late_noise * percentile(slope[..., ::2], 25)[..., None]
-    own = (slope * close).max(axis=-1, keepdims=True)
+    own = slope.max(axis=-1, keepdims=True, where=close, initial=0)
     typical = np.sqrt(np.square(own).mean(axis=-3, keepdims=True))
     size = weights[..., None] / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
-    return slope * (slope > noise) * size
+    slope *= slope > noise
+    slope *= size
+    return slope
 
 
 def lead_limits(
