@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, nan_median, percentile
+from .ecg_order_statistics import median, nan_median, percentile, within
 from .ecg_p_waves import CONDUCTED_SHARE, REGULAR_RR, SAME_PR_S, bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -54,7 +54,8 @@ def bump_sizes(band: np.ndarray, places: np.ndarray | None = None) -> np.ndarray
     those of them whose indices `places` has, `(leads, places)`."""
     half = len(_KERNEL) // 2
     if places is not None:
-        return windows(band[:, ::STEP], places - half, len(_KERNEL)) @ _KERNEL
+        rows = band[:, ::STEP]
+        return rows[:, within(places[:, None] + np.arange(-half, half + 1), 0, rows.shape[1] - 1)] @ _KERNEL
     padded = np.pad(band[:, ::STEP], ((0, 0), (half, half)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, len(_KERNEL), axis=1) @ _KERNEL
 

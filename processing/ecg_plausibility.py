@@ -368,7 +368,8 @@ def _broken_laws(
     if not common.any():
         return None
     rows = (rows if common.all() else rows[:, common]).astype(np.float64)
-    power = (centred := rows - rows.mean(axis=1, keepdims=True)) @ centred.T
+    rows -= rows.mean(axis=1, keepdims=True)
+    power = rows @ rows.T
     errors = {}
     for name, law in laws.items():
         weights = np.array([law.get(lead, 0.0) for lead in names])

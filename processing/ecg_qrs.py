@@ -11,23 +11,23 @@ from .ecg_reliability import NEAR_GAP, runs
 def windows(values: np.ndarray, start: np.ndarray, width: int, step: int = 1) -> np.ndarray:
     """`values[..., start : start + width : step]` for every start, `(..., beats, width / step)`; edges repeated."""
     last, count = values.shape[-1] - width, -(-width // step)
-    if last < 0:
-        return values[..., within(start[:, None] + np.arange(0, width, step), 0, values.shape[-1] - 1)]
-    strides = (*values.strides, step * values.strides[-1])
-    every = np.lib.stride_tricks.as_strided(values, (*values.shape[:-1], last + 1, count), strides)
-    inside = within(start, 0, last)
-    found = every[..., inside, :]
-    for beat in np.flatnonzero(inside != start).tolist():
-        index = within(np.arange(start[beat], start[beat] + width, step), 0, values.shape[-1] - 1)
-        found[..., beat, :] = values[..., index]
-    return found
+    parts = [
+        values[..., first : first + width : step]
+        if 0 <= first <= last
+        else values[..., within(np.arange(first, first + width, step), 0, values.shape[-1] - 1)]
+        for first in start.tolist()
+    ]
+    shape = (*values.shape[:-1], len(parts), count)
+    return np.concatenate(parts, axis=-1).reshape(shape) if parts else np.zeros(shape, dtype=values.dtype)
 
 
 def largest_within(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Index of the largest deflection of `values` `(leads, beats, samples)` among the samples that are `inside`, a mask `(beats,
     samples)`: `(leads, beats)`."""
+    size = np.abs(values)
     # An addition takes a quarter of the time of `np.where`.
-    return (np.abs(values) + np.where(inside, np.float32(0), np.float32(-np.inf))).argmax(axis=2)
+    size += np.where(inside, np.float32(0), np.float32(-np.inf))
+    return size.argmax(axis=2)
 
 
 # Two ventricular beats are never closer (absolute refractory period, Pan and Tompkins 1985: 0.2 s).

@@ -60,7 +60,7 @@ def lead_quality(signal: np.ndarray, sampling_rate: float, left_out: Sequence[Le
     Of the 1,874 leads in which PTB-XL's readers saw static noise and 5,400 in which they saw nothing, `noise_mv` ranks 83 % of the
     pairs rightly (the second difference, formerly used by the features, 79 %); of those with drift `wander_mv` 90 %.
     """
-    noise, wander = _disturbances(interpolate_gaps(signal), sampling_rate)
+    noise, wander = (sizes.tolist() for sizes in _disturbances(interpolate_gaps(signal), sampling_rate))
     rows = []
     for lead, shares in enumerate(_shares(signal, sampling_rate)):
         measured = shares | {"noise_mv": _rounded(noise[lead]), "wander_mv": _rounded(wander[lead])}

@@ -2,7 +2,6 @@
 """Measures of a whole ECG: intervals, axes, voltages, ST levels and patterns."""
 
 import math
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -194,18 +193,34 @@ def qrs_patterns(leads: tuple[str, ...], complexes: np.ndarray, inside: np.ndarr
         complexes: `(leads, samples)` mV, from the QRS onset to some time after its end.
         inside: which of these belong to the QRS.
     """
-    deflected, counts = inside & (np.abs(complexes) > DEFLECTION_MV), inside.sum(axis=1).tolist()
-    rows = zip(leads, complexes, deflected, counts, strict=True)
-    return {lead: _pattern(level, off_line, count - 1) for lead, level, off_line, count in rows if count}
+    counts = inside.sum(axis=1).tolist()
+    deflections = _deflections(complexes, inside & (np.abs(complexes) > DEFLECTION_MV))
+    rows = zip(leads, complexes, deflections, counts, strict=True)
+    return {lead: _pattern(level, extremes, count - 1) for lead, level, extremes, count in rows if count}
 
 
-def _pattern(level: np.ndarray, off_line: np.ndarray, end: int) -> str:
-    """The letters for what of a QRS that ends at index `end` is `off_line`, in time order."""
-    extremes = [max(part, key=abs) for _, part in groupby(level[off_line].tolist(), (0.0).__lt__)]
+def _deflections(complexes: np.ndarray, off_line: np.ndarray) -> list[list[float]]:
+    """The extremes in mV of each row's deflections to either side, in time order: what of `complexes` `(leads, samples)` is
+    `off_line`, a mask of that shape, between two changes of sign."""
+    found: list[list[float]] = [[] for _ in complexes]
+    places = np.flatnonzero(off_line)
+    if not len(places):
+        return found
+    level, rows = complexes.reshape(-1)[places], places // complexes.shape[1]
+    new = (rows[1:] != rows[:-1]) | ((level[1:] > 0) != (level[:-1] > 0))
+    starts = np.concatenate(([0], np.flatnonzero(new) + 1))
+    heights = np.maximum.reduceat(np.abs(level), starts)
+    for row, extreme in zip(rows[starts].tolist(), np.copysign(heights, level[starts]).tolist(), strict=True):
+        found[row].append(extreme)
+    return found
+
+
+def _pattern(level: np.ndarray, extremes: list[float], end: int) -> str:
+    """The letters for the `extremes` of a QRS that ends at index `end`."""
     if len(extremes) > 1:
         behind = math.copysign(1, extremes[-1]) * level[end : end + int(BEHIND_QRS_S * WORKING_RATE)]
         if abs(extremes[-1]) - behind.min() < DEFLECTION_MV:
-            del extremes[-1]
+            extremes = extremes[:-1]
     if len(extremes) == 1 and extremes[0] < 0:
         return "QS"
     letters, primes = "", {"R": -1, "S": -1}
