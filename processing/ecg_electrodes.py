@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .ecg_filters import band_response, end_line
+from .ecg_filters import LevelSpectrum, band_response, level_spectrum
 from .ecg_order_statistics import percentile, true_in_rows
 from .ecg_record import CHEST_LEADS, interpolate_gaps
 
@@ -26,7 +26,11 @@ _QRS_BAND_HZ = (1.0, 30.0)
 
 
 def limb_lead_reversal(
-    leads: Sequence[str], signal: np.ndarray, sampling_rate: float, values: Mapping[str, np.ndarray]
+    leads: Sequence[str],
+    signal: np.ndarray,
+    sampling_rate: float,
+    values: Mapping[str, np.ndarray],
+    spectrum: LevelSpectrum | None = None,
 ) -> str | None:
     """The pair of limb electrodes that seems exchanged, in words, or `None`.
 
@@ -47,12 +51,15 @@ def limb_lead_reversal(
         signal: `(leads, samples)` in mV, NaN for missing samples.
         sampling_rate: Hz.
         values: medians over the beats per lead, as of `lead_measures`, mV and mV ms; empty without beats.
+        spectrum: of the signal with its gaps bridged, where it is known.
     """
     # A constant row is a dead channel, not an electrode in the wrong place.
     alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
     alive &= true_in_rows(np.isfinite(signal)) > 0.5 * signal.shape[1]
     needed = [lead for lead in ("I", "II", "III", "aVR", "V6") if lead in leads and alive[leads.index(lead)]]
-    limbs = _LimbBand(needed, interpolate_gaps(signal[[leads.index(lead) for lead in needed]]), sampling_rate)
+    rows = [leads.index(lead) for lead in needed]
+    known = level_spectrum(interpolate_gaps(signal[rows])).spectrum if spectrum is None else spectrum.spectrum[rows]
+    limbs = _LimbBand(needed, known, signal.shape[1], sampling_rate)
     flat = _leg_reversal(limbs) if {"I", "II", "III"} <= set(needed) else None
     if flat:
         return flat
@@ -82,15 +89,14 @@ class _LimbBand:
 
     Args:
         leads: names of the rows.
-        signal: `(leads, samples)` in mV.
+        spectrum: `(leads, frequencies)`, see `LevelSpectrum`.
+        samples: length of the signal.
         rate: Hz.
     """
 
-    def __init__(self, leads: Sequence[str], signal: np.ndarray, rate: float) -> None:
-        from scipy.fft import rfft
-
-        self.leads, self.samples = leads, signal.shape[1]
-        self.spectrum = rfft(signal - end_line(signal), axis=1) * band_response(self.samples, rate, *_QRS_BAND_HZ)
+    def __init__(self, leads: Sequence[str], spectrum: np.ndarray, samples: int, rate: float) -> None:
+        self.leads, self.samples = leads, samples
+        self.spectrum = spectrum * band_response(samples, rate, *_QRS_BAND_HZ)
         with np.errstate(over="ignore", invalid="ignore"):  # numbers out of all reason
             parts = self.spectrum.view(self.spectrum.real.dtype)  # real and imaginary ones, side by side
             self.shared = parts @ parts.T

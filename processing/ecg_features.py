@@ -14,7 +14,7 @@ from .ecg_delineation import Delineation, DelineationSettings, delineate
 from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
 from .ecg_events import RhythmEvents, find_events
 from .ecg_features_dict import WAVES, features_to_dict, features_to_pandas, fields_from_dict
-from .ecg_filters import WORKING_RATE
+from .ecg_filters import WORKING_RATE, level_spectrum
 from .ecg_heartbeats import heartbeat_signs, why_no_heartbeats
 from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
@@ -22,7 +22,7 @@ from .ecg_partial_leads import columns_of, measure_in_columns
 from .ecg_plausibility import Plausibility
 from .ecg_quality import doubts_of_beats, lead_quality
 from .ecg_raw import parsed_age, parsed_sex
-from .ecg_record import STANDARD_LEADS, EcgRecord, is_ecg_record
+from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps, is_ecg_record
 from .ecg_record_measures import (
     LEAD_MEASURES,
     axes,
@@ -307,6 +307,7 @@ def _measure(
     doubts = doubts_of_beats(record.leads, measured, values)
     patient = patient_of(record)
     limits = [st_elevation_limit(lead, **patient) for lead in record.leads]
+    rate, spectrum = record.sampling_rate, level_spectrum(interpolate_gaps(signal))
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
@@ -327,8 +328,8 @@ def _measure(
         **findings(record.leads, values),
         qrs_patterns=qrs_patterns(record.leads, complexes, inside),
         chest_lead_swap=chest_lead_swap(record.leads, complexes),
-        limb_lead_reversal=limb_lead_reversal(record.leads, signal, record.sampling_rate, values),
-        quality=dict(zip(record.leads, lead_quality(signal, record.sampling_rate, delineation.left_out), strict=True)),
+        limb_lead_reversal=limb_lead_reversal(record.leads, signal, rate, values, spectrum),
+        quality=dict(zip(record.leads, lead_quality(signal, rate, delineation.left_out, spectrum), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),
         plausibility=record.plausibility().with_doubts(doubts),

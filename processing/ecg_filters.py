@@ -174,11 +174,32 @@ def _responses(length: int, bands: FilterBands) -> dict[str, np.ndarray]:
     return {name: response.astype(np.complex64) for name, response in found.items()}
 
 
-def end_line(signal: np.ndarray) -> np.ndarray:
-    """The line from the first to the last sample of each lead. Without it the ends meet, and the FFT has no jump between them."""
+@dataclass(frozen=True)
+class LevelSpectrum:
+    """The spectrum of a signal less the line from the first to the last sample of each lead: without it the ends meet, and the FFT has
+    no jump between them.
+
+    Attributes:
+        line: float32 `(leads, samples)`.
+        spectrum: `rfft` of what is left, `(leads, frequencies)`.
+    """
+
+    line: np.ndarray
+    spectrum: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        """Length of the signal."""
+        return self.line.shape[1]
+
+
+def level_spectrum(signal: np.ndarray) -> LevelSpectrum:
+    """`LevelSpectrum` of a signal `(leads, samples)` without gaps."""
+    from scipy.fft import rfft
+
     line = (signal[:, -1:] - signal[:, :1]) * ramp(signal.shape[1])
     line += signal[:, :1]
-    return line
+    return LevelSpectrum(line, rfft(signal - line, axis=1, overwrite_x=True))
 
 
 @lru_cache(maxsize=16)
@@ -221,11 +242,12 @@ __all__ = [
     "BeatBands",
     "FilterBands",
     "FilteredEcg",
+    "LevelSpectrum",
     "band_response",
     "condition",
-    "end_line",
     "filter_beats",
     "filter_ecg",
+    "level_spectrum",
     "moving_average",
     "ramp",
 ]
