@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from .ecg_limits import MAX_PLAUSIBLE_MV
-from .ecg_order_statistics import median, percentile, true_in_rows
+from .ecg_order_statistics import differences, median, percentile, true_in_rows
 from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
@@ -115,7 +115,7 @@ def _without_steps(signal: np.ndarray, rate: float) -> np.ndarray:
 
     def steepest(first: np.ndarray) -> np.ndarray:
         window = signal[leads[:, None], first[:, None] + np.arange(alone + 1)]
-        return np.abs(np.diff(window, axis=1)).max(axis=1)
+        return np.abs(differences(window)).max(axis=1)
 
     around = np.maximum(steepest(places - alone), steepest(places + width))
     abrupt = np.abs(height) > STEP_ABRUPT * around

@@ -11,7 +11,7 @@ import numpy as np
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, moving_average
 from .ecg_limits import ST_DEPRESSION_MV, ST_HORIZONTAL_MV
-from .ecg_order_statistics import median, within
+from .ecg_order_statistics import differences, mean, median, within
 from .ecg_qrs import windows
 
 MS = 1000 / WORKING_RATE  # ms per sample
@@ -88,16 +88,18 @@ def isoelectric_level(signal: np.ndarray, qrs_onset: np.ndarray) -> np.ndarray:
     """The signal against a line through the PR segments just before each QRS, `(leads, samples)` mV."""
     width = int(ISOELECTRIC_S * WORKING_RATE)
     start = np.round(qrs_onset - ISOELECTRIC_GAP_S * WORKING_RATE - width).astype(int)
-    knots = windows(signal, start, width).mean(axis=2)
+    knots = mean(windows(signal, start, width))
     position = np.maximum(start + width / 2, 0)
     if len(position) == 1:
         return signal - knots
     # From each knot to the next one; the first and the last stretch are level outside of the knots.
     inner = np.minimum(np.ceil(position[1:-1]).astype(int), signal.shape[1])
     edges = np.concatenate([[0], inner, signal.shape[1:]])
-    begin, step = (np.repeat(part, np.diff(edges)) for part in (position[:-1], np.maximum(np.diff(position), 1e-9)))
+    begin, step = (
+        np.repeat(part, differences(edges)) for part in (position[:-1], np.maximum(differences(position), 1e-9))
+    )
     share = within((np.arange(len(begin)) - begin) / step, 0, 1).astype(np.float32)
-    rise = np.diff(knots, axis=1)
+    rise = differences(knots)
     line = np.empty_like(signal)
     for knot, (first, last) in enumerate(pairwise(edges.tolist())):
         part = np.multiply(rise[:, knot, None], share[first:last], out=line[:, first:last])
@@ -159,8 +161,8 @@ def _rr_intervals(delineation: Delineation) -> np.ndarray:
     distance, it is that of the steepest parts.
     """
     peaks = delineation.qrs.per_lead[delineation.live, :, 1]
-    rr = median(np.diff(peaks, axis=1), axis=0) * MS
-    steepest, onsets = np.diff(delineation.beats) * MS, np.diff(delineation.qrs.overall[:, 0]) * MS
+    rr = median(differences(peaks), axis=0) * MS
+    steepest, onsets = differences(delineation.beats) * MS, differences(delineation.qrs.overall[:, 0]) * MS
     flat = (np.abs(steepest - onsets) < SAME_RR_MS) & (np.abs(steepest - rr) > OTHER_RR_MS)
     rr = np.where(flat, steepest, rr)
     return np.where(delineation.reliability.known_intervals(delineation.beats), rr, np.nan)

@@ -98,7 +98,8 @@ def delineate(
     short = find_short_intervals(ecg, onset, offset, reliability)
     t_waves = find_t_waves(ecg, onset, offset, short, reliability, settings.waves)
     p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, short, reliability, settings.waves)
-    qrs = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1)
+    peak = median(peaks[live], axis=0)
+    qrs = np.stack([onset, peak, offset], axis=-1)
     lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)
     supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
     flutter = supposed and is_flutter(ecg, qrs, reliability)
@@ -109,10 +110,9 @@ def delineate(
         p_waves = WaveMarks(np.full_like(p_waves.per_lead, np.nan), np.full_like(p_waves.overall, np.nan))
         lone_p = WaveMarks(np.zeros((len(live), 0, 3)), np.zeros((0, 3)))
     lead_onset, onset = (_behind_spikes(marks, ecg, settings.qrs) for marks in (lead_onset, onset))
-    per_lead = np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift
-    per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
+    per_lead = around_peak(np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift)
     per_lead[~live] = np.nan
-    overall = np.stack([onset, median(peaks[live], axis=0), offset], axis=-1) - shift
+    overall = np.stack([onset, peak, offset], axis=-1) - shift
     unused = left_out(ecg, noisy, beats, reliability)
     qrs_waves = WaveMarks(per_lead, overall)
     return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, p_unclear, ecg)

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median
+from .ecg_order_statistics import differences, mean, median, spread
 from .ecg_p_repeats import on_time_and_calm
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -37,7 +37,7 @@ def is_flutter(ecg: FilteredEcg, qrs: np.ndarray, reliability: Reliability) -> b
     """
     if len(qrs) <= FEWEST_BEATS:
         return False
-    rr = np.diff(qrs[:, 1])
+    rr = differences(qrs[:, 1])
     known = reliability.known_intervals(qrs[:, 1])
     if known.sum() < FEWEST_BEATS:
         return False
@@ -57,7 +57,7 @@ def _is_irregular(rr: np.ndarray) -> bool:
     """Whether the RR intervals vary; those of premature beats and the pauses after them are left out if enough others remain."""
     calm = rr[on_time_and_calm(rr)[1]]
     rr = calm if len(calm) >= FEWEST_BEATS else rr[np.isfinite(rr)]
-    return bool(np.std(rr) > IRREGULAR_RR * np.mean(rr))
+    return bool(spread(rr) > IRREGULAR_RR * mean(rr))
 
 
 def _recurs(band: np.ndarray, reliability: Reliability, qrs: np.ndarray, beats: np.ndarray, cycle: np.ndarray) -> bool:
@@ -76,7 +76,7 @@ def _recurs(band: np.ndarray, reliability: Reliability, qrs: np.ndarray, beats: 
     lines = windows(band, np.round(start).astype(int), width, FLUTTER_STEP)
     usual = median(lines.reshape(len(band), 2, len(beats), -1), axis=2)[live].swapaxes(0, 1).astype(np.float64)
     usual *= reliability.leads[live, None]
-    usual -= usual.mean(axis=2, keepdims=True)
+    usual -= mean(usual, keepdims=True)
     usual[1] = usual[0] - usual[1]
     # Singular value decomposition needs three times the time.
     shared = usual @ usual.swapaxes(1, 2)

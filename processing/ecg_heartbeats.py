@@ -13,7 +13,7 @@ import numpy as np
 
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, BeatBands, filter_beats
-from .ecg_order_statistics import median, percentile
+from .ecg_order_statistics import differences, mean, median, percentile, spread
 from .ecg_plausibility import limb_errors
 from .ecg_qrs import detect_beats, windows
 from .ecg_record import EcgRecord
@@ -177,8 +177,8 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
     if len(gaps):
         near, slope, band = near[told], slope[:, told], band[:, told]
     power = _power(slope)
-    rr = np.diff(beats) / WORKING_RATE
-    gathered = power[near].mean() / max(float(power[~near].mean()), 1e-12) if 0 < near.sum() < len(near) else np.nan
+    rr = differences(beats) / WORKING_RATE
+    gathered = mean(power[near]) / max(float(mean(power[~near])), 1e-12) if 0 < near.sum() < len(near) else np.nan
     return HeartbeatSigns(
         steep=_prominence(np.sqrt(power)),
         tall=_prominence(np.sqrt(_power(band - median(band[:, ::4], axis=1)[:, None]))),
@@ -186,14 +186,14 @@ def _signs(ecg: BeatBands, beats: np.ndarray, live: np.ndarray, gaps: np.ndarray
         back=back,
         alike=alike,
         rr=float(median(rr)) if len(rr) else np.nan,
-        rr_variation=float(rr.std() / rr.mean()) if len(rr) else np.nan,
+        rr_variation=float(spread(rr) / mean(rr)) if len(rr) else np.nan,
     )
 
 
 def _power(rows: np.ndarray) -> np.ndarray:
     """The power at every time, `(samples,)`, each of the rows `(leads, samples)` over its own mean."""
     power = np.square(rows)
-    return np.reciprocal(np.maximum(power.mean(axis=1), 1e-18)) @ power
+    return np.reciprocal(np.maximum(mean(power), 1e-18)) @ power
 
 
 def _prominence(size: np.ndarray) -> float:
@@ -204,7 +204,7 @@ def _prominence(size: np.ndarray) -> float:
 def _back(band: np.ndarray, beats: np.ndarray) -> float:
     reach, level = (round(seconds * WORKING_RATE) for seconds in (BEAT_AROUND_PEAK_S, LEVEL_S))
     around = windows(band, beats - reach, 2 * reach)
-    change = around[..., -level:].mean(axis=2) - around[..., :level].mean(axis=2)
+    change = mean(around[..., -level:]) - mean(around[..., :level])
     height = np.linalg.norm(np.ptp(around, axis=2), axis=0)
     return float(median(np.linalg.norm(change, axis=0) / np.maximum(height, 1e-9)))
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, nan_median, percentile, within
+from .ecg_order_statistics import differences, median, nan_median, percentile, spread, within
 from .ecg_p_waves import CONDUCTED_SHARE, REGULAR_RR, SAME_PR_S, bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -119,7 +119,7 @@ def find_lone_p_waves(
 def _conduct(beats: _Beats) -> bool:
     """Whether most beats come at the same time after their P wave."""
     pr = (beats.onset - beats.p_peak)[np.isfinite(beats.p_peak)]
-    return len(pr) > CONDUCTED_SHARE * len(beats.onset) and float(np.std(pr)) < SAME_PR_S * WORKING_RATE
+    return len(pr) > CONDUCTED_SHARE * len(beats.onset) and float(spread(pr)) < SAME_PR_S * WORKING_RATE
 
 
 def _is_slow(beats: _Beats, reliability: Reliability) -> bool:
@@ -153,7 +153,7 @@ def _alike(sizes: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.nda
 def _between_conducted(ecg: FilteredEcg, beats: _Beats, reliability: Reliability) -> np.ndarray:
     """P waves between two conducted ones, like them, where the atria's own cycle puts them; after the T wave."""
     known = np.flatnonzero(np.isfinite(beats.p_peak))
-    gaps = np.diff(beats.p_peak[known])
+    gaps = differences(beats.p_peak[known])
     told = reliability.known_intervals(beats.onset)
     shortest = percentile(gaps, 20) if len(gaps) else np.inf
     sought: list[_Sought] = []

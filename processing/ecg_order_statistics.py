@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Medians, percentiles and limits as NumPy's, in a fifth of the time: most are of the few beats of an ECG."""
+"""Medians, percentiles, means and limits as NumPy's, in a part of the time: most are of the few beats of an ECG."""
 
 import math
 from functools import lru_cache
@@ -46,6 +46,21 @@ def nan_median(values: np.ndarray, axis: int | None = None) -> Any:
     return np.squeeze(np.where(count > 0, middle, np.nan), axis)
 
 
+def mean(values: np.ndarray, axis: int = -1, keepdims: bool = False) -> Any:
+    """`np.mean` along one axis, which for few values takes twice the time."""
+    return values.sum(axis, keepdims=keepdims) / values.shape[axis]
+
+
+def spread(values: np.ndarray) -> Any:
+    """`np.std` of `(values,)`, which for few values takes twice the time."""
+    return np.sqrt(mean(np.square(values - mean(values))))
+
+
+def differences(values: np.ndarray) -> np.ndarray:
+    """`np.diff` along the last axis, which for few values takes four times the time."""
+    return values[..., 1:] - values[..., :-1]
+
+
 def true_in_rows(mask: np.ndarray) -> np.ndarray:
     """How many values of each row of `mask` `(rows, samples)` are true, `(rows,)`: `np.count_nonzero`, which along an axis takes
     three times the time."""
@@ -68,6 +83,8 @@ def _neighbours(values: np.ndarray, rank: int, following: int, axis: int) -> tup
         return _of_columns(values, rank, following, axis)
     ordered = values.copy()
     ordered.sort(axis)
+    if values.ndim == 1:
+        return ordered[rank], ordered[following]
     lower = ordered.take(rank, axis)
     return lower, lower if following == rank else ordered.take(following, axis)
 
@@ -135,4 +152,4 @@ def _of_parts(values: np.ndarray, rank: int, following: int) -> tuple[Any, Any]:
     return lower, upper
 
 
-__all__ = ["median", "nan_median", "percentile", "true_in_rows", "within"]
+__all__ = ["differences", "mean", "median", "nan_median", "percentile", "spread", "true_in_rows", "within"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
 from .ecg_limits import FIBRILLATION_RR_VARIABILITY, PREMATURE_RR_SHARE
-from .ecg_order_statistics import median, nan_median, percentile
+from .ecg_order_statistics import mean, median, nan_median, percentile, spread
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_t_waves import WaveSettings
@@ -83,7 +83,7 @@ def on_time_and_calm(before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     known = np.isfinite(before)
     # The mean, not the median: in bigeminy half of the intervals are short.
-    on_time = ~(before < PREMATURE_RR_SHARE * before[known].mean()) if known.any() else ~known
+    on_time = ~(before < PREMATURE_RR_SHARE * mean(before[known])) if known.any() else ~known
     return on_time, on_time & np.append(True, on_time[:-1]) & known
 
 
@@ -229,7 +229,7 @@ class _Stretch:
     def _variation(before: np.ndarray) -> float:
         """SD of the known RR intervals `before` beats over their mean."""
         rr = before[np.isfinite(before)]
-        return float(np.std(rr)) / max(float(np.mean(rr)), 1.0) if len(rr) > 1 else 0.0
+        return float(spread(rr)) / max(float(mean(rr)), 1.0) if len(rr) > 1 else 0.0
 
     def _median(self, coherence: np.ndarray, beats: np.ndarray) -> float:
         told = coherence[beats & self.room]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, nan_median, percentile, within
+from .ecg_order_statistics import differences, mean, median, nan_median, percentile, spread, within
 from .ecg_p_repeats import Repeats, find_repeats
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
@@ -70,11 +70,11 @@ def find_p_waves(
 
 def _may_be_earlier(p: WaveMarks, qrs_onset: np.ndarray, reliability: Reliability) -> bool:
     """Whether a longer PR than the usual limit is possible: no P wave is found there, or one that may be cut, before regular beats."""
-    rr = np.diff(qrs_onset)[reliability.known_intervals(qrs_onset)]
-    if len(rr) < FEWEST_RR or not median(rr) > SLOW_RR_S * WORKING_RATE or np.std(rr) > REGULAR_RR * np.mean(rr):
+    rr = differences(qrs_onset)[reliability.known_intervals(qrs_onset)]
+    if len(rr) < FEWEST_RR or not median(rr) > SLOW_RR_S * WORKING_RATE or spread(rr) > REGULAR_RR * mean(rr):
         return False
     pr = (qrs_onset - p.overall[:, 0]) / WORKING_RATE
-    return bool(np.isfinite(pr).mean() < 0.5 or nan_median(pr) > CUT_PR_S)
+    return bool(mean(np.isfinite(pr)) < 0.5 or nan_median(pr) > CUT_PR_S)
 
 
 def _conduct_late(p: WaveMarks, qrs_onset: np.ndarray) -> bool:
@@ -114,7 +114,7 @@ def _p_waves(
     per_lead, overall = marks.per_lead, marks.overall
     per_lead[..., 0] = steadied(per_lead[..., 0], qrs_onset, room, settings.p_jitter * rate)
     per_lead[..., 2] = steadied(per_lead[..., 2], qrs_onset, room, settings.p_jitter * rate)
-    per_lead[..., 0], per_lead[..., 2] = around_peak(*np.moveaxis(per_lead, -1, 0))
+    around_peak(per_lead)
     per_lead[~(present & p_visible(amplitude, noise, settings) & live[:, None])] = np.nan
     overall[~present] = np.nan
     return marks
@@ -138,7 +138,7 @@ def p_waves_merge_with_t(p: WaveMarks, qrs_duration: np.ndarray, t_end: np.ndarr
     onset = p.overall[:, 0]
     if not np.isfinite(onset).any():
         return False
-    rr = nan_median(np.diff(p.overall[:, 1]))
+    rr = nan_median(differences(p.overall[:, 1]))
     line = nan_median(onset[1:] - t_end[:-1])
     return bool(
         rr < FAST_RR_S * WORKING_RATE
@@ -149,7 +149,7 @@ def p_waves_merge_with_t(p: WaveMarks, qrs_duration: np.ndarray, t_end: np.ndarr
 
 def _usual(noise: np.ndarray) -> float:
     """The mean over the leads; a single noisy one does not count for all."""
-    return float(np.minimum(noise, LOUDEST_NOISE * median(noise)).mean())
+    return float(mean(np.minimum(noise, LOUDEST_NOISE * median(noise))))
 
 
 def p_noise(ecg: FilteredEcg) -> np.ndarray:
@@ -224,8 +224,7 @@ def bound_p_waves(
     shift = np.array([settings.p_onset_bias, 0, settings.p_offset_bias]) * rate
     together = weighted_size(search.deviation, reliability.weights)
     size = together[np.arange(len(together)), search.centre]
-    marks = np.stack([onset, peak, offset], axis=-1) - shift
-    marks[..., 0], marks[..., 2] = around_peak(*np.moveaxis(marks, -1, 0))
+    marks = around_peak(np.stack([onset, peak, offset], axis=-1) - shift)
     return WaveMarks(marks, overall - shift), amplitude, size
 
 
@@ -242,7 +241,7 @@ def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) ->
     """`first` moved on while the distance from the PR level still falls: that is the tail of the preceding T wave."""
     width = window.shape[-1]
     distance = weighted_size(window - window[..., -1:], weights)
-    rising = (np.diff(distance, axis=1) > 0) & (np.arange(width - 1) >= first[:, None])
+    rising = (differences(distance) > 0) & (np.arange(width - 1) >= first[:, None])
     turn = np.where(rising.any(axis=1), rising.argmax(axis=1), first)
     return within(turn, first, np.maximum(width - int(0.09 * WORKING_RATE), first))
 

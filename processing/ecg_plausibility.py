@@ -15,7 +15,7 @@ import numpy as np
 
 from .ecg_lead_names import LIMB_LEADS_FROM_I_II
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
-from .ecg_order_statistics import median, nan_median, true_in_rows
+from .ecg_order_statistics import mean, median, nan_median, true_in_rows
 from .errors_gem import EcgQualityError
 
 Verdict = Literal["ok", "suspect", "refused"]
@@ -229,7 +229,7 @@ def _window_signs(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
         windows = np.nan_to_num(windows)
     spans = _median(highest - lowest)
     lag = max(1, round(LAG_S * rate))
-    centred = windows - windows.mean(axis=2, keepdims=True)
+    centred = windows - mean(windows, keepdims=True)
     power = np.einsum("wsi,wsi->ws", centred, centred)
     shared = np.einsum("wsi,wsi->ws", centred[..., lag:], centred[..., :-lag]) if lag < length else power
     correlation = _median(np.where(power > 0, shared / np.maximum(power, 1e-12), np.nan))
@@ -368,7 +368,7 @@ def _broken_laws(
     if not common.any():
         return None
     rows = (rows if common.all() else rows[:, common]).astype(np.float64)
-    rows -= rows.mean(axis=1, keepdims=True)
+    rows -= mean(rows, keepdims=True)
     power = rows @ rows.T
     errors = {}
     for name, law in laws.items():

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, BeatBands, moving_average
-from .ecg_order_statistics import median, percentile, within
+from .ecg_order_statistics import differences, median, percentile, within
 from .ecg_reliability import NEAR_GAP, runs
 
 
@@ -133,7 +133,7 @@ def _search_back(
 ) -> np.ndarray:
     if len(beats) < 3:
         return beats
-    rr, margin, added = np.diff(beats), 0.35 * WORKING_RATE, []
+    rr, margin, added = differences(beats), 0.35 * WORKING_RATE, []
     for beat in np.flatnonzero(rr > SEARCH_BACK_GAP * median(rr)):
         start, stop = beats[beat], beats[beat + 1]
         weak = (peaks > start + margin) & (peaks < stop - margin) & ~strong

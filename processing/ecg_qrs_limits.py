@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, moving_average
-from .ecg_order_statistics import median, percentile, within
+from .ecg_order_statistics import differences, mean, median, percentile, within
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability
 
@@ -153,7 +153,8 @@ def global_limits(
     """
     weights = reliability.weights
     rr_around = np.full((2, len(beats)), 10**9)
-    rr_around[0, 0], rr_around[0, 1:], rr_around[1, :-1] = beats[0] + 10 * WORKING_RATE, np.diff(beats), np.diff(beats)
+    rr_around[0, 0], rr_around[0, 1:] = beats[0] + 10 * WORKING_RATE, differences(beats)
+    rr_around[1, :-1] = rr_around[0, 1:]
     own = _limits(around_beats(ecg, beats), beats, rr_around, weights, settings)
     onset, offset = own.onset, own.offset
     unsure = np.flatnonzero(own.doubt)
@@ -295,7 +296,7 @@ def _other_steep_parts(
     def share(values: np.ndarray) -> np.ndarray:
         return values / np.maximum(values.max(axis=1, keepdims=True, where=close, initial=0), 1e-9)
 
-    early = share(np.sqrt(np.square(sharp).mean(axis=0))) >= settings.early_share
+    early = share(np.sqrt(mean(np.square(sharp), 0))) >= settings.early_share
     early &= index >= (around.stimulus - steepest)[:, None]
     early &= (index <= onset - apart) & (index >= offset - longest) & (index >= -QRS_RR * rr[0][:, None])
     sharp, slope = share(sharp.max(axis=0)), share(slope.max(axis=0))
@@ -319,16 +320,16 @@ def _per_lead_steepness(
     """
     power = np.square(slope)
     # As one row, for NumPy takes twice the time for many short ones; their ends stay as they are.
-    mean, flat = power.copy(), power.reshape(-1)
-    inner = mean.reshape(-1)[1:-1]
+    smooth, flat = power.copy(), power.reshape(-1)
+    inner = smooth.reshape(-1)[1:-1]
     inner += flat[:-2]
     inner += flat[2:]
     inner /= 3
-    mean[..., 0], mean[..., -1] = power[..., 0], power[..., -1]
-    slope = np.sqrt(mean, out=mean)
+    smooth[..., 0], smooth[..., -1] = power[..., 0], power[..., -1]
+    slope = np.sqrt(smooth, out=smooth)
     noise = settings.late_noise * percentile(slope[..., ::2], 25)[..., None]
     own = slope.max(axis=-1, keepdims=True, where=close, initial=0)
-    typical = np.sqrt(np.square(own).mean(axis=-3, keepdims=True))
+    typical = np.sqrt(mean(np.square(own), -3, keepdims=True))
     size = weights[..., None] / np.sqrt(np.maximum(own, 0.01 * typical) * typical + 1e-9)
     slope *= slope > noise
     slope *= size

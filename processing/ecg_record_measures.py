@@ -9,7 +9,7 @@ import numpy as np
 from .ecg_beat_measures import MS, BeatMeasures, bazett, fridericia
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE
-from .ecg_order_statistics import median, nan_median, percentile
+from .ecg_order_statistics import mean, median, nan_median, percentile, spread
 from .ecg_p_waves import ECTOPIC_QRS_S
 from .ecg_qrs import windows
 from .ecg_record import CHEST_LEADS
@@ -53,14 +53,14 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
     inside = (qrs[:, 0] >= 0) & (qrs[:, 2] < delineation.ecg.signal.shape[1])
     inside &= duration <= percentile(duration, USUAL_PERCENT) + ECTOPIC_QRS_S * WORKING_RATE
     has_p = np.isfinite(p[:, 0])
-    p_present: bool | None = bool(inside.any() and has_p[inside].mean() > P_SHARE)
+    p_present: bool | None = bool(inside.any() and mean(has_p[inside]) > P_SHARE)
     p_unclear = "fast wide beats" if delineation.p_unclear else None
     p_unclear = p_unclear or ("moving electrodes" if delineation.reliability.mostly_disturbed else None)
     if p_present or p_unclear is None:
         p_unclear = None
     else:
         p_present = None
-    rr = float(np.mean(known)) if len(known := beats.known_rr) else math.nan
+    rr = float(mean(known)) if len(known := beats.known_rr) else math.nan
     qt = float(nan_median((t[:, 2] - onset)[inside] * MS))
     return {
         "heart_rate": 60000 / rr,
@@ -82,7 +82,7 @@ def rhythm(rr: np.ndarray) -> dict[str, Any]:
     `regular`: all intervals within 10 % of their median; `mostly regular`: 70 % of them (ectopic or dropped beats);
     else `irregular`; `None` below two intervals.
     """
-    variability = float(np.std(rr) / np.mean(rr)) if len(rr) > 1 else math.nan
+    variability = float(spread(rr) / mean(rr)) if len(rr) > 1 else math.nan
     return {"rr_variability": variability, "rhythm_regularity": regularity(rr)}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg, ramp
-from .ecg_order_statistics import median, within
+from .ecg_order_statistics import differences, mean, median, within
 from .ecg_record import CHEST_LEADS, LIMB_LEADS_FROM_I_II
 
 # Where a beat leaves the line alone, s from its steepest part: before the QRS (P wave included), and after it (T wave).
@@ -119,8 +119,8 @@ def find_noise(qrs_slope: np.ndarray) -> np.ndarray:
     if blocks < 2 * BEAT_BLOCKS:
         return noisy
     # The mean of each block as a product, in a fifth of the time.
-    mean = np.full(BLOCK, 1 / BLOCK, dtype=np.float32)
-    level = np.abs(qrs_slope[:, : blocks * BLOCK]).reshape(leads, blocks, BLOCK) @ mean
+    shares = np.full(BLOCK, 1 / BLOCK, dtype=np.float32)
+    level = np.abs(qrs_slope[:, : blocks * BLOCK]).reshape(leads, blocks, BLOCK) @ shares
     half = FLOOR_BLOCKS // 2
     padded = np.zeros((leads, blocks + 2 * half), dtype=level.dtype)
     padded[:, half : half + blocks] = level
@@ -200,7 +200,7 @@ def rely_on_what_repeats(
     rest[~live] = 0
     together = np.sqrt(np.mean(np.square(rest), axis=(0, 2)))
     usual = together <= 2 * median(together)
-    raw = median(np.sqrt(np.mean(np.square(rest), axis=2)), axis=1)
+    raw = median(np.sqrt(mean(np.square(rest))), axis=1)
     disturbed, of_p, of_t = np.zeros(leads, dtype=bool), None, None
     if live.sum() >= FEWEST_LEADS:
         of_p, of_t, disturbed = _without_movements(rest[:, usual].reshape(leads, -1), names)
@@ -209,7 +209,7 @@ def rely_on_what_repeats(
     if of_p is not None:
         ecg = replace(ecg, **{name: of_p @ getattr(ecg, name) for name in P_BANDS})
         rest = (of_p @ rest.reshape(leads, -1)).reshape(rest.shape)
-    size = np.sqrt(np.mean(np.square(rest[live]), axis=2))
+    size = np.sqrt(mean(np.square(rest[live])))
     typical = np.maximum(median(size, axis=1)[:, None], 1e-9)
     excess = size / typical
     shared = np.maximum(median(excess, axis=0), 1.0)
@@ -225,7 +225,7 @@ def rely_on_what_repeats(
 
 def _between_beats(beats: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
     """`BEFORE_S` and `BEHIND_S` without the neighbouring beats: in a fast rhythm their QRS complexes would seem to move."""
-    rr = float(median(np.diff(beats))) / WORKING_RATE
+    rr = float(median(differences(beats))) / WORKING_RATE
     start = max(BEFORE_S[0], min(WIDE_QRS_S - rr, BEFORE_S[1] - SHORTEST_SPAN_S))
     end = min(BEHIND_S[1], max(BEFORE_S[1] + rr, BEHIND_S[0] + SHORTEST_SPAN_S))
     return (start, BEFORE_S[1]), (BEHIND_S[0], end)

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .ecg_order_statistics import median
+from .ecg_order_statistics import differences, median
 from .ecg_record import interpolate_gaps
 
 RATE = 500  # Hz
@@ -30,7 +30,7 @@ def find_spikes(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A spike jumps out of quiet in many leads at once, again and again. A heart's own waves gather speed over several samples.
     """
     none = np.zeros(0, dtype=int)
-    jumps = np.abs(np.diff(signal, axis=1))
+    jumps = np.abs(differences(signal))
     jump = jumps.max(axis=0)
     high = np.flatnonzero(jump > max(SPIKE_MIN_MV, 8 * float(median(jump[::3]))))
     ordered = np.sort(jumps[:, high], axis=0)[::-1] / jump[high]

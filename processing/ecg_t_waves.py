@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import median, within
+from .ecg_order_statistics import differences, median, within
 from .ecg_qrs import largest_within, windows
 from .ecg_reliability import Reliability, weighted_size
 from .ecg_short_intervals import ShortIntervals
@@ -119,10 +119,12 @@ def _largest_from_to(values: np.ndarray, first: np.ndarray, last: np.ndarray) ->
     return values.argmax(axis=-1)
 
 
-def around_peak(onset: np.ndarray, peak: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Limits that leave a lead's own peak inside, at least 4 ms from either."""
+def around_peak(marks: np.ndarray) -> np.ndarray:
+    """The marks (onset, peak, offset), `(leads, beats, 3)`, changed so that a lead's own peak is at least 4 ms from its limits."""
     nearest = 0.004 * WORKING_RATE
-    return np.minimum(onset, peak - nearest), np.maximum(offset, peak + nearest)
+    np.minimum(marks[..., 0], marks[..., 1] - nearest, out=marks[..., 0])
+    np.maximum(marks[..., 2], marks[..., 1] + nearest, out=marks[..., 2])
+    return marks
 
 
 def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -216,8 +218,7 @@ def find_t_waves(
     folds = np.log(within(np.abs(amplitude), *VISIBLE_T_MV) / settings.t_usual)
     onset -= settings.t_onset_per_fold * rate * folds
     offset -= (settings.t_offset_bias + settings.t_offset_per_fold * folds) * rate
-    onset, offset = around_peak(onset, peak, offset)
-    per_lead = np.stack([onset, peak, offset], axis=-1)
+    per_lead = around_peak(np.stack([onset, peak, offset], axis=-1))
     overall[:, 2] -= settings.t_offset_bias * rate
     per_lead[~(present & visible & live[:, None])] = np.nan
     overall[~present] = np.nan
@@ -292,7 +293,7 @@ def _before_u_wave(size: np.ndarray, start: float, rr_root: float) -> tuple[int,
 
 def _rr_after(qrs_onset: np.ndarray) -> np.ndarray:
     """RR interval that follows each beat, in samples; the typical one after the last."""
-    rr = np.diff(qrs_onset)
+    rr = differences(qrs_onset)
     typical = float(median(rr)) if len(rr) else float(WORKING_RATE)
     return np.append(rr, typical)
 

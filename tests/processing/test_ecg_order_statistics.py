@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.ecg_order_statistics import SORTED_UP_TO, median, nan_median, percentile
+from processing.ecg_order_statistics import SORTED_UP_TO, differences, mean, median, nan_median, percentile, spread
 
 LENGTHS = st.one_of(st.integers(1, 30), st.integers(SORTED_UP_TO - 2, SORTED_UP_TO + 3), st.integers(1990, 2003))
 
@@ -38,6 +38,18 @@ def test_medians_and_percentiles_are_numpys(length, axis, ties, precision, share
 def test_single_rows_give_numbers():
     assert median(np.array([3.0, 1.0, 2.0])) == 2.0
     assert percentile(np.array([3.0, 1.0, 2.0]), 25) == 1.5
+
+
+@given(count=st.integers(1, 600), precision=st.sampled_from([np.float32, np.float64]), seed=st.integers(0, 999))
+def test_means_spreads_and_differences_are_numpys_to_the_bit(count, precision, seed):
+    values = np.random.default_rng(seed).normal(5, 2, (3, count)).astype(precision)
+    for axis in (0, -1):
+        assert mean(values, axis).dtype == precision
+        assert np.array_equal(mean(values, axis), np.mean(values, axis=axis))
+        assert np.array_equal(mean(values, axis, keepdims=True), np.mean(values, axis=axis, keepdims=True))
+    assert mean(values[0] > 5) == np.mean(values[0] > 5)
+    assert spread(values[0]) == np.std(values[0])
+    assert np.array_equal(differences(values), np.diff(values))
 
 
 @settings(deadline=None)
