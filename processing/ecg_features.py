@@ -307,7 +307,7 @@ def _measure(
     doubts = doubts_of_beats(record.leads, measured, values)
     patient = patient_of(record)
     limits = [st_elevation_limit(lead, **patient) for lead in record.leads]
-    rate, spectrum = record.sampling_rate, level_spectrum(interpolate_gaps(signal))
+    rate, spectrum = record.sampling_rate, level_spectrum(signal if finite.all() else interpolate_gaps(signal))
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
-from .ecg_order_statistics import differences, median, nan_median, percentile, spread, within
+from .ecg_order_statistics import differences, mean, median, nan_median, percentile, spread, within
 from .ecg_p_waves import CONDUCTED_SHARE, REGULAR_RR, SAME_PR_S, bound_p_waves, p_noise, p_visible, search_around
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
@@ -125,7 +125,7 @@ def _conduct(beats: _Beats) -> bool:
 def _is_slow(beats: _Beats, reliability: Reliability) -> bool:
     """Whether the ventricles are so slow and regular that the atria may go their own way."""
     rr = np.diff(beats.onset)[reliability.known_intervals(beats.onset)]
-    return bool(len(rr) and np.median(rr) > SLOW_S * WORKING_RATE and np.std(rr) < REGULAR_RR * np.mean(rr))
+    return bool(len(rr) and median(rr) > SLOW_S * WORKING_RATE and spread(rr) < REGULAR_RR * mean(rr))
 
 
 def _ignored(train: np.ndarray, beats: _Beats) -> bool:

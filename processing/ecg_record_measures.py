@@ -151,7 +151,7 @@ def median_beat(delineation: Delineation, beats: BeatMeasures) -> tuple[np.ndarr
     start = np.round(onset[usual]).astype(int)
     complexes = median(windows(beats.level, start, int(0.26 * WORKING_RATE)), axis=1)
     last = nan_median(delineation.qrs.per_lead[:, usual, 2] - onset[usual], axis=1)
-    return complexes, np.arange(complexes.shape[1]) <= np.nan_to_num(last, nan=-1.0)[:, None]
+    return complexes, np.arange(complexes.shape[1]) <= last[:, None]  # of NaN none
 
 
 def beat_likeness(delineation: Delineation) -> float:

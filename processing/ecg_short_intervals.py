@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_order_statistics import median
 from .ecg_qrs import windows
 from .ecg_reliability import Reliability
 
@@ -99,8 +100,8 @@ def _start_of_p(
 ) -> int | None:
     """Samples from the start of the P wave to the QRS in the usual one of the intervals `group`; `None` without P wave."""
     rate = WORKING_RATE
-    room = round(float(np.median(qrs_onset[group + 1] - qrs_offset[group])))
-    rr = float(np.median(qrs_onset[group + 1] - qrs_onset[group]))
+    room = round(float(median(qrs_onset[group + 1] - qrs_offset[group])))
+    rr = float(median(qrs_onset[group + 1] - qrs_onset[group]))
     if room <= (AFTER_QRS_S + BEFORE_QRS_S) * rate:
         return None
     interval = _usual_interval(ecg, qrs_onset, group, room, rr, reliability)
@@ -149,7 +150,7 @@ def _usual_interval(
     lead by its weight, `(leads, room)`."""
     rate = WORKING_RATE
     end = np.round(qrs_onset[group + 1]).astype(int)
-    usual = np.median(windows(ecg.p_band, end - room, room), axis=1)
+    usual = median(windows(ecg.p_band, end - room, room), axis=1)
     before, after = (
         np.median(windows(ecg.p_band, np.round(at - LEVEL_S[0] * rate).astype(int), _samples(LEVEL_S)), axis=(1, 2))
         for at in (qrs_onset[group], qrs_onset[group + 1])
