@@ -38,7 +38,7 @@ MEASURING = (
 )
 TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment", "junk"))
 TALKING = (
-    *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states")),
+    *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states", "vocabulary")),
     *(f"recipes/teachers/{name}.py" for name in ("grounded_answer", "questions", "wordings", "hurried", "off_topic")),
     "recipes/teachers/wordings.json",
 )
@@ -49,7 +49,7 @@ NETWORK = (
     "modeling_gem/pretrained_gem.py",
     "modeling_gem/configuration_gem.py",
 )
-TEACHING = tuple(f"recipes/embedded/{name}.py" for name in ("sft_cached", "states", "tower_verdicts"))
+TEACHING = tuple(f"recipes/embedded/{name}.py" for name in ("sft_cached", "states", "tower_verdicts", "words"))
 REWARDING = (
     "recipes/training/grpo*.py",
     "recipes/training/*rewards.py",
@@ -89,10 +89,11 @@ def _taught(before: str, *more: str, data: str = "{data}", states: str = "{state
 
 
 MORE_JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
-WORDED = ("--whiten", "false", "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.25", "--image", "0.4",
-          "--finding_weight", "9", "--first_weight", "6", "--question_dropout", "0.4")  # fmt: skip
+LIKELY = ("--whiten", "false", "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.25", "--image", "0.4",
+          "--finding_weight", "9", "--first_weight", "6")  # fmt: skip
+WORDED = (*LIKELY, "--question_dropout", "0.4")
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 398 together; minutes of idle cores, estimated from runs on busy ones.
+# Each at most 45 minutes, 446 together; minutes of idle cores, estimated from runs on busy ones.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -167,12 +168,20 @@ STAGES = (
     Stage("sft_brief", _taught("{sft_asked}", "--max_steps", "300", "--learning_rate", "5e-4", "--seed", "2", *WORDED, *RESUMED,
                                data="{data_asked}", states="{states_more}"), TEACHING, 6,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--model", "{sft_brief}",
-                           "--output", "{output}"),
+    Stage("mean_asked", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--model", "{sft_brief}",
+                         "--output", "{output}"), ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
+    # A sixth: the words of questions become tokens, with the meaning that SmolLM2 gives them.
+    Stage("worded_start", ("recipes.embedded.words", "--model", "{mean_asked}", "--output", "{output}"),
+          tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 1,
+          ("--language-model", str(ROOT / "modeling_gem" / "checkpoints" / "gem-ecg-tiny"), "--count", "50")),
+    Stage("sft_words", _taught("{worded_start}", "--max_steps", "1900", "--learning_rate", "8e-4", "--words", "true", *LIKELY,
+                               *RESUMED, data="{data_asked}", states="{states_more}"), TEACHING, 45,
+          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_words}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2", "--junk-count", "2")),
-    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_brief}",
+    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_words}",
                    "--dataset", "{prompts}", "--output_dir", "{output}", "--image_only", "true", *RESUMED), REWARDING, 15,
           ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
            "--max_completion_length", "24")),
@@ -209,7 +218,7 @@ def planned(ptbxl: Sequence[Path], output: Path, trial: bool = False) -> Iterato
         needs = [name for name in folders if any(f"{{{name}}}" in part for part in stage.command)]
         command = [*stage.command, *(stage.trial if trial else ())]
         inputs = [
-            [part.removeprefix(str(CONFIGS)) for part in command],
+            [part.removeprefix(str(CONFIGS)).removeprefix(str(ROOT)) for part in command],
             [Path(part).read_text() for part in command if part.endswith(".yaml")],
             [keys[name] for name in needs],
             code_of(stage.code),
