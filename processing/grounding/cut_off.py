@@ -40,4 +40,17 @@ def checkable(text: str) -> str:
     return written if _FINISHED.search(written) else _LAST_WORD.sub("", written)
 
 
-__all__ = ["CutOff", "as_answer", "checkable"]
+def cut_off_in_words(tokens: int | None = None) -> str:
+    """What is said where such an answer is shown.
+
+    Args:
+        tokens: the length limit, if it was that, and is known.
+
+    Examples:
+        >>> cut_off_in_words(256)
+        'cut off after 256 tokens; the unfinished last word is not checked'
+    """
+    return f"cut off {'before its end' if tokens is None else f'after {tokens:,} tokens'}; the unfinished last word is not checked"
+
+
+__all__ = ["CutOff", "as_answer", "checkable", "cut_off_in_words"]

@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from processing.errors_gem import BuildError
+from processing.grounding.cut_off import cut_off_in_words
 from recipes.chat.engine_names import ENGINE_HELP
 from recipes.console import errors, say_failed, say_left_out
 from recipes.record_options import ReadingOptions, as_options, spread
@@ -107,7 +108,7 @@ def interpret_many(
     print(f"{report.rows:,} rows, {len(report.declined):,} declined, {len(report.failed):,} failed -> {many.output}")
     errors.print(f"{report.resumed:,} of them were there already; the columns `declined` and `error` give the reasons")
     if report.cut_off:
-        errors.print(f"{report.cut_off:,} cut off after {max_new_tokens} tokens (column `cut_off`)", style="yellow")
+        errors.print(f"{report.cut_off:,} {cut_off_in_words(max_new_tokens)} (column `cut_off`)", style="yellow")
     say_left_out(report.left_out)
     if report.spent:
         errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))

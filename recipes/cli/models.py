@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from processing.ecg_features import extract_features
+from processing.grounding.cut_off import cut_off_in_words
 from recipes.console import console, say_failed
 from recipes.files import atomic_path
 from recipes.models import NOT_A_DEVICE, checkpoint_errors, load_pipeline, model_source
@@ -193,7 +194,7 @@ def interpret(
     else:
         print_answer(console, found)
         if found.cut_off:
-            console.print(f"cut off after {max_new_tokens} tokens; --max-new-tokens sets more", style="yellow")
+            console.print(f"{cut_off_in_words(max_new_tokens)}; --max-new-tokens sets more", style="yellow")
         if measured is not None:
             console.print(_measured_line(measured), style="dim")
         if label is not None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hub_cards.space.gem_space import session, uploads, views
+from hub_cards.space.gem_space import interpreter, session, uploads, views
 from processing.errors_gem import GemError
 from tests.helpers.html_tags import Tags
 
@@ -289,6 +289,21 @@ def test_other_answers_are_tried_and_what_is_left_is_corrected(server):
         talk, *_ = user.predict(SIGNAL, wrong, api_name="/interpret")
         assert left in talk and ("answers were tried" in talk) == (wrong != "Mark")
         assert ("Changed:" in talk) <= (wrong == "Correct")
+
+
+def test_an_answer_that_was_cut_off_is_marked_and_its_last_word_not_checked(server, monkeypatch):
+    user = client(server)
+    user.predict("atrial_fibrillation", api_name="/open_sample")
+    marked = "Answer cut off before its end; the unfinished last word is not checked."
+    for wrong in ("Mark", "Correct"):
+        monkeypatch.setattr(interpreter, "MAX_NEW_TOKENS", 17)
+        talk, *_ = user.predict(SIGNAL, wrong, api_name="/interpret")
+        assert answers(talk)[-1].endswith("The QRS axis is 7") and marked in Tags(talk).text
+    monkeypatch.setattr(interpreter, "MAX_NEW_TOKENS", 256)
+    talk, *_ = user.predict("What is the rhythm?", SIGNAL, "Mark", api_name="/ask")
+    assert talk.count("cut off") == 1  # the one before stays marked, the new one is whole
+    talk, *_ = user.predict(SIGNAL, "Mark", api_name="/interpret")
+    assert "The QRS axis is 7" in Tags(talk).text and "cut off" not in talk
 
 
 def test_a_picture_alone_is_headed_as_not_checked():

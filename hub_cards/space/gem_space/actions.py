@@ -124,10 +124,11 @@ class Actions:
                 lambda: asked(session, self.interpreter, question, modality), request, self.checking
             )
             latest = session
-            async for progress in self.interpreter.answer(list(session.chat), client_of(request), name).progress():
+            answer = self.interpreter.answer(list(session.chat), client_of(request), name)
+            async for progress in answer.progress():
                 if self.store.get(name).upload is not upload:
                     return
-                latest = answered(session, progress.text)
+                latest = answered(session, answer.whole(progress) if progress.done else progress.text)
                 shown = views.conversation(latest) if progress.text else gr.skip()
                 yield shown, gr.skip(), gr.skip(), views.message(_state(progress)), gr.skip()
             yield (

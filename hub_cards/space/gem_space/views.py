@@ -20,6 +20,7 @@ from processing.evidence.answer import MarkedWords, answer_html, mark_words, mar
 from processing.evidence.html import HTML_PX_PER_MM, html_environment, sheet_html
 from processing.evidence.photo import PhotoSheet, photo_sheet
 from processing.evidence.picture import evidence_page
+from processing.grounding.cut_off import cut_off_in_words
 from recipes.record_options import as_options
 
 from .session import Session, text_of
@@ -87,7 +88,7 @@ def conversation(session: Session) -> str:
         )
         label = session.labels[answer] if is_checked else None
         turns.append((turn["role"], Markup(shown), reading, label))
-    return str(_PARTS.conversation(turns))
+    return str(_PARTS.conversation(turns, cut_off_in_words()))
 
 
 def _answer(reading: Interpretation, marks: Sequence[MarkedWords], is_last: bool) -> str:

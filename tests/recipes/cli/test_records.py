@@ -287,7 +287,7 @@ def test_an_answer_that_was_cut_off_is_marked(tmp_path):
     result = gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".a"), *asked)
     rows = pq.read_table(tmp_path.with_suffix(".a")).to_pylist()
     assert [row["cut_off"] for row in rows] == [True, True] and rows[0]["text"] == found["interpretation"]
-    assert rows[0]["contradicted"] == 0 and "2 cut off after 17 tokens" in result.stderr
+    assert rows[0]["contradicted"] == 0 and "2 cut off after 17 tokens; the unfinished last word" in result.stderr
     question = ("-q", "Is the rhythm regular? Answer yes or no.", "--modality", "signal")
     assert gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".b"), *question).exit_code == 0
     assert [row["cut_off"] for row in pq.read_table(tmp_path.with_suffix(".b")).to_pylist()] == [False, False]
