@@ -217,10 +217,10 @@ def consistency(
         )
     if not main_process():
         return
-    mean, scores, found = evaluate_consistency(items, paths[0], paths[1], limit is not None)
+    mean, scores, found, notes = evaluate_consistency(items, paths[0], paths[1], limit is not None)
     name, split = set_name(data, fold)
     made = consistency_report(
-        mean, scores, problems + found, items, called or name, split, model_source(model) if model else None
+        mean, scores, problems + found, items, called or name, split, model_source(model) if model else None, notes
     )
     finish(made, output)
 
@@ -358,7 +358,8 @@ def ecg_qa(
         console.print(f"left out: {', '.join(left_out)}")
     if model:
         path = answers_file(model, None, [q.item for q in run.questions], output, modality, batch_size, 24, engine)
-        texts = read_answers(path).texts_for([q.item.id for q in run.questions], limit is not None)
+        file, ids = read_answers(path), [q.item.id for q in run.questions]
+        texts, run.notes = file.texts_for(ids, limit is not None), file.cut_off_notes(ids)
         run.columns["model"] = [text or "" for text in texts]
     known = [question for question in questions if not question.held_out]
     run.columns["engine"] = qa.answer_by_quality(run.questions, known, run.problems)

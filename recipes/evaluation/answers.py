@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EvaluationError, GemError
+from processing.grounding.cut_off import CutOff, as_answer, cut_off_in_words
 from recipes.files import atomic_write, json_lines
 
 from .items import EvalItem
@@ -29,12 +30,13 @@ ID_KEYS = ("id", "question_id", "No", "custom_id")
 # GEM and PULSE write `text`, ECG-R1 and the baselines `response`, GEM's merged files the last two.
 ANSWER_KEYS = ("text", "response", "answer", "generated_text", "Model_generated", "GEM_generated")
 TURN_KEYS = ("predict_convs", "response")
+CUT_OFF = "cut_off"  # whether the text ends at the length limit; absent in older files and those of others
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `text`: `None` if the file has none; `key`: its key in the file; `row`: all other keys."""
+    """One answer. `text`: `None` if the file has none, a `CutOff` if it says so; `key`: its key in the file; `row`: all other keys."""
 
     id: str
     text: str | None
@@ -78,6 +80,17 @@ class AnswerFile:
         if surplus and not of_more:
             self.problems.append(f"{len(surplus)} ids are not in the test set: {_some(surplus)}")
         return [known[i].text if i in known else None for i in wanted]
+
+    def cut_off(self, ids: Iterable[str]) -> int | None:
+        """How many of the answers to `ids` end at their length limit; `None` if no row says so or denies it, as in files of others."""
+        known, wanted = self.by_id(), set(ids)
+        stated = [known[name].text for name in wanted if name in known and CUT_OFF in known[name].row]
+        return sum(isinstance(text, CutOff) for text in stated) if stated else None
+
+    def cut_off_notes(self, ids: Iterable[str]) -> list[str]:
+        """A sentence for a report if answers to `ids` are cut off, else none."""
+        count = self.cut_off(ids := list(ids))
+        return [f"Of {len(ids):,} answers, {count:,} {cut_off_in_words()}."] if count else []
 
     def _name_repeated(self) -> None:
         lines: dict[str, list[Answer]] = {}
@@ -193,6 +206,7 @@ def _add_one(name: str, row: Mapping[str, Any], number: int, file: AnswerFile) -
         )
         file.problems.append(f"id {name} (line {number}): {said}; it counts as unanswered")
         text = None
+    text = text if text is None else as_answer(text, row.get(CUT_OFF) is True)
     file.answers.append(Answer(name, text, key, number, row))
 
 
@@ -289,8 +303,8 @@ def generate_answers(
     progress: Progress | None = None,
 ) -> None:
     """
-    Writes greedy answers as JSON Lines with `id`, `prompt`, `text` and `reference`; a record that cannot be read has `error` instead
-    of `text`. With `grounding` they are the answers of `interpret`, with the further keys `grounding`, `tried` and `edits`. A run
+    Writes greedy answers as JSON Lines with `id`, `prompt`, `text`, `cut_off` (whether the text ends at the length limit) and
+    `reference`; a record that cannot be read has `error` instead of `text`. With `grounding` they are the answers of `interpret`, with the further keys `grounding`, `tried` and `edits`. A run
     that was stopped continues. Under `accelerate launch` each process writes its share to a file of its own, and the first
     process joins them.
 
@@ -384,7 +398,7 @@ def _answer(
             if isinstance(answer, GemError):
                 row["error"] = f"not answered: {answer}"
             elif generation["grounding"] == "off":
-                row["text"] = answer
+                row |= _written(answer)
             else:
                 row |= _told(checked_answer(engine, chat, answer, **generation))
         log.append(rows)
@@ -393,10 +407,14 @@ def _answer(
             progress(done, len(items))
 
 
+def _written(text: str) -> dict[str, Any]:
+    return {"text": text, CUT_OFF: isinstance(text, CutOff)}
+
+
 def _told(found: "Interpretation") -> dict[str, Any]:
     """Of a checked answer what a file of answers keeps: the text, and how it came about."""
     marks = found.marks()
-    told = {"text": found.text, "grounding": marks["grounding"], "tried": len(found.candidates) or 1}
+    told = _written(found.text) | {"grounding": marks["grounding"], "tried": len(found.candidates) or 1}
     return told | ({"edits": marks["edits"]} if marks.get("edits") else {})
 
 

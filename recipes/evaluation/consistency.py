@@ -22,6 +22,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.errors_gem import EcgFormatError, EvaluationError, GemError
 from processing.extras_gem import require
 from processing.grounding.check import DEFAULT_TOLERANCES, Tolerances, check_grounding
+from processing.grounding.cut_off import checkable
 from recipes.console import run_command
 from recipes.files import read_json_lines
 from recipes.scores import ScoreRow, ScoreTable
@@ -105,7 +106,7 @@ def consistency_of(signal_answer: str, image_answer: str, features: EcgFeatures 
         >>> score.shared, round(score.claim_agreement, 2)
         (3, 0.67)
     """
-    claims = extract_claims(signal_answer), extract_claims(image_answer)
+    claims = extract_claims(checkable(signal_answer)), extract_claims(checkable(image_answer))
     pairs = shared_claims(*claims)
     total = len(claims[0]) + len(claims[1])
     return ConsistencyScore(
@@ -271,8 +272,9 @@ _NOTE = (
 
 def evaluate_consistency(
     items: Sequence[EvalItem], signal_answers: str | Path, image_answers: str | Path, is_part: bool = False
-) -> tuple[ConsistencyScore, dict[str, ConsistencyScore], list[str]]:
-    """Compares the answers from the signal alone with those from the picture alone.
+) -> tuple[ConsistencyScore, dict[str, ConsistencyScore], list[str], list[str]]:
+    """Compares the answers from the signal alone with those from the picture alone. The unfinished last word of an answer that was cut
+    off counts as a word, not as a claim.
 
     Args:
         items: the test set.
@@ -281,7 +283,7 @@ def evaluate_consistency(
         is_part: `items` is a part of the test set, so answers to other items are not an error.
 
     Returns:
-        The mean, the scores by id, and a description of each problem with the files or records.
+        The mean, the scores by id, a description of each problem with the files or records, and notes about answers that are cut off.
 
     Raises:
         EvaluationError: no record has both answers.
@@ -289,6 +291,8 @@ def evaluate_consistency(
     files = [read_answers(path) for path in (signal_answers, image_answers)]
     texts = [file.texts_for([item.id for item in items], is_part) for file in files]
     problems = [f"{file.path.name}: {problem}" for file in files for problem in file.problems]
+    asked = [("signal", files[0]), ("image", files[1])]
+    notes = [f"{seen}: {note}" for seen, file in asked for note in file.cut_off_notes(item.id for item in items)]
     rows = [(item, s, i) for item, s, i in zip(items, *texts, strict=True) if s is not None and i is not None]
     if not rows:
         raise EvaluationError(f"Not one record has an answer in both {signal_answers} and {image_answers}.")
@@ -300,7 +304,7 @@ def evaluate_consistency(
             problems.append(f"{item.id}: not measured: {error}")
             features.append(None)
     mean, scores = consistency([s for _, s, _ in rows], [i for _, _, i in rows], features)
-    return mean, {item.id: score for (item, _, _), score in zip(rows, scores, strict=True)}, problems
+    return mean, {item.id: score for (item, _, _), score in zip(rows, scores, strict=True)}, problems, notes
 
 
 def consistency_report(
@@ -311,6 +315,7 @@ def consistency_report(
     dataset: str,
     split: str,
     model: str | None = None,
+    notes: Sequence[str] = (),
 ) -> EvaluationReport:
     """The table of a run; the score of every record is in its JSON."""
     values = mean.to_dict()
@@ -322,6 +327,7 @@ def consistency_report(
         [table],
         describe_data(dataset, ([item.id, item.question] for item in items)),
         describe_model(model),
+        notes=list(notes),
         problems=problems,
         details={name: score.to_dict() for name, score in scores.items()},
     )

@@ -52,11 +52,12 @@ class QaQuestion:
 
 @dataclass
 class QaRun:
-    """Questions about held-out ECGs, and column -> answers in their order."""
+    """Questions about held-out ECGs, and column -> answers in their order; `notes` about those answers."""
 
     questions: list[QaQuestion]
     columns: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_ecg_qa(path: str | Path, ptbxl: str | Path) -> tuple[list[QaQuestion], list[str]]:
@@ -188,7 +189,7 @@ def qa_report(run: QaRun, name: str, model: str | None = None) -> EvaluationRepo
         tables,
         describe_data(name, data),
         describe_model(model),
-        notes=[NOTE],
+        notes=[NOTE, *run.notes],
         problems=run.problems,
         details={
             "intervals": {

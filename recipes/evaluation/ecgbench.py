@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
+from processing.grounding.cut_off import checkable
 from recipes.models import load_gem
 from recipes.scores import ScoreRow, ScoreTable
 
@@ -48,13 +49,14 @@ TITLES = {
 
 @dataclass
 class BenchRun:
-    """`compat`, `strict`: name -> score in percent, `None` where there is none. `details` for the JSON."""
+    """`compat`, `strict`: name -> score in percent, `None` where there is none. `details` for the JSON; `notes`: about the answers."""
 
     task: str
     compat: dict[str, float | None] = field(default_factory=dict)
     strict: dict[str, float | None] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def check_task(task: str) -> str:
@@ -115,7 +117,10 @@ def evaluate_ecgbench(
         _take_accuracy(run, found)
         _published(run, lambda: _compat_qa(items, file))
     run.problems += file.problems
-    run.details["answers"] = {"file": file.path.name, "lines": len(file.answers), "items": len(items)}
+    ids = [item.id for item in items]
+    run.notes = file.cut_off_notes(ids)
+    counts = {"lines": len(file.answers), "items": len(items), "cut_off": file.cut_off(ids)}
+    run.details["answers"] = {"file": file.path.name, **counts}
     return run
 
 
@@ -234,14 +239,14 @@ def _score_judged(
 
 def _pairs(task: str, items: Sequence[EvalItem], texts: Sequence[str | None]) -> dict[str, tuple[str, str]]:
     if task == REPORTS:
-        return {item.id: (str(item.gold), text) for item, text in zip(items, texts, strict=True) if text}
+        return {item.id: (str(item.gold), checkable(text)) for item, text in zip(items, texts, strict=True) if text}
     pairs = {}
     turns = zip(items, texts, strict=True)
     for name, group in groupby(turns, key=lambda turn: turn[0].id.rpartition("#")[0]):
         rows = list(group)
         if all(text for _, text in rows):
             questions = [item.question for item, _ in rows]
-            gold, given = [str(item.gold) for item, _ in rows], [str(text) for _, text in rows]
+            gold, given = [str(item.gold) for item, _ in rows], [checkable(text or "") for _, text in rows]
             pairs[name] = (arena_text(questions, gold), arena_text(questions, given))
     return pairs
 
@@ -317,8 +322,9 @@ def bench_report(
         describe_data(run.task, gold),
         describe_model(model),
         judge,
-        problems=run.problems,
-        details=run.details,
+        run.notes,
+        run.problems,
+        run.details,
         plots=plots,
     )
 

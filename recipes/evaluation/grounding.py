@@ -16,6 +16,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 import numpy as np
 
 from processing.errors_gem import EvaluationError, GemError
+from processing.grounding.cut_off import checkable
 from recipes.scores import ScoreRow, ScoreTable
 
 from .answers import AnswerFile, AnswerLog, full_names, read_answers
@@ -159,7 +160,8 @@ def evaluate_grounding(
     folder = Path(folder)
     file = read_answers(answers)
     texts = file.texts_for([item.id for item in items], is_part)
-    answered = {item.id: text for item, text in zip(items, texts, strict=True) if text and text.strip()}
+    # Nothing is said of the unfinished last word of an answer that was cut off, here or by the judge.
+    answered = {item.id: checkable(text) for item, text in zip(items, texts, strict=True) if text and text.strip()}
     empty = [item.id for item, text in zip(items, texts, strict=True) if text is not None and not text.strip()]
     run = GroundingRun(file, problems=[*file.problems, *(f"id {name}: the answer is empty" for name in empty)])
     if not answered:
@@ -266,7 +268,12 @@ def grounding_report(
         plots["judge"] = Bars(
             "Judge, strict scores", strict.means, strict.intervals, unit="0-100 (bars: 95 % bootstrap interval)"
         )
-    notes = [*([MEASURED_NOTE] if measured else []), *(JUDGE_NOTES.values() if run.scores else [])]
+    ids = [item.id for item in items]
+    notes = [
+        *([MEASURED_NOTE] if measured else []),
+        *(JUDGE_NOTES.values() if run.scores else []),
+        *run.answers.cut_off_notes(ids),
+    ]
     return EvaluationReport(
         "Grounded ECG Understanding",
         tables,
@@ -278,6 +285,7 @@ def grounding_report(
         notes,
         run.problems,
         {
+            "cut_off": run.answers.cut_off(ids),
             "check": measured,
             "check_shuffled": shuffled,
             "judge": {name: _details(scores) for name, scores in run.scores.items()},

@@ -8,8 +8,18 @@ import pytest
 
 from processing.ecg_features import extract_features
 from processing.errors_gem import EcgFormatError
+from processing.grounding.cut_off import CutOff
 from processing.simulator.simulator import simulate_ecg
-from recipes.evaluation.consistency import bleu4, consistency, consistency_of, main, read_answer_pairs, rouge_l
+from recipes.evaluation.consistency import (
+    bleu4,
+    consistency,
+    consistency_of,
+    evaluate_consistency,
+    main,
+    read_answer_pairs,
+    rouge_l,
+)
+from recipes.evaluation.items import EvalItem
 from tests.helpers.shared_data import shared_path
 
 
@@ -29,6 +39,18 @@ def test_claims_agree_or_not():
     assert (other.shared, other.claim_agreement) == (2, 0)
     assert bleu4("No ST elevation in V2. PR 160 ms.", "ST elevation in V2. PR 240 ms.") > 0.3  # words hide it
     assert math.isnan(consistency_of("ST elevation in V2.", "ST elevation in V5.").claim_agreement)
+
+
+def test_an_unfinished_number_is_no_claim(tmp_path):
+    both = consistency_of(CutOff("Sinus rhythm. The QRS axis is 7"), "Sinus rhythm. The QRS axis is 70 degrees.")
+    assert (both.shared, both.claim_agreement) == (1, 1)
+    rows = {"signal": {"text": "Sinus rhythm. The QRS axis is 7", "cut_off": True}, "image": {"text": "Sinus rhythm."}}
+    for seen, row in rows.items():
+        (tmp_path / seen).write_text(json.dumps({"id": "a", **row}))
+    items = [EvalItem("a", "What is it?")]
+    *_, problems, notes = evaluate_consistency(items, tmp_path / "signal", tmp_path / "image")
+    said = "signal: Of 1 answers, 1 cut off before its end; the unfinished last word is not checked."
+    assert notes == [said] and not problems
 
 
 def test_agreement_on_what_is_right():

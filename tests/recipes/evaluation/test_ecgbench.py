@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from processing.errors_gem import EvaluationError
+from recipes.chat.client import ChatClient
+from recipes.chat.settings import ChatSettings
 from recipes.evaluation.ecgbench import SETS, bench_report, check_task, evaluate_ecgbench, label_scores
 from recipes.evaluation.items import read_bench
 from recipes.evaluation.judges import ChatJudge
@@ -47,6 +49,22 @@ def test_multi_label_both_modes(tmp_path):
         100 * (4 / 5 + 2 / 3 + 2 / 3 + 1) / 5
     )
     assert run.strict["Unparseable"] == 12.5 and run.strict["AUC"] is None and not run.problems
+
+
+def test_answers_that_are_cut_off_are_counted(tmp_path):
+    rows = [(f"s{i}", "Write a report.", "Sinus rhythm. PR 160 ms.") for i in range(2)]
+    items, path = bench(tmp_path, rows, [("s0", "Sinus rhythm. PR 16"), ("s1", "Sinus rhythm. PR 16")])
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"cut_off": row["question_id"] == "s1"}) + "\n" for row in rows))
+    with ChatServer([Answer("{}")]) as server:
+        judge = ChatJudge(ChatClient(ChatSettings(model="m", base_url=server.url)))
+        run = evaluate_ecgbench("ptb-test-report", items, path, tmp_path, judge)
+        sent = [body["messages"][1]["content"] for body in server.requests]
+    assert sorted("PR 16\n" in text or text.endswith("PR 16") for text in sent) == [False, True]
+    assert run.details["answers"]["cut_off"] == 1
+    assert bench_report(run, items).notes == [
+        "Of 2 answers, 1 cut off before its end; the unfinished last word is not checked."
+    ]
 
 
 OPTIONS = "What is it?\nA. Sinus rhythm\nB. Atrial fibrillation\nC. Atrial flutter"
@@ -112,8 +130,6 @@ def test_unknown_sets_and_missing_judges_are_refused(tmp_path):
 
 
 def test_reports_are_scored_by_a_judge(tmp_path):
-    from recipes.chat.client import ChatClient
-    from recipes.chat.settings import ChatSettings
 
     items, path = bench(
         tmp_path,
@@ -135,8 +151,6 @@ def test_reports_are_scored_by_a_judge(tmp_path):
 
 
 def test_arena_judges_both_turns_at_once(tmp_path):
-    from recipes.chat.client import ChatClient
-    from recipes.chat.settings import ChatSettings
 
     rows = [{"id": "a", "conversations": [{"question": "Q1", "answer": "g1"}, {"question": "Q2", "answer": "g2"}]}]
     (tmp_path / "arena.json").write_text(json.dumps(rows))

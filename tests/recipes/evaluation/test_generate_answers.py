@@ -58,6 +58,24 @@ def test_all_are_answered_in_order(whole, items):
     assert file.answers[2].row["prompt"] == "Question 2?" and file.answers[2].row["reference"] == "ref"
 
 
+@pytest.mark.parametrize("grounding", ["off", "correct"])
+def test_answers_that_end_at_their_length_limit_are_marked(whole, model, items, tmp_path, grounding):
+    path = tmp_path / "answers.jsonl"
+    generate_answers(model, items[:2], path, max_new_tokens=6, grounding=grounding, n=1)
+    ids = [item.id for item in items[:2]]
+    file = read_answers(path)
+    assert [answer.row["cut_off"] for answer in file.answers] == [True, True]
+    assert file.cut_off(ids) == 2 and file.cut_off_notes(ids)[0].startswith("Of 2 answers, 2 cut off")
+    # A run that continues a file of an earlier version, which did not say it, keeps what is there.
+    rows = [json.loads(line) for line in whole.read_text().splitlines()]
+    older = {"id": "r0", "text": rows[0]["text"]}
+    path.write_text(json.dumps(older) + "\n")
+    assert read_answers(path).cut_off(ids) is None and not read_answers(path).cut_off_notes(ids)
+    generate_answers(model, items[:2], path, max_new_tokens=6, grounding=grounding, n=1)
+    file = read_answers(path)
+    assert file.answers[0].row == older and file.cut_off(ids) == 1
+
+
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.93])
 def test_resuming_gives_the_same_file(whole, model, items, tmp_path, cut, caplog):
     content = whole.read_bytes()

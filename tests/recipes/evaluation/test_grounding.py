@@ -60,6 +60,24 @@ def test_claims_are_checked_and_compared_with_other_records(items, tmp_path):
     assert names and not any("other records" in name for name in names), "the baseline is no result of the model"
 
 
+def test_the_unfinished_number_of_an_answer_that_was_cut_off_is_not_judged(items, tmp_path):
+    path = answers(tmp_path, TEXTS | {"normal": "Sinus rhythm. The QRS axis is 7"})
+    whole = evaluate_grounding(items, path, tmp_path)
+    assert whole.checks["ecg-grounding/normal"]["contradicted"] == 1
+    assert grounding_report(whole, items, "samples", "test").details["cut_off"] is None  # the file does not say
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"cut_off": row["text"].endswith("7")}) + "\n" for row in rows))
+    with ChatServer([Answer(json.dumps(verdict()))]) as server:
+        judge = ChatJudge(ChatClient(ChatSettings(model="m", base_url=server.url)))
+        run = evaluate_grounding(items, path, tmp_path, judge)
+        sent = " ".join(body["messages"][1]["content"] for body in server.requests)
+    assert run.checks["ecg-grounding/normal"]["contradicted"] == 0 and "is 7" not in sent
+    report = grounding_report(run, items, "samples", "test")
+    said = "Of 4 answers, 1 cut off before its end; the unfinished last word is not checked."
+    assert report.details["cut_off"] == 1 and said in report.notes
+    assert said in write_report(tmp_path / "report", report).read_text()
+
+
 def test_checks_resume_and_a_changed_answer_is_checked_again(items, tmp_path):
     first = evaluate_grounding(items, answers(tmp_path), tmp_path)
     kept = (tmp_path / "checked.jsonl").read_bytes()
