@@ -35,7 +35,9 @@ SHOWN = 3  # names for one reason
 LIST, NO_ECG = "a list or notes of a data set", "no ECG by its name and its beginning"
 PICTURE = "a picture; name it alone"
 BESIDE = "a WFDB record of the same name lies beside it"
+PARQUET = "a Parquet file; a data set needs a folder of its own"
 NO_HEADER = "a WFDB signal file without its header"
+OWN_REASONS = {".dat": NO_HEADER, ".parquet": PARQUET}
 _BY_CONTENT = (is_dicom, is_edf, is_ishne, is_scp)
 
 
@@ -78,7 +80,7 @@ def ecg_folder(folder: str | Path, pictures: bool = False) -> EcgFolder:
     folder = Path(folder)
     if not folder.is_dir():
         raise EcgFormatError(f"{folder}: there is no such folder.")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder)))
     headers = {path.with_suffix("") for path in files if path.suffix == ".hea"}
     segments: set[Path] = set()
     signals: set[Path] = set()
@@ -122,7 +124,8 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:SHOWN]) + more
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Whether a path in a folder is of a hidden file, or lies in a hidden folder."""
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -151,8 +154,8 @@ def _why_not(path: Path, headers: set[Path], pictures: bool) -> str:
         return BESIDE
     if suffix in ECG_SUFFIXES:
         return ""
-    if suffix == ".dat":
-        return NO_HEADER
+    if suffix in OWN_REASONS:
+        return OWN_REASONS[suffix]
     if re.sub(r"[-_. ]?\d*$", "", bare.stem.lower()) in LISTS and suffix in (*TABLE_SUFFIXES, *TEXT_SUFFIXES):
         return LIST
     head = unpacked_head(path, HEAD_BYTES)
@@ -168,4 +171,4 @@ def _why_not(path: Path, headers: set[Path], pictures: bool) -> str:
     return NO_ECG
 
 
-__all__ = ["EcgFolder", "ecg_folder", "left_out_in_words", "list_ecg_files"]
+__all__ = ["EcgFolder", "ecg_folder", "is_hidden", "left_out_in_words", "list_ecg_files"]

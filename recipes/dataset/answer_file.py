@@ -33,7 +33,7 @@ from recipes.files import atomic_path, one_writer
 from recipes.models import model_source
 from recipes.serving.provenance import provenance_of
 
-from .answer_source import AnswerSource
+from .answer_source import ANSWERS_MARK, AnswerSource
 from .pool import in_processes
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from recipes.chat.gem_models import GemEngine
 
 PART = 32  # ECGs with their pages: 20 MB at most on their way to the model
-_MARK = b"gem-ecg answers"
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -374,7 +373,7 @@ def _mark(settings: AnswerSettings, ids: Sequence[str]) -> str:
 
 
 def _check_mark(metadata: dict[bytes, bytes] | None, mark: str, path: Path) -> None:
-    if (metadata or {}).get(_MARK, b"").decode() != mark:
+    if (metadata or {}).get(ANSWERS_MARK, b"").decode() != mark:
         raise BuildError(
             f"{path}: belongs to other ECGs, or to another model, question or rules; choose another --output, or --fresh."
         )
@@ -390,7 +389,7 @@ def _begin(settings: AnswerSettings, mark: str) -> None:
     try:
         settings.parts.mkdir(parents=True, exist_ok=True)
         if note.exists():
-            _check_mark({_MARK: note.read_bytes()}, mark, settings.output)
+            _check_mark({ANSWERS_MARK: note.read_bytes()}, mark, settings.output)
         with atomic_path(note) as file:
             file.write_text(mark)
     except OSError as error:
@@ -402,7 +401,7 @@ def _begin(settings: AnswerSettings, mark: str) -> None:
 def _join(plan: Sequence[Part], mark: str, rows: int, settings: AnswerSettings) -> None:
     """The parts as one file, which appears complete or not at all."""
     written = 0
-    schema = SCHEMA.with_metadata({_MARK: mark.encode()})
+    schema = SCHEMA.with_metadata({ANSWERS_MARK: mark.encode()})
     with atomic_path(settings.output) as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for part in plan:

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Self
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError
-from processing.folders.listing import ecg_folder, left_out_in_words
+from processing.folders.listing import EcgFolder, ecg_folder, is_hidden, left_out_in_words
 from recipes.record_options import ReadingOptions
 
 from .schema import decode, is_built
+
+ANSWERS_MARK = b"gem-ecg answers"  # key of the metadata of a Parquet file of answers
+BESIDE_DATASET = "beside a data set, which is read instead"
 
 
 @dataclass(frozen=True)
@@ -37,26 +42,30 @@ class AnswerSource:
 
     @classmethod
     def at(cls, place: str, split: str = "train", options: ReadingOptions | None = None) -> Self:
-        """A data set where `datasets` saved one, where Parquet files lie, or where there is no such folder; else a folder of files."""
+        """A data set where `datasets` saved one, where Parquet files lie without ECG files, or where there is no such folder; else a
+        folder of files. Hidden Parquet files and those of earlier answers make no data set, and pictures, which may be plots of one,
+        take none away."""
         folder = Path(place)
-        is_dataset = not folder.is_dir() or (folder / "state.json").is_file() or any(folder.rglob("*.parquet"))
+        is_dataset = not folder.is_dir() or (folder / "state.json").is_file() or _holds_dataset(folder)
         return cls(place, is_dataset, split, options or ReadingOptions())
 
     def ids(self) -> tuple[list[str], dict[str, str]]:
         """The ids of all ECGs, in order: paths in the folder, the column `id`, or numbers; and the files of a folder that are
-        no ECGs, with reasons. Pictures are ECGs.
+        no ECGs, with reasons. Pictures are ECGs, but not beside a data set, which leaves out all files that could be ECGs.
 
         Raises:
             BuildError: there is no ECG, no such data set or split, or an id occurs twice.
         """
-        left_out: dict[str, str] = {}
+        folder, left_out = Path(self.place), dict[str, str]()
         if self.is_dataset:
             rows = open_split(self.place, self.split)
             ids = (
                 [str(value) for value in rows["id"]] if "id" in rows.column_names else list(map(str, range(len(rows))))
             )
+            if folder.is_dir():
+                beside = ecg_folder(folder, pictures=True).records
+                left_out = EcgFolder(left_out=dict.fromkeys(beside, BESIDE_DATASET)).left_out_in(folder)
         else:
-            folder = Path(self.place)
             found = ecg_folder(folder, pictures=True)
             ids, left_out = [path.relative_to(folder).as_posix() for path in found.records], found.left_out_in(folder)
         if not ids:
@@ -80,6 +89,19 @@ class AnswerSource:
         return decode(row) if is_built(rows) else load_ecg(row.get("ecg", row), **self.options.keywords())
 
 
+def _holds_dataset(folder: Path) -> bool:
+    """Whether Parquet files lie in a folder in which no file is an ECG by itself."""
+    shown = (file for file in folder.rglob("*.parquet") if not is_hidden(file.relative_to(folder)))
+    return any(not _holds_answers(file) for file in shown) and not ecg_folder(folder).records
+
+
+def _holds_answers(file: Path) -> bool:
+    try:
+        return ANSWERS_MARK in (pq.read_schema(file).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
 @lru_cache(maxsize=1)
 def open_split(place: str, split: str) -> datasets.Dataset:
     """A split, opened once per process; its rows stay on the disk.
@@ -95,4 +117,4 @@ def open_split(place: str, split: str) -> datasets.Dataset:
         raise BuildError(f"{place}: no folder of ECGs, and no data set with a split {split!r} ({error}).") from error
 
 
-__all__ = ["AnswerSource", "open_split"]
+__all__ = ["ANSWERS_MARK", "AnswerSource", "open_split"]

@@ -14,7 +14,7 @@ from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, EvaluationError
 from recipes.sources.conversations import FileMap
 from recipes.sources.llava_sets import import_ecg_grounding, read_rows
-from recipes.sources.source_record import EcgFile, EcgSource, Rejection
+from recipes.sources.source_record import EcgFile, EcgSource, Rejection, parquets_with
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -186,7 +186,7 @@ def read_test_set(
         items, problems = _grounding_items(path, question, files or {})
     elif _is_ptbxl(path):
         items, problems = _ptbxl_items(path, question, fold, reference), []
-    elif _parquet_has(path, "messages"):
+    elif _parquets(path, "messages"):
         items, problems = _dataset_items(path, question), []
     else:
         raise EvaluationError(
@@ -210,18 +210,13 @@ def set_name(path: str | Path, fold: int = 9) -> tuple[str, str]:
 
 def _is_ptbxl(path: Path) -> bool:
     """Its own table lies in the folder, or its signals in Parquet files."""
-    return (path / "ptbxl_database.csv").is_file() or _parquet_has(path, "signal_uv")
+    return (path / "ptbxl_database.csv").is_file() or bool(_parquets(path, "signal_uv"))
 
 
-def _parquets(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.parquet")) if path.is_dir() else [path] if path.suffix == ".parquet" else []
-
-
-def _parquet_has(path: Path, column: str) -> bool:
-    import pyarrow.parquet as pq
-
-    files = _parquets(path)
-    return bool(files) and column in pq.read_schema(files[0]).names
+def _parquets(path: Path, column: str) -> list[Path]:
+    """The Parquet files with a column; others, such as earlier answers, may lie beside them."""
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path] if path.suffix == ".parquet" else []
+    return parquets_with(column, files)
 
 
 def _grounding_items(path: Path, question: str, files: Mapping[str, str]) -> tuple[list[EvalItem], list[str]]:
@@ -290,7 +285,7 @@ def _dataset_items(path: Path, question: str) -> list[EvalItem]:
     import pyarrow.parquet as pq
 
     items = []
-    for file in _parquets(path):
+    for file in _parquets(path, "messages"):
         for number, row in enumerate(pq.read_table(file, columns=["id", "messages"]).to_pylist()):
             turns = {turn["role"]: turn["content"] for turn in reversed(row["messages"])}
             items.append(

@@ -16,7 +16,7 @@ import pandas as pd
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
 
-from .source_record import EcgFile, EcgSource, SourceRecord, stated_age, table_rows
+from .source_record import EcgFile, EcgSource, SourceRecord, parquets_with, stated_age, table_rows
 from .statements import rhythm_of, superclasses_of
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def import_ptbxl(path: str, *, resolution: int = 500, reports: str = "original")
         EcgFormatError: the folder is neither, or an option is unknown.
     """
     folder = Path(path)
-    parquets = sorted(folder.glob("*.parquet"))
+    # Others, such as earlier answers, may lie beside them.
+    parquets = parquets_with("signal_uv", sorted(folder.glob("*.parquet")))
     table = folder / "ptbxl_database.csv"
     if not parquets and not table.is_file():
         raise EcgFormatError(f"{folder}: neither ptbxl_database.csv nor Parquet files; give PTB-XL's folder.")

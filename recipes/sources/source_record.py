@@ -2,16 +2,19 @@
 """`SourceRecord`, which every importer yields: a record with its ECGs, not yet read, and the source's facts about it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from processing.ecg_raw import MAX_STATED_AGE, patient_facts
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
+from processing.errors_gem import EcgFormatError
 from processing.untrusted.reading import load_untrusted
 
 from .statements import LabelSystem
@@ -214,6 +217,24 @@ def table_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
             yield {str(key): value for key, value in row.items()}
 
 
+def parquets_with(column: str, files: Iterable[Path]) -> list[Path]:
+    """Those of the Parquet files that have a column.
+
+    Raises:
+        EcgFormatError: one is no Parquet file.
+    """
+    found = []
+    for file in files:
+        try:
+            if column in pq.read_schema(file).names:
+                found.append(file)
+        except pa.ArrowInvalid as error:
+            raise EcgFormatError(
+                f"{file}: no Parquet file, or a damaged one ({error}); remove it or copy it again."
+            ) from error
+    return found
+
+
 __all__ = [
     "REJECTED_FOR",
     "EcgFile",
@@ -223,6 +244,7 @@ __all__ = [
     "SourceRecord",
     "is_credentialed",
     "load_as_untrusted",
+    "parquets_with",
     "stated_age",
     "table_rows",
 ]

@@ -71,6 +71,7 @@ def test_numbers_without_names_are_a_record_if_they_run_like_a_signal(tmp_path: 
         ("empty.txt", "", "no ECG by its name"),
         ("data.json", "{}", "no ECG by its name"),
         ("lost.dat", "\0\1", "without its header"),
+        ("answers.parquet", "PAR1", "a data set needs a folder of its own"),
         ("w.csv", table(), "of the same name"),
         ("w.txt", "a note", "of the same name"),
     ],

@@ -10,10 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from modeling_gem.interpretation import interpret
+from processing.ecg_page import render_ecg
+from processing.ecg_readers import load_ecg
 from processing.errors_gem import BuildError
 from recipes.dataset import answer_file
 from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
@@ -181,6 +185,48 @@ def test_a_model_that_fails_at_one_ecg_answers_the_others(folder, reference, tmp
     report = interpret_all(settings(folder, tmp_path / "out.parquet"), LocalAnswers())
     assert sorted(report.failed) == ["a/atrial_flutter.hea", "b/atrial_flutter.hea", "broken.csv.npy"]
     assert "out of memory" in report.failed["a/atrial_flutter.hea"]
+
+
+def test_ecgs_beside_a_parquet_file_are_answered_and_it_is_named(tmp_path):
+    for name in ("normal.hea", "normal.dat"):
+        shutil.copy(SAMPLES / name, tmp_path / name)
+    pq.write_table(pa.table({"id": ["x"]}), tmp_path / "labels.parquet")
+    report = interpret_all(settings(tmp_path, tmp_path.with_suffix(".out")), LocalAnswers())
+    assert pq.read_table(tmp_path.with_suffix(".out"))["id"].to_pylist() == ["normal.hea"]
+    assert report.left_out == {"labels.parquet": "a Parquet file; a data set needs a folder of its own"}
+
+
+def test_answers_in_the_folder_of_their_pictures_are_no_data_set(tmp_path):
+    page = render_ecg(load_ecg(SAMPLES / "normal.hea"))
+    page.save(tmp_path / "page.png")
+    for _ in range(2):  # the second time the answers are there
+        report = interpret_all(settings(tmp_path, tmp_path / "answers.parquet"), LocalAnswers())
+        assert pq.read_table(tmp_path / "answers.parquet")["id"].to_pylist() == ["page.png"]
+    assert list(report.left_out) == ["answers.parquet"]
+
+
+def test_a_run_that_stopped_in_the_folder_of_its_ecgs_continues(tmp_path):
+    shutil.copytree(SAMPLES, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.json"))
+    chosen = settings(tmp_path, tmp_path / "answers.parquet", batch=2)
+
+    def one_part(parts, settings):
+        yield from LocalAnswers()(parts[:1], settings)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interpret_all(chosen, one_part)
+    assert list(tmp_path.glob(".answers.parquet.parts/0*.parquet"))
+    report = interpret_all(settings(tmp_path, tmp_path / "answers.parquet", batch=2), LocalAnswers())
+    assert report.resumed == 4 and report.rows == len(NAMES)
+
+
+def test_a_data_set_with_plots_stays_one_and_they_are_named(tmp_path):
+    row = {"id": "a", "ecg": str(SAMPLES / "normal.hea")}
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "data" / "train-00000-of-00001.parquet")
+    Image.new("RGB", (9, 9)).save(tmp_path / "plot.png")
+    source = AnswerSource.at(str(tmp_path))
+    assert source.is_dataset and source.ids() == (["a"], {"plot.png": "beside a data set, which is read instead"})
 
 
 def test_nothing_to_answer(tmp_path):

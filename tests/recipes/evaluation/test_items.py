@@ -120,6 +120,11 @@ def test_a_set_is_called_what_its_data_are(tmp_path, monkeypatch):
     assert set_name(tmp_path / "cohort", 7) == set_name(tmp_path / "parquet", 7) == ("PTB-XL", "fold 7")
     (tmp_path / "my_ptb-1.0.3").mkdir()
     pq.write_table(pa.table({"id": ["a"], "messages": ["m"]}), tmp_path / "my_ptb-1.0.3" / "train.parquet")
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "parquet" / "A_answers.parquet")  # something else beside it
+    assert set_name(tmp_path / "parquet", 7) == ("PTB-XL", "fold 7")
+    (tmp_path / "parquet" / "b.parquet").write_bytes(b"")
+    with pytest.raises(EcgFormatError, match=r"b\.parquet: no Parquet file"):
+        set_name(tmp_path / "parquet", 7)
     assert set_name(tmp_path / "my_ptb-1.0.3") == ("my_ptb-1.0.3", "test")
     assert set_name(tmp_path / "ptbxl.json") == ("ptbxl", "test")
     monkeypatch.chdir(tmp_path / "my_ptb-1.0.3")

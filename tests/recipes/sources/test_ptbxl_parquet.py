@@ -33,6 +33,7 @@ def test_other_rates_and_signs_of_statements_are_read(tmp_path):
         row(None, 500, labels="[]"),  # of another source
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "more.parquet")
+    pq.write_table(pa.table({"id": ["ptb-xl/00502"]}), tmp_path / "answers.parquet")  # something else
     first, second = read_ptbxl(tmp_path, (3,))
     assert (first.record.sampling_rate, first.record.num_samples, first.codes) == (100, 1000, {"LVH": 50.0, "SR": 0.0})
     assert first.record.signal[0, 996] == np.float32(0.996) and first.superclasses == {"HYP"}
