@@ -45,6 +45,9 @@ class Limit:
 HEART_RATE: Final = Limit(60.0, 100.0, "bpm", CUSTOM)
 # The 2018 guideline calls sinus bradycardia only what is below 50 bpm; words are held against the older 60 bpm.
 BRADYCARDIA_2018_BPM: Final = 50.0
+# The ventricles follow atrial fibrillation at a controlled rate up to here: lenient control (RACE II, Van Gelder et al., N Engl J Med
+# 2010;362:1363), the first goal of ESC 2020.
+CONTROLLED_RESPONSE_BPM: Final = 110.0
 # A rhythm is regular where every RR interval is within this share of the median one, mostly regular where 70 % are.
 REGULAR_RR_SHARE: Final = 0.10
 MOSTLY_REGULAR_SHARE: Final = 0.7

@@ -99,8 +99,8 @@ _MEASURES = (
     Finding(
         "heart_rate", "The heart rate is 75 bpm.", "heart_rate", unit="bpm", plausible=(15, 350), is_measure=True,
         named=_OF_A_RATE * 4 + r"(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
-        words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia")),
-        said={**_said("heart_rate", ("slow", "low"), "bradycardia"), **_said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **_said("heart_rate", _NORMAL, "normal")},
+        words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia"), Words(r"rate[\s-]controlled", "controlled"), Words("RVR", "tachycardia", True)),
+        said={**_said("heart_rate", ("slow", "low"), "bradycardia"), **_said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **_said("heart_rate", _NORMAL, "normal"), "heart_rate controlled": "controlled", "heart_rate uncontrolled": "uncontrolled"},
         wave="rhythm", mentions=("heart rate",),
         criteria=(
             Criterion("rate", f"sinus bradycardia: below {BRADYCARDIA_2018_BPM:.0f} bpm ({HEART_RATE.low:.0f} bpm is the older limit)", BRADYCARDIA),

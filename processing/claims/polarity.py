@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Which statements of a clause are negated, hedged, or about ECGs in general."""
 
+import re
 from collections.abc import Sequence
 
 from .clause import JOINTS, Found
@@ -10,6 +11,7 @@ from .words import Token
 # German reports come without punctuation: "keine p-welle erkannt" says nothing of the block that follows.
 _NEAR = 2  # tokens
 _CAUSES = ("because", "due", "owing", "given")
+_UNTRUE_THAT = re.compile(r"(?:untrue|false|wrong|incorrect|not\s+(?:true|correct))\s+(?:that|to)\b", re.IGNORECASE)
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 
@@ -21,6 +23,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
     for i, token in enumerate(tokens):
         if token.tag == "neg":
             _apply_negation(found, tokens, i, text)
+            _apply_to_numbers(found, tokens, i, text)
         elif token.tag == "except" and text[token.start : token.start + 6].lower() == "exclud":
             for item in _ahead(found, tokens, i):
                 _flip(item, i)
@@ -71,6 +74,60 @@ def _flip(item: Found, by: int) -> None:
     item.extra.append(by)
 
 
+def _deny(item: Found, by: int) -> None:
+    """As `_flip`, also a bare number: `a QRS of 90 ms is incorrect`."""
+    if item.is_number and item.comparator is None:
+        item.polarity = "negated"
+        item.extra.append(by)
+    else:
+        _flip(item, by)
+
+
+def _apply_to_numbers(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
+    """What a negation before bare numbers says of them: `is not 90 ms` denies one, `no sinus rhythm at 190` states none."""
+    if tokens[i].value not in ("before", "near", "ended"):
+        return
+    covered = _ahead(found, tokens, i) if _UNTRUE_THAT.match(text, tokens[i].start) else []
+    for item in found:
+        if not item.is_number or item.comparator not in (None, "~") or item.anchor <= i:
+            continue
+        between = [token.tag for token in tokens[i + 1 : item.anchor]]
+        if between in ([], ["cmp"]) or item in covered:
+            item.polarity = "negated"
+            item.extra.append(i)
+        elif _within_what_is_denied(item, tokens, i):
+            item.dropped = True
+
+
+def _within_what_is_denied(item: Found, tokens: Sequence[Token], i: int) -> bool:
+    """Whether the number is one of what is denied at `i`: `no PR interval of 160 ms`, `not in sinus rhythm at a rate of 72`."""
+    j = i + 1
+    while tokens[j].tag in ("word", "in"):
+        j += 1
+    tags = [token.tag for token in tokens[j + 1 : item.anchor]]
+    if not {"of", "in"} & set(tags) or not set(tags) <= {"word", "of", "in", "cmp", "subj"}:
+        return False
+    of_the_rhythm = tokens[j].tag == "term" and tokens[j].value[0] == "rhythm" and item.kind == "heart_rate"
+    return of_the_rhythm or (tokens[j].tag == "subj" and item.first == j and "subj" not in tags)
+
+
+def _stated_before(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
+    """What `is incorrect` is said of: the findings and numbers right before it, and those joined to them."""
+    covered: list[Found] = []
+    start = i
+    for item in sorted((item for item in found if item.last < i), key=lambda item: -item.last):
+        own = {*item.groups, *item.extra}
+        between = [j for j in range(item.last + 1, start) if j not in own]
+        if any(
+            tokens[j].tag not in ("word", "of", "in", "leads", "close", "num", *(JOINTS if covered else ()))
+            for j in between
+        ):
+            break
+        covered.append(item)
+        start = min(start, item.first)
+    return covered
+
+
 def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
     how = tokens[i].value
     words = text[tokens[i].start : tokens[i].end].lower()
@@ -98,6 +155,9 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
             _flip(item, i)
     elif how == "unmeasured":
         _unmeasurable(found, tokens, i)
+    elif how == "untrue":
+        for item in _stated_before(found, tokens, i):
+            _deny(item, i)
     elif (
         how == "after"
         or (i == len(tokens) - 1 and i > 0 and tokens[i - 1].tag in ("colon", "be"))

@@ -101,6 +101,8 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
     ("slow", r"slow(?:ed)?\b"),
     ("fast", r"fast\b|rapid|accelerated"),
+    ("uncontrolled", r"(?:un|(?:poorly|inadequately|insufficiently)[\s-]+)controlled"),
+    ("controlled", r"(?:(?:well|adequately)[\s-]+)?controlled"),
     ("poor", r"poor(?:ly)?|reduced|attenuated"),
     ("low", r"low\b|small\b|diminished"),
     ("high", r"high\b|increased|large\b"),
@@ -127,6 +129,7 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("before", _ENDING + r"\s+of|loss\s+of(?=\s+(?:\w+\s+)?P[\s-]?waves?)|ha(?:s|ve|d)\s+(?:now\s+)?(?:replaced|superseded|supplanted)|replac(?:es|ing)|ha(?:s|ve|d)\s+left(?=\s+sinus)"),
     ("after", r"ha(?:s|ve|d|ving)" + _SINCE + r"\s+" + _ENDED + r"|gone(?!\s+(?:from|to|up|down|back|into))"),
     ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("untrue", r"(?:is|are|was|were)\s+(?:clearly\s+|therefore\s+)?(?:incorrect|wrong|inaccurate|false|erroneous|mistaken|untrue|not\s+(?:correct|accurate|true))(?=\s*(?:[.,;:!?)\n]|$|and\b|but\b|because\b|as\b|since\b|for\b|in\b))"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise|precede)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
 NEGATIONS: tuple[tuple[str, str], ...] = (

@@ -9,6 +9,7 @@ import numpy as np
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import (
+    CONTROLLED_RESPONSE_BPM,
     HEART_RATE,
     LEFT_TYPE,
     P_DURATION,
@@ -25,6 +26,7 @@ from processing.ecg_rules import axis_sector
 
 from .verdicts import (
     CONTRADICTED,
+    NOT_MEASURABLE,
     SUPPORTED,
     Judgement,
     Tolerances,
@@ -32,6 +34,7 @@ from .verdicts import (
     agrees,
     compare,
     decided,
+    denies_number,
     in_words,
     is_number,
     shown,
@@ -43,7 +46,7 @@ from .verdicts import (
 
 
 def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """A rate in bpm, of the record or of beats, or bradycardia and tachycardia."""
+    """A rate in bpm, of the record or of beats, or in words: bradycardia, tachycardia, a controlled ventricular response."""
     rate = features.heart_rate
     if not math.isfinite(rate):
         return unmeasurable("the heart rate cannot be measured: fewer than two beats")
@@ -60,6 +63,9 @@ def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
         return in_words(claim, not high, certain, round(rate), explanation)
     if claim.value == "tachycardia":
         return in_words(claim, *above(rate, HEART_RATE.high, band), round(rate), explanation)
+    if claim.value in ("controlled", "uncontrolled"):
+        high, certain = above(rate, CONTROLLED_RESPONSE_BPM, band)
+        return in_words(claim, high == (claim.value == "uncontrolled"), certain, round(rate), explanation)
     certain = min(abs(rate - HEART_RATE.low), abs(rate - HEART_RATE.high)) >= band
     return in_words(claim, HEART_RATE.contains(rate), certain, round(rate), explanation)
 
@@ -101,7 +107,7 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if claim.beats or claim.leads:
             return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), tol, name)
         judgement = compare(claim, value, getattr(tol, tolerance), tol, name)
-        if claim.kind == "qrs_duration" and judgement.verdict != SUPPORTED:
+        if claim.kind == "qrs_duration" and (judgement.verdict != SUPPORTED or denies_number(claim)):
             return _of_the_usual_lead(claim, features, judgement, tol)
         return judgement
     if not math.isfinite(value):
@@ -111,7 +117,8 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def _of_the_usual_lead(claim: Claim, features: EcgFeatures, judgement: Judgement, tol: Tolerances) -> Judgement:
     """A QRS may be read in one lead too, where it is up to 30 ms shorter than from the first lead's start to the last one's end:
-    a number that agrees with the median of the leads is right as well. `judgement` is that of the longer one."""
+    a number that agrees with the median of the leads is right as well, and a denied number must be neither. `judgement` is that of
+    the longer one."""
     durations = [
         values for lead in features.leads if len(values := sequence_values(features, "QRS Duration", lead, None))
     ]
@@ -119,6 +126,9 @@ def _of_the_usual_lead(claim: Claim, features: EcgFeatures, judgement: Judgement
         return judgement
     usual = float(np.median([np.median(values) for values in durations]))
     in_a_lead = compare(claim, usual, tol.qrs_ms, tol, "QRS of the usual lead")
+    if denies_number(claim):
+        gravest = (CONTRADICTED, NOT_MEASURABLE, SUPPORTED)
+        return min(judgement, in_a_lead, key=lambda one: gravest.index(one.verdict))
     return in_a_lead if in_a_lead.verdict == SUPPORTED else judgement
 
 

@@ -128,6 +128,11 @@ def is_number(claim: Claim) -> bool:
     return isinstance(claim.value, (int, float)) and not isinstance(claim.value, bool) and claim.unit is not None
 
 
+def denies_number(claim: Claim) -> bool:
+    """Whether the claim denies that a number is the value (`is not 90 ms`); a denied comparison states the opposite one."""
+    return is_number(claim) and claim.polarity == "negated" and claim.comparator not in OPPOSITE
+
+
 def shown(value: float, unit: str | None) -> str:
     """The value with its unit: two decimals for mV and s, none otherwise; "absent" for NaN."""
     if not math.isfinite(value):
@@ -159,6 +164,8 @@ def compare(
     holds, explanation = agrees(claim, measured, tolerance) != denied, f"{name} measures {shown(measured, claim.unit)}"
     if claim.comparator in OPPOSITE and claim.high is None and holds and not agrees(claim, measured, -near):
         return too_near(round(measured, 3), explanation)
+    if denied and not holds and not agrees(claim, measured, near):
+        return unmeasurable(f"{explanation}, too near to the denied number to be decided", round(measured, 3))
     return decided(holds, round(measured, 3), f"{explanation} (tolerance {shown(tolerance, claim.unit)})")
 
 
@@ -192,6 +199,7 @@ __all__ = [
     "agrees",
     "compare",
     "decided",
+    "denies_number",
     "in_words",
     "is_number",
     "shown",

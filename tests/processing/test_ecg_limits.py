@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PUBLISHED = {
     "HEART_RATE": (60, 100),
     "BRADYCARDIA_2018_BPM": 50,
+    "CONTROLLED_RESPONSE_BPM": 110,
     "PR": (120, 200),
     "PR_CODE_6_3_MS": 220,
     "P_DURATION": (60, 120),
