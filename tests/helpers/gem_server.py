@@ -18,6 +18,8 @@ from recipes.serving.server import ServeSettings, config_of, gated, make_server
 
 SAMPLES = Path(__file__).resolve().parents[2] / "processing" / "samples"
 START_S = 60
+MODEL = "gem-ecg-tiny"
+LENGTH = 40  # tokens of an answer
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ def running(gem, limits: GateLimits | None = None, **settings) -> Iterator[Runni
         uvicorn_server.should_exit = True
         thread.join(START_S)
     assert not thread.is_alive()
+
+
+def client_of(server: Running, key: str = "none") -> Any:
+    """OpenAI's client of a server."""
+    from openai import OpenAI
+
+    return OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=120)
+
+
+def ask(client: Any, messages: list[dict[str, Any]], **options: Any) -> Any:
+    """The greedy answer to a conversation."""
+    return client.chat.completions.create(
+        model=MODEL, messages=messages, **{"max_tokens": LENGTH, "temperature": 0, **options}
+    )
 
 
 def as_array(name: str, **options: Any) -> dict[str, Any]:
