@@ -171,4 +171,12 @@ def _why_not(path: Path, headers: set[Path], pictures: bool) -> str:
     return NO_ECG
 
 
-__all__ = ["EcgFolder", "ecg_folder", "is_hidden", "left_out_in_words", "list_ecg_files"]
+__all__ = [
+    "ECG_SUFFIXES",
+    "TABLE_SUFFIXES",
+    "EcgFolder",
+    "ecg_folder",
+    "is_hidden",
+    "left_out_in_words",
+    "list_ecg_files",
+]

@@ -12,15 +12,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from processing.ecg_photo import PICTURE_SUFFIXES
 from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError
-from processing.folders.listing import EcgFolder, ecg_folder, is_hidden, left_out_in_words
+from processing.folders.listing import (
+    ECG_SUFFIXES,
+    TABLE_SUFFIXES,
+    EcgFolder,
+    ecg_folder,
+    is_hidden,
+    left_out_in_words,
+)
 from recipes.record_options import ReadingOptions
 
 from .schema import decode, is_built
 
 ANSWERS_MARK = b"gem-ecg answers"  # key of the metadata of a Parquet file of answers
+_FILES = (*ECG_SUFFIXES, *TABLE_SUFFIXES, *PICTURE_SUFFIXES, ".dat", ".txt", ".zip", ".parquet")
 BESIDE_DATASET = "beside a data set, which is read instead"
 
 
@@ -44,8 +53,17 @@ class AnswerSource:
     def at(cls, place: str, split: str = "train", options: ReadingOptions | None = None) -> Self:
         """A data set where `datasets` saved one, where Parquet files lie without ECG files, or where there is no such folder; else a
         folder of files. Hidden Parquet files and those of earlier answers make no data set, and pictures, which may be plots of one,
-        take none away."""
+        take none away.
+
+        Raises:
+            BuildError: a file. Its name is not looked for on the Hub.
+        """
         folder = Path(place)
+        if folder.is_file() or (not folder.exists() and folder.suffix.lower() in _FILES):
+            raise BuildError(
+                f"{place}: one file{'' if folder.exists() else ', which is not there'}. With --output, name the folder of the ECGs, or "
+                "a data set; without it, one record."
+            )
         is_dataset = not folder.is_dir() or (folder / "state.json").is_file() or _holds_dataset(folder)
         return cls(place, is_dataset, split, options or ReadingOptions())
 

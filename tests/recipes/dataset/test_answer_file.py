@@ -19,7 +19,7 @@ from modeling_gem.interpretation import interpret
 from processing.ecg_page import render_ecg
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import BuildError
-from recipes.dataset import answer_file
+from recipes.dataset import answer_file, answer_source
 from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
 from recipes.dataset.answer_source import AnswerSource
 from recipes.dataset.ray_answers import RayAnswers
@@ -234,3 +234,14 @@ def test_nothing_to_answer(tmp_path):
         interpret_all(settings(tmp_path, tmp_path / "out.parquet"), LocalAnswers())
     with pytest.raises(BuildError, match="no folder of ECGs"):
         interpret_all(settings(tmp_path / "absent", tmp_path / "out.parquet"), LocalAnswers())
+
+
+@pytest.mark.parametrize("name", ["Doe_John.hea", "Doe_John.npy", "export.zip", "page.jpg"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_name_of_a_file_is_not_looked_for_on_the_hub(tmp_path, monkeypatch, name, is_there):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(answer_source.datasets, "load_dataset", lambda *_, **__: pytest.fail("asks the Hub"))
+    if is_there:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(BuildError, match=f"{name}: one file"):
+        interpret_all(settings(name, tmp_path / "out.parquet"), LocalAnswers())
