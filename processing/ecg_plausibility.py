@@ -122,7 +122,8 @@ class Plausibility:
     @property
     def reasons(self) -> str:
         """The doubts in words."""
-        return "; ".join(map(str, self.doubts))
+        said = [str(doubt) for doubt in self.doubts]
+        return "; ".join([*(reason.rstrip(".") for reason in said[:-1]), *said[-1:]])
 
     def with_doubts(self, doubts: Sequence[Doubt]) -> "Plausibility":
         """This verdict with more reasons."""

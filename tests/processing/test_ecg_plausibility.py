@@ -205,3 +205,9 @@ def test_leads_that_a_source_lacks_are_derived_masked_or_refused():
         load_ecg(one, missing_leads="guess")
     part = load_ecg(ECG, start=2, seconds=3)
     np.testing.assert_array_equal(part.signal, ECG.signal[:, 1000:2500])
+
+
+def test_reasons_are_parted_by_semicolons_alone() -> None:
+    flat = load_ecg(np.zeros((12, 5000)), sampling_rate=500, unit="mV")
+    reasons = extract_features(flat).plausibility.reasons
+    assert "Export the file again; " in reasons and ".;" not in reasons and reasons.endswith(".")
