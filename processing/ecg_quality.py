@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from itertools import permutations
 from typing import Any
 
@@ -380,7 +380,9 @@ def _rounded(value: float) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Metadata as JSON knows it."""
+    """Metadata as JSON knows it; of a data class, what it shows of itself."""
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -4,6 +4,7 @@
 import json
 import math
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from importlib import import_module
@@ -23,13 +24,14 @@ from recipes.record_options import DECLINED, ReadingOptions, as_options, end_by,
 
 from .interpret_many import ManyOptions, interpret_many, with_many_options
 from .marked_answer import print_answer, print_verdicts, shown_as_written
-from .records import check_target, write_evidence
+from .records import PICTURES, check_target, write_evidence
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from modeling_gem import EcgFeatures, EcgRecord, GemPipeline, GemProcessor
     from modeling_gem.interpretation import EcgLike, GemEngine
+    from processing.chat_gem import Modality
 
 RecordArgument = Annotated[
     Path,
@@ -113,10 +115,14 @@ def interpret(
     started = time.perf_counter()
     shown, mode = as_modality(modality), as_grounding(grounding)
     if many.output is not None or record.is_dir():
+        alone = {"--image": image, "--save-page": save_page, "--evidence": evidence, "--json": as_json}
+        _refuse(alone | {"--no-digitize": not digitize, "--trust-remote-code": trust_remote_code})
         if question:
             _say_doubt(question, model_source(model), trust_remote_code)
         interpret_many(record, options, many, model, question, shown, mode, n, seed, max_new_tokens)
         return
+    if save_page is not None:
+        _check_page(save_page, shown)
     # The record is read, judged and measured before the model is loaded.
     ecg = measured = None
     page: Image.Image | None = None
@@ -164,7 +170,7 @@ def interpret(
         )
     if not isinstance(gem, Pipeline):
         gem.close()
-    if save_page is not None:
+    if save_page is not None and found.page is not None:
         _save_picture(found.page, save_page)
     if evidence is not None:
         write_evidence(found, evidence, page)
@@ -202,7 +208,7 @@ def interpret(
             for objection in label.objections:
                 console.print(objection, style="red")
         for change in ecg.history if ecg is not None else ():
-            console.print(f"{record}: {change}", style="dim")
+            console.print(as_options(f"{record}: {change}"), style="dim")
         if page is not None and ecg is None:
             console.print(as_options(f"no signal was recovered from the picture: {why_not}"), style="yellow")
         if evidence is not None:
@@ -439,8 +445,29 @@ def _load(model: str, trust_remote_code: bool) -> "GemPipeline":
     return load_pipeline(model, trust_remote_code=trust_remote_code)
 
 
-def _save_picture(picture: "Image.Image | None", path: Path) -> None:
-    if picture is None:
-        raise typer.BadParameter("the model saw no picture (signal only)", param_hint="--save-page")
+def _refuse(given: Mapping[str, object]) -> None:
+    """Options that a run over many ECGs does not have, by name.
+
+    Raises:
+        typer.BadParameter: one is given.
+    """
+    for name, value in given.items():
+        if value:
+            raise typer.BadParameter("goes with one record, not with a folder or --output", param_hint=name)
+
+
+def _check_page(path: Path, shown: "Modality") -> None:
+    """Checks, before the model is loaded, that the page can be saved.
+
+    Raises:
+        typer.BadParameter: the model sees no page, or the file has another suffix.
+    """
+    if shown == "signal":
+        raise typer.BadParameter("the model sees no picture (--modality signal)", param_hint="--save-page")
+    if path.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(f"{path}: name a .png or .jpg file", param_hint="--save-page")
+
+
+def _save_picture(picture: "Image.Image", path: Path) -> None:
     with atomic_path(path) as part:
-        picture.save(part, format="JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG")
+        picture.save(part, format=PICTURES[path.suffix.lower()])

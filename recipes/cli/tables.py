@@ -15,6 +15,7 @@ from processing import ecg_limits as limits
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_reliability import unused_in_words
 from processing.ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
+from recipes.record_options import as_options
 
 if TYPE_CHECKING:
     from processing.ecg_features import EcgFeatures
@@ -203,11 +204,25 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if origins:
             yield words, "; ".join(f"{origin} ({', '.join(leads)})" for origin, leads in origins.items())
     for name, value in summary["metadata"].items():
-        yield name.replace("_", " ").capitalize(), str(value)
+        yield name.replace("_", " ").capitalize(), _in_words(value)
     if summary["labels"]:
         yield "Labels", ", ".join(summary["labels"])
     if summary["has_report"]:
         yield "Report", "the file holds one"
+
+
+def _in_words(value: object) -> str:
+    """A value of the metadata; of several, each with its name."""
+    if isinstance(value, Mapping):
+        named = ((str(name).replace("_", " "), item) for name, item in value.items())
+        said = (
+            f"{name} ({_in_words(item)})" if isinstance(item, Mapping) else f"{name} {_in_words(item)}"
+            for name, item in named
+        )
+        return ", ".join(said)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(round(value, 3)) if isinstance(value, float) else str(value)
 
 
 def _leads_by_origin(evidence: Mapping[str, Mapping[str, str | None]], what: str) -> dict[str, list[str]]:
@@ -224,7 +239,7 @@ def _print_list(console: Console, title: str, lines: Sequence[str]) -> None:
     if lines:
         console.print(title, style="bold")
         for line in lines:
-            console.print(f"- {line}", soft_wrap=False)
+            console.print(as_options(f"- {line}"), soft_wrap=False)
 
 
 def _cell(key: str, value: float | None) -> str:

@@ -319,3 +319,43 @@ def test_a_text_that_is_not_there_is_named(tmp_path):
 def test_help_lists_every_layout():
     words = re.sub(r"\W*\n\W*", " ", gem("render", "--help").stdout)
     assert all(layout in words for layout in LAYOUTS) and "gem_6x2" in words
+
+
+def test_a_page_is_described_in_words_and_for_scripts(tmp_path):
+    page = tmp_path / "page.png"
+    assert gem("render", SAMPLES / "normal.hea", page, "--layout", "3x4+1").exit_code == 0
+    said = gem("inspect", page).stdout
+    assert "layout 3x4+1, scale (speed 25.0, gain 10.0" in said and "DigitizedPage" not in said
+    found = json.loads(gem("inspect", page, "--json").stdout)["metadata"]["page"]
+    assert (
+        found["layout"] == "3x4+1" and found["scale"]["speed"] == 25 and set(found["confidence"]) == set(NORMAL.leads)
+    )
+
+
+def test_what_was_changed_names_options(tmp_path):
+    path = csv(tmp_path / "a.csv", NORMAL.signal, (*NORMAL.leads[:-1], "X9"))
+    said = " ".join(gem("inspect", path, "--sampling-rate", 500).stdout.split())
+    assert 'left out channels of unknown lead: "X9"; name them with --leads' in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--save-page", "page.txt"), "page.txt: name a .png or .jpg file"),
+        (("--save-page", "page.png", "--modality", "signal"), "the model sees no picture"),
+    ],
+)
+def test_a_page_that_cannot_be_saved_is_refused_before_the_model_is_loaded(monkeypatch, tmp_path, options, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "_load", lambda *_: pytest.fail("loads the model"))
+    result = gem("interpret", SAMPLES / "normal.hea", *options)
+    assert result.exit_code == 2 and said in result.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "option", ["--json", "--no-digitize", "--trust-remote-code", "--evidence", "--save-page", "--image"]
+)
+def test_options_of_one_record_are_refused_for_many(tmp_path, option):
+    value = ("a.png",) if option in ("--evidence", "--save-page", "--image") else ()
+    result = gem("interpret", SAMPLES, "--output", tmp_path / "a.parquet", option, *value)
+    assert result.exit_code == 2 and f"Invalid value for {option}: goes with one record" in result.stderr
