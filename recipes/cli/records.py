@@ -48,10 +48,10 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
 
     Raises:
         typer.Exit: with 1 where records of a folder failed, with 3 where one is suspect.
-        GemError: the one record cannot be read, or is refused.
+        GemError: the one record cannot be read, or is refused; or a folder holds no record.
     """
-    from processing.errors_gem import GemError
-    from processing.folders.listing import ecg_folder
+    from processing.errors_gem import EcgFormatError, GemError
+    from processing.folders.listing import ecg_folder, left_out_in_words
 
     if not source.is_dir():
         end_by(work(source))
@@ -59,6 +59,8 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
     failures, suspects = [], []
     folder = ecg_folder(source)
     paths = folder.records
+    if not paths:
+        raise EcgFormatError(f"{source}: no ECG in it. {left_out_in_words(folder.left_out_in(source))}".rstrip())
     for path in track(paths, description="records", console=errors, disable=quiet):
         try:
             found = work(path)

@@ -359,3 +359,16 @@ def test_options_of_one_record_are_refused_for_many(tmp_path, option):
     value = ("a.png",) if option in ("--evidence", "--save-page", "--image") else ()
     result = gem("interpret", SAMPLES, "--output", tmp_path / "a.parquet", option, *value)
     assert result.exit_code == 2 and f"Invalid value for {option}: goes with one record" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("features",), ("render", "out")])
+def test_a_folder_without_a_record_is_an_error(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "page.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    name, *rest = command
+    result = gem(name, "notes", *rest)
+    said = " ".join(str(result.exception).split())
+    assert (
+        result.exit_code != 0 and said == "notes: no ECG in it. left out: 1 file (page.png: a picture; name it alone)"
+    )
