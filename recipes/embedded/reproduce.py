@@ -94,7 +94,7 @@ LIKELY = ("--whiten", "false", "--verdicts", "{tower_verdicts}", "--both", "0.35
           "--finding_weight", "9", "--first_weight", "6")  # fmt: skip
 WORDED = (*LIKELY, "--question_dropout", "0.4")
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 446 together; minutes of idle cores, estimated from runs on busy ones.
+# Each at most 45 minutes, 437 together; minutes of idle cores, estimated from runs on busy ones.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -175,8 +175,8 @@ STAGES = (
     Stage("worded_start", ("recipes.embedded.words", "--model", "{mean_asked}", "--output", "{output}"),
           tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 1,
           ("--language-model", str(ROOT / "modeling_gem" / "checkpoints" / "gem-ecg-tiny"), "--count", "50")),
-    Stage("sft_words", _taught("{worded_start}", "--max_steps", "1900", "--learning_rate", "8e-4", "--words", "true", *LIKELY,
-                               *RESUMED, data="{data_asked}", states="{states_more}"), TEACHING, 45,
+    Stage("sft_words", _taught("{worded_start}", "--max_steps", "1500", "--learning_rate", "8e-4", "--words", "true", *LIKELY,
+                               *RESUMED, data="{data_asked}", states="{states_more}"), TEACHING, 36,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_words}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
