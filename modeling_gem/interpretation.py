@@ -33,6 +33,7 @@ from processing.grounding.check import (
 )
 from processing.grounding.correction import Edit, correct_answer
 from processing.grounding.cut_off import CutOff, as_answer, checkable
+from processing.grounding.denied_ecg import denied_in_words
 from processing.grounding.selection import Candidate, best_answer, try_answers
 from processing.grounding.spans import Span, answer_spans
 from processing.processing_gem import GemProcessor
@@ -118,6 +119,11 @@ class Interpretation:
         return isinstance(self.text, CutOff)
 
     @property
+    def denied_ecg(self) -> str | None:
+        """A sentence for an answer that calls this no ECG, though the waveform has heartbeats; else `None`."""
+        return denied_in_words(self.text, self.features)
+
+    @property
     def claims(self) -> tuple[CheckedClaim, ...]:
         """The claims with verdict, measured value and evidence; none where nothing was checked."""
         return self.report.claims if self.report is not None else ()
@@ -131,7 +137,7 @@ class Interpretation:
         return ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in numbers.items())
 
     def marks(self) -> dict[str, Any]:
-        """The results of the check, and a doubt about the question, as plain values. Without a check the list of claims is absent,
+        """The results of the check, and doubts about question and answer, as plain values. Without a check the list of claims is absent,
         so that it cannot be mistaken for an answer without wrong claims."""
         values: dict[str, Any] = {"grounding": f"{self.grounding} ({self.note})" if self.note else self.grounding}
         if self.undigitized:
@@ -140,6 +146,8 @@ class Interpretation:
             values["question_doubt"] = self.question_doubt
         if self.cut_off:
             values["cut_off"] = True
+        if self.denied_ecg:
+            values["denied_ecg"] = self.denied_ecg
         if self.report is None:
             return values
         values |= {

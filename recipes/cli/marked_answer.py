@@ -54,6 +54,8 @@ def print_answer(to: Console, found: "Interpretation") -> None:
     if found.report is None and found.note:
         to.print(found.verdicts, style="bold yellow")
     to.print(marked_answer(found))
+    if found.denied_ecg:
+        to.print(found.denied_ecg, style="bold yellow", markup=False)
     if len(found.candidates) > 1:
         to.print(f"{len(found.candidates)} answers were tried; this is the one whose claims hold best.", style="dim")
     for edit in found.edits:

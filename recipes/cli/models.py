@@ -184,6 +184,7 @@ def interpret(
             "question": question or gem.processor.default_question,
             "question_doubt": None,
             "cut_off": False,
+            "denied_ecg": None,
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),

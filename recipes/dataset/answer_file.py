@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
         ("id", pa.string()),
         ("text", pa.string()),  # null where there is no answer
         ("cut_off", pa.bool_()),  # whether the text ends at the length limit
+        ("denied_ecg", pa.string()),  # a sentence where the text calls this no ECG and the waveform has heartbeats
         ("declined", pa.string()),  # why: it can be no ECG
         ("error", pa.string()),  # why: it cannot be read, or the model failed
         ("plausibility", pa.string()),
@@ -313,7 +314,8 @@ class Answering:
         checked = check_answer(
             row["text"], found.features, grounding=own.grounding, more=more, n=own.n, tolerances=found.tolerances
         )
-        row |= {"text": checked.text, "cut_off": checked.cut_off, "grounding": checked.marks()["grounding"]}
+        row |= {"text": checked.text, "cut_off": checked.cut_off, "denied_ecg": checked.denied_ecg}
+        row["grounding"] = checked.marks()["grounding"]
         if checked.report is not None:
             for verdict in ("supported", "contradicted", "not_measurable"):
                 row[verdict] = checked.report.count(verdict)

@@ -11,12 +11,12 @@ from scipy.ndimage import gaussian_filter
 
 from processing.ecg_page import render_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.grounding.denied_ecg import DECLINES
 
 from .corpus import LEARNT_FOLDS, RATE, SAMPLES, Corpus
 from .page_augment import augment_page
 from .tower_data import PAGE_SIZE
 
-DECLINES = "This cannot be read as an ECG: "
 REASONS = {
     "flat": "the signal is a flat line",
     "noise": "the signal is noise",
@@ -191,4 +191,4 @@ def _chart(rng: np.random.Generator) -> Image.Image:
     return picture
 
 
-__all__ = ["DECLINES", "REASONS", "Junk", "declines", "junk", "junk_of", "kinds_in_turn"]
+__all__ = ["REASONS", "Junk", "declines", "junk", "junk_of", "kinds_in_turn"]

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from hub_cards.space.gem_space import interpreter, session, uploads, views
+from processing.ecg_readers import load_ecg
 from processing.errors_gem import GemError
 from tests.helpers.html_tags import Tags
 
@@ -318,6 +319,17 @@ def test_a_picture_alone_is_headed_as_not_checked():
     assert (
         "picture only: not checked" in talk and talk.index("picture only") < talk.index("VT.") and "claim-" not in talk
     )
+
+
+def test_an_answer_that_calls_an_ecg_none_is_marked():
+    asked = replace(
+        session.measured(uploads.Upload("a.hea", record=load_ecg(SAMPLES / "normal.hea"))),
+        chat=({"role": "user", "content": [{"type": "text", "text": "?"}]},),
+    )
+    for text, marked in (("This cannot be read as an ECG: one second is too short.", True), ("Sinus rhythm.", False)):
+        read = session.checked(session.answered(asked, text))
+        talk = Tags(views.conversation(replace(read, marks=views.page_view(read)[1]))).text
+        assert ("The model calls this no ECG; the heartbeat check found one (11 beats at 68 bpm)." in talk) == marked
 
 
 def test_what_is_not_an_ecg_gets_a_reason_and_no_answer(server, tmp_path):

@@ -174,6 +174,18 @@ def test_an_answer_that_was_cut_off_says_so_and_its_last_number_claims_nothing(g
     assert not whole.cut_off and "cut_off" not in whole.to_dict() and "cut_off" not in gem(SAMPLE, modality="signal")
 
 
+def test_an_answer_that_calls_an_ecg_none_says_so(gem):
+    """Three seconds of an ECG are behind zeros one of the model's `one second is too short`."""
+    record = load_ecg(SAMPLES / "normal.hea", seconds=3)
+    found = interpret(record, model=gem, modality="signal")
+    assert "cannot be read as an ECG" in found.text
+    said = "The model calls this no ECG; the heartbeat check found one (3 beats at 70 bpm)."
+    assert found.denied_ecg == said == found.to_dict()["denied_ecg"] == gem(record, modality="signal")["denied_ecg"]
+    whole = interpret(SAMPLE, model=gem, modality="signal")
+    assert whole.denied_ecg is None and "denied_ecg" not in whole.to_dict()
+    assert check_answer(found.text, None).denied_ecg is None  # nothing contradicts it
+
+
 def test_of_a_batch_those_are_cut_off_that_had_more_to_say(gem):
     short, long = ("Is the rhythm regular? Answer yes or no.", "Interpret this ECG.")
     chats = [gem.processor.build_conversation(SAMPLE, question, modality="signal") for question in (short, long)]

@@ -57,6 +57,15 @@ def test_an_unchecked_answer_begins_and_ends_with_a_note():
     ]
 
 
+def test_an_answer_that_calls_an_ecg_none_is_marked_below(features):
+    found = check_answer("This cannot be read as an ECG: the page is blank.", features)
+    assert printed(found, terminal=False).splitlines()[:2] == [
+        "This cannot be read as an ECG: the page is blank.",
+        "The model calls this no ECG; the heartbeat check found one (12 beats at 72 bpm).",
+    ]
+    assert "calls this no ECG" not in printed(check_answer(TEXT, features), terminal=False)
+
+
 def test_changes_are_seen_in_the_text_and_listed_below(features):
     found = check_answer(TEXT, features, grounding="correct")
     plain = printed(found, terminal=False).splitlines()

@@ -293,6 +293,18 @@ def test_an_answer_that_was_cut_off_is_marked(tmp_path):
     assert [row["cut_off"] for row in pq.read_table(tmp_path.with_suffix(".b")).to_pylist()] == [False, False]
 
 
+def test_an_answer_that_calls_an_ecg_none_is_marked(tmp_path):
+    np.save(tmp_path / "three.npy", load_ecg(SAMPLES / "normal.hea").signal[:, :1500])
+    asked = ("--modality", "signal", "--sampling-rate", 500)
+    said = "The model calls this no ECG; the heartbeat check found one (3 beats at 70 bpm)."
+    assert said in gem("interpret", tmp_path / "three.npy", *asked).stdout
+    assert json.loads(gem("interpret", tmp_path / "three.npy", *asked, "--json").stdout)["denied_ecg"] == said
+    assert gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".a"), *asked).exit_code == 0
+    assert [row["denied_ecg"] for row in pq.read_table(tmp_path.with_suffix(".a")).to_pylist()] == [said]
+    usual = gem("interpret", SAMPLES / "normal.hea", "--modality", "signal", "--json")
+    assert json.loads(usual.stdout)["denied_ecg"] is None
+
+
 @pytest.mark.parametrize("number", [0, -3])
 def test_an_answer_has_a_token_at_least(number):
     result = gem("interpret", SAMPLES / "normal.hea", "--max-new-tokens", number)

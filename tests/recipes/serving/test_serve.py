@@ -124,6 +124,16 @@ def test_an_answer_that_was_cut_off_is_marked(server, client):
     assert whole["finish_reason"] == "stop" and "cut_off" not in whole
 
 
+def test_an_answer_that_calls_an_ecg_none_is_marked(server):
+    short = as_array("normal")
+    short["signal"] = [lead[:1500] for lead in short["signal"]]
+    said = "The model calls this no ECG; the heartbeat check found one (3 beats at 70 bpm)."
+    body = {"ecg": short, "modality": "signal"}
+    assert httpx.post(f"{server.url}/v1/ecg/interpret", json=body, timeout=60).json()["denied_ecg"] == said
+    chat = {"model": MODEL, "messages": chat_of(short), "grounding": "flag"}
+    assert httpx.post(f"{server.url}/v1/chat/completions", json=chat, timeout=60).json()["gem"]["denied_ecg"] == said
+
+
 def test_a_conversation_without_an_ecg_gets_no_reading(server):
     alone = [{"role": "user", "content": "Interpret this ECG."}]
     talk = [*alone, {"role": "assistant", "content": "Sinus rhythm."}, {"role": "user", "content": "Are you sure?"}]
