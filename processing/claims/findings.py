@@ -483,6 +483,10 @@ _RECORDING = (
         ),
         said={**_said("signal_quality", (*_NORMAL, "high"), "good"), **_said("signal_quality", ("poor", "low", "abnormal"), "poor")},
     ),
+    Finding(
+        "recording_length", "The recording length is 10 s.", "recording_length", unit="ms", is_measure=True, wave="recording",
+        named=r"(?:recording|tracing)\s+(?:length|duration|lasts)\b", words=(Words(r"cannot\s+be\s+read\s+as\s+an\s+ECG:\s+one\s+second\s+is\s+too\s+short", 1000.0),),
+    ),
 )
 # fmt: on
 

@@ -42,6 +42,8 @@ from .verdicts import (
     unmeasurable,
 )
 
+SHOWN_S = 10.0  # of a recording on a page, and in a usual model
+
 # Record-level values ----------------------------------------------------------------------------------------------
 
 
@@ -250,6 +252,17 @@ def beat_time(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     return decided(near, round(time, 2), f"beat {number} is at {time:.2f} s")
 
 
+def recording_length(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """The length of the recording in ms. Of a longer one a page, and a model, may show no more than `SHOWN_S`."""
+    seconds = features.duration
+    room = 1000 * max(tol.length_s, tol.length_share * seconds)
+    judgement = compare(claim, 1000 * seconds, room, tol, "the recording's length")
+    judgement.explanation = f"the recording lasts {seconds:.4g} s (tolerance {room / 1000:.2g} s)"
+    if judgement.verdict == CONTRADICTED and seconds > SHOWN_S and agrees(claim, 1000 * SHOWN_S, room):
+        return unmeasurable(f"{judgement.explanation}, of which {SHOWN_S:g} s may be shown", judgement.measured)
+    return judgement
+
+
 def missing_beats(claim: Claim, features: EcgFeatures) -> Judgement | None:
     """The verdict on a claim about a beat or a time that the ECG does not have, else `None`."""
     count = len(features.beat_times)
@@ -351,6 +364,7 @@ __all__ = [
     "missing_beats",
     "missing_leads",
     "qtc",
+    "recording_length",
     "rr_interval",
     "sequence_values",
     "unreadable_leads",

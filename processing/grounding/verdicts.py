@@ -27,6 +27,7 @@ class Tolerances:
         st_mv, st_share: 0.05 mV (half a square) or 25 %.
         voltage_mv, voltage_share: of sums of waves (Sokolow-Lyon, Cornell): 0.3 mV or 10 %.
         time_s: of a beat's time: 0.15 s, less than half of the shortest RR interval.
+        length_s, length_share: of the recording's length: 0.5 s or 5 %, as lengths are rounded.
         limit_ms: of words about intervals (`prolonged`): within 10 ms of the limit they are not decided.
         limit_bpm: of `bradycardia` and `tachycardia`: 3 bpm. limit_deg: of axis words: 10 degrees.
         limit_mv: of ST and T words: 0.04 mV, the noise of a measured level.
@@ -53,6 +54,8 @@ class Tolerances:
     voltage_mv: float = 0.3
     voltage_share: float = 0.10
     time_s: float = 0.15
+    length_s: float = 0.5
+    length_share: float = 0.05
     limit_ms: float = 10.0
     limit_bpm: float = 3.0
     limit_deg: float = 10.0

@@ -10,6 +10,7 @@ import pytest
 
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_page import render_ecg
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 from processing.evidence.highlight import highlight
 from processing.grounding.check import DEFAULT_TOLERANCES, check_grounding, extract_claims
@@ -211,3 +212,29 @@ def test_a_lead_without_signal_is_named_and_not_described():
     assert [checked.verdict for checked in report.claims] == ["not_measurable", "not_measurable", "supported"]
     assert "V4 too poor" in report.claims[0].explanation and report.poor_leads == ("V4",)
     assert report.to_dict()["poor_leads"] == ["V4"] and "Too poor to be described: V4." in report.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("text", "of_3_s", "of_10_s"),
+    [
+        ("This cannot be read as an ECG: one second is too short.", "contradicted", "contradicted"),
+        ("The recording lasts 10 seconds.", "contradicted", "supported"),
+        ("Recording length: 3.2 s.", "supported", "contradicted"),
+        ("The recording length is not 10 s.", "supported", "contradicted"),
+    ],
+)
+def test_a_stated_length_of_the_recording(text, of_3_s, of_10_s):
+    for seconds, verdict in ((3, of_3_s), (10, of_10_s)):
+        record = load_ecg("processing/samples/normal.hea", seconds=seconds)
+        (checked,) = check_grounding(text, extract_features(record)).claims
+        assert (checked.claim.kind, checked.verdict) == ("recording_length", verdict)
+        assert f"the recording lasts {seconds} s" in checked.explanation
+
+
+def test_lengths_that_are_not_stated_of_the_recording():
+    measured = extract_features(load_ecg("processing/samples/normal.hea", seconds=3))
+    for text in ("10 s rhythm strip.", "A 10-second recording.", "A recording length of 30 s would be needed."):
+        assert check_grounding(text, measured).claims == ()
+    longer = dataclasses.replace(measured, duration=60.0)  # of which a page shows 10 s
+    verdicts = [check_grounding(f"The recording lasts {n} s.", longer).claims[0].verdict for n in (10, 30, 60)]
+    assert verdicts == ["not_measurable", "contradicted", "supported"]
