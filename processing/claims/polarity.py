@@ -92,7 +92,9 @@ def _apply_to_numbers(found: list[Found], tokens: Sequence[Token], i: int, text:
         if not item.is_number or item.comparator not in (None, "~") or item.anchor <= i:
             continue
         between = [token.tag for token in tokens[i + 1 : item.anchor]]
-        if between in ([], ["cmp"]) or item in covered:
+        # "PR, QRS and QT are not 160, 90 and 400 ms": the rest of a list whose subjects precede the negation
+        listed = item.first < i and set(between) <= {"num", "cmp", *JOINTS}
+        if between in ([], ["cmp"]) or listed or item in covered:
             item.polarity = "negated"
             item.extra.append(i)
         elif _within_what_is_denied(item, tokens, i):

@@ -45,3 +45,16 @@ def test_a_denied_number_within_the_tolerance_is_not_decided():
 )
 def test_what_is_denied(text, stated):
     assert [(claim.value, claim.polarity) for claim in extract_claims(text)] == stated
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("PR, QRS and QT are not 160, 90 and 400 ms.", [160, 90, 400]),
+        ("PR and QRS are not 160 or 90 ms, the QT is 400 ms.", [160, 90]),
+        ("The PR is not 160 ms and 90 ms is the QRS.", [160]),
+        ("The PR is not 160 ms but 200 ms.", [160]),
+    ],
+)
+def test_of_a_list_of_numbers_all_are_denied(text, denied):
+    assert [claim.value for claim in extract_claims(text) if claim.polarity == "negated"] == denied
