@@ -28,6 +28,7 @@ from .ecg_raw import (
     MIN_SAMPLING_RATE,
     RawEcg,
     ReadOptions,
+    check_only_record,
     check_size,
     chosen_record,
 )
@@ -68,7 +69,10 @@ def to_record(
         EcgFormatError: unit or sampling rate are unknown or not possible for an ECG.
     """
     notes = list(raw.notes)
-    signal = _two_dimensional(np.asarray(raw.signal), options, name, notes)
+    signal = np.asarray(raw.signal)
+    if signal.ndim < 3 and not raw.is_chosen:
+        check_only_record(options.index, name)
+    signal = _two_dimensional(signal, options, name, notes)
     check_size(signal.shape, name)
     if len(signal) > MAX_CHANNELS:
         raise EcgLeadError(

@@ -114,6 +114,7 @@ def merged(strips: Sequence[Strip], name: str, index: int | None = None, end: fl
             what: [row[0].evidence.get(what) for row in rows]
             for what in dict.fromkeys(what for row in rows for what in row[0].evidence)
         },
+        is_chosen=index is not None,
     )
 
 

@@ -48,6 +48,7 @@ class RawEcg:
         evidence: where `"name"`, `"unit"`, `"gain"` or `"rate"` come from, if it is not the source that says it: one
             word for all rows, or one per row (`None`: as usual). What is absent here is "stated"; a unit that is `None`
             is not. A gain that the reader applied itself is stated here too: `{"gain": ["stated", "assumed"]}`.
+        is_chosen: whether the reader took `ReadOptions.index` into account; `to_record` refuses one that names nothing.
     """
 
     signal: np.ndarray
@@ -62,6 +63,7 @@ class RawEcg:
     start_time: datetime | None = None
     notes: list[str] = field(default_factory=list)
     evidence: dict[str, Evidence | Sequence[Evidence | None]] = field(default_factory=dict)
+    is_chosen: bool = False
 
     def evidence_of(self, what: str, row: int) -> Evidence | None:
         """What the reader says of `what` ("name", "unit", "gain", "rate") of one row."""
@@ -146,6 +148,16 @@ def chosen_record(shape: Sequence[int], index: int | None, name: str) -> int:
     return index
 
 
+def check_only_record(index: int | None, name: str) -> None:
+    """Refuses to look for another record in a source that holds one.
+
+    Raises:
+        EcgFormatError: `index` is neither `None` nor 0.
+    """
+    if index not in (None, 0):
+        raise EcgFormatError(f"{name}: there is 1 record, and `index={index}` names none; leave out `index`.")
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory is at its end; libraries in C (pandas, HDF5) say it in words."""
     said = str(error).lower()
@@ -200,6 +212,7 @@ __all__ = [
     "RawEcg",
     "ReadOptions",
     "check_inflated",
+    "check_only_record",
     "check_size",
     "chosen_record",
     "decoded_text",

@@ -103,13 +103,14 @@ def raw_from_arrays(arrays: Mapping[str, Any], options: ReadOptions, name: str, 
         EcgFormatError: none or several of the arrays could be the signal, or it is out of proportion to the file.
     """
     signal = arrays[_signal_key(arrays, name, what)]
-    if len(signal.shape) == 3:
+    several = len(signal.shape) == 3
+    if several:
         _check_bytes(signal.shape[1:], signal.dtype, packed, name)
         signal = signal[chosen_record(signal.shape, options.index, name)]
     else:
         _check_bytes(signal.shape, signal.dtype, packed, name)
         signal = signal[()]
-    raw = RawEcg(signal)
+    raw = RawEcg(signal, is_chosen=several)
     rate = _described(arrays, RATE_KEYS, "iuf")
     if rate is not None and rate.size == 1:
         raw.sampling_rate = float(rate.ravel()[0])
