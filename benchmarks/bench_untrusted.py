@@ -28,8 +28,8 @@ PARTS = ("hostile", "overhead")
 LIMIT_S = 30
 PROGRAM = f"""
 import resource, signal, sys, time
-from processing.ecg_photo import check_ecg_page
-from processing.ecg_readers import load_ecg, load_page_picture
+from processing.ecg_photo import check_ecg_page, load_page_picture
+from processing.ecg_readers import load_ecg
 from processing.errors_gem import GemError
 from processing.untrusted.answering import load_libraries
 load_libraries()

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from .ecg_check import check_ecg
-from .ecg_photo import DIGITIZER, TURNS, check_ecg_page
-from .ecg_readers import load_ecg, load_page_picture
+from .ecg_photo import DIGITIZER, TURNS, check_ecg_page, load_page_picture
+from .ecg_readers import load_ecg
 from .ecg_record import EcgRecord
 from .errors_gem import GemError, MissingDependencyError, PlaceholderError
 from .feature_extraction_gem import load_ecgs

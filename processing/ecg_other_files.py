@@ -3,7 +3,7 @@
 
 import re
 
-from .ecg_photo import is_picture_data
+from .ecg_picture_files import is_picture_data
 from .errors_gem import EcgFormatError
 
 _HTML = re.compile(rb"<(?:!doctype\s{1,9}html|html)\b", re.IGNORECASE)
@@ -48,13 +48,14 @@ def refuse_other_files(data: bytes, name: str, suffix: str) -> None:
         EcgFormatError: a picture, a PDF, a web page, a pointer instead of a file, an archive, an Office document, or a
             device's format that has no public specification; the message says which and what helps.
     """
-    found = _what_else(data, suffix)
+    found = what_else(data, suffix)
     if found is not None:
         what, cure = found
         raise EcgFormatError(f"{name}: {what}; {cure}.")
 
 
-def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
+def what_else(data: bytes, suffix: str = "") -> tuple[str, str] | None:
+    """What a file is, and what helps, if it is known to be no ECG that can be read; `suffix` is that of its name."""
     for beginning, what, cure in _BEGINNINGS:
         if data.startswith(beginning):
             return what, cure
@@ -87,4 +88,4 @@ def _what_else(data: bytes, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-__all__ = ["refuse_other_files"]
+__all__ = ["refuse_other_files", "what_else"]

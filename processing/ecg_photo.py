@@ -13,8 +13,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, pdf_page
+from .ecg_picture_files import chosen_page, enable_heif, is_heif, is_pdf, is_picture_data, pdf_page
 from .ecg_raw import is_out_of_memory, wrapped
+from .ecg_readers import likely_kind
 from .errors_gem import EcgFormatError, EcgQualityError, MissingDependencyError
 
 # Not imported by its name: a published model's code travels without it.
@@ -25,25 +26,7 @@ MAX_PICTURE_BYTES = 100 * 2**20
 MIN_PICTURE_SIDE = 64
 MAX_DIGITIZED_PX = 3000  # of the longest side: larger pictures are shrunk before they are digitised
 _BAND_ROWS = 256
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pdf")
-_PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "MPO")
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
-
-
-def is_picture_data(head: bytes) -> bool:
-    """Whether a file starting with `head` (16 bytes) is a PNG, JPEG, TIFF, GIF, BMP, WebP or HEIC picture or a PDF."""
-    if head.startswith(_MAGIC) or is_heif(head) or is_pdf(head) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return True
-    return head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"
-
-
-def is_picture(path: str | Path) -> bool:
-    """Whether `path` is a picture file, by its first bytes; its name decides only if it cannot be opened."""
-    path = Path(path)
-    if not path.is_file():
-        return path.suffix.lower() in PICTURE_SUFFIXES
-    with path.open("rb") as file:
-        return is_picture_data(file.read(16))
+_PIL_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")  # JPEG opens MPO as well
 
 
 def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None = None) -> Image.Image:
@@ -74,8 +57,10 @@ def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None =
             # Pillow warns of damaged metadata, and at a size limit of its own; ours is checked before unpacking.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=formats) as picture:
-                if picture.format == "TIFF":
-                    picture.seek(chosen_page(getattr(picture, "n_frames", 1), index, name))
+                is_tiff = picture.format == "TIFF"
+                page_index = chosen_page(getattr(picture, "n_frames", 1) if is_tiff else 1, index, name)
+                if is_tiff:
+                    picture.seek(page_index)
                 _check_picture_size(picture, name)
                 picture.load()
                 ImageOps.exif_transpose(picture, in_place=True)
@@ -83,15 +68,24 @@ def load_page_picture(source: str | Path | bytes | BinaryIO, index: int | None =
     except EcgFormatError:
         raise
     except UnidentifiedImageError as error:
-        raise EcgFormatError(
-            f"{name}: not a picture. A page is a PNG, JPEG, TIFF, BMP, WebP, GIF, HEIC or PDF; convert it."
-        ) from error
+        raise EcgFormatError(_no_picture(data, name)) from error
     except Exception as error:
         if is_out_of_memory(error):
             raise wrapped(name, "a picture", error) from error
         raise EcgFormatError(
             f"{name}: the picture is truncated, corrupt or a decompression bomb ({error}). Save it again as PNG."
         ) from error
+
+
+def _no_picture(data: bytes, name: str) -> str:
+    """What a file that Pillow does not know is instead, as far as that is known, and what to do."""
+    if is_picture_data(data[:16]):
+        return f"{name}: the picture is truncated or corrupt. Save it again as PNG."
+    kind = likely_kind(data)
+    return (
+        f"{name}: not a picture{f' but {kind}' if kind else ''}. A page is a PNG, JPEG, TIFF, BMP, WebP, GIF, HEIC or PDF; "
+        "convert it, or give a recording as the ECG itself."
+    )
 
 
 def _picture_bytes(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
@@ -283,10 +277,7 @@ __all__ = [
     "MAX_DIGITIZED_PX",
     "MAX_PICTURE_PIXELS",
     "PAGE_MARK",
-    "PICTURE_SUFFIXES",
     "check_ecg_page",
-    "is_picture",
-    "is_picture_data",
     "known_as_page",
     "load_page_picture",
     "shows_ecg_page",

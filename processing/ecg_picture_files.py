@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Pictures that Pillow cannot decode without help: HEIC photos of phones, and pages of PDF documents."""
+"""Files that are pictures, by their first bytes, and those that Pillow cannot decode without help: HEIC photos and PDF documents."""
 
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -8,6 +9,8 @@ from PIL import Image
 from .errors_gem import EcgFormatError
 from .extras_gem import require
 
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".heic", ".heif", ".pdf")
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
 # Brands of the ISO base media files that hold HEIF pictures (ISO/IEC 23008-12).
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PDF_DPI = 200
@@ -24,6 +27,22 @@ def is_heif(head: bytes) -> bool:
 def is_pdf(head: bytes) -> bool:
     """Whether the file's first bytes are those of a PDF (ISO 32000-1, 7.5.2)."""
     return head.startswith(b"%PDF")
+
+
+def is_picture_data(head: bytes) -> bool:
+    """Whether a file starting with `head` (16 bytes) is a PNG, JPEG, TIFF, GIF, BMP, WebP or HEIC picture or a PDF."""
+    if head.startswith(_MAGIC) or is_heif(head) or is_pdf(head) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    return head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether `path` is a picture file, by its first bytes; its name decides only if it cannot be opened."""
+    path = Path(path)
+    if not path.is_file():
+        return path.suffix.lower() in PICTURE_SUFFIXES
+    with path.open("rb") as file:
+        return is_picture_data(file.read(16))
 
 
 def enable_heif() -> None:
@@ -90,4 +109,14 @@ def _rendered(page: Any, name: str) -> Image.Image:
     return picture.convert("RGB")
 
 
-__all__ = ["PDF_SOURCE", "chosen_page", "enable_heif", "is_heif", "is_pdf", "pdf_page"]
+__all__ = [
+    "PDF_SOURCE",
+    "PICTURE_SUFFIXES",
+    "chosen_page",
+    "enable_heif",
+    "is_heif",
+    "is_pdf",
+    "is_picture",
+    "is_picture_data",
+    "pdf_page",
+]

@@ -12,9 +12,9 @@ import numpy as np
 
 from .ecg_assembly import to_record
 from .ecg_columns import is_frame, raw_from_frame, raw_from_leads
-from .ecg_other_files import refuse_other_files
+from .ecg_other_files import refuse_other_files, what_else
 from .ecg_packed import inflated, unpacked_path
-from .ecg_photo import PICTURE_SUFFIXES, is_picture, load_page_picture
+from .ecg_picture_files import PICTURE_SUFFIXES, is_picture
 from .ecg_plausibility import USUAL_SPAN_MV, EcgPlausibilityWarning
 from .ecg_raw import MAX_FILE_BYTES, RawEcg, ReadOptions, patient_facts, wrapped
 from .ecg_readers_arrays import GAIN_KEYS, LEAD_KEYS, RATE_KEYS, UNIT_KEYS, read_npy, read_npz
@@ -283,6 +283,16 @@ def _reader_for(data: bytes, name: str, path: Path | None) -> tuple[Reader, str]
     )
 
 
+def likely_kind(data: bytes) -> str | None:
+    """What a file holds by its content, in words; `None` if it is not known."""
+    if (other := what_else(data)) is not None:
+        return other[0]
+    what = next((what for matches, _, what in _READERS if matches(data)), None)
+    if what is not None:
+        return f"a recording ({what})"
+    return "text" if data and _is_text(data) else None
+
+
 def _is_text(data: bytes) -> bool:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
@@ -359,4 +369,4 @@ def _as_array(source: Any) -> np.ndarray:
         ) from error
 
 
-__all__ = ["is_picture", "load_ecg", "load_page_picture"]
+__all__ = ["is_picture", "likely_kind", "load_ecg"]

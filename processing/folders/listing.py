@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from processing.ecg_packed import unpacked_head, unpacked_path
-from processing.ecg_photo import PICTURE_SUFFIXES, is_picture_data
+from processing.ecg_picture_files import PICTURE_SUFFIXES, is_picture_data
 from processing.ecg_readers_devices import is_scp
 from processing.ecg_readers_dicom import is_dicom
 from processing.ecg_readers_edf import is_edf

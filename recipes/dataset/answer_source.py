@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from processing.ecg_photo import PICTURE_SUFFIXES
+from processing.ecg_picture_files import PICTURE_SUFFIXES
 from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import BuildError

@@ -65,7 +65,7 @@ class EvalItem:
 def _picture(source: str | bytes) -> "Picture":
     from PIL import Image, UnidentifiedImageError
 
-    from processing.ecg_readers import load_page_picture
+    from processing.ecg_photo import load_page_picture
 
     if isinstance(source, str):
         return load_page_picture(source)

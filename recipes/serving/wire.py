@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from processing.ecg_photo import is_picture, is_picture_data
+from processing.ecg_picture_files import is_picture, is_picture_data
 from processing.ecg_readers import MissingLeads
 from processing.errors_gem import GemError
 from recipes.settings import Settings

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from processing.ecg_readers import load_ecg, load_page_picture
+from processing.ecg_photo import load_page_picture
+from processing.ecg_readers import load_ecg
 from processing.errors_gem import EcgFormatError, GemError, ReadBudgetError
 from processing.untrusted.budget import ReadBudget
 from processing.untrusted.reading import load_untrusted, load_untrusted_picture

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from processing import ecg_packed
-from processing.ecg_readers import is_picture, load_ecg, load_page_picture
+from processing.ecg_photo import load_page_picture
+from processing.ecg_readers import is_picture, load_ecg
 from processing.errors_gem import EcgFormatError, MissingDependencyError
 from processing.folders.listing import list_ecg_files
 from tests.helpers.ecg_files import (

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from processing.ecg_page import render_ecg
-from processing.ecg_photo import check_ecg_page, shows_ecg_page
+from processing.ecg_photo import check_ecg_page, load_page_picture, shows_ecg_page
 from processing.ecg_readers import load_ecg
-from processing.errors_gem import EcgQualityError
+from processing.errors_gem import EcgFormatError, EcgQualityError
 from recipes.embedded.page_augment import augment_page
 from tests.helpers.shared_data import shared_path
 
@@ -104,3 +104,34 @@ def test_a_picture_without_a_page_is_refused_by_its_name():
 def test_photos(name):
     datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn brings two photos")
     assert not shows_ecg_page(Image.fromarray(datasets.load_sample_image(name)))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"0       " + b" " * 176 + b"256     " + bytes(99), "not a picture but a recording (EDF)"),
+        (b"\x93NUMPY\x01\0", "not a picture but a recording (NPY)"),
+        (b"I,II\n1,2\n3,4\n", "not a picture but text"),
+        (b"<html><body></body></html>", "not a picture but a web page"),
+        (b"\0\1\2\3" * 99, "not a picture. "),
+    ],
+)
+def test_what_is_no_picture_is_named(tmp_path, data, said):
+    (tmp_path / "fake.edf").write_bytes(data)
+    with pytest.raises(EcgFormatError) as caught:
+        load_page_picture(tmp_path / "fake.edf")
+    assert str(caught.value).startswith(f"fake.edf: {said}")
+    assert str(caught.value).endswith("PDF; convert it, or give a recording as the ECG itself.")
+
+
+def test_a_picture_that_is_corrupt_is_none_of_another_kind():
+    with pytest.raises(EcgFormatError, match="the picture is truncated or corrupt"):
+        load_page_picture(b"\x89PNG\r\n\x1a\n" + bytes(99))
+
+
+def test_pictures_of_phones_with_several_frames_are_read_and_a_page_that_is_not_there_is_refused():
+    file, frame = io.BytesIO(), Image.new("RGB", (99, 80))
+    frame.save(file, "MPO", save_all=True, append_images=[frame])
+    assert load_page_picture(file.getvalue(), index=0).size == (99, 80)
+    with pytest.raises(EcgFormatError, match="a document of 1 pages"):
+        load_page_picture(file.getvalue(), index=3)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from processing.ecg_readers import is_picture, load_ecg, load_page_picture
+from processing.ecg_photo import load_page_picture
+from processing.ecg_readers import is_picture, load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord, canonical_lead
 from processing.errors_gem import EcgFormatError, EcgLeadError, GemError, MissingDependencyError
 from processing.folders.listing import list_ecg_files
@@ -404,6 +405,21 @@ def test_code15_exams_are_chosen_by_index_and_freed_of_padding(tmp_path: Path) -
     assert record.sampling_rate == 400 and record.leads == STANDARD_LEADS
     np.testing.assert_array_equal(record.signal, MV[:, :2800] + np.float32(0.01))
     assert any("648 samples before, 648 behind" in note for note in record.history)
+
+
+def test_another_record_of_a_source_with_one_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    np.savetxt(table, MV.T, delimiter=",", header=",".join(LEADS), comments="")
+    np.save(tmp_path / "one.npy", MV)
+    np.savez(tmp_path / "one.npz", signal=MV, leads=LEADS)
+    header = Path("processing/samples/normal.hea")
+    for source in (table, tmp_path / "one.npy", tmp_path / "one.npz", header, MV):
+        options = {} if source is header else {"sampling_rate": 500, "unit": "mV"}
+        assert load_ecg(source, index=0, **options).leads == LEADS
+        with pytest.raises(EcgFormatError, match=r"there is 1 record, and `index=3` names none; leave out `index`"):
+            load_ecg(source, index=3, **options)
+    np.save(tmp_path / "two.npy", np.stack([MV, MV]))
+    assert load_ecg(tmp_path / "two.npy", index=1, sampling_rate=500, unit="mV").leads == LEADS
 
 
 # Names, folders, pictures

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processing.ecg_readers import load_ecg, load_page_picture
+from processing.ecg_photo import load_page_picture
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS
 from processing.folders.listing import list_ecg_files
 from tests.helpers.shared_data import shared_path

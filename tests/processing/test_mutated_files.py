@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processing.ecg_readers import load_ecg, load_page_picture
+from processing.ecg_photo import load_page_picture
+from processing.ecg_readers import load_ecg
 from processing.errors_gem import GemError
 from tests.helpers.ecg_files import (
     INDEPENDENT,
