@@ -40,8 +40,18 @@ def checkable(text: str) -> str:
     return written if _FINISHED.search(written) else _LAST_WORD.sub("", written)
 
 
+def end_in_words(tokens: int | None = None) -> str:
+    """How such an answer ends.
+
+    Examples:
+        >>> end_in_words()
+        'cut off before its end'
+    """
+    return f"cut off {'before its end' if tokens is None else f'after {tokens:,} tokens'}"
+
+
 def cut_off_in_words(tokens: int | None = None) -> str:
-    """What is said where such an answer is shown.
+    """What is said where such an answer is shown and was checked.
 
     Args:
         tokens: the length limit, if it was that, and is known.
@@ -50,7 +60,7 @@ def cut_off_in_words(tokens: int | None = None) -> str:
         >>> cut_off_in_words(256)
         'cut off after 256 tokens; the unfinished last word is not checked'
     """
-    return f"cut off {'before its end' if tokens is None else f'after {tokens:,} tokens'}; the unfinished last word is not checked"
+    return f"{end_in_words(tokens)}; the unfinished last word is not checked"
 
 
-__all__ = ["CutOff", "as_answer", "checkable", "cut_off_in_words"]
+__all__ = ["CutOff", "as_answer", "checkable", "cut_off_in_words", "end_in_words"]

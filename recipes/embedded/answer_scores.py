@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 
+from processing.grounding.cut_off import checkable
 from recipes.sources.statements import RHYTHMS, STATEMENTS, SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, VERDICTS
 
@@ -39,8 +40,8 @@ LEADS = {
 
 
 def numbers(text: str) -> dict[str, float]:
-    """The numbers that an answer states, by name; NaN where it states none."""
-    found = {name: re.search(pattern, text) for name, pattern in NUMBERS.items()}
+    """The numbers that an answer states, by name; NaN where it states none, as in the unfinished last word of a `CutOff`."""
+    found = {name: re.search(pattern, checkable(text)) for name, pattern in NUMBERS.items()}
     return {name: float(match.group(1)) if match else np.nan for name, match in found.items()}
 
 

@@ -29,6 +29,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
 from processing.ecg_photo import known_as_page
 from processing.ecg_record import EcgRecord
+from processing.grounding.cut_off import CutOff, as_answer, checkable, cut_off_in_words
 from recipes.console import run_command
 from recipes.evaluation.likelihood import label_log_likelihoods
 from recipes.evaluation.report import describe_model
@@ -61,7 +62,13 @@ def interpretations(
     """What the model writes about records or chats, the most likely words; `options` as the pipeline takes them."""
     how = {"grounding": "off", "do_sample": False} | options
     outputs = interpret(iter(records), batch_size=batch_size, modality=modality, **how)
-    return [output["generated_text"] for output in tqdm(outputs, total=len(records), desc=modality)]
+    told = tqdm(outputs, total=len(records), desc=modality)
+    return [as_answer(output["generated_text"], output.get("cut_off", False)) for output in told]
+
+
+def cut_off_rows(answers: Sequence[str]) -> list[int]:
+    """Which answers end at their length limit, by their places."""
+    return [row for row, text in enumerate(answers) if isinstance(text, CutOff)]
 
 
 def class_likelihoods(
@@ -146,7 +153,7 @@ def view_scores(
 def claim_scores(answers: list[str], items: list[PtbxlItem], references: list[str]) -> dict[str, dict[str, Any]]:
     """What the waveforms say about the claims of `answers`, as means over records."""
     rows = [{"record": item.record, "reference": reference} for item, reference in zip(items, references, strict=True)]
-    means = judge(answers, rows).means()
+    means = judge([checkable(text) for text in answers], rows).means()
     names = {
         "precision": "precision of claims",
         "recall": "recall of salient findings",
@@ -201,17 +208,18 @@ def main(
         "fold": fold,
         "asked": {"select": select, "questions": questions, "unseen": unseen, "junk": junk},
     }
-    results |= {"scores": {}, "answers": {}} | _kept(part, results)
+    results |= {"scores": {}, "answers": {}, "cut_off": {}} | _kept(part, results)
     for view in views or VIEWS:
         if view not in results["scores"]:
             answers, results["scores"][view] = view_scores(interpret, items, references, view, batch_size)
-            results["answers"][view] = answers
+            results["answers"][view], results["cut_off"][view] = answers, cut_off_rows(answers)
             write_json(part, results)
     if select and "selected" not in results:
         answers = interpretations(
             interpret, [item.record for item in items[:select]], "both", 1, grounding="select", n=SELECTED, seed=0
         )
         results["selected"] = claim_scores(answers, items[:select], references[:select])
+        results["cut_off"]["selected"] = cut_off_rows(answers)
         write_json(part, results)
     if "questions" not in results:
         asked = items[:questions]
@@ -225,11 +233,14 @@ def main(
     write_json(output, results | {"references": references}, indent=1)
     part.unlink(missing_ok=True)
     print(ptbxl_scores(results).markdown())
+    for view, rows in results["cut_off"].items():
+        if rows:
+            print(f"{view}: {len(rows):,} answers {cut_off_in_words()}")
     for name in ("selected", "questions", "unseen", "junk"):
         print(name, json.dumps(results.get(name, {}), indent=1))
 
 
-__all__ = ["VIEWS", "claim_scores", "class_likelihoods", "interpretations", "view_scores"]
+__all__ = ["VIEWS", "claim_scores", "class_likelihoods", "cut_off_rows", "interpretations", "view_scores"]
 
 if __name__ == "__main__":
     run_command(main)

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from processing.errors_gem import EvaluationError, GemError
+from processing.grounding.cut_off import CutOff, end_in_words
 from recipes.files import atomic_write, write_json
 
 from .answers import read_answers
@@ -46,7 +47,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class ReviewCase:
-    """A blinded case. `page`: PNG."""
+    """A blinded case. `text`: a `CutOff` if it ends at its length limit; `page`: PNG."""
 
     id: str
     item: str
@@ -158,8 +159,16 @@ def html(cases: Sequence[ReviewCase], review: str) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    shown = [{"id": case.id, "text": case.text, "page": base64.b64encode(case.page).decode()} for case in cases]
+    shown = [
+        {"id": case.id, "text": case.text, "page": base64.b64encode(case.page).decode(), "end": _end(case)}
+        for case in cases
+    ]
     return environment.get_template("review.html").render(cases=shown, scales=SCALES, review=review)
+
+
+def _end(case: ReviewCase) -> str:
+    """A note for reviewers under a text that was cut off; else nothing."""
+    return f"[This text was {end_in_words()}.]" if isinstance(case.text, CutOff) else ""
 
 
 def workbook(cases: Sequence[ReviewCase], review: str) -> bytes:
@@ -187,7 +196,10 @@ def workbook(cases: Sequence[ReviewCase], review: str) -> bytes:
         sheet.column_dimensions[cell.column_letter].width = width
     for number, case in enumerate(cases, CASE_ROW):
         sheet.cell(number, 1, case.id)
-        _write_text(sheet.cell(number, columns.index("Interpretation") + 1), case.text)
+        _write_text(
+            sheet.cell(number, columns.index("Interpretation") + 1),
+            f"{case.text}\n\n{_end(case)}" if _end(case) else case.text,
+        )
         for column in range(1, len(columns) + 1):
             sheet.cell(number, column).alignment = Alignment(wrap_text=True, vertical="top")
         picture = SheetImage(io.BytesIO(case.page))

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from processing.errors_gem import GemError
+from processing.grounding.cut_off import CutOff, as_answer
 from recipes.chat.engine_names import engine_settings
 from recipes.chat.engines import gem_engine
 from recipes.sources.source_record import EcgSource
 
-from ..answers import AnswerLog
+from ..answers import CUT_OFF, AnswerLog
 from ..items import EvalItem
 from .samples import ReasoningSample, Step
 
@@ -77,7 +78,7 @@ def model_responses(
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[str]]:
     """
-    Id of a sample -> the model's replies, one per question. They are also written to `output` (JSON Lines), from which a stopped run
+    Id of a sample -> the model's replies, one per question, a `CutOff` where one ends at its limit. They are also written to `output` (JSON Lines), from which a stopped run
     continues. A sample whose ECG cannot be read has no replies; `output` has its `error`.
 
     Args:
@@ -106,7 +107,13 @@ def model_responses(
                         progress(start + len(batch), len(todo))
             finally:
                 asked.close()
-        return {name: row["responses"] for name, row in log.rows.items() if "responses" in row}
+        return {name: _responses(row) for name, row in log.rows.items() if "responses" in row}
+
+
+def _responses(row: Mapping[str, Any]) -> list[str]:
+    """The replies of a row, a `CutOff` where one ends at its length limit; rows of older runs do not say it."""
+    said = row["responses"]
+    return [as_answer(text, cut) for text, cut in zip(said, row.get(CUT_OFF, [False] * len(said)), strict=True)]
 
 
 def _talk(
@@ -130,7 +137,14 @@ def _talk(
                 rows.append({"id": talk.sample.id, "error": f"not answered: {reply}"})
             else:
                 talk.responses.append(reply)
-    return rows + [{"id": talk.sample.id, "responses": talk.responses} for talk in talks]
+    return rows + [
+        {
+            "id": talk.sample.id,
+            "responses": talk.responses,
+            CUT_OFF: [isinstance(reply, CutOff) for reply in talk.responses],
+        }
+        for talk in talks
+    ]
 
 
 __all__ = ["Talk", "model_responses", "with_options"]

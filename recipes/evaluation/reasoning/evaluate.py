@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from processing.errors_gem import EvaluationError, GemError
+from processing.grounding.cut_off import CutOff, end_in_words
 from recipes.files import atomic_write, json_lines
 from recipes.scores import ScoreRow, ScoreTable
 from recipes.sources.mimic import import_mimic
@@ -34,12 +35,13 @@ NOTES = [
 
 @dataclass
 class ReasoningRun:
-    """Column -> id -> score of the sample; `held_out`: ids of ECGs that none of our models was trained on."""
+    """Column -> id -> score of the sample; `held_out`: ids of ECGs that none of our models was trained on; `notes` on replies."""
 
     samples: list[ReasoningSample]
     held_out: set[str]
     columns: dict[str, dict[str, ChainScore]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def find_ecgs(
@@ -122,6 +124,9 @@ def add_responses(
     missing = [sample.id for sample in expected if sample.id not in responses]
     if missing:
         run.problems.append(f"{name}: {len(missing)} samples have no replies: {', '.join(missing[:5])}")
+    told = [reply for sample in run.samples for reply in responses.get(sample.id, ())]
+    if count := sum(isinstance(reply, CutOff) for reply in told):
+        run.notes.append(f"{name}: of {len(told):,} replies, {count:,} {end_in_words()}.")
     run.columns[name] = {
         sample.id: score_responses(sample, responses[sample.id]) for sample in run.samples if sample.id in responses
     }
@@ -172,7 +177,7 @@ def reasoning_report(run: ReasoningRun, name: str, model: str | None = None) -> 
         tables,
         describe_data(name, rows),
         describe_model(model),
-        notes=NOTES if baselines else NOTES[-1:],
+        notes=[*(NOTES if baselines else NOTES[-1:]), *run.notes],
         problems=run.problems,
         details=details,
         plots={

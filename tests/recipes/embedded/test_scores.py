@@ -11,11 +11,13 @@ from transformers import pipeline
 import modeling_gem
 from modeling_gem import GEM_TASK
 from processing.ecg_features import extract_features
+from processing.grounding.cut_off import CutOff
 from processing.simulator.simulator import simulate_ecg
-from recipes.embedded import question_scores
+from recipes.embedded import question_scores, scores
+from recipes.embedded.answer_scores import numbers
 from recipes.embedded.junk import REASONS
 from recipes.embedded.question_scores import junk_scores, says_the_same, unseen_scores
-from recipes.embedded.scores import _kept, blinded, interpretations, shown_as
+from recipes.embedded.scores import _kept, blinded, claim_scores, cut_off_rows, interpretations, shown_as
 from recipes.files import write_json
 from recipes.sources.ptbxl import PtbxlItem
 from recipes.teachers.questions import Known
@@ -93,3 +95,27 @@ def test_a_stopped_run_continues_only_with_the_same_model_and_records(tmp_path):
     write_json(part, about | {"scores": {"both": 1}})
     assert _kept(part, about)["scores"] == {"both": 1}
     assert _kept(part, about | {"weights": "b"}) == {}
+
+
+def test_answers_that_were_cut_off_are_known_and_their_last_number_is_not_scored(interpret):
+    short = interpretations(interpret, RECORDS, "signal", 2, max_new_tokens=16)
+    whole = interpretations(interpret, RECORDS, "signal", 2)
+    assert (cut_off_rows(short), cut_off_rows(whole), cut_off_rows([whole[0], short[0]])) == ([0, 1], [], [1])
+    told = "Sinus rhythm at 70 bpm. PR 16 ms"
+    assert numbers(told)["PR (ms)"] == 16 and np.isnan(numbers(CutOff(told))["PR (ms)"])
+    assert numbers(CutOff(told))["heart rate (bpm)"] == 70
+    wrong, item = "Sinus rhythm, 55 bpm. PR 16 ms", PtbxlItem(RECORDS[0], {}, 8)
+    judged = [claim_scores([text], [item], ["Sinus rhythm."]) for text in (wrong, CutOff(wrong))]
+    assert judged[0]["contradicted claims"]["score"] > 0 == judged[1]["contradicted claims"]["score"]
+
+
+def test_a_report_of_ptbxl_names_the_answers_that_were_cut_off(tmp_path, monkeypatch, capsys):
+    items = [PtbxlItem(record, {}, 8) for record in RECORDS]
+    monkeypatch.setattr(scores, "read_ptbxl", lambda folder, folds: iter(items))
+    texts = [CutOff("Sinus rhythm, the QRS axis is 7"), "Sinus rhythm."]
+    monkeypatch.setattr(scores, "view_scores", lambda *_: (texts, {"rhythm accuracy": {"score": 1.0, "blind": 0.5}}))
+    for name in ("question_scores", "unseen_scores", "junk_scores"):
+        monkeypatch.setattr(scores, name, lambda *_: {})
+    scores.main([tmp_path], tmp_path / "scores.json", views=["both"])
+    assert json.loads((tmp_path / "scores.json").read_text())["cut_off"] == {"both": [0]}
+    assert "both: 1 answers cut off before its end" in capsys.readouterr().out

@@ -83,6 +83,18 @@ def test_sheets_are_blinded_and_self_contained(exported, key):
     assert key["cases"]["case-001"]["system"] in SYSTEMS
 
 
+def test_a_text_that_was_cut_off_is_marked(items, tmp_path):
+    rows = [{"id": item.id, "text": "The QRS axis is 7", "cut_off": item is items[0]} for item in items]
+    (tmp_path / "gem").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder, _ = export_review(items, {"gem": tmp_path / "gem"}, tmp_path / "review")
+    said = "[This text was cut off before its end.]"
+    page = (folder / "review.html").read_text()
+    assert page.count(said) == 1 and f'axis is 7</div>\n    <p class="hint">{said}</p>' in page
+    sheet = load_workbook(folder / "review.xlsx")["Review"]
+    texts = [sheet.cell(row, 3).value for row in range(CASE_ROW, CASE_ROW + len(items))]
+    assert sorted(texts)[-1] == f"The QRS axis is 7\n\n{said}" and texts.count("The QRS axis is 7") == len(items) - 1
+
+
 def test_the_workbook_takes_scores_from_1_to_5_and_no_formulas(exported):
     sheet = load_workbook(exported / "review.xlsx")["Review"]
     rule = sheet.data_validations.dataValidation[0]

@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 
 from modeling_gem import default_checkpoint
 from processing.errors_gem import EvaluationError
+from processing.grounding.cut_off import CutOff
 from recipes.cli import app
+from recipes.evaluation.reasoning import dialogue
 from recipes.evaluation.reasoning.dialogue import Talk, with_options
 from recipes.evaluation.reasoning.engine import engine_responses
-from recipes.evaluation.reasoning.evaluate import ReasoningRun, find_ecgs, run_engine
+from recipes.evaluation.reasoning.evaluate import ReasoningRun, add_responses, find_ecgs, reasoning_report, run_engine
 from recipes.evaluation.reasoning.protocol import PROTOCOL, Criterion
 from recipes.evaluation.reasoning.samples import FURTHER, Step, read_reasoning
 from recipes.evaluation.reasoning.scores import is_right, score_guesses, score_responses, summarise
@@ -247,3 +249,21 @@ def test_real_ecgs_carry_most_chains():
     completion = {name: shares["completion, hard"].value for name, shares in found.items()}
     assert completion["engine"] > 0.4 and completion["rules, another ECG"] < 0.1
     assert found["engine"]["initial diagnosis"].value > 0.8
+
+
+def test_replies_that_were_cut_off_are_kept_as_such_and_counted(tmp_path, samples, monkeypatch):
+    ptbxl_tree(tmp_path / "ptbxl", records=4)
+    chosen = list(samples.values())[:1]
+    ecgs, held_out, _ = find_ecgs(chosen, {"ptbxl": str(tmp_path / "ptbxl")})
+    monkeypatch.setattr(dialogue, "ANSWER_TOKENS", 3)
+    asked = (str(default_checkpoint()), chosen, ecgs, tmp_path / "answers.jsonl", "signal")
+    said = dialogue.model_responses(*asked)[chosen[0].id]
+    (row,) = [
+        json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines() if "responses" in line
+    ]
+    assert row["cut_off"] == [isinstance(reply, CutOff) for reply in said] and row["cut_off"].count(True) > 0
+    assert list(map(type, dialogue.model_responses(*asked)[chosen[0].id])) == list(map(type, said))  # read again
+    run = ReasoningRun(chosen, held_out)
+    add_responses(run, "model", {chosen[0].id: said}, chosen)
+    assert run.notes == [f"model: of {len(said)} replies, {row['cut_off'].count(True)} cut off before its end."]
+    assert run.notes[0] in reasoning_report(run, "benchmark").notes
