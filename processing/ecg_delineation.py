@@ -15,7 +15,7 @@ from .ecg_filters import WORKING_RATE, FilterBands, FilteredEcg, filter_ecg
 from .ecg_flutter import is_flutter
 from .ecg_lone_p_waves import find_lone_p_waves
 from .ecg_order_statistics import median
-from .ecg_p_waves import find_p_waves, p_waves_merge_with_t
+from .ecg_p_waves import BeatsOfP, find_p_waves, p_waves_merge_with_t
 from .ecg_qrs import detect_beats
 from .ecg_qrs_limits import QrsSettings, dominant_peaks, global_limits, lead_limits
 from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
@@ -97,7 +97,7 @@ def delineate(
     peaks = dominant_peaks(ecg, onset, offset)
     short = find_short_intervals(ecg, onset, offset, reliability)
     t_waves = find_t_waves(ecg, onset, offset, short, reliability, settings.waves)
-    p_waves = find_p_waves(ecg, onset, offset, t_waves.tail, short, reliability, settings.waves)
+    p_waves = find_p_waves(BeatsOfP(ecg, onset, offset, t_waves.tail, short, reliability), settings.waves)
     peak = median(peaks[live], axis=0)
     qrs = np.stack([onset, peak, offset], axis=-1)
     lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)

@@ -47,25 +47,36 @@ class PSearch:
     centre: np.ndarray
 
 
-def find_p_waves(
-    ecg: FilteredEcg,
-    qrs_onset: np.ndarray,
-    qrs_offset: np.ndarray,
-    t_end: np.ndarray,
-    short: ShortIntervals,
-    reliability: Reliability,
-    settings: WaveSettings,
-) -> WaveMarks:
+@dataclass(frozen=True)
+class BeatsOfP:
+    """The beats before which P waves are sought.
+
+    Attributes:
+        ecg: the filtered signal.
+        qrs_onset, qrs_offset: limits of each QRS in samples at `WORKING_RATE`, `(beats,)`.
+        t_end: end of each T wave likewise.
+        short: facts about short intervals between beats.
+        reliability: which leads and seconds can be believed.
+    """
+
+    ecg: FilteredEcg
+    qrs_onset: np.ndarray
+    qrs_offset: np.ndarray
+    t_end: np.ndarray
+    short: ShortIntervals
+    reliability: Reliability
+
+
+def find_p_waves(beats: BeatsOfP, settings: WaveSettings) -> WaveMarks:
     """
     P waves before each QRS; only what repeats from beat to beat is a P wave, fibrillation does not. Before regular beats that seem to have none, or
     one at the usual limit of PR, they are sought further away.
     """
-    of = (ecg, qrs_onset, qrs_offset, t_end, short, reliability)
-    usual = _p_waves(*of, settings)
-    if len(ecg.spikes) or not _may_be_earlier(usual, qrs_onset, reliability):
+    usual = _p_waves(beats, settings)
+    if len(beats.ecg.spikes) or not _may_be_earlier(usual, beats.qrs_onset, beats.reliability):
         return usual
-    earlier = _p_waves(*of, replace(settings, p_longest_pr=LONGEST_PR_S))
-    return earlier if _conduct_late(earlier, qrs_onset) else usual
+    earlier = _p_waves(beats, replace(settings, p_longest_pr=LONGEST_PR_S))
+    return earlier if _conduct_late(earlier, beats.qrs_onset) else usual
 
 
 def _may_be_earlier(p: WaveMarks, qrs_onset: np.ndarray, reliability: Reliability) -> bool:
@@ -86,20 +97,14 @@ def _conduct_late(p: WaveMarks, qrs_onset: np.ndarray) -> bool:
     return usual > CUT_PR_S and float(median(np.abs(pr - usual))) < NEARLY_SAME_PR_S
 
 
-def _p_waves(
-    ecg: FilteredEcg,
-    qrs_onset: np.ndarray,
-    qrs_offset: np.ndarray,
-    t_end: np.ndarray,
-    short: ShortIntervals,
-    reliability: Reliability,
-    settings: WaveSettings,
-) -> WaveMarks:
+def _p_waves(beats: BeatsOfP, settings: WaveSettings) -> WaveMarks:
     """`find_p_waves` with a PR of at most `settings.p_longest_pr`."""
+    ecg, reliability, short = beats.ecg, beats.reliability, beats.short
+    qrs_onset, qrs_offset = beats.qrs_onset, beats.qrs_offset
     rate, live = WORKING_RATE, reliability.live
     stimulus = _stimulus_of_qrs(ecg, qrs_onset)
     end = np.round(np.minimum(qrs_onset, stimulus) - settings.p_end * rate).astype(int)
-    earliest = np.maximum(_earliest_p(end, qrs_offset, t_end, settings), short.earliest_p)
+    earliest = np.maximum(_earliest_p(end, qrs_offset, beats.t_end, settings), short.earliest_p)
     duration = qrs_offset - qrs_onset
     narrow = percentile(duration, 30)
     usual = duration <= narrow + max(ECTOPIC_QRS_S * rate, ECTOPIC_QRS_SHARE * narrow)
@@ -247,6 +252,7 @@ def _after_t_tail(window: np.ndarray, weights: np.ndarray, first: np.ndarray) ->
 
 
 __all__ = [
+    "BeatsOfP",
     "PSearch",
     "bound_p_waves",
     "find_p_waves",
