@@ -8,7 +8,9 @@ from transformers import AutoTokenizer
 
 from modeling_gem import default_checkpoint
 from processing.ecg_beat_measures import SEQUENCES
+from processing.ecg_electrodes import limb_lead_reversal
 from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import LIMB_LEADS, STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError
 from processing.simulator.simulator import simulate_ecg
@@ -274,6 +276,18 @@ def test_exchanged_limb_electrodes_are_suspected(electrodes, seed):
     assert exchanged(record, electrodes).limb_lead_reversal == electrodes
     assert extract_features(record).limb_lead_reversal is None
     assert exchanged(record, "left arm and left leg").limb_lead_reversal is None, "cannot be told, see the docstring"
+
+
+def test_exchanged_arms_are_suspected_where_the_axis_is_vertical():
+    record = load_ecg("processing/samples/normal.hea")  # an axis of 62 degrees: the true aVL points down
+    assert exchanged(record, "left arm and right arm").limb_lead_reversal == "left arm and right arm"
+    i, ii, iii, avr, avl, avf = record.signal[:6]
+    signal = np.concatenate([[-i, iii, ii, avl, avr, avf], record.signal[6:]])
+    rows = [row for row, lead in enumerate(STANDARD_LEADS) if lead != "aVL"]
+    assert limb_lead_reversal(STANDARD_LEADS, signal, 500, {}) == "left arm and right arm"
+    assert limb_lead_reversal([STANDARD_LEADS[row] for row in rows], signal[rows], 500, {}) is None, "aVL is needed"
+    for axis in (-60, 75, 100, 130):
+        assert extract_features(simulate_ecg(axis=axis, seed=1).record).limb_lead_reversal is None
 
 
 def test_exchanged_chest_electrodes_are_suspected(normal, features):
