@@ -18,8 +18,9 @@ from .ecg_order_statistics import median
 from .ecg_p_waves import BeatsOfP, find_p_waves, p_waves_merge_with_t
 from .ecg_qrs import detect_beats
 from .ecg_qrs_limits import QrsSettings, dominant_peaks, global_limits, lead_limits
-from .ecg_reliability import LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
+from .ecg_reliability import NO_BEATS, LeftOut, Reliability, find_noise, left_out, rely_on_what_repeats
 from .ecg_short_intervals import find_short_intervals
+from .ecg_silent_leads import silent_leads
 from .ecg_t_waves import WaveMarks, WaveSettings, around_peak, find_t_waves
 
 STIMULUS_S = (0.03, 0.05)  # the stimulus of a QRS stands at most so long before and after the onset that is seen
@@ -44,7 +45,7 @@ class Delineation:
 
     Attributes:
         beats: sample number of each heartbeat's QRS, `(beats,)`, in time order.
-        live: whether a lead holds a signal, `(leads,)`.
+        live: whether a lead holds a signal with beats, `(leads,)`.
         reliability: how much the leads count in each beat, and where nothing can be told.
         left_out: leads and seconds that were not used.
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
@@ -64,6 +65,11 @@ class Delineation:
     t: WaveMarks
     p_unclear: bool
     ecg: FilteredEcg
+
+    @property
+    def silent(self) -> tuple[int, ...]:
+        """The rows that show none of the beats that the others show."""
+        return tuple(part.lead for part in self.left_out if part.reason == NO_BEATS and part.lead is not None)
 
 
 def delineate(
@@ -91,6 +97,8 @@ def delineate(
     beats, live, gaps = detect_beats(ecg, noisy)
     if not len(beats):
         return None
+    silent = silent_leads(ecg, beats, live)
+    live = live & ~silent
     ecg, reliability = rely_on_what_repeats(ecg, beats, live, gaps, leads)
     onset, offset = global_limits(ecg, beats, reliability, settings.qrs)
     lead_onset, lead_offset = lead_limits(ecg, onset, offset, reliability, settings.qrs)
@@ -113,7 +121,7 @@ def delineate(
     per_lead = around_peak(np.stack([lead_onset, peaks, lead_offset], axis=-1) - shift)
     per_lead[~live] = np.nan
     overall = np.stack([onset, peak, offset], axis=-1) - shift
-    unused = left_out(ecg, noisy, beats, reliability)
+    unused = left_out(ecg, noisy, beats, reliability, silent)
     qrs_waves = WaveMarks(per_lead, overall)
     return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, p_unclear, ecg)
 

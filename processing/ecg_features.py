@@ -20,7 +20,7 @@ from .ecg_limits import Sex, st_elevation_limit
 from .ecg_long_records import LONG_RECORD_S, Progress, measure_in_windows
 from .ecg_partial_leads import columns_of, measure_in_columns
 from .ecg_plausibility import Plausibility
-from .ecg_quality import doubts_of_beats, lead_quality
+from .ecg_quality import doubts_of_beats, lead_quality, without_rows
 from .ecg_raw import parsed_age, parsed_sex
 from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps, is_ecg_record
 from .ecg_record_measures import (
@@ -308,6 +308,7 @@ def _measure(
     patient = patient_of(record)
     limits = [st_elevation_limit(lead, **patient) for lead in record.leads]
     rate, spectrum = record.sampling_rate, level_spectrum(signal if finite.all() else interpolate_gaps(signal))
+    silent = delineation.silent
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
@@ -328,11 +329,11 @@ def _measure(
         **findings(record.leads, values),
         qrs_patterns=qrs_patterns(record.leads, complexes, inside),
         chest_lead_swap=chest_lead_swap(record.leads, complexes),
-        limb_lead_reversal=limb_lead_reversal(record.leads, signal, rate, values, spectrum),
+        limb_lead_reversal=limb_lead_reversal(record.leads, without_rows(signal, silent), rate, values, spectrum),
         quality=dict(zip(record.leads, lead_quality(signal, rate, delineation.left_out, spectrum), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),
-        plausibility=record.plausibility().with_doubts(doubts),
+        plausibility=record.plausibility([record.leads[row] for row in silent]).with_doubts(doubts),
     )
     return without_doubtful(features)
 

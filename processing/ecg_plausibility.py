@@ -30,6 +30,7 @@ USUAL_SPAN_MV: Final = (0.4, 4.0)
 # The span of a lead: of 99.95 % at least 0.15 mV, of all at most 13.2 mV.
 LEAD_SPAN_MV: Final = (0.15, 10.0)
 LARGEST_LEAD_SPAN_MV: Final = 16.0
+FLAT_MV: Final = 0.02  # a lead that spans less is flat as a whole
 # Beyond every ECG by far: a tenth of the smallest, twice the largest median span.
 POSSIBLE_SPAN_MV: Final = (0.04, 13.0)
 MANY_LEADS: Final = 8
@@ -52,6 +53,9 @@ COLUMN_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
     "II": LIMB_LAWS["II"],
     SUM_OF_THREE: {"aVR": 1.0, "aVL": 1.0, "aVF": 1.0},
 }
+# A limb lead whose samples and what the others give of it have less in common holds something else; a wrong gain leaves 1, a wrong sign -1.
+UNLIKE: Final = 0.5
+DEAD_CURE: Final = "Leave its row out: it is derived from the other limb leads."
 # Share of the samples at a lead's own highest or lowest value: at most 0.02 in the median lead.
 CLIPPED_SHARE: Final = 0.05
 # A QTc (Fridericia) below is no adult's (short QT syndrome below 330 ms) where the QRS is short at once, and a QT and a QRS beyond
@@ -158,7 +162,9 @@ class Plausibility:
         return cls(tuple(Doubt(**reason) for reason in values["reasons"]))
 
 
-def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float, finest: float = 0.0) -> Plausibility:
+def assess(
+    leads: Sequence[str], signal: np.ndarray, sampling_rate: float, finest: float = 0.0, silent: Sequence[str] = ()
+) -> Plausibility:
     """The verdict on a signal, without measuring it (a millisecond for 10 s of twelve leads).
 
     Refused: shorter than 1 s, no sample, flat in every lead, a scale at which no heart beats. Suspect: a scale out of the
@@ -169,6 +175,7 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float, fines
         signal: `(leads, samples)` in mV; what is not finite is missing.
         sampling_rate: Hz.
         finest: s; shorter details are not the heart's (`EcgRecord.finest_detail`), and limb leads may differ in them.
+        silent: leads that are known to show no beats, see `silent_leads`.
     """
     duration = signal.shape[1] / sampling_rate
     if duration < MIN_DURATION_S:
@@ -182,10 +189,12 @@ def assess(leads: Sequence[str], signal: np.ndarray, sampling_rate: float, fines
         return Plausibility((Doubt("refused", "signal", "", found, "an ECG has samples", "Export the file again."),))
     filled = signal if finite.all() else np.where(finite, signal, np.nan)
     with np.errstate(over="ignore", invalid="ignore"):  # the square of a number out of all reason
-        return _assess(leads, filled, sampling_rate, finest)
+        return _assess(leads, filled, sampling_rate, finest, silent)
 
 
-def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float, finest: float) -> Plausibility:
+def _assess(
+    leads: Sequence[str], filled: np.ndarray, sampling_rate: float, finest: float, silent: Sequence[str]
+) -> Plausibility:
     filled = _looked_at(filled, sampling_rate)
     spans, correlation, clipped = _window_signs(filled, sampling_rate)
     if not (spans > 0).any() and not _moves(filled):
@@ -196,7 +205,7 @@ def _assess(leads: Sequence[str], filled: np.ndarray, sampling_rate: float, fine
         *_scale_doubts(leads, filled, spans),
         *_no_ecg(filled, correlation, sampling_rate),
         *_clipping_doubts(leads, clipped),
-        *_limb_doubts(leads, without_details(filled, finest * sampling_rate)),
+        *_limb_doubts(leads, without_details(filled, finest * sampling_rate), silent),
     ]
     return Plausibility().with_doubts(doubts)
 
@@ -306,21 +315,83 @@ def _clipping_doubts(leads: Sequence[str], clipped: np.ndarray) -> Iterator[Doub
     yield Doubt("suspect", "scale", leads[row], found, "a lead that is not cut off passes them by", cure)
 
 
-def _limb_doubts(leads: Sequence[str], signal: np.ndarray) -> Iterator[Doubt]:
-    """Einthoven's law and Goldberger's definitions: recorded limb leads keep them, whatever the heart does."""
+def _limb_doubts(leads: Sequence[str], signal: np.ndarray, silent: Sequence[str]) -> Iterator[Doubt]:
+    """Einthoven's law and Goldberger's definitions: recorded limb leads keep them, whatever the heart does.
+
+    Where they do without leads that are flat, show no beats or hold something else, these are named: nothing else is wrong.
+    """
+    broken = _broken_law(leads, signal)
+    if broken is None:
+        return
+    dead = _dead_limb_leads(leads, signal, silent)
+    if dead and _broken_law(leads, without_limb_leads(leads, signal, tuple(dead))) is None:
+        for lead, found in dead.items():
+            yield Doubt("suspect", "signal", lead, found, "its electrode or its channel was off", DEAD_CURE)
+        return
+    where, found = broken
+    yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have wrong gains", NAMES_CURE)
+
+
+def _broken_law(leads: Sequence[str], signal: np.ndarray) -> tuple[str, str] | None:
+    """The first law that limb leads break, where one is wrong the others mostly are: its lead (or `""`), and by how much."""
     for lead, error in limb_errors(leads, signal).items():
         if error > (SUM_TOLERANCE if lead == SUM_OF_THREE else LIMB_TOLERANCE):
             if lead == "II":
-                where, found = "", f"I + III differs from II by {error:.0%} (Einthoven's law)"
-            elif lead == SUM_OF_THREE:
-                where, found = (
-                    "",
-                    f"aVR + aVL + aVF, which is 0, differs from it by {error:.0%} (Goldberger's definitions)",
-                )
-            else:
-                where, found = lead, f"differs by {error:.0%} from what I and II give (Goldberger's definition)"
-            yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have wrong gains", NAMES_CURE)
-            return  # where one is wrong the others mostly are
+                return "", f"I + III differs from II by {error:.0%} (Einthoven's law)"
+            if lead == SUM_OF_THREE:
+                return "", f"{SUM_OF_THREE}, which is 0, differs from it by {error:.0%} (Goldberger's definitions)"
+            return lead, f"differs by {error:.0%} from what I and II give (Goldberger's definition)"
+    return None
+
+
+def _dead_limb_leads(leads: Sequence[str], signal: np.ndarray, silent: Sequence[str]) -> dict[str, str]:
+    """Limb leads that hold no ECG, and what they hold instead: what is flat or `silent`, or the one lead that is unlike the others."""
+    limbs = [lead for lead in LIMB_LEADS_FROM_I_II if lead in leads]
+    dead = {lead: "shows none of the beats that the other leads show" for lead in limbs if lead in silent}
+    heights = np.fmax.reduce(signal, axis=1) - np.fmin.reduce(signal, axis=1)
+    dead |= {lead: "is flat, the other limb leads are not" for lead in limbs if heights[leads.index(lead)] < FLAT_MV}
+    if dead:
+        return dead
+    for lead in limbs:
+        rest = without_limb_leads(leads, signal, (lead,))
+        # Einthoven's law says nothing of a lead that comes from it.
+        told = len(_broken_laws(LIMB_LAWS, leads, rest) or {}) > (lead in LIMB_LAWS["II"])
+        if told and _broken_law(leads, rest) is None and _is_unlike(leads, signal, lead):
+            return {lead: "has little in common with what the other limb leads give"}
+    return {}
+
+
+def without_limb_leads(leads: Sequence[str], signal: np.ndarray, dead: Sequence[str]) -> np.ndarray:
+    """`signal` (leads, samples) with NaN in the limb leads `dead`; one of I, II and III as the other two give it."""
+    rest = np.array(signal, dtype=np.float64)
+    rest[[leads.index(lead) for lead in dead]] = np.nan
+    lost = [lead for lead in dead if lead in LIMB_LAWS["II"]]
+    if len(lost) == 1:
+        rest[leads.index(lost[0])] = _given(leads, signal, lost[0])
+    return rest
+
+
+def _given(leads: Sequence[str], signal: np.ndarray, lead: str) -> np.ndarray:
+    """A limb lead as two others give it, `(samples,)` mV: one of I, II and III from the other two, the rest from I and II."""
+    law = LIMB_LAWS["II" if lead in LIMB_LAWS["II"] else lead]
+    given = np.zeros(signal.shape[1])
+    for other in law:
+        if other != lead:
+            row = signal[leads.index(other)] if other in leads else np.nan
+            given = given - law[other] / law[lead] * row
+    return given
+
+
+def _is_unlike(leads: Sequence[str], signal: np.ndarray, lead: str) -> bool:
+    """Whether a limb lead hardly correlates with what two others give of it, nor with any other limb lead, whose copy it may be."""
+    others = [signal[leads.index(other)] for other in LIMB_LEADS_FROM_I_II if other in leads and other != lead]
+    rows = np.array([signal[leads.index(lead)], _given(leads, signal, lead), *others], dtype=np.float64)
+    rows = rows[:, np.isfinite(rows).all(axis=0)]
+    if not rows.shape[1]:
+        return False
+    rows -= mean(rows, keepdims=True)
+    shared = rows @ rows.T
+    return bool((np.abs(shared[0, 1:]) < UNLIKE * np.sqrt(shared[0, 0] * shared.diagonal()[1:])).all())
 
 
 def without_details(signal: np.ndarray, samples: float) -> np.ndarray:
@@ -443,4 +514,5 @@ __all__ = [
     "limb_errors",
     "marks_of_missing",
     "without_details",
+    "without_limb_leads",
 ]

@@ -23,7 +23,7 @@ from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
 from .ecg_order_statistics import median, true_in_rows
-from .ecg_plausibility import Doubt, doubts_of_measures, false_gain, limb_errors, without_details
+from .ecg_plausibility import FLAT_MV, Doubt, doubts_of_measures, false_gain, limb_errors, without_details
 from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
@@ -31,7 +31,6 @@ from .ecg_rules import coarse_rate, suspected_gain
 
 # A run of equal samples this long is not a heart: even a 12-bit recorder at 100 Hz moves by its noise.
 FLAT_RUN_S = 0.4
-FLAT_MV = 0.02  # a lead that spans less is flat as a whole
 # A plateau at a lead's own maximum or minimum: 20 ms above 1 mV, or 2 % of the lead at any height; the amplifier or the ADC was
 # at its end. On 700 records of PTB-XL and LUDB the two flag 3; of leads cut at 0.2, 0.5 and 1.2 mV they find 95, 74 and 56 %.
 SATURATED_RUN_S, SATURATED_FROM_MV, SATURATED_SHARE = 0.02, 1.0, 0.02
@@ -171,6 +170,7 @@ def _band(signal: LevelSpectrum, rate: float, low: float, high: float, step: int
 
 
 WITHOUT = "measured without"
+SILENT = "lead {} shows none of the beats that the other leads show: electrode off?"
 
 # The summary of `gem inspect` -----------------------------------------------------------------------------------------
 
@@ -232,15 +232,23 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
     signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
     delineation = delineate(signal, record.sampling_rate, leads=record.leads)
     left_out = [part.named(record.leads) for part in delineation.left_out] if delineation is not None else []
+    silent = delineation.silent if delineation is not None else ()
+    without_beats = [lead for lead in (record.leads[row] for row in silent) if lead in recorded.leads]
     rows = {lead: row for row, lead in enumerate(recorded.leads)} | {ALL_LEADS: None}
     unused = [LeftOut(rows[lead], start, end, why) for lead, start, end, why in left_out if lead in rows]
     quality = dict(zip(recorded.leads, lead_quality(recorded.signal, recorded.sampling_rate, unused), strict=True))
     filled = interpolate_gaps(recorded.signal)
+    dead = [
+        row
+        for lead, row in rows.items()
+        if row is not None and (lead in without_beats or quality[lead]["verdict"] == "flat")
+    ]
+    shown = without_rows(recorded.signal, dead)
     einthoven = limb_errors(
-        recorded.leads, without_details(recorded.signal, recorded.finest_detail * recorded.sampling_rate)
+        recorded.leads, without_details(shown, recorded.finest_detail * recorded.sampling_rate)
     ).get("II")
     values: dict[str, np.ndarray] = {}
-    swap, found = None, recorded.plausibility()
+    swap, found = None, recorded.plausibility(without_beats)
     none: str | None = NO_HEARTBEAT
     if delineation is not None:
         none = why_no_heartbeats(heartbeat_signs(delineation), recorded.leads, recorded.signal)
@@ -254,9 +262,10 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
         *(str(doubt) for doubt in found.doubts),
         *_rate_and_length(recorded),
         *_lead_suspicions(quality),
-        *_exchanged_augmented_leads(recorded, filled, _alive(quality)),
+        *(SILENT.format(lead) for lead in without_beats),
+        *_exchanged_augmented_leads(recorded, filled, _alive(quality) - set(without_beats)),
         *([f"{WITHOUT} {unused_in_words(left_out, record.duration)}"] if left_out else []),
-        *_electrode_suspicions(record, values, swap),
+        *_electrode_suspicions(record, values, swap, silent),
     ]
     return {
         "record_id": record.record_id,
@@ -334,8 +343,15 @@ def doubts_of_beats(
     return [*timing, *([false_gain(str(gain))] if gain else [])]
 
 
-def _electrode_suspicions(record: EcgRecord, values: Mapping[str, np.ndarray], chest: str | None) -> list[str]:
-    signal = np.where(np.isfinite(record.signal), record.signal, np.nan)
+def without_rows(signal: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    """`signal` (leads, samples) with NaN in `rows`; itself if there are none."""
+    return np.where(np.isin(np.arange(len(signal)), rows)[:, None], np.nan, signal) if rows else signal
+
+
+def _electrode_suspicions(
+    record: EcgRecord, values: Mapping[str, np.ndarray], chest: str | None, silent: Sequence[int]
+) -> list[str]:
+    signal = without_rows(np.where(np.isfinite(record.signal), record.signal, np.nan), silent)
     limb = limb_lead_reversal(record.leads, signal, record.sampling_rate, values)
     return [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
 
@@ -392,4 +408,4 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
-__all__ = ["FAULTS", "doubts_of_beats", "inspect_record", "lead_faults", "lead_quality"]
+__all__ = ["FAULTS", "doubts_of_beats", "inspect_record", "lead_faults", "lead_quality", "without_rows"]

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """`EcgRecord`: a signal in mV with its leads, its sampling rate and every change that was made to it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -314,8 +314,14 @@ class EcgRecord:
             sampling_rate=sampling_rate,
         )
 
-    def plausibility(self) -> Plausibility:
-        """Whether the signal can be an ECG of this scale and rate, with the reasons; see `ecg_plausibility.assess`."""
+    def plausibility(self, silent: Sequence[str] = ()) -> Plausibility:
+        """Whether the signal can be an ECG of this scale and rate, with the reasons; see `ecg_plausibility.assess`.
+
+        Args:
+            silent: leads that are known to show no beats, where the record was measured.
+        """
+        if silent and self._plausibility.doubts:
+            return assess(self.leads, self.signal, self.sampling_rate, self.finest_detail, silent)
         return self._plausibility
 
     @cached_property

@@ -44,7 +44,7 @@ NEAR_GAP = 25  # samples: a beat so close to a gap may be cut by it
 LEFT_OUT_WEIGHT, FEWEST_LEFT_OUT = 0.1, 2  # called left out: a lead that counts less in so many beats in a row
 WHOLE_WITHIN_S = 0.1  # what misses so little of the record is called without times
 ALL_LEADS = "all"
-HOLE, NOISE, UNSTEADY, NOT_SHOWN = "no signal", "noise", "does not repeat", "not shown"
+HOLE, NOISE, UNSTEADY, NOT_SHOWN, NO_BEATS = "no signal", "noise", "does not repeat", "not shown", "no beats"
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,16 @@ def runs(mask: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2)
 
 
-def left_out(ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability: Reliability) -> tuple[LeftOut, ...]:
-    """What the marks do not rest on: all leads first, then lead by lead, in time order."""
+def left_out(
+    ecg: FilteredEcg, noisy: np.ndarray, beats: np.ndarray, reliability: Reliability, silent: np.ndarray
+) -> tuple[LeftOut, ...]:
+    """What the marks do not rest on: all leads first, the `silent` ones (`(leads,)`), then lead by lead, in time order."""
     samples, rate = ecg.signal.shape[1], WORKING_RATE
     found = []
     for start, end in reliability.gaps.tolist():
         holes = ecg.bad[reliability.live, start:end].mean()
         found.append(LeftOut(None, start / rate, end / rate, HOLE if holes > 0.5 else NOISE))
+    found += [LeftOut(lead, 0.0, round(samples / rate, 3), NO_BEATS) for lead in np.flatnonzero(silent).tolist()]
     unsteady = (reliability.weights < LEFT_OUT_WEIGHT) | reliability.disturbed[:, None]
     concerned = (ecg.bad | noisy).any(axis=1) | unsteady.any(axis=1)
     inside = np.zeros(samples, dtype=bool)

@@ -14,13 +14,14 @@ from typing import Any
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_quality import FAULTS, lead_faults
-from processing.ecg_reliability import ALL_LEADS, NOT_SHOWN, UNSTEADY
+from processing.ecg_reliability import ALL_LEADS, NO_BEATS, NOT_SHOWN, UNSTEADY
 
 from .rules_record import absent_leads, unreadable_leads
 from .verdicts import Judgement, Tolerances, decided, too_near, unmeasurable
 
 WITHOUT_SIGNAL = ("missing", "flat")  # verdicts of `lead_quality`
-# What is measured as the QRS of a lead that holds noise only is 2.6 to 3.5 times its `noise_mv`, in LUDB 22 times at least.
+# `silent_leads` finds leads that hold noise only. Where few leads or beats leave it without a verdict, the size of the QRS has to tell: in
+# noise it is 2.6 to 3.5 times `noise_mv`, in LUDB 22 times at least.
 OVER_NOISE = 10.0
 # What is claimed -> the faults that show it, or that show the opposite of `clean` and `steady`.
 _ONE_FAULT = {fault: frozenset({fault}) for fault in ("noise", "wander", "saturated")}
@@ -55,7 +56,7 @@ def signal_quality(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
         shown |= {lead: True for lead in claim.leads if lead not in features.leads}
     if not shown:
         return unmeasurable("the quality of these leads was not measured")
-    dead = any(features.quality[lead]["verdict"] in WITHOUT_SIGNAL for lead in leads)
+    dead = any(_is_dead(lead, features) or _is_silent(lead, features) for lead in leads)
     holds = _holds(claim, list(shown.values()), dead)
     told = _told(shown, None if holds is None else holds != (claim.polarity == "negated"), features)
     measured = {lead: _verdict(lead, features) for lead in shown}
@@ -74,10 +75,9 @@ def signal_quality(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
 
 def _shows(value: str, lead: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
     """Whether a lead certainly is as stated, certainly is not, or neither."""
-    found = features.quality[lead]
-    dead = found["verdict"] in WITHOUT_SIGNAL
+    dead, silent = _is_dead(lead, features), _is_silent(lead, features)
     if value == "no signal":
-        return True if dead else False if _has_a_signal(lead, features) else None
+        return True if dead or silent else False if _has_a_signal(lead, features) else None
     if value in ("good", "poor"):
         poor = dead or _is_poor(lead, features, tol)
         return None if poor is None else poor == (value == "poor")
@@ -88,8 +88,20 @@ def _shows(value: str, lead: str, features: EcgFeatures, tol: Tolerances) -> boo
     if value in _SHOWN_BY:
         if dead:
             return False if value in (*_ONE_FAULT, "clean") else None
+        if silent and value == "clean":
+            return False
         return value in _DISTURBED if _SHOWN_BY[value].intersection(_faults(lead, features)) else None
     return None  # what disturbs a lead is not measured
+
+
+def _is_dead(lead: str, features: EcgFeatures) -> bool:
+    """Whether a lead is missing or flat."""
+    return features.quality[lead]["verdict"] in WITHOUT_SIGNAL
+
+
+def _is_silent(lead: str, features: EcgFeatures) -> bool:
+    """Whether a lead shows none of the beats that the others show, for most of its time: it holds noise."""
+    return NO_BEATS in _left_out(lead, features) and lead in unreadable_leads(features)
 
 
 def _is_poor(lead: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
@@ -124,6 +136,8 @@ def _has_a_signal(lead: str, features: EcgFeatures) -> bool:
     Where a doubt withholds all amplitudes, as a flat limb lead does, its height has to stand out from noise and wander.
     """
     if not len(features.beat_times) or {"missing", "flat"}.intersection(_faults(lead, features)):
+        return False
+    if NO_BEATS in _left_out(lead, features):
         return False
     found = features.quality[lead]
     if math.isfinite(qrs := features.lead_value("qrs_amplitude", lead)):

@@ -211,3 +211,58 @@ def test_reasons_are_parted_by_semicolons_alone() -> None:
     flat = load_ecg(np.zeros((12, 5000)), sampling_rate=500, unit="mV")
     reasons = extract_features(flat).plausibility.reasons
     assert "Export the file again; " in reasons and ".;" not in reasons and reasons.endswith(".")
+
+
+LIMBS = STANDARD_LEADS[:6]
+OTHER_THINGS = {
+    "noise": lambda row: NOISE.normal(0, row.std(), row.size),
+    "drift": lambda row: np.sin(np.arange(row.size) / 700),
+    "flat": np.zeros_like,
+}
+
+
+@pytest.mark.parametrize("what", OTHER_THINGS)
+@pytest.mark.parametrize("lead", LIMBS)
+def test_the_one_limb_lead_that_holds_something_else_is_named_without_measuring(lead, what):
+    (doubt,) = judged(with_row(lead, OTHER_THINGS[what](ECG.lead(lead)))).doubts
+    assert (doubt.verdict, doubt.about, doubt.lead) == ("suspect", "signal", lead)
+    found = {"flat": "is flat, the other limb leads are not"}.get(
+        what, "has little in common with what the other limb leads give"
+    )
+    assert str(doubt) == (
+        f"lead {lead} {found}; its electrode or its channel was off. "
+        "Leave its row out: it is derived from the other limb leads."
+    )
+
+
+@pytest.mark.parametrize("rows", [{"III": 3.0}, {"I": -1.0}, {"aVF": 0.5}])
+def test_a_wrong_gain_or_sign_of_a_limb_lead_is_still_one_of_the_leads(rows):
+    signal = ECG.signal.copy()
+    for lead, gain in rows.items():
+        signal[STANDARD_LEADS.index(lead)] *= gain
+    (doubt,) = judged(signal).doubts
+    assert doubt.about == "leads" and doubt.expected == "limb leads are misnamed, or have wrong gains"
+
+
+def test_exchanged_rows_are_misnamed_and_flat_ones_beside_them_do_not_hide_it():
+    signal = ECG.signal[[0, 1, 2, 3, 5, 4, *range(6, 12)]]
+    assert [doubt.about for doubt in judged(signal).doubts] == ["leads"]
+    signal[3] = 0
+    assert [doubt.about for doubt in judged(signal).doubts] == ["leads"]
+
+
+def test_of_three_limb_leads_only_a_flat_one_can_be_told():
+    signal = with_row("II", NOISE.normal(0, 0.2, ECG.num_samples))[[0, 1, 2, 6]]
+    leads = ("I", "II", "III", "V1")
+    assert [doubt.about for doubt in judged(signal, leads=leads).doubts] == ["leads"]
+    signal[1] = 0
+    assert [(doubt.about, doubt.lead) for doubt in judged(signal, leads=leads).doubts] == [("signal", "II")]
+    found = assess(leads, with_row("II", NOISE.normal(0, 0.2, ECG.num_samples))[[0, 1, 2, 6]], 500, silent=("II",))
+    assert [(doubt.about, doubt.lead) for doubt in found.doubts] == [("signal", "II")]
+
+
+def test_flat_limb_leads_withhold_nothing_of_the_others():
+    features = extract_features(EcgRecord(with_row("II", 0), STANDARD_LEADS, 500))
+    assert features.plausibility.verdict == "suspect"
+    assert np.flatnonzero(np.isnan(features.lead_values["qrs_amplitude"])).tolist() == [1]
+    assert features.qrs_axis == pytest.approx(extract_features(ECG).qrs_axis, abs=1)

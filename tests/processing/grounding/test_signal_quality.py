@@ -162,6 +162,23 @@ def test_beats_that_do_not_repeat_are_not_called_a_poor_signal(ecgs):
         assert f"V2 poor ({reason})" in about_the_signal("Poor quality in V2.", features)[0].explanation
 
 
+def test_a_lead_of_quiet_noise_has_no_signal():
+    record = load_ecg("processing/samples/normal.hea")
+    signal = np.array(record.signal)
+    signal[STANDARD_LEADS.index("V3")] = np.random.default_rng(2).normal(0, 0.01, signal.shape[1])
+    features = extract_features(replace(record, signal=signal))
+    text = "No signal in V3. Good quality in V3. Poor quality in V3. V3 is unreadable. V3 is noisy. The signal is clean in all leads."
+    assert letters(text, features) == "SCSSNC"
+    assert (
+        letters("Good quality in V2. Good quality in all leads. The quality of the recording is good.", features)
+        == "SCC"
+    )
+    (found,) = about_the_signal("Good quality in V3.", features)
+    assert found.explanation == "signal quality: V3 poor (no beats)"
+    (found,) = check_grounding("The T wave is inverted in V3.", features).claims
+    assert (found.verdict, found.explanation) == ("not_measurable", "V3 too poor to be judged")
+
+
 def test_a_signal_without_beats_has_a_quality_too():
     features = extract_features(np.zeros((12, 5000)), 500)
     assert letters("No signal in V3. Good quality in all leads. The tracing is flat.", features) == "SCS"
@@ -174,7 +191,7 @@ def test_a_lead_of_noise_is_not_said_to_have_a_signal(size):
     signal = np.array(record.signal, dtype=np.float32)
     signal[record.leads.index("V3")] = np.random.default_rng(0).normal(0, size, signal.shape[1])
     features = extract_features(replace(record, signal=signal))
-    assert letters("No signal in V3.", features) == "N" and letters("No signal in V2.", features) == "C"
+    assert letters("No signal in V3.", features) == "S" and letters("No signal in V2.", features) == "C"
 
 
 def test_measurements_that_are_read_again_decide_alike(ecgs):
@@ -204,7 +221,7 @@ def test_a_lost_lead_of_a_real_ecg_is_told_from_all_others(record_id, lost):
     features = extract_features(replace(record, signal=signal))
     others = [other for other in record.leads if other != lead]
     of_others = [letters(f"No signal in {other}.", features) for other in others]
-    assert letters(f"No signal in {lead}.", features) == ("S" if lost == "zero" else "N")
+    assert letters(f"No signal in {lead}.", features) == "S"
     assert of_others.count("C") >= 10 and "S" not in of_others
     assert letters(f"Poor quality in {lead}. Good quality in {lead}.", features) == "SC"
     (found,) = about_the_signal("Good quality in all leads.", features)
