@@ -360,7 +360,7 @@ def _limb_sentence(pair: str | None) -> list[str]:
     if pair is None:
         return []
     if pair == "left arm and right arm":
-        return ["lead I mirrors V6 and aVR is upright: arm electrodes exchanged (or dextrocardia)"]
+        return ["lead I mirrors V6, and aVR does not as aVL does: arm electrodes exchanged (or dextrocardia)"]
     flat = next((lead for lead, cables in FLAT_LIMB_PAIRS.items() if cables == pair), None)
     if flat is None:
         return [f"P, QRS and T of lead II are inverted and P of aVR is upright: electrodes exchanged ({pair})?"]
