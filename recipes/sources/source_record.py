@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from processing.ecg_raw import MAX_STATED_AGE, patient_facts
 from processing.ecg_readers import load_ecg
@@ -223,6 +221,9 @@ def parquets_with(column: str, files: Iterable[Path]) -> list[Path]:
     Raises:
         EcgFormatError: one is no Parquet file.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     found = []
     for file in files:
         try:

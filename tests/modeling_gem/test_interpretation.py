@@ -160,18 +160,19 @@ def test_the_strength_of_a_model_is_what_its_card_says(tmp_path):
 
 
 def test_an_answer_that_was_cut_off_says_so_and_its_last_number_claims_nothing(gem):
-    asked = {"modality": "signal", "max_new_tokens": 17}
-    cut = gem(SAMPLE, **asked)
-    assert cut["generated_text"].endswith("The QRS axis is 7") and cut["cut_off"] is True
+    sample = str(SAMPLES / "first_degree_av_block.hea")
+    asked = {"modality": "signal", "max_new_tokens": 21}
+    cut = gem(sample, **asked)
+    assert cut["generated_text"].endswith("The QRS axis is 6") and cut["cut_off"] is True
     assert not any(span["verdict"] == "contradicted" for span in cut["spans"]) and cut["claims"]
-    found = interpret(SAMPLE, model=gem, modality="signal", generation={"max_new_tokens": 17})
+    found = interpret(sample, model=gem, modality="signal", generation={"max_new_tokens": 21})
     assert found.text == cut["generated_text"] and found.cut_off and found.to_dict()["cut_off"] is True
     assert found.report is not None and found.report.count("contradicted") == 0
     assert check_answer(found.text + ".", found.features).report.count("contradicted") == 1  # as if it were finished
-    off = gem(SAMPLE, **asked, grounding="off")
+    off = gem(sample, **asked, grounding="off")
     assert off == {"generated_text": cut["generated_text"], "cut_off": True, "grounding": "off"}
-    whole = interpret(SAMPLE, model=gem, modality="signal")
-    assert not whole.cut_off and "cut_off" not in whole.to_dict() and "cut_off" not in gem(SAMPLE, modality="signal")
+    whole = interpret(sample, model=gem, modality="signal")
+    assert not whole.cut_off and "cut_off" not in whole.to_dict() and "cut_off" not in gem(sample, modality="signal")
 
 
 def test_an_answer_that_calls_an_ecg_none_says_so(gem):

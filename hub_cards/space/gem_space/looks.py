@@ -22,7 +22,8 @@ CSS = (
 .gem-turn.user{padding:.4rem .7rem;border-radius:.4rem;background:color-mix(in srgb,currentColor 8%,transparent)}
 .gem-tried,.gem-label{font-size:.9rem;margin:.3rem 0 0}
 .gem-label.wrong,.gem-doubt{font-weight:600;color:#9c4500}
-.dark .gem-label.wrong,.dark .gem-doubt{color:#ffb27d}
+.dark .gem-label.wrong{color:#ffb27d}
+.dark .gem-doubt{color:#ffb27d}
 /* On a narrow screen the page stays in sight above the answer: both belong to the row then. */
 @media (max-width:60rem){.gem-reading>.column{display:contents!important}.gem-reading>.column>*{flex:1 1 100%}
 .gem-page .paper{max-height:45vh}.gem-answer label{scroll-margin-top:55vh}}

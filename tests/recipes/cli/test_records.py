@@ -274,20 +274,20 @@ def test_a_page_in_a_folder_is_answered_alone_where_it_is_not_digitised(tmp_path
 
 
 def test_an_answer_that_was_cut_off_is_marked(tmp_path):
-    path = SAMPLES / "atrial_fibrillation.hea"
-    asked = ("--modality", "signal", "--max-new-tokens", 17)
+    path = SAMPLES / "first_degree_av_block.hea"
+    asked = ("--modality", "signal", "--max-new-tokens", 21)
     found = json.loads(gem("interpret", path, *asked, "--json").stdout)
-    assert found["interpretation"].endswith("The QRS axis is 7") and found["cut_off"] is True
-    assert "measured 70 degrees" not in json.dumps(found["spans"])
-    assert "cut off after 17 tokens" in gem("interpret", path, *asked).stdout
+    assert found["interpretation"].endswith("The QRS axis is 6") and found["cut_off"] is True
+    assert "measured 67 degrees" not in json.dumps(found["spans"])
+    assert "cut off after 21 tokens" in gem("interpret", path, *asked).stdout
     assert json.loads(gem("interpret", path, "--modality", "signal", "--json").stdout)["cut_off"] is False
     for suffix in (".hea", ".dat"):
-        shutil.copy(SAMPLES / f"atrial_fibrillation{suffix}", tmp_path)
+        shutil.copy(SAMPLES / f"first_degree_av_block{suffix}", tmp_path)
         shutil.copy(SAMPLES / f"normal{suffix}", tmp_path)
     result = gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".a"), *asked)
     rows = pq.read_table(tmp_path.with_suffix(".a")).to_pylist()
     assert [row["cut_off"] for row in rows] == [True, True] and rows[0]["text"] == found["interpretation"]
-    assert rows[0]["contradicted"] == 0 and "2 cut off after 17 tokens; the unfinished last word" in result.stderr
+    assert rows[0]["contradicted"] == 0 and "2 cut off after 21 tokens; the unfinished last word" in result.stderr
     question = ("-q", "Is the rhythm regular? Answer yes or no.", "--modality", "signal")
     assert gem("interpret", tmp_path, "--output", tmp_path.with_suffix(".b"), *question).exit_code == 0
     assert [row["cut_off"] for row in pq.read_table(tmp_path.with_suffix(".b")).to_pylist()] == [False, False]

@@ -188,14 +188,14 @@ def test_the_source_folder_is_not_touched(tmp_path):
 
 def test_large_weights_become_shards(tmp_path):
     checkpoint = modeling_gem.default_checkpoint()
-    plan = plan_model(checkpoint, stage(tmp_path, "model"), lambda path: model_card.model_card(path), "5MB")
+    plan = plan_model(checkpoint, stage(tmp_path, "model"), lambda path: model_card.model_card(path), "7MB")
     shards = [name for name in plan.files if name.endswith(".safetensors")]
-    assert len(shards) >= 4 and "model.safetensors" not in plan.files
+    assert len(shards) >= 3 and "model.safetensors" not in plan.files
     index = json.loads(plan.files["model.safetensors.index.json"].read_text())["weight_map"]
     with safe_open(checkpoint / "model.safetensors", framework="np") as source:
         whole = set(source.keys())
     assert set(index) == whole and set(index.values()) == set(shards)
-    assert max(plan.files[name].stat().st_size for name in shards) < 5.1e6
+    assert max(plan.files[name].stat().st_size for name in shards) < 7.1e6
     loaded = modeling_gem.GemForConditionalGeneration.from_pretrained(plan.files["config.json"].parent)
     expected = modeling_gem.GemForConditionalGeneration.from_pretrained(checkpoint)
     pairs = zip(loaded.state_dict().values(), expected.state_dict().values(), strict=True)
