@@ -13,8 +13,8 @@ import numpy as np
 
 from .ecg_delineation import Delineation
 from .ecg_filters import WORKING_RATE, BeatBands, filter_beats
+from .ecg_limb_laws import limb_errors
 from .ecg_order_statistics import differences, mean, median, percentile, spread
-from .ecg_plausibility import limb_errors
 from .ecg_qrs import detect_beats, windows
 from .ecg_record import EcgRecord
 from .ecg_record_measures import NOISE_LIKENESS, beat_likeness

@@ -236,6 +236,7 @@ def st_elevation_limit(lead: str, sex: Sex | None = None, age: float | None = No
 # What a recording may hold --------------------------------------------------------------------------------------------
 
 MAX_PLAUSIBLE_MV: Final = 20.0  # an ECG stays below, at the skin
+FLAT_MV: Final = 0.02  # a lead that spans less is flat as a whole
 MIN_DURATION_S: Final = 1.0  # a shorter record may hold no beat
 # Below it one sample is more than 10 ms, half of what readers of an interval differ by; PTB-XL's coarser files have 100 Hz.
 COARSE_BELOW_HZ: Final = 100.0

@@ -6,14 +6,13 @@ doubtful scale or time base would make wrong. The limits are those of 4,278 twel
 LUDB 100), of which this file calls 3 suspect; measured intervals add 2 of 1,377. None is refused.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from .ecg_lead_names import LIMB_LEADS_FROM_I_II
+from .ecg_limb_laws import broken_law, dead_limb_leads, without_details, without_limb_leads
 from .ecg_limits import MAX_PLAUSIBLE_MV, MIN_DURATION_S
 from .ecg_order_statistics import mean, median, nan_median, true_in_rows
 from .errors_gem import EcgQualityError
@@ -30,7 +29,6 @@ USUAL_SPAN_MV: Final = (0.4, 4.0)
 # The span of a lead: of 99.95 % at least 0.15 mV, of all at most 13.2 mV.
 LEAD_SPAN_MV: Final = (0.15, 10.0)
 LARGEST_LEAD_SPAN_MV: Final = 16.0
-FLAT_MV: Final = 0.02  # a lead that spans less is flat as a whole
 # Beyond every ECG by far: a tenth of the smallest, twice the largest median span.
 POSSIBLE_SPAN_MV: Final = (0.04, 13.0)
 MANY_LEADS: Final = 8
@@ -38,23 +36,6 @@ MANY_LEADS: Final = 8
 LAG_S: Final = 0.01
 LEAST_CORRELATION: Final = 0.2
 LAG_FROM_HZ: Final = 100.0
-# I + III - II and Goldberger's definitions, RMS of what is left over the largest RMS: at most 0.011 and 0.03.
-LIMB_TOLERANCE: Final = 0.1
-# Weights of leads whose sum is zero, by the lead that a doubt names: Einthoven's law contains III, and its violation is reported for II.
-LIMB_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
-    named: {lead: 1.0, "I": -LIMB_LEADS_FROM_I_II[lead][0], "II": -LIMB_LEADS_FROM_I_II[lead][1]}
-    for named, lead in (("II", "III"), ("aVR", "aVR"), ("aVL", "aVL"), ("aVF", "aVF"))
-}
-# On a page of columns no six leads were recorded at once: what holds within the first column and within the second.
-SUM_OF_THREE: Final = "aVR + aVL + aVF"
-ONE_LEADS_SHARE: Final = 0.5  # of what the sum leaves: a lead of a false size explains it; a third is what one of three noisy leads explains
-SUM_TOLERANCE: Final = 0.13  # of 60 right pages (20 records) at most 0.11, where 0.1 calls one suspect
-COLUMN_LAWS: Final[Mapping[str, Mapping[str, float]]] = {
-    "II": LIMB_LAWS["II"],
-    SUM_OF_THREE: {"aVR": 1.0, "aVL": 1.0, "aVF": 1.0},
-}
-# A limb lead whose samples and what the others give of it have less in common holds something else; a wrong gain leaves 1, a wrong sign -1.
-UNLIKE: Final = 0.5
 DEAD_CURE: Final = "Leave its row out: it is derived from the other limb leads."
 # Share of the samples at a lead's own highest or lowest value: at most 0.02 in the median lead.
 CLIPPED_SHARE: Final = 0.05
@@ -320,137 +301,16 @@ def _limb_doubts(leads: Sequence[str], signal: np.ndarray, silent: Sequence[str]
 
     Where they do without leads that are flat, show no beats or hold something else, these are named: nothing else is wrong.
     """
-    broken = _broken_law(leads, signal)
+    broken = broken_law(leads, signal)
     if broken is None:
         return
-    dead = _dead_limb_leads(leads, signal, silent)
-    if dead and _broken_law(leads, without_limb_leads(leads, signal, tuple(dead))) is None:
+    dead = dead_limb_leads(leads, signal, silent)
+    if dead and broken_law(leads, without_limb_leads(leads, signal, tuple(dead))) is None:
         for lead, found in dead.items():
             yield Doubt("suspect", "signal", lead, found, "its electrode or its channel was off", DEAD_CURE)
         return
     where, found = broken
     yield Doubt("suspect", "leads", where, found, "limb leads are misnamed, or have wrong gains", NAMES_CURE)
-
-
-def _broken_law(leads: Sequence[str], signal: np.ndarray) -> tuple[str, str] | None:
-    """The first law that limb leads break, where one is wrong the others mostly are: its lead (or `""`), and by how much."""
-    for lead, error in limb_errors(leads, signal).items():
-        if error > (SUM_TOLERANCE if lead == SUM_OF_THREE else LIMB_TOLERANCE):
-            if lead == "II":
-                return "", f"I + III differs from II by {error:.0%} (Einthoven's law)"
-            if lead == SUM_OF_THREE:
-                return "", f"{SUM_OF_THREE}, which is 0, differs from it by {error:.0%} (Goldberger's definitions)"
-            return lead, f"differs by {error:.0%} from what I and II give (Goldberger's definition)"
-    return None
-
-
-def _dead_limb_leads(leads: Sequence[str], signal: np.ndarray, silent: Sequence[str]) -> dict[str, str]:
-    """Limb leads that hold no ECG, and what they hold instead: what is flat or `silent`, or the one lead that is unlike the others."""
-    limbs = [lead for lead in LIMB_LEADS_FROM_I_II if lead in leads]
-    dead = {lead: "shows none of the beats that the other leads show" for lead in limbs if lead in silent}
-    heights = np.fmax.reduce(signal, axis=1) - np.fmin.reduce(signal, axis=1)
-    dead |= {lead: "is flat, the other limb leads are not" for lead in limbs if heights[leads.index(lead)] < FLAT_MV}
-    if dead:
-        return dead
-    for lead in limbs:
-        rest = without_limb_leads(leads, signal, (lead,))
-        # Einthoven's law says nothing of a lead that comes from it.
-        told = len(_broken_laws(LIMB_LAWS, leads, rest) or {}) > (lead in LIMB_LAWS["II"])
-        if told and _broken_law(leads, rest) is None and _is_unlike(leads, signal, lead):
-            return {lead: "has little in common with what the other limb leads give"}
-    return {}
-
-
-def without_limb_leads(leads: Sequence[str], signal: np.ndarray, dead: Sequence[str]) -> np.ndarray:
-    """`signal` (leads, samples) with NaN in the limb leads `dead`; one of I, II and III as the other two give it."""
-    rest = np.array(signal, dtype=np.float64)
-    rest[[leads.index(lead) for lead in dead]] = np.nan
-    lost = [lead for lead in dead if lead in LIMB_LAWS["II"]]
-    if len(lost) == 1:
-        rest[leads.index(lost[0])] = _given(leads, signal, lost[0])
-    return rest
-
-
-def _given(leads: Sequence[str], signal: np.ndarray, lead: str) -> np.ndarray:
-    """A limb lead as two others give it, `(samples,)` mV: one of I, II and III from the other two, the rest from I and II."""
-    law = LIMB_LAWS["II" if lead in LIMB_LAWS["II"] else lead]
-    given = np.zeros(signal.shape[1])
-    for other in law:
-        if other != lead:
-            row = signal[leads.index(other)] if other in leads else np.nan
-            given = given - law[other] / law[lead] * row
-    return given
-
-
-def _is_unlike(leads: Sequence[str], signal: np.ndarray, lead: str) -> bool:
-    """Whether a limb lead hardly correlates with what two others give of it, nor with any other limb lead, whose copy it may be."""
-    others = [signal[leads.index(other)] for other in LIMB_LEADS_FROM_I_II if other in leads and other != lead]
-    rows = np.array([signal[leads.index(lead)], _given(leads, signal, lead), *others], dtype=np.float64)
-    rows = rows[:, np.isfinite(rows).all(axis=0)]
-    if not rows.shape[1]:
-        return False
-    rows -= mean(rows, keepdims=True)
-    shared = rows @ rows.T
-    return bool((np.abs(shared[0, 1:]) < UNLIKE * np.sqrt(shared[0, 0] * shared.diagonal()[1:])).all())
-
-
-def without_details(signal: np.ndarray, samples: float) -> np.ndarray:
-    """Moving means of `signal` (leads, samples) over so many samples; NaN where one of them is missing."""
-    length = round(samples)
-    if length < 2 or length > signal.shape[1]:
-        return signal
-    means = np.lib.stride_tricks.sliding_window_view(signal, length, axis=1).mean(axis=2)
-    before = (length - 1) // 2
-    return np.pad(means, ((0, 0), (before, length - 1 - before)), constant_values=np.nan)
-
-
-def limb_errors(leads: Sequence[str], signal: np.ndarray) -> dict[str, float]:
-    """By how much the limb leads of `signal` (leads, samples) in mV contradict each other.
-
-    Under `"II"`, Einthoven's law: RMS of I + III - II over the largest RMS of the three; under `"aVR"`, `"aVL"`, `"aVF"`,
-    Goldberger's definitions from I and II likewise. Only what was recorded at the same time is compared, each lead about its
-    mean (an offset of an amplifier is not an error); absent leads have no entry. Where a page shows three limb leads in one
-    column and three in the next, Goldberger's sum under `"aVR + aVL + aVF"`.
-    """
-    errors = _broken_laws(LIMB_LAWS, leads, signal)
-    if errors is not None:
-        return errors
-    errors = {}
-    for name, law in COLUMN_LAWS.items():
-        least = ONE_LEADS_SHARE if name == SUM_OF_THREE else 0.0
-        errors |= _broken_laws({name: law}, leads, signal, least) or {}
-    return errors
-
-
-def _broken_laws(
-    laws: Mapping[str, Mapping[str, float]], leads: Sequence[str], signal: np.ndarray, by_one_lead: float = 0.0
-) -> dict[str, float] | None:
-    """RMS of what should be 0 over the largest RMS of a law's leads; `None` where not all of them were recorded at once.
-
-    It is 0 where no single lead explains the share `by_one_lead` of it: three noisy leads break a law, too, and are named as such.
-    """
-    known = np.isfinite(signal)
-    shown = {lead for lead, has_samples in zip(leads, known.any(axis=1).tolist(), strict=True) if has_samples}
-    laws = {name: law for name, law in laws.items() if set(law) <= shown}
-    names = sorted({lead for law in laws.values() for lead in law})
-    if not names:
-        return {}
-    rows, there = (array[[leads.index(name) for name in names]] for array in (signal, known))
-    common = there.all(axis=0)
-    if not common.any():
-        return None
-    rows = (rows if common.all() else rows[:, common]).astype(np.float64)
-    rows -= mean(rows, keepdims=True)
-    power = rows @ rows.T
-    errors = {}
-    for name, law in laws.items():
-        weights = np.array([law.get(lead, 0.0) for lead in names])
-        largest = float((weights**2 * power.diagonal()).max())
-        left = max(float(weights @ power @ weights), 0.0)
-        own = np.maximum(power.diagonal(), 1e-12)
-        explained = float(((power @ weights) ** 2 / own).max()) if left > 0 else 0.0
-        errors[name] = math.sqrt(left / largest) if largest > 0 and explained >= by_one_lead * left else 0.0
-    return errors
 
 
 def doubts_of_measures(heart_rate: float, qrs_duration: float, qt_interval: float) -> tuple[Doubt, ...]:
@@ -511,8 +371,5 @@ __all__ = [
     "assess",
     "doubts_of_measures",
     "false_gain",
-    "limb_errors",
     "marks_of_missing",
-    "without_details",
-    "without_limb_leads",
 ]

@@ -20,11 +20,12 @@ from .ecg_delineation import delineate
 from .ecg_electrodes import FLAT_LIMB_PAIRS, chest_lead_swap, limb_lead_reversal
 from .ecg_filters import LevelSpectrum, band_response, level_spectrum
 from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
-from .ecg_limits import MAX_PLAUSIBLE_MV
+from .ecg_limb_laws import SHOWS_NO_BEATS, limb_errors, limb_lead, without_details
+from .ecg_limits import FLAT_MV, MAX_PLAUSIBLE_MV
 from .ecg_long_records import LONG_RECORD_S, joined_quality, windows_of, without_seams
 from .ecg_order_statistics import median, true_in_rows
-from .ecg_plausibility import FLAT_MV, Doubt, doubts_of_measures, false_gain, limb_errors, without_details
-from .ecg_record import LIMB_LEADS_FROM_I_II, STANDARD_LEADS, EcgRecord, interpolate_gaps
+from .ecg_plausibility import Doubt, doubts_of_measures, false_gain
+from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
 from .ecg_rules import coarse_rate, suspected_gain
@@ -170,7 +171,6 @@ def _band(signal: LevelSpectrum, rate: float, low: float, high: float, step: int
 
 
 WITHOUT = "measured without"
-SILENT = "lead {} shows none of the beats that the other leads show: electrode off?"
 
 # The summary of `gem inspect` -----------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
         *(str(doubt) for doubt in found.doubts),
         *_rate_and_length(recorded),
         *_lead_suspicions(quality),
-        *(SILENT.format(lead) for lead in without_beats),
+        *(f"lead {lead} {SHOWS_NO_BEATS}: electrode off?" for lead in without_beats),
         *_exchanged_augmented_leads(recorded, filled, _alive(quality) - set(without_beats)),
         *([f"{WITHOUT} {unused_in_words(left_out, record.duration)}"] if left_out else []),
         *_electrode_suspicions(record, values, swap, silent),
@@ -373,7 +373,7 @@ def _exchanged_augmented_leads(record: EcgRecord, filled: np.ndarray, alive: set
     if len(names) < 2 or not {"I", "II"} <= alive:
         return []
     rows = {lead: filled[record.leads.index(lead)].astype(np.float64) for lead in ("I", "II", *names)}
-    expected = {name: _weighted(name, rows["I"], rows["II"]) for name in names}
+    expected = {name: limb_lead(name, ("I", "II"), rows["I"], rows["II"]) for name in names}
 
     def misfit(order: tuple[str, ...]) -> float:
         return sum(_rms(rows[actual] - expected[name]) ** 2 for actual, name in zip(names, order, strict=True))
@@ -384,11 +384,6 @@ def _exchanged_augmented_leads(record: EcgRecord, filled: np.ndarray, alive: set
         return []
     pairs = [f"the row named {a} is {b}" for a, b in zip(names, best, strict=True) if a != b]
     return [f"augmented leads are exchanged: {', '.join(pairs)} (by their relation to I and II)"]
-
-
-def _weighted(name: str, lead_i: np.ndarray, lead_ii: np.ndarray) -> np.ndarray:
-    weight_i, weight_ii = LIMB_LEADS_FROM_I_II[name]
-    return weight_i * lead_i + weight_ii * lead_ii
 
 
 def _rounded(value: float) -> float:

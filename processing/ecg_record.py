@@ -23,6 +23,7 @@ from .ecg_lead_names import (
     doubled_names,
     leads_of_channels,
 )
+from .ecg_limb_laws import limb_lead
 from .ecg_plausibility import Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError
 
@@ -192,7 +193,7 @@ class EcgRecord:
         pair = [self.lead(lead) for lead in sources]
         if exact is not None:
             pair = [np.where(np.isnan(self.lead(lead)), np.nan, exact[self.leads.index(lead)]) for lead in sources]
-        rows = np.stack([_limb_lead(lead, sources, *pair) for lead in absent]).astype(np.float32)
+        rows = np.stack([limb_lead(lead, sources, *pair) for lead in absent]).astype(np.float32)
         return self.changed(
             _derivation(absent, sources),
             signal=np.concatenate([self.signal[:place], rows, self.signal[place:]]),
@@ -231,7 +232,7 @@ class EcgRecord:
             if lead in self.leads:
                 rows.append(self.signal[self.leads.index(lead)])
             elif lead in LIMB_LEADS and sources is not None:
-                rows.append(_limb_lead(lead, sources, *map(self.lead, sources)))
+                rows.append(limb_lead(lead, sources, *map(self.lead, sources)))
                 derived.append(lead)
             else:
                 absent.append(lead)
@@ -341,13 +342,6 @@ class EcgRecord:
         """
         self.plausibility().check(self.name)
         return self
-
-
-def _limb_lead(lead: str, sources: tuple[str, str], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """A limb lead in mV from two others: their weights of I and II solved for it (Cramer's rule)."""
-    (a, b), (c, d), (x, y) = (LIMB_LEADS_FROM_I_II[name] for name in (*sources, lead))
-    area = a * d - b * c  # not zero: no two limb leads point the same way
-    return (x * d - y * c) / area * first + (a * y - b * x) / area * second
 
 
 def _derivation(leads: Iterable[str], sources: tuple[str, str]) -> str:

@@ -12,8 +12,8 @@ The height of such a lead says nothing: noise of 0.003 mV and of 0.1 mV is noise
 import numpy as np
 
 from .ecg_filters import WORKING_RATE, FilteredEcg
+from .ecg_limits import FLAT_MV
 from .ecg_order_statistics import median, percentile
-from .ecg_plausibility import FLAT_MV
 from .ecg_qrs import STEEP_PERCENTILE, windows
 from .ecg_reliability import FEWEST_LEADS
 
