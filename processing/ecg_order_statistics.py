@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-SORTED_UP_TO = (
-    512  # values in a row: NumPy sorts so many in registers, each in a tenth of the time that it takes of more
-)
+# Values in a row: NumPy sorts so many in registers, each in a tenth of the time that it takes of more.
+SORTED_UP_TO = 512
 # So few values in so many columns are compared column by column, as wholes: sorting each takes three times the time.
 COMPARED_UP_TO, FEWEST_COLUMNS = 24, 500
 PARTED_UP_TO = 4096  # values in all: so few are not worth the steps by which more are sorted in parts

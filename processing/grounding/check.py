@@ -9,7 +9,7 @@ from typing import Any
 
 from processing.claims.claims import Claim, extract_claims
 from processing.claims.finding import NOT_MEASURED, Finding, LeadRule
-from processing.claims.findings import FINDINGS
+from processing.claims.findings import BY_KIND, FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
@@ -190,7 +190,7 @@ def check_grounding(
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:
     """The verdict about one claim."""
     # A recording has a quality where no beat is found, and most of all where a lead is too poor for anything else.
-    of_recording = claim.kind in _BY_KIND and _BY_KIND[claim.kind].wave == "recording"
+    of_recording = claim.kind in BY_KIND and BY_KIND[claim.kind].wave == "recording"
     judgement = missing_beats(claim, features) or (None if of_recording else missing_leads(claim, features))
     if judgement is None:
         rule = RULES.get(claim.kind)
@@ -226,7 +226,7 @@ def _unless_affirmed(rule: Rule, claim: Claim, features: EcgFeatures, tolerances
         return judgement
     affirmed = replace(claim, polarity="affirmed")
     stated = [affirmed]
-    finding = _BY_KIND[claim.kind]
+    finding = BY_KIND[claim.kind]
     if not claim.leads and finding.scope == "leads" and finding.wave != "recording":
         everywhere = rule(replace(affirmed, leads=tuple(features.leads)), features, tolerances)
         showing = {lead for lead, shows in everywhere.by_lead.items() if shows}
@@ -267,7 +267,6 @@ _FUNCTIONS = {
     for rules in (rules_record, rules_leads, rules_rhythm, rules_p_waves, rules_signal)
     for name, function in vars(rules).items()
 }
-_BY_KIND = {finding.kind: finding for finding in FINDINGS}
 _PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]
 RULES = {finding.kind: _rule_of(finding) for finding in FINDINGS if finding.rule != NOT_MEASURED}
 

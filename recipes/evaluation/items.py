@@ -4,7 +4,7 @@
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -186,8 +186,8 @@ def read_test_set(
         items, problems = _grounding_items(path, question, files or {})
     elif _is_ptbxl(path):
         items, problems = _ptbxl_items(path, question, fold, reference), []
-    elif _parquets(path, "messages"):
-        items, problems = _dataset_items(path, question), []
+    elif files_of_rows := _parquets(path, "messages"):
+        items, problems = _dataset_items(files_of_rows, question), []
     else:
         raise EvaluationError(
             f"{path}: neither PTB-XL, nor a data set of gem-ecg (Parquet with `messages`), nor a JSON of ECG-Grounding."
@@ -281,11 +281,11 @@ class _RowSignal:
         return Path(self.path).is_file()
 
 
-def _dataset_items(path: Path, question: str) -> list[EvalItem]:
+def _dataset_items(files: Sequence[Path], question: str) -> list[EvalItem]:
     import pyarrow.parquet as pq
 
     items = []
-    for file in _parquets(path, "messages"):
+    for file in files:
         for number, row in enumerate(pq.read_table(file, columns=["id", "messages"]).to_pylist()):
             turns = {turn["role"]: turn["content"] for turn in reversed(row["messages"])}
             items.append(
