@@ -39,6 +39,27 @@ def limb_lead(lead: str, sources: tuple[str, str], first: np.ndarray, second: np
     return (x * d - y * c) / area * first + (a * y - b * x) / area * second
 
 
+def limb_sources(leads: Sequence[str], signal: np.ndarray) -> tuple[str, str] | None:
+    """The two limb leads that others are derived from: the first two in standard order that hold something, or `None`.
+
+    A flat lead beside one that is not is an electrode that came off, and what follows from it would be untrue; where all are flat, so is what
+    follows.
+    """
+    limbs = [lead for lead in LIMB_LEADS_FROM_I_II if lead in leads]
+    flat = flat_limb_leads(leads, signal)
+    alive = [lead for lead in limbs if lead not in flat] if len(flat) < len(limbs) else limbs
+    return (alive[0], alive[1]) if len(alive) > 1 else None
+
+
+def flat_limb_leads(leads: Sequence[str], signal: np.ndarray) -> list[str]:
+    """The limb leads of `signal` (leads, samples) in mV that hold one value throughout, or none."""
+    limbs = [lead for lead in LIMB_LEADS_FROM_I_II if lead in leads]
+    rows = [signal[leads.index(lead)] for lead in limbs]
+    return [
+        lead for lead, row in zip(limbs, rows, strict=True) if not np.fmax.reduce(row) - np.fmin.reduce(row) >= FLAT_MV
+    ]
+
+
 def broken_law(leads: Sequence[str], signal: np.ndarray) -> tuple[str, str] | None:
     """The first law that limb leads break, where one is wrong the others mostly are: its lead (or `""`), and by how much."""
     for lead, error in limb_errors(leads, signal).items():
@@ -162,7 +183,9 @@ __all__ = [
     "broken_law",
     "dead_limb_leads",
     "limb_errors",
+    "flat_limb_leads",
     "limb_lead",
+    "limb_sources",
     "without_details",
     "without_limb_leads",
 ]

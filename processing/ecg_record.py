@@ -23,7 +23,7 @@ from .ecg_lead_names import (
     doubled_names,
     leads_of_channels,
 )
-from .ecg_limb_laws import limb_lead
+from .ecg_limb_laws import flat_limb_leads, limb_lead, limb_sources
 from .ecg_plausibility import Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError
 
@@ -176,7 +176,7 @@ class EcgRecord:
         return replace(self, **fields, history=self.history + notes)
 
     def with_limb_leads(self, exact: np.ndarray | None = None) -> "EcgRecord":
-        """The record with the limb leads that it lacks, where it has two of the six: they follow from any two others.
+        """The record with the limb leads that it lacks, where it has two of the six: they follow from any two others that are not flat.
 
         Recorded leads stay as they are and in their order; the derived ones follow the last recorded limb lead.
         A sample that one of the two sources lacks is missing (NaN) in the derived lead too. `load_ecg` does this with
@@ -186,9 +186,12 @@ class EcgRecord:
             exact: `signal` before it was rounded to float32, in mV; derived from it a lead equals a recorded one bit for bit.
         """
         absent = tuple(lead for lead in LIMB_LEADS if lead not in self.leads)
-        sources = self._limb_sources()
-        if not absent or sources is None:
+        recorded = [lead for lead in LIMB_LEADS if lead in self.leads]
+        if not absent or len(recorded) < 2:
             return self
+        sources = self._limb_sources()
+        if sources is None:
+            return self.changed(f"derived no limb leads: {self._flat_limb_leads()}")
         place = 1 + max(self.leads.index(lead) for lead in LIMB_LEADS if lead in self.leads)
         pair = [self.lead(lead) for lead in sources]
         if exact is not None:
@@ -209,9 +212,14 @@ class EcgRecord:
         return self.select_leads(lead for lead in self.leads if lead not in self.derived_leads)
 
     def _limb_sources(self) -> tuple[str, str] | None:
-        """The two limb leads that the others are derived from: the first two recorded ones in standard order."""
-        recorded = [lead for lead in LIMB_LEADS if lead in self.leads and lead not in self.derived_leads]
-        return (recorded[0], recorded[1]) if len(recorded) > 1 else None
+        """The two recorded limb leads that the others are derived from."""
+        rows = [row for row, lead in enumerate(self.leads) if lead not in self.derived_leads]
+        return limb_sources([self.leads[row] for row in rows], self.signal[rows])
+
+    def _flat_limb_leads(self) -> str:
+        """Of the limb leads those that nothing can be derived from, in words; empty if there are none."""
+        flat = flat_limb_leads(self.leads, self.signal)
+        return f"no signal in {named(flat)}" if flat else ""
 
     def _evidence_of_derived(self, leads: Iterable[str], sources: tuple[str, str]) -> dict[str, LeadEvidence]:
         first, second = (self.evidence[lead] for lead in sources)
@@ -237,8 +245,9 @@ class EcgRecord:
             else:
                 absent.append(lead)
         if absent:
+            flat = self._flat_limb_leads()
             raise EcgLeadError(
-                f"{self.name}: lead(s) {absent} are missing and cannot be derived from {list(self.leads)}. "
+                f"{self.name}: lead(s) {absent} are missing and cannot be derived from {list(self.leads)}{flat and f' ({flat})'}. "
                 "Record them, name the rows that hold them with `leads=`, or allow missing ones with `missing_leads='mask'` (the "
                 "model then gets zeros there)."
             )

@@ -56,7 +56,7 @@ def test_what_is_none_of_the_twelve_keeps_its_name(name):
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.floats(-5, 5, width=32), st.floats(-5, 5, width=32)), min_size=1, max_size=20))
 def test_derived_limb_leads_obey_einthoven_and_goldberger(samples):
-    one, two = np.array(samples, dtype=np.float32).T
+    one, two = np.array([(0.0, 1.0), (1.0, 0.0), *samples], dtype=np.float32).T  # neither is flat
     record = EcgRecord(np.stack([one, two]), ("I", "II"), 500).select_leads(STANDARD_LEADS[:6])
     lead = {name: record.lead(name).astype(float) for name in record.leads}
     # Einthoven 1913: I + III = II. Goldberger 1942: each augmented lead against the mean of the other two electrodes.
@@ -182,6 +182,21 @@ def test_flat_and_empty_records_are_refused():
     one_alive = np.ones((3, 500))
     one_alive[2, 7] = 1.1
     assert record_of(one_alive).check_quality()
+
+
+def test_nothing_is_derived_from_a_flat_lead_beside_one_that_is_not():
+    shown, flat = np.sin(np.arange(1000) / 50), np.zeros(1000)
+    record = EcgRecord(np.stack([shown, flat]), ("I", "II"), 500)
+    whole = record.with_limb_leads()
+    assert whole.leads == ("I", "II") and whole.history[-1] == "derived no limb leads: no signal in II"
+    with pytest.raises(EcgLeadError, match=r"cannot be derived from \['I', 'II'\] \(no signal in II\)"):
+        record.select_leads(["aVF"])
+    # A third lead takes its place; what is missing throughout is no source either.
+    three = EcgRecord(np.stack([np.full(1000, np.nan), shown, 2 * shown]), ("I", "II", "III"), 500).with_limb_leads()
+    assert np.allclose(three.lead("aVF"), 1.5 * shown, atol=1e-6)
+    # A heart that stands still is flat in all of them.
+    still = EcgRecord(np.zeros((2, 1000)), ("I", "II"), 500).with_limb_leads()
+    assert still.leads == ("I", "II", "III", "aVR", "aVL", "aVF") and not still.signal.any()
 
 
 # Where each lead's facts come from ------------------------------------------------------------------------------------
