@@ -3,7 +3,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
@@ -89,7 +89,8 @@ def load_ecg(
               12 or 15 (or the number of `leads`) and the first far longer.
             - a dict such as a row of `datasets`: `signal`, `array` or `signal_uv` with `sampling_rate`, `leads`/
               `lead_names`, `gain` or `unit`, `report`, `labels`, `id`; or `path`/`bytes`.
-            - an `EcgRecord`, which is returned unchanged except that missing limb leads are derived.
+            - an `EcgRecord`, which is returned unchanged except that missing limb leads are derived; of the options `record_id`,
+              `missing_leads`, `start` and `seconds` go with it.
         sampling_rate: Hz; needed if the source states none. If it does, this value replaces it, and `history` says so.
         leads: one name per row, or one per row that may be an ECG; `"-"` drops a row. Replaces the source's names.
         unit: `"mV"`, `"uV"`, `"V"` or `"nV"`. Replaces the source's unit.
@@ -148,8 +149,7 @@ def load_ecg(
 def _read(source: Any, options: ReadOptions) -> EcgRecord:
     record_id = options.record_id
     if is_ecg_record(source):
-        record: EcgRecord = source.with_limb_leads()
-        return record if record_id is None else record.changed((), record_id=record_id)
+        return _read_before(source, options)
     if isinstance(source, (str, Path)):
         return _load_path(Path(source), options)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -159,6 +159,21 @@ def _read(source: Any, options: ReadOptions) -> EcgRecord:
     if isinstance(source, Mapping):
         return _load_row(source, options)
     return to_record(_raw_of(source, record_id or "ECG array"), options, record_id or "ECG array", None)
+
+
+def _read_before(record: EcgRecord, options: ReadOptions) -> EcgRecord:
+    """A record that was given as one. What is said of its source comes too late, and is refused rather than passed over."""
+    said = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "record_id"}
+    if said["sampling_rate"] == record.sampling_rate:
+        del said["sampling_rate"]
+    late = [f"{name}={value!r}" for name, value in said.items() if value not in (None, False)]
+    if late:
+        raise EcgFormatError(
+            f"{record.name}: {', '.join(late)} cannot change an ECG that was read before (at {record.sampling_rate:g} Hz, in mV). Say it "
+            "when you load its file or array, or use the record's own methods (`select_leads`, `resample`)."
+        )
+    record = record.with_limb_leads()
+    return record if options.record_id is None else record.changed((), record_id=options.record_id)
 
 
 def _with_all_leads(record: EcgRecord, missing_leads: MissingLeads) -> EcgRecord:

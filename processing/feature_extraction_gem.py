@@ -10,7 +10,7 @@ from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from .ecg_limits import MAX_PLAUSIBLE_MV
 from .ecg_readers import load_ecg
-from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps
+from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps, is_ecg_record
 from .errors_gem import EcgLeadError, EcgQualityError, GemError
 
 
@@ -172,7 +172,8 @@ class GemFeatureExtractor(FeatureExtractionMixin):
 def load_ecgs(ecgs: Any, **source: Any) -> list[EcgRecord]:
     """One ECG, a list of them or nested lists -> a flat list of records; `source` goes to `load_ecg`.
 
-    A list of numbers is taken as an array; Arrow and JSON give signals like that.
+    A list of numbers is taken as an array; Arrow and JSON give signals like that. In a list of arrays and records what `source` says is said
+    of the arrays: a record knows its own rate and unit.
     """
     if isinstance(ecgs, np.ndarray) and ecgs.dtype.hasobject:  # ECGs of different length, or paths
         ecgs = list(ecgs)
@@ -181,7 +182,9 @@ def load_ecgs(ecgs: Any, **source: Any) -> list[EcgRecord]:
         return [load_ecg(ecgs, **source)]
     if not isinstance(ecgs, Iterable):
         raise GemError(f"Expected an ECG or a list of ECGs, got {type(ecgs).__name__}.")
-    return [record for ecg in ecgs for record in load_ecgs(ecg, **source)]
+    ecgs = list(ecgs)
+    mixed = not all(map(is_ecg_record, ecgs))
+    return [record for ecg in ecgs for record in load_ecgs(ecg, **({} if mixed and is_ecg_record(ecg) else source))]
 
 
 def is_one_ecg(ecg: Any) -> bool:
