@@ -53,6 +53,11 @@ class CheckedClaim:
     evidence: tuple[tuple[str, float, float], ...]
     wrong_leads: tuple[str, ...] = ()
 
+    @property
+    def of_recording(self) -> bool:
+        """Whether it is about the recording, its quality or its length, and not about the heart."""
+        return _of_recording(self.claim)
+
     def to_dict(self) -> dict[str, Any]:
         """Claim, verdict and evidence as JSON holds them; spans are [lead, start, end] in s."""
         return {
@@ -103,10 +108,15 @@ class GroundingReport:
 
     @property
     def hallucinated_lead_rate(self) -> float:
-        """Share of the leads named for affirmed findings that do not show them or are not in the record."""
+        """Share of the leads named for affirmed findings of the heart that do not show them or are not in the record."""
         named = wrong = 0
         for checked in self.claims:
-            if checked.claim.leads and checked.claim.polarity != "negated" and checked.verdict != NOT_MEASURABLE:
+            if (
+                checked.claim.leads
+                and not checked.of_recording
+                and checked.claim.polarity != "negated"
+                and checked.verdict != NOT_MEASURABLE
+            ):
                 named += len(checked.claim.leads)
                 wrong += len(checked.wrong_leads)
         return wrong / named if named else math.nan
@@ -187,10 +197,14 @@ def check_grounding(
     return GroundingReport(checked, tuple(salient), mentioned, unreadable_leads(features))
 
 
+def _of_recording(claim: Claim) -> bool:
+    return claim.kind in BY_KIND and BY_KIND[claim.kind].wave == "recording"
+
+
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:
     """The verdict about one claim."""
     # A recording has a quality where no beat is found, and most of all where a lead is too poor for anything else.
-    of_recording = claim.kind in BY_KIND and BY_KIND[claim.kind].wave == "recording"
+    of_recording = _of_recording(claim)
     judgement = missing_beats(claim, features) or (None if of_recording else missing_leads(claim, features))
     if judgement is None:
         rule = RULES.get(claim.kind)

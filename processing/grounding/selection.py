@@ -36,11 +36,12 @@ class Candidate:
 def score_claims(report: GroundingReport) -> int:
     """The number of right claims, plus that of salient findings among them, minus twice that of contradicted claims.
 
-    Counts are used because with shares the shortest answer would win. A repeated claim counts once.
+    Counts are used because with shares the shortest answer would win. A repeated claim counts once. A right one about the recording ("good
+    quality in V1") does not count: it says nothing of the heart.
     """
-    said = {verdict: len({_meaning(item.claim) for item in report.claims if item.verdict == verdict}) for verdict in
-            (SUPPORTED, CONTRADICTED)}  # fmt: skip
-    return said[SUPPORTED] + len(report.mentioned) - CONTRADICTED_COSTS * said[CONTRADICTED]
+    right = {_meaning(item.claim) for item in report.claims if item.verdict == SUPPORTED and not item.of_recording}
+    wrong = {_meaning(item.claim) for item in report.claims if item.verdict == CONTRADICTED}
+    return len(right) + len(report.mentioned) - CONTRADICTED_COSTS * len(wrong)
 
 
 def try_answers(

@@ -12,6 +12,7 @@ from .verdicts import is_number, shown
 # Where several claims are in the same words the gravest verdict is shown.
 GRAVEST_FIRST = (CONTRADICTED, NOT_MEASURABLE, SUPPORTED)
 _TOLERANCE = re.compile(r" \(tolerance [^)]*\)$")
+_IN_SECONDS = re.compile(r"\d[\s-]?(?:s|sec|seconds?)\b", re.IGNORECASE)
 _WORD = re.compile(r"\w(?:.*\w)?[°%)\]]?", re.DOTALL)
 
 
@@ -103,11 +104,16 @@ def _span(place: tuple[int, int], numbers: Sequence[int], checked: Sequence[Chec
 
 
 def measured_in_words(item: CheckedClaim) -> str:
-    """What the measurements say about a claim, to be shown beside its words: `measured 121 bpm`, or why they say nothing."""
+    """What the measurements say about a claim, to be shown beside its words: `measured 121 bpm`, or why they say nothing.
+
+    Where the text speaks of seconds, so does this: `measured 0.21 s`.
+    """
     explanation = _TOLERANCE.sub("", item.explanation)
     if item.verdict == NOT_MEASURABLE:
         return f"not measurable: {explanation}"
     if is_number(item.claim) and isinstance(item.measured, float):
+        if item.claim.unit == "ms" and _IN_SECONDS.search(item.claim.quote):
+            return f"measured {shown(item.measured / 1000, 's')}"
         return f"measured {shown(item.measured, item.claim.unit)}"
     if " measures " in explanation:
         return f"measured {explanation.rpartition(' measures ')[2]}"

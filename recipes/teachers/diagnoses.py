@@ -12,6 +12,7 @@ from recipes.sources.statements import in_words
 
 MAX_CODES, MAX_CODE_TEXT = 50, 100  # of a label; no ECG has as many, whatever a strange file states
 DIAGNOSES = frozenset(name for finding in FINDINGS for name in finding.diagnoses)
+NORMAL, NORMAL_RHYTHM = "normal ECG", "sinus rhythm"
 _IMPLIED = {name: finding.implies for finding in FINDINGS if finding.implies for name in finding.diagnoses}
 # With what follows it: "infarction of the inferior wall", "infarkt inferior".
 _INFARCTION = re.compile(
@@ -41,9 +42,14 @@ def with_implied(diagnoses: set[str]) -> set[str]:
 
 
 def not_stated(text: str, stated: str) -> list[str]:
-    """The diagnoses that a text asserts and that are neither `stated` nor implied by those; empty if nothing is stated."""
+    """The diagnoses that a text asserts and that are neither `stated` nor implied by those; empty if nothing is stated.
+
+    Beside sinus rhythm and nothing else a normal ECG may be named: there is no code for it among the SNOMED codes of the PhysioNet/CinC
+    Challenge 2021, in which a normal ECG has that of sinus rhythm.
+    """
     known = diagnoses_in(stated)
-    return sorted(diagnoses_in(text) - with_implied(known)) if known else []
+    allowed = with_implied(known) | ({NORMAL} if known == {NORMAL_RHYTHM} else set())
+    return sorted(diagnoses_in(text) - allowed) if known else []
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 
 A reward for true claims alone teaches the model to say less. Therefore each answer is also compared with the row's reference answer: the
 findings of the waveform that it mentions, its true claims, the leads that it names, its diagnoses. None of these rewards can be raised
-by omissions, and none pays for more than the reference states.
+by omissions, and none pays for more than the reference states. What is said of the recording (its quality, its length) costs where it is
+untrue and pays nothing: it is nearly always true, and would be said for its own sake.
 """
 
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,11 +36,14 @@ def _measured(record: EcgRecord) -> EcgFeatures:
 
 @lru_cache(maxsize=2048)
 def checked(text: str, record: EcgRecord) -> GroundingReport:
-    """The verdicts on a text. A text that is too long for the check (one word repeated endlessly) makes no claims."""
+    """The verdicts on a text that rewards go by. A text that is too long for the check (one word repeated endlessly) makes no claims."""
     try:
-        return check_grounding(text, _measured(record))
+        report = check_grounding(text, _measured(record))
     except ClaimError:
         return GroundingReport(())
+    return replace(
+        report, claims=tuple(item for item in report.claims if not (item.of_recording and item.verdict == SUPPORTED))
+    )
 
 
 def precision_reward(completions: Sequence[Any], record: Sequence[EcgRecord | None], **_: Any) -> list[float | None]:

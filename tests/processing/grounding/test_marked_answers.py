@@ -64,6 +64,22 @@ def test_every_claim_has_its_place_and_no_wrong_one_is_unmarked(features):
             assert span.verdict == (CONTRADICTED if CONTRADICTED in verdicts else span.verdict) in verdicts
 
 
+def test_the_measured_value_is_shown_in_the_unit_of_the_text():
+    measured = extract_features(simulate_ecg(seed=3, heart_rate=72).record)
+    for said, shown in (
+        ("The PR interval is 0.26 s.", f"measured {measured.pr_interval / 1000:.2f} s"),
+        ("The PR interval is 260 ms.", f"measured {measured.pr_interval:.0f} ms"),
+        ("The recording lasts 3 seconds.", "measured 10.00 s"),
+    ):
+        assert [span.measured for span in answer_spans(said, check_grounding(said, measured).claims)] == [shown]
+
+
+def test_praise_of_the_recording_does_not_make_an_answer_better():
+    measured = extract_features(simulate_ecg(seed=3, heart_rate=72).record)
+    texts = ["Sinus rhythm. Good quality in V1, V2 and V3.", "Sinus rhythm, 72 bpm."]
+    assert best_answer(try_answers(texts, measured)).text == texts[1]
+
+
 def test_a_corrected_text_has_nothing_that_is_contradicted_and_keeps_what_cannot_be_measured(features):
     for text in texts(60):
         before = check_grounding(text, features)

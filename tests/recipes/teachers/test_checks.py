@@ -9,7 +9,7 @@ from processing.ecg_features import extract_features
 from processing.ecg_readers import load_ecg
 from recipes.chat.replies import ChatUsage
 from recipes.teachers.checks import CheckSettings, problems, teach
-from recipes.teachers.diagnoses import diagnoses_in, infarct_walls
+from recipes.teachers.diagnoses import check_label, diagnoses_in, infarct_walls
 from recipes.teachers.teacher import Draft, TeacherRequest
 from recipes.teachers.template import TemplateTeacher
 
@@ -253,3 +253,13 @@ def test_credentialed_sources_are_not_sent_to_other_machines(infarction, reading
     assert not teacher.jobs, "nothing was sent"
     assert next(teach([request], teacher, allow_credentialed_remote=True)).accepted
     assert next(teach([request], TemplateTeacher())).accepted
+
+
+def test_a_label_of_sinus_rhythm_alone_does_not_gainsay_a_normal_ecg():
+    sinus, block = "426783006", "270492004"
+    answer = "Sinus rhythm at 70 bpm. Impression: normal ECG."
+    assert check_label([sinus], answer).not_stated == ()
+    assert check_label([sinus, block], answer).not_stated == ("normal ECG",)
+    assert check_label([sinus], "Sinus rhythm with left bundle branch block.").not_stated == (
+        "left bundle branch block",
+    )

@@ -47,6 +47,16 @@ def test_the_reference_itself_is_worth_all_there_is(references):
         assert earned["recall"] > 0.9 and earned["form"] >= 2 / 3 and earned["leads"] > 0.9
 
 
+def test_what_is_said_of_the_recording_never_pays_and_costs_where_it_is_untrue(references):
+    for record, reference in references:
+        before = rewards(reference, record, reference)
+        praised = rewards(
+            f"{reference} Good quality in V1, V2, V3, V4, V5 and V6. The recording lasts 10 s.", record, reference
+        )
+        assert all(praised[name] <= before[name] for name in ("precision", "recall", "detail", "leads", "labels"))
+        assert rewards(f"{reference} No signal in V1.", record, reference)["precision"] < before["precision"]
+
+
 def test_leaving_out_never_pays(references):
     for number, (record, reference) in enumerate(references):
         kept = sentences(reference)
