@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .ecg_beat_measures import SEQUENCES, BeatMeasures, featuredb_sequences, measure_beats, st_form
+from .ecg_cautions import cautions
 from .ecg_delineation import Delineation, DelineationSettings, delineate
-from .ecg_electrodes import chest_lead_swap, limb_lead_reversal
+from .ecg_electrodes import chest_lead_swap, inverted_chest_lead, limb_lead_reversal
 from .ecg_events import RhythmEvents, find_events
 from .ecg_features_dict import WAVES, features_to_dict, features_to_pandas, fields_from_dict
 from .ecg_filters import WORKING_RATE, level_spectrum
@@ -35,7 +36,6 @@ from .ecg_record_measures import (
     voltages,
 )
 from .ecg_reliability import ALL_LEADS
-from .ecg_rules import cautions
 from .ecg_withheld import without_doubtful
 from .errors_gem import EcgFormatError, EcgLeadError
 
@@ -75,7 +75,8 @@ class EcgFeatures:
             `s_amplitude`, `qrs_amplitude`, `t_amplitude`, ST level `st_j`, `st_j60`, `st_j80` (signed mV),
             `q_duration` (ms), `qrs_area` (mV ms).
         t_inversion, pathological_q: leads. qrs_patterns: lead -> letters such as `qRs`.
-        limb_lead_reversal, chest_lead_swap: the electrodes that seem exchanged, or `None`.
+        limb_lead_reversal, chest_lead_swap: the electrodes that seem exchanged, or `None`; inverted_lead: a chest lead that seems to be upside
+            down.
         quality: lead -> shares that are missing, flat or saturated, noise and wander in mV, and the `verdict`; see
             `lead_quality`.
         lone_p_waves: onset, peak, offset in s of P waves that no QRS follows (AV block), `(waves, 3)`.
@@ -123,6 +124,7 @@ class EcgFeatures:
     qrs_patterns: Mapping[str, str] = field(default_factory=dict)
     limb_lead_reversal: str | None = None
     chest_lead_swap: str | None = None
+    inverted_lead: str | None = None
     quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lone_p_waves: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     pacing_spikes: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -162,7 +164,7 @@ class EcgFeatures:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What to know before the measurements are believed: a sampling rate below 100 Hz, with the uncertainty of intervals
-        that comes of it; a gain that seems wrong; a child, for whom most limits are those of adults. See `ecg_rules.cautions`."""
+        that comes of it; a gain that seems wrong; a child, for whom most limits are those of adults. See `ecg_cautions.cautions`."""
         return cautions(self)
 
     def lead_value(self, name: str, lead: str) -> float:
@@ -309,6 +311,8 @@ def _measure(
     limits = [st_elevation_limit(lead, **patient) for lead in record.leads]
     rate, spectrum = record.sampling_rate, level_spectrum(signal if finite.all() else interpolate_gaps(signal))
     silent = delineation.silent
+    shown = without_rows(signal, silent)
+    inverted = inverted_chest_lead(record.leads, shown, rate, spectrum)
     features = EcgFeatures(
         leads=record.leads,
         sampling_rate=record.sampling_rate,
@@ -328,8 +332,9 @@ def _measure(
         **voltages(record.leads, values),
         **findings(record.leads, values),
         qrs_patterns=qrs_patterns(record.leads, complexes, inside),
-        chest_lead_swap=chest_lead_swap(record.leads, complexes),
-        limb_lead_reversal=limb_lead_reversal(record.leads, without_rows(signal, silent), rate, values, spectrum),
+        chest_lead_swap=None if inverted else chest_lead_swap(record.leads, complexes),
+        limb_lead_reversal=limb_lead_reversal(record.leads, shown, rate, values, spectrum),
+        inverted_lead=inverted,
         quality=dict(zip(record.leads, lead_quality(signal, rate, delineation.left_out, spectrum), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),

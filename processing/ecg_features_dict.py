@@ -25,7 +25,7 @@ _SCALARS = {
     "p_duration": 1, "pr_interval": 1, "qrs_duration": 1, "qt_interval": 1, "qtc_bazett": 1, "qtc_fridericia": 1,
     "p_axis": 1, "qrs_axis": 1, "t_axis": 1, "sokolow_lyon": 3, "cornell": 3, "r_transition": None,
     "poor_r_progression": None, "low_voltage": None, "t_inversion": None, "pathological_q": None,
-    "limb_lead_reversal": None, "chest_lead_swap": None, "note": None, "sex": None, "age": None,
+    "limb_lead_reversal": None, "chest_lead_swap": None, "inverted_lead": None, "note": None, "sex": None, "age": None,
 }  # fmt: skip
 
 

@@ -155,6 +155,8 @@ def _findings_line(features: "EcgFeatures") -> str:
     for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
         if exchanged:
             found.append(f"electrodes exchanged? {exchanged}")
+    if features.inverted_lead:
+        found.append(f"lead upside down? {features.inverted_lead}")
     bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
     if bad:
         found.append(f"signal: {', '.join(bad)}")

@@ -22,7 +22,7 @@ MARGIN_S = 15.0  # what a window sees beyond its ends: the filters' run-in and s
 JOINED_WITHIN_S = 0.05  # parts that were left out on both sides of a window's end are one part
 MEDIANS = ("p_duration", "pr_interval", "qrs_duration", "qt_interval", "qtc_bazett", "qtc_fridericia")
 AXES = ("p_axis", "qrs_axis", "t_axis")
-WORDS = ("rhythm_regularity", "limb_lead_reversal", "chest_lead_swap")
+WORDS = ("rhythm_regularity", "limb_lead_reversal", "chest_lead_swap", "inverted_lead")
 
 P_WORDS = ("p_present", "p_unclear")  # whether there are P waves, and why that is not known: one answer
 

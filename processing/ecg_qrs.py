@@ -38,6 +38,11 @@ EDGE_S, CUT_THRESHOLD = 0.06, 0.5  # of what the record's edge cuts, half must b
 SEARCH_BACK_THRESHOLD = 0.16
 SEARCH_BACK_GAP = 1.6  # of the median RR interval; 1.66 in Pan and Tompkins 1985
 T_WAVE_WINDOW_S = 0.40  # a weak candidate this close to a strong one is its T wave
+# A candidate is a beat if its slope in all leads is that of the strong beats times a factor: P waves, T waves and noise have other shapes.
+SHAPE_S, SHAPE_STEP, SAME_SHAPE = 0.12, 2, 0.85
+SHAPE_SHIFTS = (-8, -4, 0, 4, 8)  # samples at 500 Hz: a candidate's peak may lie beside that of the usual beat
+APART_S, LEAST_SIZE = 0.35, 0.2  # a small beat
+NEAR_S, USUAL_SIZE = 0.25, 0.6  # one of the usual size, which an early beat beside it hid
 LOCAL_LEVEL_S = 4.0
 LEAST_HEARD = 0.3  # of the leads, by their weight: where fewer are free of noise, no beat can be found
 DEAD_SLOPE_MV_S = 0.01  # a lead whose steep parts stay below this holds no ECG
@@ -64,7 +69,7 @@ def detect_beats(ecg: BeatBands, noisy: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Peaks of the 10-30 Hz slope, scaled per lead and averaged over the leads by peakiness; a candidate counts by slope
     and by size, against the strong beats of its surroundings; weak followers of strong beats (T waves) go, long gaps
-    are searched again at a lower threshold. A lead counts only where it is not `noisy` `(leads, samples)`, nor bridged.
+    are searched again at a lower threshold, and what has the shape of the strong beats is a beat of any size. A lead counts only where it is not `noisy` `(leads, samples)`, nor bridged.
     """
     from scipy.signal import find_peaks
 
@@ -91,6 +96,7 @@ def detect_beats(ecg: BeatBands, noisy: np.ndarray) -> tuple[np.ndarray, np.ndar
     strong = height > np.where(cut, CUT_THRESHOLD, THRESHOLD) * level
     beats = _without_t_waves(peaks[strong], height[strong])
     beats = _search_back(beats, peaks, strong, height, level)
+    beats = _with_those_alike(beats, peaks, ecg.qrs_slope[live])
     for start, end in gaps:
         beats = beats[(beats < start - NEAR_GAP) | (beats > end + NEAR_GAP)]
     return beats, live, gaps
@@ -141,6 +147,30 @@ def _search_back(
         if weak.any():
             added.append(peaks[weak][np.argmax(height[weak])])
     return np.sort(np.append(beats, added)).astype(int)
+
+
+def _with_those_alike(beats: np.ndarray, peaks: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """`beats` with the candidates between them that have their shape, by the slope `(leads, samples)` in mV/s."""
+    if len(beats) < 3:
+        return beats
+    after = np.searchsorted(beats, peaks)
+    bounds = np.concatenate([[-np.inf], beats, [np.inf]])
+    distance = np.minimum(peaks - bounds[after], bounds[after + 1] - peaks) / WORKING_RATE
+    between, distance = peaks[distance > NEAR_S], distance[distance > NEAR_S]
+    if not len(between):
+        return beats
+    least = np.where(distance > APART_S, LEAST_SIZE, USUAL_SIZE)
+    width = round(SHAPE_S * WORKING_RATE)
+    usual = median(windows(slope, beats - width // 2, width, SHAPE_STEP), axis=1).ravel()
+    small = np.zeros(len(between), dtype=bool)
+    for shift in SHAPE_SHIFTS:
+        shapes = (
+            windows(slope, between + shift - width // 2, width, SHAPE_STEP).swapaxes(0, 1).reshape(len(between), -1)
+        )
+        shared = shapes @ usual
+        size = shared / max(float(usual @ usual), 1e-12)
+        small |= (shared > SAME_SHAPE * np.linalg.norm(usual) * np.linalg.norm(shapes, axis=1)) & (size > least)
+    return np.sort(np.append(beats, between[small]))
 
 
 __all__ = ["detect_beats", "largest_within", "lead_weights", "windows"]

@@ -16,8 +16,9 @@ import numpy as np
 
 from .ecg_bad_samples import at_extremes, equal_runs, may_hold_plateau
 from .ecg_beat_measures import measure_beats
+from .ecg_cautions import coarse_rate
 from .ecg_delineation import delineate
-from .ecg_electrodes import FLAT_LIMB_PAIRS, chest_lead_swap, limb_lead_reversal
+from .ecg_electrodes import FLAT_LIMB_PAIRS, chest_lead_swap, inverted_chest_lead, limb_lead_reversal
 from .ecg_filters import LevelSpectrum, band_response, level_spectrum
 from .ecg_heartbeats import NO_HEARTBEAT, heartbeat_signs, why_no_heartbeats
 from .ecg_limb_laws import SHOWS_NO_BEATS, limb_errors, limb_lead, without_details
@@ -28,7 +29,7 @@ from .ecg_plausibility import Doubt, doubts_of_measures, false_gain
 from .ecg_record import STANDARD_LEADS, EcgRecord, interpolate_gaps
 from .ecg_record_measures import intervals, lead_measures, median_beat
 from .ecg_reliability import ALL_LEADS, LeftOut, unused_in_words
-from .ecg_rules import coarse_rate, suspected_gain
+from .ecg_rules import suspected_gain
 
 # A run of equal samples this long is not a heart: even a 12-bit recorder at 100 Hz moves by its noise.
 FLAT_RUN_S = 0.4
@@ -353,6 +354,8 @@ def _electrode_suspicions(
 ) -> list[str]:
     signal = without_rows(np.where(np.isfinite(record.signal), record.signal, np.nan), silent)
     limb = limb_lead_reversal(record.leads, signal, record.sampling_rate, values)
+    if inverted := inverted_chest_lead(record.leads, signal, record.sampling_rate):
+        return [*_limb_sentence(limb), f"lead {inverted} runs against both of its neighbours: upside down?"]
     return [*_limb_sentence(limb), *([f"chest electrodes exchanged? {chest}"] if chest else [])]
 
 

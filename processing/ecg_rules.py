@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .ecg_limits import (
-    ADULT_ABOVE_YEARS,
     BRUGADA_LEADS,
     BRUGADA_ST_MV,
     CLEAR_AXIS_MARGIN_DEG,
     CLEAR_QTC_MARGIN_MS,
-    COARSE_BELOW_HZ,
     FIBRILLATION_RR_VARIABILITY,
-    INTERVALS_FROM_HZ,
     LEADS_OF_A_PLANE,
     LEFT_AXIS,
     LOW_VOLTAGE_CHEST_MV,
@@ -458,36 +455,6 @@ def high_voltage_criteria(features: "EcgFeatures") -> tuple[str, ...]:
 def is_right_hypertrophy(features: "EcgFeatures") -> bool:
     """V1 upright as a whole, or an axis right of the normal one: what of it is measured."""
     return qrs_area(features, "V1") > 0 or features.qrs_axis > axis_limit(features.age).high
-
-
-# The recording --------------------------------------------------------------------------------------------------------
-
-
-def coarse_rate(sampling_rate: float) -> str | None:
-    """A sentence about a sampling rate (Hz) that is too low for intervals, or `None`."""
-    if not sampling_rate < COARSE_BELOW_HZ:
-        return None
-    if sampling_rate < INTERVALS_FROM_HZ:
-        return f"{sampling_rate:g} Hz is too coarse for intervals, ST levels and Q waves, which are withheld"
-    return (
-        f"{sampling_rate:g} Hz is too coarse for notches of the QRS, and intervals are uncertain by "
-        f"{interval_resolution(sampling_rate):.0f} ms, a sample"
-    )
-
-
-def interval_resolution(sampling_rate: float) -> float:
-    """By how many ms an interval may be off because of the sampling alone: half a sample at each end."""
-    return 1000.0 / sampling_rate
-
-
-def cautions(features: "EcgFeatures") -> tuple[str, ...]:
-    """Sentences on what a reader of the measurements must know: a coarse sampling rate, a gain that seems wrong, and a
-    child, of whom the sources of `ecg_limits` give limits of the QRS and the axis only."""
-    gain = (doubt.found for doubt in features.plausibility.doubts if doubt.about == "scale")
-    child = features.age is not None and features.age <= ADULT_ABOVE_YEARS
-    children = "limits are those of adults, but for QRS duration and axis" if child else None
-    found = (coarse_rate(features.sampling_rate), *gain, children)
-    return tuple(sentence for sentence in found if sentence)
 
 
 # Walls ----------------------------------------------------------------------------------------------------------------

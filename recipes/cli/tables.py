@@ -126,6 +126,8 @@ def _findings(features: "EcgFeatures") -> Iterator[str]:
     for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
         if exchanged:
             yield f"electrodes exchanged? {exchanged}"
+    if features.inverted_lead:
+        yield f"lead upside down? {features.inverted_lead}"
     if features.left_out:
         yield f"not used: {unused_in_words(features.left_out, features.duration)}"
 

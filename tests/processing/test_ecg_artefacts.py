@@ -223,3 +223,73 @@ def test_the_level_of_strong_beats_takes_linear_memory():
     for number in (0, 777, 49_999):
         near = np.sort(height[np.abs(peaks - peaks[number]) < 2000])
         assert level[number] == pytest.approx(np.median(near[-4:]))
+
+
+# Beats of another size -----------------------------------------------------------------------------------------------
+
+
+def with_smaller_beats(signal: np.ndarray, features: EcgFeatures, beats: slice, factor: float) -> np.ndarray:
+    """The signal with some beats, from 0.25 s before R to 0.45 s after it, `factor` times as high."""
+    smaller = signal.copy()
+    for beat in (features.beat_times[beats] * RATE).astype(int):
+        smaller[:, max(beat - 125, 0) : beat + 225] *= factor
+    return smaller
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.4, 0.3, 0.25])
+@pytest.mark.parametrize(
+    "beats", [slice(1, None, 2), slice(4, 5), slice(5, None)], ids=["every second", "one", "later"]
+)
+def test_a_beat_counts_by_its_shape_whatever_its_size(sinus, factor, beats):
+    for signal, features in sinus:
+        found = extract_features(with_smaller_beats(signal, features, beats, factor), RATE)
+        inside = found.beat_times[found.beat_times > 0.1]  # what the record's beginning cuts may count or not
+        assert len(inside) == (features.beat_times > 0.1).sum()
+        assert np.abs(inside - features.beat_times[features.beat_times > 0.1]).max() < 0.03
+        assert found.heart_rate == pytest.approx(features.heart_rate, abs=1)
+
+
+def test_a_beat_of_the_usual_size_is_found_beside_a_larger_early_one():
+    ecg = simulate_ecg("ventricular_premature", heart_rate=75, seed=7)
+    measured = extract_features(ecg.record)
+    early = next(n for n in range(1, 11) if measured.beat_times[n] - measured.beat_times[n - 1] < 0.6)
+    larger = with_smaller_beats(ecg.record.signal, measured, slice(early, early + 1), 3.0)
+    assert len(extract_features(larger, RATE).beat_times) == len(measured.beat_times)
+
+
+def test_blocked_p_waves_are_no_small_beats():
+    for seed in range(4):
+        ecg = simulate_ecg("av_block_3", seed=seed)
+        assert len(extract_features(ecg.record).beat_times) == len(ecg.beat_times)
+
+
+@pytest.mark.parametrize(("silent", "said"), [(slice(2500, None), "after"), (slice(None, 2500), "before")])
+def test_a_part_without_heartbeats_is_said(sinus, silent, said):
+    for signal, features in sinus:
+        assert not any("heartbeat" in sentence for sentence in features.cautions)
+        quiet = signal.copy()
+        quiet[:, silent] *= 0.1
+        found = extract_features(quiet, RATE)
+        assert any(f"no heartbeat is found {said}" in sentence for sentence in found.cautions)
+        assert f"no heartbeat is found {said}" in found.to_text(max_tokens=5000)
+
+
+# A lead that is upside down -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lead", ["V3", "V5", "V6"])
+def test_an_inverted_chest_lead_is_suspected_and_no_limb_electrode(sinus, lead):
+    named = 0
+    for signal, features in sinus:
+        assert features.inverted_lead is None
+        turned = signal.copy()
+        turned[STANDARD_LEADS.index(lead)] *= -1
+        found = extract_features(turned, RATE)
+        assert found.limb_lead_reversal == features.limb_lead_reversal
+        named += found.inverted_lead == lead
+        if found.inverted_lead:
+            assert (
+                f"lead upside down? {found.inverted_lead}" in found.to_text(max_tokens=5000)
+                and not found.chest_lead_swap
+            )
+    assert named > len(sinus) / 2
