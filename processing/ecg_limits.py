@@ -144,6 +144,7 @@ def axis_limit(age: float | None = None) -> Limit:
 P_HEIGHT_MV: Final = 0.25  # in II, part V
 P_HEIGHT_V1_MV: Final = 0.15  # part V
 P_INVERTED_MV: Final = -0.03  # own choice: what our delineation measures reliably
+P_NORMALLY_INVERTED: Final = ("III", "aVR", "aVL", "V1")  # own choice: the axis of a sinus P lies near 60 degrees
 
 # Q waves --------------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
 from .clause import JOINTS, Found, read_clause
+from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS
 from .places import LeadGroup, attach_beats, attach_leads, group_leads
@@ -359,6 +360,8 @@ def _claim(
         end += 1
     leads = tuple(dict.fromkeys(lead for group in groups for lead in group.leads))
     territories = [name for group in groups for name in group.territories if not group.named]
+    if territories[:1] == ["most"] and BY_KIND[item.kind].scope == "walls":
+        territories = ["all"]  # a diffuse infarct is one of no wall
     value, high = item.value, None
     if quantity is not None:
         value = quantity.low
@@ -393,7 +396,7 @@ def _resolve_others(claims: list[Claim]) -> list[Claim]:
     for claim in claims:
         if claim.territory == "other":
             claim = replace(claim, leads=tuple(lead for lead in STANDARD_LEADS if lead not in named))
-        elif claim.polarity != "negated" and claim.territory != "all":
+        elif claim.polarity != "negated" and claim.territory not in ("all", "most"):
             named.update(claim.leads)
         resolved.append(claim)
     return resolved

@@ -20,6 +20,7 @@ TERRITORIES: dict[str, tuple[str, ...]] = WALLS | {
     "precordial": CHEST_LEADS,
     "limb": LIMB_LEADS,
     "all": STANDARD_LEADS,
+    "most": STANDARD_LEADS,
     "other": STANDARD_LEADS,
 }
 _TERRITORY_WORDS = (
@@ -35,10 +36,11 @@ _TERRITORY_WORDS = (
     ("septal", r"septal(?:ly|er?)?(?!\s+(?:q|hypertroph))"),
     ("anterior", r"anterior(?:ly|er?)?"),
     ("posterior", r"posterior(?:ly|er?)?"),
-    ("precordial", r"(?:all\s+)?(?:the\s+)?(?:precordial|chest)(?:\s+leads?)?"),
-    ("limb", r"(?:all\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
+    ("precordial", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:precordial|chest)(?:\s+leads?)?"),
+    ("limb", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
     ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|elsewhere"),
-    ("all", r"(?:all|every|each|any|most)(?:\s+(?:of\s+the|the|12|twelve|recorded))*\s+leads?|diffuse(?:ly)?|widespread|throughout(?=\s*[.,;])|global(?:ly)?"),
+    ("all", r"(?:all|every|each|any)(?:\s+(?:of\s+the|the|12|twelve|single|recorded|standard|other))*\s+leads?|(?:(?<=\bno\s)|(?<=\bnone\sof\sthe\s))leads?(?=\s+(?:shows?|has|have|demonstrates?|exhibits?|displays?|reveals?|with)\b)|throughout(?=\s*[.,;])|anywhere"),
+    ("most", r"most(?:\s+(?:of\s+the|the|12|twelve|recorded))*\s+leads?|diffuse(?:ly)?|widespread|global(?:ly)?"),
 )  # fmt: skip
 _TERRITORY = re.compile(
     "|".join(f"(?P<t{i}>\\b(?:{pattern})\\b)" for i, (_, pattern) in enumerate(_TERRITORY_WORDS)), re.IGNORECASE

@@ -16,6 +16,7 @@ from processing.ecg_limits import (
     P_DURATION,
     P_HEIGHT_MV,
     P_INVERTED_MV,
+    P_NORMALLY_INVERTED,
     Q_NORMAL_LEADS,
     ST_DEPRESSION_MV,
     ST_ELEVATION_MV,
@@ -48,6 +49,8 @@ from .verdicts import (
 )
 
 TALL_T_BAND_SHARE = 0.3  # tall T waves have no agreed limit
+# Groups of leads in which a denial holds for each: one lead that clearly shows the finding contradicts it.
+EACH_LEAD = ("all", "other", "precordial", "limb")
 _AMPLITUDE_SEQUENCES = {"p_amplitude": "P Amplitude", "t_amplitude": "T Amplitude", "qrs_amplitude": "QRS Amplitude"}
 
 
@@ -121,12 +124,13 @@ def lead_finding(
     name: str,
     unit: str = "mV",
     least: int = 2,
+    lone: bool = True,
 ) -> Judgement:
     """A finding stated for leads, or for the record as a whole.
 
     All named leads must show it. For a territory, or for no leads, `least` neighbours or leads of one wall must show it; where a
     single lead does, the claim is undecided. A lead near the limit is tolerated beside as many that clearly show the finding;
-    else it leaves the claim undecided. A negated claim holds if no lead shows the finding, or, without named leads, no
+    else it leaves the claim undecided. A negated claim holds if no lead shows the finding, or, without named leads or for `most`, no
     neighbours and no wall do; `check_claim` holds it against the affirmed claims besides.
 
     Args:
@@ -136,6 +140,7 @@ def lead_finding(
         name: of the finding, for the explanation.
         unit: of `values`.
         least: number of leads that are needed.
+        lone: whether one lead alone contradicts that the finding is in any; else it leaves that undecided.
     """
     known = {lead: value for lead, value in values.items() if math.isfinite(value)}
     if not known:
@@ -144,13 +149,15 @@ def lead_finding(
     there = [lead for lead, (yes, _) in shows.items() if yes]
     maybe = [lead for lead, (yes, certain) in shows.items() if yes or not certain]
     for_certain = [lead for lead, (yes, certain) in shows.items() if yes and certain]
-    general = not claim.leads or claim.territory in ("all", "other", "precordial", "limb")
+    each = bool(claim.leads) and claim.territory in EACH_LEAD
+    general = not claim.leads or each or claim.territory == "most"
 
     if claim.polarity == "negated":
         if general:
             # Two leads far from each other are no finding of the record.
-            counted = in_neighbouring_leads(for_certain) if least > 1 else for_certain
-            shown, possible = len(counted) >= least, _together(there, there, for_certain, least)
+            needed = 1 if each and lone else least
+            counted = in_neighbouring_leads(for_certain) if needed > 1 else for_certain
+            shown, possible = len(counted) >= needed, _together(there, there, for_certain, 1 if each else least)
         else:
             several = min(least, len(known)) if claim.territory else 1
             shown, possible = bool(for_certain) and len(maybe) >= several, bool(there) or len(maybe) >= several
@@ -158,7 +165,7 @@ def lead_finding(
         by_lead: dict[str, bool | None] = {lead: lead not in for_certain for lead in known}
         listed = _listed(for_certain or there, known, unit)
     else:
-        everywhere = claim.territory in ("all", "other")
+        everywhere = claim.territory in ("all", "most", "other")
         if claim.leads and (everywhere or not claim.territory):
             possible = len(maybe) >= (0.75 * len(known) if everywhere else len(known))
             shown = 2 * len(there if everywhere else for_certain) >= len(known) or len(there) == len(known)
@@ -296,7 +303,7 @@ def _st_beyond(
 def _st_levels(claim: Claim, features: EcgFeatures, point: Literal["st_j", "st_j60"]) -> dict[str, float]:
     """ST level in mV of the claim's leads; of the record as a whole without aVR, whose ST mirrors the others'."""
     leads = [lead for lead in claim.leads or features.leads if lead in features.leads]
-    if not claim.leads or claim.territory in ("all", "other", "limb"):
+    if not claim.leads or claim.territory in ("all", "most", "other", "limb"):
         leads = [lead for lead in leads if lead != "aVR"]
     return {lead: features.lead_value(point, lead) for lead in leads}
 
@@ -335,7 +342,7 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if not depth:
             return unmeasurable("the T wave cannot be measured in these leads")
         return leadwise_number(_unsigned(claim), depth, tol.amplitude_mv, tol.amplitude_share, tol, "T depth")
-    if not claim.leads or claim.territory in ("all", "other", "limb", "precordial"):
+    if not claim.leads or claim.territory in (*EACH_LEAD, "most"):
         # Inversion in aVR is the rule and in V1 (and III) frequent: neither counts for the record as a whole.
         values = {lead: value for lead, value in values.items() if lead not in T_NORMALLY_INVERTED}
     judged_flat = flat_t_leads(features)
@@ -356,6 +363,8 @@ def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.kind == "t_flat":
         # A T wave that is too small to be marked is flat.
         values = {lead: 0.0 if math.isnan(value) else value for lead, value in values.items()}
+        if claim.polarity == "negated" and claim.territory in EACH_LEAD:
+            values = {lead: value for lead, value in values.items() if lead in judged_flat}
     name = {"t_inversion": "T inverted", "t_flat": "T flat", "t_tall": "T tall", "t_abnormality": "T abnormal"}[
         claim.kind
     ]
@@ -401,7 +410,7 @@ def pathological_q(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judg
             clearly_no = False  # so small an r may be read as none, and what follows as a QS
         return yes, clearly_yes if yes else clearly_no
 
-    return lead_finding(claim, durations, present, "pathological Q", "ms")
+    return lead_finding(claim, durations, present, "pathological Q", "ms", lone=False)
 
 
 def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -420,6 +429,8 @@ def p_form(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return lead_finding(claim, values, lambda _, value: above(value, P_HEIGHT_MV, tol.limit_mv), "P tall")
     if not claim.leads:
         values = {lead: value for lead, value in values.items() if lead == "II"}
+    if claim.polarity == "negated" and claim.territory in EACH_LEAD:
+        values = {lead: value for lead, value in values.items() if lead not in P_NORMALLY_INVERTED}
     least = 2 if claim.leads else 1
     return lead_finding(
         claim, values, lambda _, value: above(-value, -P_INVERTED_MV, -P_INVERTED_MV), "P inverted", least=least

@@ -169,7 +169,7 @@ def _in_leads(claim: Claim, shown: list[bool | None]) -> bool | None:
         return no == 0
     if claim.territory is None or claim.value in _NEEDED_EVERYWHERE:
         return False if no else None
-    if claim.territory == "all":
+    if claim.territory in ("all", "most"):
         return False if 2 * no > len(shown) else None
     return True if yes > 1 else None
 
