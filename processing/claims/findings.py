@@ -73,6 +73,7 @@ _OF_A_RATE = r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardia
 _OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)?"
 _QRS = ("QRS duration", "wide QRS")
 _QT = ("QT interval", "prolonged QTc")
+_IN = r"(?:[\s-]?wave)?(?:\s+(?:depth|height|amplitude|voltage))?[\s-]?(?:(?:in|of)\s+)?(?:lead\s+)?"  # S in V1, R-wave height of V5
 _P_WAVES = r"P(?:[\s-]?waves?)?"
 _QRS_COMPLEX = r"(?:the\s+|each\s+|every\s+|any\s+|a\s+|an\s+|its\s+|one\s+)*(?:narrow\s+|wide\s+|following\s+|subsequent\s+|own\s+)?(?:QRS(?:[\s-]*complex(?:es)?)?(?:es)?|ventricular\s+complex(?:es)?|complex(?:es)?|beats?)"
 _AXIS = ("QRS axis", "axis deviation")
@@ -173,12 +174,12 @@ _MEASURES = (
     ),
     Finding(
         "sokolow_lyon", "Sokolow-Lyon 2.4 mV.", "voltage_sum", unit="mV", is_measure=True,
-        named=r"(?:the\s+)?(?:sum\s+of\s+)?S\s?-?(?:in\s+)?V1\s*(?:\+|and|plus)\s*R\s?-?(?:in\s+)?V[56]\b|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
+        named=rf"(?:the\s+)?(?:sum\s+of\s+)?(?:the\s+)?(?:S{_IN}V1\s*(?:\+|and|plus|&)\s*(?:the\s+)?R{_IN}V[56](?:\s*(?:/|or)\s*(?:R{_IN})?V?[56])?|R{_IN}V[56](?:\s*(?:/|or)\s*(?:R{_IN})?V?[56])?\s*(?:\+|and|plus|&)\s*(?:the\s+)?S{_IN}V1)(?!\d)|Sokolow(?:\s?[-/]?\s?Lyon)?(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
         wave="QRS", shown_in=("V1", "V5", "V6"), mentions=("high voltage",),
     ),
     Finding(
         "cornell", "Cornell voltage 1.4 mV.", "voltage_sum", unit="mV", is_measure=True,
-        named=r"Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
+        named=rf"(?:the\s+)?(?:sum\s+of\s+)?(?:the\s+)?(?:R{_IN}aVL\s*(?:\+|and|plus|&)\s*(?:the\s+)?S{_IN}V3|S{_IN}V3\s*(?:\+|and|plus|&)\s*(?:the\s+)?R{_IN}aVL)(?!\w)|Cornell(?:\s+(?:index|voltage|criteri(?:on|a)|sum|value|score))*",
         wave="QRS", shown_in=("aVL", "V3"), mentions=("high voltage",),
     ),
     Finding("p_amplitude", "The P amplitude in II is 0.1 mV.", "amplitude", named=r"P(?:[\s-]?wave)?(?:'s)?\s+(?:amplitude|height|voltage)s?", unit="mV", is_measure=True, scope="leads", wave="P"),

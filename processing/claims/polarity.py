@@ -165,12 +165,24 @@ def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: s
         or (i == len(tokens) - 1 and i > 0 and tokens[i - 1].tag in ("colon", "be"))
         or (how == "absent" and not _adjacent_ahead(found, tokens, i))
     ):
-        _deny_former(found, i, _behind(found, tokens, i))
+        _deny_former(found, i, _limit_not_met(found, tokens, i, words) or _behind(found, tokens, i))
     elif how == "absent":
         _flip(_adjacent_ahead(found, tokens, i)[0], i)
     else:
         for item in _ahead(found, tokens, i):
             _flip(item, i)
+
+
+def _limit_not_met(found: list[Found], tokens: Sequence[Token], i: int, words: str) -> list[Found]:
+    """`the criterion of LVH (SV1 + RV5 > 35 mm) is not met`: the limit right before it, and the finding before its bracket."""
+    if not words.endswith(("met", "fulfilled", "satisfied", "reached")):
+        return []
+    j = i - 1
+    while j > 0 and tokens[j].tag in ("be", "close", "word"):
+        j -= 1
+    limits = [item for item in found if item.is_number and item.anchor == j and item.comparator is not None]
+    of_it = [item for item in found for limit in limits if item.last == limit.first - 2 and not item.is_number]
+    return limits + of_it
 
 
 def _deny_former(found: list[Found], i: int, denied: list[Found]) -> None:

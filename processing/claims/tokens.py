@@ -196,6 +196,9 @@ def _special_at(text: str, position: int) -> Token | None:
             if token is not None:
                 return Token(tag, *token)
     if character in "RS" and _WAVE_OF_LEAD.match(text, position) and not _preceded_by_word(text, position):
+        word = match_word(text, position)
+        if word is not None and word.value in ("sokolow_lyon", "cornell"):
+            return word
         return Token("subj", character.lower(), position, position + 1)
     if character in "aAvVIi":
         leads = _leads_at(text, position)
