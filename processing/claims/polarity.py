@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .clause import JOINTS, Found
 from .lead_states import SIGNAL_QUALITY
+from .other_ecgs import drop_what_is_not_of_this_ecg
 from .words import Token
 
 # German reports come without punctuation: "keine p-welle erkannt" says nothing of the block that follows.
@@ -31,11 +32,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
             for item in _ahead(found, tokens, i) or _hedged_behind(found, tokens, i, text):
                 if item.polarity == "affirmed":
                     item.polarity = "hedged"
-        elif token.tag == "general":
-            # "A PR above 200 ms would be ..." is about PR in general, "..., which would suggest" only of what follows.
-            whole = token.value == "clause" or (text[token.start] in "wW" and i > 0 and tokens[i - 1].tag != "it")
-            for item in found:
-                item.dropped = item.dropped or whole or item.anchor > i
+    drop_what_is_not_of_this_ecg(found, tokens, text)
     for item in found:
         if item.bare:
             item.dropped = item.dropped or not _bare_is_claim(item, tokens)

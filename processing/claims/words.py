@@ -121,7 +121,7 @@ _TURNED = (
 )
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
-    ("skip", r"not\s+used(?=\s*:)|not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
+    ("skip", r"(?<![a-z]\s)rule\s+out|not\s+used(?=\s*:)|not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("before", r"not\s+(?:yet\s+|been\s+)*" + _TURNED),
     ("turned", r"(?:ha(?:s|ve|d)" + _SINCE + r"\s+)?" + _TURNED),
@@ -141,7 +141,41 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
 GENERAL_CLAUSE = r"(?:causes?|reasons?|a?etiology|significance|age)\s+of|defined\s+as|(?:is|are)\s+(?:generally\s+|usually\s+|typically\s+)?considered|values?\s+(?:above|below|over|under|greater|less)|criteri(?:on|a)\s+(?:require|(?:is|are)\s+(?!not|met|ful|pos|neg|sat|pre|abs))"
-GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|history\s+of|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+_ECG = r"(?:ECG|EKG|tracing|recording|electrocardiogram)s?"
+_FORMER = (
+    r"(?:last\s+(?:year|month|week|night|winter|summer|spring|autumn|fall|visit|admission)|yesterday|(?:19|20)\d\d)"
+)
+# Another record as what a sentence is about (nothing where this one is compared with it), and a time that has passed.
+OTHER_RECORD = rf"(?:{_FORMER}(?:'s)?|(?:outside|referral|initial|first|preoperative|admission)(?:\s+hospital)?)\s+{_ECG}(?=\s+(?:had|was|were|\w{1, 15}ed)\b)|(?<!this\s){_FORMER}(?:'s)?\s+{_ECG}|{_ECG}\s+(?:from|of|in|dated)\s+{_FORMER}(?=[^.;\n]{{0,20}}\b(?:had|was|were|\w{1, 15}ed)\b)"
+FORMER_TIME = rf"(?<!since\s)(?<!than\s)(?<!as\s)(?<!from\s)(?<!with\s)(?<!to\s)(?<!like\s)(?<!by\s)(?<!taken\s)(?<!recorded\s)(?<!obtained\s)(?<!acquired\s)(?<!performed\s)(?<!dated\s)(?:last\s+(?:year|month|week|night|winter|summer|spring|autumn|visit|admission)|yesterday|(?:years?|months?|weeks?|days?|hours?)\s+ago|in\s+the\s+past|in\s+(?:childhood|(?:19|20)\d\d\b))(?!'s|\s+{_ECG})"
+_FAMILY = r"(?:(?:grand)?(?:mother|father|parents?)|brother|sister|siblings?|son|daughter|uncle|aunt|cousin|relatives?|twin|wife|husband)"
+_TREATED = r"(?:referred|sent|admitted|evaluated|evaluation|investigated|assessed|treated|treatment|screened|anticoagulated|anticoagulation|anticoagulants?|medicated|medication|therapy|ablated|ablation|cardioverted|cardioversion|hospitali[sz]ed|operated|surgery|work-?up|prophylaxis|apixaban|warfarin|amiodarone|flecainide|sotalol|beta-?blockers?)"
+# What a person has had, is treated or examined for, or is at risk of: up to a statement of its own ("..., now in sinus rhythm").
+HISTORY = rf"history\s+of|{_FAMILY}(?:'s)?(?=\s+(?:had|has|have|was|were|with|died|is|are|carr\w+|suffer\w*)\b)|{_TREATED}\s+(?:for|of|because\s+of|due\s+to)|(?:status|state)[\s-]+post|s/p\b|indications?(?=\s*:|\s+(?:for|is|was|of)\b)|reason\s+for\s+(?:the\s+)?(?:referral|request|admission|test|ECG|EKG|study|visit|exam\w*)|clinical\s+(?:question|details|information|indication|diagnosis|history)|symptoms\s+of|complain(?:s|ed|ing|ts?)\s+of|risk\s+(?:of|for)|(?:predispos(?:es?|ed|ing)|prone)\s+to|(?:to\s+)?(?:look(?:ing)?|watch(?:ing)?|search(?:ing)?|screen(?:ing)?|check(?:ing)?)\s+(?:out\s+)?for"
+# A reading that the text contrasts with its own: "The machine read AF, but I disagree".
+_READS = r"(?:mis)?(?:read|reads|interpret(?:s|ed)?|label(?:s|led|ed)?|call(?:s|ed)?|diagnose[sd]?|report(?:s|ed)?|flag(?:s|ged)?|classif(?:y|ied|ies))"
+_READER = r"(?:machine|computer(?:i[sz]ed)?|automat(?:ed|ic)|software|algorithm|device|referring\s+\w+)"
+REJECTED = rf"{_READER}(?=[^.\n]{{0,120}}\b(?:but|however|yet|although|though|disagree|whereas)\b)|(?:wrongly|erroneously|mistakenly|falsely|incorrectly)\s+(?:been\s+)?{_READS}(?:\s+as)?|mis(?:read|interpreted|label(?:l?ed)|diagnosed|taken|classified)\s+(?:as|for)|{_READS}\s+as(?=[^.;\n]{{0,60}}\bby\s+(?:the\s+)?{_READER})"
+CONTRASTED = r"(?:unlike|in\s+contrast\s+(?:to|with)(?!\s+(?:leads?\s+)?(?:I{1,3}|aV[RLF]|V\d)\b)|contrary\s+to|differs?\s+from|distinguish\w*\s+(?:\w+\s+)?from)(?:\s+(?:in|with|the|a|an))*"
+PREVIOUSLY = r"previously|formerly"
+# What a limit is good for: "A QRS wider than 120 ms defines bundle branch block".
+DEFINES = r"defin(?:es?|ing)\b|constitutes?|(?:increases?|raises?|carr(?:y|ies)|confers?)\s+(?:the\s+|an?\s+)?(?:\w+\s+)?risk|(?:is|are)\s+(?:required|needed|necessary|called|termed|regarded\s+as|classified|diagnostic|associated\s+with)|means\b|warrants?|requires?|qualif(?:y|ies)\b|counts?\s+as"
+CHARACTERISED = (
+    r"(?:is|are)\s+(?:characteri[sz]ed|recogni[sz]ed|diagnosed|defined|distinguished)\s+(?:by|when|if|from)"
+)
+GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+GENERAL = (
+    ("record", OTHER_RECORD),
+    ("former", FORMER_TIME),
+    ("history", HISTORY),
+    ("history", REJECTED),
+    ("phrase", CONTRASTED),
+    ("previously", PREVIOUSLY),
+    ("definition", DEFINES),
+    ("characterised", CHARACTERISED),
+    ("clause", GENERAL_CLAUSE),
+    ("after", GENERAL_AFTER),
+)
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says that what precedes is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
@@ -215,7 +249,7 @@ VOCABULARY: list[tuple[str, Any, str]] = [
     *_entries("neg", NEGATION_PHRASES),
     *_entries("cmp", COMPARATOR_PHRASES),
     *_entries("qual", QUALITY_PHRASES),
-    *_entries("general", (("clause", GENERAL_CLAUSE), ("after", GENERAL_AFTER))),
+    *_entries("general", GENERAL),
     *_entries("ref", ((None, REFERENCE),)),
     *_entries("term", ((("abnormal_ecg", True), ABNORMAL_ECG),)),
     *_entries("term", _terms(exact=False)),
