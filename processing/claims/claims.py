@@ -11,6 +11,7 @@ from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
 from .clause import JOINTS, Found, read_clause
+from .contrasts import set_against
 from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS
@@ -87,7 +88,7 @@ class Claim:
         quote: the words.
         start: position of the first character in the text.
         end: position after the last character.
-        comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `~` or `None`.
+        comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `~`, `than III` (of `more` or `less` in other leads) or `None`.
         territory: the wall by which the leads are named (`inferior`), if they are.
         high: upper end of a range whose lower end is `value`.
         formula: `bazett` or `fridericia`, where a QTc says so.
@@ -261,6 +262,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     found += read_states(clause, flat, carried, found)
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
+    found += set_against(found, clause, flat)
     found += attach_beats(found, clause)
     subjects = [token.value for token in clause if token.tag == "subj"]
     if subjects:
@@ -290,6 +292,13 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
             *_claims_of(replace(item, groups=after, denied_at=None), clause, text, inherited),
         ]
     groups = [clause[place].value for place in item.groups]
+    if item.elsewhere:
+        named = {lead for group in groups for lead in group.leads}
+        others = LeadGroup(tuple(lead for lead in STANDARD_LEADS if lead not in named), ("all",))
+        return [_claim(replace(item, groups=[]), [others], None, None, clause, text)]
+    if item.less_in:
+        less = (lead for place in item.less_in for lead in clause[place].value.leads)
+        return [_claim(replace(item, extra=item.less_in), groups, None, f"than {', '.join(less)}", clause, text)]
     if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]
     if item.kind == SIGNAL_QUALITY and any(group.named for group in groups):

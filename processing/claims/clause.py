@@ -33,6 +33,7 @@ class Found:
 
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
     where an `is not seen` after it stands. `comparison_denied`: the comparator contains the negation already (`not above 120 ms`).
+    `less_in`: the places that it is compared with (`than in III`). `elsewhere`: it is denied in all leads but its own (`only`).
     """
 
     kind: str
@@ -52,7 +53,9 @@ class Found:
     denied_at: int | None = None
     comparison_denied: bool = False
     dropped: bool = False
+    elsewhere: bool = False
     groups: list[int] = field(default_factory=list)
+    less_in: list[int] = field(default_factory=list)
     pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers after their leads
     ahead: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers before their leads
     beats: tuple[int, ...] | None = None
@@ -151,6 +154,9 @@ class _ClauseReader:
             return  # "112 ms wide"
         if quality in ("low", "high") and describes_a_word(self.tokens, i):
             return  # "a small amount", "in the high normal range"
+        if (at := self._rate_before(i)) is not None and (meaning := quality_of("heart_rate", quality)) is not None:
+            self.found.append(self._finding(meaning, at, i, i, True))  # "118 bpm, which is normal"
+            return
         if quality == "normal" and self.tag(i - 1) == "be" and self.tag(i - 2) == "it" and self._said_before(i):
             return  # "inverted in aVR, which is normal"
         subjects, predicate = self._subjects_ahead(i, quality), False
@@ -177,6 +183,15 @@ class _ClauseReader:
             if meaning is not None and not too_narrow:
                 self.used.add(j)
                 self.found.append(self._finding(meaning, min(i, j), max(i, j), i, predicate))
+
+    def _rate_before(self, i: int) -> int | None:
+        """Where the rate stands that a quality is said of, if it has no name: `118 bpm (normal)`."""
+        j = i - 1
+        while self.tag(j) in ("be", "it", "open", "comma"):
+            j -= 1
+        named = any(self.tag(k) == "subj" for k in range(j)) or self.tag(i + 1) in ("subj", "qual", "term", "word")
+        apart = j < i - 1 and not (self.tag(i - 1) == "comma" and i + 1 < len(self.tokens))
+        return j if apart and not named and self.tag(j) == "num" and self.tokens[j].value.unit == "bpm" else None
 
     def _default_subject(self, i: int, quality: str) -> str | None:
         """`Inversion in V2` is one of T; `negative in V2` may be said of the QRS."""

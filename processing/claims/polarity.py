@@ -130,6 +130,8 @@ def _stated_before(found: list[Found], tokens: Sequence[Token], i: int) -> list[
 def _apply_negation(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
     how = tokens[i].value
     words = text[tokens[i].start : tokens[i].end].lower()
+    if words.startswith("spar") and not any(token.tag == "leads" for token in tokens[i:]):
+        return  # "the infarct spares the septum"
     if how == "skip":
         if any(word in words for word in ("exclude", "rule", "prior", "previous", "comparison")):
             for item in found:

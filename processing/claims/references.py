@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from .meaning import SMALL_SQUARE_MS, SQUARES
 from .words import Token
 
 _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
@@ -34,6 +35,8 @@ class _ReferenceFinder:
         references = {i for i, token in enumerate(self.tokens) if token.tag == "num" and self._is_reference(i)}
         for i, token in enumerate(self.tokens):
             # "(normal < 450 ms in men, < 460 ms in women)": a bracket continues as it began; "beat 3 (1.92 s)" is a time.
+            if token.tag == "num" and self._restates(i):
+                references.add(i)
             goes_on = self._compared(i) and bool(self._same_bracket(i) & references)
             of_a_beat = self.tag(i - 1) == "open" and self.tag(i - 2) == "beats"
             if token.tag == "num" and (goes_on or (of_a_beat and token.value.unit == "s")):
@@ -42,6 +45,16 @@ class _ReferenceFinder:
 
     def _compared(self, i: int) -> bool:
         return self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
+
+    def _restates(self, i: int) -> bool:
+        """`less than one large square (200 ms)`: a limit in another unit, in brackets after it."""
+        if self.tag(i - 1) != "open" or self.tag(i - 2) != "num" or not self._compared(i - 2):
+            return False
+        limit, again = self.tokens[i - 2].value, self.tokens[i].value
+        of_a_ms = {"s": 1000.0, "ms": 1.0, SQUARES: SMALL_SQUARE_MS}
+        if limit.unit not in of_a_ms or again.unit not in of_a_ms or limit.unit == again.unit:
+            return False
+        return abs(limit.low * of_a_ms[limit.unit] - again.low * of_a_ms[again.unit]) < 1
 
     def _same_bracket(self, i: int) -> set[int]:
         """The tokens before `i` in the bracket that it stands in; none outside of brackets."""

@@ -128,7 +128,7 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("from", r"(?:chang(?:ed|es|ing)|convert(?:ed|s|ing)|transition(?:ed|ing)|switch(?:ed|ing)|gone|went|progressed)\s+from(?!\s+-?\d)|conversion\s+(?:from|of)"),
     ("before", _ENDING + r"\s+of|loss\s+of(?=\s+(?:\w+\s+)?P[\s-]?waves?)|ha(?:s|ve|d)\s+(?:now\s+)?(?:replaced|superseded|supplanted)|replac(?:es|ing)|ha(?:s|ve|d)\s+left(?=\s+sinus)"),
     ("after", r"ha(?:s|ve|d|ving)" + _SINCE + r"\s+" + _ENDED + r"|gone(?!\s+(?:from|to|up|down|back|into))"),
-    ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:can|may|could)\s+(?:\w+\s+)?be\s+(?:\w+\s+)?(?:ruled\s+out|excluded|discounted|dismissed)|(?:spares?|sparing)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("untrue", r"(?:is|are|was|were)\s+(?:clearly\s+|therefore\s+)?(?:incorrect|wrong|inaccurate|false|erroneous|mistaken|untrue|not\s+(?:correct|accurate|true))(?=\s*(?:[.,;:!?)\n]|$|and\b|but\b|because\b|as\b|since\b|for\b|in\b))"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise|precede)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
@@ -136,7 +136,7 @@ NEGATIONS: tuple[tuple[str, str], ...] = (
     ("near", r"kein(?:e[mnrs]?)?|ohne|nicht"),
     ("absent", r"absent|missing|none(?!\s+of)|nil|(?<!well[\s-])resolved|disappeared|subsided|vanished"),
     ("ended", r"no\s+longer(?!\s+than\b)"),
-    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|far\s+from(?:\s+being)?|hardly|scarcely|anything\s+but|by\s+no\s+means|nowhere\s+near|nothing\s+like|in\s+no\s+way|nothing(?=\s+(?:about|in|is|of|regarding)\b)|(?:deviat|differ|depart)\w*\s+from(?=\s+(?:the\s+)?normal)|none\s+of|nothing\s+(?:\w+\s+)?to\s+(?:suggest|support|indicate)(?:\s+a\s+diagnosis\s+of)?|(?:untrue|false|wrong|incorrect)\s+(?:that|to\s+(?:say|call))|not|cannot|can't|(?:at|in)\s+no\s+(?:time|point|beat|lead)|fails?\s+to(?:\s+show)?|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
+    ("before", r"(?:no|rather\s+than|instead\s+of|as\s+opposed\s+to|nowhere(?:\s+is\s+there)?|without|lacks?|lacking|absence\s+of|lack\s+of|free\s+(?:of|from)|neither|nor|negative\s+for|devoid\s+of|(?:argu(?:es?|ing)\s+|speak(?:s|ing)?\s+)?against|rul(?:es?|ing)\s+out|excludes?|never|far\s+from(?:\s+being)?|hardly|scarcely|anything\s+but|by\s+no\s+means|nowhere\s+near|nothing\s+like|in\s+no\s+way|nothing(?=\s+(?:about|in|is|of|regarding)\b)|(?:deviat|differ|depart)\w*\s+from(?=\s+(?:the\s+)?normal)|none\s+of|nothing\s+(?:\w+\s+)?(?:to\s+(?:suggest|support|indicate)|suggests?|indicates?|supports?|points?\s+to(?:wards?)?|speaks?\s+for|suggestive\s+of|indicative\s+of)(?:\s+a\s+diagnosis\s+of)?|(?:untrue|false|wrong|incorrect)\s+(?:that|to\s+(?:say|call))|not|cannot|can't|(?:at|in)\s+no\s+(?:time|point|beat|lead)|fails?\s+to(?:\s+show)?|do(?:es)?\s+not\s+(?:show|have|demonstrate|reveal|display|exhibit|meet)|isn't|aren't|wasn't|doesn't|don't|non(?![\s-]*(?:specific|diagnostic|sustained|conducted|transmural|Q[\s-]wave)))\b(?:\s+(?:any|clear|definite|obvious|convincing|sign(?:s)?\s+of|evidence\s+(?:of|for)|indication\s+of|suggestion\s+of|features\s+of|criteria\s+for))*"),
 )  # fmt: skip
 HEDGES = r"possibl[ey]|probabl[ey]|likely|may\b|might|could|suspected|suspicio(?:us|n)(?:\s+of|\s+for)?|suggest(?:s|ed|ing|ive)?(?:\s+of)?|consistent\s+with|compatible\s+with|in\s+keeping\s+with|suspect|consider|questionable|borderline|equivocal|perhaps|appears?(?:\s+to\s+be)?|seems?(?:\s+to\s+be)?|points?\s+to(?:wards?)?|indicat(?:es?|ing|ive)(?:\s+of)?|raises?\s+(?:the\s+)?(?:possibility|concern|suspicion)|potential(?:ly)?"
 # Statements about ECGs in general or other recordings, not about this one: the whole clause, or what follows.
@@ -182,6 +182,11 @@ COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
+)  # fmt: skip
+# An axis: more negative is further to the left.
+AXIS_COMPARATORS: tuple[tuple[str, str], ...] = (
+    ("<", r"(?:(?:further|more)\s+)?(?:left(?:ward)?s?|to\s+the\s+left)\s+(?:of|than)(?=\s+(?:-|minus\s|plus\s|\+)?\s*\d)|more\s+negative\s+than|(?:beyond|exceed(?:s|ing))(?=\s+(?:-\d|minus\s))"),
+    (">", r"(?:(?:further|more)\s+)?(?:right(?:ward)?s?|to\s+the\s+right)\s+(?:of|than)(?=\s+(?:-|minus\s|plus\s|\+)?\s*\d)|more\s+positive\s+than"),
 )  # fmt: skip
 COMPARATORS: tuple[tuple[str, str], ...] = (
     (">", r">|(?:greater|more|longer|higher|larger|wider|faster)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
@@ -248,6 +253,7 @@ VOCABULARY: list[tuple[str, Any, str]] = [
     *_entries("decade", ((None, DECADE),)),
     *_entries("neg", NEGATION_PHRASES),
     *_entries("cmp", COMPARATOR_PHRASES),
+    *_entries("cmp", AXIS_COMPARATORS),
     *_entries("qual", QUALITY_PHRASES),
     *_entries("general", GENERAL),
     *_entries("ref", ((None, REFERENCE),)),

@@ -216,9 +216,28 @@ def shown_in_leads(
     return lead_finding(claim, values, present, finding.kind.replace("_", " "), least=rule.least)
 
 
+def compared_in_leads(claim: Claim, features: EcgFeatures, tol: Tolerances, name: str, sign: int) -> Judgement:
+    """`greater in II than in III`: the largest values of both groups; `sign` 1 for upward. The greater one must show the finding."""
+    others = tuple(str(claim.comparator).removeprefix("than ").split(", "))
+    more, less = (claim.leads, others) if claim.value == "more" else (others, claim.leads)
+    shown = (st_change if claim.kind.startswith("st") else t_wave)(
+        replace(claim, leads=more, value=None, comparator=None, territory=None, polarity="affirmed"), features, tol
+    )
+    known = {lead: features.lead_value(name, lead) for lead in (*more, *less) if lead in features.leads}
+    most, least = (max(sign * known.get(lead, math.nan) for lead in leads) for leads in (more, less))
+    apart = most - least
+    measured, listed = {lead: round(value, 3) for lead, value in known.items()}, _listed(known, known, "mV")
+    if shown.verdict != CONTRADICTED and not abs(apart) >= tol.limit_mv / 2:
+        return unmeasurable(f"{listed}: too little apart, or not measured", measured)
+    holds = shown.verdict != CONTRADICTED and apart > 0
+    return decided(holds != (claim.polarity == "negated"), measured, f"{claim.kind.replace('_', ' ')}: {listed}")
+
+
 def st_change(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """ST elevation or depression, with or without a size (mV); the J point and J+60 ms both count."""
     sign = 1 if claim.kind == "st_elevation" else -1
+    if claim.value in ("more", "less"):
+        return compared_in_leads(claim, features, tol, "st_j" if sign > 0 else "st_j60", sign)
     at_j, later = (_st_levels(claim, features, point) for point in ("st_j", "st_j60"))
     band = tol.limit_mv * slack(claim, tol)
     if is_number(claim) and claim.polarity != "negated":
@@ -335,6 +354,8 @@ def _unless_another_form(claim: Claim, judgement: Judgement) -> Judgement:
 
 def t_wave(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Inverted, flat, upright or tall T waves, or the depth of an inversion (mV)."""
+    if claim.value in ("more", "less"):
+        return compared_in_leads(claim, features, tol, "t_amplitude", 1 if claim.kind == "t_tall" else -1)
     values = lead_amplitudes(claim, features, "t_amplitude")
     band = tol.limit_mv * slack(claim, tol)
     if claim.kind == "t_inversion" and is_number(claim) and claim.polarity != "negated":
