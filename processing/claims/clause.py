@@ -318,7 +318,8 @@ class _ClauseReader:
         numbers = [i for i, token in enumerate(self.tokens) if token.tag == "num" and i not in references]
         run: list[int] = []
         for i in numbers:
-            if run and all(token.tag in JOINTS for token in self.tokens[run[-1] + 1 : i]):
+            between = self.tokens[run[-1] + 1 : i] if run else []
+            if run and all(token.tag in JOINTS or token.value in ("[", "]") for token in between):
                 run.append(i)
             elif len(run) < 2:
                 run = [i]
@@ -479,6 +480,7 @@ class _ClauseReader:
             found.extra.append(negation)
         if owner in taken:
             found.first = i
+            found.extra += [next(j for j in range(i - 1, -1, -1) if self.tag(j) == "cmp")] if compared else []
         if kind == "qtc_interval":
             found.formula = self._formula(i)
         self.found.append(found)

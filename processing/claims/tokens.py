@@ -90,7 +90,8 @@ _BEFORE_A_CHANGE = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_CHANGE = 60  # characters
-_SERIES = re.compile(rf"{_SIGN}{_NUMBER}(?:\s*/\s*{_SIGN}{_NUMBER}){{1,9}}(?![\d/])")
+# Of a corrected text single numbers are in square brackets: "[391]/[428 ms]".
+_SERIES = re.compile(rf"{_SIGN}{_NUMBER}\]?(?:\s*/\s*\[?{_SIGN}{_NUMBER}\]?){{1,9}}(?![\d/])")
 _ORDINALS = {
     word: i + 1
     for i, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))
@@ -305,7 +306,7 @@ def _quantity_at(text: str, position: int) -> Token | None:
     series = _SERIES.match(text, position)
     if series is not None:
         end, unit = _unit_at(text, series.end())
-        values = [_number(part) for part in series.group().split("/")]
+        values = [_number(part.strip(" []")) for part in series.group().split("/")]
         return Token("series", [Quantity(value, value, unit) for value in values], position, end)
     match = _QUANTITY.match(text, position)
     if match is None:

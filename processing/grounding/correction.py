@@ -4,12 +4,15 @@
 Every change is put in square brackets, so that it stays visible when the text is copied: "[121 bpm]", "[struck out]".
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from processing.claims.claims import Claim
+from processing.claims.meaning import WITH_MAGNITUDE
 from processing.ecg_features import EcgFeatures
 
 from .check import CONTRADICTED, CheckedClaim, GroundingReport, check_grounding
@@ -147,11 +150,13 @@ def correct_answer(
     while wrong := [item for item in report.claims if item.verdict == CONTRADICTED]:
         best: tuple[tuple[int, int, int], _Draft, GroundingReport] | None = None
         for item in wrong:
-            for changed in _ways(draft, item, report.claims):
+            for changed, marked in _ways(draft, item, report.claims):
                 checked = check_grounding(changed.text, features, tolerances)
                 if checked.count(CONTRADICTED) >= len(wrong):
                     continue
                 loss = _loss(report, checked, item)
+                unmarked = _unmarked(draft.text, report, checked, item, marked)
+                loss = loss[0] + unmarked, loss[1] + unmarked, loss[2]
                 if best is None or loss < best[0]:
                     best = loss, changed, checked
                 if not any(loss):
@@ -164,23 +169,33 @@ def correct_answer(
     return draft.text, draft.edits
 
 
-def _ways(draft: _Draft, item: CheckedClaim, checked: Sequence[CheckedClaim]) -> Iterator[_Draft]:
-    """The ways to be rid of a contradicted claim, from the least change to the largest."""
-    text, claim, measured = draft.text, item.claim, measured_in_words(item)
+def _ways(
+    draft: _Draft, item: CheckedClaim, checked: Sequence[CheckedClaim]
+) -> Iterator[tuple[_Draft, tuple[int, int]]]:
+    """The ways to be rid of a contradicted claim, from the least change to the largest, with the characters that each changes."""
+    measured = measured_in_words(item)
+    for start, end, now in _places_to_change(draft.text, item, checked):
+        yield draft.with_change(start, end, now, measured), (start, end)
+
+
+def _places_to_change(
+    text: str, item: CheckedClaim, checked: Sequence[CheckedClaim]
+) -> Iterator[tuple[int, int, str]]:
+    claim = item.claim
     known = _measured_number(text, item) or _measured_regularity(text, item)
     if known is not None:
-        yield draft.with_change(*known, measured)
+        yield known
     own = next((s for s in answer_spans(text, checked) if any(checked[n] is item for n in s.claims)), None)
     if own is not None:
-        yield draft.with_change(own.start, own.end, STRUCK_OUT, measured)
+        yield own.start, own.end, STRUCK_OUT
     if (negation := re.match(r"(?:no|not|without|absent)\s+", claim.quote, re.IGNORECASE)) is not None:
         # What is listed after it stays denied: "no [struck out] or ST depression".
-        yield draft.with_change(claim.start + negation.end(), claim.end, STRUCK_OUT, measured)
-    yield draft.with_change(claim.start, claim.end, STRUCK_OUT, measured)
+        yield claim.start + negation.end(), claim.end, STRUCK_OUT
+    yield claim.start, claim.end, STRUCK_OUT
     start = max((end.end() for end in _END.finditer(text, 0, claim.start)), default=0)
     start += len(text[start:]) - len(text[start:].lstrip())
     stop = next((end.start() for end in _END.finditer(text, claim.end)), len(text))
-    yield draft.with_change(start, stop, STRUCK_OUT, measured)
+    yield start, stop, STRUCK_OUT
 
 
 def _measured_number(text: str, item: CheckedClaim) -> tuple[int, int, str] | None:
@@ -193,16 +208,31 @@ def _measured_number(text: str, item: CheckedClaim) -> tuple[int, int, str] | No
         measured = next(iter(measured.values()))
     if not isinstance(measured, int | float) or claim.polarity == "negated":
         return None
-    found = list(_NUMBER.finditer(text, claim.start, claim.end))
-    found = [match for match in found if match["unit"]] or found
-    if len(found) != 1 or not claim.value:
+    found = _written_number(text, claim)
+    if found is None:
         return None
-    written = found[0]["number"].replace("−", "-").replace(",", ".")
-    if not float(written):
-        return None
+    written = found["number"].replace("−", "-").replace(",", ".")
     value = measured * float(written) / float(claim.value)
     digits = len(written.partition(".")[2])
-    return found[0].start(), found[0].end(), f"[{value:.{digits}f}{found[0]['unit'] or ''}]"
+    if claim.kind in WITH_MAGNITUDE and round(math.copysign(value, measured), digits) <= 0:
+        return None  # "ST depression of 0 mm": it is not there
+    return found.start(), found.end(), f"[{value:z.{digits}f}{found['unit'] or ''}]"
+
+
+def _written_number(text: str, claim: Claim) -> re.Match[str] | None:
+    """The number that a claim states, where it is the only one in its words or the only one of its value: of `QT/QTc 300/520` the second."""
+    found = [match for match in _NUMBER.finditer(text, claim.start, claim.end) if _value(match)]
+    if not claim.value:
+        return None
+    same = [match for match in found if math.isclose(_value(match), float(claim.value))]
+    with_unit = [match for match in found if match["unit"]] or found
+    if len(with_unit) == 1 and (len(found) == 1 or not same):
+        return with_unit[0]
+    return same[0] if len(same) == 1 else None
+
+
+def _value(match: re.Match[str]) -> float:
+    return float(match["number"].replace("−", "-").replace(",", "."))
 
 
 def _measured_regularity(text: str, item: CheckedClaim) -> tuple[int, int, str] | None:
@@ -213,6 +243,24 @@ def _measured_regularity(text: str, item: CheckedClaim) -> tuple[int, int, str] 
         text, item.claim.start, item.claim.end
     )
     return None if said is None else (said.start(), said.end(), f"[{str(item.measured).partition(',')[0]}]")
+
+
+def _unmarked(
+    text: str, before: GroundingReport, after: GroundingReport, removed: CheckedClaim, marked: tuple[int, int]
+) -> int:
+    """How many other contradicted claims a change makes unreadable without marking them: of `[struck out]/QTc: 300/520` that of 520."""
+    found, lost = _stated(after), 0
+    for item in before.claims:
+        if item is removed or item.verdict != CONTRADICTED:
+            continue
+        if found[_key(item)]:
+            found[_key(item)] -= 1
+            continue
+        number = _written_number(text, item.claim) if is_number(item.claim) else None
+        start, end = (item.claim.start, item.claim.end) if number is None else number.span()
+        inside = marked[0] <= start and end <= marked[1]
+        lost += not inside if number is not None else not (marked[0] < end and start < marked[1])
+    return lost
 
 
 def _loss(before: GroundingReport, after: GroundingReport, removed: CheckedClaim) -> tuple[int, int, int]:

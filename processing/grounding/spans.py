@@ -91,10 +91,23 @@ def _own_words(text: str, number: int, item: CheckedClaim, owner: list[int | Non
         words = _WORD.search(text[start + run.start() : start + run.end()])
         if words is None:
             continue
-        first, last = start + run.start() + words.start(), start + run.start() + words.end()
+        first, last = _with_whole_brackets(
+            text, start + run.start() + words.start(), start + run.start() + words.end()
+        )
         if best is None or last - first > best[1] - best[0]:
             best = first, last
     return best
+
+
+def _with_whole_brackets(text: str, first: int, last: int) -> tuple[int, int]:
+    """A stretch of text without half a pair of round brackets: `prolonged` of `(prolonged)`, `(normal: 80), wide` of `normal: 80), wide`."""
+    depth = lowest = 0
+    for character in text[first:last]:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        lowest = min(lowest, depth)
+    if lowest < 0 and text[last - 1] == ")":
+        return first, last - 1
+    return (first - 1, last) if lowest < 0 and text[first - 1 : first] == "(" else (first, last)
 
 
 def _span(place: tuple[int, int], numbers: Sequence[int], checked: Sequence[CheckedClaim]) -> Span:
