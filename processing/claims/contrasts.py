@@ -14,6 +14,7 @@ _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
 _MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
 _LESS = ("less", "lower", "smaller", "shallower", "milder", "weaker")
+_EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
 _SMALL = ("lead", "leads", "the", "to", "limb", "chest")
 # Findings with a size in every lead, by which leads can be compared.
 _SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
@@ -71,12 +72,13 @@ def _compare(item: Found, tokens: Sequence[Token], text: str) -> None:
     """`ST elevation is greater in II than in III`: a claim about the first leads, compared with the second ones."""
     for i in range(len(tokens)):
         word = text[tokens[i].start : tokens[i].end].lower()
-        if word != "than" and not word.startswith("compared"):
+        more = _EXCEEDS.get(tokens[i].value) if tokens[i].tag == "cmp" else None
+        if more is None and word != "than" and not word.startswith("compared"):
             continue
         after = i + 1
-        while after < len(tokens) and _small(tokens[after]):
+        while after < len(tokens) and (_small(tokens[after]) or tokens[after].tag == "it"):
             after += 1
-        more = next((how for token in tokens[:i] if (how := _degree(token, text)) is not None), None)
+        more = more or next((how for token in tokens[:i] if (how := _degree(token, text)) is not None), None)
         if after in item.groups and more is not None and min(item.groups) < i:
             item.less_in = [place for place in item.groups if place > i]
             item.groups = [place for place in item.groups if place < i]

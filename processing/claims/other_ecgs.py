@@ -53,13 +53,13 @@ def _covered(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> 
     elif how == "after":
         # "A PR above 200 ms would be ..." is about PR in general, "..., which would suggest" only of what follows.
         start = -1 if text[tokens[i].start] in "wW" and i > 0 and tokens[i - 1].tag != "it" else i
-    elif how == "definition":
+    elif how == "definition" and tokens[i + 1 : i + 2] and tokens[i + 1].tag == "it":
+        return []  # "defines this as LBBB"
+    elif how in ("definition", "characterised"):
         by_a_limit = any(_limit_before(item, tokens, i) for item in found)
         # "which increases the risk of torsades" says nothing of torsades
         stop = stop if by_a_limit or "risk" in text[tokens[i].start : tokens[i].end].lower() else i
         start = -1 if by_a_limit else i
-    elif how == "characterised":
-        return []
     elif how == "former":
         start = max((j for j in range(i) if tokens[j].tag == "comma"), default=-1)
         stop = next((j for j in range(i, stop) if tokens[j].tag == "comma"), stop)
@@ -96,7 +96,9 @@ def _own_statement(tokens: Sequence[Token], i: int) -> int:
 
 def _is_there_now(item: Found, tokens: Sequence[Token]) -> bool:
     """`previously seen ST elevation has resolved`, `persists`: a predicate of its own behind it."""
-    return any(token.tag in ("be", "verb", "neg") or token.value in _PERSISTS for token in tokens[item.last + 1 :])
+    commas = (j for j in range(item.last, len(tokens) - 1) if tokens[j].tag == "comma" and tokens[j + 1].tag != "it")
+    behind = tokens[item.last + 1 : next(commas, None)]
+    return any(token.tag in ("be", "verb", "neg") or token.value in _PERSISTS for token in behind)
 
 
 def _limit_before(item: Found, tokens: Sequence[Token], i: int) -> bool:

@@ -151,28 +151,31 @@ FORMER_TIME = rf"(?<!since\s)(?<!than\s)(?<!as\s)(?<!from\s)(?<!with\s)(?<!to\s)
 _FAMILY = r"(?:(?:grand)?(?:mother|father|parents?)|brother|sister|siblings?|son|daughter|uncle|aunt|cousin|relatives?|twin|wife|husband)"
 _TREATED = r"(?:referred|sent|admitted|evaluated|evaluation|investigated|assessed|treated|treatment|screened|anticoagulated|anticoagulation|anticoagulants?|medicated|medication|therapy|ablated|ablation|cardioverted|cardioversion|hospitali[sz]ed|operated|surgery|work-?up|prophylaxis|apixaban|warfarin|amiodarone|flecainide|sotalol|beta-?blockers?)"
 # What a person has had, is treated or examined for, or is at risk of: up to a statement of its own ("..., now in sinus rhythm").
-HISTORY = rf"history\s+of|{_FAMILY}(?:'s)?(?=\s+(?:had|has|have|was|were|with|died|is|are|carr\w+|suffer\w*)\b)|{_TREATED}\s+(?:for|of|because\s+of|due\s+to)|(?:status|state)[\s-]+post|s/p\b|indications?(?=\s*:|\s+(?:for|is|was|of)\b)|reason\s+for\s+(?:the\s+)?(?:referral|request|admission|test|ECG|EKG|study|visit|exam\w*)|clinical\s+(?:question|details|information|indication|diagnosis|history)|symptoms\s+of|complain(?:s|ed|ing|ts?)\s+of|risk\s+(?:of|for)|(?:predispos(?:es?|ed|ing)|prone)\s+to|(?:to\s+)?(?:look(?:ing)?|watch(?:ing)?|search(?:ing)?|screen(?:ing)?|check(?:ing)?)\s+(?:out\s+)?for"
+HISTORY = rf"history\s+of|{_FAMILY}(?:'s)?(?=\s+(?:had|has|have|was|were|with|died|is|are|carr\w+|suffer\w*)\b)|{_TREATED}\s+(?:for|of|because\s+of|due\s+to)|(?:status|state)[\s-]+post|s/p\b|indications?(?=\s*:|\s+(?:for|is|was|of)\b)|reason\s+for\s+(?:the\s+)?(?:referral|request|admission|test|ECG|EKG|study|visit|exam\w*)|clinical\s+(?:question|details|information|indication|diagnosis|history)|symptoms\s+of|(?:(?:past|medical|surgical|cardiac|family)\s+)*history(?=\s*:)|PMHx?\b|(?<![a-z]\s)query\b|(?:patients|people|individuals|persons|athletes)\s+(?:with|who)|(?:repeat|follow-?up|serial|control)\s+{_ECG}(?=\s+(?:may|might|could|can|will|would|should|to)\b)|complain(?:s|ed|ing|ts?)\s+of|risk\s+(?:of|for)|(?:predispos(?:es?|ed|ing)|prone)\s+to|(?:to\s+)?(?:look(?:ing)?|watch(?:ing)?|search(?:ing)?|screen(?:ing)?|check(?:ing)?)\s+(?:out\s+)?for"
 # A reading that the text contrasts with its own: "The machine read AF, but I disagree".
 _READS = r"(?:mis)?(?:read|reads|interpret(?:s|ed)?|label(?:s|led|ed)?|call(?:s|ed)?|diagnose[sd]?|report(?:s|ed)?|flag(?:s|ged)?|classif(?:y|ied|ies))"
 _READER = r"(?:machine|computer(?:i[sz]ed)?|automat(?:ed|ic)|software|algorithm|device|referring\s+\w+)"
-REJECTED = rf"{_READER}(?=[^.\n]{{0,120}}\b(?:but|however|yet|although|though|disagree|whereas)\b)|(?:wrongly|erroneously|mistakenly|falsely|incorrectly)\s+(?:been\s+)?{_READS}(?:\s+as)?|mis(?:read|interpreted|label(?:l?ed)|diagnosed|taken|classified)\s+(?:as|for)|{_READS}\s+as(?=[^.;\n]{{0,60}}\bby\s+(?:the\s+)?{_READER})"
+REJECTED = rf"{_READER}(?=[^.\n]{{0,120}}\b(?:but|however|yet|although|though|disagree|whereas|over-?read|overruled|rejected|dismissed|discarded|disregarded)\b)|(?:wrongly|erroneously|mistakenly|falsely|incorrectly)\s+(?:been\s+)?{_READS}(?:\s+as)?|mis(?:read|interpreted|label(?:l?ed)|diagnosed|taken|classified)\s+(?:as|for)|{_READS}\s+as(?=[^.;\n]{{0,60}}\bby\s+(?:the\s+)?{_READER})"
 CONTRASTED = r"(?:unlike|in\s+contrast\s+(?:to|with)(?!\s+(?:leads?\s+)?(?:I{1,3}|aV[RLF]|V\d)\b)|contrary\s+to|differs?\s+from|distinguish\w*\s+(?:\w+\s+)?from)(?:\s+(?:in|with|the|a|an))*"
 PREVIOUSLY = r"previously|formerly"
 # What a limit is good for: "A QRS wider than 120 ms defines bundle branch block".
 DEFINES = r"defin(?:es?|ing)\b|constitutes?|(?:increases?|raises?|carr(?:y|ies)|confers?)\s+(?:the\s+|an?\s+)?(?:\w+\s+)?risk|(?:is|are)\s+(?:required|needed|necessary|called|termed|regarded\s+as|classified|diagnostic|associated\s+with)|means\b|warrants?|requires?|qualif(?:y|ies)\b|counts?\s+as"
-CHARACTERISED = (
-    r"(?:is|are)\s+(?:characteri[sz]ed|recogni[sz]ed|diagnosed|defined|distinguished)\s+(?:by|when|if|from)"
+SUSPECTED = (
+    r"(?:was|were|had\s+been)\s+(?:suspected\s+)?(?:clinically|elsewhere)(?:\s+suspected)?|clinical\s+suspicion"
 )
-GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
+CHARACTERISED = r"(?:is|are)\s+(?:characteri[sz]ed|recogni[sz]ed|diagnosed|defined|distinguished)\s+(?:by|when|if|from)|means\s+(?:an?|that)\b"
+GENERAL_AFTER = r"if\b|hallmarks?\s+of|(?:most\s+)?commonly\s+(?:due|caused)|would\b|should\b|typically|usually|(?:can|could|may|might)\s+(?:also\s+)?(?:cause|lead\s+to|induce|produce|provoke|trigger|mimic|result\s+in|prolong)\b|generally|unless|(?:previous|prior|earlier|old)\s+(?:ECG|EKG|tracing|recording)s?|compared\s+(?:with|to)|recommend(?:ed|s)?|monitor(?:ing)?\b|when\s+the|(?:need|advised?)\s+to"
 GENERAL = (
     ("record", OTHER_RECORD),
     ("former", FORMER_TIME),
     ("history", HISTORY),
     ("history", REJECTED),
     ("phrase", CONTRASTED),
+    ("phrase", r"often\b"),
     ("previously", PREVIOUSLY),
-    ("definition", DEFINES),
     ("characterised", CHARACTERISED),
+    ("definition", DEFINES),
+    ("clause", SUSPECTED),
     ("clause", GENERAL_CLAUSE),
     ("after", GENERAL_AFTER),
 )
