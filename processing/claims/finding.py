@@ -11,6 +11,10 @@ Unit = Literal["ms", "s", "mV", "bpm", "deg"]
 Wave = Literal["P", "PR", "Q", "QRS", "ST", "QT", "T", "beat", "rhythm", "recording"]
 # The rule of what the measurements do not decide.
 NOT_MEASURED: Final = "not measured"
+# Salient findings that several rows mention, and the leads of the frontal axis.
+OF_THE_QRS: Final = ("QRS duration", "wide QRS")
+OF_THE_AXIS: Final = ("QRS axis", "axis deviation")
+FRONTAL: Final = ("I", "aVF")
 
 
 @dataclass(frozen=True)
@@ -108,4 +112,22 @@ class Finding:
         return self.diagnosis.get(value) if isinstance(self.diagnosis, Mapping) else self.diagnosis
 
 
-__all__ = ["NOT_MEASURED", "Criterion", "Finding", "LeadRule", "Scope", "Unit", "Wave", "Words"]
+def said(wave: str, qualities: tuple[str, ...], value: object = None) -> dict[str, object]:
+    """`wave` with each of its `qualities`, all with one meaning."""
+    return {f"{wave} {quality}": value for quality in qualities}
+
+
+__all__ = [
+    "FRONTAL",
+    "NOT_MEASURED",
+    "OF_THE_AXIS",
+    "OF_THE_QRS",
+    "Criterion",
+    "Finding",
+    "LeadRule",
+    "Scope",
+    "Unit",
+    "Wave",
+    "Words",
+    "said",
+]

@@ -3,7 +3,8 @@
 
 Claims, verdicts, evidence, salience and the teachers' lexicon read it. A new finding is a row here, a function in
 `ecg_rules` that decides it, and a test; `docs/grounding.md` shows one. Words are English, and those of diagnoses also German
-and Swedish, as PTB-XL's reports are. Of rows whose words can match at the same place, the longer words come first.
+and Swedish, as PTB-XL's reports are. Of rows whose words can match at the same place, the longer words come first. The rows of rhythm and conduction are in
+`findings_rhythm`.
 """
 
 from typing import Final
@@ -15,14 +16,10 @@ from ..ecg_limits import (
     BRUGADA_LEADS,
     BRUGADA_ST_MV,
     CORNELL_BY_SEX_MV,
-    FIBRILLATION,
     HEART_RATE,
-    INCOMPLETE_BLOCK_MS,
     INFARCTION,
     INHERITED,
-    LEFT_ANTERIOR_AXIS,
     LEFT_AXIS,
-    LEFT_POSTERIOR_AXIS,
     LOW_VOLTAGE_CHEST_MV,
     LOW_VOLTAGE_LIMB_MV,
     MARKED_LEFT_AXIS_DEG,
@@ -55,44 +52,27 @@ from ..ecg_limits import (
     T_GIANT_MV,
     T_INVERTED_MV,
     TACHYCARDIA,
-    WIDE_QRS_MS,
     YOUNG_MEN_BELOW_YEARS,
 )
 from ..ecg_rules import brugada_type_1_leads
-from .finding import NOT_MEASURED, Criterion, Finding, LeadRule, Words
+from .finding import FRONTAL, NOT_MEASURED, OF_THE_AXIS, OF_THE_QRS, Criterion, Finding, LeadRule, Words, said
+from .findings_rhythm import RHYTHM_AND_CONDUCTION, SINUS
 
 WAVE = r"[\s-]?waves?"
 RECORDING = (
     r"(?:12-lead\s+|twelve-lead\s+|resting\s+)?(?:ECG|EKG|electrocardiogram|tracing)(?:\s+(?:tracing|recording))?"
 )
-_BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
 _NORMAL = ("normal", "normal_range")
-_FRONTAL = ("I", "aVF")
 # Words before `axis` and `rate`, each may stand once in a row of four: without an end a loop of them takes quadratic time.
 _OF_A_RATE = r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardiac|sinus)\s+)?"
 _OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)?"
-_QRS = ("QRS duration", "wide QRS")
 _QT = ("QT interval", "prolonged QTc")
 _IN = r"(?:[\s-]?wave)?(?:\s+(?:depth|height|amplitude|voltage))?[\s-]?(?:(?:in|of)\s+)?(?:lead\s+)?"  # S in V1, R-wave height of V5
-_P_WAVES = r"P(?:[\s-]?waves?)?"
-_QRS_COMPLEX = r"(?:the\s+|each\s+|every\s+|any\s+|a\s+|an\s+|its\s+|one\s+)*(?:narrow\s+|wide\s+|following\s+|subsequent\s+|own\s+)?(?:QRS(?:[\s-]*complex(?:es)?)?(?:es)?|ventricular\s+complex(?:es)?|complex(?:es)?|beats?)"
-_AXIS = ("QRS axis", "axis deviation")
 _INFARCT = ("ST elevation", "pathological Q")
-_DELAY = ("intraventricular conduction disturbance",)
-SINUS = dict.fromkeys(("sinus rhythm", "sinus bradycardia", "sinus tachycardia", "sinus arrhythmia"), "sinus rhythm")
-_RHYTHMS = (
-    "atrial fibrillation", "atrial flutter", "supraventricular tachycardia", "ventricular tachycardia",
-    "junctional rhythm", "paced rhythm",
-)  # fmt: skip
-
-
-def _said(wave: str, qualities: tuple[str, ...], value: object = None) -> dict[str, object]:
-    """`wave` with each of its `qualities`, all with one meaning."""
-    return {f"{wave} {quality}": value for quality in qualities}
 
 
 def _denied(wave: str, qualities: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_said(wave, qualities))
+    return tuple(said(wave, qualities))
 
 
 # fmt: off
@@ -101,7 +81,7 @@ _MEASURES = (
         "heart_rate", "The heart rate is 75 bpm.", "heart_rate", unit="bpm", plausible=(15, 350), is_measure=True,
         named=_OF_A_RATE * 4 + r"(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
         words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia"), Words(r"rate[\s-]controlled", "controlled"), Words("RVR", "tachycardia", True)),
-        said={**_said("heart_rate", ("slow", "low"), "bradycardia"), **_said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **_said("heart_rate", _NORMAL, "normal"), "heart_rate controlled": "controlled", "heart_rate uncontrolled": "uncontrolled"},
+        said={**said("heart_rate", ("slow", "low"), "bradycardia"), **said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **said("heart_rate", _NORMAL, "normal"), "heart_rate controlled": "controlled", "heart_rate uncontrolled": "uncontrolled"},
         wave="rhythm", mentions=("heart rate",),
         criteria=(
             Criterion("rate", f"sinus bradycardia: below {BRADYCARDIA_2018_BPM:.0f} bpm ({HEART_RATE.low:.0f} bpm is the older limit)", BRADYCARDIA),
@@ -130,7 +110,7 @@ _MEASURES = (
         "qrs_duration", "The QRS duration is 92 ms.", "interval", unit="ms", plausible=(20, 350), is_measure=True,
         named=r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?|intra-?ventricular\s+conduction",
         words=(Words(r"narrow[\s-]+complex(?!es)", "narrow"), Words(r"(?:wide|broad)[\s-]+complex(?!es)", "wide")),
-        wave="QRS", mentions=_QRS,
+        wave="QRS", mentions=OF_THE_QRS,
     ),
     Finding(
         "qt_interval", "The QT interval is 400 ms.", "interval", unit="ms", plausible=(150, 900), is_measure=True,
@@ -146,8 +126,8 @@ _MEASURES = (
             Criterion("QT", "a wide QRS lengthens QT by itself: judge the JT part before calling QT long", PART_4),
         ),
     ),
-    Finding("p_axis", "The P axis is 50 degrees.", "axis", named=r"P(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="P", shown_in=_FRONTAL),
-    Finding("t_axis", "The T axis is 50 degrees.", "axis", named=r"T(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="T", shown_in=_FRONTAL),
+    Finding("p_axis", "The P axis is 50 degrees.", "axis", named=r"P(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="P", shown_in=FRONTAL),
+    Finding("t_axis", "The T axis is 50 degrees.", "axis", named=r"T(?:[\s-]?wave)?\s+axis", unit="deg", plausible=(-360, 360), is_measure=True, wave="T", shown_in=FRONTAL),
     Finding(
         "qrs_axis", "The axis is 45 degrees.", "axis", unit="deg", plausible=(-360, 360), is_measure=True,
         named=_OF_AN_AXIS * 4 + r"axis|" + r"(?:(?:mean|frontal)\s+)?" * 2 + r"QRS\s+vector",
@@ -164,8 +144,8 @@ _MEASURES = (
             Words(r"LAD\b(?!\s+(?:territory|occlusion|artery|lesion|stenosis|disease|infarct))", "left", exact=True),
             Words(r"RAD\b", "right", exact=True),
         ),
-        said={**_said("qrs_axis", ("deviation", "abnormal"), "deviated"), **_said("qrs_axis", _NORMAL, "normal")},
-        wave="QRS", shown_in=_FRONTAL, mentions=_AXIS,
+        said={**said("qrs_axis", ("deviation", "abnormal"), "deviated"), **said("qrs_axis", _NORMAL, "normal")},
+        wave="QRS", shown_in=FRONTAL, mentions=OF_THE_AXIS,
         criteria=(
             Criterion("axis", f"normal: {AXIS.low:.0f} to +{AXIS.high:.0f} degrees", PART_3),
             Criterion("axis", f"left deviation: {LEFT_AXIS.high:.0f} to {LEFT_AXIS.low:.0f} degrees, marked beyond {MARKED_LEFT_AXIS_DEG:.0f}", PART_3),
@@ -194,122 +174,6 @@ _MEASURES = (
     Finding("st_level", "The ST level in V2 is 0.15 mV.", "amplitude", unit="mV", is_measure=True, scope="leads", wave="ST"),
     Finding("beat", "Beat 3 in V2.", "beat"),
     Finding("beat_time", "Beat 4 at 3.21 s.", "beat_time", unit="s"),
-)
-_RHYTHM_AND_CONDUCTION = (
-    Finding(
-        "rhythm", "Sinus rhythm.", "rhythm",
-        words=(
-            Words(r"sinus[\s-]*brady\w*", "sinus bradycardia"),
-            Words(r"sinus[\s-]*tach[yi]\w*", "sinus tachycardia"),
-            Words(r"(?:respiratory\s+)?sinus[\s-]*arr?h?yth?mi\w*", "sinus arrhythmia"),
-            Words(r"(?:normal\s+)?sinus(?:[\s-]*rh?yth?m(?:us)?|\s+mechanism|\s+origin)|sinus\s+node\s+rhythm|(?<=rhythm\sis\s)sinus\b|in\s+sinus\b(?!\s+[a-z])", "sinus rhythm"),
-            Words(r"ventricular\s+(?:fib(?:rillation)?|flutter)", "ventricular fibrillation"),
-            Words(r"(?:accelerated\s+)?idio-?ventricular\s+(?:rhythm|tachycardia)|ventricular\s+escape\s+rhythm", "ventricular escape rhythm"),
-            Words(r"(?:wandering\s+atrial|multifocal\s+atrial)\s+(?:rhythm|tachycardia)|(?:wandering|ectopic|subsidiary)\s+(?:atrial\s+)?pacemaker", "wandering pacemaker"),
-            Words(r"(?:(?:ectopic|low|accelerated)\s+)?(?:(?:ectopic|low|accelerated)\s+)?atrial\s+(?:(?:escape\s+)?rhythm|tachycardia)", "atrial rhythm"),
-            Words(r"atrial\s+fib(?:rillation)?|auricular\s+fibrillation|a-?fib\b|fibrillat(?:ion|ory|ing)(?:\s+waves)?|vorhofflimmern|f[oö]rmaksflimmer\w*", "atrial fibrillation"),
-            Words(r"(?:atrial\s+)?flutter(?:\s+waves)?|saw-?tooth(?:ed)?(?:\s+\w+)?\s+waves|saw-?tooth\s+pattern|(?:vorhof)?flattern|(?:f[oö]rmaks)?fladder", "atrial flutter"),
-            Words(r"(?:paroxysmal\s+)?supra-?ventricular\s+tachycardia|AV(?:\s*N?RT|(?:\s+nodal)?\s+re-?entr\w+\s+tachycardia)\b|P?SVT\b|supraventrikul[aä]re\s+tach\w+", "supraventricular tachycardia"),
-            Words(r"supra-?ventricular\s+arrhythmia|supraventrikul[aä]re\s+arr?h?yth?m\w+", "supraventricular arrhythmia"),
-            Words(r"ventricular\s+tachycardia|ventrikul[aä]re\s+tachykardie", "ventricular tachycardia"),
-            Words(r"(?:AV[\s-]?)?(?:junctional|nodal)\s+(?:escape\s+)?(?:rhythm|bradycardia|tachycardia)|AV[\s-](?:node\s+)?rhythm|(?:AV[\s-]?)?knotenrhythmus|junktional\w*", "junctional rhythm"),
-            Words(r"(?:ventricular(?:ly)?|atrial(?:ly)?|dual[\s-]chamber|electronic(?:ally)?|artificially)?[\s-]?[\s-]?(?:paced|pacemaker)\s+(?:rhythm|beats?|complexes)|(?:(?:ventricular|atrial)\s+)?pacing(?:\s+(?:spikes?|artefacts?|artifacts?))?|pacemaker(?:\s+(?:spikes?|ECG|EKG))?|schrittmacher\w*", "paced rhythm"),
-            Words(r"AF(?:IB)?\b", "atrial fibrillation", exact=True),
-            Words(r"AFL(?:T)?\b", "atrial flutter", exact=True),
-            Words(r"f[\s-]?waves", "atrial fibrillation", exact=True),
-            Words(r"F[\s-]?waves", "atrial flutter", exact=True),
-            Words(r"N?SR\b", "sinus rhythm", exact=True),
-            Words(r"VT\b", "ventricular tachycardia", exact=True),
-        ),
-        said=_said("rhythm", ("normal",), "sinus rhythm"),
-        wave="rhythm", mentions=("rhythm", "pacing"), settled=True,
-        diagnosis={**SINUS, **{name: name for name in _RHYTHMS}, "supraventricular arrhythmia": "supraventricular tachycardia"},
-        criteria=(Criterion("rhythm", "atrial fibrillation: RR intervals irregular without a pattern and no repeating P waves over the whole tracing", FIBRILLATION),),
-    ),
-    Finding(
-        "regularity", "The rhythm is irregular.", "regularity", wave="rhythm", mentions=("rhythm",),
-        said={f"{subject} {word}": word for subject in ("rhythm", "intervals", "rr_interval", "heart_rate") for word in ("regular", "irregular")},
-    ),
-    Finding(
-        "p_waves", "P waves are present.", "p_waves", said=_said("p", ("normal", "regular"), "present"), wave="P", mentions=("rhythm",),
-        words=(Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+QRS(?:[\s-]*complex(?:es)?)?\s+(?:is|are)\s+preceded\s+by\s+(?:an?\s+|its\s+|one\s+|own\s+|upright\s+|normal\s+|single\s+|sinus\s+)*" + _P_WAVES + r"|" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:(?:present|seen|visible)\s+)?(?:preced(?:es?|ing)|before|in\s+front\s+of)\s+(?:each|every)\s+QRS(?:[\s-]*complex)?", "before each QRS"),),
-    ),
-    Finding(
-        "p_relation", "Each P wave is followed by a QRS complex.", "p_relation", wave="P", mentions=("rhythm", "P waves without QRS"),
-        words=(
-            Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+" + _P_WAVES + r"\s+(?:(?:(?:is|are)\s+)?(?:(?:always|promptly|regularly|consistently|duly)\s+)?(?:followed\s+by|succeeded\s+by|conducted)|conducts?|gives?\s+rise\s+to|leads?\s+to|produces?|triggers?)(?:\s+" + _QRS_COMPLEX + r")?|(?:1\s*:\s*1|one-to-one)\s+(?:AV|A-V|atrio-?ventricular)\s+(?:conduction|relationship|association)", "conducted"),
-            Words(r"(?:non-?conducted|blocked|dropped)\s+(?:sinus\s+)?P[\s-]?waves?|dropped\s+(?:beats?|QRS(?:[\s-]*complex(?:es)?)?)|" + _P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:is|are)\s+)?(?:not\s+(?:always\s+)?followed\s+by|without)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+(?:is|are)\s+(?:blocked|dropped|non-?conducted|not\s+conducted)", "blocked"),
-            Words(_P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:bear(?:ing)?|ha(?:ve|s)|shows?|with)\s+no\s+(?:(?:fixed|constant|consistent)\s+)?(?:relation(?:ship)?|association)\s+(?:to|with)|(?:(?:is|are)\s+)?(?:unrelated\s+to|not\s+related\s+to|dissociated\s+from|independent\s+(?:of|from))|march(?:es|ing)?\s+through)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"\s+are\s+(?:dissociated|unrelated|independent)|(?:no|none\s+of\s+the)\s+" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:followed\s+by|conducted)(?:\s+" + _QRS_COMPLEX + ")?", "apart"),
-            Words(_P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:(?:seen|found|visible|located)\s+)?(?:follow(?:s|ing)?|(?:comes?\s+)?after|behind)\s+(?:(?:rather\s+than|instead\s+of|and\s+not)\s+(?:preced(?:e|ing)|before)\s+)?" + _QRS_COMPLEX, "behind"),
-            Words(r"(?:(?:only\s+)?(?:some|a\s+few)|not\s+(?:all|every|each))(?:\s+of)?(?:\s+the)?\s+" + _QRS_COMPLEX + r"\s+(?:(?:is|are)\s+(?:not\s+)?(?:preceded|led)\s+by|ha(?:s|ve)|lacks?)\s+(?:an?\s+|any\s+)?(?:preceding\s+)?P[\s-]?waves?", "some"),
-        ),
-    ),
-    Finding("escape_beats", "Junctional escape beats.", NOT_MEASURED, words=(Words(r"(?:junctional|nodal|ventricular|atrial)\s+escape(?:\s+(?:beats?|complex(?:es)?))?|escape\s+(?:beats?|complex(?:es)?)"),), wave="rhythm", settled=True),
-    Finding("pause", "There is a pause.", "pause", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),
-    Finding("bigeminy", "Bigeminy.", "ectopy", words=(Words(r"(?:ventricular\s+)?bigemin(?:y|us|al)"),), wave="rhythm", mentions=("rhythm",), settled=True),
-    Finding(
-        "ventricular_ectopy", "Premature ventricular complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature ventricular complexes",
-        words=(Words(r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy)|PVCs?\b|VPCs?\b|VEBs?\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*"),),
-    ),
-    Finding(
-        "atrial_ectopy", "Premature atrial complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature atrial complexes",
-        words=(Words(r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b"),),
-    ),
-    Finding("ectopy", "Ectopic beats.", "ectopy", words=(Words(r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?|trigemin(?:y|us|al)"),), wave="rhythm", settled=True),
-    Finding(
-        "pre_excitation", "Pre-excitation.", "pre_excitation", wave="PR", settled=True, diagnosis="pre-excitation",
-        words=(Words(r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?|pr[aä]exzitation"),),
-        criteria=(Criterion("P and PR", f"pre-excitation: PR below {PR.low:.0f} ms, delta wave, QRS of {WIDE_QRS_MS:.0f} ms or more", PART_3),),
-    ),
-    Finding(
-        "incomplete_rbbb", "Incomplete right bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1",), settled=True, diagnosis="right bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:incomplete|partial)\s+(?:right" + _BUNDLE + r"|RBBB)\b|I-?RBBB\b|(?:inkompletter|unvollst[aä]ndiger)\s+rechts[\s-]?schenkelblock"),),
-    ),
-    Finding(
-        "incomplete_lbbb", "Incomplete left bundle branch block.", "bundle_branch", wave="QRS", settled=True, diagnosis="left bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:incomplete|partial)\s+(?:left" + _BUNDLE + r"|LBBB)\b|I-?LBBB\b|(?:inkompletter|unvollst[aä]ndiger)\s+links[\s-]?schenkelblock"),),
-    ),
-    Finding(
-        "rbbb", "Right bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=_QRS, settled=True, diagnosis="right bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:complete\s+)?(?:right(?:,?\s+(?:not|rather\s+than)\s+left,?)?" + _BUNDLE + r"|RBBB)\b|CRBBB\b|rechts[\s-]?schenkelblock|h[oö]gersidigt\s+sk[aä]nkelblock"),),
-        criteria=(Criterion("QRS", f"complete right bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, second R in V1 or V2, S in I and V6 longer than the R or than 40 ms; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
-    ),
-    Finding(
-        "lbbb", "Left bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=_QRS, settled=True, diagnosis="left bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:complete\s+)?(?:left(?:,?\s+(?:not|rather\s+than)\s+right,?)?" + _BUNDLE + r"|LBBB)\b|CLBBB\b|links[\s-]?schenkelblock|v[aä]nstersidigt\s+sk[aä]nkelblock"),),
-        criteria=(Criterion("QRS", f"complete left bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, broad notched or slurred R in I, aVL, V5, V6 without q; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
-    ),
-    Finding("bundle_branch_block", "Bundle branch block.", "bundle_branch", words=(Words(r"bundle[\s-]branch[\s-]blocks?|BBB\b"),), wave="QRS", mentions=_QRS, settled=True),
-    Finding(
-        "ivcd", "Intraventricular conduction delay.", "bundle_branch", wave="QRS", mentions=_QRS, settled=True, diagnosis="intraventricular conduction disturbance",
-        words=(Words(r"(?:non-?\s?specific\s+)?intra-?ventricular\s+(?:conduction\s+)?(?:delay|disturbance|disorder|defect|block)|IVCD\b|intraventrikul[aä]r\w*\s+(?:block|leitung|erregung)\w*"),),
-        criteria=(Criterion("QRS", f"non-specific intraventricular conduction disturbance: QRS above {INCOMPLETE_BLOCK_MS:.0f} ms without either form", PART_3),),
-    ),
-    Finding(
-        "lafb", "Left anterior fascicular block.", "fascicle", wave="QRS", shown_in=_FRONTAL, mentions=_AXIS, settled=True, diagnosis="fascicular block", implies=_DELAY,
-        words=(Words(r"left\s+anterior\s+(?:fascicular|hemi)[\s-]*block|LAFB\b|LAHB\b|links?[\s-]?anteriorer\s+(?:hemi|faszikel)\w*|(?:ü|ue?)berdrehter\s+linkstyp"),),
-        criteria=(Criterion("QRS", f"left anterior fascicular block: axis {LEFT_ANTERIOR_AXIS.high:.0f} to {LEFT_ANTERIOR_AXIS.low:.0f} degrees, qR in aVL, QRS below {WIDE_QRS_MS:.0f} ms", PART_3),),
-    ),
-    Finding(
-        "lpfb", "Left posterior fascicular block.", "fascicle", wave="QRS", shown_in=_FRONTAL, mentions=_AXIS, settled=True, diagnosis="fascicular block", implies=_DELAY,
-        words=(Words(r"left\s+posterior\s+(?:fascicular|hemi)[\s-]*block|LPFB\b|LPHB\b|links?[\s-]?posteriorer\s+(?:hemi|faszikel)\w*"),),
-        criteria=(Criterion("QRS", f"left posterior fascicular block: axis +{LEFT_POSTERIOR_AXIS.low:.0f} to +{LEFT_POSTERIOR_AXIS.high:.0f} degrees, rS in I and aVL, qR in III and aVF, QRS below {WIDE_QRS_MS:.0f} ms", PART_3),),
-    ),
-    Finding(
-        "conduction_disturbance", "Conduction disturbance: yes.", "conduction_disturbance", wave="QRS", mentions=_QRS, settled=True,
-        words=(Words(r"conduction\s+(?:disturbances?|disorders?|abnormalit(?:y|ies)|defects?)"),),
-    ),
-    Finding("fascicular_block", "Bifascicular block.", NOT_MEASURED, words=(Words(r"bifas[cz]i[ck]ul\w*\s+block\w*|fascicular\s+block|hemiblock"),), wave="QRS", settled=True, diagnosis="fascicular block", implies=_DELAY),
-    Finding(
-        "av_block", "First degree AV block.", "av_block", wave="PR", mentions=("PR interval", "prolonged PR", "P waves without QRS"), settled=True, diagnosis="AV block",
-        words=(
-            Words(r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])", 1),
-            Words(r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block", 2),
-            Words(r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block", 3),
-            Words(r"2\s*:\s*1\s+(?:AV|A-V|atrio-?ventricular)[\s-]*block", "2:1"),
-            Words(r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block", None),
-        ),
-    ),
 )
 _VOLTAGE_AND_ATRIA = (
     Finding(
@@ -353,22 +217,22 @@ _VOLTAGE_AND_ATRIA = (
     Finding(
         "poor_r_progression", "Poor R progression.", "r_progression", wave="QRS", shown_in=("V1", "V2", "V3", "V4"), settled=True,
         words=(Words(r"(?:poor|reduced|delayed|abnormal|absent|missing|slow|late|loss\s+of)\s+(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression|PRWP\b|loss\s+of\s+R[\s-]?waves?"),),
-        said=_said("r_progression", ("abnormal", "poor", "slow", "prolonged", "low")),
+        said=said("r_progression", ("abnormal", "poor", "slow", "prolonged", "low")),
     ),
     Finding(
         "r_progression", "Normal R progression.", "r_progression", wave="QRS", shown_in=("V1", "V2", "V3", "V4"),
         named=r"(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression",
         words=(Words(r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),),
-        said={**_said("r_progression", _NORMAL, "normal"), **_said("r_transition", _NORMAL, "normal")},
+        said={**said("r_progression", _NORMAL, "normal"), **said("r_transition", _NORMAL, "normal")},
     ),
 )
 _WAVES_IN_LEADS = (
-    Finding("p_inversion", "The P wave is inverted in II.", "p_form", said=_said("p", ("inverted",)), denied=("p upright",), scope="leads", wave="P"),
-    Finding("p_tall", "The P wave is tall in II.", "p_form", said=_said("p", ("tall",)), scope="leads", wave="P"),
-    Finding("p_wide", "The P wave is broad in II.", "p_form", said=_said("p", ("wide",)), scope="leads", wave="P"),
+    Finding("p_inversion", "The P wave is inverted in II.", "p_form", said=said("p", ("inverted",)), denied=("p upright",), scope="leads", wave="P"),
+    Finding("p_tall", "The P wave is tall in II.", "p_form", said=said("p", ("tall",)), scope="leads", wave="P"),
+    Finding("p_wide", "The P wave is broad in II.", "p_form", said=said("p", ("wide",)), scope="leads", wave="P"),
     Finding(
         "pathological_q", "Pathological Q waves in III.", "pathological_q", scope="leads", wave="Q", mentions=("pathological Q",),
-        said=_said("q", ("pathological", "abnormal", "wide")), denied=_denied("q", ("small", "low", "narrow", *_NORMAL)),
+        said=said("q", ("pathological", "abnormal", "wide")), denied=_denied("q", ("small", "low", "narrow", *_NORMAL)),
         criteria=(Criterion("QRS", f"pathological Q: {Q_DURATION_V2_V3_MS:.0f} ms or more (or QS) in V2 and V3; elsewhere {Q_DURATION_MS:.0f} ms or more and {Q_DEPTH_MV} mV or deeper (or QS) in two neighbouring leads", INFARCTION),),
     ),
     Finding(
@@ -379,11 +243,11 @@ _WAVES_IN_LEADS = (
         ),
     ),
     Finding(
-        "st_elevation", "ST elevation in V2.", "st_change", words=(Words(r"STE\b", exact=True),), said=_said("st", ("elevated",)), unit="mV", scope="leads", wave="ST", mentions=("ST elevation",),
+        "st_elevation", "ST elevation in V2.", "st_change", words=(Words(r"STE\b", exact=True),), said=said("st", ("elevated",)), unit="mV", scope="leads", wave="ST", mentions=("ST elevation",),
         criteria=(Criterion("ST", f"elevation at the J point in two neighbouring leads: {ST_ELEVATION_MV} mV or more; in V2 and V3 {ST_V2_V3_MEN_MV} mV (men from {YOUNG_MEN_BELOW_YEARS} years on), {ST_V2_V3_YOUNG_MEN_MV} mV (younger men), {ST_V2_V3_WOMEN_MV} mV (women)", INFARCTION),),
     ),
     Finding(
-        "st_depression", "ST depression in V5.", "st_change", words=(Words(r"STD\b", exact=True),), said=_said("st", ("depressed",)), unit="mV", scope="leads", wave="ST", mentions=("ST depression",),
+        "st_depression", "ST depression in V5.", "st_change", words=(Words(r"STD\b", exact=True),), said=said("st", ("depressed",)), unit="mV", scope="leads", wave="ST", mentions=("ST depression",),
         criteria=(
             Criterion("ST", f"depression: horizontal or falling, {ST_DEPRESSION_TWO_LEADS_MV} mV or more in two neighbouring leads", INFARCTION),
             Criterion("ST", "depression of 0.1 mV or more in six or more leads with elevation in aVR or V1: left main or several vessels", INFARCTION),
@@ -391,16 +255,16 @@ _WAVES_IN_LEADS = (
     ),
     Finding("st_deviation", "ST deviation in V5.", "st_deviation", said={"st deviation": None, "st abnormal": "abnormal"}, denied=_denied("st", ("isoelectric", "flat", *_NORMAL)), scope="leads", wave="ST"),
     Finding(
-        "t_inversion", "T inversion in V4.", "t_wave", words=(Words(r"TWIs?\b", exact=True),), said=_said("t", ("inverted",)), denied=("t upright",), unit="mV", scope="leads", wave="T", mentions=("T inversion",),
+        "t_inversion", "T inversion in V4.", "t_wave", words=(Words(r"TWIs?\b", exact=True),), said=said("t", ("inverted",)), denied=("t upright",), unit="mV", scope="leads", wave="T", mentions=("T inversion",),
         criteria=(
             Criterion("T", f"ischaemic inversion: deeper than {-T_INVERTED_MV} mV in two neighbouring leads with a dominant R", INFARCTION),
             Criterion("T", f"inverted {T_INVERTED_MV} to {T_DEEP_MV} mV, deep to {T_GIANT_MV} mV, giant beyond; low below a tenth of the R", PART_4),
         ),
     ),
-    Finding("t_flat", "Flat T waves in V5.", "t_wave", said=_said("t", ("flat", "low")), unit="mV", scope="leads", wave="T"),
-    Finding("t_tall", "Tall T waves in V3.", "t_wave", said=_said("t", ("tall", "high")), unit="mV", scope="leads", wave="T"),
+    Finding("t_flat", "Flat T waves in V5.", "t_wave", said=said("t", ("flat", "low")), unit="mV", scope="leads", wave="T"),
+    Finding("t_tall", "Tall T waves in V3.", "t_wave", said=said("t", ("tall", "high")), unit="mV", scope="leads", wave="T"),
     Finding("t_abnormality", "T wave abnormalities in V5.", "t_wave", said={"t abnormal": "abnormal"}, denied=_denied("t", _NORMAL), scope="leads", wave="T", mentions=("T inversion",)),
-    Finding("t_biphasic", "Biphasic T waves in V2.", NOT_MEASURED, said=_said("t", ("biphasic",)), scope="leads", wave="T"),
+    Finding("t_biphasic", "Biphasic T waves in V2.", NOT_MEASURED, said=said("t", ("biphasic",)), scope="leads", wave="T"),
     Finding("u_wave", "U waves in V3.", NOT_MEASURED, words=(Words(r"U" + WAVE),)),
 )
 _DIAGNOSES = (
@@ -482,7 +346,7 @@ _RECORDING = (
             Words(r"art[ei](?<!spike art.)(?<!pacemaker art.)(?<!stimulus art.)(?<!pacing art.)facts?\b", "artefact"),
             Words(r"amplifier\s+saturat(?:ed|ion)\b|satur(?<!oxygen satur)(?<!O2 satur)at(?:ed|ion)\b(?!\s*(?:of|is|was|:|=)?\s*\d)|clipped\b|clipping\b", "saturated"),
         ),
-        said={**_said("signal_quality", (*_NORMAL, "high"), "good"), **_said("signal_quality", ("poor", "low", "abnormal"), "poor")},
+        said={**said("signal_quality", (*_NORMAL, "high"), "good"), **said("signal_quality", ("poor", "low", "abnormal"), "poor")},
     ),
     Finding(
         "recording_length", "The recording length is 10 s.", "recording_length", unit="ms", is_measure=True, wave="recording",
@@ -492,7 +356,7 @@ _RECORDING = (
 # fmt: on
 
 FINDINGS: Final[tuple[Finding, ...]] = (
-    *_MEASURES, *_RHYTHM_AND_CONDUCTION, *_VOLTAGE_AND_ATRIA, *_WAVES_IN_LEADS, *_DIAGNOSES, *_RECORDING
+    *_MEASURES, *RHYTHM_AND_CONDUCTION, *_VOLTAGE_AND_ATRIA, *_WAVES_IN_LEADS, *_DIAGNOSES, *_RECORDING
 )  # fmt: skip
 BY_KIND: Final = {finding.kind: finding for finding in FINDINGS}
 
