@@ -1,0 +1,139 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Verdicts on claims about voltage: hypertrophy, low voltage, the R waves of the chest leads, enlarged atria."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from processing.claims.claims import Claim
+from processing.ecg_features import EcgFeatures
+from processing.ecg_features_text import p_waves_in_words
+from processing.ecg_limits import (
+    P_DURATION,
+    P_HEIGHT_MV,
+    POOR_R_V3_MV,
+)
+from processing.ecg_rules import (
+    is_poor_r_progression,
+    is_right_hypertrophy,
+    low_voltage_share,
+    qrs_area,
+    voltage_ratios,
+)
+
+from .rules_rhythm import signed
+from .verdicts import (
+    CONTRADICTED,
+    SUPPORTED,
+    Judgement,
+    Tolerances,
+    above,
+    decided,
+    in_words,
+    unmeasurable,
+)
+
+
+def hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Left hypertrophy by voltage criteria, right hypertrophy by axis and V1."""
+    if claim.kind == "rvh":
+        v1, axis = qrs_area(features, "V1"), features.qrs_axis
+        if not math.isfinite(v1 + axis):
+            return unmeasurable("V1 and the axis are needed")
+        return signed(
+            claim,
+            is_right_hypertrophy(features),
+            round(axis),
+            f"axis {axis:.0f}°, V1 {features.qrs_patterns.get('V1', '-')}",
+        )
+    ratios = voltage_ratios(features)
+    if not ratios:
+        return unmeasurable("no criterion can be measured")
+    name = max(ratios, key=lambda key: ratios[key])
+    explanation = f"{name} is {100 * ratios[name]:.0f} % of its limit; Sokolow-Lyon {features.sokolow_lyon:.1f} mV"
+    holds, certain = above(ratios[name], 1.0, tol.voltage_share)
+    return in_words(claim, holds, certain, round(features.sokolow_lyon, 2), explanation)
+
+
+def any_hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Hypertrophy of any chamber: voltages and the axis speak for it; where nothing does, that of an atrium may be left."""
+    judged = [
+        hypertrophy(replace(claim, kind=kind, value=True, polarity="affirmed"), features, tol)
+        for kind in ("lvh", "rvh")
+    ]
+    explanation = "; ".join(judgement.explanation for judgement in judged)
+    if any(judgement.verdict == SUPPORTED for judgement in judged):
+        return signed(claim, True if claim.polarity != "negated" else None, None, explanation)
+    if claim.polarity == "negated" and all(judgement.verdict == CONTRADICTED for judgement in judged):
+        return decided(True, None, explanation)
+    return unmeasurable(f"{explanation}; the atria are not judged")
+
+
+def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Low voltage of limb and chest leads."""
+    sizes = {lead: features.lead_value("qrs_amplitude", lead) for lead in features.leads}
+    largest = {group: max(known, default=None) for group, known in _measured_groups(sizes).items()}
+    words = ", ".join(
+        f"not measured in {group} leads" if size is None else f"{size:.2f} mV in {group} leads"
+        for group, size in largest.items()
+    )
+    share = low_voltage_share(features.leads, sizes.values())
+    if not math.isfinite(share):
+        known = [lead for lead, size in sizes.items() if math.isfinite(size)]
+        seen = f"only in {', '.join(known)} ({words})" if known else "in no lead"
+        return unmeasurable(f"QRS amplitudes are measured {seen}")
+    return in_words(
+        claim,
+        share < 1,
+        abs(share - 1) >= tol.voltage_share,
+        [None if size is None else round(size, 2) for size in largest.values()],
+        f"largest QRS {words}",
+    )
+
+
+def _measured_groups(sizes: Mapping[str, float]) -> dict[str, list[float]]:
+    """The known sizes of the limb and of the chest leads."""
+    known = [(lead.startswith("V"), size) for lead, size in sizes.items() if math.isfinite(size)]
+    return {
+        name: [size for is_chest, size in known if is_chest is chest]
+        for name, chest in (("limb", False), ("chest", True))
+    }
+
+
+def r_progression(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """R progression over the chest leads, by R in V3 and the transition."""
+    if "V3" not in features.leads or not math.isfinite(features.lead_value("r_amplitude", "V3")):
+        return unmeasurable("V3 is needed")
+    r3 = features.lead_value("r_amplitude", "V3")
+    poor = is_poor_r_progression(r3)
+    late = features.r_transition in (None, "V5", "V6")
+    holds = poor or (late and claim.kind == "poor_r_progression" and claim.polarity != "negated")
+    certain = not POOR_R_V3_MV - tol.amplitude_mv < r3 < 1.5 * POOR_R_V3_MV
+    if claim.kind == "r_progression":
+        holds = not poor
+    return in_words(
+        claim,
+        holds,
+        certain,
+        round(r3, 2),
+        f"R in V3 {r3:.2f} mV, R exceeds S from {features.r_transition or 'no chest lead'} on",
+    )
+
+
+def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Enlargement of an atrium, by width and height of the P wave."""
+    if not features.p_present:
+        return unmeasurable(f"P waves {p_waves_in_words(features)}")
+    height = features.lead_value("p_amplitude", "II") if "II" in features.leads else math.nan
+    measured, explanation = (
+        [round(features.p_duration), round(height, 2)],
+        f"P {features.p_duration:.0f} ms, {height:.2f} mV in II",
+    )
+    if claim.kind == "rae":
+        return in_words(claim, height >= P_HEIGHT_MV, abs(height - P_HEIGHT_MV) > 0.06, measured, explanation)
+    if features.p_duration >= P_DURATION.high - tol.limit_ms and claim.polarity != "negated":
+        return decided(True, measured, explanation)
+    return unmeasurable(f"{explanation}; the terminal force in V1 is not measured", measured)
+
+
+__all__ = ["any_hypertrophy", "atrium", "hypertrophy", "low_voltage", "r_progression"]
