@@ -218,12 +218,6 @@ def is_atrial_fibrillation(features: "EcgFeatures") -> bool | None:
     return None if features.p_present is None else True
 
 
-def premature_beats(features: "EcgFeatures") -> tuple[int, int]:
-    """How many premature beats have a wide and a usual QRS."""
-    early, wide = premature_beat_rows(features)
-    return int(wide.sum()), int(len(early) - wide.sum())
-
-
 def premature_beat_rows(features: "EcgFeatures") -> tuple[np.ndarray, np.ndarray]:
     """The numbers of the premature beats, and which of them have a wide QRS."""
     rr = features.rr_intervals / 1000
@@ -240,10 +234,11 @@ def premature_beat_rows(features: "EcgFeatures") -> tuple[np.ndarray, np.ndarray
     return early, (widths[early] > usual + WIDE_PREMATURE_MORE_MS) & (widths[early] > WIDE_PREMATURE_MS)
 
 
-def has_pause(features: "EcgFeatures") -> bool:
-    """The longest RR interval exceeds 1.5 s and 1.4 times the median one."""
-    rr = features.rr_intervals[np.isfinite(features.rr_intervals)] / 1000
-    return len(rr) >= 2 and bool(rr.max() > max(PAUSE_S, PAUSE_RR_SHARE * float(np.median(rr))))
+def pause_rows(features: "EcgFeatures") -> np.ndarray:
+    """The numbers of the RR intervals that exceed 1.5 s and 1.4 times the median one; number 0 follows the first beat."""
+    rr = features.rr_intervals / 1000
+    known = rr[np.isfinite(rr)]
+    return np.flatnonzero(rr > max(PAUSE_S, PAUSE_RR_SHARE * float(np.median(known))) if len(known) > 1 else rr < 0)
 
 
 # Intervals and conduction ---------------------------------------------------------------------------------------------

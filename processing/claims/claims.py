@@ -10,6 +10,7 @@ from typing import Any
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
+from .beat_words import read_beat_words, says_more
 from .clause import JOINTS, Found, read_clause
 from .contrasts import set_against
 from .findings import BY_KIND
@@ -82,7 +83,7 @@ class Claim:
             simply there.
         unit: `ms`, `mV`, `bpm`, `deg`, `s` or `None`.
         leads: the leads it is stated for; empty where it is about the whole record.
-        beats: numbers of the beats, from 1.
+        beats: numbers of the beats, from 1; -1 is the last one.
         time_s: s from the start of the record.
         polarity: `affirmed`, `negated` or `hedged`.
         quote: the words.
@@ -260,10 +261,14 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     carried = context.subject if not begins or refers_back or context.heading_subject or context.leads else None
     found = read_clause(clause, flat, carried)
     found += read_states(clause, flat, carried, found)
+    found += read_beat_words(clause, flat, found)
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
     found += set_against(found, clause, flat)
     found += attach_beats(found, clause)
+    for item in found:
+        if item.kind == "beat" and says_more(clause):
+            item.value = None
     subjects = [token.value for token in clause if token.tag == "subj"]
     if subjects:
         context.subject = subjects[-1] if len(set(subjects)) > 1 else subjects[0]

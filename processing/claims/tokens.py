@@ -96,6 +96,7 @@ _ORDINALS = {
     word: i + 1
     for i, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))
 }  # fmt: skip
+_ORDINALS["last"] = -1
 _COUNTS = {
     word: i + 2 for i, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
 }
@@ -191,7 +192,7 @@ def _special_at(text: str, position: int) -> Token | None:
     character = text[position]
     if character.isdigit() and (calibration := match_calibration(text, position)) is not None:
         return calibration
-    if character in "bBcChHfFstT@a1234567890":
+    if character in "bBcChHfFlLstT@a1234567890":
         for tag, finder in (("beats", _beats_at), ("time", _time_at)):
             token = finder(text, position)
             if token is not None:

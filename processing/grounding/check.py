@@ -13,7 +13,7 @@ from processing.claims.findings import BY_KIND, FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
-from . import rules_leads, rules_p_waves, rules_record, rules_rhythm, rules_signal, rules_voltage
+from . import rules_beats, rules_leads, rules_p_waves, rules_record, rules_rhythm, rules_signal, rules_voltage
 from .places_on_ecg import evidence
 from .rules_leads import shown_in_leads
 from .rules_record import missing_beats, missing_leads, unreadable_leads
@@ -202,7 +202,10 @@ def _of_recording(claim: Claim) -> bool:
 
 
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:
-    """The verdict about one claim."""
+    """The verdict about one claim; the last beat gets its number."""
+    if claim.beats and min(claim.beats) < 0 and len(features.beat_times):
+        numbers = (beat if beat > 0 else len(features.beat_times) + 1 + beat for beat in claim.beats)
+        claim = replace(claim, beats=tuple(numbers))
     # A recording has a quality where no beat is found, and most of all where a lead is too poor for anything else.
     of_recording = _of_recording(claim)
     judgement = missing_beats(claim, features) or (None if of_recording else missing_leads(claim, features))
@@ -278,7 +281,7 @@ def _rule_of(finding: Finding) -> Rule:
 
 _FUNCTIONS = {
     name: function
-    for rules in (rules_record, rules_leads, rules_rhythm, rules_p_waves, rules_signal, rules_voltage)
+    for rules in (rules_record, rules_beats, rules_leads, rules_rhythm, rules_p_waves, rules_signal, rules_voltage)
     for name, function in vars(rules).items()
 }
 _PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]

@@ -2,6 +2,7 @@
 """Rate, intervals, axis and voltage sums of a claim against the measurements, of the record, of leads and of beats."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from processing.ecg_limits import (
     qtc_limit,
     wide_qrs_limit,
 )
+from processing.ecg_record_measures import READERS_MARGIN_S
 from processing.ecg_reliability import NOT_SHOWN, UNSTEADY
 from processing.ecg_rules import axis_sector
 
@@ -112,9 +114,31 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         if claim.kind == "qrs_duration" and (judgement.verdict != SUPPORTED or denies_number(claim)):
             return _of_the_usual_lead(claim, features, judgement, tol)
         return judgement
+    if claim.beats:
+        value = interval_of_beats(claim, features)
+        name = f"{name} of beat {', '.join(map(str, claim.beats))}"
     if not math.isfinite(value):
         return unmeasurable(f"{name} cannot be measured in this ECG")
     return _interval_words(claim, features, value, tol, name)
+
+
+def interval_of_beats(claim: Claim, features: EcgFeatures) -> float:
+    """The interval of the claim's kind in its beats, in ms, from the marks of the heart as a whole; NaN where beats differ in a word.
+
+    Several beats must all be wide or narrow, long or short: the one that is least so is given.
+    """
+    rows = [beat - 1 for beat in claim.beats or ()]
+    p, qrs, t = (features.beat_waves[wave][rows] * 1000 for wave in ("P", "QRS", "T"))
+    margin = 1000 * READERS_MARGIN_S
+    values = {
+        "pr_interval": qrs[:, 0] + margin - p[:, 0],
+        "qrs_duration": qrs[:, 2] - qrs[:, 0] - 2 * margin,
+        "qt_interval": t[:, 2] - qrs[:, 0] - margin,
+        "p_duration": p[:, 2] - p[:, 0],
+    }.get(claim.kind)
+    if values is None:
+        return math.nan
+    return float(values.max() if claim.value in ("narrow", "short") else values.min())
 
 
 def _of_the_usual_lead(claim: Claim, features: EcgFeatures, judgement: Judgement, tol: Tolerances) -> Judgement:
@@ -172,7 +196,8 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     value = features.rr_interval
     share = tol.rr_share if features.rhythm_regularity == "regular" else tol.irregular_share
     if claim.beats:
-        return _by_beat(claim, features, "RR Interval 1", share * value, tol)
+        after = re.search(r"\b(?:after|follow)", claim.quote, re.IGNORECASE)
+        return _by_beat(claim, features, f"RR Interval {2 if after else 1}", share * value, tol)
     if claim.high is not None and not agrees(claim, value, share * value):
         rr = features.rr_intervals[np.isfinite(features.rr_intervals)]
         return decided(
@@ -235,11 +260,6 @@ def long_qt(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def _by_beat(claim: Claim, features: EcgFeatures, sequence: str, tolerance: float, tol: Tolerances) -> Judgement:
     return _in_leads_and_beats(claim, features, sequence, tolerance, tol, sequence)
-
-
-def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """A beat is mentioned; `missing_beats` has refused one that the ECG does not have."""
-    return decided(True, len(features.beat_times), f"the ECG has {len(features.beat_times)} beats")
 
 
 def beat_time(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -356,7 +376,6 @@ def _global(features: EcgFeatures, sequence: str) -> float | None:
 __all__ = [
     "absent_leads",
     "axis",
-    "beat",
     "beat_time",
     "heart_rate",
     "interval",

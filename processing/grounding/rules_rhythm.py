@@ -11,7 +11,6 @@ from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
     AXIS,
-    BIGEMINY_SHARE,
     CLEARLY_FAST_BPM,
     CLEARLY_SLOW_BPM,
     FIBRILLATION_RR_VARIABILITY,
@@ -30,7 +29,6 @@ from processing.ecg_limits import (
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
     has_left_block_shape,
-    has_pause,
     has_right_block_shape,
     has_sinus_p_waves,
     in_neighbouring_leads,
@@ -42,7 +40,6 @@ from processing.ecg_rules import (
     is_sinus_arrhythmia,
     is_wide_qrs,
     pathological_q_leads,
-    premature_beats,
     qrs_area,
     st_depressed_leads,
     st_elevated_leads,
@@ -137,30 +134,6 @@ def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     )
     regular = features.rhythm_regularity == "regular"
     return in_words(claim, regular == (claim.value == "regular"), not uncertain, measured, f"rhythm: {measured}")
-
-
-def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """Premature beats and bigeminy, by timing and width of the QRS."""
-    if not features.p_present and is_irregular(features):
-        return unmeasurable("every interval differs: premature beats cannot be told")
-    wide, narrow = premature_beats(features)
-    count = {"ventricular_ectopy": wide, "bigeminy": wide + narrow, "atrial_ectopy": narrow}.get(
-        claim.kind, wide + narrow
-    )
-    if claim.kind == "bigeminy":
-        count = count if count >= BIGEMINY_SHARE * len(features.beat_times) else 0
-    explanation = f"{wide} premature beats with a wide QRS, {narrow} with the usual one"
-    return signed(claim, count > 0, [wide, narrow], explanation)
-
-
-def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """A pause, by the longest RR interval."""
-    rr = features.rr_intervals / 1000
-    rr = rr[rr == rr]  # NaN where seconds were left out
-    if len(rr) < 2:
-        return unmeasurable("too few beats")
-    longest = float(rr.max())
-    return signed(claim, has_pause(features), round(longest, 2), f"longest RR {longest:.2f} s")
 
 
 def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -352,11 +325,9 @@ __all__ = [
     "av_block",
     "bundle_branch",
     "conduction_disturbance",
-    "ectopy",
     "fascicle",
     "infarction",
     "normal_ecg",
-    "pause",
     "pre_excitation",
     "regularity",
     "rhythm",

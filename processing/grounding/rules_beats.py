@@ -1,0 +1,140 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""Verdicts on claims about beats: premature beats, pauses, and what is said of a beat that is named by its number or time."""
+
+import re
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from processing.claims.claims import Claim
+from processing.ecg_features import EcgFeatures
+from processing.ecg_limits import BIGEMINY_SHARE
+from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
+
+from .rules_rhythm import signed
+from .verdicts import SUPPORTED, Judgement, Tolerances, unmeasurable
+
+_BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"\b(?:before|preced(?:es|ing)|prior\s+to|followed\s+by)\b|^beats?\b.*\bpreceded\s+by\b", re.IGNORECASE
+)
+
+
+def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A beat is mentioned; `missing_beats` has refused one that the ECG does not have. What else is said of it is not judged."""
+    explanation = f"the ECG has {len(features.beat_times)} beats"
+    if claim.value is None:
+        return unmeasurable(f"{explanation}; what is said of this one is not judged")
+    return Judgement(SUPPORTED, len(features.beat_times), explanation)
+
+
+def beats_named(claim: Claim, features: EcgFeatures, tol: Tolerances) -> tuple[int, ...] | None:
+    """The numbers of the beats that a claim names or whose time it states; `None` where it does neither.
+
+    A time belongs to the beats that are near it or whose QRS it lies in; there may be none.
+    """
+    if claim.beats:
+        return claim.beats
+    if claim.time_s is None:
+        return None
+    qrs = features.beat_waves["QRS"]
+    near = np.abs(features.beat_times - claim.time_s) <= tol.time_s
+    near |= (qrs[:, 0] - 0.05 <= claim.time_s) & (claim.time_s <= qrs[:, 2] + 0.05)
+    return tuple(int(row) + 1 for row in np.flatnonzero(near))
+
+
+def all_of(numbers: Iterable[int], shows: Callable[[int], bool | None], denied: bool = False) -> bool | None:
+    """Whether every one of the beats shows it, for a denial whether any of them does; `None` where that is not known."""
+    found = [shows(number) for number in numbers]
+    if denied:
+        return True if True in found else None if None in found else False
+    return False if False in found else None if None in found else bool(found)
+
+
+def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """Premature beats and bigeminy, by timing and width of the QRS; of named beats those are judged."""
+    if not features.p_present and is_irregular(features):
+        return unmeasurable("every interval differs: premature beats cannot be told")
+    is_wide = premature_beat_rows(features)[1]
+    wide, narrow = int(is_wide.sum()), int((~is_wide).sum())
+    explanation = f"{wide} premature beats with a wide QRS, {narrow} with the usual one"
+    numbers = beats_named(claim, features, tol)
+    if numbers is not None and claim.kind != "bigeminy":
+        return _premature(claim, features, numbers)
+    count = {"ventricular_ectopy": wide, "bigeminy": wide + narrow, "atrial_ectopy": narrow}.get(
+        claim.kind, wide + narrow
+    )
+    if claim.kind == "bigeminy":
+        count = count if count >= BIGEMINY_SHARE * len(features.beat_times) else 0
+    return signed(claim, count > 0, [wide, narrow], explanation)
+
+
+def _premature(claim: Claim, features: EcgFeatures, numbers: tuple[int, ...]) -> Judgement:
+    """Whether the named beats are premature, with a QRS as the kind of claim asks for."""
+    rows, is_wide = premature_beat_rows(features)
+    wide, narrow = ({int(row) + 1 for row in rows[mask]} for mask in (is_wide, ~is_wide))
+    asked = {"ventricular_ectopy": wide, "atrial_ectopy": narrow}.get(claim.kind, wide | narrow)
+    rr = features.rr_intervals
+    widths = features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]
+    usual = np.nanmedian(widths)
+
+    def shows(number: int) -> bool | None:
+        if number in asked:
+            return True
+        if number in wide | narrow:
+            return False
+        before_unseen = number == 1 or not np.isfinite(rr[number - 2])
+        if claim.kind == "ventricular_ectopy" and widths[number - 1] <= usual:
+            return False  # as narrow as the others, whenever it comes
+        return None if before_unseen else False
+
+    holds = all_of(numbers, shows, claim.polarity == "negated")
+    listed = ", ".join(map(str, sorted(wide))) or "none", ", ".join(map(str, sorted(narrow))) or "none"
+    return signed(
+        claim,
+        holds,
+        [sorted(wide), sorted(narrow)],
+        f"premature beats with a wide QRS: {listed[0]}; with the usual one: {listed[1]}",
+    )
+
+
+def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A pause, by the longest RR interval, or by those at the beats or the time that are named."""
+    rr = features.rr_intervals / 1000
+    if np.isfinite(rr).sum() < 2:
+        return unmeasurable("too few beats")
+    longest = float(np.nanmax(rr))
+    explanation = f"longest RR {longest:.2f} s"
+    if claim.beats or claim.time_s is not None:
+        pauses = {int(row) + 1 for row in pause_rows(features)}
+        after = ", ".join(map(str, sorted(pauses)))
+        explanation += f", pauses after beat {after}" if after else ", no pause"
+        return signed(claim, _pause_there(claim, features, pauses, tol), sorted(pauses), explanation)
+    return signed(claim, len(pause_rows(features)) > 0, round(longest, 2), explanation)
+
+
+def _pause_there(claim: Claim, features: EcgFeatures, pauses: set[int], tol: Tolerances) -> bool | None:
+    """Whether one of `pauses`, numbers of the beats before them, lies at the claim's beats or time."""
+    rr, times = features.rr_intervals, features.beat_times
+
+    def after(number: int) -> bool | None:
+        if number in pauses:
+            return True
+        unseen = not 1 <= number <= len(rr) or not np.isfinite(rr[number - 1])
+        return None if unseen else False
+
+    if not claim.beats:
+        moment = float(claim.time_s or 0)
+        return any(times[number - 1] - tol.time_s <= moment <= times[number] + tol.time_s for number in pauses)
+    numbers = claim.beats
+    if len(numbers) == 2 and numbers[1] == numbers[0] + 1 and not _BEHIND.search(claim.quote):
+        return after(numbers[0])  # "between beats 6 and 7"
+    denied = claim.polarity == "negated"
+    if _BEHIND.search(claim.quote):
+        return all_of(numbers, after, denied)
+    if _BEFORE.search(claim.quote):
+        return all_of(numbers, lambda number: after(number - 1), denied)
+    return all_of(numbers, lambda number: True in (after(number - 1), after(number)), denied)
+
+
+__all__ = ["all_of", "beat", "beats_named", "ectopy", "pause"]
