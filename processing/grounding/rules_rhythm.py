@@ -22,6 +22,7 @@ from processing.ecg_limits import (
     NORMAL_ST_FACTOR,
     PR,
     Q_NORMAL_LEADS,
+    RUN_BEATS,
     SINUS_ARRHYTHMIA_RR_VARIABILITY,
     incomplete_block_limit,
     wide_qrs_limit,
@@ -40,6 +41,7 @@ from processing.ecg_rules import (
     is_sinus_arrhythmia,
     is_wide_qrs,
     pathological_q_leads,
+    premature_beat_rows,
     qrs_area,
     st_depressed_leads,
     st_elevated_leads,
@@ -112,11 +114,39 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
         return bool(len(features.pacing_spikes)) or (None if is_wide_qrs(features) else False)
     if name == "junctional rhythm":
         return False if p or irregular else (p is False and rate < JUNCTIONAL_HIGHEST_BPM) or None
-    if name == "supraventricular tachycardia":
-        return rate > HEART_RATE.high - tol.limit_bpm and not irregular
-    if name == "ventricular tachycardia":
-        return rate > HEART_RATE.high - tol.limit_bpm and is_wide_qrs(features, margin=-tol.limit_ms)
+    if name in ("supraventricular tachycardia", "ventricular tachycardia"):
+        return _is_tachycardia(name, features, tol)
     return None
+
+
+def _is_tachycardia(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
+    """A regular tachycardia without P waves, ventricular if its QRS is wide; a wide supraventricular one may be aberrant."""
+    fast, irregular, p = (
+        features.heart_rate > HEART_RATE.high - tol.limit_bpm,
+        is_irregular(features),
+        features.p_present,
+    )
+    wide, ventricular = is_wide_qrs(features, margin=-tol.limit_ms), name == "ventricular tachycardia"
+    if not fast or (ventricular and not wide):
+        return None if ventricular and longest_run(features) >= RUN_BEATS else False
+    if irregular:
+        return None if ventricular else False
+    if p and ventricular and features.heart_rate < FLUTTER_TWO_TO_ONE.low:
+        return False  # from there on flutter waves can pass for P waves
+    if p or p is None or len(features.pacing_spikes):
+        return None
+    return True if ventricular or not wide else None
+
+
+def longest_run(features: EcgFeatures) -> int:
+    """How many wide premature beats follow each other at most."""
+    early, is_wide = premature_beat_rows(features)
+    longest = run = 0
+    before = None
+    for row in early[is_wide].tolist():
+        run = run + 1 if before == row - 1 else 1
+        longest, before = max(longest, run), row
+    return longest
 
 
 def _unless_near(holds: bool, nearly: bool) -> bool | None:
