@@ -51,6 +51,7 @@ class Delineation:
         p, qrs, t: marks per lead `(leads, beats, 3)` and for the heart `(beats, 3)`: onset, peak, offset in samples
             (fractions possible), NaN where the wave is absent or not visible.
         lone_p: the same of P waves that no QRS follows, `(leads, waves, 3)` and `(waves, 3)`.
+        flutter: whether flutter waves lead the beats (`is_flutter`), in P's place.
         p_unclear: whether waves before the beats were dropped because they may be P, T or flutter waves.
         ecg: the filtered signal the marks were found in.
     """
@@ -63,6 +64,7 @@ class Delineation:
     lone_p: WaveMarks
     qrs: WaveMarks
     t: WaveMarks
+    flutter: bool
     p_unclear: bool
     ecg: FilteredEcg
 
@@ -109,8 +111,7 @@ def delineate(
     peak = median(peaks[live], axis=0)
     qrs = np.stack([onset, peak, offset], axis=-1)
     lone_p, p_waves = find_lone_p_waves(ecg, qrs, p_waves, t_waves.tail, short, reliability, settings.waves)
-    supposed = np.isfinite(p_waves.overall[:, 1]).any() or len(lone_p.overall)
-    flutter = supposed and is_flutter(ecg, qrs, reliability)
+    flutter = is_flutter(ecg, qrs, reliability)
     shift = np.array([settings.qrs.onset_bias, 0, settings.qrs.offset_bias]) * WORKING_RATE
     duration = (qrs - shift)[:, 2] - (qrs - shift)[:, 0]
     p_unclear = not flutter and p_waves_merge_with_t(p_waves, duration, t_waves.overall[:, 2])
@@ -123,7 +124,7 @@ def delineate(
     overall = np.stack([onset, peak, offset], axis=-1) - shift
     unused = left_out(ecg, noisy, beats, reliability, silent)
     qrs_waves = WaveMarks(per_lead, overall)
-    return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, p_unclear, ecg)
+    return Delineation(beats, live, reliability, unused, p_waves, lone_p, qrs_waves, t_waves, flutter, p_unclear, ecg)
 
 
 def _behind_spikes(onset: np.ndarray, ecg: FilteredEcg, settings: QrsSettings) -> np.ndarray:

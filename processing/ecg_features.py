@@ -66,6 +66,7 @@ class EcgFeatures:
         p_present: whether a P wave precedes more than 40 % of the usual beats; `None` if that cannot be decided.
         p_unclear: why it cannot be decided: `"moving electrodes"` hide the P wave, `"fast wide beats"` leave no baseline that
             separates it from T and flutter waves, or columns of a page show `"few irregular beats"` each; else `None`.
+        flutter_waves: whether waves before the beats recur one atrial cycle earlier, as those of atrial flutter do.
         p_duration, pr_interval, qrs_duration, qt_interval: ms; the median over the usual beats of the heart's own marks
             (QRS: spatial velocity; P and T: amplitude-weighted median over the leads).
         qtc_bazett, qtc_fridericia: ms, of `qt_interval` and `rr_interval`.
@@ -105,6 +106,7 @@ class EcgFeatures:
     rhythm_regularity: str | None = None
     p_present: bool | None = False
     p_unclear: str | None = None
+    flutter_waves: bool = False
     p_duration: float = math.nan
     pr_interval: float = math.nan
     qrs_duration: float = math.nan

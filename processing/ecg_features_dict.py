@@ -22,7 +22,7 @@ TIME_DIGITS = 4
 # What `EcgFeatures` holds beyond arrays, with the digits after the decimal point of the numbers.
 _SCALARS = {
     "heart_rate": 1, "rr_interval": 1, "rr_variability": 4, "rhythm_regularity": None, "p_present": None, "p_unclear": None,
-    "p_duration": 1, "pr_interval": 1, "qrs_duration": 1, "qt_interval": 1, "qtc_bazett": 1, "qtc_fridericia": 1,
+    "flutter_waves": None, "p_duration": 1, "pr_interval": 1, "qrs_duration": 1, "qt_interval": 1, "qtc_bazett": 1, "qtc_fridericia": 1,
     "p_axis": 1, "qrs_axis": 1, "t_axis": 1, "sokolow_lyon": 3, "cornell": 3, "r_transition": None,
     "poor_r_progression": None, "low_voltage": None, "t_inversion": None, "pathological_q": None,
     "limb_lead_reversal": None, "chest_lead_swap": None, "inverted_lead": None, "note": None, "sex": None, "age": None,

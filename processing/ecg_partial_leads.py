@@ -262,6 +262,7 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
     p_present, p_unclear = said.most_common(1)[0][0]
     if p_present and regularity(rr[np.isfinite(rr)]) == "irregular" and not _agree_on_p(parts):
         p_present, p_unclear = None, IRREGULAR
+    flutter = 2 * sum(count for part, count in zip(parts, counts, strict=True) if part.flutter_waves) > sum(counts)
     if not p_present:
         measured |= {"p_duration": math.nan, "pr_interval": math.nan}
     return measured | {
@@ -271,6 +272,7 @@ def _measures(parts: Sequence["EcgFeatures"], rr: np.ndarray) -> dict[str, Any]:
         "qtc_fridericia": float(fridericia(measured["qt_interval"], mean)),
         "p_present": p_present,
         "p_unclear": p_unclear,
+        "flutter_waves": flutter,
         **angles,
     }
 

@@ -73,6 +73,7 @@ def intervals(delineation: Delineation, beats: BeatMeasures) -> dict[str, Any]:
         "qtc_fridericia": float(fridericia(qt, rr)),
         "p_present": p_present,
         "p_unclear": p_unclear,
+        "flutter_waves": delineation.flutter,
     }
 
 

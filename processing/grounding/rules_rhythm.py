@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from processing.claims.claims import Claim
 from processing.claims.findings import SINUS
 from processing.ecg_features import EcgFeatures
@@ -97,26 +99,56 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
         return None  # ventricular pacing hides what the atria do
     if name == "sinus rhythm":
         return sinus
-    if name == "sinus bradycardia":
-        return sinus and _unless_near(rate < HEART_RATE.low, rate < HEART_RATE.low + tol.limit_bpm)
-    if name == "sinus tachycardia":
-        return sinus and _unless_near(rate > HEART_RATE.high, rate > HEART_RATE.high - tol.limit_bpm)
+    if name in ("sinus bradycardia", "sinus tachycardia"):
+        return _is_sinus_at(name, features, tol)
     if name == "sinus arrhythmia":
         return is_sinus_arrhythmia(features)
     if name == "atrial fibrillation":
         return is_atrial_fibrillation(features)
     if name == "atrial flutter":
-        if p is None:
-            return None
-        # Flutter waves in a 2:1 rhythm can pass for P waves.
-        return (None if FLUTTER_TWO_TO_ONE.contains(rate) else False) if p else None if irregular else True
+        return _is_flutter(features)
     if name == "paced rhythm":
         return bool(len(features.pacing_spikes)) or (None if is_wide_qrs(features) else False)
     if name == "junctional rhythm":
-        return False if p or irregular else (p is False and rate < JUNCTIONAL_HIGHEST_BPM) or None
+        other = p or irregular or features.flutter_waves
+        return False if other else (p is False and rate < JUNCTIONAL_HIGHEST_BPM) or None
     if name in ("supraventricular tachycardia", "ventricular tachycardia"):
         return _is_tachycardia(name, features, tol)
     return None
+
+
+def _is_flutter(features: EcgFeatures) -> bool | None:
+    """Waves that recur at the rate of flutter before regular beats. Without them it is open, as they may be too small to be found."""
+    if features.p_present:
+        # Flutter waves in a 2:1 rhythm can pass for P waves.
+        return None if FLUTTER_TWO_TO_ONE.contains(features.heart_rate) else False
+    if len(features.lone_p_waves) > 3:
+        return False  # such P waves are looked for at 46 to 133 per minute, flutter has more
+    return True if features.flutter_waves and features.p_present is False and not is_irregular(features) else None
+
+
+def sinus_rate(features: EcgFeatures) -> float | None:
+    """The rate of the P waves in bpm where more than one is without a QRS, so that they have a rate of their own; `None` elsewhere.
+
+    Where none leads a beat, some are hidden in a QRS or a T wave: the second shortest interval counts, and the rate may be higher.
+    """
+    led = features.beat_waves["P"][:, 1]
+    intervals = np.diff(np.sort(np.concatenate([led[np.isfinite(led)], features.lone_p_waves[:, 1]])))
+    if len(features.lone_p_waves) < 2 or len(intervals) < 2:
+        return None
+    return 60 / float(np.median(intervals) if features.p_present else np.sort(intervals)[1])
+
+
+def _is_sinus_at(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
+    """Sinus bradycardia or tachycardia, by the rate of the P waves where it is not that of the beats."""
+    sinus, atria = has_sinus_p_waves(features), sinus_rate(features)
+    rate = features.heart_rate if atria is None else atria
+    hidden = atria is not None and not features.p_present  # then the true rate may be higher
+    if name == "sinus bradycardia":
+        slow = _unless_near(rate < HEART_RATE.low, rate < HEART_RATE.low + tol.limit_bpm)
+        return sinus and (None if hidden and slow else slow)
+    fast = _unless_near(rate > HEART_RATE.high, rate > HEART_RATE.high - tol.limit_bpm)
+    return sinus and (fast or (None if hidden else fast))
 
 
 def _is_tachycardia(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
@@ -133,7 +165,7 @@ def _is_tachycardia(name: str, features: EcgFeatures, tol: Tolerances) -> bool |
         return None if ventricular else False
     if p and ventricular and features.heart_rate < FLUTTER_TWO_TO_ONE.low:
         return False  # from there on flutter waves can pass for P waves
-    if p or p is None or len(features.pacing_spikes):
+    if p or p is None or len(features.pacing_spikes) or (ventricular and features.flutter_waves):
         return None
     return True if ventricular or not wide else None
 

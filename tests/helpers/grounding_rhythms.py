@@ -29,6 +29,14 @@ RHYTHM_ECGS = {
     "dissociated VT": {"rhythm": "ventricular_tachycardia_dissociated", "seed": 101},
     "SVT": {"rhythm": "supraventricular_tachycardia", "heart_rate": 180, "seed": 30},
     "retrograde SVT": {"rhythm": "supraventricular_tachycardia_retrograde", "seed": 101},
+    "flutter": {"rhythm": "atrial_flutter", "seed": 16},
+    "flutter 4:1": {"rhythm": "atrial_flutter", "heart_rate": 75, "seed": 101},
+    "junctional": {"rhythm": "junctional", "seed": 36},
+    "complete block": {"rhythm": "av_block_3", "seed": 6},  # 8 P waves are found, 76 a minute, and 35 beats a minute
+    "constant block": {"rhythm": "av_block_2_mobitz_2", "seed": 33},
+    "2:1 block": {"rhythm": "av_block_2_to_1", "seed": 34},
+    "paced alone": {"rhythm": "ventricular_paced_alone", "seed": 28},
+    "slow": {"heart_rate": 44, "pr_interval": 250, "seed": 8},
 }
 
 

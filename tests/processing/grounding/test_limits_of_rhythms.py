@@ -155,19 +155,21 @@ def test_right_hypertrophy_by_v1_or_the_axis(area, axis, expected, normal):
 
 
 @pytest.mark.parametrize(
-    ("rate", "p_present", "regularity", "expected"),
+    ("rate", "p_present", "regularity", "waves", "expected"),
     [
-        (119, True, "regular", CONTRADICTED),
-        (120, True, "regular", NOT_MEASURABLE),  # flutter waves in a 2:1 rhythm can pass for P waves
-        (180, True, "regular", NOT_MEASURABLE),
-        (181, True, "regular", CONTRADICTED),
-        (90, False, "regular", SUPPORTED),
-        (90, False, "irregular", NOT_MEASURABLE),
+        (119, True, "regular", False, CONTRADICTED),
+        (120, True, "regular", False, NOT_MEASURABLE),  # flutter waves in a 2:1 rhythm can pass for P waves
+        (180, True, "regular", False, NOT_MEASURABLE),
+        (181, True, "regular", False, CONTRADICTED),
+        (90, False, "regular", True, SUPPORTED),
+        (90, False, "regular", False, NOT_MEASURABLE),  # any regular rhythm without P waves
+        (90, False, "irregular", True, NOT_MEASURABLE),
+        (90, None, "regular", True, NOT_MEASURABLE),
     ],
 )
-def test_flutter_by_rate_and_regularity(rate, p_present, regularity, expected, normal):
-    features = with_values(normal, heart_rate=rate, p_present=p_present, rhythm_regularity=regularity)
-    assert verdict("Atrial flutter.", features) == expected
+def test_flutter_by_waves_rate_and_regularity(rate, p_present, regularity, waves, expected, normal):
+    changes = {"heart_rate": rate, "p_present": p_present, "rhythm_regularity": regularity, "flutter_waves": waves}
+    assert verdict("Atrial flutter.", with_values(normal, **changes)) == expected
 
 
 def beating(*intervals):
