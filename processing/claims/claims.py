@@ -13,6 +13,7 @@ from processing.errors_gem import ClaimError
 from .beat_words import read_beat_words, says_more
 from .clause import JOINTS, Found, read_clause
 from .contrasts import set_against
+from .extremes import name_extremes
 from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS
@@ -89,7 +90,8 @@ class Claim:
         quote: the words.
         start: position of the first character in the text.
         end: position after the last character.
-        comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `~`, `than III` (of `more` or `less` in other leads) or `None`.
+        comparator: `>`, `<`, `not_more`, `not_less`, `max` (up to), `longest`, `shortest`, `~`, `than III` (of `more` or `less` in other
+            leads) or `None`.
         territory: the wall by which the leads are named (`inferior`), if they are.
         high: upper end of a range whose lower end is `value`.
         formula: `bazett` or `fridericia`, where a QTc says so.
@@ -266,6 +268,8 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     attach_leads(found, clause)
     found += set_against(found, clause, flat)
     found += attach_beats(found, clause)
+    name_extremes(found, clause, flat)
+    _without_lengths(found)
     for item in found:
         if item.kind == "beat" and says_more(clause):
             item.value = None
@@ -277,6 +281,14 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
         if not item.dropped:
             claims += _claims_of(item, clause, text, context.leads)
     return _unique(claims)
+
+
+def _without_lengths(found: Sequence[Found]) -> None:
+    """Drops times of beats that are lengths of pauses: `a pause of 2.2 s after beat 6`."""
+    lengths = {i for item in found if item.kind == "pause" and item.quantity is not None for i in item.extra}
+    for item in found:
+        if item.kind == "beat_time" and lengths & {item.first, item.last} - {item.anchor}:
+            item.dropped = True
 
 
 def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token | None) -> list[Claim]:

@@ -75,7 +75,7 @@ RHYTHM_AND_CONDUCTION: Final = (
         ),
     ),
     Finding("escape_beats", "Junctional escape beats.", NOT_MEASURED, words=(Words(r"(?:junctional|nodal|ventricular|atrial)\s+escape(?:\s+(?:beats?|complex(?:es)?))?|escape\s+(?:beats?|complex(?:es)?)"),), wave="rhythm", settled=True),
-    Finding("pause", "There is a pause.", "pause", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),
+    Finding("pause", "There is a pause.", "pause", unit="ms", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),
     Finding("bigeminy", "Bigeminy.", "ectopy", words=(Words(r"(?:ventricular\s+)?bigemin(?:y|us|al)"),), wave="rhythm", mentions=("rhythm",), settled=True),
     Finding(
         "ventricular_ectopy", "Premature ventricular complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature ventricular complexes",

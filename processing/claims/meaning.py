@@ -85,7 +85,7 @@ _HEIGHTS = {wave: f"{wave}_amplitude" for wave in ("p", "q", "r", "s", "t", "qrs
 _TIMES |= {f"{wave}_amplitude": f"{wave}_duration" for wave in ("p", "q", "t", "qrs")}
 _HEIGHTS |= {f"{wave}_duration": f"{wave}_amplitude" for wave in ("p", "q", "t")}
 _OWN_HEIGHT = tuple(finding.kind for finding in FINDINGS if finding.is_measure and finding.unit == "mV")
-_OWN_TIME = (*INTERVALS, *(finding.kind for finding in FINDINGS if finding.is_measure and finding.unit == "ms"))
+_OWN_TIME = (*INTERVALS, *(finding.kind for finding in FINDINGS if finding.unit == "ms"))
 _PLAUSIBLE = {finding.kind: finding.plausible for finding in FINDINGS if finding.plausible is not None}
 
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""Numbers without digits or units: squares of the paper (`four small squares`), decades (`the low seventies`), `sinus rhythm at 72`."""
+"""Numbers without digits or units: squares of the paper (`four small squares`), decades (`the low seventies`),
+the seconds of a pause (`four seconds`), `sinus rhythm at 72`."""
 
 import re
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ _COUNTS = {
     for i, word in enumerate(("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
     if i
 }
+_SECONDS = ("second", "seconds")
+_NEAR_A_PAUSE = 5  # tokens from the pause to the seconds
 _TALL, _WIDE = ("tall", "high", "deep", "height", "amplitude"), ("wide", "long", "width", "duration", "length")
 RATE_BPM = (20, 350)  # of a number without a unit behind a rhythm
 _AFTER_A_RATE = ("comma", "close", "open", "with", "and")
@@ -24,7 +27,7 @@ _PART = re.compile("|".join(sorted(_PARTS, key=len, reverse=True)))
 
 def with_written_numbers(tokens: Sequence[Token], text: str) -> list[Token]:
     """The tokens, in which numbers in words are numbers (`num`)."""
-    if not any(token.tag in ("squares", "decade") for token in tokens):
+    if not any(token.tag in ("squares", "decade") or token.value in _SECONDS for token in tokens):
         return list(tokens)
     read: list[Token] = []
     for i, token in enumerate(tokens):
@@ -41,9 +44,18 @@ def with_written_numbers(tokens: Sequence[Token], text: str) -> list[Token]:
             rough = token.value > 1 and bool(read) and read[-1].tag == "cmp" and read[-1].value == "~"
             quantity = _in_squares(quantity, token.value, tokens[i + 1 : i + 3], text, rough)
             read.append(Token("num", quantity, start, token.end))
+        elif token.tag == "word" and token.value in _SECONDS and _of_a_pause(tokens, i) and read[-1].value in _COUNTS:
+            number = _COUNTS[read[-1].value]
+            read[-1] = Token("num", Quantity(number, number, "s"), read[-1].start, token.end)
         else:
             read.append(token)
     return read
+
+
+def _of_a_pause(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the seconds at `i` are said of a pause: `a pause of four seconds`, `a four-second pause`."""
+    near = tokens[max(i - _NEAR_A_PAUSE, 0) : i + 2]
+    return i > 0 and any(token.tag == "term" and token.value[0] == "pause" for token in near)
 
 
 def _decade(token: Token, text: str) -> Token:

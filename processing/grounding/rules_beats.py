@@ -12,7 +12,7 @@ from processing.ecg_limits import BIGEMINY_SHARE
 from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
 
 from .rules_rhythm import signed
-from .verdicts import SUPPORTED, Judgement, Tolerances, unmeasurable
+from .verdicts import SUPPORTED, Judgement, Tolerances, compare, decided, is_number, unmeasurable
 
 _BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
 _BEFORE = re.compile(
@@ -105,12 +105,33 @@ def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return unmeasurable("too few beats")
     longest = float(np.nanmax(rr))
     explanation = f"longest RR {longest:.2f} s"
+    if is_number(claim):
+        return _pause_of(claim, features, tol)
     if claim.beats or claim.time_s is not None:
         pauses = {int(row) + 1 for row in pause_rows(features)}
         after = ", ".join(map(str, sorted(pauses)))
         explanation += f", pauses after beat {after}" if after else ", no pause"
         return signed(claim, _pause_there(claim, features, pauses, tol), sorted(pauses), explanation)
     return signed(claim, len(pause_rows(features)) > 0, round(longest, 2), explanation)
+
+
+def _pause_of(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A pause whose length is stated: the longest or shortest one, or the one that is nearest to the stated length."""
+    rr = features.rr_intervals
+    rows = pause_rows(features)
+    if claim.beats or claim.time_s is not None:
+        rows = np.array([row for row in rows if _pause_there(claim, features, {int(row) + 1}, tol)], dtype=int)
+    if not len(rows) and claim.polarity != "negated":
+        return decided(False, None, f"longest RR {np.nanmax(rr) / 1000:.2f} s, no pause there")
+    lengths = rr[rows] if len(rows) else np.array([np.nanmax(rr)])
+    denied = claim.polarity == "negated"
+    if claim.comparator in ("shortest", "<", "not_less") and not denied:
+        length = float(lengths.min())
+    elif claim.comparator in ("longest", "max", ">", "not_more", "<") or claim.high is not None:
+        length = float(lengths.max())
+    else:
+        length = float(lengths[np.abs(lengths - claim.value).argmin()])
+    return compare(claim, length, tol.irregular_share * length, tol, "pause")
 
 
 def _pause_there(claim: Claim, features: EcgFeatures, pauses: set[int], tol: Tolerances) -> bool | None:

@@ -190,7 +190,7 @@ def qtc(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 
 def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """An RR interval in ms, of the record or of beats, or a range of them."""
+    """An RR interval in ms, of the record or of beats, the longest or shortest one, or a range of them."""
     if not is_number(claim):
         return unmeasurable("no limit is set for RR intervals")
     value = features.rr_interval
@@ -198,14 +198,25 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if claim.beats:
         after = re.search(r"\b(?:after|follow)", claim.quote, re.IGNORECASE)
         return _by_beat(claim, features, f"RR Interval {2 if after else 1}", share * value, tol)
+    rr = features.rr_intervals[np.isfinite(features.rr_intervals)]
+    if len(rr) and (extreme := _extreme_of(claim)):
+        end = float(rr.max() if extreme == "longest" else rr.min())
+        return compare(claim, end, max(tol.rr_range_ms, tol.rr_share * end), tol, f"{extreme} RR")
     if claim.high is not None and not agrees(claim, value, share * value):
-        rr = features.rr_intervals[np.isfinite(features.rr_intervals)]
         return decided(
             bool(len(rr)) and rr.min() - tol.rr_range_ms <= claim.value and claim.high <= rr.max() + tol.rr_range_ms,
             [round(rr.min()), round(rr.max())] if len(rr) else None,
             "the range of the RR intervals",
         )
     return compare(claim, value, share * value, tol, "RR")
+
+
+def _extreme_of(claim: Claim) -> str | None:
+    """Whether a claim is about the longest or the shortest interval: by its words, or as no interval is to be longer or shorter."""
+    if claim.comparator in ("longest", "shortest"):
+        return claim.comparator
+    most = {("negated", ">"): "longest", ("negated", "<"): "shortest", ("affirmed", "not_more"): "longest"}
+    return (most | {("affirmed", "not_less"): "shortest"}).get((claim.polarity, str(claim.comparator)))
 
 
 def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
