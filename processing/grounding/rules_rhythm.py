@@ -305,17 +305,14 @@ def conduction_disturbance(claim: Claim, features: EcgFeatures, tol: Tolerances)
 
 
 def pre_excitation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """Pre-excitation, by a short PR interval; delta waves are not measured."""
-    pr = features.pr_interval
+    """Pre-excitation, by a short PR interval and a wide QRS; delta waves are not measured."""
+    pr, width = features.pr_interval, features.qrs_duration
     if not math.isfinite(pr):
         return unmeasurable("no PR interval")
-    return in_words(
-        claim,
-        is_short_pr(features),
-        abs(pr - PR.low) > tol.limit_ms,
-        round(pr),
-        f"PR {pr:.0f} ms, QRS {features.qrs_duration:.0f} ms (delta waves are not measured)",
-    )
+    explanation = f"PR {pr:.0f} ms, QRS {width:.0f} ms (delta waves are not measured)"
+    if is_short_pr(features) and not is_wide_qrs(features, margin=-tol.limit_ms):
+        return unmeasurable(f"{explanation}; a short PR alone is no pre-excitation", round(pr))
+    return in_words(claim, is_short_pr(features), abs(pr - PR.low) > tol.limit_ms, round(pr), explanation)
 
 
 # Diagnoses ---------------------------------------------------------------------------------------------------------------

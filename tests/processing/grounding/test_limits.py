@@ -117,7 +117,7 @@ WORDS = [
     # Prolonged for everybody from 460 ms on, short up to 360 ms; between 450 and 460 and between 360 and 390 ms nothing is decided.
     ("The QTc is prolonged.", "qtc", (480,), (441,), (439, 400)),
     ("The QTc is not prolonged.", "qtc", (400,), (469,), (471, 500)),
-    ("WPW pattern.", "pr_interval", (100,), (130, 110), (130.1, 160)),
+    ("WPW pattern.", "pr_interval", (), (130, 110, 100), (130.1, 160)),  # a narrow QRS decides nothing
     ("The QTc is short.", "qtc", (330,), (399,), (401, 430)),
     ("The QTc is normal.", "qtc", (420, 401, 439), (351, 469), (349, 471)),
     ("Normal axis.", "qrs_axis", (0, -19, 79), (-30, 90), (-40, 100, -41, 101, 150, -120)),

@@ -10,6 +10,7 @@ import pytest
 from processing.ecg_features import extract_features
 from processing.ecg_record import STANDARD_LEADS
 from processing.grounding.verdicts import CONTRADICTED, NOT_MEASURABLE, SUPPORTED
+from processing.simulator.simulator import simulate_ecg
 from tests.helpers.drawn_ecg import drawn_ecg
 from tests.helpers.feature_values import with_values
 from tests.helpers.grounding_verdicts import verdict
@@ -236,3 +237,32 @@ def test_premature_beats_are_ventricular_by_their_width(usual, early, expected):
     features = dataclasses.replace(features, beat_waves={**features.beat_waves, "QRS": qrs}, p_present=True)
     assert verdict("Premature ventricular complexes.", features) == expected
     assert verdict("Premature complexes.", features) == SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("pr", "width", "expected"),
+    [
+        (100, 110, SUPPORTED),
+        (100, 109.9, NOT_MEASURABLE),  # a short PR alone
+        (111, 130, NOT_MEASURABLE),
+        (129, 130, NOT_MEASURABLE),
+        (131, 130, CONTRADICTED),
+        (math.nan, 130, NOT_MEASURABLE),
+    ],
+)
+def test_pre_excitation_needs_a_short_pr_and_a_wide_qrs(pr, width, expected, normal):
+    features = with_values(normal, pr_interval=pr, qrs_duration=width)
+    denied = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(expected, NOT_MEASURABLE)
+    assert [verdict(text, features) for text in ("WPW pattern.", "Delta waves are present.")] == [expected] * 2
+    assert verdict("No pre-excitation.", features) == denied
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"conduction": "wpw", "seed": 24}, SUPPORTED),
+        ({"pr_interval": 105, "qrs_duration": 75, "seed": 23}, NOT_MEASURABLE),
+    ],
+)
+def test_pre_excitation_of_the_simulator(changes, expected):
+    assert verdict("WPW pattern.", extract_features(simulate_ecg(heart_rate=70, **changes).record)) == expected
