@@ -308,6 +308,13 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
             *_claims_of(there, clause, text, inherited),
             *_claims_of(replace(item, groups=after, denied_at=None), clause, text, inherited),
         ]
+    if item.kind == "low_voltage" and (normal := _normal_between(item, clause)) is not None:
+        # "low voltage in the limb leads, normal in the chest leads"
+        low = replace(item, groups=[place for place in item.groups if place < normal])
+        rest = replace(
+            item, groups=[place for place in item.groups if place > normal], polarity=_INVERSE[item.polarity]
+        )
+        return [*_claims_of(low, clause, text, inherited), *_claims_of(rest, clause, text, inherited)]
     groups = [clause[place].value for place in item.groups]
     if item.elsewhere:
         named = {lead for group in groups for lead in group.leads}
@@ -336,6 +343,12 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     if item.pairs and quantity is None:
         _, quantity, comparator = item.pairs[0]
     return [_claim(item, groups, quantity, comparator, clause, text)]
+
+
+def _normal_between(item: Found, clause: Sequence[Token]) -> int | None:
+    """Index of a `normal` between the places of a finding, the later ones of which it denies it for."""
+    places = range(min(item.groups, default=0), max(item.groups, default=0))
+    return next((i for i in places if clause[i].tag == "qual" and clause[i].value in ("normal", "normal_range")), None)
 
 
 def _replaced(item: Found, kind: str) -> Found:

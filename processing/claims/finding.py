@@ -66,7 +66,7 @@ class Finding:
             show it are all there is to a verdict, or `NOT_MEASURED`.
         named: regular expression of what is measured (`PR interval`), of which numbers and qualities are said.
         words: phrases that state it.
-        said, denied: a wave and its quality that state or deny it, `st elevated`; `said` with the claim's value.
+        said, denied: a wave and its quality that state or deny it, `st elevated`, with the claim's value; `denied` may have none.
         unit: of its numbers. plausible: numbers that are believed without a unit, in it.
         is_measure: a number is stated of it, as of an interval; findings may have a size, but need none.
         scope: whether it lies in leads, in walls (leads that look at a part of the heart) or in the record as a whole.
@@ -86,7 +86,7 @@ class Finding:
     named: str | None = None
     words: tuple[Words, ...] = ()
     said: Mapping[str, Any] = field(default_factory=dict)
-    denied: tuple[str, ...] = ()
+    denied: tuple[str, ...] | Mapping[str, Any] = ()
     unit: Unit | None = None
     plausible: tuple[float, float] | None = None
     is_measure: bool = False

@@ -68,6 +68,7 @@ _OF_A_RATE = r"(?:(?:mean|average|overall|resting|ventricular|heart|pulse|cardia
 _OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventricular|QRS)[\s-]+)?"
 _QT = ("QT interval", "prolonged QTc")
 _IN = r"(?:[\s-]?wave)?(?:\s+(?:depth|height|amplitude|voltage))?[\s-]?(?:(?:in|of)\s+)?(?:lead\s+)?"  # S in V1, R-wave height of V5
+_LOW = r"(?:low|reduced|diminished|small)[\s-]+"
 _INFARCT = ("ST elevation", "pathological Q")
 
 
@@ -209,9 +210,13 @@ _VOLTAGE_AND_ATRIA = (
     Finding("atrial_enlargement", "Atrial enlargement.", NOT_MEASURED, words=(Words(r"atrial\s+(?:enlargement|abnormality|overload|hypertrophy)|vorhofs?(?:ü|ue)ber(?:be)?lastung"),), wave="P", settled=True, diagnosis="atrial enlargement"),
     Finding(
         "low_voltage", "Low voltage.", "low_voltage", wave="QRS", mentions=("low voltage",), settled=True,
-        words=(Words(r"(?:low|reduced|diminished|small)[\s-]+(?:(?:limb|chest|precordial)[\s-]+leads?[\s-]+)?(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),),
+        words=(
+            Words(_LOW + r"limb[\s-]+(?:leads?[\s-]+)?(?:QRS[\s-]+)?voltages?", "limb"),
+            Words(_LOW + r"(?:chest|precordial)[\s-]+(?:leads?[\s-]+)?(?:QRS[\s-]+)?voltages?", "chest"),
+            Words(_LOW + r"(?:QRS[\s-]+)?(?:voltages?|(?:QRS\s+)?amplitudes?\s+QRS)|micro-?voltage"),
+        ),
         said={"qrs low": None, "voltage low": None, "qrs_amplitude low": None},
-        denied=(*_denied("voltage", _NORMAL), *_denied("qrs_amplitude", _NORMAL)),
+        denied={**said("voltage", _NORMAL, "normal"), **said("qrs_amplitude", _NORMAL, "normal")},
         criteria=(Criterion("voltage", f"low voltage, code 9-1: QRS below {LOW_VOLTAGE_LIMB_MV} mV in I, II and III, or below {LOW_VOLTAGE_CHEST_MV} mV in V1 to V6", MINNESOTA),),
     ),
     Finding(

@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Kind, value and polarity of a claim from its words: a wave with a quality, or a quantity with a number and a unit."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .findings import FINDINGS
@@ -62,7 +63,8 @@ def _table() -> dict[tuple[str, str], Meaning]:
     table = {("intervals", quality): Meaning("intervals", "normal") for quality in ("normal", "normal_range")}
     for finding in FINDINGS:
         meanings = {said: Meaning(finding.kind, value) for said, value in finding.said.items()}
-        meanings |= {denied: Meaning(finding.kind, negated=True) for denied in finding.denied}
+        denied = finding.denied if isinstance(finding.denied, Mapping) else dict.fromkeys(finding.denied)
+        meanings |= {words: Meaning(finding.kind, value, negated=True) for words, value in denied.items()}
         for words, meaning in meanings.items():
             subject, quality = words.split()
             table[subject, quality] = meaning

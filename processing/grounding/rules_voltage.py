@@ -2,13 +2,15 @@
 """Verdicts on claims about voltage: hypertrophy, low voltage, the R waves of the chest leads, enlarged atria."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import (
+    LOW_VOLTAGE_CHEST_MV,
+    LOW_VOLTAGE_LIMB_MV,
     P_DURATION,
     P_HEIGHT_MV,
     POOR_R_V3_MV,
@@ -70,25 +72,52 @@ def any_hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Jud
 
 
 def low_voltage(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """Low voltage of limb and chest leads."""
+    """Low voltage of the limb or chest leads, of the leads that are named, or a normal one, which is not high either."""
     sizes = {lead: features.lead_value("qrs_amplitude", lead) for lead in features.leads}
     largest = {group: max(known, default=None) for group, known in _measured_groups(sizes).items()}
     words = ", ".join(
         f"not measured in {group} leads" if size is None else f"{size:.2f} mV in {group} leads"
         for group, size in largest.items()
     )
-    share = low_voltage_share(features.leads, sizes.values())
+    named = [lead for lead in claim.leads if lead in sizes]
+    if claim.value in ("limb", "chest") and not named:
+        named = [lead for lead in sizes if lead.startswith("V") == (claim.value == "chest")]
+    shares = [_share_of(group, sizes) for group in _in_groups(named)]
+    if named and claim.polarity != "negated":
+        share = max(shares, default=math.nan) if all(map(math.isfinite, shares)) else math.nan
+    else:
+        share = min(shares, default=math.nan) if named else low_voltage_share(features.leads, sizes.values())
     if not math.isfinite(share):
         known = [lead for lead, size in sizes.items() if math.isfinite(size)]
         seen = f"only in {', '.join(known)} ({words})" if known else "in no lead"
         return unmeasurable(f"QRS amplitudes are measured {seen}")
-    return in_words(
-        claim,
-        share < 1,
-        abs(share - 1) >= tol.voltage_share,
-        [None if size is None else round(size, 2) for size in largest.values()],
-        f"largest QRS {words}",
+    measured = [None if size is None else round(size, 2) for size in largest.values()]
+    high = max(voltage_ratios(features).values(), default=math.nan) if _may_be_high(claim, named) else math.nan
+    if share >= 1 and high >= 1:
+        explanation = f"largest QRS {words}; a criterion of high voltage is at {100 * high:.0f} % of its limit"
+        return in_words(claim, True, high >= 1 + tol.voltage_share, measured, explanation)
+    return in_words(claim, share < 1, abs(share - 1) >= tol.voltage_share, measured, f"largest QRS {words}")
+
+
+def _share_of(leads: Sequence[str], sizes: Mapping[str, float]) -> float:
+    """The largest QRS of named limb or chest leads as a share of its limit; NaN where too few of them are known."""
+    if any(math.isnan(sizes[lead]) for lead in leads):
+        return low_voltage_share(leads, [sizes[lead] for lead in leads])
+    return max(sizes[lead] for lead in leads) / (
+        LOW_VOLTAGE_CHEST_MV if leads[0].startswith("V") else LOW_VOLTAGE_LIMB_MV
     )
+
+
+def _may_be_high(claim: Claim, named: Sequence[str]) -> bool:
+    """Whether a claim is about a normal voltage, of the record or of chest leads, on which the criteria of a high one rest."""
+    return claim.value == "normal" and (not named or any(lead.startswith("V") for lead in named))
+
+
+def _in_groups(leads: Iterable[str]) -> list[list[str]]:
+    """The limb leads and the chest leads among `leads`, without a group that has none."""
+    listed = list(leads)
+    groups = ([lead for lead in listed if lead.startswith("V") is chest] for chest in (False, True))
+    return [group for group in groups if group]
 
 
 def _measured_groups(sizes: Mapping[str, float]) -> dict[str, list[float]]:
