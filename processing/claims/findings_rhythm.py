@@ -101,12 +101,12 @@ RHYTHM_AND_CONDUCTION: Final = (
     ),
     Finding(
         "rbbb", "Right bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=OF_THE_QRS, settled=True, diagnosis="right bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:complete\s+)?(?:right" + _BUNDLE + r"|RBBB)\b|CRBBB\b|rechts[\s-]?schenkelblock|h[oö]gersidigt\s+sk[aä]nkelblock"),),
+        words=(Words(r"(?:complete\s+)?(?:right(?:,?\s+(?:not|rather\s+than)\s+left,?)?" + _BUNDLE + r"|RBBB)\b|CRBBB\b|rechts[\s-]?schenkelblock|h[oö]gersidigt\s+sk[aä]nkelblock"),),
         criteria=(Criterion("QRS", f"complete right bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, second R in V1 or V2, S in I and V6 longer than the R or than 40 ms; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
     ),
     Finding(
         "lbbb", "Left bundle branch block.", "bundle_branch", wave="QRS", shown_in=("V1", "V6"), mentions=OF_THE_QRS, settled=True, diagnosis="left bundle branch block", implies=_DELAY,
-        words=(Words(r"(?:complete\s+)?(?:left" + _BUNDLE + r"|LBBB)\b|CLBBB\b|links[\s-]?schenkelblock|v[aä]nstersidigt\s+sk[aä]nkelblock"),),
+        words=(Words(r"(?:complete\s+)?(?:left(?:,?\s+(?:not|rather\s+than)\s+right,?)?" + _BUNDLE + r"|LBBB)\b|CLBBB\b|links[\s-]?schenkelblock|v[aä]nstersidigt\s+sk[aä]nkelblock"),),
         criteria=(Criterion("QRS", f"complete left bundle branch block: QRS of {WIDE_QRS_MS:.0f} ms or more, broad notched or slurred R in I, aVL, V5, V6 without q; incomplete from {INCOMPLETE_BLOCK_MS:.0f} ms on", PART_3),),
     ),
     Finding("bundle_branch_block", "Bundle branch block.", "bundle_branch", words=(Words(r"bundle[\s-]branch[\s-]blocks?|BBB\b"),), wave="QRS", mentions=OF_THE_QRS, settled=True),
