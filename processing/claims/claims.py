@@ -320,8 +320,10 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         named = {lead for group in groups for lead in group.leads}
         others = LeadGroup(tuple(lead for lead in STANDARD_LEADS if lead not in named), ("all",))
         return [_claim(replace(item, groups=[]), [others], None, None, clause, text)]
-    if item.less_in:
-        less = (lead for place in item.less_in for lead in clause[place].value.leads)
+    if item.less_in or item.most:
+        named = {lead for group in groups for lead in group.leads}
+        less = [lead for place in item.less_in for lead in clause[place].value.leads]
+        less += [lead for lead in STANDARD_LEADS if item.most and lead not in named]
         return [_claim(replace(item, extra=item.less_in), groups, None, f"than {', '.join(less)}", clause, text)]
     if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]

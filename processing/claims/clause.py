@@ -33,7 +33,8 @@ class Found:
 
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
     where an `is not seen` after it stands. `comparison_denied`: the comparator contains the negation already (`not above 120 ms`).
-    `less_in`: the places that it is compared with (`than in III`). `elsewhere`: it is denied in all leads but its own (`only`).
+    `less_in`: the places that it is compared with (`than in III`). `most`: it is compared with all others.
+    `elsewhere`: it is denied in all leads but its own (`only`).
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Found:
     comparison_denied: bool = False
     dropped: bool = False
     elsewhere: bool = False
+    most: bool = False
     groups: list[int] = field(default_factory=list)
     less_in: list[int] = field(default_factory=list)
     pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers after their leads

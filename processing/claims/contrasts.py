@@ -13,6 +13,17 @@ _AGAINST = ("not", "rather", "instead", "as")  # first words of what sets one pl
 _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
 _MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
+_MOST = (
+    "greatest",
+    "maximal",
+    "maximum",
+    "largest",
+    "highest",
+    "deepest",
+    "tallest",
+    "most marked",
+    "most pronounced",
+)
 _LESS = ("less", "lower", "smaller", "shallower", "milder", "weaker")
 _EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
 _SMALL = ("lead", "leads", "the", "to", "limb", "chest")
@@ -38,6 +49,12 @@ def set_against(found: list[Found], tokens: Sequence[Token], text: str) -> list[
         sized = item.is_number or item.quantity is not None or item.pairs or item.ahead
         if item.kind in _SIZED and len(item.groups) > 1 and not sized:
             _compare(item, tokens, text)
+        elif item.kind in _SIZED and len(item.groups) == 1 and not sized and item.polarity != "hedged":
+            before = item.groups[0] - 1
+            while before > item.anchor and _small(tokens[before]):
+                before -= 1
+            if before > item.anchor and text[tokens[before].start : tokens[before].end].lower().startswith(_MOST):
+                item.most, item.value = True, "more"  # "is greatest in III"
     return [denial for place in places if (denial := _only(found, tokens, place)) is not None]
 
 

@@ -14,7 +14,10 @@ _BEFORE_A_RECORD = ("the", "a", "an", "on", "in", "of", "at", "that", "seen", "h
 _PERSISTS = ("persists", "persist", "persisting", "again", "still", "unchanged", "continues")
 # Where a question begins.
 _ASKS = ("is", "are", "was", "were", "could", "can", "does", "do", "did", "has", "what", "which", "why", "should", "may", "might")  # fmt: skip
-_ASKED = re.compile(r"[)\]\s]*\?(?:\W{0,5}(?P<answer>yes|no)\s*(?:[.,;:!\n]|$))?", re.IGNORECASE)
+_ASKED = re.compile(
+    r"[)\]\s]*\?(?:\W{0,5}(?:(?P<yes>yes|present|positive)|(?P<no>no|none|negative|absent|not\s+(?:present|seen)))\s*(?:[.,;:!\n]|$))?",
+    re.IGNORECASE,
+)
 _QUERIED = re.compile(r"(?:^|[\s(:,;])\?\s?$")
 
 
@@ -132,11 +135,10 @@ def _answer_questions(found: list[Found], tokens: Sequence[Token], text: str) ->
         return
     whole = text[tokens[0].start : tokens[0].end].lower().split(" ")[0] in _ASKS
     start = -1 if whole else max((j for j, token in enumerate(tokens) if token.tag == "comma"), default=-1)
-    answer = (asked["answer"] or "").lower()
     for item in found:
-        if item.anchor <= start or answer == "yes":
+        if item.anchor <= start or asked["yes"]:
             continue
-        if answer == "no" and not item.is_number and item.polarity == "affirmed":
+        if asked["no"] and not item.is_number and item.polarity == "affirmed":
             item.polarity = "negated"
         else:
             item.dropped = True

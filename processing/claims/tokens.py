@@ -36,7 +36,7 @@ _TERRITORY_WORDS = (
     ("septal", r"septal(?:ly|er?)?(?!\s+(?:q|hypertroph))"),
     ("anterior", r"anterior(?:ly|er?)?"),
     ("posterior", r"posterior(?:ly|er?)?"),
-    ("precordial", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:precordial|chest)(?:\s+leads?)?"),
+    ("precordial", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:precordial(?:\s+leads?)?|chest\s+(?:leads?|wall(?!\s+pain))|(?<=\bthe\s)chest(?!\s+\w))"),
     ("limb", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
     ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|elsewhere"),
     ("all", r"(?:all|every|each|any)(?:\s+(?:of\s+the|the|12|twelve|single|recorded|standard|other))*\s+leads?|(?:(?<=\bno\s)|(?<=\bnone\sof\sthe\s))leads?(?=\s+(?:shows?|has|have|demonstrates?|exhibits?|displays?|reveals?|with)\b)|throughout(?=\s*[.,;])|anywhere"),
@@ -206,7 +206,7 @@ def _special_at(text: str, position: int) -> Token | None:
         leads = _leads_at(text, position)
         if leads is not None:
             return leads
-    if character.isalpha() and character.lower() in "ialshmpreodtwg":
+    if character.isalpha() and character.lower() in "ialshmpreodtwgcf":
         match = _TERRITORY.match(text, position)
         if match is not None:
             name = _TERRITORY_WORDS[int(str(match.lastgroup)[1:])][0]

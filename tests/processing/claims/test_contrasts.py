@@ -42,6 +42,8 @@ TRUE = [
     ("inferior", "ST elevation is greater in III than in II."),
     ("inferior", "ST elevation in III > II."),
     ("anterior", "ST elevation in V3 exceeds that in V1."),
+    ("inferior", "ST elevation is greatest in III."),
+    ("anterior", "The inferior leads are spared from ST elevation."),
     ("inferior", "ST elevation is less marked in II than in III."),
     ("inferior", "ST elevation is more pronounced in III (3.6 mm) than in II (2.8 mm)."),
     ("inferior", "ST elevation is greater in the inferior than in the anterior leads."),
@@ -64,6 +66,9 @@ TRUE = [
     ("normal", "72 bpm (normal)."),
 ]
 FALSE = [
+    ("inferior", "The inferior leads are spared from ST elevation."),
+    ("inferior", "ST elevation is maximal in II."),
+    ("inferior", "ST elevation is most pronounced in V2."),
     ("inferior", "ST elevation spares the inferior leads."),
     ("inferior", "ST elevation, anterior not inferior."),
     ("inferior", "Anterior rather than inferior ST elevation."),
@@ -119,3 +124,11 @@ def test_words_that_only_look_like_contrasts(measured):
     ):
         verdicts = [checked.verdict for checked in check_grounding(text, measured["inferior"]).claims]
         assert len(verdicts) == 1, text
+
+
+def test_an_axis_beyond_a_negative_limit_is_further_left_and_one_that_exceeds_it_is_larger(measured):
+    verdict = {
+        text: [checked.verdict for checked in check_grounding(text, measured["normal"]).claims]
+        for text in ("The axis is beyond -30 degrees.", "The QRS axis never exceeds -60 degrees.")
+    }  # 40 degrees
+    assert list(verdict.values()) == [[CONTRADICTED], [CONTRADICTED]]

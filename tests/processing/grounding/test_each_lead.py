@@ -46,6 +46,9 @@ def test_one_raised_lead_contradicts_that_none_is(text, normal):
         "T waves are positive in every lead other than aVR.",
         "The precordial leads show no T wave inversion.",
         "T-wave inversion is absent in all leads.",
+        "No chest lead shows T wave inversion.",
+        "Upright T waves in chest leads.",
+        "T waves are upright throughout.",
     ],
 )
 def test_one_inverted_t_contradicts_that_all_are_upright(text, normal):
