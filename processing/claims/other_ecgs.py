@@ -12,6 +12,7 @@ _LIMITS = (">", "<", "not_more", "not_less")
 _COMPARED_BY = ("as", "like", "than", "from", "with", "to", "since", "versus", "vs")
 _BEFORE_A_RECORD = ("the", "a", "an", "on", "in", "of", "at", "that", "seen", "her", "his", "their")
 _PERSISTS = ("persists", "persist", "persisting", "again", "still", "unchanged", "continues")
+_SHOWS = ("shows", "showed", "reveal", "demonstrate", "display")
 # Where a question begins.
 _ASKS = ("is", "are", "was", "were", "could", "can", "does", "do", "did", "has", "what", "which", "why", "should", "may", "might")  # fmt: skip
 _ASKED = re.compile(
@@ -72,6 +73,9 @@ def _covered(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> 
         stop = i if _is_compared(tokens, i) else _own_statement(tokens, i)
     else:
         stop = _own_statement(tokens, i)
+        if how == "history":  # "evaluation for atrial fibrillation shows ..."
+            shows = (j for j in range(i, stop) if text[tokens[j].start : tokens[j].end].lower().startswith(_SHOWS))
+            stop = next(shows, stop)
     covered = [item for item in found if start < item.anchor < stop]
     return [item for item in covered if not _is_there_now(item, tokens)] if how == "previously" else covered
 

@@ -147,11 +147,11 @@ _FORMER = (
 )
 # Another record as what a sentence is about (nothing where this one is compared with it), and a time that has passed.
 OTHER_RECORD = rf"(?:{_FORMER}(?:'s)?|(?:outside|referral|initial|first|preoperative|admission)(?:\s+hospital)?)\s+{_ECG}(?=\s+(?:had|was|were|\w{1, 15}ed)\b)|(?<!this\s){_FORMER}(?:'s)?\s+{_ECG}|{_ECG}\s+(?:from|of|in|dated)\s+{_FORMER}(?=[^.;\n]{{0,20}}\b(?:had|was|were|\w{1, 15}ed)\b)"
-FORMER_TIME = rf"(?<!since\s)(?<!than\s)(?<!as\s)(?<!from\s)(?<!with\s)(?<!to\s)(?<!like\s)(?<!by\s)(?<!taken\s)(?<!recorded\s)(?<!obtained\s)(?<!acquired\s)(?<!performed\s)(?<!dated\s)(?:last\s+(?:year|month|week|night|winter|summer|spring|autumn|visit|admission)|yesterday|(?:years?|months?|weeks?|days?|hours?)\s+ago|in\s+the\s+past|in\s+(?:childhood|(?:19|20)\d\d\b))(?!'s|\s+{_ECG})"
+FORMER_TIME = rf"(?<!since\s)(?<!than\s)(?<!as\s)(?<!from\s)(?<!with\s)(?<!to\s)(?<!like\s)(?<!by\s)(?<!taken\s)(?<!made\s)(?<!recorded\s)(?<!obtained\s)(?<!acquired\s)(?<!performed\s)(?<!dated\s)(?:last\s+(?:year|month|week|night|winter|summer|spring|autumn|visit|admission)|yesterday|(?:years?|months?|weeks?|days?|hours?)\s+ago|in\s+the\s+past|in\s+(?:childhood|(?:19|20)\d\d\b))(?!'s|\s+{_ECG})"
 _FAMILY = r"(?:(?:grand)?(?:mother|father|parents?)|brother|sister|siblings?|son|daughter|uncle|aunt|cousin|relatives?|twin|wife|husband)"
 _TREATED = r"(?:referred|sent|admitted|evaluated|evaluation|investigated|assessed|treated|treatment|screened|anticoagulated|anticoagulation|anticoagulants?|medicated|medication|therapy|ablated|ablation|cardioverted|cardioversion|hospitali[sz]ed|operated|surgery|work-?up|prophylaxis|apixaban|warfarin|amiodarone|flecainide|sotalol|beta-?blockers?)"
 # What a person has had, is treated or examined for, or is at risk of: up to a statement of its own ("..., now in sinus rhythm").
-HISTORY = rf"history\s+of|{_FAMILY}(?:'s)?(?=\s+(?:had|has|have|was|were|with|died|is|are|carr\w+|suffer\w*)\b)|{_TREATED}\s+(?:for|of|because\s+of|due\s+to)|(?:status|state)[\s-]+post|s/p\b|indications?(?=\s*:|\s+(?:for|is|was|of)\b)|reason\s+for\s+(?:the\s+)?(?:referral|request|admission|test|ECG|EKG|study|visit|exam\w*)|clinical\s+(?:question|details|information|indication|diagnosis|history)|symptoms\s+of|(?:(?:past|medical|surgical|cardiac|family)\s+)?(?:medical\s+)?history(?=\s*:)|PMHx?\b|(?<![a-z]\s)query\b|(?:patients|people|individuals|persons|athletes)\s+(?:with|who)|(?:repeat|follow-?up|serial|control)\s+{_ECG}(?=\s+(?:may|might|could|can|will|would|should|to)\b)|complain(?:s|ed|ing|ts?)\s+of|risk\s+(?:of|for)|(?:predispos(?:es?|ed|ing)|prone)\s+to|(?:to\s+)?(?:look(?:ing)?|watch(?:ing)?|search(?:ing)?|screen(?:ing)?|check(?:ing)?)\s+(?:out\s+)?for"
+HISTORY = rf"history\s+of|{_FAMILY}(?:'s)?(?=\s+(?:had|has|have|was|were|with|died|is|are|carr\w+|suffer\w*)\b)|{_TREATED}\s+(?:for|because\s+of|due\s+to)|(?:ablation|cardioversion|treatment|therapy|prophylaxis)\s+of|(?:status|state)[\s-]+post|s/p\b|indications?(?=\s*:|\s+(?:for|is|was|of)\b)|reason\s+for\s+(?:the\s+)?(?:referral|request|admission|test|ECG|EKG|study|visit|exam\w*)|clinical\s+(?:question|details|information|indication|history)|symptoms\s+of|(?:(?:past|medical|surgical|cardiac|family)\s+)?(?:medical\s+)?history(?=\s*:)|PMHx?\b|(?<![a-z]\s)query\b|(?:patients|people|individuals|persons|athletes)\s+(?:with|who)|(?:repeat|follow-?up|serial|control)\s+{_ECG}(?=\s+(?:may|might|could|can|will|would|should|to)\b)|complain(?:s|ed|ing|ts?)\s+of|risk\s+(?:of|for)|(?:predispos(?:es?|ed|ing)|prone)\s+to|(?:to\s+)?(?:look(?:ing)?|watch(?:ing)?|search(?:ing)?|screen(?:ing)?|check(?:ing)?)\s+(?:out\s+)?for"
 # A reading that the text contrasts with its own: "The machine read AF, but I disagree".
 _READS = r"(?:mis)?(?:read|reads|interpret(?:s|ed)?|label(?:s|led|ed)?|call(?:s|ed)?|diagnose[sd]?|report(?:s|ed)?|flag(?:s|ged)?|classif(?:y|ied|ies))"
 _READER = r"(?:machine|computer(?:i[sz]ed)?|automat(?:ed|ic)|software|algorithm|device|referring\s+\w+)"
@@ -169,7 +169,7 @@ GENERAL = (
     ("record", OTHER_RECORD),
     ("former", FORMER_TIME),
     ("history", HISTORY),
-    ("history", REJECTED),
+    ("rejected", REJECTED),
     ("phrase", CONTRASTED),
     ("phrase", r"often\b"),
     ("previously", PREVIOUSLY),
