@@ -92,9 +92,20 @@ class _Draft:
         taken = [change for change in self.changes if change.start < last and first < change.end]
         first = min([first, *(change.start for change in taken)])
         last = max([last, *(change.end for change in taken)])
+        if now == STRUCK_OUT:
+            first, last = self._whole_brackets(first, last)
         kept = [change for change in self.changes if change not in taken]
         kept.append(_Change(first, last, now, measured))
         return replace(self, changes=tuple(sorted(kept, key=lambda change: change.start)))
+
+    def _whole_brackets(self, first: int, last: int) -> tuple[int, int]:
+        """The characters and the other half of a pair of brackets that they have one of, if it is next to them."""
+        struck = self.original[first:last]
+        if struck.count("(") > struck.count(")") and self.original[last : last + 1] == ")":
+            return first, last + 1
+        if struck.count(")") > struck.count("(") and self.original[:first].endswith("("):
+            return first - 1, last
+        return first, last
 
     def _in_original(self, at: int, is_end: bool) -> int:
         shift = 0

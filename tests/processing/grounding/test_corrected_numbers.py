@@ -68,3 +68,9 @@ def test_a_corrected_series_is_read_again():
         ("qrs_duration", 99.0),
         ("qt_interval", 391.0),
     ]
+
+
+def test_joined_changes_take_whole_brackets():
+    inferior = extract_features(simulate_ecg(heart_rate=82, ischemia="inferior_stemi", seed=2).record)
+    text = "ST elevation in II (0.12 mV), III (2 mm) and aVF (0.15 mV)."  # measured 0.28, 0.36 and 0.32 mV
+    assert correct_answer(text, inferior)[0] == "[struck out]."
