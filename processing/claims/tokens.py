@@ -39,7 +39,7 @@ _TERRITORY_WORDS = (
     ("precordial", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:precordial(?:\s+leads?)?|chest\s+(?:leads?|wall(?!\s+pain))|(?<=\bthe\s)chest(?!\s+\w))"),
     ("limb", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
     ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|elsewhere"),
-    ("all", r"(?:all|every|each|any)(?:\s+(?:of\s+the|the|12|twelve|single|recorded|standard|other))*\s+leads?|(?:(?<=\bno\s)|(?<=\bnone\sof\sthe\s))leads?(?=\s+(?:shows?|has|have|demonstrates?|exhibits?|displays?|reveals?|with)\b)|throughout(?=\s*[.,;])|anywhere"),
+    ("all", r"(?:all|every|each|any)(?:\s+(?:of\s+the|the|12|twelve|single|recorded|standard|other))*\s+leads?|throughout(?=\s*[.,;])|anywhere"),
     ("most", r"most(?:\s+(?:of\s+the|the|12|twelve|recorded))*\s+leads?|diffuse(?:ly)?|widespread|global(?:ly)?"),
 )  # fmt: skip
 _TERRITORY = re.compile(

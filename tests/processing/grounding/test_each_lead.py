@@ -26,9 +26,7 @@ def only(text, features):
         "No ST elevation in any lead.",
         "ST segments are isoelectric in all leads.",
         "There is no ST-segment elevation in any of the leads.",
-        "No lead shows ST elevation.",
         "No ST elevation in the chest leads.",
-        "None of the leads displays ST elevation.",
         "I see no ST elevation anywhere.",
         "The ST segment is not elevated in every lead except aVR.",
     ],
@@ -67,7 +65,12 @@ def test_an_inversion_that_is_excepted_is_no_contradiction(inferior):
 
 def test_a_denial_without_leads_or_of_most_keeps_two_neighbours(normal):
     raised = with_values(normal, V3__st_j=0.4, V3__st_j60=0.4)
-    for text in ("No ST elevation.", "No diffuse ST elevation.", "ST segments are isoelectric in most leads."):
+    for text in (
+        "No ST elevation.",
+        "No lead shows significant ST elevation.",
+        "No diffuse ST elevation.",
+        "ST segments are isoelectric in most leads.",
+    ):
         assert only(text, raised) == SUPPORTED, text
 
 
