@@ -67,7 +67,8 @@ LONG_PAUSE_S: Final = 2.0
 # So many ectopic beats in a row are a run (a tachycardia, from 100 a minute on): ACC/AHA/HRS 2006 (Buxton et al.).
 RUN_BEATS: Final = 3
 BIGEMINY_SHARE: Final = 0.35  # of the beats are premature
-# Flutter with 2:1 conduction (atria at 240 to 360 per minute, ESC 2020) beats at this rate.
+# The atria in flutter (ESC 2020), and the ventricles with 2:1 conduction.
+FLUTTER_RATE: Final = Limit(240.0, 360.0, "bpm", FIBRILLATION)
 FLUTTER_TWO_TO_ONE: Final = Limit(120.0, 180.0, "bpm", FIBRILLATION)
 # Junctional rhythm is slower than this, beyond it is a tachycardia.
 JUNCTIONAL_HIGHEST_BPM: Final = 110.0

@@ -13,6 +13,7 @@ from processing.errors_gem import ClaimError
 from .beat_words import read_beat_words, says_more
 from .clause import JOINTS, Found, read_clause
 from .contrasts import set_against
+from .details import detail_of
 from .extremes import name_extremes
 from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
@@ -95,6 +96,7 @@ class Claim:
         territory: the wall by which the leads are named (`inferior`), if they are.
         high: upper end of a range whose lower end is `value`.
         formula: `bazett` or `fridericia`, where a QTc says so.
+        detail: what narrows a rhythm, a block or premature beats down: `mobitz 2`, `couplet`, `atrial`, a count (`details.detail_of`).
     """
 
     kind: str
@@ -111,6 +113,7 @@ class Claim:
     territory: str | None = None
     high: float | None = None
     formula: str | None = None
+    detail: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The claim as JSON holds it, with lists in place of tuples."""
@@ -427,7 +430,14 @@ def _claim(
         territory=territories[0] if territories else None,
         high=high,
         formula=item.formula,
+        detail=_detail(item, clause, text),
     )
+
+
+def _detail(item: Found, clause: Sequence[Token], text: str) -> str | None:
+    words = clause[item.anchor]
+    kind = str(item.value) if item.kind == "rhythm" else item.kind
+    return detail_of(kind, text, words.start, words.end, clause[0].start, clause[-1].end)
 
 
 def _resolve_others(claims: list[Claim]) -> list[Claim]:
@@ -454,7 +464,8 @@ def _unique(claims: list[Claim]) -> list[Claim]:
 
 
 def _content(claim: Claim) -> tuple:
-    return claim.kind, claim.value, claim.high, claim.comparator, claim.leads, claim.polarity, claim.beats
+    said = (claim.kind, claim.value, claim.high, claim.comparator, claim.detail)
+    return (*said, claim.leads, claim.polarity, claim.beats)
 
 
 __all__ = ["Claim", "extract_claims", "without_reference_columns"]

@@ -14,6 +14,7 @@ from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
 from .rules_rhythm import signed
 from .verdicts import SUPPORTED, Judgement, Tolerances, compare, decided, is_number, unmeasurable
 
+TRIGEMINY_GAP, TRIGEMINY_SHARE = 3, 2 / 3  # so far apart are most premature beats of trigeminy
 _BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
 _BEFORE = re.compile(
     r"\b(?:before|preced(?:es|ing)|prior\s+to|followed\s+by)\b|^beats?\b.*\bpreceded\s+by\b", re.IGNORECASE
@@ -61,12 +62,37 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     numbers = beats_named(claim, features, tol)
     if numbers is not None and claim.kind != "bigeminy":
         return _premature(claim, features, numbers)
-    count = {"ventricular_ectopy": wide, "bigeminy": wide + narrow, "atrial_ectopy": narrow}.get(
-        claim.kind, wide + narrow
-    )
+    early = premature_beat_rows(features)[0]
+    chamber = claim.kind if claim.kind != "bigeminy" else f"{claim.detail}_ectopy"
+    asked = {"ventricular_ectopy": early[is_wide], "atrial_ectopy": early[~is_wide]}.get(chamber, early)
     if claim.kind == "bigeminy":
-        count = count if count >= BIGEMINY_SHARE * len(features.beat_times) else 0
-    return signed(claim, count > 0, [wide, narrow], explanation)
+        holds: bool | None = len(asked) >= BIGEMINY_SHARE * len(features.beat_times) > 0
+    else:
+        holds = _grouped(claim, asked)
+    return signed(claim, holds, [wide, narrow], explanation)
+
+
+def _grouped(claim: Claim, rows: np.ndarray) -> bool | None:
+    """Whether there are premature beats, in the number or groups that the claim states; `rows` are theirs."""
+    count, detail = len(rows), claim.detail
+    if not count or detail is None:
+        return count > 0
+    if detail.isdecimal():
+        # "Not a single one" denies them all; one at the end of the record may be missed.
+        return True if claim.polarity == "negated" else _counted(count, int(detail))
+    gaps = np.diff(rows)
+    if detail == "couplet":
+        return bool((gaps == 1).any())
+    if detail == "run":
+        return bool(((gaps[1:] == 1) & (gaps[:-1] == 1)).any())
+    if detail == "trigeminy":
+        third = float((gaps == TRIGEMINY_GAP).mean()) if len(gaps) else 0.0
+        return True if len(gaps) > 1 and third >= TRIGEMINY_SHARE else None if third else False
+    return None  # shapes are not compared
+
+
+def _counted(found: int, stated: int) -> bool | None:
+    return True if found == stated else None if abs(found - stated) == 1 else False
 
 
 def _premature(claim: Claim, features: EcgFeatures, numbers: tuple[int, ...]) -> Judgement:
@@ -112,7 +138,9 @@ def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         after = ", ".join(map(str, sorted(pauses)))
         explanation += f", pauses after beat {after}" if after else ", no pause"
         return signed(claim, _pause_there(claim, features, pauses, tol), sorted(pauses), explanation)
-    return signed(claim, len(pause_rows(features)) > 0, round(longest, 2), explanation)
+    count, stated = len(pause_rows(features)), claim.detail
+    holds = _counted(count, int(stated)) if stated and count and claim.polarity != "negated" else count > 0
+    return signed(claim, holds, round(longest, 2), explanation)
 
 
 def _pause_of(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:

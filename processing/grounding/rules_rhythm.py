@@ -16,6 +16,7 @@ from processing.ecg_limits import (
     CLEARLY_FAST_BPM,
     CLEARLY_SLOW_BPM,
     FIBRILLATION_RR_VARIABILITY,
+    FLUTTER_RATE,
     FLUTTER_TWO_TO_ONE,
     HEART_RATE,
     JUNCTIONAL_HIGHEST_BPM,
@@ -64,6 +65,9 @@ from .verdicts import (
     unmeasurable,
 )
 
+FLUTTER_NEAR_BPM = 40.0  # of the atrial rate of flutter, which is slower under drugs
+SPIKES_S = {"ventricular": (-0.07, 0.05), "atrial": (-0.40, -0.09)}  # from the QRS onset
+
 Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
 
 
@@ -87,9 +91,39 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """The rhythm that is named, by rate, regularity and P waves."""
     if features.rhythm_regularity is None or not math.isfinite(features.heart_rate):
         return unmeasurable("too few beats to judge the rhythm")
-    return signed(
-        claim, _rhythm_holds(str(claim.value), features, tol), features.rhythm_regularity, rhythm_in_words(features)
+    return signed(claim, _detail_holds(claim, features, tol), features.rhythm_regularity, rhythm_in_words(features))
+
+
+def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool | None:
+    """Whether the rhythm is there, and what narrows it down: the chamber that is paced, the conduction of flutter."""
+    holds = _rhythm_holds(str(claim.value), features, tol)
+    if claim.detail is None or not holds:
+        return holds
+    if claim.value == "atrial flutter":
+        atria = float(claim.detail.partition(":")[0]) * features.heart_rate
+        near = FLUTTER_RATE.low - FLUTTER_NEAR_BPM <= atria <= FLUTTER_RATE.high + FLUTTER_NEAR_BPM
+        return True if FLUTTER_RATE.contains(atria) else None if near else False
+    if claim.value == "paced rhythm" and len(features.pacing_spikes):
+        return _paces(claim.detail, features)
+    return holds
+
+
+def _paces(chamber: str, features: EcgFeatures) -> bool | None:
+    """Whether the spikes pace a chamber: those of the ventricles stand at the QRS, those of the atria a PR interval before it."""
+    from_onset = features.pacing_spikes[:, None] - features.beat_waves["QRS"][None, :, 0]
+    found = {
+        name: int(((from_onset >= low) & (from_onset <= high)).any(axis=1).sum())
+        for name, (low, high) in SPIKES_S.items()
+    }
+    ventricles, atria = (
+        (count > 1) or (None if count else False) for count in (found["ventricular"], found["atrial"])
     )
+    if chamber == "ventricular":
+        return ventricles
+    if chamber == "atrial":
+        return atria
+    # A pacemaker that follows the P waves is one of two chambers as well.
+    return True if ventricles and atria else None if ventricles and features.p_present else False
 
 
 def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | None:
@@ -213,7 +247,7 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
             return signed(claim, None if claim.polarity == "negated" else False, None, explanation)
         return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
     if claim.value == 2:
-        return signed(claim, lone > 0, lone, explanation)
+        return signed(claim, _second_degree(claim, features, tol), lone, explanation)
     if claim.value == "2:1":
         # Every second P wave may hide in a T wave, and atrial flutter is conducted so without any block.
         return signed(claim, lone > 0 or None, lone, explanation)
@@ -221,8 +255,35 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         apart = None if features.p_present is None else not features.p_present
         return signed(claim, lone > 0 and apart, lone, explanation)
     if lone or not math.isfinite(pr):
-        return signed(claim, lone > 0, lone, explanation)
+        return signed(claim, None if claim.detail == "ratio" and lone else lone > 0, lone, explanation)
     return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
+
+
+def _second_degree(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool | None:
+    """Whether some P waves are blocked, and as the type asks for: behind a PR that lengthens (Mobitz 1) or stays (Mobitz 2)."""
+    lone = len(features.lone_p_waves)
+    if not lone:
+        return False
+    if features.p_present is False and lone > 3:
+        return None if claim.detail is None else False  # P waves that lead no beat: complete block
+    if claim.detail is None:
+        return True
+    shortened = _pr_before_blocks(features)
+    if not len(shortened):
+        return None  # as in 2:1 block, which is of neither type
+    change = float(np.median(shortened))
+    if claim.detail == "mobitz 1":
+        return True if change >= 2 * tol.pr_ms else None if change > tol.pr_ms else False
+    return True if abs(change) <= tol.pr_ms else None if abs(change) < 2 * tol.pr_ms else False
+
+
+def _pr_before_blocks(features: EcgFeatures) -> np.ndarray:
+    """By how many ms the PR before each blocked P wave exceeds the one after it, where two beats in a row were conducted before."""
+    p, onset = features.beat_waves["P"][:, 0], features.beat_waves["QRS"][:, 0]
+    pr = (onset - p) * 1000
+    after = np.searchsorted(features.beat_times, features.lone_p_waves[:, 1])
+    found = [pr[row - 1] - pr[row] for row in after.tolist() if 2 <= row < len(pr) and row - 1 not in after]
+    return np.array([change for change in found if math.isfinite(change)])
 
 
 # Conduction ------------------------------------------------------------------------------------------------------------

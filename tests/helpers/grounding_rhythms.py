@@ -36,6 +36,9 @@ RHYTHM_ECGS = {
     "constant block": {"rhythm": "av_block_2_mobitz_2", "seed": 33},
     "2:1 block": {"rhythm": "av_block_2_to_1", "seed": 34},
     "paced alone": {"rhythm": "ventricular_paced_alone", "seed": 28},
+    "atrial paced": {"rhythm": "atrial_paced", "seed": 26},
+    "P waves followed by a pacemaker": {"rhythm": "ventricular_paced", "seed": 27},
+    "dual paced": {"rhythm": "dual_paced", "seed": 12},
     "slow": {"heart_rate": 44, "pr_interval": 250, "seed": 8},
 }
 

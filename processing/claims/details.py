@@ -1,0 +1,93 @@
+# Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
+"""What narrows a rhythm or a block down: `couplets of PVCs`, `seven PVCs`, `Mobitz II`, `ventricular pacing`, `4:1 conduction`."""
+
+import re
+
+_REACH = 48  # characters before and after the finding's words
+_COUNTS = {
+    word: i + 1
+    for i, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
+} | {"single": 1, "solitary": 1, "lone": 1}  # fmt: skip
+_ADJECTIVES = r"(?:(?:isolated|single|wide|narrow|premature|early|separate|unifocal|monomorphic|sinus|ventricular|atrial|long)\s+)*"
+_NUMBER = rf"(?P<count>{'|'.join(_COUNTS)}|1?\d)"
+_COUNT = re.compile(rf"(?<![\w:.-])(?P<word>\w+\s+)?{_NUMBER}\s+{_ADJECTIVES}$", re.IGNORECASE)
+_NO_COUNT_AFTER = ("than", "least", "most", "about", "over", "approximately", "beat", "beats", "lead", "leads", "every", "not", "to", "or", "and", "under", "around", "v")  # fmt: skip
+_RATE_BEHIND = re.compile(r"\s*(?:per|a|/|an|each|every)\s*(?:min|hour|day|h\b|beat)|\s*%", re.IGNORECASE)
+_CONSECUTIVE = re.compile(rf"\b{_NUMBER}\s+(?:consecutive|successive)\s+{_ADJECTIVES}$", re.IGNORECASE)
+_OF = r"\s+of\s+(?:\w+\s+){0,2}$"
+_PREMATURE = (
+    # detail, pattern before the finding, in it, and behind it
+    ("trigeminy", None, r"trigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?trigemin"),
+    ("couplet", rf"(?:couplets?|pairs?|doublets?){_OF}|\bpaired\s+$", None, r"\s*(?:(?:occur\w*\s+)?(?:in|as)\s+)?(?:couplets?|pairs?|doublets?)\b"),
+    ("run", rf"(?:triplets?|runs?|salvos?|bursts?){_OF}", None, r"\s*(?:(?:occur\w*\s+)?(?:in|as)\s+)?(?:triplets?|runs?|salvos?)\b"),
+    ("form", r"(?:multi-?focal|multi-?form|poly-?morph\w+|interpolated|blocked|non-?conducted|aberrant\w*(?:\s+conducted)?)\s+$", None, r"\s*(?:with\s+)?(?:an?\s+)?R[\s-]on[\s-]T|\s+(?:of\s+)?(?:different|varying|several)\s+(?:shapes?|forms?|morpholog)"),
+)  # fmt: skip
+_BLOCK = (
+    ("mobitz 2", None, r"(?:mobitz|type)(?:\s+type)?\s*(?:II|2)\b", r"\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s*(?:II|2)\b"),
+    ("mobitz 1", None, r"wenckebach|(?:mobitz|type)(?:\s+type)?\s*(?:I|1)\b", r"\s*,?\s*\(?(?:wenckebach|(?:mobitz|type)(?:\s+type)?\s*(?:I|1)\b)"),
+    ("ratio", r"(?<!\d)[3-9]\s*:\s*1\s+$", None, None),
+)  # fmt: skip
+_PACED = (
+    ("dual", r"dual[\s-]chamber\s+$|\bAV[\s-]sequential\s+$", r"dual", None),
+    ("ventricular", r"ventricular(?:ly)?[\s-]$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
+    ("atrial", r"(?<!\w)atrial(?:ly)?[\s-]$", r"atrial", r"\s*(?:of|in)\s+the\s+(?:right\s+)?atri"),
+)  # fmt: skip
+_OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
+_TABLES = {
+    "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
+    "av_block": _BLOCK, "paced rhythm": _PACED,
+}  # fmt: skip
+_COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause")
+_CONDUCTION = re.compile(r"\s*,?\s*\(?(?:with\s+)?(?:an?\s+)?(?P<ratio>[2-8]\s*:\s*1)(?!\d)", re.IGNORECASE)
+
+
+def detail_of(kind: str, text: str, start: int, end: int, first: int, last: int) -> str | None:
+    """The detail that the words of a finding and those around them state, `None` without one.
+
+    Args:
+        kind: of the claim; for a rhythm its name.
+        text: the whole text.
+        start: where the finding's words begin.
+        end: where they end.
+        first: where the clause begins.
+        last: where it ends.
+
+    Examples:
+        >>> text = "Seven PVCs"
+        >>> detail_of("ventricular_ectopy", text, 6, 10, 0, 10)
+        '7'
+    """
+    before, own, behind = (
+        text[max(first, start - _REACH) : start],
+        text[start:end],
+        text[end : min(last, end + _REACH)],
+    )
+    if kind == "atrial flutter":
+        ratio = _CONDUCTION.match(behind)
+        return ratio["ratio"].replace(" ", "") if ratio else None
+    for detail, ahead, inside, after in _TABLES.get(kind, ()):
+        if (
+            (ahead and re.search(ahead, before, re.IGNORECASE))
+            or (inside and re.search(inside, own, re.IGNORECASE))
+            or (after and re.match(after, behind, re.IGNORECASE))
+        ):
+            return detail
+    return _count(before, behind) if kind in _COUNTED else None
+
+
+def _count(before: str, behind: str) -> str | None:
+    """How many are counted right before a finding; three in a row are a run, two a couplet."""
+    row = _CONSECUTIVE.search(before)
+    if row is not None:
+        return "couplet" if _number(row["count"]) == 2 else "run"
+    counted = _COUNT.search(before)
+    if counted is None or (counted["word"] or "").strip().lower() in _NO_COUNT_AFTER or _RATE_BEHIND.match(behind):
+        return None
+    return str(_number(counted["count"]))
+
+
+def _number(word: str) -> int:
+    return _COUNTS.get(word.lower()) or int(word)
+
+
+__all__ = ["detail_of"]
