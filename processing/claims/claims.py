@@ -10,7 +10,7 @@ from typing import Any
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
-from .beat_words import read_beat_words, says_more
+from .beat_words import attach_named_beats, read_beat_words, says_more
 from .clause import JOINTS, Found, read_clause
 from .contrasts import set_against
 from .details import detail_of
@@ -18,7 +18,7 @@ from .extremes import name_extremes
 from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS
-from .places import LeadGroup, attach_beats, attach_leads, group_leads
+from .places import LeadGroup, attach_leads, group_leads
 from .polarity import decide_polarity
 from .tokens import Quantity, plain, tokenize
 from .words import Token
@@ -270,7 +270,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
     found += set_against(found, clause, flat)
-    found += attach_beats(found, clause)
+    found += attach_named_beats(found, clause)
     name_extremes(found, clause, flat)
     _without_lengths(found)
     for item in found:

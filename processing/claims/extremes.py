@@ -14,7 +14,7 @@ _WORDS = {
 }
 _EXTREME = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in _WORDS.items()), re.IGNORECASE)
 _BEHIND = re.compile(rf"[\s(]*(?:at\s+(?:the|its|their)\s+|the\s+)?(?:{_EXTREME.pattern})", re.IGNORECASE)
-_KEPT = (">", "<", "not_more", "not_less", "between")
+_KEPT = (">", "<", "between")
 
 
 def name_extremes(found: Sequence[Found], tokens: Sequence[Token], text: str) -> None:

@@ -17,6 +17,8 @@ def p_waves(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """P waves that are there, or that lead each of the beats."""
     if not len(features.beat_times):
         return unmeasurable("no beats")
+    if claim.beats and claim.value == "before each QRS":
+        return unmeasurable("said of each beat and of single ones")
     if claim.beats or claim.time_s is not None:
         return _p_waves_there(claim, features, tol)
     there = has_sinus_p_waves(features)

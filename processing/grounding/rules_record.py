@@ -196,6 +196,8 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     value = features.rr_interval
     share = tol.rr_share if features.rhythm_regularity == "regular" else tol.irregular_share
     if claim.beats:
+        if len(claim.beats) == 2 and claim.beats[1] == claim.beats[0] + 1 and "between" in claim.quote.lower():
+            claim = replace(claim, beats=claim.beats[1:])  # the interval before the second one
         after = re.search(r"\b(?:after|follow)", claim.quote, re.IGNORECASE)
         return _by_beat(claim, features, f"RR Interval {2 if after else 1}", share * value, tol)
     rr = features.rr_intervals[np.isfinite(features.rr_intervals)]

@@ -145,7 +145,8 @@ def _rhythm_holds(name: str, features: EcgFeatures, tol: Tolerances) -> bool | N
         return bool(len(features.pacing_spikes)) or (None if is_wide_qrs(features) else False)
     if name == "junctional rhythm":
         other = p or irregular or features.flutter_waves
-        return False if other else (p is False and rate < JUNCTIONAL_HIGHEST_BPM) or None
+        hidden = len(features.pacing_spikes) or is_wide_qrs(features)  # paced, or an escape rhythm of the ventricles
+        return False if other else (p is False and not hidden and rate < JUNCTIONAL_HIGHEST_BPM) or None
     if name in ("supraventricular tachycardia", "ventricular tachycardia"):
         return _is_tachycardia(name, features, tol)
     return None
@@ -245,6 +246,8 @@ def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.value == 1:
         if not math.isfinite(pr):
             return signed(claim, None if claim.polarity == "negated" else False, None, explanation)
+        if lone > 1 and pr > PR.high:
+            return unmeasurable(f"{explanation}: of a higher degree as well", round(pr))
         return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
     if claim.value == 2:
         return signed(claim, _second_degree(claim, features, tol), lone, explanation)

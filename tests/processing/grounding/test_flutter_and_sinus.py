@@ -21,6 +21,8 @@ SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not_measurable"
         ("junctional", "Atrial flutter with 4:1 conduction.", OPEN),
         ("junctional", "No atrial flutter.", OPEN),
         ("junctional", "Junctional rhythm.", SUPPORTED),
+        ("complete block", "Junctional rhythm.", OPEN),  # with a wide QRS
+        ("paced alone", "Junctional rhythm.", OPEN),
         ("VT", "Atrial flutter.", OPEN),
         ("SVT", "Atrial flutter with 2:1 conduction.", OPEN),
         ("paced alone", "Atrial flutter.", OPEN),

@@ -39,6 +39,8 @@ SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not_measurable"
         ("The minimum RR is 0.87 s.", SUPPORTED),
         ("The RR interval is 2.2 s at the longest.", SUPPORTED),
         ("RR intervals never exceed 3 s.", SUPPORTED),
+        ("The longest RR interval (2.2 s) is between beats 6 and 7.", SUPPORTED),
+        ("The longest RR interval (2.2 s) is between beats 2 and 3.", CONTRADICTED),
         ("Longest RR interval is 3.5 s.", CONTRADICTED),
         ("No RR above 2 s.", CONTRADICTED),
         ("RR intervals never exceed 1.5 s.", CONTRADICTED),
@@ -54,6 +56,8 @@ def test_lengths_in_a_record_with_a_pause(sentence, expected):
     [
         ("fibrillation", "The shortest RR is 340 ms and the longest is 770 ms.", SUPPORTED),
         ("fibrillation", "The maximum RR interval is 770 ms and the minimum 340 ms.", SUPPORTED),
+        ("fibrillation", "RR intervals vary from a minimum of 340 ms to a maximum of 770 ms.", SUPPORTED),
+        ("fibrillation", "RR intervals vary from a minimum of 500 ms to a maximum of 770 ms.", CONTRADICTED),
         ("fibrillation", "RR intervals range from 340 to 770 ms.", SUPPORTED),
         ("fibrillation", "The shortest RR is 600 ms.", CONTRADICTED),
         ("fibrillation", "Longest RR 1.6 s.", CONTRADICTED),

@@ -15,6 +15,7 @@ BLOCKS = [
     ("progressive block", "Wenckebach.", SUPPORTED),
     ("progressive block", "Second degree AV block.", SUPPORTED),
     ("progressive block", "Mobitz II.", CONTRADICTED),
+    ("progressive block", "First degree AV block.", OPEN),
     ("constant block", "Mobitz II.", SUPPORTED),
     ("constant block", "Second degree AV block (Mobitz II).", SUPPORTED),
     ("constant block", "Wenckebach.", CONTRADICTED),
