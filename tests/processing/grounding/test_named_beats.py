@@ -52,6 +52,8 @@ SENTENCES = [
     ("lbbb", "Beat 3 is wide.", SUPPORTED),
     ("lbbb", "Beat 3 is narrow.", CONTRADICTED),
     ("sinus", "Beat 2 is early.", CONTRADICTED),
+    ("sinus", "There are no premature beats in beats 1-12.", SUPPORTED),
+    ("PVCs", "There are no premature beats in beats 1-12.", CONTRADICTED),
     ("sinus", "Beat 3 is narrow.", SUPPORTED),
     ("fibrillation", "Beat 3 is a PVC.", OPEN),
     ("pause", "Pause after beat 6.", SUPPORTED),
