@@ -79,6 +79,15 @@ def test_a_normal_voltage_is_below_the_criteria_of_a_high_one(sokolow, expected,
     assert verdict("Normal voltage in the limb leads.", with_values(ecgs["normal"], sokolow_lyon=sokolow)) == SUPPORTED
 
 
+def test_a_group_a_little_above_its_limit_beside_a_low_one_is_not_decided(ecgs):
+    sizes = {f"V{i}__qrs_amplitude": 0.7 for i in range(1, 7)} | {f"{lead}__qrs_amplitude": 0.4 for lead in LIMB}
+    found = [
+        verdict("Low voltage in all leads.", with_values(ecgs["low"], **sizes | {"II__qrs_amplitude": size}))
+        for size in (0.4, 0.55, 0.59, 0.61)
+    ]
+    assert found == [SUPPORTED, OPEN, OPEN, CONTRADICTED]
+
+
 def test_leads_that_are_not_measured_are_not_judged(ecgs):
     unknown = with_values(ecgs["low"], **{f"{lead}__qrs_amplitude": math.nan for lead in LIMB[:5]})
     assert verdict("Low voltage in the limb leads.", unknown) == OPEN
