@@ -277,16 +277,14 @@ def assemble(
     vision_tower: FolderOption,
     data: FolderOption,
     output: OutputOption,
-    vocab_size: Annotated[
-        int, typer.Option(help="Tokens of answers; words of questions are added by recipes.embedded.words.")
-    ] = 1000,
+    vocab_size: Annotated[int, typer.Option()] = 2048,
     seed: SeedOption = 0,
 ) -> None:
     """Put towers, tokenizer and a fresh language model together, and a processor."""
     torch.manual_seed(seed)
     messages = load_from_disk(str(data))["train"]["messages"]
-    answers = [turn["content"] for conversation in messages for turn in conversation if turn["role"] == "assistant"]
-    tokenizer = train_tokenizer(answers, vocab_size)
+    texts = [f"{message['content']}" for conversation in messages for message in conversation]
+    tokenizer = train_tokenizer(texts, vocab_size)
     signal, picture = GemEcgModel.from_pretrained(ecg_tower), CLIPVisionModel.from_pretrained(vision_tower)
     config = GemConfig(
         ecg_config=signal.config,
