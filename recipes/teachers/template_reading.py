@@ -329,7 +329,7 @@ class _Reading:
                 self._worded(
                     "ST",
                     f"There is no significant ST elevation or depression; the largest {level}.",
-                    f"No lead shows significant ST elevation or depression; the largest {level}.",
+                    f"No two neighbouring leads show significant ST elevation or depression; the largest {level}.",
                 )
             ]
         return [
