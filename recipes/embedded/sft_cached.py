@@ -23,7 +23,7 @@ from recipes.files import write_json
 from recipes.teachers.grounded_answer import VERDICTS
 from recipes.training.checkpoints import checkpoint_to_resume
 from recipes.training.towers import freeze_towers
-from recipes.training.trainer import GemSFTTrainer, parse_settings
+from recipes.training.trainer import GemSFTTrainer, computes_in_bfloat16, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .tower_verdicts import TowerVerdicts
@@ -171,6 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     training.max_length = None
     training.remove_unused_columns = False
+    if not computes_in_bfloat16(training.device.type):
+        training.bf16, training.mixed_precision = False, "no"
 
     torch.manual_seed(training.seed)
     model = AutoModelForImageTextToText.from_pretrained(script.model_name_or_path, dtype="float32")

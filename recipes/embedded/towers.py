@@ -26,6 +26,7 @@ from recipes.console import run_command
 from recipes.files import write_json
 from recipes.sources.statements import SUPERCLASSES
 from recipes.training.checkpoints import last_checkpoint
+from recipes.training.trainer import computes_in_bfloat16
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, SIMULATED_FOLD, Corpus
 from .junk import REASONS, junk_of
@@ -195,11 +196,6 @@ def build_tower(kind: str, shape: Shape = "stem") -> PreTrainedModel | ResidualT
             attn_implementation="eager",  # on a CPU with bfloat16 a third faster than PyTorch's fused attention
         )
     )
-
-
-def computes_in_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are the faster ones there: on GPUs, and on CPUs with AVX-512 BF16 or AMX."""
-    return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _collator(tower: str, config: Any, training: bool) -> SignalAugmentation | PageAugmentation:

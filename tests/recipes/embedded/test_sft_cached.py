@@ -86,6 +86,17 @@ def test_projectors_and_language_model_are_trained_and_towers_kept(folder, tmp_p
     assert (tmp_path / "processor_config.json").is_file()
 
 
+def test_a_cpu_without_bfloat16_computes_in_float32(folder, tmp_path, monkeypatch):
+    plain = train(folder, tmp_path / "plain", "--save_strategy", "no")
+    monkeypatch.setattr(sft_cached, "computes_in_bfloat16", lambda device: False)
+    assert train(folder, tmp_path / "asked", "--bf16", "true", "--save_strategy", "no") == plain
+    monkeypatch.setattr(sft_cached, "computes_in_bfloat16", lambda device: True)
+    mixed = train(folder, tmp_path / "mixed", "--bf16", "true", "--save_strategy", "no")
+    assert mixed != plain
+    for (_, loss), (_, exact) in zip(mixed, plain, strict=True):
+        assert loss == pytest.approx(exact, rel=0.05)
+
+
 def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
     whole = train(folder, tmp_path / "a")
     (tmp_path / "b").mkdir()
