@@ -124,9 +124,11 @@ class _QrsBand:
         spectrum: LevelSpectrum | None,
     ) -> "_QrsBand":
         """Of the `wanted` leads those that live: a constant row is a dead channel, not an electrode in the wrong place."""
-        alive = np.fmax.reduce(signal, axis=1) > np.fmin.reduce(signal, axis=1)
-        alive &= true_in_rows(np.isfinite(signal)) > 0.5 * signal.shape[1]
-        found = [lead for lead in wanted if lead in leads and alive[leads.index(lead)]]
+        named = [lead for lead in wanted if lead in leads]
+        there = signal[[leads.index(lead) for lead in named]]
+        alive = np.fmax.reduce(there, axis=1) > np.fmin.reduce(there, axis=1)
+        alive &= true_in_rows(np.isfinite(there)) > 0.5 * signal.shape[1]
+        found = [lead for lead, lives in zip(named, alive.tolist(), strict=True) if lives]
         rows = [leads.index(lead) for lead in found]
         known = (
             level_spectrum(interpolate_gaps(signal[rows])).spectrum if spectrum is None else spectrum.spectrum[rows]
