@@ -10,15 +10,15 @@ from typing import Any
 from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
-from .beat_words import attach_named_beats, read_beat_words, says_more
+from .beat_words import read_beat_words, says_more
 from .clause import JOINTS, Found, read_clause
 from .contrasts import set_against
 from .details import detail_of
 from .extremes import name_extremes
 from .findings import BY_KIND
 from .lead_states import SIGNAL_QUALITY, parted, read_states
-from .meaning import LEAD_FINDINGS
-from .places import LeadGroup, attach_leads, group_leads
+from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
+from .places import LeadGroup, attach_beats, attach_leads, group_leads
 from .polarity import decide_polarity
 from .tokens import Quantity, plain, tokenize
 from .words import Token
@@ -71,7 +71,6 @@ HEADING_WORDS = 3
 MAX_CHARACTERS = 100_000  # of a text: some forty pages
 # Tokens. Reading a clause looks from each token to the others; what is longer is not a sentence, and is read in pieces.
 LONGEST_CLAUSE = 250
-_INVERSE = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def _denied_elsewhere(clause: list[Token], before: Sequence[Claim], text: str) -
             comparator=None,
             beats=None,
             leads=group.leads,
-            polarity=_INVERSE[last.polarity],
+            polarity=OPPOSITE_POLARITY[last.polarity],
             territory=walls[0] if walls else None,
             quote=text[start:end],
             start=start,
@@ -270,7 +269,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
     found += set_against(found, clause, flat)
-    found += attach_named_beats(found, clause)
+    found += attach_beats(found, clause)
     name_extremes(found, clause, flat)
     _without_lengths(found)
     for item in found:
@@ -306,7 +305,7 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         # "the ST elevation in III is not present in V5"
         before = [place for place in item.groups if place < item.denied_at]
         after = [place for place in item.groups if place > item.denied_at]
-        there = replace(item, groups=before, polarity=_INVERSE[item.polarity], extra=[], denied_at=None)
+        there = replace(item, groups=before, polarity=OPPOSITE_POLARITY[item.polarity], extra=[], denied_at=None)
         return [
             *_claims_of(there, clause, text, inherited),
             *_claims_of(replace(item, groups=after, denied_at=None), clause, text, inherited),
@@ -315,7 +314,7 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         # "low voltage in the limb leads, normal in the chest leads"
         low = replace(item, groups=[place for place in item.groups if place < normal])
         rest = replace(
-            item, groups=[place for place in item.groups if place > normal], polarity=_INVERSE[item.polarity]
+            item, groups=[place for place in item.groups if place > normal], polarity=OPPOSITE_POLARITY[item.polarity]
         )
         return [*_claims_of(low, clause, text, inherited), *_claims_of(rest, clause, text, inherited)]
     groups = [clause[place].value for place in item.groups]
@@ -339,9 +338,9 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     if item.pairs and len(item.groups) > 1:
         return _paired(item, clause, text)
     if item.kind == "p_inversion" and item.inherent_negation and not groups:
-        item = replace(item, kind="p_waves", value="present", polarity=_INVERSE[item.polarity])
+        item = replace(item, kind="p_waves", value="present", polarity=OPPOSITE_POLARITY[item.polarity])
     if item.kind == "abnormal_ecg":
-        item = replace(item, kind="normal_ecg", polarity=_INVERSE[item.polarity])
+        item = replace(item, kind="normal_ecg", polarity=OPPOSITE_POLARITY[item.polarity])
     if item.kind in ("qtc_bazett", "qtc_fridericia"):
         item = replace(item, kind="qtc_interval", formula=item.kind.removeprefix("qtc_"))
     quantity, comparator = item.quantity, item.comparator

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .meaning import DEFAULT_SUBJECT, INTERVALS, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
+from .meaning import DEFAULT_SUBJECT, INTERVALS, OPPOSITE_COMPARISON, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
 from .qualities import describes_a_word, is_restored, tells_of_a_change, words_of
 from .references import reference_numbers
 from .tokens import Quantity
@@ -14,12 +14,6 @@ from .written_numbers import is_rate_of_a_rhythm
 
 FILLERS = ("word", "be", "present", "verb", "it", "hedge")
 JOINTS = ("and", "or", "comma", "slash")
-DENIED = {
-    ">": "not_more",
-    "<": "not_less",
-    "not_more": ">",
-    "not_less": "<",
-}  # the opposite of a denied comparison
 NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
@@ -466,8 +460,8 @@ class _ClauseReader:
         compared, k = self.tokens[j].value, j - 1
         while self.tag(k) in ("word", "be", "hedge", "in") and j - k < 4:
             k -= 1
-        if compared in DENIED and self.tag(k) == "neg" and self.tokens[k].value in ("before", "ended"):
-            return DENIED[compared], k
+        if compared in OPPOSITE_COMPARISON and self.tag(k) == "neg" and self.tokens[k].value in ("before", "ended"):
+            return OPPOSITE_COMPARISON[compared], k
         return compared, None
 
     def _add_number(self, subject: str, owner: int, i: int, quantity: Quantity, taken: set[int]) -> None:

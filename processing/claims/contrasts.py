@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .clause import JOINTS, Found
-from .meaning import LEAD_FINDINGS
+from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .words import Token
 
-_OPPOSITE = {"negated": "affirmed", "affirmed": "negated"}
 _AGAINST = ("not", "rather", "instead", "as")  # first words of what sets one place against another
 _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
@@ -78,7 +77,7 @@ def _contrast(found: list[Found], tokens: Sequence[Token], i: int, text: str) ->
         if after not in item.groups or item.is_number or item.polarity == "hedged" or item.denied_at is not None:
             continue
         if item.anchor < i and before in item.groups:
-            item.polarity = _OPPOSITE[item.polarity]  # that of the places behind the negation
+            item.polarity = OPPOSITE_POLARITY[item.polarity]  # that of the places behind the negation
         elif item.anchor < i:
             continue
         item.groups = sorted({before, *item.groups})
@@ -101,7 +100,8 @@ def _compare(item: Found, tokens: Sequence[Token], text: str) -> None:
             item.groups = [place for place in item.groups if place < i]
             item.value = more
             if any(token.tag == "neg" and token.value == "before" for token in tokens[item.last + 1 : i]):
-                item.polarity = _OPPOSITE[item.polarity]
+                item.dropped = item.polarity == "hedged"  # "possible ST elevation is not greater in II than in III"
+                item.polarity = OPPOSITE_POLARITY[item.polarity]
             return
 
 
@@ -124,7 +124,7 @@ def _only(found: list[Found], tokens: Sequence[Token], place: int) -> Found | No
     at = _word_for_only(tokens, place)
     if at is None:
         return None
-    denied = replace(owner, polarity=_OPPOSITE[default], first=at, last=at, elsewhere=True)
+    denied = replace(owner, polarity=OPPOSITE_POLARITY[default], first=at, last=at, elsewhere=True)
     return replace(denied, extra=[], pairs=[], ahead=[], quantity=None, comparator=None, unit=None, value=None)
 
 

@@ -10,6 +10,8 @@ from .tokens import Quantity
 SMALL_SQUARE_MV = 0.1  # 1 mm at the usual gain of 10 mm/mV
 SMALL_SQUARE_MS = 40.0  # 1 mm at the usual speed of 25 mm/s
 SQUARES = "squares"  # the unit of small squares, which may be a time or a height: what they are said of decides
+OPPOSITE_COMPARISON = {">": "not_more", "<": "not_less", "not_more": ">", "not_less": "<"}
+OPPOSITE_POLARITY = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
 INTERVALS = (
     "pr_interval",
     "qrs_duration",

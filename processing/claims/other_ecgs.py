@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 
 from .clause import Found
+from .meaning import OPPOSITE_COMPARISON
 from .words import Token
 
 _NOW = ("now", "currently", "today", "presently", "current")
-_LIMITS = (">", "<", "not_more", "not_less")
 _COMPARED_BY = ("as", "like", "than", "from", "with", "to", "since", "versus", "vs")
 _BEFORE_A_RECORD = ("the", "a", "an", "on", "in", "of", "at", "that", "seen", "her", "his", "their")
 _PERSISTS = ("persists", "persist", "persisting", "again", "still", "unchanged", "continues")
@@ -111,7 +111,7 @@ def _is_there_now(item: Found, tokens: Sequence[Token]) -> bool:
 def _limit_before(item: Found, tokens: Sequence[Token], i: int) -> bool:
     """Whether an item is a limit before `i` that nothing is said to have: `a QTc above 500 ms`."""
     last = max((item.last, *item.extra))
-    compared = item.comparator in _LIMITS and item.polarity != "negated" and last < i
+    compared = item.comparator in OPPOSITE_COMPARISON and item.polarity != "negated" and last < i
     return compared and not any(token.tag in ("be", "verb", "it") for token in tokens[item.first : i])
 
 
@@ -119,7 +119,7 @@ def _drop_limits_of_a_definition(found: list[Found], tokens: Sequence[Token]) ->
     """`A QTc above 460 ms is prolonged in women`: a limit with an article in front, of which a quality is said."""
     for item in found:
         before = tokens[item.first - 1] if item.first else None
-        if before is None or before.value not in ("a", "an", "any") or item.comparator not in _LIMITS:
+        if before is None or before.value not in ("a", "an", "any") or item.comparator not in OPPOSITE_COMPARISON:
             continue
         stop = next((j for j in range(item.last + 1, len(tokens)) if tokens[j].tag in ("be", "comma")), None)
         if stop is None or tokens[stop].tag != "be" or not _limit_before(item, tokens, stop):

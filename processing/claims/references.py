@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from .meaning import SMALL_SQUARE_MS, SQUARES
+from .meaning import OPPOSITE_COMPARISON, SMALL_SQUARE_MS, SQUARES
 from .words import Token
 
 _SMALL_WORDS = ("the", "a", "an", "for", "adults", "adult", "is", "are", "value", "values", "range")
@@ -44,7 +44,7 @@ class _ReferenceFinder:
         return references
 
     def _compared(self, i: int) -> bool:
-        return self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in ("<", ">", "not_more", "not_less")
+        return self.tag(i - 1) == "cmp" and self.tokens[i - 1].value in OPPOSITE_COMPARISON
 
     def _restates(self, i: int) -> bool:
         """`less than one large square (200 ms)`: a limit in another unit, in brackets after it."""

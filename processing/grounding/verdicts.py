@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from processing.claims.claims import Claim
+from processing.claims.meaning import OPPOSITE_COMPARISON
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,6 @@ DIGITIZED_TOLERANCES = replace(
 
 SUPPORTED, CONTRADICTED, NOT_MEASURABLE = "supported", "contradicted", "not_measurable"
 TOO_NEAR = "too near to the limit to be decided"
-OPPOSITE = {">": "not_more", "not_more": ">", "<": "not_less", "not_less": "<"}
 
 
 @dataclass
@@ -133,7 +133,7 @@ def is_number(claim: Claim) -> bool:
 
 def denies_number(claim: Claim) -> bool:
     """Whether the claim denies that a number is the value (`is not 90 ms`); a denied comparison states the opposite one."""
-    return is_number(claim) and claim.polarity == "negated" and claim.comparator not in OPPOSITE
+    return is_number(claim) and claim.polarity == "negated" and claim.comparator not in OPPOSITE_COMPARISON
 
 
 def shown(value: float, unit: str | None) -> str:
@@ -162,10 +162,10 @@ def compare(
     near = (tolerance / 2 if near is None else near) * slack(claim, tol)
     tolerance *= slack(claim, tol)
     denied = claim.polarity == "negated"
-    if denied and claim.comparator in OPPOSITE:
-        claim, denied = replace(claim, comparator=OPPOSITE[claim.comparator]), False
+    if denied and claim.comparator in OPPOSITE_COMPARISON:
+        claim, denied = replace(claim, comparator=OPPOSITE_COMPARISON[claim.comparator]), False
     holds, explanation = agrees(claim, measured, tolerance) != denied, f"{name} measures {shown(measured, claim.unit)}"
-    if claim.comparator in OPPOSITE and claim.high is None and holds and not agrees(claim, measured, -near):
+    if claim.comparator in OPPOSITE_COMPARISON and claim.high is None and holds and not agrees(claim, measured, -near):
         return too_near(round(measured, 3), explanation)
     if denied and not holds and not agrees(claim, measured, near):
         return unmeasurable(f"{explanation}, too near to the denied number to be decided", round(measured, 3))

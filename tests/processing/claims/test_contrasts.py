@@ -3,6 +3,7 @@
 
 import pytest
 
+from processing.claims.claims import extract_claims
 from processing.ecg_features import extract_features
 from processing.grounding.check import CONTRADICTED, NOT_MEASURABLE, SUPPORTED, check_grounding
 from processing.grounding.correction import correct_answer
@@ -132,3 +133,14 @@ def test_an_axis_beyond_a_negative_limit_is_further_left_and_one_that_exceeds_it
         for text in ("The axis is beyond -30 degrees.", "The QRS axis never exceeds -60 degrees.")
     }  # 40 degrees
     assert list(verdict.values()) == [[CONTRADICTED], [CONTRADICTED]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Possible ST elevation is not greater in II than in III.",
+        "Possibly, ST elevation is not greater in II than in III.",
+    ],
+)
+def test_a_doubtful_denial_of_a_comparison_claims_nothing(text):
+    assert extract_claims(text) == []
