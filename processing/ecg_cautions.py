@@ -48,12 +48,11 @@ def stretches_without_beats(features: "EcgFeatures") -> list[str]:
     first, last = float(features.beat_times[0]), float(features.beat_times[-1])
     longest = max(LONG_PAUSE_S, SILENT_RR * float(np.diff(features.beat_times).max()))
     found = []
-    for start, end, words in ((0.0, first, "before"), (last, features.duration, "after")):
+    for start, end, where in ((0.0, first, f"before {first:.1f} s"), (last, features.duration, f"after {last:.1f} s")):
         unused = any(lead == ALL_LEADS and left < end and right > start for lead, left, right, _ in features.left_out)
         if end - start > longest and not unused:
-            moment = first if words == "before" else last
             found.append(
-                f"no heartbeat is found {words} {moment:.1f} s of {features.duration:.4g} s; rate and rhythm are of the rest"
+                f"no heartbeat is found {where} of {features.duration:.4g} s; rate and rhythm are of the rest"
             )
     return found
 

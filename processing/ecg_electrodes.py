@@ -40,8 +40,8 @@ def limb_lead_reversal(
 ) -> str | None:
     """The pair of limb electrodes that seems exchanged, in words, or `None`.
 
-    - Arms: lead I mirrored against V6, which does not run against V5, while aVR runs with it (Batchvarov et al., Europace 2007;9:1081), or runs against it far less than
-      aVL does (our own addition, for vertical axes).
+    - Arms: lead I mirrored against V6, which does not run against V5, while aVR runs with it (Batchvarov et al., Europace
+      2007;9:1081), or runs against it far less than aVL does (our own addition, for vertical axes).
     - Right arm and left leg: P, QRS and T all negative in II, P upright in aVR, what Einthoven's equations make of normal
       leads (Krasteva et al. 2019, Sensors 19:2920).
     - An electrode with the right leg's: one of I, II, III nearly flat beside the other two.

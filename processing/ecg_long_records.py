@@ -24,11 +24,7 @@ MEDIANS = ("p_duration", "pr_interval", "qrs_duration", "qt_interval", "qtc_baze
 AXES = ("p_axis", "qrs_axis", "t_axis")
 WORDS = ("rhythm_regularity", "limb_lead_reversal", "chest_lead_swap", "inverted_lead")
 
-P_WORDS = (
-    "p_present",
-    "p_unclear",
-    "flutter_waves",
-)  # whether there are P waves, and why that is not known: one answer
+P_WORDS = ("p_present", "p_unclear", "flutter_waves")  # whether there are P waves, and what is known else: one answer
 
 Progress = Callable[[int, int], None]
 

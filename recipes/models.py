@@ -40,6 +40,13 @@ def default_dtype(device: "torch.device | str") -> "torch.dtype | str":
     return torch.float32 if torch.device(device).type == "cpu" else "auto"
 
 
+def computes_in_bfloat16(device: "torch.device | str") -> bool:
+    """Whether matrix products in bfloat16 are the faster ones there: on GPUs, and on CPUs with AVX-512 BF16 or AMX."""
+    import torch
+
+    return torch.device(device).type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 @contextmanager
 def checkpoint_errors(source: str | Path) -> Iterator[None]:
     """
@@ -160,6 +167,7 @@ __all__ = [
     "TINY",
     "check_chat_template",
     "checkpoint_errors",
+    "computes_in_bfloat16",
     "default_device",
     "default_dtype",
     "load_gem",

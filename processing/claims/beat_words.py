@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 
 from .clause import Found
-from .places import attach_beats
 from .words import Token
 
 _WIDTHS = ("wide", "narrow")
@@ -68,23 +67,9 @@ def _meaning(tokens: Sequence[Token], j: int, text: str) -> tuple[str, object, b
     return None
 
 
-def attach_named_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
-    """As `attach_beats`, but what has its beats keeps them, and P waves get those of the only beats that the clause names."""
-    named = [(item, item.beats, list(item.extra)) for item in found if item.beats is not None]
-    own = attach_beats(found, tokens)
-    for item, beats, extra in named:
-        item.beats, item.extra = beats, extra
-    places = [i for i, token in enumerate(tokens) if token.tag == "beats"]
-    for item in found:
-        if item.kind == "p_waves" and item.beats is None and len(places) == 1 and places[0] < item.first:
-            item.beats = tokens[places[0]].value
-            item.extra.append(places[0])
-    return own
-
-
 def says_more(tokens: Sequence[Token]) -> bool:
     """Whether a clause says something of a beat that it names: more than the beat, its leads and its time."""
     return any(token.tag in ("word", "qual", "verb", "be", "neg", "subj", "term") for token in tokens)
 
 
-__all__ = ["attach_named_beats", "read_beat_words", "says_more"]
+__all__ = ["read_beat_words", "says_more"]

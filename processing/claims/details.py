@@ -3,11 +3,10 @@
 
 import re
 
+from .tokens import NUMBER_WORDS
+
 _REACH = 48  # characters before and after the finding's words
-_COUNTS = {
-    word: i + 1
-    for i, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
-} | {"single": 1, "solitary": 1, "lone": 1}  # fmt: skip
+_COUNTS = NUMBER_WORDS | {"single": 1, "solitary": 1, "lone": 1}
 _ADJECTIVES = r"(?:(?:isolated|single|wide|narrow|premature|early|separate|unifocal|monomorphic|sinus|ventricular|atrial|long)\s+)*"
 _NUMBER = rf"(?P<count>{'|'.join(_COUNTS)}|1?\d)"
 _COUNT = re.compile(rf"(?<![\w:.-])(?P<word>\w+\s+)?{_NUMBER}\s+{_ADJECTIVES}$", re.IGNORECASE)

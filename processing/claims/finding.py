@@ -107,6 +107,11 @@ class Finding:
             return ()
         return (self.diagnosis,) if isinstance(self.diagnosis, str) else tuple(dict.fromkeys(self.diagnosis.values()))
 
+    @property
+    def of_recording(self) -> bool:
+        """Whether claims of this kind are about the recording, its quality or its length, and not about the heart."""
+        return self.wave == "recording"
+
     def diagnosis_of(self, value: Any) -> str | None:
         """The name of the diagnosis that a claim with `value` makes, if it makes one."""
         return self.diagnosis.get(value) if isinstance(self.diagnosis, Mapping) else self.diagnosis

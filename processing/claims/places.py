@@ -284,8 +284,12 @@ def _other_wave_between(tokens: Sequence[Token], item: Found, place: int) -> boo
 
 
 def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
-    """Gives the nearest finding its beats and times; `beat 4 at 3.21 s` is a claim of its own, returned."""
+    """Gives the nearest finding its beats and times, if it does not have its beats already, and P waves the only beats that the clause names.
+
+    `beat 4 at 3.21 s` is a claim of its own, returned.
+    """
     own: list[Found] = []
+    named = {id(item) for item in found if item.beats is not None}
     for i, token in enumerate(tokens):
         if token.tag == "beats":
             at = _time_near(tokens, i)
@@ -293,18 +297,23 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
                 time_s = _seconds(tokens[at])
                 own.append(Found("beat_time", None, min(i, at), max(i, at), i, "s", beats=token.value, time_s=time_s))
             target = _nearest(found, i)
-            if target is not None:
+            if target is not None and id(target) not in named:
                 target.beats = token.value
                 target.extra.append(i)
-            elif at is None:
+            elif target is None and at is None:
                 own.append(Found("beat", token.value[0], i, i, i, beats=token.value))
         elif token.tag == "time" and not any(item.first <= i <= item.last for item in own):
             target = _nearest(found, i)
             if target is not None:
                 target.time_s = token.value
-                target.extra.append(i)
+                target.extra += [i] if id(target) not in named else []
     for item in own:
         item.groups = [j for j, token in enumerate(tokens) if token.tag == "leads" and abs(j - item.anchor) <= 4]
+    places = [i for i, token in enumerate(tokens) if token.tag == "beats"]
+    for item in found:
+        if item.kind == "p_waves" and item.beats is None and len(places) == 1 and places[0] < item.first:
+            item.beats = tokens[places[0]].value
+            item.extra.append(places[0])
     return own
 
 

@@ -97,14 +97,15 @@ _ORDINALS = {
     for i, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))
 }  # fmt: skip
 _ORDINALS["last"] = -1
-_COUNTS = {
-    word: i + 2 for i, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
-}
+NUMBER_WORDS = {
+    word: i + 1
+    for i, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
+}  # fmt: skip
 _COUNTING = r"\d{1,3}(?!\d|\.\d|\s*(?:bpm|/|per\b|ms|s\b|sec|mV|mm))"
 _BEATS = re.compile(
     rf"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>{_COUNTING}(?:\s*(?:-|to|through|thru|,\s*and|,|and|&)\s*#?{_COUNTING})*)"
     rf"|(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)}|\d+(?:st|nd|rd|th))\s+(?:\w+\s+)?(?:beat|complex|QRS(?:\s+complex)?)\b"
-    rf"|(?:the\s+)?first\s+(?P<first>\d+|{'|'.join(_COUNTS)})\s+(?:beats|complexes)",
+    rf"|(?:the\s+)?first\s+(?P<first>\d+|{'|'.join([*NUMBER_WORDS][1:])})\s+(?:beats|complexes)",
     re.IGNORECASE,
 )
 _TIME = re.compile(
@@ -285,7 +286,7 @@ def _beats_at(text: str, position: int) -> tuple[tuple[int, ...], int, int] | No
         beats = [_ORDINALS[word] if word in _ORDINALS else int(re.sub(r"\D", "", word))]
     else:
         word = match["first"].lower()
-        beats = list(range(1, (_COUNTS[word] if word in _COUNTS else int(word)) + 1))
+        beats = list(range(1, (NUMBER_WORDS[word] if word in NUMBER_WORDS else int(word)) + 1))
     return tuple(beats), match.start(), match.end()
 
 

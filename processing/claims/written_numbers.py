@@ -7,14 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .meaning import SMALL_SQUARE_MS, SQUARES
-from .tokens import Quantity
+from .tokens import NUMBER_WORDS, Quantity
 from .words import DECADE_WORDS, Token
 
-_COUNTS = {
-    word: float(i)
-    for i, word in enumerate(("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
-    if i
-}
 _SECONDS = ("second", "seconds")
 _NEAR_A_PAUSE = 5  # tokens from the pause to the seconds
 _TALL, _WIDE = ("tall", "high", "deep", "height", "amplitude"), ("wide", "long", "width", "duration", "length")
@@ -44,8 +39,13 @@ def with_written_numbers(tokens: Sequence[Token], text: str) -> list[Token]:
             rough = token.value > 1 and bool(read) and read[-1].tag == "cmp" and read[-1].value == "~"
             quantity = _in_squares(quantity, token.value, tokens[i + 1 : i + 3], text, rough)
             read.append(Token("num", quantity, start, token.end))
-        elif token.tag == "word" and token.value in _SECONDS and _of_a_pause(tokens, i) and read[-1].value in _COUNTS:
-            number = _COUNTS[read[-1].value]
+        elif (
+            token.tag == "word"
+            and token.value in _SECONDS
+            and _of_a_pause(tokens, i)
+            and read[-1].value in NUMBER_WORDS
+        ):
+            number = float(NUMBER_WORDS[read[-1].value])
             read[-1] = Token("num", Quantity(number, number, "s"), read[-1].start, token.end)
         else:
             read.append(token)
@@ -94,11 +94,11 @@ def _count_before(tokens: Sequence[Token]) -> tuple[int, Quantity | None]:
         return last, replace(quantity, low=quantity.low + half, high=quantity.high + half)
     if words[-1] in ("a", "an"):
         return last, Quantity(1 + half, 1 + half, None)
-    if words[-1] not in _COUNTS:
+    if words[-1] not in NUMBER_WORDS:
         return 0, None
-    high = _COUNTS[words[-1]] + half
-    if len(words) > 2 and words[-2] in ("to", "or") and words[-3] in _COUNTS:
-        return last - 2, Quantity(_COUNTS[words[-3]], high, None)
+    high = float(NUMBER_WORDS[words[-1]]) + half
+    if len(words) > 2 and words[-2] in ("to", "or") and words[-3] in NUMBER_WORDS:
+        return last - 2, Quantity(float(NUMBER_WORDS[words[-3]]), high, None)
     return last, Quantity(high, high, None)
 
 

@@ -198,7 +198,7 @@ def check_grounding(
 
 
 def _of_recording(claim: Claim) -> bool:
-    return claim.kind in BY_KIND and BY_KIND[claim.kind].wave == "recording"
+    return claim.kind in BY_KIND and BY_KIND[claim.kind].of_recording
 
 
 def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DEFAULT_TOLERANCES) -> CheckedClaim:
@@ -244,7 +244,7 @@ def _unless_affirmed(rule: Rule, claim: Claim, features: EcgFeatures, tolerances
     affirmed = replace(claim, polarity="affirmed")
     stated = [affirmed]
     finding = BY_KIND[claim.kind]
-    if not claim.leads and finding.scope == "leads" and finding.wave != "recording":
+    if not claim.leads and finding.scope == "leads" and not finding.of_recording:
         everywhere = rule(replace(affirmed, leads=tuple(features.leads)), features, tolerances)
         showing = {lead for lead, shows in everywhere.by_lead.items() if shows}
         # Neighbours must both show a finding, and two leads of a wall.

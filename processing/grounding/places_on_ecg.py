@@ -28,7 +28,7 @@ def evidence(claim: Claim, features: EcgFeatures) -> list[Span]:
         'II'
     """
     finding = BY_KIND[claim.kind]
-    if finding.wave == "recording":
+    if finding.of_recording:
         named = [lead for lead in claim.leads if lead in features.leads]
         return [(lead, 0.0, round(features.duration, 3)) for lead in named or features.leads]
     if not len(features.beat_times):

@@ -56,13 +56,12 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Premature beats and bigeminy, by timing and width of the QRS; of named beats those are judged."""
     if not features.p_present and is_irregular(features):
         return unmeasurable("every interval differs: premature beats cannot be told")
-    is_wide = premature_beat_rows(features)[1]
+    early, is_wide = premature_beat_rows(features)
     wide, narrow = int(is_wide.sum()), int((~is_wide).sum())
     explanation = f"{wide} premature beats with a wide QRS, {narrow} with the usual one"
     numbers = beats_named(claim, features, tol)
     if numbers is not None and claim.kind != "bigeminy":
         return _premature(claim, features, numbers)
-    early = premature_beat_rows(features)[0]
     chamber = claim.kind if claim.kind != "bigeminy" else f"{claim.detail}_ectopy"
     asked = {"ventricular_ectopy": early[is_wide], "atrial_ectopy": early[~is_wide]}.get(chamber, early)
     if claim.kind == "bigeminy":

@@ -30,6 +30,7 @@ from processing.ecg_limits import (
     incomplete_block_limit,
     wide_qrs_limit,
 )
+from processing.ecg_reliability import runs
 from processing.ecg_rules import (
     abnormal_t_inversion_leads,
     has_left_block_shape,
@@ -208,12 +209,8 @@ def _is_tachycardia(name: str, features: EcgFeatures, tol: Tolerances) -> bool |
 def longest_run(features: EcgFeatures) -> int:
     """How many wide premature beats follow each other at most."""
     early, is_wide = premature_beat_rows(features)
-    longest = run = 0
-    before = None
-    for row in early[is_wide].tolist():
-        run = run + 1 if before == row - 1 else 1
-        longest, before = max(longest, run), row
-    return longest
+    wide = np.isin(np.arange(len(features.beat_times)), early[is_wide])
+    return int(np.diff(runs(wide), axis=1).max(initial=0))
 
 
 def _unless_near(holds: bool, nearly: bool) -> bool | None:

@@ -20,10 +20,11 @@ from processing.chat_gem import Modality
 from processing.errors_gem import TrainingError
 from recipes.console import run_script
 from recipes.files import write_json
+from recipes.models import computes_in_bfloat16
 from recipes.teachers.grounded_answer import VERDICTS
 from recipes.training.checkpoints import checkpoint_to_resume
 from recipes.training.towers import freeze_towers
-from recipes.training.trainer import GemSFTTrainer, computes_in_bfloat16, parse_settings
+from recipes.training.trainer import GemSFTTrainer, parse_settings
 
 from .states import CachedCollator, TowerStates, cached_towers, whiten_projectors
 from .tower_verdicts import TowerVerdicts
@@ -171,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training.dataset_kwargs = {"skip_prepare_dataset": True}
     training.max_length = None
     training.remove_unused_columns = False
-    if not computes_in_bfloat16(training.device.type):
+    if not computes_in_bfloat16(training.device):
         training.bf16, training.mixed_precision = False, "no"
 
     torch.manual_seed(training.seed)

@@ -24,9 +24,9 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from modeling_gem import GemEcgModel
 from recipes.console import run_command
 from recipes.files import write_json
+from recipes.models import computes_in_bfloat16, default_device
 from recipes.sources.statements import SUPERCLASSES
 from recipes.training.checkpoints import last_checkpoint
-from recipes.training.trainer import computes_in_bfloat16
 
 from .corpus import CHOICE_FOLD, LEARNT_FOLDS, MICROVOLTS, SIMULATED_FOLD, Corpus
 from .junk import REASONS, junk_of
@@ -309,7 +309,7 @@ def main(
             save_total_limit=1,
             logging_steps=20,
             report_to="none",
-            bf16=tower == "vision" and computes_in_bfloat16("cuda" if torch.cuda.is_available() else "cpu"),
+            bf16=tower == "vision" and computes_in_bfloat16(default_device()),
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],

@@ -162,11 +162,6 @@ def reference_by_auto_class(module: types.ModuleType) -> Iterator[None]:
         module.create_model_from_path = stock  # type: ignore[attr-defined]
 
 
-def computes_in_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are the faster ones there: on GPUs, and on CPUs with AVX-512 BF16 or AMX."""
-    return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def score_answers_only_on_cpu(trainer: Trainer, temperature: float = 1.0) -> None:
     """`score_answers_only` of a trainer's model, below its adapter, and of its reference model where it has one."""
     if trainer.args.device.type != "cpu":
@@ -226,7 +221,6 @@ def keep_trained_in_float32(model: torch.nn.Module) -> None:
 
 __all__ = [
     "GemSFTTrainer",
-    "computes_in_bfloat16",
     "keep_trained_in_float32",
     "parse_settings",
     "reference_by_auto_class",

@@ -492,19 +492,3 @@ def test_loaded_record_keeps_its_word_about_types() -> None:
     record = load_ecg(FILES["DICOM"][0], record_id="mine")
     assert isinstance(record, EcgRecord) and record.record_id == "mine" and record.source is None
     assert not record.signal.flags.writeable
-
-
-def test_what_is_said_of_a_record_that_was_read_before_is_refused():
-    record = load_ecg(np.zeros((2, 1000), dtype=np.float32), sampling_rate=500, leads=["I", "II"], record_id="before")
-    assert load_ecg(record, sampling_rate=500, record_id="named").record_id == "named"
-    assert load_ecg(record, start=0.5).duration == 1.5
-    for said in (
-        {"sampling_rate": 250},
-        {"unit": "uV"},
-        {"gain": 200.0},
-        {"leads": ["V1"]},
-        {"index": 3},
-        {"keep_phi": True},
-    ):
-        with pytest.raises(EcgFormatError, match=f"before: {next(iter(said))}=.* was read before"):
-            load_ecg(record, **said)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processing.ecg_readers import load_ecg
 from processing.ecg_record import STANDARD_LEADS, EcgRecord, LeadEvidence, canonical_lead, interpolate_gaps
 from processing.errors_gem import EcgFormatError, EcgLeadError, EcgQualityError
 
@@ -217,3 +218,19 @@ def test_evidence_stays_with_its_lead_through_every_change():
         assert set(changed.evidence) == set(changed.leads)
         assert changed.evidence["II"] == derived and changed.evidence["I"] == evidence["I"]
     assert "II" not in whole.recorded_leads_only().evidence
+
+
+def test_what_is_said_of_a_record_that_was_read_before_is_refused():
+    record = load_ecg(np.zeros((2, 1000), dtype=np.float32), sampling_rate=500, leads=["I", "II"], record_id="before")
+    assert load_ecg(record, sampling_rate=500, record_id="named").record_id == "named"
+    assert load_ecg(record, start=0.5).duration == 1.5
+    for said in (
+        {"sampling_rate": 250},
+        {"unit": "uV"},
+        {"gain": 200.0},
+        {"leads": ["V1"]},
+        {"index": 3},
+        {"keep_phi": True},
+    ):
+        with pytest.raises(EcgFormatError, match=f"before: {next(iter(said))}=.* was read before"):
+            load_ecg(record, **said)
