@@ -2,7 +2,7 @@
 """`EcgFeatures` as compact text for prompts: the record first, then lead after lead, within a token budget."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,22 +148,29 @@ def _findings_line(features: "EcgFeatures") -> str:
     ):
         if leads:
             found.append(f"{words} {', '.join(leads)}")
+    bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
+    found += [*unusual(features), *([f"signal: {', '.join(bad)}"] if bad else []), *to_be_known(features)]
+    return "; ".join(found) + "."
+
+
+def unusual(features: "EcgFeatures") -> Iterator[str]:
+    """What is found that most ECGs do not have, in words: blocked P waves, pacing, electrodes in the wrong place."""
     if len(features.lone_p_waves):
-        found.append(f"{len(features.lone_p_waves)} P wave(s) without QRS")
+        yield f"{len(features.lone_p_waves)} P wave(s) without QRS"
     if len(features.pacing_spikes):
-        found.append(f"{len(features.pacing_spikes)} pacing spike(s)")
+        yield f"{len(features.pacing_spikes)} pacing spike(s)"
     for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
         if exchanged:
-            found.append(f"electrodes exchanged? {exchanged}")
+            yield f"electrodes exchanged? {exchanged}"
     if features.inverted_lead:
-        found.append(f"lead upside down? {features.inverted_lead}")
-    bad = [f"{lead} {q['verdict']}" for lead, q in features.quality.items() if q.get("verdict") not in (None, "good")]
-    if bad:
-        found.append(f"signal: {', '.join(bad)}")
+        yield f"lead upside down? {features.inverted_lead}"
+
+
+def to_be_known(features: "EcgFeatures") -> Iterator[str]:
+    """What the measurements do not rest on, and the cautions, in words."""
     if features.left_out:
-        found.append(f"not used: {unused_in_words(features.left_out, features.duration)}")
-    found.extend(features.cautions)
-    return "; ".join(found) + "."
+        yield f"not used: {unused_in_words(features.left_out, features.duration)}"
+    yield from features.cautions
 
 
 def _judged(features: "EcgFeatures") -> list[str]:
@@ -226,4 +233,4 @@ def _beat_lines(features: "EcgFeatures") -> list[str]:
     return lines
 
 
-__all__ = ["CHARACTERS_PER_TOKEN", "features_to_text", "record_lines"]
+__all__ = ["CHARACTERS_PER_TOKEN", "features_to_text", "record_lines", "to_be_known", "unusual"]

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processing import ecg_limits as limits
-from processing.ecg_features_text import p_waves_in_words
-from processing.ecg_reliability import unused_in_words
+from processing.ecg_features_text import p_waves_in_words, to_be_known, unusual
 from processing.ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
 from recipes.record_options import as_options
 
@@ -106,7 +105,7 @@ def _range(limit: limits.Limit, digits: int) -> str:
 
 
 def _findings(features: "EcgFeatures") -> Iterator[str]:
-    """One sentence for each value outside of its range."""
+    """One sentence for each value outside of its range, and for what must be known of the record."""
     for words, leads in (
         ("ST elevated in", st_elevated_leads(features)),
         ("ST depressed in", st_depressed_leads(features)),
@@ -119,17 +118,8 @@ def _findings(features: "EcgFeatures") -> Iterator[str]:
         yield "low voltage"
     if features.poor_r_progression:
         yield "poor R progression"
-    if len(features.lone_p_waves):
-        yield f"{len(features.lone_p_waves)} P wave(s) without QRS"
-    if len(features.pacing_spikes):
-        yield f"{len(features.pacing_spikes)} pacing spike(s)"
-    for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
-        if exchanged:
-            yield f"electrodes exchanged? {exchanged}"
-    if features.inverted_lead:
-        yield f"lead upside down? {features.inverted_lead}"
-    if features.left_out:
-        yield f"not used: {unused_in_words(features.left_out, features.duration)}"
+    yield from unusual(features)
+    yield from to_be_known(features)
 
 
 def _lead_table(features: "EcgFeatures") -> Table:

@@ -384,3 +384,12 @@ def test_a_folder_without_a_record_is_an_error(tmp_path, monkeypatch, command):
     assert (
         result.exit_code != 0 and said == "notes: no ECG in it. left out: 1 file (page.png: a picture; name it alone)"
     )
+
+
+def test_features_show_what_must_be_known_of_the_record(tmp_path):
+    signal = NORMAL.signal.copy()
+    signal[:, 2500:] *= 0.03
+    signal[8] *= -1
+    np.save(tmp_path / "half.npy", signal)
+    shown = gem("features", tmp_path / "half.npy", "--sampling-rate", 500, columns=300).stdout
+    assert "no heartbeat is found after" in shown and "lead upside down? V3" in shown
