@@ -1,5 +1,5 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What narrows a rhythm or a block down: `couplets of PVCs`, `seven PVCs`, `Mobitz II`, `ventricular pacing`, `4:1 conduction`."""
+"""What narrows a rhythm or a block down: `couplets of PVCs`, `Mobitz II`, `ventricular pacing`, `4:1 conduction`, `all QRS complexes`."""
 
 import re
 
@@ -31,10 +31,13 @@ _PACED = (
     ("ventricular", r"ventricular(?:ly)?[\s-]$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
     ("atrial", r"(?<!\w)atrial(?:ly)?[\s-]$", r"atrial", r"\s*(?:of|in)\s+the\s+(?:right\s+)?atri"),
 )  # fmt: skip
+_OF_ALL_BEATS = (
+    ("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+|these\s+)?(?:QRS\s*)?(?:complex(?:es)?\s*)?(?:are\s+|is\s+)?$", None, r"\s+(?:throughout\b|(?:in|for|of)\s+(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:beats?|complex))"),
+)  # fmt: skip
 _OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
 _TABLES = {
     "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
-    "av_block": _BLOCK, "paced rhythm": _PACED,
+    "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS,
 }  # fmt: skip
 _COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause")
 _CONDUCTION = re.compile(r"\s*,?\s*\(?(?:with\s+)?(?:an?\s+)?(?P<ratio>[2-8]\s*:\s*1)(?!\d)", re.IGNORECASE)

@@ -24,7 +24,7 @@ from processing.ecg_limits import (
 )
 from processing.ecg_record_measures import READERS_MARGIN_S
 from processing.ecg_reliability import NOT_SHOWN, UNSTEADY
-from processing.ecg_rules import axis_sector
+from processing.ecg_rules import axis_sector, premature_beat_rows
 
 from .verdicts import (
     CONTRADICTED,
@@ -119,6 +119,12 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         name = f"{name} of beat {', '.join(map(str, claim.beats))}"
     if not math.isfinite(value):
         return unmeasurable(f"{name} cannot be measured in this ECG")
+    if claim.detail == "all" and claim.value == "narrow":
+        early, is_wide = premature_beat_rows(features)
+        if is_wide.any():
+            numbers = (early[is_wide] + 1).tolist()
+            explanation = f"premature with a wide QRS are beats {', '.join(map(str, numbers))}"
+            return decided(claim.polarity == "negated", numbers, explanation)
     return _interval_words(claim, features, value, tol, name)
 
 

@@ -67,6 +67,12 @@ PREMATURE = [
     ("bigeminy", "Atrial bigeminy.", CONTRADICTED),
     ("bigeminy", "Ventricular trigeminy.", CONTRADICTED),
     ("sinus", "Not a single PVC.", SUPPORTED),
+    ("PVCs", "QRS complexes are narrow.", SUPPORTED),
+    ("PVCs", "All QRS complexes are narrow.", CONTRADICTED),
+    ("PVCs", "The QRS is narrow in all beats.", CONTRADICTED),
+    ("PVCs", "Not all QRS complexes are narrow.", SUPPORTED),
+    ("sinus", "All QRS complexes are narrow.", SUPPORTED),
+    ("sinus", "Not all QRS complexes are narrow.", CONTRADICTED),
     ("pause", "A single pause.", SUPPORTED),
     ("pause", "Three pauses.", CONTRADICTED),
 ]
