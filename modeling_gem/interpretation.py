@@ -16,6 +16,7 @@ from transformers import Pipeline, TextStreamer, pipeline
 from processing.chat_gem import Modality, content_blocks, must_show_ecg, page_picture, upright
 from processing.ecg_check import check_ecg
 from processing.ecg_features import EcgFeatures, extract_features
+from processing.ecg_features_text import misplaced, to_be_known
 from processing.ecg_readers import is_picture
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgQualityError, GemError, MissingDependencyError
@@ -124,6 +125,12 @@ class Interpretation:
         return denied_in_words(self.text, self.features)
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is doubtful about the recording, in words: electrodes that seem exchanged, seconds and leads that were not used, a coarse
+        sampling rate."""
+        return (*misplaced(self.features), *to_be_known(self.features)) if self.features is not None else ()
+
+    @property
     def claims(self) -> tuple[CheckedClaim, ...]:
         """The claims with verdict, measured value and evidence; none where nothing was checked."""
         return self.report.claims if self.report is not None else ()
@@ -148,6 +155,8 @@ class Interpretation:
             values["cut_off"] = True
         if self.denied_ecg:
             values["denied_ecg"] = self.denied_ecg
+        if self.cautions:
+            values["cautions"] = list(self.cautions)
         if self.report is None:
             return values
         values |= {

@@ -84,7 +84,8 @@ class GemPipeline(Pipeline):
             not (`"off (picture only)"`, `"off (install gem-ecg to check)"`). Where claims were checked also `claims` with
             verdicts and evidence, `spans` of the text that make them, `verdicts` in words, `scores` and `missing` findings.
             `cut_off` is true for an answer that ends at `max_new_tokens`, whose unfinished last word is not checked.
-            `denied_ecg` is a sentence where the answer calls this no ECG and the waveform has heartbeats.
+            `denied_ecg` is a sentence where the answer calls this no ECG and the waveform has heartbeats. `cautions` are sentences
+            about a doubtful recording, such as exchanged electrodes.
             `question_doubt` names words of the question that the model was not taught, if it has any.
             With `num_return_sequences`, a list of as many dicts.
         """

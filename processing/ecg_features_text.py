@@ -159,6 +159,11 @@ def unusual(features: "EcgFeatures") -> Iterator[str]:
         yield f"{len(features.lone_p_waves)} P wave(s) without QRS"
     if len(features.pacing_spikes):
         yield f"{len(features.pacing_spikes)} pacing spike(s)"
+    yield from misplaced(features)
+
+
+def misplaced(features: "EcgFeatures") -> Iterator[str]:
+    """Electrodes that seem to be in the wrong place, in words."""
     for exchanged in (features.limb_lead_reversal, features.chest_lead_swap):
         if exchanged:
             yield f"electrodes exchanged? {exchanged}"
@@ -233,4 +238,4 @@ def _beat_lines(features: "EcgFeatures") -> list[str]:
     return lines
 
 
-__all__ = ["CHARACTERS_PER_TOKEN", "features_to_text", "record_lines", "to_be_known", "unusual"]
+__all__ = ["CHARACTERS_PER_TOKEN", "features_to_text", "misplaced", "record_lines", "to_be_known", "unusual"]

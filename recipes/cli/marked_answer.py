@@ -56,6 +56,8 @@ def print_answer(to: Console, found: "Interpretation") -> None:
     to.print(marked_answer(found))
     if found.denied_ecg:
         to.print(found.denied_ecg, style="bold yellow", markup=False)
+    for caution in found.cautions:
+        to.print(f"the recording: {caution}", style="yellow", markup=False)
     if len(found.candidates) > 1:
         to.print(f"{len(found.candidates)} answers were tried; this is the one whose claims hold best.", style="dim")
     for edit in found.edits:

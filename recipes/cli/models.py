@@ -185,6 +185,7 @@ def interpret(
             "question_doubt": None,
             "cut_off": False,
             "denied_ecg": None,
+            "cautions": [],
             "interpretation": found.text,
             "declined": found.declined,
             **found.marks(),

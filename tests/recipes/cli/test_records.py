@@ -305,6 +305,18 @@ def test_an_answer_that_calls_an_ecg_none_is_marked(tmp_path):
     assert json.loads(usual.stdout)["denied_ecg"] is None
 
 
+def test_a_doubtful_recording_is_told_below_the_answer(tmp_path):
+    record = load_ecg(SAMPLES / "normal.hea")
+    rows = dict(zip(record.leads, record.signal, strict=True))
+    arms = {"I": -rows["I"], "II": rows["III"], "III": rows["II"], "aVR": rows["aVL"], "aVL": rows["aVR"]}
+    np.save(tmp_path / "arms.npy", np.stack([arms.get(lead, rows[lead]) for lead in record.leads]))
+    asked = ("--modality", "signal", "--sampling-rate", 500, "--max-new-tokens", 12)
+    said = "electrodes exchanged? left arm and right arm"
+    assert f"the recording: {said}" in gem("interpret", tmp_path / "arms.npy", *asked).stdout
+    assert said in json.loads(gem("interpret", tmp_path / "arms.npy", *asked, "--json").stdout)["cautions"]
+    assert json.loads(gem("interpret", SAMPLES / "normal.hea", *asked[:2], "--json").stdout)["cautions"] == []
+
+
 @pytest.mark.parametrize("number", [0, -3])
 def test_an_answer_has_a_token_at_least(number):
     result = gem("interpret", SAMPLES / "normal.hea", "--max-new-tokens", number)
