@@ -6,7 +6,7 @@ python -m recipes.embedded.limits --corpus outputs/records --model outputs/grpo 
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,18 +58,9 @@ def likely_bias(tokenizer: PreTrainedTokenizerBase, limits: Mapping[str, float])
     return [[tokens, round(math.log(odd), 3)] for tokens, odd in zip(ids, odds, strict=True)]
 
 
-def mean_weights(models: Sequence[Path]) -> dict[str, torch.Tensor]:
-    """The mean of the weights of several models of one architecture, float32."""
-    states = [GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32).state_dict() for model in models]
-    mean = {name: torch.stack([state[name].float() for state in states]).mean(dim=0) for name in states[0]}
-    return {name: value.to(states[0][name].dtype) for name, value in mean.items()}
-
-
 def main(
     corpus: Annotated[Path, typer.Option(help="What `recipes.embedded.corpus records` wrote.")],
-    model: Annotated[
-        list[Path], typer.Option(help="Trained model; repeatable: of several, the mean of their weights.")
-    ],
+    model: Annotated[Path, typer.Option(help="Trained model.")],
     output: Annotated[Path, typer.Option(help="Folder for the model with its limits, in bfloat16.")],
     batch_size: Annotated[int, typer.Option(help="Records per forward pass.")] = 16,
     limit: Annotated[int | None, typer.Option(help="Only the first records, for a trial.")] = None,
@@ -81,18 +72,15 @@ def main(
     chosen = Corpus.load(corpus).where(lambda row: row["fold"] == CHOICE_FOLD)
     items = [chosen.item(number) for number in range(len(chosen))][:limit]
     truth = np.array([[name in superclasses_of(item.codes) for name in SUPERCLASSES] for item in items])
-    interpret = pipeline(GEM_TASK, model=str(model[-1]), dtype="float32")
-    weights = mean_weights(model)
-    interpret.model.load_state_dict(weights)
+    interpret = pipeline(GEM_TASK, model=str(model), dtype="float32")
     interpret.model.generation_config.sequence_bias = None
     records = [item.record for item in items]
     answers = interpretations(interpret, records, "both", batch_size)
     likelihoods = class_likelihoods(interpret, records, answers, "both", batch_size)
     limits = best_limits(likelihoods, truth)
 
-    finished = GemForConditionalGeneration.from_pretrained(model[-1], dtype=torch.bfloat16)
-    finished.load_state_dict(weights)
-    processor = GemProcessor.from_pretrained(model[-1])
+    finished = GemForConditionalGeneration.from_pretrained(model, dtype=torch.bfloat16)
+    processor = GemProcessor.from_pretrained(model)
     processor.taught_words = " ".join(taught_words())
     finished.generation_config.sequence_bias = likely_bias(processor.tokenizer, limits)
     for tower in (finished.config.ecg_config, finished.config.vision_config):
@@ -103,7 +91,7 @@ def main(
     print(json.dumps(limits))
 
 
-__all__ = ["best_limits", "likely_bias", "mean_weights"]
+__all__ = ["best_limits", "likely_bias"]
 
 if __name__ == "__main__":
     run_command(main)

@@ -25,8 +25,9 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "recipes" / "configs"
 # glibc gives the memory of a training step back to the system and asks for it again in the next; what is kept costs no time.
 KEEP_MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TOP_PAD_": str(256 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
 }
@@ -84,17 +85,20 @@ def _corpora(option: str = "--corpus") -> tuple[str, ...]:
     return (option, "{records}", option, "{again}")
 
 
-def _taught(before: str, *more: str, data: str = "{data}", states: str = "{states}") -> tuple[str, ...]:
-    places = ("--model_name_or_path", before, "--dataset", data, "--states", states, "--output_dir", "{output}")
-    return ("recipes.embedded.sft_cached", "--config", f"{CONFIGS / 'sft_tiny.yaml'}", *places, *more)
+def _taught(before: str, data: str, *more: str) -> tuple[str, ...]:
+    places = {"model_name_or_path": before, "dataset": data, "states": "{states}", "verdicts": "{tower_verdicts}"}
+    told = [part for name, value in places.items() for part in (f"--{name}", value)]
+    config = str(CONFIGS / "sft_tiny.yaml")
+    return ("recipes.embedded.sft_cached", "--config", config, *told, "--output_dir", "{output}", *more, *RESUMED)
 
 
-MORE_JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
-LIKELY = ("--whiten", "false", "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.25", "--image", "0.4",
-          "--finding_weight", "9", "--first_weight", "6")  # fmt: skip
-WORDED = (*LIKELY, "--question_dropout", "0.4")
 RESUMED = ("--resume_from_checkpoint", "true")
-# Each at most 45 minutes, 437 together; minutes of idle cores, estimated from runs on busy ones.
+JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
+READ = ("--max_steps", "2800")
+TALKED = ("--whiten", "false", "--both", "0.35", "--signal", "0.25", "--image", "0.4")
+TALK = ("--max_steps", "2400", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
+ASK = ("--max_steps", "1300", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
+# Each at most 45 minutes, 223 together, of two idle cores; those of the towers are estimates.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -105,84 +109,44 @@ STAGES = (
     Stage("vision_first", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
                            "--simulated", "0", "--own-share", "0.5", "--photographed", "0.5", "--output", "{output}"),
           TOWERS, 12, ("--epochs", "1")),
-    Stage("vision_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
-                           "--simulated", "0", "--start", "{vision_first}", "--output", "{output}"),
+    Stage("vision_second", ("recipes.embedded.towers", "--records", "{records}", "--tower", "vision", "--epochs", "10",
+                            "--simulated", "0", "--start", "{vision_first}", "--output", "{output}"),
           TOWERS, 12, ("--epochs", "1")),
-    Stage("data", ("recipes.embedded.tiny", "data", *_corpora(), "--output", "{output}"), TALKING, 1,
-          ("--junk-count", "10")),
-    Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
-                    "--data", "{data}", "--output", "{output}"), TALKING, 1),
-    Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), "--model", "{start}", "--output", "{output}"), TALKING, 8,
-          ("--junk-count", "10")),
-    Stage("sft", _taught("{start}", "--max_steps", "3600", *RESUMED), TEACHING, 38,
-          ("--max_steps", "3", "--per_device_train_batch_size", "4", "--whiten", "false")),
-    Stage("verdicts", _taught("{sft}", "--max_steps", "800", "--learning_rate", "5e-4", "--whiten", "false",
-                              "--finding_weight", "6", *RESUMED), TEACHING, 8,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    # A second round: more pages, as hospitals print and people photograph them, more questions, more that is no ECG.
-    Stage("vision_more", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "9",
-                          "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--learning-rate", "8e-4",
-                          "--start", "{vision_tower}", "--teacher", "{ecg_tower}", "--threads", "1", "--output", "{output}"),
+    # More pages, as hospitals print and people photograph them, and what the signal tower sees.
+    Stage("vision_tower", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "9",
+                           "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--learning-rate", "8e-4",
+                           "--start", "{vision_second}", "--teacher", "{ecg_tower}", "--threads", "1", "--output", "{output}"),
           (*TOWERS, *NETWORK), 45, ("--epochs", "1")),
-    Stage("data_more", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "2", "--output", "{output}"),
-          TALKING, 1, ("--junk-count", "10")),
-    Stage("start_more", ("recipes.embedded.tiny", "exchange", "--model", "{verdicts}", "--vision-tower", "{vision_more}",
-                         "--output", "{output}"), TALKING, 1),
-    Stage("states_more", ("recipes.embedded.tiny", "states", *_corpora(), *MORE_JUNK, "--columns", "0.12", "--model",
-                          "{start_more}", "--output", "{output}"), TALKING, 8, ("--junk-count", "10")),
-    Stage("sft_more", _taught("{start_more}", "--max_steps", "2000", "--learning_rate", "7e-4", "--whiten", "false",
-                              "--both", "0.4", "--signal", "0.25", "--image", "0.35", "--finding_weight", "6",
-                              "--first_weight", "6", *RESUMED, data="{data_more}", states="{states_more}"), TEACHING, 28,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    # A third: what both towers make likely is taught in place of the labels.
-    Stage("tower_verdicts", ("recipes.embedded.tower_verdicts", *_corpora("--records"), "--states", "{states_more}", "--output",
-                             "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
-    Stage("sft_likely", _taught("{sft_more}", "--max_steps", "2000", "--learning_rate", "7e-4", "--whiten", "false",
-                                "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.25", "--image", "0.4",
-                                "--finding_weight", "6", "--first_weight", "6", *RESUMED, data="{data_more}",
-                                states="{states_more}"), TEACHING, 30,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("sft_last", _taught("{sft_likely}", "--max_steps", "1500", "--learning_rate", "6e-4", "--whiten", "false",
-                               "--verdicts", "{tower_verdicts}", "--both", "0.35", "--signal", "0.2", "--image", "0.45",
-                               "--finding_weight", "9", "--first_weight", "6", *RESUMED, data="{data_more}",
-                               states="{states_more}"), TEACHING, 22,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("mean", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_likely}", "--model", "{sft_last}",
-                   "--output", "{output}"), ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
-    # A fourth: questions in many wordings, each alone, then twelve in one conversation.
-    Stage("data_worded", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "3", "--output", "{output}"),
-          TALKING, 2, ("--junk-count", "10")),
-    Stage("sft_worded", _taught("{mean}", "--max_steps", "2000", "--learning_rate", "7e-4", *WORDED, *RESUMED,
-                                data="{data_worded}", states="{states_more}"), TEACHING, 35,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("data_talk", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "12", "--together", "12",
-                        "--output", "{output}"), TALKING, 2, ("--junk-count", "10")),
-    Stage("sft_talk", _taught("{sft_worded}", "--max_steps", "1800", "--learning_rate", "8e-4", *WORDED, *RESUMED,
-                              data="{data_talk}", states="{states_more}"), TEACHING, 45,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    # A fifth: what is hard to understand more often, seven questions in one conversation, so that less of a batch is padding.
-    Stage("data_asked", ("recipes.embedded.tiny", "data", *_corpora(), *MORE_JUNK, "--questions", "14", "--together", "7",
-                         "--output", "{output}"), TALKING, 2, ("--junk-count", "10")),
-    Stage("sft_asked", _taught("{sft_talk}", "--max_steps", "1800", "--learning_rate", "8e-4", *WORDED, *RESUMED,
-                               data="{data_asked}", states="{states_more}"), TEACHING, 38,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("sft_brief", _taught("{sft_asked}", "--max_steps", "300", "--learning_rate", "5e-4", "--seed", "2", *WORDED, *RESUMED,
-                               data="{data_asked}", states="{states_more}"), TEACHING, 6,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("mean_asked", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--model", "{sft_brief}",
-                         "--output", "{output}"), ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
-    # A sixth: the words of questions become tokens, with the meaning that SmolLM2 gives them.
-    Stage("worded_start", ("recipes.embedded.words", "--model", "{mean_asked}", "--output", "{output}"),
+    Stage("data_read", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "2", "--together", "2",
+                        "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+    Stage("data_talk", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "7", "--together", "7",
+                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+    Stage("data_asked", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "14", "--together", "7",
+                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+    Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
+                    "--data", "{data_asked}", "--output", "{output}"), TALKING, 1),
+    # The words of questions become tokens, with the meaning that SmolLM2 gives them.
+    Stage("worded", ("recipes.embedded.words", "--model", "{start}", "--output", "{output}"),
           tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 1,
           ("--language-model", str(ROOT / "modeling_gem" / "checkpoints" / "gem-ecg-tiny"), "--count", "50")),
-    Stage("sft_words", _taught("{worded_start}", "--max_steps", "1500", "--learning_rate", "8e-4", "--words", "true", *LIKELY,
-                               *RESUMED, data="{data_asked}", states="{states_more}"), TEACHING, 36,
+    Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), *JUNK, "--columns", "0.12", "--model", "{start}",
+                     "--output", "{output}"), TALKING, 10, ("--junk-count", "10")),
+    # What the towers make likely is taught in place of the labels.
+    Stage("tower_verdicts", ("recipes.embedded.tower_verdicts", *_corpora("--records"), "--states", "{states}", "--output",
+                             "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
+    # First to read: interpretations mostly, all words alike, until digits are right.
+    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 36,
+          ("--max_steps", "3", "--per_device_train_batch_size", "4", "--whiten", "false")),
+    # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
+    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 36,
           ("--max_steps", "2", "--per_device_train_batch_size", "4")),
-    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_words}", "--output", "{output}"),
+    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 16,
+          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2", "--junk-count", "2")),
-    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_words}",
+    Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_asked}",
                    "--dataset", "{prompts}", "--output_dir", "{output}", "--image_only", "true", *RESUMED), REWARDING, 15,
           ("--max_steps", "1", "--per_device_train_batch_size", "2", "--num_generations", "2", "--report_rows", "2",
            "--max_completion_length", "24")),

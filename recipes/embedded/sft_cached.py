@@ -46,12 +46,6 @@ class CachedArguments:
     both: float = field(default=1.0, metadata={"help": "Weight of batches that show signal and picture."})
     signal: float = field(default=0.0, metadata={"help": "Weight of batches that show the signal only."})
     image: float = field(default=0.0, metadata={"help": "Weight of batches that show the picture only."})
-    question_dropout: float = field(
-        default=0.0,
-        metadata={
-            "help": "Share of a question's merges of letters that are left out, so that other wordings are understood."
-        },
-    )
     words: bool = field(
         default=False,
         metadata={
@@ -196,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         whiten_projectors(model, states)
     verdicts = TowerVerdicts.load(script.verdicts) if script.verdicts else None
     mixed = {name: weight for name, weight in mix.items() if weight}
-    collator = VerdictCollator(processor, states, mixed, question_dropout=script.question_dropout, verdicts=verdicts)
+    collator = VerdictCollator(processor, states, mixed, verdicts=verdicts)
     with cached_towers(model):
         trainer = FindingTrainer(
             model=model,

@@ -19,6 +19,8 @@ from processing.processing_gem import GemProcessor
 from recipes.files import write_json
 
 MODALITIES = ("ecg", "image")
+# Batches of few lengths: a CPU prepares its matrix products once for each shape.
+PADDED_TO = 32
 
 
 @dataclass
@@ -158,14 +160,11 @@ class CachedCollator:
         processor: Gives tokenizer, chat template and the number of tokens per ECG and picture.
         states: What the towers said about the records.
         modality_mix: Weights of `"both"`, `"signal"` and `"image"`.
-        question_dropout: Share of the merges that are left out when the words of a question become tokens, in half of the examples: what
-            is spelled in many ways is understood in others (BPE dropout; Provilkov et al. 2020, arXiv 1910.13267).
     """
 
     processor: GemProcessor
     states: TowerStates
     modality_mix: dict[Modality, float] = field(default_factory=lambda: {"both": 1.0})
-    question_dropout: float = 0.0
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch with one modality mix for all samples, and the kept states in place of signals and pixels."""
@@ -183,37 +182,20 @@ class CachedCollator:
                 batch[argument] = torch.from_numpy(getattr(self.states, name)[rows]).float()
         return batch
 
-    def _tokens(self, messages: Sequence[dict[str, str]], shown: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `conversation_tokens`, the questions spelled otherwise where `question_dropout` says so."""
-        ids, labels = conversation_tokens(self.processor, messages, shown)
-        if self.question_dropout and torch.rand(()) < 0.5:
-            model = self.processor.tokenizer.backend_tokenizer.model
-            model.dropout = self.question_dropout
-            try:
-                spelled, masked = conversation_tokens(self.processor, messages, shown)
-            finally:
-                model.dropout = None
-            # Questions and answers take turns: those as they are spelled, these as they are.
-            turns = [_in_turns(*rows) for rows in ((spelled, masked), (ids, labels))]
-            mixed = [pair[number % 2] for number, pair in enumerate(zip(*turns, strict=True))]
-            ids, labels = (torch.cat(parts) for parts in zip(*mixed, strict=True))
-        return ids, labels
-
     def _text(self, examples: Sequence[dict[str, Any]], shown: list[str]) -> dict[str, torch.Tensor]:
-        rows = [self._tokens(example["messages"], shown) for example in examples]
+        rows = [conversation_tokens(self.processor, example["messages"], shown) for example in examples]
         ids, labels = zip(*rows, strict=True)
-        pad = nn.utils.rnn.pad_sequence
         return {
-            "input_ids": pad(ids, batch_first=True, padding_value=self.processor.tokenizer.pad_token_id),
-            "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
-            "labels": pad(labels, batch_first=True, padding_value=-100),
+            "input_ids": _padded(ids, self.processor.tokenizer.pad_token_id),
+            "attention_mask": _padded([torch.ones_like(row) for row in ids], 0),
+            "labels": _padded(labels, -100),
         }
 
 
-def _in_turns(ids: torch.Tensor, labels: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Tokens and labels of every question and every answer."""
-    turned = (torch.diff((labels != -100).int()) != 0).nonzero().flatten() + 1
-    return list(zip(ids.tensor_split(turned), labels.tensor_split(turned), strict=True))
+def _padded(rows: Sequence[torch.Tensor], value: int) -> torch.Tensor:
+    """`(rows, tokens)`, the tokens a multiple of `PADDED_TO`."""
+    batch = nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+    return nn.functional.pad(batch, (0, -batch.shape[1] % PADDED_TO), value=value)
 
 
 def conversation_tokens(

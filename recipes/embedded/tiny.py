@@ -24,7 +24,7 @@ from datasets import Array2D, Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as Picture
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
-from transformers import AutoProcessor, CLIPVisionModel, LlamaConfig
+from transformers import CLIPVisionModel, LlamaConfig
 
 from modeling_gem import GemConfig, GemEcgModel, GemForConditionalGeneration
 from modeling_gem.chat_templates import PLAIN
@@ -277,14 +277,16 @@ def assemble(
     vision_tower: FolderOption,
     data: FolderOption,
     output: OutputOption,
-    vocab_size: Annotated[int, typer.Option()] = 2048,
+    vocab_size: Annotated[
+        int, typer.Option(help="Tokens of answers; words of questions are added by recipes.embedded.words.")
+    ] = 1000,
     seed: SeedOption = 0,
 ) -> None:
     """Put towers, tokenizer and a fresh language model together, and a processor."""
     torch.manual_seed(seed)
     messages = load_from_disk(str(data))["train"]["messages"]
-    texts = [f"{message['content']}" for conversation in messages for message in conversation]
-    tokenizer = train_tokenizer(texts, vocab_size)
+    answers = [turn["content"] for conversation in messages for turn in conversation if turn["role"] == "assistant"]
+    tokenizer = train_tokenizer(answers, vocab_size)
     signal, picture = GemEcgModel.from_pretrained(ecg_tower), CLIPVisionModel.from_pretrained(vision_tower)
     config = GemConfig(
         ecg_config=signal.config,
@@ -326,19 +328,6 @@ def assemble(
     processor.save_pretrained(output)
     size = sum(parameter.numel() for parameter in model.parameters())
     print(f"{size / 1e6:.1f} M parameters, vocabulary {model.get_input_embeddings().num_embeddings}")
-
-
-@app.command("exchange")
-def exchange_tower(
-    model: Annotated[Path, typer.Option(help="Trained model.")],
-    vision_tower: FolderOption,
-    output: OutputOption,
-) -> None:
-    """Put another image tower of the same shape into a trained model, which then has to learn to read it."""
-    network = GemForConditionalGeneration.from_pretrained(model, dtype=torch.float32)
-    network.model.vision_tower.load_state_dict(CLIPVisionModel.from_pretrained(vision_tower).state_dict())
-    network.save_pretrained(output)
-    AutoProcessor.from_pretrained(model).save_pretrained(output)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """How likely each superclass is by what the frozen towers see: targets for the verdicts that the language model writes.
 
-    python -m recipes.embedded.tower_verdicts --records outputs/records --records outputs/again --states outputs/states_more \\
+    python -m recipes.embedded.tower_verdicts --records outputs/records --records outputs/again --states outputs/states \\
         --output outputs/tower_verdicts
 
 A language model that is taught the labels themselves learns the training records by heart before it reads their states as well as a

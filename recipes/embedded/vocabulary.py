@@ -18,7 +18,7 @@ MARK = "_"
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE on the training texts, across words but not across `PIECES`."""
+    """Byte-level BPE on the answers, across words but not across `PIECES`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -247,7 +247,8 @@ ASKED_OFTEN: dict[str, float] = {
     **dict.fromkeys((BEYOND, ELSE, "named diagnosis"), 3.0),
     **dict.fromkeys(("normal", "noise", "noise by lead", "quality", "impression"), 2.0),
     **dict.fromkeys(
-        ("why", "rhythm", "QRS", "infarction", "conduction disturbance", "hypertrophy", "ST-T change"), 1.5
+        ("why", "rhythm", "QRS", "QT", "QTc", "infarction", "conduction disturbance", "hypertrophy", "ST-T change"),
+        1.5,
     ),
 }
 

@@ -8,11 +8,10 @@ from transformers import SequenceBiasLogitsProcessor
 
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
-from recipes.embedded.limits import best_limits, likely_bias, mean_weights
+from recipes.embedded.limits import best_limits, likely_bias
 from recipes.embedded.vocabulary import train_tokenizer
 from recipes.sources.statements import SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, VERDICTS, classes_text, grounded_answer
-from tests.helpers.tiny_gem import tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +49,3 @@ def test_a_finding_is_called_likely_from_its_limit_on(tokenizer, code, begun):
         return tokenizer.decode([int(bias(ids, scores).argmax())])
 
     assert written(0.21) == " likely" and written(0.19) == " unlikely"
-
-
-def test_of_several_models_the_mean_of_the_weights_is_kept(tmp_path):
-    for number in range(2):
-        model = tiny_model().float()
-        with torch.no_grad():
-            model.lm_head.weight.fill_(number)
-        model.save_pretrained(tmp_path / str(number))
-    mean = mean_weights([tmp_path / "0", tmp_path / "1"])
-    assert torch.equal(mean["lm_head.weight"], torch.full_like(model.lm_head.weight, 0.5))
-    assert mean.keys() == model.state_dict().keys()
-    model.load_state_dict(mean)
-    assert torch.equal(mean_weights([tmp_path / "1"])["lm_head.weight"], torch.ones_like(model.lm_head.weight))
