@@ -332,6 +332,19 @@ def test_an_answer_that_calls_an_ecg_none_is_marked():
         assert ("The model calls this no ECG; the heartbeat check found one (11 beats at 68 bpm)." in talk) == marked
 
 
+def test_a_doubtful_recording_is_told_below_the_answer():
+    record = load_ecg(SAMPLES / "normal.hea")
+    rows = dict(zip(record.leads, record.signal, strict=True))
+    arms = {"I": -rows["I"], "II": rows["III"], "III": rows["II"], "aVR": rows["aVL"], "aVL": rows["aVR"]}
+    turned = load_ecg(np.stack([arms.get(lead, rows[lead]) for lead in record.leads]), sampling_rate=500)
+    chat = ({"role": "user", "content": [{"type": "text", "text": "?"}]},)
+    for shown, told in ((turned, True), (record, False)):
+        asked = replace(session.measured(uploads.Upload("a.hea", record=shown)), chat=chat)
+        read = session.checked(session.answered(asked, "Sinus rhythm."))
+        talk = Tags(views.conversation(replace(read, marks=views.page_view(read)[1]))).text
+        assert ("The recording: electrodes exchanged? left arm and right arm" in talk) == told
+
+
 def test_what_is_not_an_ecg_gets_a_reason_and_no_answer(server, tmp_path):
     flat = np.stack([np.arange(5000) / 500, np.zeros(5000), np.zeros(5000)], axis=1)
     header = "time (s),I (mV),II (mV)"
