@@ -155,8 +155,8 @@ class Interpretation:
             values["cut_off"] = True
         if self.denied_ecg:
             values["denied_ecg"] = self.denied_ecg
-        if self.cautions:
-            values["cautions"] = list(self.cautions)
+        if cautions := self.cautions:
+            values["cautions"] = list(cautions)
         if self.report is None:
             return values
         values |= {

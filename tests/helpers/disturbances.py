@@ -23,6 +23,12 @@ def electrode_leads(electrode: str) -> np.ndarray:
     return np.eye(12)[5 + int(electrode[1])]
 
 
+def with_exchanged_arms(signal: np.ndarray) -> np.ndarray:
+    """The leads as they are with the electrodes of the two arms exchanged (Einthoven, Goldberger)."""
+    i, ii, iii, avr, avl, avf = signal[:6]
+    return np.concatenate([[-i, iii, ii, avl, avr, avf], signal[6:]])
+
+
 def _band(generator: np.random.Generator, rows: int, samples: int, rate: float, low: float, high: float) -> np.ndarray:
     """Noise of 1 mV rms between two frequencies, `(rows, samples)`."""
     from scipy.signal import butter, sosfiltfilt

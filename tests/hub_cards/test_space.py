@@ -20,6 +20,7 @@ from PIL import Image
 from hub_cards.space.gem_space import interpreter, session, uploads, views
 from processing.ecg_readers import load_ecg
 from processing.errors_gem import GemError
+from tests.helpers.disturbances import with_exchanged_arms
 from tests.helpers.html_tags import Tags
 
 gradio = pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
@@ -334,9 +335,7 @@ def test_an_answer_that_calls_an_ecg_none_is_marked():
 
 def test_a_doubtful_recording_is_told_below_the_answer():
     record = load_ecg(SAMPLES / "normal.hea")
-    rows = dict(zip(record.leads, record.signal, strict=True))
-    arms = {"I": -rows["I"], "II": rows["III"], "III": rows["II"], "aVR": rows["aVL"], "aVL": rows["aVR"]}
-    turned = load_ecg(np.stack([arms.get(lead, rows[lead]) for lead in record.leads]), sampling_rate=500)
+    turned = load_ecg(with_exchanged_arms(record.signal), sampling_rate=500)
     chat = ({"role": "user", "content": [{"type": "text", "text": "?"}]},)
     for shown, told in ((turned, True), (record, False)):
         asked = replace(session.measured(uploads.Upload("a.hea", record=shown)), chat=chat)

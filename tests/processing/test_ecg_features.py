@@ -14,6 +14,7 @@ from processing.ecg_readers import load_ecg
 from processing.ecg_record import LIMB_LEADS, STANDARD_LEADS, EcgRecord
 from processing.errors_gem import EcgFormatError, EcgLeadError
 from processing.simulator.simulator import simulate_ecg
+from tests.helpers.disturbances import with_exchanged_arms
 from tests.helpers.rhythm_ecgs import simulated_rhythm
 
 
@@ -281,8 +282,7 @@ def test_exchanged_limb_electrodes_are_suspected(electrodes, seed):
 def test_exchanged_arms_are_suspected_where_the_axis_is_vertical():
     record = load_ecg("processing/samples/normal.hea")  # an axis of 62 degrees: the true aVL points down
     assert exchanged(record, "left arm and right arm").limb_lead_reversal == "left arm and right arm"
-    i, ii, iii, avr, avl, avf = record.signal[:6]
-    signal = np.concatenate([[-i, iii, ii, avl, avr, avf], record.signal[6:]])
+    signal = with_exchanged_arms(record.signal)
     rows = [row for row, lead in enumerate(STANDARD_LEADS) if lead != "aVL"]
     assert limb_lead_reversal(STANDARD_LEADS, signal, 500, {}) == "left arm and right arm"
     assert limb_lead_reversal([STANDARD_LEADS[row] for row in rows], signal[rows], 500, {}) is None, "aVL is needed"

@@ -25,6 +25,7 @@ from processing.untrusted.budget import ReadBudget
 from recipes.cli import PANELS, app, models, records
 from recipes.cli.tables import print_features
 from recipes.record_options import ReadingOptions, RecordOptions, as_options
+from tests.helpers.disturbances import with_exchanged_arms
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
 NORMAL = load_ecg(SAMPLES / "normal.hea")
@@ -307,9 +308,7 @@ def test_an_answer_that_calls_an_ecg_none_is_marked(tmp_path):
 
 def test_a_doubtful_recording_is_told_below_the_answer(tmp_path):
     record = load_ecg(SAMPLES / "normal.hea")
-    rows = dict(zip(record.leads, record.signal, strict=True))
-    arms = {"I": -rows["I"], "II": rows["III"], "III": rows["II"], "aVR": rows["aVL"], "aVL": rows["aVR"]}
-    np.save(tmp_path / "arms.npy", np.stack([arms.get(lead, rows[lead]) for lead in record.leads]))
+    np.save(tmp_path / "arms.npy", with_exchanged_arms(record.signal))
     asked = ("--modality", "signal", "--sampling-rate", 500, "--max-new-tokens", 12)
     said = "electrodes exchanged? left arm and right arm"
     assert f"the recording: {said}" in gem("interpret", tmp_path / "arms.npy", *asked).stdout
