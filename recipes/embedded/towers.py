@@ -309,7 +309,7 @@ def main(
             save_total_limit=1,
             logging_steps=20,
             report_to="none",
-            bf16=tower == "vision" and computes_in_bfloat16(default_device()),
+            bf16=computes_in_bfloat16(default_device()),
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],
