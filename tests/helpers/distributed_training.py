@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 
 from recipes.training.checkpoints import last_checkpoint
 from tests.helpers import tiny_gem
+from tests.helpers.cpu_as_accelerator import STUCK_AFTER
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 8
@@ -106,13 +108,29 @@ def command(
     return [*python, *launcher, "--config_file", str(ROOT / f"recipes/configs/accelerate/{sharding}.yaml"), *training]
 
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu", STUCK_AFTER: "300"}
+# How Python begins the stacks of a process that is stuck.
+STUCK = "Timeout ("
 # The limit finds two processes that wait for each other for ever; DeepSpeed first compiles its own gloo.
 LONGEST = 400
 
 
 def train(folder: Path, output: Path, sharding: str | None, more: list[str]) -> None:
-    result = subprocess.run(
+    """
+    Under fsdp2, two processes on two busy cores waited for each other after the evaluation, once in some fifty runs of all tests. If it
+    happens again, their stacks become a warning and the same command goes on; a second time it is a failure.
+    """
+    result = run_training(folder, output, sharding, more)
+    if result.returncode and STUCK in result.stderr:
+        warnings.warn(f"{sharding} was stuck:\n{result.stderr[result.stderr.index(STUCK) :]}", stacklevel=2)
+        result = run_training(folder, output, sharding, more)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def run_training(
+    folder: Path, output: Path, sharding: str | None, more: list[str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command(folder, output, sharding, more),
         capture_output=True,
         text=True,
@@ -121,7 +139,6 @@ def train(folder: Path, output: Path, sharding: str | None, more: list[str]) -> 
         timeout=LONGEST,
         check=False,
     )
-    assert result.returncode == 0, result.stderr[-3000:]
 
 
 def train_until_killed(folder: Path, output: Path, sharding: str, more: list[str]) -> None:
