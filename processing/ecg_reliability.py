@@ -69,9 +69,15 @@ def unused_in_words(left_out: Sequence[tuple[str, float, float, str]], duration:
     return ", ".join(
         f"{' and '.join(leads)} ({reason})"
         if end - start >= duration - WHOLE_WITHIN_S
-        else f"{' and '.join(leads)} {start:.1f}-{end:.1f} s ({reason})"
+        else f"{' and '.join(leads)} {_span_in_words(start, end)} ({reason})"
         for (start, end, reason), leads in groups.items()
     )
+
+
+def _span_in_words(start: float, end: float) -> str:
+    """From when to when, with as many decimals as it takes to tell one from the other, at most three."""
+    spans = (f"{start:.{digits}f}-{end:.{digits}f} s" for digits in (1, 2, 3))
+    return next((span for span in spans if len(set(span[:-2].split("-"))) > 1), f"{start:.3f} s")
 
 
 @dataclass(frozen=True)

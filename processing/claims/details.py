@@ -1,8 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
-"""What narrows a rhythm or a block down: `couplets of PVCs`, `Mobitz II`, `ventricular pacing`, `4:1 conduction`, `all QRS complexes`."""
+"""What narrows a rhythm or a block down: `couplets of PVCs`, `Mobitz II`, `ventricular pacing`, `4:1 conduction`, `all QRS complexes`,
+`uninterrupted sinus rhythm`."""
 
 import re
 
+from .findings_rhythm import SINUS
 from .tokens import NUMBER_WORDS
 
 _REACH = 48  # characters before and after the finding's words
@@ -34,10 +36,15 @@ _PACED = (
 _OF_ALL_BEATS = (
     ("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+|these\s+)?(?:QRS\s*)?(?:complex(?:es)?\s*)?(?:are\s+|is\s+)?$", None, r"\s+(?:throughout\b|(?:in|for|of)\s+(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:beats?|complex))"),
 )  # fmt: skip
+_UNBROKEN = r"\b(?:uninterrupted|unbroken)\b"
+_OF_SINUS = (
+    ("uninterrupted", rf"{_UNBROKEN}[\s,]+(?:\w+\s+){{0,2}}$", _UNBROKEN, rf"\s+(?:is\s+)?(?:{_UNBROKEN}|without\s+(?:any\s+)?interruptions?\b)"),
+)  # fmt: skip
 _OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
 _TABLES = {
     "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
     "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS,
+    **dict.fromkeys(SINUS, _OF_SINUS),
 }  # fmt: skip
 _COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause")
 _CONDUCTION = re.compile(r"\s*,?\s*\(?(?:with\s+)?(?:an?\s+)?(?P<ratio>[2-8]\s*:\s*1)(?!\d)", re.IGNORECASE)

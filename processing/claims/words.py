@@ -286,6 +286,8 @@ class Token(NamedTuple):
 
 _WORD_END = r"(?![A-Za-z])"
 _CALIBRATION = re.compile(f"(?i:{CALIBRATION}){_WORD_END}")
+_RATIO_OF_BLOCK = re.compile(r"[3-9]\s*:\s*1(?=\s+(?:AV|A-V)[\s-]*block\b)", re.IGNORECASE)
+_CONDUCTED, _CONDUCTED_WITHIN = re.compile(r"\b(?:flutter|tachycardia|fibrillation)\b", re.IGNORECASE), 40
 
 
 @cache
@@ -383,9 +385,14 @@ def _structure(pattern: str) -> str:
 
 
 def match_calibration(text: str, position: int) -> Token | None:
-    """Numbers that are not measurements: paper speed, gain, age, `12-lead`, `10 s strip`."""
+    """Numbers that are not measurements: paper speed, gain, age, `12-lead`, `10 s strip`, the conduction of flutter."""
     match = _CALIBRATION.match(text, position)
-    return None if match is None else Token("skip", None, match.start(), match.end())
+    if match is None:
+        return None
+    block = _RATIO_OF_BLOCK.match(text, position)  # "3:1 AV block" is one, "atrial flutter with 3:1 AV block" is not
+    if block is None or _CONDUCTED.search(text[max(position - _CONDUCTED_WITHIN, 0) : position]):
+        return Token("skip", None, match.start(), match.end())
+    return Token("skip", None, block.start(), block.end())
 
 
 def match_word(text: str, position: int) -> Token | None:

@@ -123,7 +123,7 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         early, is_wide = premature_beat_rows(features)
         if is_wide.any():
             numbers = (early[is_wide] + 1).tolist()
-            explanation = f"premature with a wide QRS are beats {', '.join(map(str, numbers))}"
+            explanation = f"early, with a wide QRS: beats {', '.join(map(str, numbers))}"
             return decided(claim.polarity == "negated", numbers, explanation)
     return _interval_words(claim, features, value, tol, name)
 

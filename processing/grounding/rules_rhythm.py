@@ -45,6 +45,7 @@ from processing.ecg_rules import (
     is_sinus_arrhythmia,
     is_wide_qrs,
     pathological_q_leads,
+    pause_rows,
     premature_beat_rows,
     qrs_area,
     st_depressed_leads,
@@ -92,11 +93,14 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """The rhythm that is named, by rate, regularity and P waves."""
     if features.rhythm_regularity is None or not math.isfinite(features.heart_rate):
         return unmeasurable("too few beats to judge the rhythm")
-    return signed(claim, _detail_holds(claim, features, tol), features.rhythm_regularity, rhythm_in_words(features))
+    words = rhythm_in_words(features)
+    if claim.detail == "uninterrupted":
+        words += f", {len(premature_beat_rows(features)[0])} premature beats, {len(pause_rows(features))} pauses"
+    return signed(claim, _detail_holds(claim, features, tol), features.rhythm_regularity, words)
 
 
 def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool | None:
-    """Whether the rhythm is there, and what narrows it down: the chamber that is paced, the conduction of flutter."""
+    """Whether the rhythm is there, and what narrows it down: the chamber that is paced, the conduction of flutter, no interruption."""
     holds = _rhythm_holds(str(claim.value), features, tol)
     if claim.detail is None or not holds:
         return holds
@@ -106,6 +110,8 @@ def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool 
         return True if FLUTTER_RATE.contains(atria) else None if near else False
     if claim.value == "paced rhythm" and len(features.pacing_spikes):
         return _paces(claim.detail, features)
+    if claim.detail == "uninterrupted":
+        return not len(premature_beat_rows(features)[0]) and not len(pause_rows(features))
     return holds
 
 

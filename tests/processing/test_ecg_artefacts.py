@@ -14,6 +14,7 @@ from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_qrs import _local_level
 from processing.ecg_quality import inspect_record
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
+from processing.ecg_reliability import unused_in_words
 from processing.simulator.simulator import simulate_ecg
 from tests.helpers.delineation_scoring import match, read_ludb
 from tests.helpers.disturbances import (
@@ -145,6 +146,17 @@ def test_excluded_parts_are_reported_everywhere(sinus):
     assert EcgFeatures.from_dict(measured.to_dict(full=True)).left_out == measured.left_out
     summary = inspect_record(EcgRecord(signal=signal, leads=STANDARD_LEADS, sampling_rate=RATE))
     assert any("measured without all leads" in words and "V5" in words for words in summary["suspicions"])
+
+
+def test_a_short_stretch_that_was_left_out_has_a_beginning_and_an_end_in_words():
+    parts = [
+        ("V5", 3.0, 3.02, "noise"),
+        ("V6", 3.0, 3.002, "no signal"),
+        ("V4", 0.0, 9.95, "noise"),
+        ("I", 1.0, 2.5, "noise"),
+    ]
+    words = "V5 3.00-3.02 s (noise), V6 3.000-3.002 s (no signal), V4 (noise), I 1.0-2.5 s (noise)"
+    assert unused_in_words(parts, 10.0) == words
 
 
 def test_no_interval_is_measured_across_seconds_that_were_left_out(sinus):

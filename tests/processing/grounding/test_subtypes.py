@@ -27,6 +27,16 @@ BLOCKS = [
     ("complete block", "Mobitz II.", CONTRADICTED),
     ("complete block", "Second degree AV block.", OPEN),
     ("sinus", "Wenckebach.", CONTRADICTED),
+    ("constant block", "3:1 AV block.", OPEN),
+    ("sinus", "3:1 AV block.", CONTRADICTED),
+]
+UNINTERRUPTED = [
+    ("PVCs", "Uninterrupted sinus rhythm.", CONTRADICTED),
+    ("PVCs", "Sinus rhythm without interruption.", CONTRADICTED),
+    ("PVCs", "Sinus rhythm.", SUPPORTED),
+    ("pause", "The sinus rhythm is unbroken.", CONTRADICTED),
+    ("sinus", "Uninterrupted sinus rhythm.", SUPPORTED),
+    ("sinus", "Normal sinus rhythm without any interruption.", SUPPORTED),
 ]
 PACED = [
     ("atrial paced", "Atrial pacing.", SUPPORTED),
@@ -80,10 +90,11 @@ FLUTTER = [
     ("flutter", "Atrial flutter with 2:1 conduction.", SUPPORTED),
     ("flutter", "Atrial flutter with 4:1 conduction.", CONTRADICTED),
     ("flutter 4:1", "Atrial flutter with 2:1 conduction.", CONTRADICTED),
+    ("flutter 4:1", "Atrial flutter with 4:1 AV block.", SUPPORTED),
 ]
 
 
-@pytest.mark.parametrize(("ecg", "sentence", "expected"), [*BLOCKS, *PACED, *PREMATURE, *FLUTTER])
+@pytest.mark.parametrize(("ecg", "sentence", "expected"), [*BLOCKS, *UNINTERRUPTED, *PACED, *PREMATURE, *FLUTTER])
 def test_subtypes(ecg, sentence, expected):
     assert verdict_of(ecg, sentence) == expected
 
