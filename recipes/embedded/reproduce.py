@@ -130,12 +130,12 @@ STAGES = (
                              "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
     # First to read: interpretations mostly, all words alike, until digits are right.
     Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 36,
-          ("--max_steps", "3", "--per_device_train_batch_size", "4", "--whiten", "false")),
+          ("--max_steps", "3", "--compiled", "false", "--per_device_train_batch_size", "4", "--whiten", "false")),
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
     Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 36,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
     Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 16,
-          ("--max_steps", "2", "--per_device_train_batch_size", "4")),
+          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,

@@ -4,6 +4,9 @@
 python -m recipes.embedded.sft_cached --config recipes/configs/sft_tiny.yaml
 """
 
+import os
+import shutil
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +53,12 @@ class CachedArguments:
         default=False,
         metadata={
             "help": "Learn the words of recipes.embedded.words together: what is learned of one, of all near it."
+        },
+    )
+    compiled: bool = field(
+        default=False,
+        metadata={
+            "help": "Compile the language model, where there is a C++ compiler: a fifth faster after half a minute."
         },
     )
     finding_weight: float = field(
@@ -168,6 +177,13 @@ def _attention(device: torch.device) -> str | None:
     return "eager" if device.type == "cpu" else None
 
 
+def can_compile() -> bool:
+    """Whether this machine has what `torch.compile` needs on a CPU: a C++ compiler and Python's headers."""
+    return (
+        bool(shutil.which(os.environ.get("CXX", "g++"))) and Path(sysconfig.get_path("include"), "Python.h").is_file()
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains as told, from the last checkpoint of OUTPUT_DIR with `resume_from_checkpoint: true`, and saves the result."""
     script, training = parse_settings(TrlParser((CachedArguments, SFTConfig)), arguments)
@@ -191,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verdicts = TowerVerdicts.load(script.verdicts) if script.verdicts else None
     mixed = {name: weight for name, weight in mix.items() if weight}
     collator = VerdictCollator(processor, states, mixed, verdicts=verdicts)
+    if script.compiled and can_compile():
+        model.model.language_model.compile(dynamic=True)
     with cached_towers(model):
         trainer = FindingTrainer(
             model=model,

@@ -313,7 +313,7 @@ def main(
             use_cpu=not torch.cuda.is_available(),
             remove_unused_columns=False,
             label_names=["labels", "measured"],
-            dataloader_num_workers=int(tower == "vision"),  # draws the next pages meanwhile
+            dataloader_num_workers=2 * int(tower == "vision"),  # draw the next pages meanwhile
             seed=seed,
         ),
         train_dataset=train,
