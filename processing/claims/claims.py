@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Claims of an ECG interpretation: every number, finding, lead and beat that it states, with its position in the text."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ from .words import Token
 from .written_numbers import with_written_numbers
 
 _ROW = re.compile(r"^[^\S\n]*\|.*\|[^\S\n]*$", re.MULTILINE)
+_OF_QRS_AND_QT = {"qrs": "qrs_duration", "qt_interval": "qtc_interval"}
 _RULE = re.compile(r"[\s|:-]+")
 _REFERENCE = re.compile(
     r"normal|reference|ref\.?|normal\s+(?:range|values?|limits?)|reference\s+(?:range|values?|interval|limits?)|expected(?:\s+range)?|range|limits?",
@@ -298,7 +300,7 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     if item.kind == "intervals":
         return [
             claim
-            for kind in ("pr_interval", "qrs_duration", "qtc_interval")
+            for kind in _all_but(_excepted(clause))
             for claim in _claims_of(_replaced(item, kind), clause, text, inherited)
         ]
     if item.denied_at is not None and item.groups and min(item.groups) < item.denied_at < max(item.groups):
@@ -347,6 +349,20 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     if item.pairs and quantity is None:
         _, quantity, comparator = item.pairs[0]
     return [_claim(item, groups, quantity, comparator, clause, text)]
+
+
+def _all_but(excepted: set[str]) -> list[str]:
+    return [kind for kind in ("pr_interval", "qrs_duration", "qtc_interval") if kind not in excepted]
+
+
+def _excepted(clause: Sequence[Token]) -> set[str]:
+    """The intervals behind an `except`: `all intervals are normal apart from the PR`."""
+    kinds: set[str] = set()
+    for i, token in enumerate(clause):
+        if token.tag == "except":
+            behind = itertools.takewhile(lambda token: token.tag not in ("comma", "be", "num"), clause[i + 1 :])
+            kinds |= {_OF_QRS_AND_QT.get(other.value, other.value) for other in behind if other.tag == "subj"}
+    return kinds
 
 
 def _normal_between(item: Found, clause: Sequence[Token]) -> int | None:
@@ -402,7 +418,10 @@ def _claim(
     if text[end : end + 1] == ")" and quote.count("(") > quote.count(")"):
         end += 1
     leads = tuple(dict.fromkeys(lead for group in groups for lead in group.leads))
-    territories = [name for group in groups for name in group.territories if not group.named]
+    each = item.polarity != "negated"
+    territories = [
+        name for group in groups for name in group.territories if not (group.named or (group.each and each))
+    ]
     if territories[:1] == ["most"] and BY_KIND[item.kind].scope == "walls":
         territories = ["all"]  # a diffuse infarct is one of no wall
     value, high = item.value, None

@@ -8,6 +8,7 @@ from typing import Any
 from .meaning import DEFAULT_SUBJECT, INTERVALS, OPPOSITE_COMPARISON, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
 from .qualities import describes_a_word, is_restored, tells_of_a_change, words_of
 from .references import reference_numbers
+from .shared_words import sharing
 from .tokens import Quantity
 from .words import Token
 from .written_numbers import is_rate_of_a_rhythm
@@ -17,6 +18,8 @@ JOINTS = ("and", "or", "comma", "slash")
 NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
+_FLUTTER = ("rhythm", "atrial flutter")
+FASTEST_CONDUCTED_BPM = 200  # beside flutter, a higher rate is that of its waves
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
 _UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
 
@@ -105,6 +108,7 @@ class _ClauseReader:
                 if self.tag(i + 1) == "ref" and "cmp" in (self.tag(i - 1), self.tag(i - 2)):
                     continue  # "below the LVH threshold"
                 self.found.append(Found(kind, value, i, i, i))
+                self.found += [Found(*meaning, first, i, i) for first, meaning in sharing(self.tokens, i, self.text)]
 
     def _nearest_subject(self, i: int) -> str | None:
         return next((token.value for token in reversed(self.tokens[:i]) if token.tag == "subj"), None)
@@ -272,6 +276,8 @@ class _ClauseReader:
         all_of_them = self.tag(i - 1) == "word" and self.tokens[i - 1].value in ("all", "both", "each")
         subjects: list[int] = []
         for j in range(i - 1, -1, -1):
+            if self._is_excepted(j):
+                break
             if self._is_subject(j, quality):
                 subjects.append(j)
                 if not all_of_them and not self._joined_before(j, quality):
@@ -282,6 +288,13 @@ class _ClauseReader:
                 break  # "the T wave is upright and the QRS negative"
         # "Intervals: PR 160, QRS 90 ms, all normal" names them one by one.
         return [j for j in subjects if self._subject(j) != "intervals" or len(subjects) == 1]
+
+    def _is_excepted(self, j: int) -> bool:
+        """`Apart from a prolonged PR, intervals are normal`: of the PR they are not."""
+        k = j - 1
+        while self.tag(k) in ("word", "qual"):
+            k -= 1
+        return self.tag(j) == "subj" and self.tag(k) == "except"
 
     def _joined_before(self, j: int, quality: str) -> bool:
         return self.tag(j - 1) in JOINTS and (
@@ -352,7 +365,7 @@ class _ClauseReader:
             owner = ahead if ahead is not None and ahead not in taken else behind
         if owner is None:
             if quantity.unit == "bpm" or is_rate_of_a_rhythm(self.tokens, i, self.text):
-                self._add_number("heart_rate", i, i, quantity, taken)
+                self._add_number(self._rate_of(i, quantity), i, i, quantity, taken)
             elif self.carried and quantity.unit is not None and quantity_of(self.carried, quantity):
                 self._add_number(self.carried, i, i, quantity, taken)
             elif quantity.unit == "deg":
@@ -373,6 +386,11 @@ class _ClauseReader:
             upright = item.kind == "t_inversion" and item.inherent_negation
             self._add_number("t_amplitude" if upright else item.kind, owner, i, quantity, taken)
         taken.add(owner)
+
+    def _rate_of(self, i: int, quantity: Quantity) -> str:
+        """`Flutter waves at 280 per minute` is the rate of the atria."""
+        flutter = any(token.tag == "term" and token.value == _FLUTTER for token in self.tokens[:i])
+        return "atrial_rate" if flutter and quantity.low >= FASTEST_CONDUCTED_BPM else "heart_rate"
 
     def _sum_behind(self, i: int) -> int | None:
         """`Sokolow-Lyon: S in V1 1.9 mV + R in V5 2.3 mV = 4.2 mV`: the last number is the sum."""

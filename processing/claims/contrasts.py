@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Places that a sentence sets against each other: `inferior, not anterior`, `only in III`, `greater in II than in III`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from .clause import JOINTS, Found
 from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .words import Token
 
-_AGAINST = ("not", "rather", "instead", "as")  # first words of what sets one place against another
+_AGAINST = ("not", "rather", "instead", "as", "without")  # first words of what sets one place against another
 _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
 _MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
@@ -22,10 +23,14 @@ _MOST = (
     "tallest",
     "most marked",
     "most pronounced",
+    "most prominent",
+    "peaks",
 )
+_IS_MOST = re.compile(rf"\b(?:{'|'.join(_MOST)})\b")
+_MOST_REACH = 20  # characters
 _LESS = ("less", "lower", "smaller", "shallower", "milder", "weaker")
 _EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
-_SMALL = ("lead", "leads", "the", "to", "limb", "chest")
+_SMALL = ("lead", "leads", "the", "to", "limb", "chest", "involvement", "extension", "involving")
 # Findings with a size in every lead, by which leads can be compared.
 _SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
 
@@ -52,13 +57,23 @@ def set_against(found: list[Found], tokens: Sequence[Token], text: str) -> list[
             before = item.groups[0] - 1
             while before > item.anchor and _small(tokens[before]):
                 before -= 1
-            if before > item.anchor and text[tokens[before].start : tokens[before].end].lower().startswith(_MOST):
+            named = text[tokens[before].start - len("most ") : tokens[before].end].lower()
+            if (before > item.anchor and _IS_MOST.search(named)) or _called_most(item, tokens, text):
                 item.most, item.value = True, "more"  # "is greatest in III"
     return [denial for place in places if (denial := _only(found, tokens, place)) is not None]
 
 
+def _called_most(item: Found, tokens: Sequence[Token], text: str) -> bool:
+    """`The largest ST elevation is in V1`, `the deepest T wave inversion is found in III`."""
+    between = tokens[item.last + 1 : item.groups[0]]
+    if item.groups[0] < item.first or not any(token.tag == "be" for token in between):
+        return False
+    before = text[max(tokens[item.first].start - _MOST_REACH, 0) : tokens[item.first].start].lower().rstrip()
+    return before.endswith(_MOST)
+
+
 def _small(token: Token) -> bool:
-    return token.tag == "in" or (token.tag == "word" and token.value in _SMALL)
+    return token.tag in ("in", "of") or (token.tag == "word" and token.value in _SMALL)
 
 
 def _contrast(found: list[Found], tokens: Sequence[Token], i: int, text: str) -> None:
@@ -123,9 +138,19 @@ def _only(found: list[Found], tokens: Sequence[Token], place: int) -> Found | No
         return None
     at = _word_for_only(tokens, place)
     if at is None:
+        at = _only_lead(tokens, place, owner)
+    if at is None:
         return None
     denied = replace(owner, polarity=OPPOSITE_POLARITY[default], first=at, last=at, elsewhere=True)
     return replace(denied, extra=[], pairs=[], ahead=[], quantity=None, comparator=None, unit=None, value=None)
+
+
+def _only_lead(tokens: Sequence[Token], place: int, owner: Found) -> int | None:
+    """`V3 is the only lead with ST elevation`, `isolated ST elevation in V3`: index of the word."""
+    if owner.first and tokens[owner.first - 1].value == "isolated":
+        return owner.first - 1
+    words = [token.value for token in tokens[place + 1 : place + 5]]
+    return place + 3 if tokens[place + 1 : place + 2] and words[1:4] == ["the", "only", "lead"] else None
 
 
 def _word_for_only(tokens: Sequence[Token], place: int) -> int | None:

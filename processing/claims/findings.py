@@ -110,7 +110,7 @@ _MEASURES = (
     Finding(
         "qrs_duration", "The QRS duration is 92 ms.", "interval", unit="ms", plausible=(20, 350), is_measure=True,
         named=r"QRS(?:[\s-]complex(?:es)?)?(?:'s)?[\s-]+(?:duration|width|interval|time)s?|intra-?ventricular\s+conduction",
-        words=(Words(r"narrow[\s-]+complex(?!es)", "narrow"), Words(r"(?:wide|broad)[\s-]+complex(?!es)", "wide")),
+        words=(Words(r"narrow[\s-]+complex(?!es|\s+(?:ect|prem|extra))", "narrow"), Words(r"(?:wide|broad)[\s-]+complex(?!es|\s+(?:ect|prem|extra))", "wide")),
         wave="QRS", mentions=OF_THE_QRS,
     ),
     Finding(

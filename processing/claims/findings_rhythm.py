@@ -17,6 +17,17 @@ from .finding import FRONTAL, NOT_MEASURED, OF_THE_AXIS, OF_THE_QRS, Criterion, 
 _BUNDLE = r"[\s-]?bundle[\s-](?:branch[\s-])?block(?:age)?"
 _P_WAVES = r"P(?:[\s-]?waves?)?"
 _QRS_COMPLEX = r"(?:the\s+|each\s+|every\s+|any\s+|a\s+|an\s+|its\s+|one\s+)*(?:narrow\s+|wide\s+|following\s+|subsequent\s+|own\s+)?(?:QRS(?:[\s-]*complex(?:es)?)?(?:es)?|ventricular\s+complex(?:es)?|complex(?:es)?|beats?)"
+_PREMATURE = r"(?:premature\s+(?:beats?|complexes|contractions)|extrasystoles?|ectopic\s+beats?)"
+
+
+def _premature(shape: str, chamber: str) -> str:
+    """Premature beats by the width of their QRS, or by where they come from: `the premature beats are wide`."""
+    return (
+        rf"{shape}(?:[\s-]*(?:complex|QRS))?\s+(?:{_PREMATURE}|ectopy)|{_PREMATURE}\s+(?:are|is|appear)\s+(?:all\s+|mostly\s+)?(?:{shape}|{chamber})(?:\s+in\s+origin)?"
+        rf"|{_PREMATURE}\s+(?:have|has|with)\s+(?:an?\s+)?{shape}\s+(?:QRS(?:[\s-]*complex(?:es)?)?|complex(?:es)?)"
+    )
+
+
 _DELAY = ("intraventricular conduction disturbance",)
 SINUS = dict.fromkeys(("sinus rhythm", "sinus bradycardia", "sinus tachycardia", "sinus arrhythmia"), "sinus rhythm")
 _RHYTHMS = (
@@ -69,6 +80,8 @@ RHYTHM_AND_CONDUCTION: Final = (
         words=(
             Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+" + _P_WAVES + r"\s+(?:(?:(?:is|are)\s+)?(?:(?:always|promptly|regularly|consistently|duly)\s+)?(?:followed\s+by|succeeded\s+by|conducted)|conducts?|gives?\s+rise\s+to|leads?\s+to|produces?|triggers?)(?:\s+" + _QRS_COMPLEX + r")?|(?:1\s*:\s*1|one-to-one)\s+(?:AV|A-V|atrio-?ventricular)\s+(?:conduction|relationship|association)", "conducted"),
             Words(r"(?:non-?conducted|blocked|dropped)\s+(?:sinus\s+)?P[\s-]?waves?|dropped\s+(?:beats?|QRS(?:[\s-]*complex(?:es)?)?)|" + _P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:is|are)\s+)?(?:not\s+(?:always\s+)?followed\s+by|without)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+(?:is|are)\s+(?:blocked|dropped|non-?conducted|not\s+conducted)", "blocked"),
+            Words(r"(?:only\s+)?every\s+(?:second|other|third|fourth)\s+P[\s-]?waves?\s+(?:(?:is|are|gets?)\s+)?(?:conducted|conducts|followed\s+by)(?:\s+" + _QRS_COMPLEX + r")?|(?:two|three|2|3)\s+P[\s-]?waves?\s+(?:for|per|to)\s+" + _QRS_COMPLEX + r"|(?:more|(?:twice|three\s+times)\s+as\s+many)\s+P[\s-]?waves?\s+(?:than|as)\s+" + _QRS_COMPLEX + r"|P[\s-]?waves?\s+outnumber\s+" + _QRS_COMPLEX, "blocked"),
+            Words(r"no\s+(?:(?:fixed|constant|consistent|clear)\s+)?(?:relation(?:ship)?|association)\s+(?:(?:exists?|is\s+seen)\s+)?between\s+(?:the\s+)?" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"|atria\s+and\s+ventricles\s+(?:beat|are\s+beating|contract|fire)\s+independently(?:\s+of\s+each\s+other)?", "apart"),
             Words(_P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:bear(?:ing)?|ha(?:ve|s)|shows?|with)\s+no\s+(?:(?:fixed|constant|consistent)\s+)?(?:relation(?:ship)?|association)\s+(?:to|with)|(?:(?:is|are)\s+)?(?:unrelated\s+to|not\s+related\s+to|dissociated\s+from|independent\s+(?:of|from))|march(?:es|ing)?\s+through)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"\s+are\s+(?:dissociated|unrelated|independent)|(?:no|none\s+of\s+the)\s+" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:followed\s+by|conducted)(?:\s+" + _QRS_COMPLEX + ")?", "apart"),
             Words(_P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:(?:seen|found|visible|located)\s+)?(?:follow(?:s|ing)?|(?:comes?\s+)?after|behind)\s+(?:(?:rather\s+than|instead\s+of|and\s+not)\s+(?:preced(?:e|ing)|before)\s+)?" + _QRS_COMPLEX, "behind"),
             Words(r"(?:(?:only\s+)?(?:some|a\s+few)|not\s+(?:all|every|each))(?:\s+of)?(?:\s+the)?\s+" + _QRS_COMPLEX + r"\s+(?:(?:is|are)\s+(?:not\s+)?(?:preceded|led)\s+by|ha(?:s|ve)|lacks?)\s+(?:an?\s+|any\s+)?(?:preceding\s+)?P[\s-]?waves?", "some"),
@@ -79,11 +92,11 @@ RHYTHM_AND_CONDUCTION: Final = (
     Finding("bigeminy", "Bigeminy.", "ectopy", words=(Words(r"(?:ventricular\s+)?bigemin(?:y|us|al)"),), wave="rhythm", mentions=("rhythm",), settled=True),
     Finding(
         "ventricular_ectopy", "Premature ventricular complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature ventricular complexes",
-        words=(Words(r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy)|PVCs?\b|VPCs?\b|VEBs?\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*"),),
+        words=(Words(r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy)|PVCs?\b|VPCs?\b|VEBs?\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*"), Words(_premature(r"(?:wide|broad)", "ventricular"))),
     ),
     Finding(
         "atrial_ectopy", "Premature atrial complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature atrial complexes",
-        words=(Words(r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b"),),
+        words=(Words(r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b"), Words(_premature("narrow", r"(?:supraventricular|atrial)"))),
     ),
     Finding("ectopy", "Ectopic beats.", "ectopy", words=(Words(r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?|trigemin(?:y|us|al)"),), wave="rhythm", settled=True),
     Finding(

@@ -9,6 +9,7 @@ from .tokens import Quantity
 
 SMALL_SQUARE_MV = 0.1  # 1 mm at the usual gain of 10 mm/mV
 SMALL_SQUARE_MS = 40.0  # 1 mm at the usual speed of 25 mm/s
+LONGEST_INTERVAL_S = 3.0  # of a P wave to a QT interval; more is the length of a recording
 SQUARES = "squares"  # the unit of small squares, which may be a time or a height: what they are said of decides
 OPPOSITE_COMPARISON = {">": "not_more", "<": "not_less", "not_more": ">", "not_less": "<"}
 OPPOSITE_POLARITY = {"negated": "affirmed", "affirmed": "negated", "hedged": "hedged"}
@@ -99,6 +100,8 @@ def quantity_of(subject: str, quantity: Quantity) -> tuple[str, str, Quantity] |
     `None` if the unit does not fit, or if there is no unit and the number is not plausible.
     """
     unit = quantity.unit
+    if unit == "s" and quantity.low > LONGEST_INTERVAL_S and subject in (*INTERVALS, *_TIMES):
+        return None  # "twelve QRS complexes in 10 seconds"
     if unit in ("ms", "s"):
         kind = subject if subject in _OWN_TIME else _TIMES.get(subject)
         return None if kind is None else (kind, "ms", _scaled(quantity, 1000 if unit == "s" else 1))

@@ -8,7 +8,7 @@ from processing.ecg_record import STANDARD_LEADS
 
 from .clause import JOINTS, Found
 from .meaning import LEAD_FINDINGS, LEAD_MEASURES
-from .tokens import TERRITORIES
+from .tokens import ALL_OF, TERRITORIES
 from .words import Token
 
 _PER_LEAD = (*LEAD_FINDINGS, *LEAD_MEASURES)
@@ -19,11 +19,16 @@ _BEFORE_VERBS = (*_LEAD_WORDS, "do", "does", "did", "also", "clearly", "each", "
 
 @dataclass(frozen=True)
 class LeadGroup:
-    """Leads named together; `territories` where they are named by the wall they look at."""
+    """
+    Leads named together; `territories` where they are named by the wall they look at.
+
+    What is affirmed of `each` of a wall's leads ("all chest leads", "the chest leads except V2") is affirmed of every one.
+    """
 
     leads: tuple[str, ...]
     territories: tuple[str, ...] = ()
     named: tuple[str, ...] = ()  # leads that are spelled out
+    each: bool = False
 
 
 def group_leads(tokens: Sequence[Token]) -> list[Token]:
@@ -52,9 +57,8 @@ def group_leads(tokens: Sequence[Token]) -> list[Token]:
             group, i = LeadGroup(spelled_out[0], group.territories, spelled_out[0]), spelled_out[1]
         exceptions = _exceptions(tokens, i)
         if exceptions:
-            group = LeadGroup(
-                tuple(lead for lead in group.leads if lead not in exceptions[0]), group.territories, group.named
-            )
+            others = tuple(lead for lead in group.leads if lead not in exceptions[0])
+            group = LeadGroup(others, group.territories, group.named, True)
             i = exceptions[1]
         grouped.append(Token("leads", group, tokens[first].start, tokens[max(last, i - 1)].end))
     return grouped
@@ -105,7 +109,7 @@ def _merged(tokens: Sequence[Token]) -> LeadGroup:
     for token in tokens:
         names = token.value if token.tag == "leads" else TERRITORIES[token.value]
         if token.tag == "territory":
-            territories.append(token.value)
+            territories.append(token.value.removeprefix(ALL_OF))
             of_walls |= set(names)
         else:
             named += names
@@ -113,7 +117,8 @@ def _merged(tokens: Sequence[Token]) -> LeadGroup:
     if named and set(named) <= of_walls:
         # "the inferior leads (II, III, aVF)": what is spelled out counts.
         leads = [name for name in leads if name in named]
-    return LeadGroup(tuple(leads), tuple(territories), tuple(named))
+    each = any(token.tag == "territory" and token.value.startswith(ALL_OF) for token in tokens)
+    return LeadGroup(tuple(leads), tuple(territories), tuple(named), each)
 
 
 def _in_brackets(tokens: Sequence[Token], i: int) -> tuple[tuple[str, ...], int] | None:

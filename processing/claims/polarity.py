@@ -13,6 +13,7 @@ from .words import Token
 _NEAR = 2  # tokens
 _CAUSES = ("because", "due", "owing", "given")
 _UNTRUE_THAT = re.compile(r"(?:untrue|false|wrong|incorrect|not\s+(?:true|correct))\s+(?:that|to)\b", re.IGNORECASE)
+_IRREGULAR = ("ectopy", "ventricular_ectopy", "atrial_ectopy", "pause")
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 
@@ -33,6 +34,7 @@ def decide_polarity(found: list[Found], tokens: Sequence[Token], text: str) -> N
                 if item.polarity == "affirmed":
                     item.polarity = "hedged"
     drop_what_is_not_of_this_ecg(found, tokens, text)
+    _without_exceptions(found, tokens)
     for item in found:
         if item.bare:
             item.dropped = item.dropped or not _bare_is_claim(item, tokens)
@@ -241,10 +243,30 @@ def _ahead(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
             break
         here = [item for item in found if item.anchor == j and (item.first > i or not item.is_number)]
         here = [item for item in here if not item.comparison_denied]
+        if here and covered and _apart(covered, here, tokens):
+            break
         # "without Q waves are inverted T": a finding that ends a predicate about an earlier subject is negated too.
         covered += [item for item in here if item.last > i and not _is_the_cause(item, tokens, i)]
         j += 1
     return covered
+
+
+def _apart(covered: list[Found], here: list[Found], tokens: Sequence[Token]) -> bool:
+    """Whether what follows stands in another phrase: `no P waves precede the narrow QRS complexes` denies the P waves alone."""
+    last, first = max(item.last for item in covered), min(item.first for item in here)
+    between = tokens[last + 1 : first]
+    joined = any(token.tag in JOINTS for token in between)
+    return not joined and any(token.tag in ("word", "in", "present", "verb") for token in between)
+
+
+def _without_exceptions(found: list[Found], tokens: Sequence[Token]) -> None:
+    """Drops what an exception takes back: `no ectopy apart from three PVCs`, `regular except for a pause`."""
+    for i, token in enumerate(tokens):
+        excepted = [item for item in found if item.first > i] if token.tag == "except" else []
+        if any(item.kind in _IRREGULAR for item in excepted):
+            for item in found:
+                whole = item.kind == "regularity" or (item.kind == "ectopy" and item.polarity == "negated")
+                item.dropped = item.dropped or (whole and item.last < i)
 
 
 def _is_the_cause(item: Found, tokens: Sequence[Token], i: int) -> bool:

@@ -23,7 +23,16 @@ TERRITORIES: dict[str, tuple[str, ...]] = WALLS | {
     "most": STANDARD_LEADS,
     "other": STANDARD_LEADS,
 }
+ALL_OF = "all "
+# "In all chest leads" names each of them, "in the chest leads" does not.
+TERRITORIES |= {
+    f"{ALL_OF}{name}": TERRITORIES[name] for name in ("precordial", "limb", "inferior", "lateral", "anterior")
+}
+_EACH = r"(?:all|each|every)\s+(?:of\s+)?(?:the\s+)?"
 _TERRITORY_WORDS = (
+    ("all precordial", rf"{_EACH}(?:precordial|chest)\s+leads?"),
+    ("all limb", rf"{_EACH}(?:limb|extremity|frontal)(?=\s+leads?)"),
+    *((f"all {wall}", rf"{_EACH}{wall}(?=\s+leads?)") for wall in ("inferior", "lateral", "anterior")),
     ("inferolateral", r"infero-?\s?lateral(?:s|ly|er?)?"),
     ("anterolateral", r"antero-?\s?lateral(?:ly|er?)?"),
     ("anteroseptal", r"antero-?\s?septal(?:ly|er?)?"),
@@ -65,7 +74,7 @@ _LEAD_AFTER = re.compile(
 )
 _SMALL_LEAD_BEFORE = re.compile(r"(?:leads?|in|and|or|both|only|[,/&-])\s*$", re.IGNORECASE)
 _SMALL_LEAD_AFTER = re.compile(r"\s*(?:[,/&-]|and|or)\s*(?:a[vV][rRlLfF]|ii|v[1-6])\b")
-_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+|\d+,\d+(?=\s*(?:mV|mm|s\b)))"
+_NUMBER = r"(?:\d+,\d+(?=\s*(?:mV|mm|s\b))|\d+(?:\.\d+)?|\.\d+)"
 _SIGN = r"(?:(?<![\w.)])[-+](?=[\d.])|minus\s+|plus\s+(?=\d))?"
 _UNITS = (
     ("ms", r"ms(?:ecs?)?\b|milli-?\s?seconds?\b"),
@@ -352,4 +361,4 @@ def _unit_at(text: str, position: int) -> tuple[int, str | None]:
     return match.end(), _UNITS[int(str(match.lastgroup)[1:])][0]
 
 
-__all__ = ["TERRITORIES", "Quantity", "plain", "tokenize"]
+__all__ = ["ALL_OF", "TERRITORIES", "Quantity", "plain", "tokenize"]

@@ -119,8 +119,11 @@ _TURNED = (
     r"(?:(?:(?:cardio)?converted|converts|changed|progressed|degenerated|deteriorated|evolved|developed|turned|switched|reverted|transitioned|transformed)\s+(?:back\s+)?(?:in)?to"
     r"|(?:given|gave|gives|giving)\s+way\s+to|(?:replaced|superseded|supplanted|succeeded)\s+by)(?!\s+(?:(?:about|only|some|over|under)\s+)?[-\d.])"
 )
+# "Not without", "cannot deny": said to be there after all.
+_DENIED_TWICE = r"not\s+without|(?:cannot|can't|could\s+not)\s+(?:be\s+denied|deny)(?:\s+that)?|(?:no|without)\s+denying(?:\s+that)?|undeniabl[ey]|undoubtedl?y?"
 NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("hedge", r"(?:cannot|can\s?not|can't|could\s+not|not)\s+(?:be\s+)?(?:exclude|rule[ds]?\s+out|excluded|completely\s+exclude)d?"),
+    ("skip", _DENIED_TWICE),
     ("skip", r"(?<![a-z]\s)rule\s+out|not\s+used(?=\s*:)|not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("before", r"not\s+(?:yet\s+|been\s+)*" + _TURNED),
@@ -184,6 +187,7 @@ NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|find
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
     ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
     ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
+    ("<", r"(?:(?:do(?:es)?|did)\s+not|doesn't|don't|never|fail(?:s|ed)?\s+to|fail(?:s|ed)?\s+short\s+of)\s+reach(?:es)?(?=\s+\d)"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
 )  # fmt: skip
 # An axis: more negative is further to the left.
@@ -201,7 +205,7 @@ VERBS = r"shows?|showing|demonstrat(?:es?|ing)|exhibits?|displays?|reveals?|ha(?
 BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"
 PRESENT = r"present|visible|seen|observed|evident|noted|identif(?:ied|iable)|detected|discernible|clear(?:ly)?|apparent|found|followed\s+by|preced(?:es?|ing|ed)|(?:in\s+front\s+of|before|for)\s+(?:each|every)(?:\s+QRS(?:\s+complex)?)?"
 BREAKS = r"but\b|however|whereas|while\b|although|though\b|yet\b|on\s+the\s+other\s+hand|in\s+contrast|nevertheless|instead\b"
-CALIBRATION = r"\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*s(?:ec(?:ond)?s?)?\s+(?:rhythm\s+)?(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
+CALIBRATION = r"300[\s-]+(?:rule|method)|\d+(?:\.\d+)?\s*mm\s*/\s*(?:s(?:ec(?:ond)?)?|mV)\b|\d+(?:\.\d+)?\s*Hz\b|(?:12|twelve)[\s-]*leads?(?:\s+(?:ECG|EKG))?|\d+[\s-]*(?:year|yr)s?(?:[\s-]*old)?|\d+(?:\.\d+)?\s*%|\d\s*:\s*\d(?:\s+(?:AV\s+)?(?:conduction|block))?|\d+(?:\.\d+)?\s*-?\s*s(?:ec(?:ond)?s?)?\s+(?:rhythm\s+)?(?:strip|recording|tracing|rhythm|ECG)|\d{4}-\d\d-\d\d"
 OTHER_WORDS: tuple[tuple[str, str], ...] = (
     ("hedge", HEDGES),
     ("break", BREAKS),
@@ -252,6 +256,7 @@ def _terms(exact: bool) -> list[tuple[Any, str]]:
 VOCABULARY: list[tuple[str, Any, str]] = [
     *_entries("skip", ((None, NORMAL_VARIANT),)),
     *_entries("qual", COMPARED_QUALITIES),
+    *_entries("present", ((None, r"(?:never|not|nowhere)\s+(?:missing|absent|lacking)"),)),
     *_entries("squares", SQUARES),
     *_entries("decade", ((None, DECADE),)),
     *_entries("neg", NEGATION_PHRASES),

@@ -14,6 +14,7 @@ from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
 from .rules_rhythm import signed
 from .verdicts import SUPPORTED, Judgement, Tolerances, compare, decided, is_number, unmeasurable
 
+NEAR_SHARE_PERCENT = 15.0  # of a stated share of premature beats: one or two in ten seconds
 TRIGEMINY_GAP, TRIGEMINY_SHARE = 3, 2 / 3  # so far apart are most premature beats of trigeminy
 _BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
 _BEFORE = re.compile(
@@ -67,18 +68,22 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.kind == "bigeminy":
         holds: bool | None = len(asked) >= BIGEMINY_SHARE * len(features.beat_times) > 0
     else:
-        holds = _grouped(claim, asked)
+        holds = _grouped(claim, asked, len(features.beat_times))
     return signed(claim, holds, [wide, narrow], explanation)
 
 
-def _grouped(claim: Claim, rows: np.ndarray) -> bool | None:
-    """Whether there are premature beats, in the number or groups that the claim states; `rows` are theirs."""
+def _grouped(claim: Claim, rows: np.ndarray, beats: int) -> bool | None:
+    """Whether there are premature beats, in the number, share or groups that the claim states; `rows` are theirs, among `beats`."""
     count, detail = len(rows), claim.detail
     if not count or detail is None:
         return count > 0
     if detail.isdecimal():
         # "Not a single one" denies them all; one at the end of the record may be missed.
         return True if claim.polarity == "negated" else _counted(count, int(detail))
+    if detail.endswith("%"):
+        return abs(100 * count / beats - float(detail[:-1])) <= NEAR_SHARE_PERCENT
+    if detail == "bigeminy":
+        return count >= BIGEMINY_SHARE * beats
     gaps = np.diff(rows)
     if detail == "couplet":
         return bool((gaps == 1).any())

@@ -210,6 +210,12 @@ def rr_interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgeme
     if len(rr) and (extreme := _extreme_of(claim)):
         end = float(rr.max() if extreme == "longest" else rr.min())
         return compare(claim, end, max(tol.rr_range_ms, tol.rr_share * end), tol, f"{extreme} RR")
+    if claim.high is not None and len(rr) and claim.detail == "all":
+        low, high = float(rr.min()), float(rr.max())
+        within = claim.value - tol.rr_range_ms <= low and high <= claim.high + tol.rr_range_ms
+        return decided(
+            within != (claim.polarity == "negated"), [round(low), round(high)], "the range of the RR intervals"
+        )
     if claim.high is not None and not agrees(claim, value, share * value):
         return decided(
             bool(len(rr)) and rr.min() - tol.rr_range_ms <= claim.value and claim.high <= rr.max() + tol.rr_range_ms,
@@ -223,6 +229,8 @@ def _extreme_of(claim: Claim) -> str | None:
     """Whether a claim is about the longest or the shortest interval: by its words, or as no interval is to be longer or shorter."""
     if claim.comparator in ("longest", "shortest"):
         return claim.comparator
+    if claim.polarity == "affirmed" and claim.comparator in ("<", ">") and re.search(r"intervals\b", claim.quote):
+        return "longest" if claim.comparator == "<" else "shortest"  # "RR intervals are below 1.2 s": all of them
     most = {("negated", ">"): "longest", ("negated", "<"): "shortest", ("affirmed", "not_more"): "longest"}
     return (most | {("affirmed", "not_less"): "shortest"}).get((claim.polarity, str(claim.comparator)))
 

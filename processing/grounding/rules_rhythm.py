@@ -116,7 +116,7 @@ def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool 
 
 
 def _paces(chamber: str, features: EcgFeatures) -> bool | None:
-    """Whether the spikes pace a chamber: those of the ventricles stand at the QRS, those of the atria a PR interval before it."""
+    """Whether the spikes pace a chamber, or none (`no capture`): those of the ventricles stand at the QRS, those of the atria a PR interval before it."""
     from_onset = features.pacing_spikes[:, None] - features.beat_waves["QRS"][None, :, 0]
     found = {
         name: int(((from_onset >= low) & (from_onset <= high)).any(axis=1).sum())
@@ -125,6 +125,10 @@ def _paces(chamber: str, features: EcgFeatures) -> bool | None:
     ventricles, atria = (
         (count > 1) or (None if count else False) for count in (found["ventricular"], found["atrial"])
     )
+    if chamber == "no capture":
+        before = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
+        followed = int(before.any(axis=1).sum())
+        return not followed or (False if followed == len(features.pacing_spikes) else None)
     if chamber == "ventricular":
         return ventricles
     if chamber == "atrial":

@@ -97,6 +97,22 @@ def test_a_cpu_without_bfloat16_computes_in_float32(folder, tmp_path, monkeypatc
         assert loss == pytest.approx(exact, rel=0.05)
 
 
+@pytest.mark.skipif(not sft_cached.can_compile(), reason="no C++ compiler, or no headers of Python")
+def test_a_compiled_language_model_learns_and_saves_the_same(folder, tmp_path):
+    plain, compiled = (
+        train(folder, tmp_path / told, "--compiled", told, "--save_strategy", "no") for told in ("false", "true")
+    )
+    for (_, loss), (_, exact) in zip(compiled, plain, strict=True):
+        assert loss == pytest.approx(exact, rel=1e-4)
+    saved = [load_file(tmp_path / told / "model.safetensors") for told in ("false", "true")]
+    assert saved[0].keys() == saved[1].keys()
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not sft_cached.can_compile()
+
+
 def test_resuming_in_the_second_epoch_changes_no_loss(folder, tmp_path):
     whole = train(folder, tmp_path / "a")
     (tmp_path / "b").mkdir()
