@@ -12,11 +12,12 @@ from processing.ecg_record import STANDARD_LEADS
 from processing.errors_gem import ClaimError
 
 from .beat_words import read_beat_words, says_more
-from .clause import JOINTS, Found, read_clause
+from .clause import read_clause
 from .contrasts import set_against
 from .details import detail_of
 from .extremes import name_extremes
 from .findings import BY_KIND
+from .found import JOINTS, Found
 from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .places import LeadGroup, attach_beats, attach_leads, group_leads

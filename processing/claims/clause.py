@@ -2,9 +2,10 @@
 """One clause of an ECG text: which findings and numbers it states. Polarity and leads are decided by siblings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from .found import JOINTS, Found
 from .meaning import DEFAULT_SUBJECT, INTERVALS, OPPOSITE_COMPARISON, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
 from .qualities import describes_a_word, is_restored, tells_of_a_change, words_of
 from .references import reference_numbers
@@ -13,8 +14,6 @@ from .tokens import Quantity
 from .words import Token
 from .written_numbers import is_rate_of_a_rhythm
 
-FILLERS = ("word", "be", "present", "verb", "it", "hedge")
-JOINTS = ("and", "or", "comma", "slash")
 NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
@@ -22,44 +21,6 @@ _FLUTTER = ("rhythm", "atrial flutter")
 FASTEST_CONDUCTED_BPM = 200  # beside flutter, a higher rate is that of its waves
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
 _UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
-
-
-@dataclass
-class Found:
-    """A statement in the making; positions are indices into the clause's tokens.
-
-    `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
-    where an `is not seen` after it stands. `comparison_denied`: the comparator contains the negation already (`not above 120 ms`).
-    `less_in`: the places that it is compared with (`than in III`). `most`: it is compared with all others.
-    `elsewhere`: it is denied in all leads but its own (`only`).
-    """
-
-    kind: str
-    value: Any
-    first: int
-    last: int
-    anchor: int
-    unit: str | None = None
-    quantity: Quantity | None = None
-    comparator: str | None = None
-    formula: str | None = None
-    polarity: str = "affirmed"
-    inherent_negation: bool = False
-    is_number: bool = False
-    by_predicate: bool = False
-    bare: bool = False
-    denied_at: int | None = None
-    comparison_denied: bool = False
-    dropped: bool = False
-    elsewhere: bool = False
-    most: bool = False
-    groups: list[int] = field(default_factory=list)
-    less_in: list[int] = field(default_factory=list)
-    pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers after their leads
-    ahead: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers before their leads
-    beats: tuple[int, ...] | None = None
-    time_s: float | None = None
-    extra: list[int] = field(default_factory=list)
 
 
 def read_clause(tokens: Sequence[Token], text: str, carried: str | None) -> list[Found]:
@@ -108,7 +69,8 @@ class _ClauseReader:
                 if self.tag(i + 1) == "ref" and "cmp" in (self.tag(i - 1), self.tag(i - 2)):
                     continue  # "below the LVH threshold"
                 self.found.append(Found(kind, value, i, i, i))
-                self.found += [Found(*meaning, first, i, i) for first, meaning in sharing(self.tokens, i, self.text)]
+                for first, (kind, value) in sharing(self.tokens, i, self.text):
+                    self.found.append(Found(kind, value, first, i, i))
 
     def _nearest_subject(self, i: int) -> str | None:
         return next((token.value for token in reversed(self.tokens[:i]) if token.tag == "subj"), None)
@@ -509,4 +471,4 @@ class _ClauseReader:
         return None
 
 
-__all__ = ["FILLERS", "JOINTS", "Found", "read_clause"]
+__all__ = ["read_clause"]

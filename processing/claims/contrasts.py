@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .clause import JOINTS, Found
+from .found import JOINTS, Found
 from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .words import Token
 

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 
-from .clause import Found
+from .found import Found
 from .words import Token
 
 _OF_MANY = ("rr_interval", "pause")  # what a record has many of, that differ

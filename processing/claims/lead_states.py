@@ -8,7 +8,7 @@ tracing, is what the sentence is about.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .clause import Found
+from .found import Found
 from .words import Token
 
 SIGNAL_QUALITY = "signal_quality"

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 
-from .clause import Found
+from .found import Found
 from .meaning import OPPOSITE_COMPARISON
 from .words import Token
 

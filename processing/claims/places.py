@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from processing.ecg_record import STANDARD_LEADS
 
-from .clause import JOINTS, Found
+from .found import JOINTS, Found
 from .meaning import LEAD_FINDINGS, LEAD_MEASURES
 from .tokens import ALL_OF, TERRITORIES
 from .words import Token

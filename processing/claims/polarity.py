@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 
-from .clause import JOINTS, Found
+from .found import JOINTS, Found
 from .lead_states import SIGNAL_QUALITY
 from .other_ecgs import drop_what_is_not_of_this_ecg
 from .words import Token
