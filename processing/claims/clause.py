@@ -1,6 +1,7 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """One clause of an ECG text: which findings and numbers it states. Polarity and leads are decided by siblings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from .words import Token
 from .written_numbers import is_rate_of_a_rhythm
 
 NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
+_THREE_AXES = re.compile(r"[\s:=]*([-+]?\d{1,3})" + r"[\s,/°]+([-+]?\d{1,3})" * 2)
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 _FLUTTER = ("rhythm", "atrial flutter")
@@ -277,12 +279,23 @@ class _ClauseReader:
     def read_numbers(self) -> None:
         references = reference_numbers(self.tokens, self.text, self.reference_qualities)
         taken: set[int] = set()
-        references |= self._read_lists(references)
+        references |= self._read_axes() | self._read_lists(references)
         for i, token in enumerate(self.tokens):
             if token.tag == "series":
                 self._read_series(i, token.value)
             elif token.tag == "num" and i not in references:
                 self._read_number(i, token.value, taken)
+
+    def _read_axes(self) -> set[int]:
+        """`P-R-T axes: 50 -60 40`: three numbers in degrees; returns the tokens that they are in."""
+        for j, token in enumerate(self.tokens):
+            if token.tag == "subj" and token.value == "axes" and (match := _THREE_AXES.match(self.text, token.end)):
+                inside = [k for k in range(j + 1, len(self.tokens)) if self.tokens[k].start < match.end()]
+                for kind, degrees in zip(("p_axis", "qrs_axis", "t_axis"), map(float, match.groups()), strict=True):
+                    quantity = Quantity(degrees, degrees, "deg")
+                    self.found.append(Found(kind, degrees, j, inside[-1], inside[0], "deg", quantity, is_number=True))
+                return set(inside)
+        return set()
 
     def _read_lists(self, references: set[int]) -> set[int]:
         """`PR, QRS and QT are 160, 90 and 400 ms`: as many numbers as subjects; returns the numbers it took."""

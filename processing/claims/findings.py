@@ -247,6 +247,7 @@ _WAVES_IN_LEADS = (
             Words(r"qR\b", "qR", exact=True), Words(r"qRs\b", "qRs", exact=True), Words(r"Rs\b", "Rs", exact=True),
         ),
     ),
+    Finding("qrs_negative", "The QRS is predominantly negative in V1.", "qrs_negative", said=said("qrs", ("inverted",)), denied=("qrs upright",), scope="leads", wave="QRS"),
     Finding(
         "st_elevation", "ST elevation in V2.", "st_change", words=(Words(r"STE\b", exact=True),), said=said("st", ("elevated",)), unit="mV", scope="leads", wave="ST", mentions=("ST elevation",),
         criteria=(Criterion("ST", f"elevation at the J point in two neighbouring leads: {ST_ELEVATION_MV} mV or more; in V2 and V3 {ST_V2_V3_MEN_MV} mV (men from {YOUNG_MEN_BELOW_YEARS} years on), {ST_V2_V3_YOUNG_MEN_MV} mV (younger men), {ST_V2_V3_WOMEN_MV} mV (women)", INFARCTION),),

@@ -246,7 +246,8 @@ def axis(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         # Angles go round: -170 and 190 degrees are the same.
         middle = claim.value if claim.high is None else (claim.value + claim.high) / 2
         turned = middle + (value - middle + 180) % 360 - 180 if claim.comparator in (None, "~") else value
-        return compare(claim, turned, tol.axis_deg, tol, "axis")
+        name = {"p_axis": "P axis", "t_axis": "T axis"}.get(claim.kind, "axis")
+        return compare(claim, turned, tol.axis_deg, tol, name)
     low, high = axis_limit(features.age).low, axis_limit(features.age).high
     band, measured, explanation = tol.limit_deg * slack(claim, tol), round(value), f"axis measures {value:.0f}°"
     if claim.value == "left type":

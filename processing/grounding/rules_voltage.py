@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from processing.claims.claims import Claim
 from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
@@ -23,6 +25,7 @@ from processing.ecg_rules import (
     voltage_ratios,
 )
 
+from .rules_leads import lead_finding
 from .rules_rhythm import signed
 from .verdicts import (
     CONTRADICTED,
@@ -167,4 +170,22 @@ def atrium(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     return unmeasurable(f"{explanation}; the terminal force in V1 is not measured", measured)
 
 
-__all__ = ["any_hypertrophy", "atrium", "hypertrophy", "low_voltage", "r_progression"]
+def qrs_negative(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A QRS that points down in the leads that are named: its R wave is smaller than its deepest other wave (mV)."""
+    if not claim.leads:
+        return unmeasurable("no lead is named")
+    waves = {
+        lead: [features.lead_value(f"{wave}_amplitude", lead) for wave in "rqs"]
+        for lead in claim.leads
+        if lead in features.leads
+    }
+    net = {lead: float(np.nansum([r, np.nanmin([q, s, 0.0])])) for lead, (r, q, s) in waves.items()}
+    return lead_finding(
+        claim,
+        net,
+        lambda _, value: (value < 0, abs(value) > tol.limit_mv),
+        "negative QRS (R and deepest wave together)",
+    )
+
+
+__all__ = ["any_hypertrophy", "atrium", "hypertrophy", "low_voltage", "qrs_negative", "r_progression"]

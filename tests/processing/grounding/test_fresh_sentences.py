@@ -93,6 +93,11 @@ PLACES = [
     ("anterior", "ST elevation in the precordial leads except V2 and V3.", CONTRADICTED),
     ("anterior", "ST elevation in all leads except V6 and aVR.", CONTRADICTED),
     ("sinus", "No ST elevation in any precordial lead.", SUPPORTED),
+    ("paced alone", "QRS is upright in I and negative in II, III and aVF.", SUPPORTED),
+    ("paced alone", "The QRS is predominantly positive in the inferior leads.", CONTRADICTED),
+    ("sinus", "aVR shows a predominantly negative QRS complex.", SUPPORTED),
+    ("sinus", "The QRS is predominantly negative in lead II.", CONTRADICTED),
+    ("sinus", "The T wave is upright and the QRS negative in V1.", SUPPORTED),
 ]
 DENIALS = [
     ("sinus", "One cannot deny that the QRS is wide.", CONTRADICTED),
@@ -138,6 +143,8 @@ RATIOS = [
     ("paced alone", "Pacing spikes are not followed by QRS complexes.", CONTRADICTED),
 ]
 NUMBERS = [
+    ("sinus", "P-R-T axes: 50 -60 40.", CONTRADICTED),
+    ("sinus", "P-R-T axes 78/45/70.", SUPPORTED),
     ("pause", "All RR intervals are below 1.2 s.", CONTRADICTED),
     ("pause", "RR intervals are less than 1.5 s.", CONTRADICTED),
     ("pause", "All R-R intervals lie between 0.8 and 1.0 s.", CONTRADICTED),
