@@ -213,7 +213,8 @@ def _line_claims(line: list[Token], flat: str, text: str, context: _Context) -> 
 def _denied_elsewhere(clause: list[Token], before: Sequence[Claim], text: str) -> list[Claim]:
     """`T inversion in V1-V4, but not in the lateral leads`: the finding before, denied for the leads of the clause."""
     places = [token for token in clause if token.tag == "leads"]
-    if not before or clause[0].tag != "neg" or len(places) != 1 or before[-1].kind not in LEAD_FINDINGS:
+    negated = next((token for token in clause if token.tag != "in"), clause[0])
+    if not before or negated.tag != "neg" or len(places) != 1 or before[-1].kind not in LEAD_FINDINGS:
         return []
     if any(token.tag not in ("neg", "in", "word", "leads", "end", *JOINTS) for token in clause):
         return []

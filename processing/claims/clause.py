@@ -17,6 +17,7 @@ from .written_numbers import is_rate_of_a_rhythm
 
 NOT_TO_BE_RESTORED = ("sinus rhythm", "normal", "narrow", "regular", "present")  # what is normal anyway
 _THREE_AXES = re.compile(r"[\s:=]*([-+]?\d{1,3})" + r"[\s,/°]+([-+]?\d{1,3})" * 2)
+_VARIES_BY = re.compile(r"\b(?:var(?:y|ies|ying)|differ\w*)\s+(?:only\s+)?by\b", re.IGNORECASE)
 NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 _FLUTTER = ("rhythm", "atrial flutter")
@@ -462,6 +463,8 @@ class _ClauseReader:
         if meaning is None:
             return
         kind, unit, scaled = meaning
+        if kind == "rr_interval" and _VARIES_BY.search(self.text, self.tokens[owner].end, self.tokens[i].start):
+            return  # "RR intervals vary by less than 100 ms"
         compared, negation = self._comparison(i)
         found = Found(kind, scaled.low, min(owner, i), max(owner, i), i, unit, scaled, compared, is_number=True)
         if negation is not None:

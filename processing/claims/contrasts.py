@@ -28,6 +28,7 @@ _MOST = (
 )
 _IS_MOST = re.compile(rf"\b(?:{'|'.join(_MOST)})\b")
 _MOST_REACH = 20  # characters
+_ONLY_OF_A_WALL = re.compile(r"leads,\s+only\b", re.IGNORECASE)  # "of the chest leads, only V2"
 _LESS = ("less", "lower", "smaller", "shallower", "milder", "weaker")
 _EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
 _SMALL = ("lead", "leads", "the", "to", "limb", "chest", "involvement", "extension", "involving")
@@ -60,7 +61,7 @@ def set_against(found: list[Found], tokens: Sequence[Token], text: str) -> list[
             named = text[tokens[before].start - len("most ") : tokens[before].end].lower()
             if (before > item.anchor and _IS_MOST.search(named)) or _called_most(item, tokens, text):
                 item.most, item.value = True, "more"  # "is greatest in III"
-    return [denial for place in places if (denial := _only(found, tokens, place)) is not None]
+    return [denial for place in places if (denial := _only(found, tokens, place, text)) is not None]
 
 
 def _called_most(item: Found, tokens: Sequence[Token], text: str) -> bool:
@@ -125,7 +126,7 @@ def _degree(token: Token, text: str) -> str | None:
     return "more" if word in _MORE else "less" if word in _LESS else None
 
 
-def _only(found: list[Found], tokens: Sequence[Token], place: int) -> Found | None:
+def _only(found: list[Found], tokens: Sequence[Token], place: int, text: str) -> Found | None:
     """`ST elevation in III only`, `confined to V1-V3`: denies the finding in all other leads, at the word that says so."""
     owners = [
         item
@@ -139,6 +140,8 @@ def _only(found: list[Found], tokens: Sequence[Token], place: int) -> Found | No
     at = _word_for_only(tokens, place)
     if at is None:
         at = _only_lead(tokens, place, owner)
+    if at is None and _ONLY_OF_A_WALL.search(text, tokens[place].start, tokens[place].end):
+        at = place
     if at is None:
         return None
     denied = replace(owner, polarity=OPPOSITE_POLARITY[default], first=at, last=at, elsewhere=True)

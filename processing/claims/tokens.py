@@ -47,7 +47,7 @@ _TERRITORY_WORDS = (
     ("posterior", r"posterior(?:ly|er?)?"),
     ("precordial", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:precordial(?:\s+leads?)?|chest\s+(?:leads?|wall(?!\s+pain))|(?<=\bthe\s)chest(?!\s+\w))"),
     ("limb", r"(?:(?:all|any|each|every)\s+)?(?:of\s+)?(?:the\s+)?(?:limb|extremity|frontal)(?=\s+leads?)"),
-    ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|elsewhere"),
+    ("other", r"(?:(?:in\s+)?(?:all\s+|any\s+)?(?:the\s+)?(?:other|remaining)|rest\s+of\s+the)\s+leads|(?<=\bno\s)other\s+lead|elsewhere"),
     ("all", r"(?:all|every|each|any)(?:\s+(?:of\s+the|the|12|twelve|single|recorded|standard|other))*\s+leads?|throughout(?=\s*[.,;])|anywhere"),
     ("most", r"most(?:\s+(?:of\s+the|the|12|twelve|recorded))*\s+leads?|diffuse(?:ly)?|widespread|global(?:ly)?"),
 )  # fmt: skip

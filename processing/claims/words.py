@@ -97,7 +97,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("short", r"short(?:ened|ening)?\b"),
     ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
     ("narrow", r"narrow\b"),
-    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b|varies\b|unevenly\s+spaced|uneven|varying|chaotic"),
+    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b(?!\s+(?:only\s+)?by\b)|varies\b(?!\s+(?:only\s+)?by\b)|unevenly\s+spaced|uneven|varying|chaotic"),
     ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
     ("slow", r"slow(?:ed)?\b"),
     ("fast", r"fast\b|rapid|accelerated"),
