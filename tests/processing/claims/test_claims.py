@@ -255,7 +255,7 @@ def test_vocabulary_by_letter_equals_the_whole_vocabulary():
         ("The cause of the bradycardia is not evident.", []),
         ("T inversion in V1-V3, but not in the lateral leads.", [("t_inversion", ("V1", "V2", "V3"), "affirmed"), ("t_inversion", ("I", "aVL", "V5", "V6"), "negated")]),
         ("The ST elevation in III is not present in V5.", [("st_elevation", ("III",), "affirmed"), ("st_elevation", ("V5",), "negated")]),
-        ("The QRS is negative in V1.", []),
+        ("The QRS is negative in V1.", [("qrs_negative", ("V1",), "affirmed")]),
         ("V4: ST ↑; III: ST ↓.", [("st_elevation", ("V4",), "affirmed"), ("st_depression", ("III",), "affirmed")]),
         ("LBBB is unlikely.", [("lbbb", (), "negated")]),
         ("The rate is below the LVH threshold.", []),
