@@ -98,14 +98,14 @@ READ = ("--max_steps", "2800")
 TALKED = ("--whiten", "false", "--both", "0.35", "--signal", "0.25", "--image", "0.4")
 TALK = ("--max_steps", "2400", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
 ASK = ("--max_steps", "1300", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
-# Each at most 45 minutes, 223 together, of two idle cores; those of the towers are estimates.
+# Each at most 45 minutes, 144 together up to the model, of two idle cores with AMX.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
     Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"),
-          (*MEASURING, "recipes/embedded/recorded_again.py"), 3, ("--versions", "1")),
+          (*MEASURING, "recipes/embedded/recorded_again.py"), 2, ("--versions", "1")),
     Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
-                        "--output", "{output}"), (*TOWERS, *NETWORK), 25, ("--epochs", "1")),
+                        "--output", "{output}"), (*TOWERS, *NETWORK), 14, ("--epochs", "1")),
     # Pages of both corpora, as hospitals print and people photograph them, and what the signal tower sees.
     Stage("vision_tower", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "9",
                            "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--teacher", "{ecg_tower}",
@@ -114,9 +114,9 @@ STAGES = (
     Stage("data_read", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "2", "--together", "2",
                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
     Stage("data_talk", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "7", "--together", "7",
-                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+                         "--output", "{output}"), TALKING, 2, ("--junk-count", "10")),
     Stage("data_asked", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "14", "--together", "7",
-                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+                         "--output", "{output}"), TALKING, 3, ("--junk-count", "10")),
     Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
                     "--data", "{data_asked}", "--output", "{output}"), TALKING, 1),
     # The words of questions become tokens, with the meaning that SmolLM2 gives them.
@@ -124,17 +124,17 @@ STAGES = (
           tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 1,
           ("--language-model", str(ROOT / "modeling_gem" / "checkpoints" / "gem-ecg-tiny"), "--count", "50")),
     Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), *JUNK, "--columns", "0.12", "--model", "{start}",
-                     "--output", "{output}"), TALKING, 10, ("--junk-count", "10")),
+                     "--output", "{output}"), TALKING, 9, ("--junk-count", "10")),
     # What the towers make likely is taught in place of the labels.
     Stage("tower_verdicts", ("recipes.embedded.tower_verdicts", *_corpora("--records"), "--states", "{states}", "--output",
                              "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
     # First to read: interpretations mostly, all words alike, until digits are right.
-    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 36,
+    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 25,
           ("--max_steps", "3", "--compiled", "false", "--per_device_train_batch_size", "4", "--whiten", "false")),
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
-    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 36,
+    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 25,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
-    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 16,
+    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 11,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
