@@ -98,7 +98,7 @@ READ = ("--max_steps", "2800")
 TALKED = ("--whiten", "false", "--both", "0.35", "--signal", "0.25", "--image", "0.4")
 TALK = ("--max_steps", "2400", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
 ASK = ("--max_steps", "1300", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
-# Each at most 45 minutes, 144 together up to the model, of two idle cores with AMX.
+# Each at most 45 minutes, 146 together up to the model, of two idle cores with AMX.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -134,7 +134,7 @@ STAGES = (
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
     Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 25,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
-    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 11,
+    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 13,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
