@@ -4,8 +4,9 @@
 x runs right, y runs down, pixel edges lie at whole numbers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, Literal
 
@@ -193,6 +194,22 @@ class InkCanvas:
         return pixels
 
 
+# Training draws small pages in some forty shapes; a printer's page has 15 MB.
+SMALL_PX = 2**19
+
+
+def _kept(draw: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """`draw`, which keeps its last results by their shape: 64 small ones, 4 large ones."""
+    small, large = (lru_cache(maxsize=count)(draw) for count in (64, 4))
+
+    @wraps(draw)
+    def kept(shape: tuple[int, int], *others: Any) -> np.ndarray:
+        return (small if shape[0] * shape[1] <= SMALL_PX else large)(shape, *others)
+
+    return kept
+
+
+@_kept
 def grid_background(
     shape: tuple[int, int],
     px_per_mm: float,
@@ -209,17 +226,6 @@ def grid_background(
         paper_mm: (width, height) of the paper in mm.
         style: colours and line widths.
     """
-    kept = _kept_small if shape[0] * shape[1] <= SMALL_PX else _kept_large
-    return kept(shape, px_per_mm, origin, paper_mm, style)
-
-
-def _grid_background(
-    shape: tuple[int, int],
-    px_per_mm: float,
-    origin: tuple[float, float],
-    paper_mm: tuple[float, float],
-    style: PageStyle,
-) -> np.ndarray:
     left, top = origin
     right, bottom = left + paper_mm[0] * px_per_mm, top + paper_mm[1] * px_per_mm
     line_px, frame_px = (points / POINTS_PER_MM * px_per_mm for points in (style.grid_pt, style.frame_pt))
@@ -244,12 +250,6 @@ def _grid_background(
             rule(ends, frame_px, (0, 0, 0))
     canvas.rgba.setflags(write=False)
     return canvas.rgba
-
-
-# Training draws small pages in some forty shapes; a printer's page has 15 MB.
-SMALL_PX = 2**19
-_kept_small = lru_cache(maxsize=64)(_grid_background)
-_kept_large = lru_cache(maxsize=4)(_grid_background)
 
 
 def _grid_order(style: PageStyle) -> list[tuple[bool, bool]]:

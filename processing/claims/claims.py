@@ -1,11 +1,10 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Claims of an ECG interpretation: every number, finding, lead and beat that it states, with its position in the text."""
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from processing.ecg_record import STANDARD_LEADS
@@ -302,7 +301,7 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     if item.kind == "intervals":
         return [
             claim
-            for kind in _all_but(_excepted(clause))
+            for kind in _intervals_of(clause)
             for claim in _claims_of(_replaced(item, kind), clause, text, inherited)
         ]
     if item.denied_at is not None and item.groups and min(item.groups) < item.denied_at < max(item.groups):
@@ -353,18 +352,14 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
     return [_claim(item, groups, quantity, comparator, clause, text)]
 
 
-def _all_but(excepted: set[str]) -> list[str]:
-    return [kind for kind in ("pr_interval", "qrs_duration", "qtc_interval") if kind not in excepted]
-
-
-def _excepted(clause: Sequence[Token]) -> set[str]:
-    """The intervals behind an `except`: `all intervals are normal apart from the PR`."""
-    kinds: set[str] = set()
+def _intervals_of(clause: Sequence[Token]) -> list[str]:
+    """What `intervals` are, without those behind an `except`: `all intervals are normal apart from the PR`."""
+    excepted: set[str] = set()
     for i, token in enumerate(clause):
         if token.tag == "except":
-            behind = itertools.takewhile(lambda token: token.tag not in ("comma", "be", "num"), clause[i + 1 :])
-            kinds |= {_OF_QRS_AND_QT.get(other.value, other.value) for other in behind if other.tag == "subj"}
-    return kinds
+            behind = takewhile(lambda token: token.tag not in ("comma", "be", "num"), clause[i + 1 :])
+            excepted |= {_OF_QRS_AND_QT.get(other.value, other.value) for other in behind if other.tag == "subj"}
+    return [kind for kind in ("pr_interval", "qrs_duration", "qtc_interval") if kind not in excepted]
 
 
 def _normal_between(item: Found, clause: Sequence[Token]) -> int | None:
@@ -420,9 +415,9 @@ def _claim(
     if text[end : end + 1] == ")" and quote.count("(") > quote.count(")"):
         end += 1
     leads = tuple(dict.fromkeys(lead for group in groups for lead in group.leads))
-    each = item.polarity != "negated"
+    affirmed = item.polarity != "negated"
     territories = [
-        name for group in groups for name in group.territories if not (group.named or (group.each and each))
+        name for group in groups for name in group.territories if not (group.named or (group.each and affirmed))
     ]
     if territories[:1] == ["most"] and BY_KIND[item.kind].scope == "walls":
         territories = ["all"]  # a diffuse infarct is one of no wall

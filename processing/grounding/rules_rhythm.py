@@ -95,7 +95,8 @@ def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         return unmeasurable("too few beats to judge the rhythm")
     words = rhythm_in_words(features)
     if claim.detail == "uninterrupted":
-        words += f", {len(premature_beat_rows(features)[0])} premature beats, {len(pause_rows(features))} pauses"
+        premature, pauses = _interruptions(features)
+        words += f", {premature} premature beats, {pauses} pauses"
     return signed(claim, _detail_holds(claim, features, tol), features.rhythm_regularity, words)
 
 
@@ -111,8 +112,13 @@ def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool 
     if claim.value == "paced rhythm" and len(features.pacing_spikes):
         return _paces(claim.detail, features)
     if claim.detail == "uninterrupted":
-        return not len(premature_beat_rows(features)[0]) and not len(pause_rows(features))
+        return not any(_interruptions(features))
     return holds
+
+
+def _interruptions(features: EcgFeatures) -> tuple[int, int]:
+    """How many premature beats and pauses there are."""
+    return len(premature_beat_rows(features)[0]), len(pause_rows(features))
 
 
 def _paces(chamber: str, features: EcgFeatures) -> bool | None:
