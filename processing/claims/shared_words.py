@@ -23,7 +23,7 @@ def sharing(tokens: Sequence[Token], i: int, text: str) -> Iterator[tuple[int, A
         >>> from processing.claims.tokens import tokenize
         >>> text = "left or right bundle branch block"
         >>> list(sharing(tokenize(text), 2, text))
-        [(0, ('lbbb', None))]
+        [(0, ('lbbb', True))]
     """
     own = text[tokens[i].start : tokens[i].end]
     head = _OWN.match(own)
