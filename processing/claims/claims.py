@@ -332,9 +332,13 @@ def _claims_of(item: Found, clause: Sequence[Token], text: str, inherited: Token
         return [_claim(replace(item, extra=item.less_in), groups, None, f"than {', '.join(less)}", clause, text)]
     if not groups and inherited is not None and (item.is_number or item.kind in (*LEAD_FINDINGS, "st_level")):
         groups = [inherited.value]
-    if item.kind == SIGNAL_QUALITY and any(group.named for group in groups):
-        groups = [group for group in groups if group.named]  # "V1 is noisy throughout"
-    if item.kind == "r_transition" or (item.kind == "r_progression" and item.value is None):
+    if item.kind in (SIGNAL_QUALITY, "r_transition") and any(group.named for group in groups):
+        groups = [group for group in groups if group.named]  # "V1 is noisy throughout", "precordial transition: V4"
+    if (
+        item.kind in ("r_transition", "r_progression")
+        and item.value is None
+        and not (item.kind == "r_transition" and groups)
+    ):
         return []
     if len(item.ahead) > 1 and len(item.groups) >= len(item.ahead):
         return _paired_ahead(item, clause, text)

@@ -69,6 +69,7 @@ _OF_AN_AXIS = r"(?:(?:mean|frontal(?:[\s-]plane)?|electrical|cardiac|heart|ventr
 _QT = ("QT interval", "prolonged QTc")
 _IN = r"(?:[\s-]?wave)?(?:\s+(?:depth|height|amplitude|voltage))?[\s-]?(?:(?:in|of)\s+)?(?:lead\s+)?"  # S in V1, R-wave height of V5
 _LOW = r"(?:low|reduced|diminished|small)[\s-]+"
+_TRANSITION = r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?(?!\s+(?:to|into|from)\b)"
 _INFARCT = ("ST elevation", "pathological Q")
 
 
@@ -230,6 +231,19 @@ _VOLTAGE_AND_ATRIA = (
         words=(Words(r"(?:normal|good|preserved|adequate|appropriate|physiologic(?:al)?)\s+(?:precordial\s+)?R" + f"(?:{WAVE})?" + r"(?:\s+precordial)?[\s-]+progression"),),
         said={**said("r_progression", _NORMAL, "normal"), **said("r_transition", _NORMAL, "normal")},
     ),
+    Finding(
+        "r_transition", "R/S transition in V4.", "r_transition", wave="QRS", shown_in=("V2", "V3", "V4", "V5"), named=_TRANSITION,
+        words=(
+            Words(r"(?:early|premature)\s+" + _TRANSITION, "early"), Words(r"(?:late|delayed)\s+" + _TRANSITION, "late"),
+            Words(_TRANSITION + r"(?=(?:\s*[:=]|\s+(?:is|was|lies|occurs|occurring|seen|found|located|at|in|around|near|by|between|leads?|the))*\s+V[1-6])", None),
+            Words(r"(?:R" + f"(?:{WAVE})?" + r"|it)\s+exceeds\s+(?:the\s+)?S" + f"(?:{WAVE})?" + r"(?=\s+from\s)", None),
+        ),
+        said={"r_transition slow": "late", "r_transition prolonged": "late"},
+    ),
+    Finding(
+        "dominant_r", "Dominant R wave in V1.", "dominant_r", scope="leads", wave="QRS",
+        words=(Words(r"(?:pre)?dominant\s+R" + f"(?:{WAVE})?" + r"(?!\w)|R\s?[/:]\s?S(?:[\s-]+ratio)?\s*(?:is\s+|of\s+)?(?:>|above|over|greater\s+than|more\s+than|exceed(?:s|ing)?)\s*1(?![\d.]*[1-9])"),),
+    ),
 )
 _WAVES_IN_LEADS = (
     Finding("p_inversion", "The P wave is inverted in II.", "p_form", said=said("p", ("inverted",)), denied=("p upright",), scope="leads", wave="P"),
@@ -247,7 +261,11 @@ _WAVES_IN_LEADS = (
             Words(r"qR\b", "qR", exact=True), Words(r"qRs\b", "qRs", exact=True), Words(r"Rs\b", "Rs", exact=True),
         ),
     ),
-    Finding("qrs_negative", "The QRS is predominantly negative in V1.", "qrs_negative", said=said("qrs", ("inverted",)), denied=("qrs upright",), scope="leads", wave="QRS"),
+    Finding(
+        "qrs_negative", "The QRS is predominantly negative in V1.", "qrs_negative", scope="leads", wave="QRS",
+        words=(Words(r"(?:pre)?dominant\s+S" + f"(?:{WAVE})?" + r"(?!\w)|R\s?[/:]\s?S(?:[\s-]+ratio)?\s*(?:is\s+|of\s+)?(?:<|below|under|less\s+than)\s*1(?![\d.]*[1-9])"),),
+        said=said("qrs", ("inverted",)), denied=("qrs upright",),
+    ),
     Finding(
         "st_elevation", "ST elevation in V2.", "st_change", words=(Words(r"STE\b", exact=True),), said=said("st", ("elevated",)), unit="mV", scope="leads", wave="ST", mentions=("ST elevation",),
         criteria=(Criterion("ST", f"elevation at the J point in two neighbouring leads: {ST_ELEVATION_MV} mV or more; in V2 and V3 {ST_V2_V3_MEN_MV} mV (men from {YOUNG_MEN_BELOW_YEARS} years on), {ST_V2_V3_YOUNG_MEN_MV} mV (younger men), {ST_V2_V3_WOMEN_MV} mV (women)", INFARCTION),),

@@ -26,7 +26,6 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     ("conduction", r"conduction(?!\s+intervals)"),
     ("baseline", r"baseline"),
     ("qrs", r"QRS(?:[\s-]*complex(?:es)?)?(?:es)?\b|QRSd\b|ventricular\s+complex(?:es)?|complexes"),
-    ("r_transition", r"(?:(?:precordial|R\s?/\s?S|R-S|R[\s-]?wave|QRS)\s+)?transition(?:\s+(?:zone|point|lead))?"),
     # Waves in lower case, as reports write them beside a quality.
     ("t", r"t(?=\s+(?:neg|flat|high|low|abnormal|invert)\w*\b)|(?<=\bneg\s)t\b|(?<=\bflat\s)t\b|(?<=\babnormal\s)t\b"),
     ("p", r"p(?=[\s-](?:broadening|widening))"),

@@ -17,6 +17,7 @@ from processing.ecg_limits import (
     P_HEIGHT_MV,
     POOR_R_V3_MV,
 )
+from processing.ecg_record import CHEST_LEADS
 from processing.ecg_rules import (
     is_poor_r_progression,
     is_right_hypertrophy,
@@ -37,6 +38,8 @@ from .verdicts import (
     in_words,
     unmeasurable,
 )
+
+_R_LESS_S = "R and the deepest wave together"
 
 
 def hypertrophy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
@@ -174,18 +177,70 @@ def qrs_negative(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgem
     """A QRS that points down in the leads that are named: its R wave is smaller than its deepest other wave (mV)."""
     if not claim.leads:
         return unmeasurable("no lead is named")
-    waves = {
-        lead: [features.lead_value(f"{wave}_amplitude", lead) for wave in "rqs"]
-        for lead in claim.leads
-        if lead in features.leads
-    }
-    net = {lead: float(np.nansum([r, np.nanmin([q, s, 0.0])])) for lead, (r, q, s) in waves.items()}
+    net = _r_less_s(features, claim.leads)
     return lead_finding(
-        claim,
-        net,
-        lambda _, value: (value < 0, abs(value) > tol.limit_mv),
-        "negative QRS (R and deepest wave together)",
+        claim, net, lambda _, value: (value < 0, abs(value) > tol.limit_mv), f"negative QRS ({_R_LESS_S})"
     )
 
 
-__all__ = ["any_hypertrophy", "atrium", "hypertrophy", "low_voltage", "qrs_negative", "r_progression"]
+def dominant_r(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """An R wave above the S or Q of the leads that are named (mV)."""
+    if not claim.leads:
+        return unmeasurable("no lead is named")
+    net = _r_less_s(features, claim.leads)
+    return lead_finding(
+        claim, net, lambda _, value: (value > 0, abs(value) > tol.limit_mv), f"dominant R ({_R_LESS_S})"
+    )
+
+
+def r_transition(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """
+    Where R outgrows S in the chest leads: the last lead in which it does not, or the first in which it does. Usually this is V3 or
+    V4; early is V2 or before, late V5 or after.
+    """
+    net = _r_less_s(features, CHEST_LEADS)
+    rising = [lead for lead, value in net.items() if value > 0]
+    listed = ", ".join(f"{lead} {value:+z.2f}" for lead, value in net.items())
+    explanation = f"{_R_LESS_S}, mV: {listed}"
+    if len(net) < len(CHEST_LEADS):
+        return unmeasurable(
+            f"not all chest leads are measured ({explanation})" if net else "no chest lead is measured"
+        )
+    first = CHEST_LEADS.index(rising[0]) if rising else len(CHEST_LEADS)
+    measured = rising[0] if rising else None
+    if claim.value in ("early", "late"):
+        holds = first <= 1 if claim.value == "early" else first >= 4
+        return in_words(claim, holds, first not in ((2,) if claim.value == "early" else (3, 4)), measured, explanation)
+    signs = [value > 0 for value in net.values()]
+    if signs != sorted(signs):
+        return unmeasurable(f"R exceeds S in more than one stretch of leads ({explanation})", measured)
+    near = set(CHEST_LEADS[max(first - 1, 0) : first + 1])
+    unsure = any(abs(net[lead]) <= tol.limit_mv for lead in claim.leads if lead in net)
+    holds = bool(near & set(claim.leads))
+    return in_words(claim, holds, holds or not unsure, measured, explanation)
+
+
+def _r_less_s(features: EcgFeatures, leads: Iterable[str]) -> dict[str, float]:
+    """R less the deepest other wave of the QRS (mV), of the leads that are measured."""
+    waves = {
+        lead: [features.lead_value(f"{wave}_amplitude", lead) for wave in "rqs"]
+        for lead in leads
+        if lead in features.leads
+    }
+    return {
+        lead: float(np.nansum([r, np.nanmin([q, s, 0.0])]))
+        for lead, (r, q, s) in waves.items()
+        if any(map(math.isfinite, (r, q, s)))
+    }
+
+
+__all__ = [
+    "any_hypertrophy",
+    "atrium",
+    "dominant_r",
+    "hypertrophy",
+    "low_voltage",
+    "qrs_negative",
+    "r_progression",
+    "r_transition",
+]
