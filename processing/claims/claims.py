@@ -174,8 +174,9 @@ def _clauses(line: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
     clause: list[Token] = []
     begins = True
     for i, token in enumerate(line):
-        # "not upright but inverted in V2" is one statement.
-        within = token.tag == "break" and 0 < i < len(line) - 1 and line[i - 1].tag == line[i + 1].tag == "qual"
+        # "not upright but inverted in V2" is one statement, "above 60 but below 65" as well.
+        around = (line[i - 1].tag, line[i + 1].tag) if 0 < i < len(line) - 1 else ()
+        within = token.tag == "break" and around in (("qual", "qual"), ("num", "cmp"))
         if token.tag in ("end", "break") and not within:
             if clause:
                 yield clause, begins

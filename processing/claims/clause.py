@@ -9,7 +9,7 @@ from typing import Any
 from .found import JOINTS, Found
 from .meaning import DEFAULT_SUBJECT, INTERVALS, OPPOSITE_COMPARISON, SQUARES, WITH_MAGNITUDE, quality_of, quantity_of
 from .qualities import describes_a_word, is_restored, tells_of_a_change, words_of
-from .references import reference_numbers
+from .references import is_first_bound, reference_numbers
 from .shared_words import sharing
 from .tokens import Quantity
 from .words import Token
@@ -22,6 +22,7 @@ NUMBER_REACH = 5  # tokens between a subject and a number without a unit
 _LONGEST_S = {"pr_interval": 0.6, "qrs": 0.3, "qrs_duration": 0.3, "qt_interval": 0.8, "qtc_interval": 0.8, "rr_interval": 2.5}  # fmt: skip
 _FLUTTER = ("rhythm", "atrial flutter")
 FASTEST_CONDUCTED_BPM = 200  # beside flutter, a higher rate is that of its waves
+_EXTENTS = ("wide", "broad", "long", "tall", "high", "large")  # behind a number, how far it reaches: "112 ms wide"
 # A quality of these is never one of the rhythm or of another wave; `regular QRS complexes` are a regular rhythm.
 _UNRELATED = ("pr_segment", "pr_interval", "qt_interval", "qtc_interval", "p_duration", "conduction", "baseline")
 
@@ -114,8 +115,10 @@ class _ClauseReader:
         return self.tag(i - 1) == "open" or (self.tokens[i].value == "normal" and apart)
 
     def _read_quality(self, i: int, quality: str) -> None:
-        compared = "normal" in words_of(self.tokens[i], self.text).split()
-        if self.tag(i - 1) == "num" and quality in ("wide", "prolonged", "tall", "high") and not compared:
+        words = words_of(self.tokens[i], self.text).split()
+        compared = "normal" in words
+        apart = "-" in self.text[self.tokens[i - 1].end : self.tokens[i].start]
+        if self.tag(i - 1) == "num" and words[-1] in _EXTENTS and not (compared or apart):
             return  # "112 ms wide"
         if quality in ("low", "high") and describes_a_word(self.tokens, i):
             return  # "a small amount", "in the high normal range"
@@ -386,8 +389,14 @@ class _ClauseReader:
         return False
 
     def _measured_behind(self, i: int, quantity: Quantity) -> int | None:
+        start = i
         for j in range(i - 1, -1, -1):
-            if quantity.unit is None and (i - j > NUMBER_REACH or self.tag(j) in ("num", "series", "beats", "time")):
+            if self.tag(i - 1) == "cmp" and j < i - 1 and is_first_bound(self.tokens, j, i):
+                start = j  # "above 60 and below 65"
+                continue
+            if quantity.unit is None and (
+                start - j > NUMBER_REACH or self.tag(j) in ("num", "series", "beats", "time")
+            ):
                 return None
             if self._fits(j, quantity):
                 return j

@@ -16,12 +16,15 @@ _NO_COUNT_AFTER = ("than", "least", "most", "about", "over", "approximately", "b
 _RATE_BEHIND = re.compile(r"\s*(?:per|a|/|an|each|every)\s*(?:min|hour|day|h\b|beat)|\s*%", re.IGNORECASE)
 _CONSECUTIVE = re.compile(rf"\b{_NUMBER}\s+(?:consecutive|successive)\s+{_ADJECTIVES}$", re.IGNORECASE)
 _COUNT_BEHIND = re.compile(
-    rf"\s*\(?\s*(?:n\s*=\s*|counts?\s*(?:is|of|:|=)?\s*)(?P<count>\d+)|\s+(?:\w+\s+){{0,2}}(?P<times>{'|'.join(_COUNTS)}|\d+)\s+times\b",
+    rf"\s*\(?\s*(?:n\s*=\s*|counts?\s*(?:is|of|:|=)?\s*)(?P<count>\d+)|\s*[x×]\s*(?P<fold>\d+)|\s+(?:\w+\s+){{0,2}}(?P<times>{'|'.join(_COUNTS)}|\d+)\s+times\b",
     re.IGNORECASE,
 )
 _OF_SO_MANY = re.compile(
     rf"\b{_NUMBER}\s+(?:out\s+)?of\s+(?:the\s+)?(?:{'|'.join(_COUNTS)}|\w+teen|\d+)\s+(?:beats|complexes)\s+(?:are|were)\s+$",
     re.IGNORECASE,
+)
+_SO_MANY_BEATS = re.compile(
+    rf"\b{_NUMBER}\s+(?:beats?|complex(?:es)?)\s+(?:is|are|was|were)\s+(?:an?\s+)?$", re.IGNORECASE
 )
 _SHARE = re.compile(
     r"\s+(?:make|makes|account|accounts|constitut\w+|represent\w*)\s+(?:up\s+|for\s+)?(?:about\s+|nearly\s+)?(?:(?P<share>\d+)\s*%|(?P<half>half)\b)",
@@ -32,21 +35,24 @@ _OF = r"\s+of\s+(?:\w+\s+){0,2}$"
 _PREMATURE = (
     # detail, pattern before the finding, in it, and behind it
     ("bigeminy", rf"\bevery\s+(?:other|second)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$|\b{_BEAT}\s+is\s+followed\s+by\s+an?\s+$", None, rf"\s+(?:\w+\s+)?(?:follows?|after)\s+{_BEAT}"),
-    ("trigeminy", None, r"trigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?trigemin"),
-    ("couplet", rf"(?:couplets?|pairs?|doublets?){_OF}|\bpaired\s+$", None, r"\s*(?:(?:occur\w*\s+)?(?:in|as)\s+)?(?:couplets?|pairs?|doublets?)\b|\s+(?:\w+\s+)?(?:back[\s-]to[\s-]back|in\s+a\s+row)\b|\s+is\s+followed\s+by\s+another\b"),
+    ("trigeminy", r"\bevery\s+(?:third|3rd)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$", r"trigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?trigemin"),
+    ("quadrigeminy", r"\bevery\s+(?:fourth|4th)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$", r"quadrigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?quadrigemin"),
+    ("narrow", None, r"\s(?:are|is|have|has|having|with|show)\s.*narrow", None),
+    ("wide", None, r"\s(?:are|is|have|has|having|with|show)\s.*(?:wide|broad)", None),
+    ("couplet", rf"(?:couplets?|pairs?|doublets?){_OF}|\bpaired\s+$", None, r"\s+are\s+consecutive\b|\s*(?:(?:(?:occur|come|appear|present)\w*\s+)?(?:in|as)\s+)?(?:couplets?|pairs?|doublets?)\b|\s+(?:\w+\s+)?(?:back[\s-]to[\s-]back|in\s+a\s+row)\b|\s+is\s+followed\s+by\s+another\b"),
     ("run", rf"(?:triplets?|runs?|salvos?|bursts?){_OF}", None, r"\s*(?:(?:occur\w*\s+)?(?:in|as)\s+)?(?:triplets?|runs?|salvos?)\b"),
     ("form", r"(?:multi-?focal|multi-?form|poly-?morph\w+|interpolated|blocked|non-?conducted|aberrant\w*(?:\s+conducted)?)\s+$", None, r"\s*(?:with\s+)?(?:an?\s+)?R[\s-]on[\s-]T|\s+(?:of\s+)?(?:different|varying|several)\s+(?:shapes?|forms?|morpholog)"),
 )  # fmt: skip
 _BLOCK = (
     ("mobitz 2", None, r"(?:mobitz|type)(?:\s+type)?\s*(?:II|2)\b", r"\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s*(?:II|2)\b"),
     ("mobitz 1", None, r"wenckebach|(?:mobitz|type)(?:\s+type)?\s*(?:I|1)\b", r"\s*,?\s*\(?(?:wenckebach|(?:mobitz|type)(?:\s+type)?\s*(?:I|1)\b)"),
-    ("ratio", r"(?<!\d)[3-9]\s*:\s*1\s+$", None, None),
 )  # fmt: skip
 _PACED = (
     ("no capture", None, None, r"\s*(?:spikes?\s+)?(?:are\s+|is\s+)?(?:without|not\s+followed\s+by|fail\w*\s+to|do(?:es)?\s+not)\s+(?:\w+\s+){0,2}?(?:captur\w*|QRS)"),
-    ("dual", r"dual[\s-]chamber\s+$|\bAV[\s-]sequential\s+$", r"dual", None),
-    ("ventricular", r"ventricular(?:ly)?[\s-]$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
-    ("atrial", r"(?<!\w)atrial(?:ly)?[\s-]$", r"atrial", r"\s*(?:of|in)\s+the\s+(?:right\s+)?atri"),
+    ("intermittent", r"\bintermittent(?:ly)?\s+(?:\w+\s+)?$", None, None),
+    ("dual", r"dual(?:[\s-]chamber)?[\s-]+$|\bA-?V[\s-]sequential\s+$|\b(?:DDD|DDI|DVI|VDD)R?\s+$|\batrial\s+and\s+(?:ventricular\s+)?$", r"dual", None),
+    ("ventricular", r"ventricular(?:ly)?[\s-]$|\bVV[IT]R?\s+$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
+    ("atrial", r"(?<!\w)atrial(?:ly)?[\s-]$|\bAA[IT]R?\s+$", r"atrial", r"\s*(?:of|in)\s+the\s+(?:right\s+)?atri"),
 )  # fmt: skip
 _OF_ALL_BEATS = (
     ("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+|these\s+)?(?:QRS\s*)?(?:complex(?:es)?\s*)?(?:are\s+|is\s+)?$|\b(?:all|every|each)\s+beats?\s+(?:\w+\s+){0,4}(?:an?\s+)?$", None, r"\s+(?:throughout\b|(?:in|for|of)\s+(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:beats?|complex))"),
@@ -55,14 +61,19 @@ _UNBROKEN = r"\b(?:uninterrupted|unbroken)\b"
 _OF_SINUS = (
     ("uninterrupted", rf"{_UNBROKEN}[\s,]+(?:\w+\s+){{0,2}}$|\b(?:all|every|each)\s+(?:of\s+the\s+)?(?:beats?|complex(?:es)?)\s+(?:are|is)\s+(?:of\s+)?$", _UNBROKEN, rf"\s+(?:is\s+)?(?:{_UNBROKEN}|without\s+(?:any\s+)?interruptions?\b)"),
 )  # fmt: skip
+_JUNCTIONAL = (
+    ("tachycardia", None, r"tachycardia", None),
+    ("bradycardia", None, r"bradycardia", None),
+    ("accelerated", r"\baccelerated\s+$", r"accelerated", None),
+)  # fmt: skip
 _OF_ALL_INTERVALS = (("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?R-?R\b[^.;]*$", None, None),)
 _OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
 _TABLES = {
     "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
     "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS,
-    "rr_interval": _OF_ALL_INTERVALS, **dict.fromkeys(SINUS, _OF_SINUS),
+    "rr_interval": _OF_ALL_INTERVALS, "junctional rhythm": _JUNCTIONAL, **dict.fromkeys(SINUS, _OF_SINUS),
 }  # fmt: skip
-_COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause")
+_COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause", "p_relation")
 _RATIO = r"(?P<waves>[1-8]|one|two|three|four|five|six)\s*(?::|-?to-?|\s+to\s+)\s*(?:1|one)(?!\d)"
 _CONDUCTION = (
     (re.compile(rf"(?<![\d:]){_RATIO}\s+(?:atrial\s+)?$", re.IGNORECASE), re.compile("")),
@@ -101,6 +112,8 @@ def detail_of(kind: str, text: str, start: int, end: int, first: int, last: int)
             or (after and re.match(after, behind, re.IGNORECASE))
         ):
             return detail
+    if kind == "av_block":
+        return _conduction(before, behind)
     return _count(before, behind) if kind in _COUNTED else None
 
 
@@ -112,7 +125,7 @@ def _count(before: str, behind: str) -> str | None:
     share = _SHARE.match(behind)
     if share is not None:
         return f"{share['share'] or 50}%"
-    stated = _COUNT_BEHIND.match(behind) or _OF_SO_MANY.search(before)
+    stated = _COUNT_BEHIND.match(behind) or _OF_SO_MANY.search(before) or _SO_MANY_BEATS.search(before)
     if stated is not None:
         return str(_number(next(word for word in stated.groups() if word)))
     counted = _COUNT.search(before)
@@ -122,7 +135,7 @@ def _count(before: str, behind: str) -> str | None:
 
 
 def _conduction(before: str, behind: str) -> str | None:
-    """`2:1 atrial flutter`, `flutter with 4 to 1 block`, `two flutter waves for each QRS`: flutter waves to one QRS."""
+    """`2:1 atrial flutter`, `flutter with 4 to 1 block`, `AV block, 3:1`, `two flutter waves for each QRS`: atrial waves to one QRS."""
     for ahead, after in _CONDUCTION:
         first, second = ahead.search(before), after.match(behind)
         if first is not None and second is not None:

@@ -81,7 +81,7 @@ def _denied(wave: str, qualities: tuple[str, ...]) -> tuple[str, ...]:
 _MEASURES = (
     Finding(
         "heart_rate", "The heart rate is 75 bpm.", "heart_rate", unit="bpm", plausible=(15, 350), is_measure=True,
-        named=_OF_A_RATE * 4 + r"(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b",
+        named=_OF_A_RATE * 4 + r"(?:rates?(?!-)|frequency|ventricular\s+response)\b|ventricular\s+response|HR\b|pulse\b(?!\s+(?:oxi\w+|waves?|pressure|generator))",
         words=(Words(r"brady(?:cardia|cardic|arrhythmia)", "bradycardia"), Words(r"tachy(?:cardia|cardic|arrhythmia)", "tachycardia"), Words(r"rate[\s-]controlled", "controlled"), Words("RVR", "tachycardia", True)),
         said={**said("heart_rate", ("slow", "low"), "bradycardia"), **said("heart_rate", ("fast", "high", "elevated"), "tachycardia"), **said("heart_rate", _NORMAL, "normal"), "heart_rate controlled": "controlled", "heart_rate uncontrolled": "uncontrolled"},
         wave="rhythm", mentions=("heart rate",),
@@ -93,7 +93,7 @@ _MEASURES = (
     Finding("atrial_rate", "The atrial rate is 300 bpm.", NOT_MEASURED, named=r"atrial\s+rate", unit="bpm", is_measure=True, wave="rhythm"),
     Finding(
         "rr_interval", "RR 800 ms.", "rr_interval", unit="ms", plausible=(150, 4000), is_measure=True,
-        named=r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?", wave="rhythm",
+        named=r"R\s?-?\s?R\b(?:[\s-]*intervals?)?|interbeat\s+intervals?|(?<!flutter )(?<!atrial )(?<!tachycardia )cycle\s+length", wave="rhythm",
     ),
     Finding(
         "p_duration", "The P wave duration is 110 ms.", "interval", unit="ms", plausible=(20, 250), is_measure=True,
@@ -101,8 +101,8 @@ _MEASURES = (
     ),
     Finding(
         "pr_interval", "The PR interval is 160 ms.", "interval", unit="ms", plausible=(40, 700), is_measure=True,
-        named=r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|(?:AV|A-V|atrio-?ventricular)\s+conduction(?:\s+time)?",
-        wave="PR", mentions=("PR interval", "prolonged PR"), diagnosis={"prolonged": "AV block"},
+        named=r"P\s?-?\s?[RQ]\b(?:[\s-]*(?:intervals?|times?|durations?|conduction))?|(?:AV|A-V|atrio-?ventricular)\s+conduction\s+time",
+        said={f"av_conduction {word}": "prolonged" for word in ("prolonged", "slow")}, wave="PR", mentions=("PR interval", "prolonged PR"), diagnosis={"prolonged": "AV block"},
         criteria=(
             Criterion("P and PR", f"first degree AV block: PR above {PR.high:.0f} ms with every P conducted", BRADYCARDIA),
             Criterion("P and PR", f"PR of {PR_CODE_6_3_MS:.0f} ms or more is code 6-3", MINNESOTA),
@@ -116,7 +116,7 @@ _MEASURES = (
     ),
     Finding(
         "qt_interval", "The QT interval is 400 ms.", "interval", unit="ms", plausible=(150, 900), is_measure=True,
-        named=r"QT\b(?:[\s-]*(?:intervals?|durations?|times?))?", wave="QT", mentions=_QT, diagnosis={"prolonged": "long QT"},
+        named=r"Q-?T\b(?:[\s-]*(?:intervals?|durations?|times?))?", wave="QT", mentions=_QT, diagnosis={"prolonged": "long QT"},
     ),
     Finding(
         "qtc_interval", "The QTc is 420 ms.", "qtc", unit="ms", plausible=(150, 900), is_measure=True,

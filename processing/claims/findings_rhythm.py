@@ -19,6 +19,8 @@ _P_WAVES = r"P(?:[\s-]?waves?)?"
 _QRS_COMPLEX = r"(?:the\s+|each\s+|every\s+|any\s+|a\s+|an\s+|its\s+|one\s+)*(?:narrow\s+|wide\s+|following\s+|subsequent\s+|own\s+)?(?:QRS(?:[\s-]*complex(?:es)?)?(?:es)?|ventricular\s+complex(?:es)?|complex(?:es)?|beats?)"
 _PREMATURE = r"(?:premature\s+(?:beats?|complexes|contractions)|extrasystoles?|ectopic\s+beats?)"
 
+_OF_WIDTH = r"(?:\s+(?:are|is|have|has|having|with|show)\s+(?:all\s+|an?\s+)?(?:narrow|wide|broad)(?:\s+(?:QRS(?:[\s-]*complex(?:es)?)?|complex(?:es)?)\b)?)?"
+
 
 def _premature(shape: str, chamber: str) -> str:
     """Premature beats by the width of their QRS, or by where they come from: `the premature beats are wide`."""
@@ -79,7 +81,7 @@ RHYTHM_AND_CONDUCTION: Final = (
         "p_relation", "Each P wave is followed by a QRS complex.", "p_relation", wave="P", mentions=("rhythm", "P waves without QRS"),
         words=(
             Words(r"(?:each|every|all(?:\s+of)?(?:\s+the)?)\s+" + _P_WAVES + r"\s+(?:(?:(?:is|are)\s+)?(?:(?:always|promptly|regularly|consistently|duly)\s+)?(?:followed\s+by|succeeded\s+by|conducted)|conducts?|gives?\s+rise\s+to|leads?\s+to|produces?|triggers?)(?:\s+" + _QRS_COMPLEX + r")?|(?:1\s*:\s*1|one-to-one)\s+(?:AV|A-V|atrio-?ventricular)\s+(?:conduction|relationship|association)", "conducted"),
-            Words(r"(?:non-?conducted|blocked|dropped)\s+(?:sinus\s+)?P[\s-]?waves?|dropped\s+(?:beats?|QRS(?:[\s-]*complex(?:es)?)?)|" + _P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:is|are)\s+)?(?:not\s+(?:always\s+)?followed\s+by|without)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+(?:is|are)\s+(?:blocked|dropped|non-?conducted|not\s+conducted)", "blocked"),
+            Words(r"(?:non-?conducted|blocked|dropped)\s+(?:sinus\s+)?P[\s-]?waves?|dropped\s+(?:beats?|QRS(?:[\s-]*complex(?:es)?)?)|" + _P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:is|are)\s+)?(?:not\s+(?:always\s+)?followed\s+by|without)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+(?:(?:is|are)\s+(?:blocked|dropped|non-?conducted|not\s+conducted)|fails?\s+to\s+(?:be\s+)?conduct(?:ed)?)", "blocked"),
             Words(r"(?:only\s+)?every\s+(?:second|other|third|fourth)\s+P[\s-]?waves?\s+(?:(?:is|are|gets?)\s+)?(?:conducted|conducts|followed\s+by)(?:\s+" + _QRS_COMPLEX + r")?|(?:two|three|2|3)\s+P[\s-]?waves?\s+(?:for|per|to)\s+" + _QRS_COMPLEX + r"|(?:more|(?:twice|three\s+times)\s+as\s+many)\s+P[\s-]?waves?\s+(?:than|as)\s+" + _QRS_COMPLEX + r"|P[\s-]?waves?\s+outnumber\s+" + _QRS_COMPLEX, "blocked"),
             Words(r"no\s+(?:(?:fixed|constant|consistent|clear)\s+)?(?:relation(?:ship)?|association)\s+(?:(?:exists?|is\s+seen)\s+)?between\s+(?:the\s+)?" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"|atria\s+and\s+ventricles\s+(?:beat|are\s+beating|contract|fire)\s+independently(?:\s+of\s+each\s+other)?", "apart"),
             Words(_P_WAVES + r"\s+(?:(?:that|which)\s+)?(?:(?:bear(?:ing)?|ha(?:ve|s)|shows?|with)\s+no\s+(?:(?:fixed|constant|consistent)\s+)?(?:relation(?:ship)?|association)\s+(?:to|with)|(?:(?:is|are)\s+)?(?:unrelated\s+to|not\s+related\s+to|dissociated\s+from|independent\s+(?:of|from))|march(?:es|ing)?\s+through)\s+" + _QRS_COMPLEX + "|" + _P_WAVES + r"\s+and\s+" + _QRS_COMPLEX + r"\s+are\s+(?:dissociated|unrelated|independent)|(?:no|none\s+of\s+the)\s+" + _P_WAVES + r"\s+(?:(?:is|are)\s+)?(?:followed\s+by|conducted)(?:\s+" + _QRS_COMPLEX + ")?", "apart"),
@@ -87,18 +89,26 @@ RHYTHM_AND_CONDUCTION: Final = (
             Words(r"(?:(?:only\s+)?(?:some|a\s+few)|not\s+(?:all|every|each))(?:\s+of)?(?:\s+the)?\s+" + _QRS_COMPLEX + r"\s+(?:(?:is|are)\s+(?:not\s+)?(?:preceded|led)\s+by|ha(?:s|ve)|lacks?)\s+(?:an?\s+|any\s+)?(?:preceding\s+)?P[\s-]?waves?", "some"),
         ),
     ),
+    Finding(
+        "av_conduction", "AV conduction is normal.", "av_conduction", wave="PR", mentions=("PR interval",),
+        named=r"(?:AV|A-V|atrio-?ventricular)(?:[\s-]+nodal)?\s+conduction", said=said("av_conduction", ("normal", "normal_range"), "normal"),
+    ),
+    Finding(
+        "pr_course", "The PR interval is constant.", "pr_course", wave="PR", mentions=("PR interval",),
+        said={"pr_interval regular": "constant", "pr_interval irregular": "varies", "pr_interval lengthens": "lengthens", "pr_interval shortens": "shortens"},
+    ),
     Finding("escape_beats", "Junctional escape beats.", NOT_MEASURED, words=(Words(r"(?:junctional|nodal|ventricular|atrial)\s+escape(?:\s+(?:beats?|complex(?:es)?))?|escape\s+(?:beats?|complex(?:es)?)"),), wave="rhythm", settled=True),
     Finding("pause", "There is a pause.", "pause", unit="ms", words=(Words(r"sinus\s+(?:pauses?|arrest)|(?<!compensatory )pauses?|sino-?atrial\s+block"),), wave="rhythm", settled=True),
     Finding("bigeminy", "Bigeminy.", "ectopy", words=(Words(r"(?:ventricular\s+)?bigemin(?:y|us|al)"),), wave="rhythm", mentions=("rhythm",), settled=True),
     Finding(
         "ventricular_ectopy", "Premature ventricular complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature ventricular complexes",
-        words=(Words(r"(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy)|PVCs?\b|VPCs?\b|VEBs?\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*"), Words(_premature(r"(?:wide|broad)", "ventricular"))),
+        words=(Words(r"(?:(?:premature\s+ventricular|ventricular\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?|ectopics?)|ventricular\s+(?:ectopy|extrasystoles?|trigeminy|quadrigeminy)|PVCs?\b|VP[BC]s?\b|VEBs?\b|(?<!S)VES\b|ventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*)" + _OF_WIDTH), Words(_premature(r"(?:wide|broad)", "ventricular"))),
     ),
     Finding(
         "atrial_ectopy", "Premature atrial complexes.", "ectopy", wave="rhythm", settled=True, diagnosis="premature atrial complexes",
-        words=(Words(r"(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|APCs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b"), Words(_premature("narrow", r"(?:supraventricular|atrial)"))),
+        words=(Words(r"(?:(?:premature\s+(?:atrial|supraventricular)|(?:supraventricular|atrial)\s+(?:premature|extra|ectopic))[\s-]*(?:complex(?:es)?|contractions?|beats?|systoles?|depolari[sz]ations?)|(?:supraventricular|atrial)\s+(?:ectopy|extrasystoles?)|PACs?\b|AP[BC]s?\b|SVPBs?\b|SVEs?\b|supraventrikul[aä]re?(?:\(a\))?\s+extrasyst\w*|SVES\b)" + _OF_WIDTH), Words(_premature("narrow", r"(?:supraventricular|atrial)"))),
     ),
-    Finding("ectopy", "Ectopic beats.", "ectopy", words=(Words(r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|extrasystoles?|trigemin(?:y|us|al)"),), wave="rhythm", settled=True),
+    Finding("ectopy", "Ectopic beats.", "ectopy", words=(Words(r"ectop(?:y|ic\s+beats?)|premature(?:ly)?(?:\s+(?:beats?|complexes|contractions))?|ectopic(?=\s*(?:[.,;]|$))|extrasystoles?|(?:tri|quadri)gemin(?:y|us|al)"),), wave="rhythm", settled=True),
     Finding(
         "pre_excitation", "Pre-excitation.", "pre_excitation", wave="PR", settled=True, diagnosis="pre-excitation",
         words=(Words(r"wolff[\s-]*parkinson[\s-]*white(?:\s+(?:pattern|syndrome))?|WPW\b|(?:ventricular\s+)?pre-?excitation|delta[\s-]?waves?|pr[aä]exzitation"),),
@@ -146,10 +156,10 @@ RHYTHM_AND_CONDUCTION: Final = (
     Finding(
         "av_block", "First degree AV block.", "av_block", wave="PR", mentions=("PR interval", "prolonged PR", "P waves without QRS"), settled=True, diagnosis="AV block",
         words=(
-            Words(r"(?:first|1st|1)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|1[°º]\s*AV[\s-]*block|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])", 1),
+            Words(r"(?:first|1st|1)[\s-]*(?:degree|deg\.?)\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*(?:block|B\b)|1[°º]\s*AV[\s-]*(?:block|B\b)|I[\s-]*AVB\b|AVB?\s*(?:I|1)\b(?!\s*I)|(?:AV|A-V|atrio-?ventricular)[\s-]*block,?\s*(?:of\s+(?:the\s+)?)?(?:first|1st|I|1)(?:[\s-]*degree|°)?(?![\w:°])", 1),
             Words(r"(?:second|2nd|2)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block(?:\s*,?\s*\(?(?:mobitz|type)(?:\s+type)?\s+(?:II|I|1|2)\)?)?|(?:mobitz|wenckebach)(?:\s+(?:type\s+)?(?:II|I|1|2))?(?:\s+(?:AV\s+)?block)?|2[°º]\s*AV[\s-]*block", 2),
             Words(r"(?:third|3rd|3)[\s-]*degree\s+(?:AV|A-V|atrio-?ventricular|heart)?[\s-]*block|complete\s+(?:AV|A-V|atrio-?ventricular|heart)[\s-]*block|(?:AV|atrio-?ventricular)\s+dissociation|3[°º]\s*AV[\s-]*block", 3),
-            Words(r"2\s*:\s*1\s+(?:AV|A-V|atrio-?ventricular)[\s-]*block", "2:1"),
+            Words(r"(?:2\s*:\s*1|two[\s-]to[\s-]one)\s+(?:AV|A-V|atrio-?ventricular)[\s-]*block", "2:1"),
             Words(r"(?:AV|A-V|atrio-?ventricular)[\s-]*(?:conduction\s+)?block", None),
         ),
     ),

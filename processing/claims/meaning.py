@@ -57,6 +57,8 @@ def quality_of(subject: str, quality: str) -> Meaning | None:
     if subject in ("qrs", "qrs_duration") and quality in _INTERVAL:
         word = {"prolonged": "wide", "short": "narrow"}.get(_INTERVAL[quality], "normal")
         return Meaning("qrs_duration", word)
+    if subject in ("heart_rate", *INTERVALS) and quality == "abnormal":
+        return Meaning(subject, "normal", negated=True)
     if subject in INTERVALS and quality in _INTERVAL:
         return Meaning(subject, _INTERVAL[quality])
     return _MEANINGS.get((subject, quality))

@@ -216,7 +216,11 @@ def _led(ahead: list[Found], tokens: Sequence[Token], place: int) -> list[Found]
         if tokens[j].tag == "leads" and _followed_by_verb(tokens, j):
             stop = j
             break
-        if tokens[j].tag == "leads" and not _introduced(tokens, j) and tokens[j - 1].tag in ("with", "comma", "and"):
+        if (
+            tokens[j].tag == "leads"
+            and not _introduced(tokens, j)
+            and tokens[j - 1].tag in ("with", "comma", "and", "neg")
+        ):
             stop = j
             break
     return [

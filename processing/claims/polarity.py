@@ -4,8 +4,10 @@
 import re
 from collections.abc import Sequence
 
+from .findings_rhythm import SINUS
 from .found import JOINTS, Found
 from .lead_states import SIGNAL_QUALITY
+from .meaning import LEAD_FINDINGS
 from .other_ecgs import drop_what_is_not_of_this_ecg
 from .words import Token
 
@@ -311,8 +313,29 @@ def _behind(found: list[Found], tokens: Sequence[Token], i: int) -> list[Found]:
             between = tokens[item.last + 1 : covered[-1].first]
             if not between or any(token.tag not in (*JOINTS, "word", "qual") for token in between):
                 break
+            if not _in_one_list(item, covered, {token.tag for token in between}, tokens[i - 1].tag == "be"):
+                break
         covered.append(item)
     return covered
+
+
+def _in_one_list(item: Found, covered: list[Found], joints: set[str], has_verb: bool) -> bool:
+    """Whether `absent` covers what stands before: `ST elevation, Q waves absent` is a list, `wide QRS, Q waves absent` is not."""
+    states = item.value not in (None, True) and _family(item) not in ("rhythm", "diagnosis")
+    if joints & {"and", "or", "slash"}:
+        return has_verb or not states
+    if _family(item) == _family(covered[-1]):
+        return True
+    return len(covered) > 1 and has_verb and not states  # "AF, LBBB and ST elevation are absent"
+
+
+def _family(item: Found) -> str:
+    """The kinds that stand side by side in a list of what is absent."""
+    if item.kind == "rhythm":
+        return "sinus rhythm" if item.value in SINUS else "rhythm"
+    if item.kind in ("p_waves", "u_wave", "pre_excitation", *_IRREGULAR, *LEAD_FINDINGS):
+        return "waves"
+    return "diagnosis" if item.value is True or item.kind == "av_block" else item.kind
 
 
 __all__ = ["decide_polarity"]

@@ -101,4 +101,12 @@ class _ReferenceFinder:
         return self.tag(k) == "num" or (self.tag(k) == "qual" and self.tokens[k].value in ("normal", "normal_range"))
 
 
-__all__ = ["reference_numbers"]
+def is_first_bound(tokens: Sequence[Token], j: int, i: int) -> bool:
+    """Whether the number at `j` is the first of two bounds whose second is at `i`: `above 60 but below 65`."""
+    between = [token.tag for token in tokens[j + 1 : i - 1]]
+    return (
+        j > 0 and tokens[j].tag == "num" and tokens[j - 1].tag == "cmp" and between in (["and"], ["break"], ["comma"])
+    )
+
+
+__all__ = ["is_first_bound", "reference_numbers"]

@@ -105,18 +105,21 @@ _ORDINALS = {
     word: i + 1
     for i, word in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"))
 }  # fmt: skip
-_ORDINALS["last"] = -1
+_ORDINALS |= {"eleventh": 11, "twelfth": 12, "last": -1, "second-last": -2, "second last": -2, "penultimate": -2}
 NUMBER_WORDS = {
     word: i + 1
     for i, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
 }  # fmt: skip
 _COUNTING = r"\d{1,3}(?!\d|\.\d|\s*(?:bpm|/|per\b|ms|s\b|sec|mV|mm))"
+_ORDINAL = rf"(?:{'|'.join(sorted(_ORDINALS, key=len, reverse=True))}|\d+(?:st|nd|rd|th))"
 _BEATS = re.compile(
     rf"(?:heart\s?beats?|beats?|complex(?:es)?)\s*(?:#|no\.?|numbers?)?\s*(?P<list>{_COUNTING}(?:\s*(?:-|to|through|thru|,\s*and|,|and|&)\s*#?{_COUNTING})*)"
-    rf"|(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)}|\d+(?:st|nd|rd|th))\s+(?:\w+\s+)?(?:beat|complex|QRS(?:\s+complex)?)\b"
+    rf"|(?:heart\s?beats?|beats|complexes)\s*\((?P<bracket>{_COUNTING}(?:\s*(?:-|,\s*and|,|and|&)\s*{_COUNTING})*)\)"
+    rf"|(?:the\s+)?(?P<ordinal>{_ORDINAL}(?:(?:\s*,\s*and\s+|\s*,\s*|\s+and\s+|\s+or\s+)(?:the\s+)?{_ORDINAL})*)\s+(?:\w+\s+)?(?:beats?|complex(?:es)?|QRS(?:\s+complex(?:es)?)?)\b"
     rf"|(?:the\s+)?first\s+(?P<first>\d+|{'|'.join([*NUMBER_WORDS][1:])})\s+(?:beats|complexes)",
     re.IGNORECASE,
 )
+_EVERY = re.compile(r"\b(?:every|each)\s+$", re.IGNORECASE)
 _TIME = re.compile(
     r"(?:at|@|t\s*=|time-?stamp|time)\s*(?:about\s+|t\s*=\s*|approximately\s+|~\s*)?(?P<time>\d+\.\d+|\d+(?=\s*s))\s*(?:s(?:ec(?:onds?)?)?\b)",
     re.IGNORECASE,
@@ -283,16 +286,18 @@ def _beats_at(text: str, position: int) -> tuple[tuple[int, ...], int, int] | No
     match = _BEATS.match(text, position)
     if match is None or _preceded_by_word(text, position):
         return None
-    if match["list"]:
+    if match["list"] or match["bracket"]:
         beats: list[int] = []
-        for part in re.split(r",\s*and|,|and|&", match["list"]):
+        for part in re.split(r",\s*and|,|and|&", match["list"] or match["bracket"]):
             numbers = [int(number) for number in re.findall(r"\d+", part)]
             beats += (
                 range(numbers[0], numbers[-1] + 1) if len(numbers) == 2 and numbers[1] - numbers[0] < 50 else numbers
             )
     elif match["ordinal"]:
-        word = match["ordinal"].lower()
-        beats = [_ORDINALS[word] if word in _ORDINALS else int(re.sub(r"\D", "", word))]
+        if _EVERY.search(text[max(position - 8, 0) : position]):
+            return None  # "every fourth beat" is not beat 4
+        words = re.findall(_ORDINAL, match["ordinal"].lower())
+        beats = [_ORDINALS[word] if word in _ORDINALS else int(re.sub(r"\D", "", word)) for word in words]
     else:
         word = match["first"].lower()
         beats = list(range(1, (NUMBER_WORDS[word] if word in NUMBER_WORDS else int(word)) + 1))

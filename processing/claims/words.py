@@ -68,6 +68,7 @@ COMPARED_QUALITIES: tuple[tuple[str, str], ...] = (
     ("slow", rf"slower{_THAN_NORMAL}|(?:half|{_TIMES})\s+as\s+slow\s+as{_OF_NORMAL}|half\s+as\s+fast\s+as{_OF_NORMAL}"),
     ("prolonged", rf"longer{_THAN_NORMAL}|{_TIMES}\s+as\s+long\s+as{_OF_NORMAL}"),
     ("short", rf"shorter{_THAN_NORMAL}|half\s+as\s+long\s+as{_OF_NORMAL}"),
+    ("abnormal", r"(?:(?:falls?|lies?|is|are)\s+)?(?:outside(?:\s+of)?|out\s+of)\s+(?:the\s+)?(?:normal|reference|physiologic(?:al)?)\s+(?:limits?|ranges?|values?|bounds)"),
     ("wide", rf"(?:wider|broader){_THAN_NORMAL}|{_TIMES}\s+as\s+(?:wide|broad)\s+as{_OF_NORMAL}"),
     ("narrow", r"narrower" + _THAN_NORMAL),
 )  # fmt: skip
@@ -96,8 +97,10 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("short", r"short(?:ened|ening)?\b"),
     ("wide", r"wide(?:ned|ning)?\b|broad(?:ened|ening)?\b"),
     ("narrow", r"narrow\b"),
-    ("irregular", r"irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b(?!\s+(?:only\s+)?by\b)|varies\b(?!\s+(?:only\s+)?by\b)|unevenly\s+spaced|uneven|varying|chaotic"),
-    ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform"),
+    ("lengthens", r"lengthens\b|(?:progressively|gradually)\s+(?:lengthens?|increases?|lengthening|increasing)|increases\s+(?:progressively|gradually|beat\s+(?:by|to)\s+beat)"),
+    ("shortens", r"shortens\b|(?:progressively|gradually)\s+(?:shortens?|decreases?|shortening|decreasing)|decreases\s+(?:progressively|gradually|beat\s+(?:by|to)\s+beat)"),
+    ("irregular", r"unequal|irregularly[\s-]+irregular|irregular(?:ly|ity|ities)?|(?:highly\s+)?variable|vary\b(?!\s+(?:only\s+)?by\b)|varies\b(?!\s+(?:only\s+)?by\b)|unevenly\s+spaced|uneven|varying|chaotic"),
+    ("regular", r"regular(?:ly|ity)?(?:[\s-]+spaced)?|evenly\s+spaced|constant|equidistant|steady|uniform|equal\b(?!\s+to\b)|identical\b(?!\s+to\b)|fixed\b(?!\s+(?:defect|relation|association))|stable\b|unchanging|(?:the\s+)?same(?=\s+(?:throughout|in\s+(?:all|every|each)|for\s+(?:all|every|each)))"),
     ("slow", r"slow(?:ed)?\b"),
     ("fast", r"fast\b|rapid|accelerated"),
     ("uncontrolled", r"(?:un|(?:poorly|inadequately|insufficiently)[\s-]+)controlled"),
@@ -107,7 +110,7 @@ QUALITIES: tuple[tuple[str, str], ...] = (
     ("high", r"high\b|increased|large\b"),
     ("abnormal", r"abnormal(?:ly|it(?:y|ies))?|changes?\b|alterations?"),
     ("deviation", r"deviat(?:ions?|ed)|displace(?:ments?|d)|shifts?\b"),
-    ("normal", r"normal(?:ly)?\b|unremarkable|inconspicuous|preserved|physiologic(?:al)?|good\b|adequate"),
+    ("normal", r"normal(?:ly)?\b|unremarkable|inconspicuous|preserved|intact|physiologic(?:al)?|good\b|adequate"),
 )  # fmt: skip
 
 # What has ended ("has resolved"), what has given place to something else ("converted to"), and words that leave a part of it there.
@@ -126,11 +129,12 @@ NEGATION_PHRASES: tuple[tuple[str, str], ...] = (
     ("skip", r"(?<![a-z]\s)rule\s+out|not\s+used(?=\s*:)|not\s+(?:only|necessarily|just)|no\s+(?:doubt|prior|previous|comparison)|(?:ha(?:s|ve|d)n't|not|never|incompletely|partially|partly|mostly|largely|almost|nearly)\s+(?:yet\s+|been\s+|fully\s+|completely\s+|entirely\s+)*(?:" + _ENDED + r"|normali[sz]ed)|(?:no|without|lack\s+of|absence\s+of|partial|incomplete|gradual|progressive|slow)\s+(?:\w+\s+)?" + _ENDING + r"\s+of|not\s+(?:too\s+|so\s+|very\s+)?far\s+from|(?:to|should)\s+(?:exclude|rule\s+out)"),
     ("unmeasured", r"(?:not|cannot\s+be|can't\s+be|could\s+not\s+be)\s+(?:reliably\s+|accurately\s+)?(?:measurable|measured|assessed|determined|assessable|calculated|available|reported|applicable)|unmeasurable|indeterminate|undetermined|n/a\b"),
     ("before", r"not\s+(?:yet\s+|been\s+)*" + _TURNED),
+    ("before", r"too\s+(?:narrow|short|small|low|slow|few)\s+for|(?:falls?\s+|well\s+)?short\s+of(?:\s+(?:the\s+)?(?:\d+(?:\.\d+)?\s*(?:mm|mV)\s+)?(?:threshold|cut-?off|limit|criteri(?:on|a))s?\s+(?:for|of))?(?!\s+\d)|below\s+(?:the\s+)?(?:\d+(?:\.\d+)?\s*(?:mm|mV)\s+)?(?:threshold|cut-?off|limit|criteri(?:on|a))s?\s+(?:for|of)(?!\s+(?:normal|\d))"),
     ("turned", r"(?:ha(?:s|ve|d)" + _SINCE + r"\s+)?" + _TURNED),
     ("from", r"(?:chang(?:ed|es|ing)|convert(?:ed|s|ing)|transition(?:ed|ing)|switch(?:ed|ing)|gone|went|progressed)\s+from(?!\s+-?\d)|conversion\s+(?:from|of)"),
     ("before", r"(?:is|are|was|were)\s+spared(?:\s+(?:from|of|by))?|" + _ENDING + r"\s+of|loss\s+of(?=\s+(?:\w+\s+)?P[\s-]?waves?)|ha(?:s|ve|d)\s+(?:now\s+)?(?:replaced|superseded|supplanted)|replac(?:es|ing)|ha(?:s|ve|d)\s+left(?=\s+sinus)"),
     ("after", r"ha(?:s|ve|d|ving)" + _SINCE + r"\s+" + _ENDED + r"|gone(?!\s+(?:from|to|up|down|back|into))"),
-    ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:can|may|could)\s+(?:\w+\s+)?be\s+(?:\w+\s+)?(?:ruled\s+out|excluded|discounted|dismissed)|(?:spares?|sparing)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
+    ("after", r"(?:not|n't|no\s+longer|cannot\s+be|never|hardly|scarcely)\s+(?:be\s+)?(?:clearly\s+|readily\s+|reliably\s+|be\s+)?(?:seen|present|visible|observed|evident|identified|identifiable|noted|detected|discernible|appreciated|found|diagnosed|confirmed|established|recogni[sz]able|there|apparent|visuali[sz]ed|demonstrated|detectable|maintained|sustained|made|supported)|(?:can|may|could)\s+(?:\w+\s+)?be\s+(?:\w+\s+)?(?:ruled\s+out|excluded|discounted|dismissed)|(?:has|have|had)\s+(?:\w+\s+)?been\s+(?:\w+\s+)?(?:ruled\s+out|excluded)|(?:ruled\s+out|excluded)(?=\s*(?:[.,;:!)\n]|$))|(?:is|are|was|were)\s+lost|(?:spares?|sparing)|(?:is|are|were|was)\s+(?:ruled\s+out|excluded|missing|lacking|not\s+a\s+feature)|undetectable|invisible|(?:is\s+|are\s+|very\s+|highly\s+)?(?:unlikely|improbable)|nowhere\s+(?:to\s+be\s+)?(?:seen|found|visible)"),
     ("untrue", r"(?:is|are|was|were)\s+(?:clearly\s+|therefore\s+)?(?:incorrect|wrong|inaccurate|false|erroneous|mistaken|untrue|not\s+(?:correct|accurate|true))(?=\s*(?:[.,;:!?)\n]|$|and\b|but\b|because\b|as\b|since\b|for\b|in\b))"),
     ("after", r"(?:(?:do|does|did)\s+not|don't|doesn't|never|fails?\s+to)\s+(?:appear|occur|exist|arise|precede)|(?:not|never)\s+(?:clearly\s+|fully\s+)?(?:met|fulfilled|satisfied|reached|given)"),
 )  # fmt: skip
@@ -198,7 +202,7 @@ COMPARATORS: tuple[tuple[str, str], ...] = (
     (">", r">|(?:greater|more|longer|higher|larger|wider|faster)\s+than|exceed(?:s|ing|ed)?|above|over\b|beyond|in\s+excess\s+of|surpass(?:es|ing)?"),
     ("<", r"<|(?:less|shorter|lower|smaller|fewer|narrower|slower)\s+than|below|under\b|short\s+of"),
     ("~", r"~|≈|≃|approximately|approx\.?|about|around|roughly|nearly|almost|close\s+to|circa|ca\.|some\b|or\s+so|near(?=\s+\d)|in\s+the\s+region\s+of|on\s+the\s+order\s+of"),
-    ("between", r"between|ranging\s+(?:from|between)|ranges?\s+(?:from|between)|from(?=\s+-?\d)|var(?:ies|ying)\s+(?:from|between)"),
+    ("between", r"between|ranging\s+(?:from|between)|ranges?\s+(?:from|between)|from(?=\s+-?\d)|var(?:ies|ying)\s+(?:from|between)(?!\s+beat)"),
 )  # fmt: skip
 VERBS = r"shows?|showing|demonstrat(?:es?|ing)|exhibits?|displays?|reveals?|ha(?:s|ve)\b|presents?\s+with|manifests?|features?\b|there\s+(?:is|are)|contains?"
 BE = r"(?:is|are|was|were|remains?|being|measur(?:es|ed|ing)|=)(?!\w)"

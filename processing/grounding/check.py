@@ -13,7 +13,16 @@ from processing.claims.findings import BY_KIND, FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
 
-from . import rules_beats, rules_leads, rules_p_waves, rules_record, rules_rhythm, rules_signal, rules_voltage
+from . import (
+    rules_av_block,
+    rules_beats,
+    rules_leads,
+    rules_p_waves,
+    rules_record,
+    rules_rhythm,
+    rules_signal,
+    rules_voltage,
+)
 from .places_on_ecg import evidence
 from .rules_leads import shown_in_leads
 from .rules_record import missing_beats, missing_leads, unreadable_leads
@@ -281,7 +290,16 @@ def _rule_of(finding: Finding) -> Rule:
 
 _FUNCTIONS = {
     name: function
-    for rules in (rules_record, rules_beats, rules_leads, rules_rhythm, rules_p_waves, rules_signal, rules_voltage)
+    for rules in (
+        rules_record,
+        rules_beats,
+        rules_leads,
+        rules_rhythm,
+        rules_av_block,
+        rules_p_waves,
+        rules_signal,
+        rules_voltage,
+    )
     for name, function in vars(rules).items()
 }
 _PLACES = [(pair, None) for pair in NEIGHBOURING_LEADS] + [(WALLS[wall], wall) for wall in MAIN_WALLS]

@@ -15,7 +15,8 @@ from .rules_rhythm import signed
 from .verdicts import SUPPORTED, Judgement, Tolerances, compare, decided, is_number, unmeasurable
 
 NEAR_SHARE_PERCENT = 15.0  # of a stated share of premature beats: one or two in ten seconds
-TRIGEMINY_GAP, TRIGEMINY_SHARE = 3, 2 / 3  # so far apart are most premature beats of trigeminy
+# How far apart most premature beats are, in beats.
+GROUP_GAPS, GROUP_SHARE = {"trigeminy": 3, "quadrigeminy": 4}, 2 / 3
 _BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
 _BEFORE = re.compile(
     r"\b(?:before|preced(?:es|ing)|prior\s+to|followed\s+by)\b|^beats?\b.*\bpreceded\s+by\b", re.IGNORECASE
@@ -79,7 +80,7 @@ def _grouped(claim: Claim, rows: np.ndarray, beats: int) -> bool | None:
         return count > 0
     if detail.isdecimal():
         # "Not a single one" denies them all; one at the end of the record may be missed.
-        return True if claim.polarity == "negated" else _counted(count, int(detail))
+        return True if claim.polarity == "negated" else counted(count, int(detail))
     if detail.endswith("%"):
         return abs(100 * count / beats - float(detail[:-1])) <= NEAR_SHARE_PERCENT
     if detail == "bigeminy":
@@ -89,13 +90,16 @@ def _grouped(claim: Claim, rows: np.ndarray, beats: int) -> bool | None:
         return bool((gaps == 1).any())
     if detail == "run":
         return bool(((gaps[1:] == 1) & (gaps[:-1] == 1)).any())
-    if detail == "trigeminy":
-        third = float((gaps == TRIGEMINY_GAP).mean()) if len(gaps) else 0.0
-        return True if len(gaps) > 1 and third >= TRIGEMINY_SHARE else None if third else False
+    if detail in GROUP_GAPS:
+        share = float((gaps == GROUP_GAPS[detail]).mean()) if len(gaps) else 0.0
+        return True if len(gaps) > 1 and share >= GROUP_SHARE else None if share else False
+    if detail in ("narrow", "wide") and claim.kind != "ectopy":
+        return (detail == "wide") == (claim.kind == "ventricular_ectopy")
     return None  # shapes are not compared
 
 
-def _counted(found: int, stated: int) -> bool | None:
+def counted(found: int, stated: int) -> bool | None:
+    """Whether so many were found as are stated; `None` where it is one more or less, as one at the end of the record may be missed."""
     return True if found == stated else None if abs(found - stated) == 1 else False
 
 
@@ -146,7 +150,7 @@ def pause(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
         explanation += f", pauses after beat {after}" if after else ", no pause"
         return signed(claim, _pause_there(claim, features, pauses, tol), sorted(pauses), explanation)
     count, stated = len(pause_rows(features)), claim.detail
-    holds = _counted(count, int(stated)) if stated and count and claim.polarity != "negated" else count > 0
+    holds = counted(count, int(stated)) if stated and count and claim.polarity != "negated" else count > 0
     return signed(claim, holds, round(longest, 2), explanation)
 
 
@@ -193,4 +197,4 @@ def _pause_there(claim: Claim, features: EcgFeatures, pauses: set[int], tol: Tol
     return all_of(numbers, lambda number: True in (after(number - 1), after(number)), denied)
 
 
-__all__ = ["all_of", "beat", "beats_named", "ectopy", "pause"]
+__all__ = ["all_of", "beat", "beats_named", "counted", "ectopy", "pause"]

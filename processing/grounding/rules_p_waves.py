@@ -8,7 +8,7 @@ from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_rules import has_sinus_p_waves, premature_beat_rows
 
-from .rules_beats import all_of
+from .rules_beats import all_of, counted
 from .rules_rhythm import rhythm_in_words, signed
 from .verdicts import Judgement, Tolerances, unmeasurable
 
@@ -66,6 +66,9 @@ def p_relation(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     if features.p_present is None and not lone:
         return unmeasurable(f"P waves {p_waves_in_words(features)}, {explanation}")
     holds = _holds(str(claim.value), features, lone)
+    stated = claim.detail or ""
+    if claim.value == "blocked" and lone and stated.isdecimal() and claim.polarity != "negated":
+        holds = counted(lone, int(stated))
     if holds is False and not (features.p_present or lone) and claim.polarity == "negated":
         holds = None  # without any P wave neither "each" nor "not each" says anything
     return signed(claim, holds, lone, explanation)

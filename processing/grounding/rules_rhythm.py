@@ -68,6 +68,7 @@ from .verdicts import (
 )
 
 FLUTTER_NEAR_BPM = 40.0  # of the atrial rate of flutter, which is slower under drugs
+SOME_BEATS = 0.8  # share of the beats that an intermittent pacemaker paces at most
 SPIKES_S = {"ventricular": (-0.07, 0.05), "atrial": (-0.40, -0.09)}  # from the QRS onset
 
 Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
@@ -113,6 +114,9 @@ def _detail_holds(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool 
         return _paces(claim.detail, features)
     if claim.detail == "uninterrupted":
         return not any(_interruptions(features))
+    if claim.value == "junctional rhythm":
+        slow, fast = features.heart_rate < HEART_RATE.low, features.heart_rate > HEART_RATE.high
+        return {"tachycardia": fast, "bradycardia": slow, "accelerated": not slow}[claim.detail]
     return holds
 
 
@@ -131,6 +135,10 @@ def _paces(chamber: str, features: EcgFeatures) -> bool | None:
     ventricles, atria = (
         (count > 1) or (None if count else False) for count in (found["ventricular"], found["atrial"])
     )
+    if chamber == "intermittent":
+        paced = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
+        share = float(paced.any(axis=0).mean())
+        return share < SOME_BEATS or (None if share < 1 else False)
     if chamber == "no capture":
         before = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
         followed = int(before.any(axis=1).sum())
@@ -244,62 +252,6 @@ def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     )
     regular = features.rhythm_regularity == "regular"
     return in_words(claim, regular == (claim.value == "regular"), not uncertain, measured, f"rhythm: {measured}")
-
-
-def av_block(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
-    """AV block of a degree, by the PR interval and P waves without a QRS."""
-    pr, lone = features.pr_interval, len(features.lone_p_waves)
-    explanation = (
-        f"PR {pr:.0f} ms, {lone} P waves without QRS"
-        if math.isfinite(pr)
-        else f"no fixed PR, {lone} P waves without QRS"
-    )
-    if not math.isfinite(pr) and features.p_present is not False and not lone:
-        return unmeasurable(f"P waves {p_waves_in_words(features)}, {explanation}")
-    if claim.value == 1:
-        if not math.isfinite(pr):
-            return signed(claim, None if claim.polarity == "negated" else False, None, explanation)
-        if lone > 1 and pr > PR.high:
-            return unmeasurable(f"{explanation}: of a higher degree as well", round(pr))
-        return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
-    if claim.value == 2:
-        return signed(claim, _second_degree(claim, features, tol), lone, explanation)
-    if claim.value == "2:1":
-        # Every second P wave may hide in a T wave, and atrial flutter is conducted so without any block.
-        return signed(claim, lone > 0 or None, lone, explanation)
-    if claim.value == 3:
-        apart = None if features.p_present is None else not features.p_present
-        return signed(claim, lone > 0 and apart, lone, explanation)
-    if lone or not math.isfinite(pr):
-        return signed(claim, None if claim.detail == "ratio" and lone else lone > 0, lone, explanation)
-    return in_words(claim, *above(pr, PR.high, tol.limit_ms * slack(claim, tol)), round(pr), explanation)
-
-
-def _second_degree(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool | None:
-    """Whether some P waves are blocked, and as the type asks for: behind a PR that lengthens (Mobitz 1) or stays (Mobitz 2)."""
-    lone = len(features.lone_p_waves)
-    if not lone:
-        return False
-    if features.p_present is False and lone > 3:
-        return None if claim.detail is None else False  # P waves that lead no beat: complete block
-    if claim.detail is None:
-        return True
-    shortened = _pr_before_blocks(features)
-    if not len(shortened):
-        return None  # as in 2:1 block, which is of neither type
-    change = float(np.median(shortened))
-    if claim.detail == "mobitz 1":
-        return True if change >= 2 * tol.pr_ms else None if change > tol.pr_ms else False
-    return True if abs(change) <= tol.pr_ms else None if abs(change) < 2 * tol.pr_ms else False
-
-
-def _pr_before_blocks(features: EcgFeatures) -> np.ndarray:
-    """By how many ms the PR before each blocked P wave exceeds the one after it, where two beats in a row were conducted before."""
-    p, onset = features.beat_waves["P"][:, 0], features.beat_waves["QRS"][:, 0]
-    pr = (onset - p) * 1000
-    after = np.searchsorted(features.beat_times, features.lone_p_waves[:, 1])
-    found = [pr[row - 1] - pr[row] for row in after.tolist() if 2 <= row < len(pr) and row - 1 not in after]
-    return np.array([change for change in found if math.isfinite(change)])
 
 
 # Conduction ------------------------------------------------------------------------------------------------------------
@@ -458,7 +410,6 @@ def normal_ecg(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
 
 
 __all__ = [
-    "av_block",
     "bundle_branch",
     "conduction_disturbance",
     "fascicle",

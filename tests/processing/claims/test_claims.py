@@ -249,7 +249,7 @@ def test_vocabulary_by_letter_equals_the_whole_vocabulary():
         ("T wave flattening in limb leads and V5.", [("t_flat", ("I", "II", "III", "aVR", "aVL", "aVF", "V5"), "affirmed")]),
         ("Abnormal ECG", [("normal_ecg", (), "negated")]),
         ("The ECG is entirely normal.", [("normal_ecg", (), "affirmed")]),
-        ("The PR interval is constant.", []),
+        ("The PR interval is constant.", [("pr_course", (), "affirmed")]),
         ("PR segment depression.", []),
         ("ST elevation, probably a normal variant.", [("st_elevation", (), "affirmed")]),
         ("The cause of the bradycardia is not evident.", []),

@@ -27,7 +27,7 @@ BLOCKS = [
     ("complete block", "Mobitz II.", CONTRADICTED),
     ("complete block", "Second degree AV block.", OPEN),
     ("sinus", "Wenckebach.", CONTRADICTED),
-    ("constant block", "3:1 AV block.", OPEN),
+    ("constant block", "3:1 AV block.", CONTRADICTED),
     ("sinus", "3:1 AV block.", CONTRADICTED),
 ]
 UNINTERRUPTED = [
