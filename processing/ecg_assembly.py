@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .ecg_columns import UNEVEN
 from .ecg_identity import OTHER_LEAD, is_lead_name, named, quoted
 from .ecg_lead_evidence import Evidence, LeadEvidence
 from .ecg_lead_names import (
@@ -255,7 +256,10 @@ def _named_by_source(
 def _stated_rate(raw: RawEcg, options: ReadOptions, name: str, notes: list[str]) -> float:
     rate = options.sampling_rate if options.sampling_rate is not None else raw.sampling_rate
     if rate is None:
-        raise EcgFormatError(f"{name}: the source states no sampling rate. Pass it in Hz, e.g. `sampling_rate=500`.")
+        uneven = next((f" ({note})" for note in raw.notes if note.endswith(UNEVEN)), "")
+        raise EcgFormatError(
+            f"{name}: the source states no sampling rate{uneven}. Pass it in Hz, e.g. `sampling_rate=500`."
+        )
     if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)):
         raise EcgFormatError(f"{name}: `sampling_rate` must be a number in Hz, got {rate!r}.")
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:

@@ -14,9 +14,9 @@ from .ecg_record import interpolate_gaps
 
 MAX_ABS_MV = 1e3  # beyond this a value cannot be kept in float32 arithmetic; no amplifier records a volt
 HOLE_SHARE = 20.0  # a hole lies this many times farther from the median than three quarters of the samples
-# Equal samples for that long: nothing is connected, unless shorter stretches are there too, as in a drawing without noise, where
-# they are the heart's pauses.
-DEAD_S, DRAWN_S = 1.0, 0.10
+# Equal samples for that long: nothing is connected, unless such a share of the rest is made of shorter stretches, as in a drawing without
+# noise, where they are the heart's pauses. Of PTB-XL all records begin or end with 0.1 s of equal samples, and one lead in five has more.
+DEAD_S, DRAWN_S, DRAWN_SHARE = 1.0, 0.10, 0.25
 # A plateau at a lead's own extreme, so far from its median: the amplifier was at its end.
 RAIL_S, RAIL_FROM_MV = 0.10, 0.5
 STEP_MV = 0.3
@@ -64,7 +64,8 @@ def _mark_plateaus(bad: np.ndarray, signal: np.ndarray, highest: np.ndarray, low
         level = row[starts]
         rail = ((level == row.max()) | (level == row.min())) & (np.abs(level) >= RAIL_FROM_MV) & (lengths >= shortest)
         dead = (lengths >= DEAD_S * rate) & (lengths < len(row))
-        if dead.any() and lengths[~dead].max(initial=0) >= DRAWN_S * rate:
+        rest = lengths[~dead]
+        if dead.any() and rest[rest >= DRAWN_S * rate].sum() >= DRAWN_SHARE * rest.sum():
             dead[:] = False
         for start, length in zip(starts[rail | dead], lengths[rail | dead], strict=True):
             bad[lead, start : start + length] = True

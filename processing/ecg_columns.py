@@ -10,12 +10,14 @@ import numpy as np
 from .ecg_identity import named, quoted
 from .ecg_lead_names import STANDARD_LEADS, canonical_lead
 from .ecg_raw import RawEcg
-from .ecg_time_axis import is_clock, is_time_name, rate_of_axis, rises_evenly, seconds_of_clock
+from .ecg_time_axis import is_clock, is_time_name, places_on_axis, rate_of_axis, rises_evenly, seconds_of_clock
 from .ecg_units import name_and_unit
 from .errors_gem import EcgFormatError
 
 # Rates from two time columns of one file differ by less.
 _SAME_RATE = 0.01
+BRIDGED_S = 0.02  # between two samples of a table whose times have holes
+UNEVEN = "its samples do not follow each other evenly, and no sampling rate is taken from it"
 
 
 @dataclass
@@ -75,7 +77,7 @@ def raw_from_columns(columns: Sequence[Column], name: str, rate: float | None = 
     for column in axes:
         raw.notes.append(f"left out the column {quoted(column.head)}: time or a count")
     _take_rate(raw, axes)
-    raw.signal = np.stack([column.cells for column in leads])
+    raw.signal = _with_holes(raw, np.stack([column.cells for column in leads]), axes)
     raw.leads = [column.head for column in leads] if any(column.head for column in leads) else None
     raw.units = [column.unit for column in leads]
     return raw
@@ -90,6 +92,34 @@ def _take_rate(raw: RawEcg, axes: Sequence[Column]) -> None:
     for head, rate in told.items():
         if raw.sampling_rate and abs(rate - raw.sampling_rate) > _SAME_RATE * raw.sampling_rate:
             raw.notes.append(f"the column {head!r} gives {rate:g} Hz, not {raw.sampling_rate:g} Hz")
+
+
+def _with_holes(raw: RawEcg, signal: np.ndarray, axes: Sequence[Column]) -> np.ndarray:
+    """`signal` `(leads, samples)` as a time column places its samples; one that goes back is noted.
+
+    Up to `BRIDGED_S` between two samples are interpolated, longer holes are NaN.
+    """
+    for column in axes:
+        if rate_of_axis(column.head, column.unit, column.cells) is not None:
+            return signal
+        found = places_on_axis(column.head, column.unit, column.cells)
+        if found is not None:
+            places, rate = found
+            grid = np.arange(places[-1] + 1)
+            whole = np.stack([np.interp(grid, places, row) for row in signal])
+            holes = np.diff(places)[np.searchsorted(places[1:], grid)]
+            holes[places] = 1
+            missing = holes > BRIDGED_S * rate
+            whole[:, missing] = np.nan
+            counts = {"missing": int(missing.sum()), "interpolated": len(grid) - len(places) - int(missing.sum())}
+            told = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+            raw.notes.append(f"samples that the column {quoted(column.head)} leaves out: {told}")
+            if raw.sampling_rate is None:
+                raw.sampling_rate, raw.evidence["rate"] = rate, "derived"
+            return whole
+        if is_time_name(column.head) and (np.diff(column.cells.astype(np.float64)) < 0).any():
+            raw.notes.append(f"the column {quoted(column.head)} goes back in time: {UNEVEN}")
+    return signal
 
 
 def is_frame(source: Any) -> bool:

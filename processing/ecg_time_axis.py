@@ -82,7 +82,7 @@ _COUNT_WORDS = frozenset(
 SECONDS_PER_UNIT = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "sekunden": 1.0, "secondes": 1.0, "segundos": 1.0,
     "secondi": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "µs": 1e-6,
-    "μs": 1e-6, "usec": 1e-6, "ns": 1e-9, "nsec": 1e-9,
+    "μs": 1e-6, "usec": 1e-6, "ns": 1e-9, "nsec": 1e-9, "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0,
 }  # fmt: skip
 # A step of seconds that an ECG's samples can have (20 Hz and more); a longer one counts samples or milliseconds.
 _LONGEST_STEP_S = 0.05
@@ -91,6 +91,8 @@ _EPOCH_STARTS = ((1e9, 1.0), (1e12, 1e-3), (1e15, 1e-6), (1e18, 1e-9))
 # Times with few digits repeat; where more samples than these share one, they came in packets and tell no rate.
 _MAX_ROUNDING = 10
 _MIN_SAMPLES = 20
+# A sample belongs to a place on the grid of times if it is so near to it, in steps; a time axis with holes has few of them.
+_NEAR_PLACE, _MOST_HOLES = 0.25, 10
 _CLOCK = re.compile(
     r"['\"\[]?(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4},?[T ]+|\d{1,5} days? \+?)?(?:(?P<h>\d{1,3}):)?(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:[.,]\d{1,9})?)"
     r"(?:\s*(?:Z|[AP]M|[+-]\d{2}:?\d{2}))?(?: \d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})?['\"\]]?",
@@ -142,6 +144,29 @@ def rate_of_axis(head: str, unit: str | None, times: np.ndarray) -> float | None
     return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else rate
 
 
+def places_on_axis(head: str, unit: str | None, times: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """
+    The place of each sample on the even grid of a time axis with holes, `(samples,)`, and the sampling rate in Hz: where all steps are
+    whole multiples of the usual one. `None` where times are even, or tell no places.
+    """
+    times = times.astype(np.float64)
+    if len(times) < _MIN_SAMPLES or not np.isfinite(times).all() or not is_time_name(head):
+        return None
+    steps = np.diff(times)
+    step = float(np.median(steps))
+    scale = _stated_scale(head, unit) or (_scale_by_size(times[0], step) if step > 0 else None)
+    if step <= 0 or scale is None:
+        return None
+    places = (times - times[0]) / step
+    rounded = places.round()
+    counts = np.diff(rounded)
+    uneven = np.abs(places - rounded).max() > _NEAR_PLACE or (counts < 1).any() or (counts == 1).all()
+    if uneven or rounded[-1] > _MOST_HOLES * len(times):
+        return None
+    rate = 1.0 / (step * scale)
+    return rounded.astype(np.int64), float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else rate
+
+
 def _stated_scale(head: str, unit: str | None) -> float | None:
     """Seconds per unit of the column, by the row of units or the last word of its head."""
     words = re.findall(r"[^\W\d_]+", (unit or head).casefold())
@@ -173,4 +198,12 @@ def seconds_of_clock(cells: list[str]) -> np.ndarray:
     return seconds + 86_400.0 * np.cumsum(np.diff(seconds, prepend=seconds[:1]) < -43_200)
 
 
-__all__ = ["SECONDS_PER_UNIT", "is_clock", "is_time_name", "rate_of_axis", "rises_evenly", "seconds_of_clock"]
+__all__ = [
+    "SECONDS_PER_UNIT",
+    "is_clock",
+    "is_time_name",
+    "places_on_axis",
+    "rate_of_axis",
+    "rises_evenly",
+    "seconds_of_clock",
+]
