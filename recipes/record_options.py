@@ -253,6 +253,30 @@ def say_verdict(name: object, found: Plausibility, to_errors: bool = False) -> N
         (errors if to_errors else console).print(as_options(f"{name}: {found}"), style="red")
 
 
+ASSUMED = {"name": "names of leads", "unit": "unit", "gain": "gain", "rate": "sampling rate"}
+
+
+def say_assumed(name: object, record: "EcgRecord") -> None:
+    """What neither the file nor the user states of a record and is only assumed, on stderr."""
+    for fact, leads in record.assumed.items():
+        of = "all leads" if len(leads) == len(record.leads) else ", ".join(leads)
+        errors.print(
+            as_options(f"{name}: {ASSUMED.get(fact, fact)} assumed, not stated by the file ({of})"), style="yellow"
+        )
+
+
+def keep_sources(target: Path | None, option: str, *sources: Path | str | None) -> None:
+    """Refuses to write a result over what it is made from.
+
+    Raises:
+        typer.BadParameter: `target` is one of `sources`.
+    """
+    if target is None or not target.exists():
+        return
+    if any(source is not None and Path(source).exists() and target.samefile(source) for source in sources):
+        raise typer.BadParameter(f"{target} is read by this command; name another file", param_hint=option)
+
+
 def holds_false_numbers(found: Plausibility) -> bool:
     """Whether the scale, the leads or the sampling rate of a record that is not refused are in doubt."""
     return found.verdict == "suspect" and found.doubts_about("scale", "leads", "time base")
@@ -276,6 +300,8 @@ __all__ = [
     "as_options",
     "end_by",
     "holds_false_numbers",
+    "keep_sources",
+    "say_assumed",
     "say_verdict",
     "spread",
     "with_record_options",

@@ -12,6 +12,7 @@ from processing.claims.finding import NOT_MEASURED, Finding, LeadRule
 from processing.claims.findings import BY_KIND, FINDINGS
 from processing.ecg_features import EcgFeatures
 from processing.ecg_record import MAIN_WALLS, NEIGHBOURING_LEADS, WALLS
+from processing.errors_gem import ClaimError
 
 from . import (
     rules_av_block,
@@ -189,7 +190,7 @@ def check_grounding(
         The claims with verdict, measured value and evidence, the scores, and the salient findings.
 
     Raises:
-        ClaimError: the text is too long, see `extract_claims`.
+        ClaimError: the text is too long, see `extract_claims`; or neither text nor claims, or no measurements, were given.
 
     Examples:
         >>> from processing.ecg_features import extract_features
@@ -199,6 +200,10 @@ def check_grounding(
         >>> [checked.verdict for checked in report.claims]
         ['supported', 'supported', 'contradicted']
     """
+    if not isinstance(features, EcgFeatures):
+        raise ClaimError(f"Measurements are needed, not {type(features).__name__}: give `extract_features(record)`.")
+    if not isinstance(text_or_claims, Sequence):
+        raise ClaimError(f"A text or its claims are needed, not {type(text_or_claims).__name__}.")
     claims = extract_claims(text_or_claims) if isinstance(text_or_claims, str) else text_or_claims
     checked = tuple(check_claim(claim, features, tolerances) for claim in claims)
     salient = salient_findings(features)

@@ -72,7 +72,7 @@ def interpret_many(
 
     Raises:
         BuildError: see `interpret_all`; or no output, no such engine.
-        typer.Exit: with 1 where ECGs could not be read or answered.
+        typer.Exit: with 1 where ECGs could not be read or answered, or hold no ECG.
     """
     from recipes.dataset.answer_file import AnswerSettings, LocalAnswers, interpret_all
     from recipes.dataset.answer_source import AnswerSource
@@ -116,7 +116,11 @@ def interpret_many(
         say_failed("failed", as_options(f"{name}: {reason}"))
     if len(report.failed) > SHOWN:
         errors.print(f"and {len(report.failed) - SHOWN:,} more")
-    if report.failed:
+    for name, reason in list(report.declined.items())[:SHOWN]:
+        say_failed("declined", as_options(f"{name}: {reason}"))
+    if len(report.declined) > SHOWN:
+        errors.print(f"and {len(report.declined) - SHOWN:,} more")
+    if report.failed or report.declined:
         raise typer.Exit(1)
 
 

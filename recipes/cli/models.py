@@ -20,7 +20,15 @@ from processing.grounding.cut_off import cut_off_in_words
 from recipes.console import console, say_failed
 from recipes.files import atomic_path
 from recipes.models import NOT_A_DEVICE, checkpoint_errors, load_pipeline, model_source
-from recipes.record_options import DECLINED, ReadingOptions, as_options, end_by, say_verdict, with_record_options
+from recipes.record_options import (
+    DECLINED,
+    ReadingOptions,
+    as_options,
+    end_by,
+    keep_sources,
+    say_verdict,
+    with_record_options,
+)
 
 from .interpret_many import ManyOptions, interpret_many, with_many_options
 from .marked_answer import print_answer, print_verdicts, shown_as_written
@@ -121,6 +129,8 @@ def interpret(
             _say_doubt(question, model_source(model), trust_remote_code)
         interpret_many(record, options, many, model, question, shown, mode, n, seed, max_new_tokens)
         return
+    for option, target in (("--save-page", save_page), ("--evidence", evidence)):
+        keep_sources(target, option, record, image)
     if save_page is not None:
         _check_page(save_page, shown)
     # The record is read, judged and measured before the model is loaded.
@@ -170,6 +180,8 @@ def interpret(
         )
     if not isinstance(gem, Pipeline):
         gem.close()
+    if found.declined is not None:
+        _decline(record, found.declined, as_json)
     if save_page is not None and found.page is not None:
         _save_picture(found.page, save_page)
     if evidence is not None:
@@ -223,7 +235,7 @@ def interpret(
         end_by(measured.plausibility)
 
 
-def _decline(record: Path, reason: Exception, as_json: bool) -> NoReturn:
+def _decline(record: Path, reason: Exception | str, as_json: bool) -> NoReturn:
     """No reading without an ECG: the reason, and exit code 3."""
     if as_json:
         result = {"record": str(record), "interpretation": None, "declined": str(reason), "notice": NOT_A_DEVICE}

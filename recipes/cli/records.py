@@ -24,6 +24,8 @@ from recipes.record_options import (
     as_options,
     end_by,
     holds_false_numbers,
+    keep_sources,
+    say_assumed,
     say_verdict,
     with_record_options,
 )
@@ -80,6 +82,7 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
 
 
 TEXT_TOKENS = 1200
+PLOTS = (".png", ".pdf", ".svg")
 RecordsArgument = Annotated[Path, typer.Argument(help="An ECG file, or a folder of them.")]
 
 
@@ -156,6 +159,7 @@ def render(
         options, start=0.0, seconds=None, leads=None if isinstance(shown, str) else options.leads
     )
 
+    keep_sources(output, "OUTPUT", source)
     target_of = _pictures(source, output)
 
     def draw(path: Path) -> "Plausibility":
@@ -169,6 +173,7 @@ def render(
         found = record.plausibility() if measured is None else measured.plausibility
         if not source.is_dir():
             say_verdict(path, found)
+        say_assumed(path, record)
         page = render_ecg(
             record,
             layout=layout,
@@ -206,6 +211,7 @@ def features(
         Path | None, typer.Option(help="JSON Lines file for a folder; uses all cores, and a stopped run continues.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes with --output. Default: one per core.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure all again, also what OUTPUT has already.")] = False,
     compat: Annotated[
         str | None, typer.Option(help="featuredb: the 14 sequences by FeatureDB's definitions (QT from QRS end).")
     ] = None,
@@ -223,8 +229,12 @@ def features(
     from processing.ecg_features import extract_features
     from processing.ecg_long_records import LONG_RECORD_S
 
+    keep_sources(output, "--output", source)
+    keep_sources(plot, "--plot", source)
+    if plot is not None and not source.is_dir() and plot.suffix.lower() not in PLOTS:
+        raise typer.BadParameter(f"{plot}: name a {', '.join(PLOTS)} file", param_hint="--plot")
     if output is not None:
-        _measure_all(source, output, options, workers, compat)
+        _measure_all(source, output, options, workers, compat, fresh)
         return
 
     target_of = _pictures(source, plot or Path())
@@ -242,14 +252,16 @@ def features(
             measured.plot(record, str(target))
         if as_json:
             values: dict[str, Any] = measured.to_dict(full=True)
-            values["record"]["path"] = str(path)
+            values["record"] |= {"path": str(path), "assumed": record.assumed, "history": list(record.history)}
             print(json.dumps(values, ensure_ascii=False))
-        elif as_text or max_tokens is not None:
+            return measured.plausibility
+        say_assumed(path, record)
+        if as_text or max_tokens is not None:
             print(f"{path}\n{measured.to_text(max_tokens or TEXT_TOKENS)}")
         else:
             console.print(as_options(f"{path}: {withheld_in_words(measured) or 'ok'}"))
             print_features(console, measured)
-        if measured.duration > EVENTS_FROM_S and not as_json:
+        if measured.duration > EVENTS_FROM_S:
             print(measured.events.to_text())
         return measured.plausibility
 
@@ -270,7 +282,9 @@ def _pictures(source: Path, output: Path) -> Callable[[Path], Path]:
     return target_of
 
 
-def _measure_all(source: Path, output: Path, options: RecordOptions, workers: int | None, compat: str | None) -> None:
+def _measure_all(
+    source: Path, output: Path, options: RecordOptions, workers: int | None, compat: str | None, fresh: bool
+) -> None:
     from recipes.dataset.feature_file import extract_features_batch
 
     with Progress(*COLUMNS, console=errors) as progress:
@@ -279,6 +293,7 @@ def _measure_all(source: Path, output: Path, options: RecordOptions, workers: in
             source if source.is_dir() else [source],
             output,
             workers=workers,
+            resume=not fresh,
             compat=compat,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
             load=options.load,
@@ -313,16 +328,26 @@ def check(
     gem interpret record.hea --json | jq -r .interpretation | gem check record.hea --text -
     """
     from processing.ecg_features import extract_features
+    from processing.ecg_features_text import misplaced, to_be_known
     from processing.grounding.check import check_grounding
 
     words = _read(text)
-    measured = extract_features(options.load(record)).check_plausibility()
+    read = options.load(record)
+    measured = extract_features(read).check_plausibility()
     report = check_grounding(words, measured)
+    known = [*misplaced(measured), *to_be_known(measured)]
     if as_json:
-        verdict = {"plausibility": measured.plausibility.to_dict()}
+        verdict = {
+            "plausibility": measured.plausibility.to_dict(),
+            "assumed": read.assumed,
+            "cautions": known,
+        }
         print(json.dumps({"record": str(record), **verdict, **report.to_dict()}, indent=2, ensure_ascii=False))
     else:
         say_verdict(record, measured.plausibility)
+        say_assumed(record, read)
+        for caution in known:
+            errors.print(as_options(f"{record}: {caution}"), style="yellow")
         _print_report(report)
     if strict and report.contradiction_rate > 0:
         raise typer.Exit(1)

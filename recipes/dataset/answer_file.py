@@ -169,7 +169,7 @@ def interpret_all(
         ids, left_out = settings.source.ids()
         mark = _mark(settings, ids)
         if settings.output.exists():
-            _check_mark(pq.read_schema(settings.output).metadata, mark, settings.output)
+            _check_mark(_metadata(settings.output), mark, settings.output)
             shutil.rmtree(settings.parts, ignore_errors=True)
             return _report(settings, len(ids), {}, left_out)
         plan = [
@@ -372,6 +372,18 @@ def _mark(settings: AnswerSettings, ids: Sequence[str]) -> str:
     made_by = provenance_of(model_source(settings.model))
     content = json.dumps([said, made_by.to_dict(), list(ids)], default=str, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _metadata(path: Path) -> dict[bytes, bytes] | None:
+    """What a Parquet file says of itself.
+
+    Raises:
+        BuildError: it is no Parquet file.
+    """
+    try:
+        return pq.read_schema(path).metadata
+    except pa.ArrowInvalid as error:
+        raise BuildError(f"{path}: there is a file of something else; choose another --output.") from error
 
 
 def _check_mark(metadata: dict[bytes, bytes] | None, mark: str, path: Path) -> None:

@@ -1,6 +1,8 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Features of many ECGs in one JSON Lines file: folders, lists or `datasets`, resumable; failures are reported."""
 
+import glob
+import hashlib
 import io
 import json
 import os
@@ -17,7 +19,7 @@ from processing.ecg_plausibility import Plausibility
 from processing.ecg_readers import load_ecg
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
-from processing.folders.listing import ecg_folder
+from processing.folders.listing import ecg_folder, left_out_in_words
 from recipes.files import json_lines, one_writer, read_json_lines
 
 from .pool import in_processes
@@ -70,8 +72,9 @@ def extract_features_batch(
 
     Lines are written as records are finished, to `output` with `.part` added, which is renamed at the end. A run that was
     stopped or killed continues after its last complete line, and the file is identical byte for byte. A run over a finished
-    `output` measures only records that are new, failed, or have other definitions (`compat`); features of records that are not
-    in `source` are kept at the end.
+    `output` measures only records that are new, failed, have changed (size or time of a file), or were read or measured in another
+    way (`load_kwargs`, `load`, `compat`); features of records that are not in `source` are kept at the end. Each line also says what
+    was only `assumed` of a record, its `history`, and by `made_from` what the resumption compares.
 
     Args:
         source: a folder, or an iterable (also a `datasets` split) of anything that `load_ecg` reads: paths, rows,
@@ -86,11 +89,48 @@ def extract_features_batch(
         load: reads an item of the source; workers get it, so that it must be a function or method of a module.
 
     Raises:
-        EcgFormatError: the folder does not exist, an id occurs twice, or another run writes `output`.
+        EcgFormatError: the folder does not exist or holds no ECG, an id occurs twice, `output` is a file of something else, a stopped
+            run had other files or settings, or another run writes it.
     """
     with one_writer(output, EcgFormatError):
         read = partial(load, **dict(load_kwargs or {}))
         return _extract_features(source, Path(output), workers, resume, compat, progress, read)
+
+
+def _made_from(item: Any, settings: str) -> str:
+    """
+    A digest of how a record is read and measured, and of the sizes and times of its files: those with its name, as the signals of a
+    WFDB header have. Of anything but a path its type and id are all there is.
+    """
+    files: list[tuple[str, int, int]] = []
+    if isinstance(item, (str, os.PathLike)):
+        path = Path(item)
+        beside = sorted(path.parent.glob(f"{glob.escape(path.stem)}*")) if path.parent.is_dir() else []
+        files = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in beside if file.is_file()]
+        files = files or [(str(item), 0, 0)]
+    return hashlib.blake2b(repr((settings, files)).encode(), digest_size=8).hexdigest()
+
+
+def _settings(read: Any, compat: str | None) -> str:
+    """How records are read and measured: the function with its arguments, and the object whose method it is."""
+    load = getattr(read.func, "__qualname__", repr(read.func))
+    return repr((compat, load, repr(getattr(read.func, "__self__", None)), sorted(read.keywords.items())))
+
+
+def _check_output(output: Path) -> None:
+    """Refuses a file that holds something else, which would be lost.
+
+    Raises:
+        EcgFormatError: its first line is none of features.
+    """
+    with output.open("rb") as file:
+        first = file.readline()
+    try:
+        known = not first.strip() or "id" in json.loads(first)
+    except (ValueError, TypeError):
+        known = False
+    if not known:
+        raise EcgFormatError(f"{output}: there is a file of something else; name another one for the features.")
 
 
 def _extract_features(
@@ -105,13 +145,33 @@ def _extract_features(
     part = output.with_name(output.name + ".part")
     report = FeatureBatchReport()
     items, total = _items(source, report)
+    if output.exists():
+        _check_output(output)
     if not resume:
         part.unlink(missing_ok=True)
+    settings = _settings(read, compat)
     written = _resume_part(part, compat, report)
-    earlier = _finished(output, compat) if resume and output.exists() else {}
-    todo = ((name, None if name in earlier else item) for name, item in _distinct(items) if name not in written)
+    finished = _finished(output, compat) if resume and output.exists() else {}
+    earlier = {name: place for name, (place, _) in finished.items()}
+
+    def still(name: str, item: Any) -> bool:
+        """Whether the file has features of this record as it is now; those of another are forgotten."""
+        if name in finished and finished[name][1] != _made_from(item, settings):
+            earlier.pop(name, None)
+        return name in earlier
+
+    def begun(name: str, item: Any) -> bool:
+        """Whether the stopped run has this record's line."""
+        if written.get(name) not in (None, _made_from(item, settings)):
+            raise EcgFormatError(
+                f"{part}: a stopped run measured {name} from another file or with other options. Go on with those, or start anew "
+                "(`resume=False`, --fresh)."
+            )
+        return name in written
+
+    todo = ((name, None if still(name, item) else item) for name, item in _distinct(items) if not begun(name, item))
     with part.open("ab") as file, output.open("rb") if earlier else io.BytesIO() as old:
-        for line in _measured(todo, partial(_measure, compat=compat, read=read), workers):
+        for line in _measured(todo, partial(_measure, compat=compat, read=read, settings=settings), workers):
             if line["id"] in earlier:
                 _copy_line(old, earlier.pop(line["id"]), file)
                 report.resumed += 1
@@ -148,9 +208,9 @@ def read_features(path: str | os.PathLike) -> Iterator[tuple[str, EcgFeatures]]:
             yield record_id, EcgFeatures.from_dict(features)
 
 
-def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> set[str]:
-    """Ids whose lines a stopped run left in `part`; from the first line on that is cut off or foreign, the rest goes."""
-    written: set[str] = set()
+def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> dict[str, str | None]:
+    """Ids whose lines a stopped run left in `part`, and what they were made from; from the first line on that is cut off or foreign, the rest goes."""
+    written: dict[str, str | None] = {}
     if not part.exists():
         return written
     with part.open("r+b") as file:
@@ -158,15 +218,16 @@ def _resume_part(part: Path, compat: str | None, report: FeatureBatchReport) -> 
             if line is None:
                 file.truncate(place)
                 break
-            written.add(line["id"])
+            written[line["id"]] = line.get("made_from")
             report.count(line, resumed=True)
     return written
 
 
-def _finished(output: Path, compat: str | None) -> dict[str, int]:
-    """id -> the byte at which a record's features begin in a finished file."""
+def _finished(output: Path, compat: str | None) -> dict[str, tuple[int, str | None]]:
+    """id -> the byte at which a record's features begin in a finished file, and what they were made from."""
     with output.open("rb") as file:
-        return {line["id"]: place for place, line in _lines(file, compat) if line is not None and "features" in line}
+        lines = ((place, line) for place, line in _lines(file, compat) if line is not None and "features" in line)
+        return {line["id"]: (place, line.get("made_from")) for place, line in lines}
 
 
 def _lines(file: BinaryIO, compat: str | None) -> Iterator[tuple[int, Line | None]]:
@@ -199,6 +260,8 @@ def _items(source: Any, report: FeatureBatchReport) -> tuple[Iterator[tuple[str,
         found = ecg_folder(folder)
         report.left_out = found.left_out_in(folder)
         paths = found.records
+        if not paths:
+            raise EcgFormatError(f"{folder}: no ECG in it. {left_out_in_words(report.left_out)}".rstrip())
         return ((path.relative_to(folder).as_posix(), path) for path in paths), len(paths)
     total = len(source) if hasattr(source, "__len__") else None
     return ((_identity(item, number), item) for number, item in enumerate(source)), total
@@ -249,14 +312,16 @@ def _measure_all(chunk: Iterable[Item], measure: Callable[[Item], Line]) -> list
     return list(map(measure, chunk))
 
 
-def _measure(named: Item, compat: str | None, read: Callable[[Any], EcgRecord]) -> Line:
+def _measure(named: Item, compat: str | None, read: Callable[[Any], EcgRecord], settings: str) -> Line:
     """The line of one record; without features or error where there is nothing to measure (no item, a name alone)."""
     record_id, item = named
     if item is None:
         return {"id": record_id}
     try:
-        features = extract_features(read(item), compat=compat).check_plausibility()
-        return {"id": record_id, "features": features.to_dict(full=True)}
+        record = read(item)
+        features = extract_features(record, compat=compat).check_plausibility()
+        known = {"assumed": record.assumed, "history": list(record.history), "made_from": _made_from(item, settings)}
+        return {"id": record_id, "features": features.to_dict(full=True), **known}
     except GemError as error:
         return {"id": record_id, "error": str(error)}
     except Exception as error:

@@ -179,3 +179,71 @@ def test_a_split_of_datasets_is_measured(rows, tmp_path):
     direct = extract_features(simulate_ecg(seed=3, duration=4).record)
     assert measured["ecg3"].heart_rate == pytest.approx(direct.heart_rate, abs=0.2)
     assert measured["ecg3"].leads == direct.leads
+
+
+def npy(folder, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "r.npy", simulate_ecg(heart_rate=60 + 10 * seed, seed=seed, duration=4).record.signal)
+    return folder
+
+
+GIVEN = {"sampling_rate": 500, "leads": simulate_ecg(seed=1, duration=2).record.leads}
+
+
+def rates(output):
+    return {name: round(features.heart_rate) for name, features in read_features(output)}
+
+
+def test_another_record_of_the_same_name_and_other_options_are_measured_anew(tmp_path):
+    first, second = (npy(tmp_path / name, seed) for name, seed in (("a", 1), ("b", 5)))
+    output = tmp_path / "f.jsonl"
+
+    def run(folder, **given):
+        report = extract_features_batch(folder, output, workers=0, load_kwargs=GIVEN | given)
+        return report.done, report.resumed
+
+    assert run(first) == (1, 0) and run(first) == (0, 1)
+    before = rates(output)
+    assert run(second) == (1, 0) and rates(output) != before, "the file beside which it stood is another"
+    assert run(second, sampling_rate=480) == (1, 0) and run(second, sampling_rate=480) == (0, 1)
+    npy(tmp_path / "b", 3)
+    assert run(second, sampling_rate=480) == (1, 0), "its content has changed"
+    assert len(output.read_text().splitlines()) == 1
+
+
+def test_a_stopped_run_does_not_go_on_with_other_options(tmp_path):
+    folder = npy(tmp_path / "a", 1)
+    np.save(folder / "s.npy", np.load(folder / "r.npy"))
+    output = tmp_path / "f.jsonl"
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_features_batch(folder, output, workers=0, load_kwargs=GIVEN, progress=stop)
+    with pytest.raises(EcgFormatError, match="other options"):
+        extract_features_batch(folder, output, workers=0, load_kwargs=GIVEN | {"sampling_rate": 480})
+    report = extract_features_batch(folder, output, workers=0, load_kwargs=GIVEN)
+    assert (report.done, report.resumed) == (1, 1)
+
+
+def test_a_file_of_something_else_is_not_lost(rows, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes\n")
+    with pytest.raises(EcgFormatError, match="something else"):
+        extract_features_batch(rows, notes, workers=0)
+    assert notes.read_text() == "my notes\n"
+
+
+def test_every_line_says_what_was_assumed(tmp_path):
+    folder = npy(tmp_path / "a", 1)
+    extract_features_batch(folder, tmp_path / "f.jsonl", workers=0, load_kwargs={"sampling_rate": 500})
+    line = json.loads((tmp_path / "f.jsonl").read_text())
+    assert set(line["assumed"]) == {"name", "unit"} and any("no lead names" in note for note in line["history"])
+
+
+def test_a_folder_without_an_ecg_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EcgFormatError, match="no ECG in it"):
+        extract_features_batch(tmp_path / "empty", tmp_path / "f.jsonl", workers=0)
+    assert not (tmp_path / "f.jsonl").exists()
