@@ -135,8 +135,11 @@ class RecordOptions:
                 record = self.read(path, **{**said, "missing_leads": "derive"})
             except ReadBudgetError:
                 raise
-            except (EcgFormatError, EcgLeadError):  # without names it cannot be read
-                return self.read(path, leads=names, **said)
+            except (EcgFormatError, EcgLeadError) as error:  # without names it cannot be read
+                try:
+                    return self.read(path, leads=names, **said)
+                except EcgLeadError as worse:
+                    raise worse if isinstance(error, EcgLeadError) else error from None
             known = {canonical_lead(name) for name in names} <= set(record.leads)
             if known and len(names) < len(record.recorded_leads_only().leads):
                 chosen = record.select_leads(names)

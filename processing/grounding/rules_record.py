@@ -39,6 +39,7 @@ from .verdicts import (
     denies_number,
     in_words,
     is_number,
+    no_rhythm,
     shown,
     slack,
     unmeasurable,
@@ -53,7 +54,7 @@ def heart_rate(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgemen
     """A rate in bpm, of the record or of beats, or in words: bradycardia, tachycardia, a controlled ventricular response."""
     rate = features.heart_rate
     if not math.isfinite(rate):
-        return unmeasurable("the heart rate cannot be measured: fewer than two beats")
+        return no_rhythm(features)
     if is_number(claim):
         if claim.beats:
             return _by_beat(claim, features, "Heart Rate", max(tol.heart_rate_bpm, tol.heart_rate_share * rate), tol)

@@ -62,6 +62,7 @@ from .verdicts import (
     above,
     decided,
     in_words,
+    no_rhythm,
     shown,
     slack,
     unmeasurable,
@@ -93,7 +94,7 @@ def rhythm_in_words(features: EcgFeatures) -> str:
 def rhythm(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """The rhythm that is named, by rate, regularity and P waves."""
     if features.rhythm_regularity is None or not math.isfinite(features.heart_rate):
-        return unmeasurable("too few beats to judge the rhythm")
+        return no_rhythm(features)
     words = rhythm_in_words(features)
     if claim.detail == "uninterrupted":
         premature, pauses = _interruptions(features)
@@ -245,7 +246,7 @@ def _unless_near(holds: bool, nearly: bool) -> bool | None:
 def regularity(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Regular or irregular, by the variability of the RR intervals."""
     if features.rhythm_regularity is None:
-        return unmeasurable("too few beats to judge the regularity")
+        return no_rhythm(features)
     measured = f"{features.rhythm_regularity}, RR vary by {100 * features.rr_variability:.0f} %"
     uncertain = features.rhythm_regularity == "mostly regular" or (
         SINUS_ARRHYTHMIA_RR_VARIABILITY < features.rr_variability < FIBRILLATION_RR_VARIABILITY

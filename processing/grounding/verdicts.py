@@ -7,6 +7,7 @@ from typing import Any
 
 from processing.claims.claims import Claim
 from processing.claims.meaning import OPPOSITE_COMPARISON
+from processing.ecg_features import EcgFeatures
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,13 @@ def too_near(measured: Any, explanation: str) -> Judgement:
     return unmeasurable(f"{explanation}, {TOO_NEAR}", measured)
 
 
+def no_rhythm(features: EcgFeatures) -> Judgement:
+    """The judgement about rate and rhythm where they are not known: withheld because the time base is in doubt, or too few beats."""
+    if features.plausibility.doubts_about("time base"):
+        return unmeasurable("rate and intervals are withheld, because the sampling rate is in doubt")
+    return unmeasurable("fewer than two beats")
+
+
 def above(value: float, limit: float, band: float) -> tuple[bool, bool]:
     """Whether a value is above a limit, and whether that is certain (`band` or more away from it)."""
     return value >= limit, abs(value - limit) >= band
@@ -205,6 +213,7 @@ __all__ = [
     "denies_number",
     "in_words",
     "is_number",
+    "no_rhythm",
     "shown",
     "slack",
     "too_near",

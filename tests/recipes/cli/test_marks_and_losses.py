@@ -70,6 +70,21 @@ def test_what_is_assumed_is_said(nameless, tmp_path):
     assert "assumed" not in invoke("features", SAMPLES / "normal.hea").stderr
 
 
+def test_the_first_error_is_told_where_chosen_leads_do_not_name_all_rows(nameless):
+    result = invoke("inspect", nameless, "--sampling-rate", 500, "--leads", "II", "--start", 20)
+    assert "20" in str(result.exception) and "lead names" not in str(result.exception)
+
+
+def test_a_withheld_rate_is_not_called_too_few_beats(nameless, tmp_path):
+    text = tmp_path / "report.txt"
+    text.write_text("Sinus rhythm at 64 bpm.")
+    result = invoke("check", nameless, "--sampling-rate", 200, "--text", text, "--json")
+    said = {claim["explanation"] for claim in json.loads(result.stdout)["checked"]}
+    assert any("the sampling rate is in doubt" in words for words in said) and not any(
+        "few" in words for words in said
+    )
+
+
 def test_a_check_says_that_electrodes_seem_exchanged(tmp_path):
     record = load_ecg(SAMPLES / "normal.hea")
     # I turns over, II and III change places, as do aVR and aVL.
