@@ -3,6 +3,8 @@
 
 import importlib
 import re
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 import typer
 from safetensors.torch import save_model
+from transformers import CLIPVisionModel
 
 from processing.ecg_features import extract_features
 from processing.ecg_page import render_ecg
@@ -193,14 +196,64 @@ def test_every_shape_of_the_signal_tower_is_taught(corpus, shape):
     assert all(p.grad is not None for name, p in network.named_parameters() if "post_layernorm" not in name)
 
 
-def test_pages_of_one_seed_are_the_same(corpus):
-    pages = Pages(corpus, size=112)
-    torch.manual_seed(3)
-    first = [pages[number] for number in range(3)]
-    torch.manual_seed(3)
-    second = [pages[number] for number in range(3)]
-    assert all(np.array_equal(one["values"], two["values"]) for one, two in zip(first, second, strict=True))
-    assert any((one["values"] != pages[number]["values"]).any() for number, one in enumerate(first))
+def same_pages(one, two):
+    return [np.array_equal(one[number]["values"], two[number]["values"]) for number in range(len(one))]
+
+
+def test_pages_of_one_seed_are_the_same_and_those_of_another_are_not(corpus):
+    photos = partial(Pages, corpus, photographed=1.0, size=112)
+    assert all(same_pages(photos(seed=3), photos(seed=3)))
+    assert not any(same_pages(photos(seed=3), photos(seed=4)))
+
+
+def test_a_kept_page_is_shown_again_and_then_drawn_anew(corpus, tmp_path):
+    drawn = []
+    kept = Pages(corpus, photographed=1.0, size=112, uses=3, folder=tmp_path)
+    draw, kept._drawn = kept._drawn, lambda *which: drawn.append(which) or draw(*which)
+    seen = []
+    for epoch in range(6):
+        kept.set_epoch(epoch)
+        seen.append([kept[number] for number in range(len(kept))])
+        assert len(drawn) == len(set(drawn)), "no version of a page is drawn twice"
+    assert len(kept) < len(drawn) <= 3 * len(kept)
+    for number in range(len(kept)):
+        changed = [not np.array_equal(one[number]["values"], two[number]["values"]) for one, two in pairwise(seen)]
+        assert changed == [(epoch + 1 + number % 3) % 3 == 0 for epoch in range(5)]
+    for number, example in enumerate(seen[-1]):
+        assert (example["labels"] == kept.columns["labels"][number]).all()
+        np.testing.assert_array_equal(example["traces"], draw(number, (5 + number % 3) // 3)["traces"])
+
+
+def test_kept_pages_outlive_a_break_unless_it_came_while_one_was_written(corpus, tmp_path):
+    before = Pages(corpus, size=112, uses=2, folder=tmp_path)
+    shown = before[1]["values"], before[2]["values"]
+    before.kept.versions[2] = -1  # what a process that ends in the midst of it leaves
+    before.kept.arrays["values"][2] = 7
+    after = Pages(corpus, size=112, uses=2, folder=tmp_path)
+    assert after.kept.versions[1] == 0
+    assert np.array_equal(after[1]["values"], shown[0]) and np.array_equal(after[2]["values"], shown[1])
+
+
+def test_pages_that_were_kept_for_other_settings_are_drawn_anew(corpus, tmp_path):
+    folder = tmp_path / "pages"
+    first = Pages(corpus, photographed=1.0, size=112, uses=2, folder=folder)
+    shown = first[1]["values"]
+    for changed in ({"size": 140}, {"seed": 5}, {"photographed": 0.0}, {"layout": "3x4"}):
+        settings = {"photographed": 1.0, "size": 112, "uses": 2} | changed
+        again = Pages(corpus, folder=folder, **settings)
+        assert np.array_equal(again[1]["values"], Pages(corpus, **settings)[1]["values"])
+        assert not np.array_equal(again[1]["values"], shown)
+    (folder / "notes.txt").write_text("mine")
+    again.kept.delete()
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_patches_as_one_product_are_a_convolution():
+    tower = build_tower("vision")
+    pixels = torch.randn(2, 3, 336, 336)
+    expected = torch.nn.functional.conv2d(pixels, tower.embeddings.patch_embedding.weight, stride=28)
+    torch.testing.assert_close(tower.embeddings.patch_embedding(pixels), expected, atol=1e-4, rtol=1e-4)
+    assert tower.state_dict().keys() == CLIPVisionModel(tower.config).state_dict().keys()
 
 
 def test_pictures_of_something_else_teach_that_they_are_none(corpus):
