@@ -38,7 +38,9 @@ MEASURING = (
     "recipes/embedded/records.py",
     "recipes/sources/ptbxl.py",
 )
-TOWERS = tuple(f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "targets", "page_augment", "junk"))
+TOWERS = tuple(
+    f"recipes/embedded/{name}.py" for name in ("towers", "tower_data", "kept_pages", "targets", "page_augment", "junk")
+)
 TALKING = (
     *(f"recipes/embedded/{name}.py" for name in ("tiny", "junk", "states", "vocabulary")),
     *(f"recipes/teachers/{name}.py" for name in ("grounded_answer", "questions", "wordings", "hurried", "off_topic")),
@@ -98,7 +100,7 @@ READ = ("--max_steps", "2800")
 TALKED = ("--whiten", "false", "--both", "0.35", "--signal", "0.25", "--image", "0.4")
 TALK = ("--max_steps", "2400", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
 ASK = ("--max_steps", "1300", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
-# Each at most 45 minutes, 146 together up to the model, of two idle cores with AMX.
+# Each at most 45 minutes, 135 together up to the model, of two idle cores with AMX.
 STAGES = (
     Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
           ("--limit", "40", "--simulated", "16")),
@@ -107,10 +109,10 @@ STAGES = (
     Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
                         "--output", "{output}"), (*TOWERS, *NETWORK), 14, ("--epochs", "1")),
     # Pages of both corpora, as hospitals print and people photograph them, and what the signal tower sees.
-    Stage("vision_tower", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "9",
+    Stage("vision_tower", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "11", "--uses", "4",
                            "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--teacher", "{ecg_tower}",
-                           "--threads", "1", "--output", "{output}"),
-          (*TOWERS, *NETWORK), 45, ("--epochs", "1")),
+                           "--output", "{output}"),
+          (*TOWERS, *NETWORK), 44, ("--epochs", "1")),
     Stage("data_read", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "2", "--together", "2",
                         "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
     Stage("data_talk", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "7", "--together", "7",
@@ -129,12 +131,12 @@ STAGES = (
     Stage("tower_verdicts", ("recipes.embedded.tower_verdicts", *_corpora("--records"), "--states", "{states}", "--output",
                              "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
     # First to read: interpretations mostly, all words alike, until digits are right.
-    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 25,
+    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 21,
           ("--max_steps", "3", "--compiled", "false", "--per_device_train_batch_size", "4", "--whiten", "false")),
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
-    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 25,
+    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 21,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
-    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 13,
+    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 11,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
           ("recipes/embedded/limits.py",), 2, ("--limit", "4")),

@@ -143,18 +143,18 @@ class FindingTrainer(GemSFTTrainer):
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
         """The mean loss of the answers' tokens, weighted."""
-        likely = inputs.pop("likely", None)
+        labels, likely = inputs.pop("labels"), inputs.pop("likely", None)
+        answered = labels != -100
+        begun = answered[:, 1:] & ~answered[:, :-1]
+        answered = answered[:, 1:]
+        labels, first = labels[:, 1:][answered], begun[answered]
         with parametrize.cached():  # of words that are learned together: once, for both ends of the model
-            outputs = model(**inputs, fused_lm_head=True)
-        losses = -outputs.log_probs
-        labels = inputs["labels"][:, 1:]
+            outputs = model(**inputs, use_cache=False, logits_to_keep=torch.nn.functional.pad(answered, (0, 1)))
+        losses = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, reduction="none")
         findings = torch.isin(labels, self.finding_ids.to(labels.device))
-        answered = inputs["labels"] != -100
-        first = answered[:, 1:] & ~answered[:, :-1]
         weights = torch.where(findings, self.finding_weight, 1.0) * torch.where(first, self.first_weight, 1.0)
-        weights = weights * answered[:, 1:]
         if likely is not None:
-            likely = likely[:, 1:]
+            likely = likely[:, 1:][answered]
             losses = torch.where(likely.isnan(), losses, self._unsure(losses, likely.nan_to_num(), labels))
         loss = (losses * weights).sum() / weights.sum().clamp(min=1)
         if num_items_in_batch is not None:  # then the trainer leaves the mean over accumulated batches to the loss

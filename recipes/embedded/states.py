@@ -2,6 +2,7 @@
 """Frozen towers run once per record: their states are kept, and training reads these instead of signals and pictures."""
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -169,8 +170,10 @@ class CachedCollator:
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch with one modality mix for all samples, and the kept states in place of signals and pixels."""
         names = list(self.modality_mix)
-        drawn = torch.multinomial(torch.tensor([float(self.modality_mix[name]) for name in names]), 1)
-        return self.collate(examples, names[int(drawn)])
+        # By the examples, not by how many batches came before: the same in any process, and after a break.
+        chance = torch.Generator().manual_seed(zlib.crc32(repr(examples).encode()))
+        weights = torch.tensor([float(self.modality_mix[name]) for name in names])
+        return self.collate(examples, names[int(torch.multinomial(weights, 1, generator=chance))])
 
     def collate(self, examples: Sequence[dict[str, Any]], kept: Modality) -> dict[str, torch.Tensor]:
         """A batch that shows `kept`."""

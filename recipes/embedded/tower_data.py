@@ -2,6 +2,8 @@
 """Signals and pages for training a tower: disturbed, drawn and photographed differently each time."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from processing.ecg_page_picture import EcgPage
 from processing.ecg_record import STANDARD_LEADS, EcgRecord
 
 from .corpus import MICROVOLTS, RATE, Corpus
+from .kept_pages import KeptPages
 from .page_augment import augment_page
 from .recorded_again import LARGEST_PACE_CHANGE
 from .targets import (
@@ -69,8 +72,8 @@ class Signals(Dataset):
 
 class Pages(Dataset):
     """
-    Pages `(height, width, 3)` uint8 with their training targets. In training each is drawn anew, in any layout and
-    at times as if photographed; drawn from PyTorch's generator, and so the same for the same seed.
+    Pages `(height, width, 3)` uint8 with their training targets, in any layout and at times as if photographed. In training each is
+    drawn anew every `uses` epochs, in every epoch a part of them; the same for the same seed.
 
     Args:
         corpus: the records.
@@ -80,6 +83,9 @@ class Pages(Dataset):
         size: px, of a side.
         others: how many pictures of something else to show beside the pages.
         other: draws one of these, uint8 `(size, size, 3)`, from a number.
+        uses: in how many epochs a page is shown.
+        folder: where pages are kept between their uses.
+        seed: of what is drawn.
     """
 
     def __init__(
@@ -91,34 +97,54 @@ class Pages(Dataset):
         size: int = PAGE_SIZE,
         others: int = 0,
         other: Callable[[int], np.ndarray] | None = None,
+        uses: int = 1,
+        folder: Path | None = None,
+        seed: int = 0,
     ) -> None:
         self.corpus, self.layout, self.photographed = corpus, layout, photographed
         self.own_share, self.size = own_share, size
         self.others, self.other = others, other
+        self.uses, self.seed, self.epoch = uses, seed, 0
         self.columns = targets_of(corpus)
         # Whether it is no ECG: a statement of its own.
         self.columns["labels"] = np.pad(self.columns["labels"], ((0, 0), (0, 1)))
+        self.kept: KeptPages | None = None
+        if folder is not None:
+            ids = [row["id"] for row in corpus.rows]
+            settings = repr((ids, layout, photographed, own_share, seed))
+            self.kept = KeptPages(folder, len(self), self._drawn(0, 0), settings)
 
     def __len__(self) -> int:
         return len(self.corpus) + self.others
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        seed = int(torch.randint(2**31, ()))
-        if index >= len(self.corpus):
-            return self._something_else(seed)
-        record = self.corpus.item(index).record
-        rng = np.random.default_rng(seed)
-        page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size, self.own_share)
-        columns = {name: rows[index] for name, rows in self.columns.items()}
-        return {"values": pixels, "traces": trace_targets(record, page), **columns}
+    def set_epoch(self, epoch: int) -> None:
+        """Tells which pass over the data comes; the trainer does."""
+        self.epoch = epoch
 
-    def _something_else(self, seed: int) -> dict[str, np.ndarray]:
-        """A picture that is no ECG: nothing is stated but that, and nothing can be measured."""
-        assert self.other is not None
-        example = {name: np.full_like(rows[0], np.nan) for name, rows in self.columns.items()}
-        example["labels"] = np.eye(1, len(example["labels"]), len(example["labels"]) - 1, dtype=np.float32)[0]
-        traces = np.full(TRACE_SHAPE, np.nan, dtype=np.float32)
-        return example | {"values": self.other(seed), "traces": traces}
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        version = (self.epoch + index % self.uses) // self.uses
+        draw = partial(self._drawn, index, version)
+        example = draw() if self.kept is None else self.kept.get(index, version, draw)
+        return example | self._targets(index)
+
+    def _drawn(self, index: int, version: int) -> dict[str, np.ndarray]:
+        """The picture of `index` and what its traces show."""
+        rng = np.random.default_rng((self.seed, index, version))
+        if index >= len(self.corpus):
+            assert self.other is not None
+            shows = np.full(TRACE_SHAPE, np.nan, dtype=np.float32)
+            return {"values": self.other(int(rng.integers(2**31))), "traces": shows}
+        record = self.corpus.item(index).record
+        page, pixels = drawn_page(record, rng, self.layout, self.photographed, self.size, self.own_share)
+        return {"values": pixels, "traces": trace_targets(record, page)}
+
+    def _targets(self, index: int) -> dict[str, np.ndarray]:
+        """Of a record; of a picture that is no ECG nothing is stated but that, and nothing can be measured."""
+        if index < len(self.corpus):
+            return {name: rows[index] for name, rows in self.columns.items()}
+        targets = {name: np.full_like(rows[0], np.nan) for name, rows in self.columns.items()}
+        targets["labels"] = np.eye(1, len(targets["labels"]), len(targets["labels"]) - 1, dtype=np.float32)[0]
+        return targets
 
 
 def drawn_page(
@@ -225,16 +251,16 @@ class PageAugmentation:
 
     def __init__(self, training: bool):
         self.training = training
-        self.mean = torch.tensor(PAGE_MEAN).view(3, 1, 1)
-        self.std = torch.tensor(PAGE_STD).view(3, 1, 1)
+        self.mean = 255 * torch.tensor(PAGE_MEAN).view(3, 1, 1)
+        self.std = 255 * torch.tensor(PAGE_STD).view(3, 1, 1)
 
     def __call__(self, examples: list[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
         """A batch of normalised pages `(records, 3, height, width)`; in training of varying brightness."""
         batch = default_collate(examples)
-        pixels = batch["values"].permute(0, 3, 1, 2).float()
+        pixels = batch["values"].permute(0, 3, 1, 2).float(memory_format=torch.contiguous_format)
         if self.training:
-            pixels = (pixels * (0.9 + 0.15 * torch.rand(len(pixels), 1, 1, 1))).clamp(0, 255)
-        batch["values"] = (pixels / 255 - self.mean) / self.std
+            pixels.mul_(0.9 + 0.15 * torch.rand(len(pixels), 1, 1, 1)).clamp_(max=255)
+        batch["values"] = pixels.sub_(self.mean).div_(self.std)
         return batch
 
 
