@@ -268,6 +268,14 @@ def say_assumed(name: object, record: "EcgRecord") -> None:
         )
 
 
+def about(path: Path | str, error: object) -> str:
+    """An error with the whole path of its file in front, instead of the file's name alone."""
+    path, message = Path(path), str(error)
+    for name in (path.name, path.stem):
+        message = message.removeprefix(f"{name}: ")
+    return f"{path}: {message}"
+
+
 def keep_sources(target: Path | None, option: str, *sources: Path | str | None) -> None:
     """Refuses to write a result over what it is made from.
 
@@ -300,6 +308,7 @@ __all__ = [
     "SUSPECT",
     "ReadingOptions",
     "RecordOptions",
+    "about",
     "as_options",
     "end_by",
     "holds_false_numbers",

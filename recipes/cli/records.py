@@ -21,6 +21,7 @@ from recipes.files import atomic_path
 from recipes.record_options import (
     SUSPECT,
     RecordOptions,
+    about,
     as_options,
     end_by,
     holds_false_numbers,
@@ -67,7 +68,7 @@ def for_each_record(source: Path, work: Callable[[Path], "Plausibility"], quiet:
         try:
             found = work(path)
         except GemError as error:
-            failures.append(error)
+            failures.append(about(path, error))
             continue
         if holds_false_numbers(found):
             suspects.append(f"{path}: {found.reasons}")
@@ -301,7 +302,7 @@ def _measure_all(
     errors.print(f"{report} -> {output}")
     say_left_out(report.left_out)
     for record, reason in report.failed.items():
-        say_failed("failed", as_options(f"{record}: {reason}"))
+        say_failed("failed", as_options(about(record, reason)))
     for record, reason in report.suspect.items():
         say_failed("suspect", as_options(f"{record}: {reason}"))
     if report.failed or report.suspect:

@@ -217,13 +217,20 @@ def _in_words(value: object) -> str:
     return str(round(value, 3)) if isinstance(value, float) else str(value)
 
 
+ORIGINS = {
+    "given": "given with the options",
+    "derived": "derived from what the file says",
+    "assumed": "assumed, not stated by the file",
+}
+
+
 def _leads_by_origin(evidence: Mapping[str, Mapping[str, str | None]], what: str) -> dict[str, list[str]]:
-    """Where `what` comes from, if it is not the file that says it -> of which leads; "all leads" where it is one origin."""
+    """Where `what` comes from, if the file does not simply say it -> of which leads; "all leads" where it is one origin."""
     found: dict[str, list[str]] = {}
     for lead, entry in evidence.items():
         origin = entry[what]
         if origin not in (None, "stated"):
-            found.setdefault(f"{origin}, not stated by the file", []).append(lead)
+            found.setdefault(ORIGINS[origin], []).append(lead)
     return {origin: leads if len(leads) < len(evidence) else ["all leads"] for origin, leads in found.items()}
 
 

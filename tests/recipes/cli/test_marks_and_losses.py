@@ -46,6 +46,15 @@ def test_a_picture_is_not_written_over(option, tmp_path):
     assert result.exit_code == 2 and page.read_bytes() == before
 
 
+def test_failures_of_a_folder_have_their_whole_path(tmp_path):
+    for part in ("p1", "p2"):
+        (tmp_path / "tree" / part).mkdir(parents=True)
+        np.save(tmp_path / "tree" / part / "ecg.npy", np.zeros((3, 4)))
+    for more in ((), ("--output", tmp_path / "f.jsonl")):
+        said = " ".join(invoke("features", tmp_path / "tree", "--sampling-rate", 500, *more).stderr.split())
+        assert "p1/ecg.npy: " in said and "p2/ecg.npy: " in said and "ecg.npy: ecg" not in said
+
+
 def test_a_plot_is_a_picture_that_can_be_written(tmp_path):
     result = invoke("features", SAMPLES / "normal.hea", "--plot", tmp_path / "plot.foo")
     assert result.exit_code == 2 and ".png, .pdf, .svg" in result.output

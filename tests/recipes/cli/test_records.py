@@ -156,8 +156,8 @@ def test_leads_name_rows_or_choose_among_named_ones(tmp_path):
 
 def test_inspect_names_assumed_and_derived_leads(tmp_path):
     said = gem("inspect", csv(tmp_path / "two.csv", NORMAL.signal[:2], ("I", "II")), "--sampling-rate", 500).stdout
-    assert re.search(r"^Names +derived, not stated by the file \(III, aVR, aVL, aVF\)", said, re.M)
-    assert re.search(r"^Rate +given, not stated by the file \(all leads\)", said, re.M) and "Units" not in said
+    assert re.search(r"^Names +derived from what the file says \(III, aVR, aVL, aVF\)", said, re.M)
+    assert re.search(r"^Rate +given with the options \(all leads\)", said, re.M) and "Units" not in said
     np.save(tmp_path / "rows.npy", NORMAL.signal)
     said = gem("inspect", tmp_path / "rows.npy", "--sampling-rate", 500).stdout
     assert re.search(r"^Units +assumed, not stated by the file \(all leads\)", said, re.M)
