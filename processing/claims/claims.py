@@ -22,6 +22,7 @@ from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .places import LeadGroup, attach_beats, attach_leads, group_leads
 from .polarity import decide_polarity
 from .tokens import Quantity, plain, tokenize
+from .wave_sizes import compare_waves
 from .words import Token
 from .written_numbers import with_written_numbers
 
@@ -273,6 +274,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     decide_polarity(found, clause, flat)
     attach_leads(found, clause)
     found += set_against(found, clause, flat)
+    found += compare_waves(found, clause, flat)
     found += attach_beats(found, clause)
     name_extremes(found, clause, flat)
     _without_lengths(found)

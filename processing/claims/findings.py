@@ -240,6 +240,7 @@ _VOLTAGE_AND_ATRIA = (
         ),
         said={"r_transition slow": "late", "r_transition prolonged": "late"},
     ),
+    Finding("wave_size", "The R wave is taller in V5 than in V4.", "wave_size", scope="leads"),
     Finding(
         "dominant_r", "Dominant R wave in V1.", "dominant_r", scope="leads", wave="QRS",
         words=(Words(r"(?:pre)?dominant\s+R" + f"(?:{WAVE})?" + r"(?!\w)|R\s?[/:]\s?S(?:[\s-]+ratio)?\s*(?:is\s+|of\s+)?(?:>|above|over|greater\s+than|more\s+than|exceed(?:s|ing)?)\s*1(?![\d.]*[1-9])"),),

@@ -220,6 +220,32 @@ def r_transition(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgem
     return in_words(claim, holds, holds or not unsure, measured, explanation)
 
 
+def wave_size(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A wave that is larger or smaller in some leads than in others (mV): the largest of both, S by its depth, P and T upwards."""
+    wave, _, degree = str(claim.value).partition(" ")
+    others = str(claim.comparator).removeprefix("than ").split(", ")
+    if set(claim.leads) <= set(CHEST_LEADS) and len(others) > len(CHEST_LEADS):
+        others = [lead for lead in CHEST_LEADS if lead not in claim.leads]  # "greatest in V4": of the chest leads
+    sizes = {lead: _size(features, wave, lead) for lead in (*claim.leads, *others) if lead in features.leads}
+    here, there = (
+        max((sizes.get(lead, math.nan) for lead in leads), default=math.nan) for leads in (claim.leads, others)
+    )
+    measured = {lead: round(size, 3) for lead, size in sizes.items()}
+    explanation = f"{wave}: " + ", ".join(f"{lead} {size:.2f} mV" for lead, size in list(sizes.items())[:7])
+    apart = here - there if degree == "larger" else there - here
+    if not math.isfinite(apart):
+        return unmeasurable(f"{explanation}; not all are measured", measured)
+    return in_words(claim, apart > 0, abs(apart) > tol.limit_mv, measured, explanation)
+
+
+def _size(features: EcgFeatures, wave: str, lead: str) -> float:
+    """mV; no R or S beside a QRS that is measured is one of 0 mV."""
+    size = features.lead_value(f"{wave.lower()}_amplitude", lead)
+    if wave in "RS" and math.isnan(size) and math.isfinite(features.lead_value("qrs_amplitude", lead)):
+        return 0.0
+    return -size if wave == "S" else size
+
+
 def _r_less_s(features: EcgFeatures, leads: Iterable[str]) -> dict[str, float]:
     """R less the deepest other wave of the QRS (mV), of the leads that are measured."""
     waves = {
@@ -243,4 +269,5 @@ __all__ = [
     "qrs_negative",
     "r_progression",
     "r_transition",
+    "wave_size",
 ]
