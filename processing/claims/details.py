@@ -50,7 +50,7 @@ _BLOCK = (
 _PACED = (
     ("no capture", None, None, r"\s*(?:spikes?\s+)?(?:are\s+|is\s+)?(?:without|not\s+followed\s+by|fail\w*\s+to|do(?:es)?\s+not)\s+(?:\w+\s+){0,2}?(?:captur\w*|QRS)"),
     ("intermittent", r"\bintermittent(?:ly)?\s+(?:\w+\s+)?$", None, None),
-    ("dual", r"dual(?:[\s-]chamber)?[\s-]+$|\bA-?V[\s-]sequential\s+$|\b(?:DDD|DDI|DVI|VDD)R?\s+$|\batrial\s+and\s+(?:ventricular\s+)?$", r"dual", None),
+    ("dual", r"dual(?:[\s-]chamber)?[\s-]*$|\bA-?V[\s-]sequential\s+$|\b(?:DDD|DDI|DVI|VDD)R?\s+$|\batrial\s+and\s+(?:ventricular\s+)?$", r"dual", None),
     ("ventricular", r"ventricular(?:ly)?[\s-]$|\bVV[IT]R?\s+$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
     ("atrial", r"(?<!\w)atrial(?:ly)?[\s-]$|\bAA[IT]R?\s+$", r"atrial", r"\s*(?:of|in)\s+the\s+(?:right\s+)?atri"),
 )  # fmt: skip

@@ -164,7 +164,7 @@ def attach_leads(found: list[Found], tokens: Sequence[Token]) -> None:
 
 
 def _owners(found: list[Found], tokens: Sequence[Token], place: int) -> list[Found]:
-    if own := _number_behind(found, tokens, place):
+    if own := _number_behind(found, tokens, place) or _next_of_series(found, tokens, place):
         return [own]
     inside = [item for item in found if item.first < place < item.last and (not item.is_number or item.anchor > place)]
     behind = [item for item in found if item.last < place]
@@ -195,6 +195,20 @@ def _number_behind(found: list[Found], tokens: Sequence[Token], place: int) -> F
     return next((item for item in found if item.is_number and item.first == item.anchor == j), None)
 
 
+def _next_of_series(found: list[Found], tokens: Sequence[Token], place: int) -> Found | None:
+    """`In V3 T measures 0.7 mV and in V6 0.35 mV`: the number behind leads that follow a number of other leads."""
+    before, after = place - 1, place + 1
+    while before >= 0 and _is_lead_word(tokens[before]):
+        before -= 1
+    if before < 2 or tokens[before].tag != "in" or tokens[before - 1].tag not in ("and", "comma"):
+        return None
+    if tokens[before - 2].tag != "num" or not any(token.tag == "leads" for token in tokens[: before - 2]):
+        return None
+    while after < len(tokens) and tokens[after].tag in ("cmp", "be", "it"):
+        after += 1
+    return next((item for item in found if item.is_number and item.anchor == after), None)
+
+
 def _introduced(tokens: Sequence[Token], place: int) -> bool:
     j = place - 1
     while j >= 0 and _is_lead_word(tokens[j]):
@@ -213,7 +227,7 @@ def _led(ahead: list[Found], tokens: Sequence[Token], place: int) -> list[Found]
     """The findings that a leading group (`V1-V3 show ...`) governs: up to the next leading group."""
     stop = len(tokens)
     for j in range(place + 1, len(tokens)):
-        if tokens[j].tag == "leads" and _followed_by_verb(tokens, j):
+        if tokens[j].tag == "leads" and (_followed_by_verb(tokens, j) or _next_of_series(ahead, tokens, j)):
             stop = j
             break
         if (

@@ -18,6 +18,7 @@ NEAR_SHARE_PERCENT = 15.0  # of a stated share of premature beats: one or two in
 # How far apart most premature beats are, in beats.
 GROUP_GAPS, GROUP_SHARE = {"trigeminy": 3, "quadrigeminy": 4}, 2 / 3
 _BEHIND = re.compile(r"^beats?\b.*\bfollowed\s+by\b|\b(?:after|follow(?:s|ing)|behind)\b", re.IGNORECASE)
+_FOLLOWS = re.compile(r"\b(?:follow(?:s|ing)?|after)\s+(?:the\s+)?(?:beats?|complex(?:es)?)\b", re.IGNORECASE)
 _BEFORE = re.compile(
     r"\b(?:before|preced(?:es|ing)|prior\s+to|followed\s+by)\b|^beats?\b.*\bpreceded\s+by\b", re.IGNORECASE
 )
@@ -62,6 +63,8 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     wide, narrow = int(is_wide.sum()), int((~is_wide).sum())
     explanation = f"{wide} premature beats with a wide QRS, {narrow} with the usual one"
     numbers = beats_named(claim, features, tol)
+    if claim.beats and numbers is not None and _FOLLOWS.search(claim.quote):
+        numbers = tuple(number + 1 for number in numbers if number < len(features.beat_times))
     if numbers is not None and claim.kind != "bigeminy":
         return _premature(claim, features, numbers)
     chamber = claim.kind if claim.kind != "bigeminy" else f"{claim.detail}_ectopy"

@@ -16,6 +16,8 @@ PACED = [
     ("atrial paced", "A-V sequential pacing, both chambers paced.", CONTRADICTED),
     ("atrial paced", "AAI pacing.", SUPPORTED),
     ("dual paced", "DDD pacing.", SUPPORTED),
+    ("dual paced", "A-V dual-paced rhythm.", SUPPORTED),
+    ("atrial paced", "A-V dual-paced rhythm.", CONTRADICTED),
     ("dual paced", "Atrial and ventricular pacing spikes.", SUPPORTED),
 ]
 JUNCTIONAL = [
@@ -71,6 +73,9 @@ PREMATURE = [
     ("PVCs", "The PVCs have wide QRS complexes.", SUPPORTED),
     ("PVCs", "The PVCs come in couplets.", CONTRADICTED),
     ("PVCs", "The PVCs are consecutive.", CONTRADICTED),
+    ("PVCs", "PVCs follow beats 3, 8 and 11.", SUPPORTED),
+    ("PVCs", "A PVC after beat 3.", SUPPORTED),
+    ("PVCs", "PVCs follow beats 4 and 9.", CONTRADICTED),
     ("PVCs", "Ventricular quadrigeminy.", CONTRADICTED),
     ("bigeminy", "Only one beat is ectopic.", CONTRADICTED),
 ]

@@ -33,6 +33,12 @@ def test_sizes_are_compared_between_leads(ecg, sentence, expected):
     assert worst(sentence, ecg) == expected
 
 
+def test_each_number_of_a_series_has_its_own_leads():
+    assert worst("In V3 the T wave measures 0.7 mV and in V6 0.35 mV.", 12) == SUPPORTED
+    assert worst("In V3 the T wave is 0.7 mV, in V6 0.35 mV.", 12) == SUPPORTED
+    assert worst("In V3 the T wave measures 0.35 mV and in V6 0.7 mV.", 12) == CONTRADICTED
+
+
 @pytest.mark.parametrize(
     ("text", "kinds"),
     [
