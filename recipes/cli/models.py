@@ -33,6 +33,7 @@ from recipes.record_options import (
 from .interpret_many import ManyOptions, interpret_many, with_many_options
 from .marked_answer import print_answer, print_verdicts, shown_as_written
 from .records import PICTURES, check_target, write_evidence
+from .tables import number
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -440,15 +441,20 @@ def demo(
 
 
 def _measured_line(measured: "EcgFeatures") -> str:
-    """The measurements of the waveform, to be shown beside the answer."""
-    from recipes.teachers.grounded_answer import milliseconds, number
-
-    axis = f"{number(measured.qrs_axis)} degrees" if math.isfinite(measured.qrs_axis) else "not measurable"
-    return (
-        f"measured: {number(measured.heart_rate)} bpm, PR {milliseconds(measured.pr_interval)}, "
-        f"QRS {milliseconds(measured.qrs_duration)}, QT {milliseconds(measured.qt_interval)}, "
-        f"QTc {milliseconds(measured.qtc_bazett)}, axis {axis}"
+    """The measurements of the waveform, to be shown beside the answer, as `gem features` rounds them."""
+    values = (
+        ("", measured.heart_rate, "bpm"),
+        ("PR ", measured.pr_interval, "ms"),
+        ("QRS ", measured.qrs_duration, "ms"),
+        ("QT ", measured.qt_interval, "ms"),
+        ("QTc ", measured.qtc_bazett, "ms"),
+        ("axis ", measured.qrs_axis, "degrees"),
     )
+    told = (
+        f"{name}{f'{number(value)} {unit}' if math.isfinite(value) else 'not measurable'}"
+        for name, value, unit in values
+    )
+    return f"measured: {', '.join(told)}"
 
 
 def _load(model: str, trust_remote_code: bool) -> "GemPipeline":
