@@ -11,7 +11,7 @@ _WIDTHS = ("wide", "narrow")
 _BETWEEN = ("word", "be", "verb", "neg", "hedge", "and", "comma", "qual", "leads", "in", "close", "it", "present")
 _ECTOPY = ("ectopy", "ventricular_ectopy", "atrial_ectopy")
 _EARLY = re.compile(r"early|(?:too\s+)?soon\b", re.IGNORECASE)
-_SINUS_BEAT = re.compile(r"(?:normal(?:ly)?\s+)?sinus\s+(?:beat|complex|QRS)", re.IGNORECASE)
+_SINUS_BEAT = re.compile(r"(?:normal(?:ly)?\s+)?sinus(?:\s+(?:beat|complex|QRS)|(?=\s*(?:[.,;]|$)))", re.IGNORECASE)
 
 
 def read_beat_words(tokens: Sequence[Token], text: str, found: Sequence[Found]) -> list[Found]:
@@ -37,7 +37,9 @@ def read_beat_words(tokens: Sequence[Token], text: str, found: Sequence[Found]) 
             meaning = _meaning(tokens, j, text)
             if meaning is not None:
                 kind, value, denied = meaning
-                last = j + 1 if denied and j + 1 < len(tokens) else j  # "sinus beat"
+                last = (
+                    j + 1 if denied and tokens[j + 1 : j + 2] and tokens[j + 1].tag in ("word", "subj") else j
+                )  # "sinus beat"
                 own.append(
                     Found(kind, value, i, last, j, inherent_negation=denied, by_predicate=True, beats=token.value)
                 )

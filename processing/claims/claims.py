@@ -487,7 +487,7 @@ def _unique(claims: list[Claim]) -> list[Claim]:
 
 def _content(claim: Claim) -> tuple:
     said = (claim.kind, claim.value, claim.high, claim.comparator, claim.detail)
-    return (*said, claim.leads, claim.polarity, claim.beats)
+    return (*said, claim.leads, claim.polarity, claim.beats, claim.time_s)
 
 
 __all__ = ["Claim", "extract_claims", "without_reference_columns"]

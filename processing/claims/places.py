@@ -2,7 +2,7 @@
 """In which leads and beats a finding is stated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processing.ecg_record import STANDARD_LEADS
 
@@ -14,6 +14,7 @@ from .words import Token
 _PER_LEAD = (*LEAD_FINDINGS, *LEAD_MEASURES)
 _REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip
 _LEAD_WORDS = (*_REGION_WORDS, "both", "the", "only", "electrodes")
+_AT_TIMES = ("ectopy", "ventricular_ectopy", "atrial_ectopy", "pause", "p_relation")  # what happens again and again
 _BEFORE_VERBS = (*_LEAD_WORDS, "do", "does", "did", "also", "clearly", "each", "all", "then", "further")
 
 
@@ -312,6 +313,11 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
     `beat 4 at 3.21 s` is a claim of its own, returned.
     """
     own: list[Found] = []
+    for item in found:
+        if item.kind in _AT_TIMES and item.beats is None and (stop := _bracket_of_beats(tokens, item.last + 1)):
+            numbers = [token.value.low for token in tokens[item.last + 1 : stop] if token.tag == "num"]
+            item.beats = tuple(map(int, numbers))
+            item.extra.append(stop)
     named = {id(item) for item in found if item.beats is not None}
     for i, token in enumerate(tokens):
         if token.tag == "beats":
@@ -330,6 +336,8 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
             if target is not None:
                 target.time_s = token.value
                 target.extra += [i] if id(target) not in named else []
+                for j in _more_times(tokens, i) if target.kind in _AT_TIMES else ():
+                    own.append(replace(target, time_s=tokens[j].value.low, extra=[*target.extra, j]))
     for item in own:
         item.groups = [j for j, token in enumerate(tokens) if token.tag == "leads" and abs(j - item.anchor) <= 4]
     places = [i for i, token in enumerate(tokens) if token.tag == "beats"]
@@ -338,6 +346,35 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
             item.beats = tokens[places[0]].value
             item.extra.append(places[0])
     return own
+
+
+def _bracket_of_beats(tokens: Sequence[Token], i: int) -> int | None:
+    """`premature beats (4, 9 and 12)`: where the bracket at `i` ends, if it lists whole numbers without a unit."""
+    numbers = 0
+    for j in range(i, len(tokens)):
+        token = tokens[j]
+        if token.tag == "close":
+            return j if numbers > 1 else None
+        whole = (
+            token.tag == "num"
+            and token.value.unit is None
+            and token.value.low == token.value.high == int(token.value.low)
+        )
+        numbers += whole
+        if not whole and token.tag not in (("open",) if j == i else ("comma", "and")):
+            return None
+    return None
+
+
+def _more_times(tokens: Sequence[Token], i: int) -> list[int]:
+    """`at 2.4 s, 5.2 s and 8.8 s`: the numbers of seconds that are listed behind the time at `i`."""
+    listed: list[int] = []
+    for j in range(i + 1, len(tokens)):
+        if tokens[j].tag == "num" and tokens[j].value.unit in ("s", None) and not tokens[j].value.is_range:
+            listed.append(j)
+        elif tokens[j].tag not in ("comma", "and"):
+            break
+    return listed if listed and tokens[listed[-1]].value.unit == "s" else []
 
 
 def _time_near(tokens: Sequence[Token], i: int) -> int | None:

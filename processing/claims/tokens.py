@@ -121,7 +121,7 @@ _BEATS = re.compile(
 )
 _EVERY = re.compile(r"\b(?:every|each)\s+$", re.IGNORECASE)
 _TIME = re.compile(
-    r"(?:at|@|t\s*=|time-?stamp|time)\s*(?:about\s+|t\s*=\s*|approximately\s+|~\s*)?(?P<time>\d+\.\d+|\d+(?=\s*s))\s*(?:s(?:ec(?:onds?)?)?\b)",
+    r"(?:at|@|t\s*=|time-?stamp|time)\s*(?:about\s+|t\s*=\s*|approximately\s+|~\s*)?(?:(?P<time>\d+\.\d+|\d+(?=\s*s))\s*s(?:ec(?:onds?)?)?\b|(?P<first>\d+\.\d+)(?=(?:(?:\s*,)?(?:\s*and)?\s+\d+\.\d+)+\s*s(?:ec(?:onds?)?)?\b))",
     re.IGNORECASE,
 )
 _PUNCTUATION = {
@@ -308,7 +308,7 @@ def _time_at(text: str, position: int) -> tuple[float, int, int] | None:
     match = _TIME.match(text, position)
     if match is None or _preceded_by_word(text, position):
         return None
-    return float(match["time"]), match.start(), match.end()
+    return float(match["time"] or match["first"]), match.start(), match.end()
 
 
 def _number(text: str) -> float:

@@ -79,10 +79,25 @@ PREMATURE = [
     ("PVCs", "Ventricular quadrigeminy.", CONTRADICTED),
     ("bigeminy", "Only one beat is ectopic.", CONTRADICTED),
 ]
+TIMES_AND_BRACKETS = [
+    ("PVCs", "PVCs at 2.4 s, 5.2 s and 8.8 s.", CONTRADICTED),
+    ("PVCs", "PVCs at 2.45 s, 6.45 s and 8.85 s.", SUPPORTED),
+    ("PVCs", "PVCs occur at 2.4, 5.1 and 7.5 s.", CONTRADICTED),
+    ("PVCs", "PVCs occur at 2.4, 6.4 and 8.8 s.", SUPPORTED),
+    ("PVCs", "PVCs at 2.45 s and 5.2 s.", CONTRADICTED),
+    ("PVCs", "PVC at 2.45 s.", SUPPORTED),
+    ("PVCs", "PVC at 3.5 s.", CONTRADICTED),
+    ("PVCs", "Premature beats (4, 8 and 12) are wide.", CONTRADICTED),
+    ("PVCs", "Premature beats (4, 9 and 12) are wide.", SUPPORTED),
+    ("PVCs", "Beats 4 and 9 are PVCs, but beat 12 is sinus.", CONTRADICTED),
+    ("PVCs", "Beats 4 and 9 are PVCs, but beat 11 is sinus.", SUPPORTED),
+    ("PVCs", "PVCs (3) are present.", SUPPORTED),
+]
 
 
 @pytest.mark.parametrize(
-    ("ecg", "sentence", "expected"), [*PACED, *JUNCTIONAL, *REGULARITY, *OUTSIDE, *BOUNDS, *NAMES, *PREMATURE]
+    ("ecg", "sentence", "expected"),
+    [*PACED, *JUNCTIONAL, *TIMES_AND_BRACKETS, *REGULARITY, *OUTSIDE, *BOUNDS, *NAMES, *PREMATURE],
 )
 def test_everyday_forms(ecg, sentence, expected):
     assert worst(sentence, ecg) == expected
