@@ -85,7 +85,7 @@ def ecg_folder(folder: str | Path, pictures: bool = False) -> EcgFolder:
     segments: set[Path] = set()
     signals: set[Path] = set()
     for header in (path for path in files if path.suffix == ".hea"):
-        of_segments, of_signals = _named_in(header)
+        of_segments, of_signals = named_in_header(header)
         segments.update(header.with_name(name) for name in of_segments)
         signals.update(header.with_name(name) for name in of_signals)
     records, left_out = [], {}
@@ -129,7 +129,7 @@ def is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _named_in(header: Path) -> tuple[set[str], set[str]]:
+def named_in_header(header: Path) -> tuple[set[str], set[str]]:
     """The segments and the signal files that a WFDB header names; none of a broken one."""
     with header.open("rb") as file:
         lines = file.read(2**20).decode("ascii", errors="ignore").splitlines()
@@ -179,4 +179,5 @@ __all__ = [
     "is_hidden",
     "left_out_in_words",
     "list_ecg_files",
+    "named_in_header",
 ]

@@ -112,14 +112,11 @@ def interpret_many(
     say_left_out(report.left_out)
     if report.spent:
         errors.print("CPU seconds: " + ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.spent.items()))
-    for name, reason in list(report.failed.items())[:SHOWN]:
-        say_failed("failed", as_options(f"{name}: {reason}"))
-    if len(report.failed) > SHOWN:
-        errors.print(f"and {len(report.failed) - SHOWN:,} more")
-    for name, reason in list(report.declined.items())[:SHOWN]:
-        say_failed("declined", as_options(f"{name}: {reason}"))
-    if len(report.declined) > SHOWN:
-        errors.print(f"and {len(report.declined) - SHOWN:,} more")
+    for word, reasons in (("failed", report.failed), ("declined", report.declined)):
+        for name, reason in list(reasons.items())[:SHOWN]:
+            say_failed(word, as_options(f"{name}: {reason}"))
+        if len(reasons) > SHOWN:
+            errors.print(f"and {len(reasons) - SHOWN:,} more")
     if report.failed or report.declined:
         raise typer.Exit(1)
 

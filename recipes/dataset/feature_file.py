@@ -1,7 +1,6 @@
 # Copyright 2026 The gem-ecg authors. Licensed under the Apache License, Version 2.0.
 """Features of many ECGs in one JSON Lines file: folders, lists or `datasets`, resumable; failures are reported."""
 
-import glob
 import hashlib
 import io
 import json
@@ -17,9 +16,10 @@ from typing import Any, BinaryIO, NoReturn
 from processing.ecg_features import EcgFeatures, extract_features
 from processing.ecg_plausibility import Plausibility
 from processing.ecg_readers import load_ecg
+from processing.ecg_readers_wfdb import wfdb_header_path
 from processing.ecg_record import EcgRecord
 from processing.errors_gem import EcgFormatError, GemError
-from processing.folders.listing import ecg_folder, left_out_in_words
+from processing.folders.listing import ecg_folder, left_out_in_words, named_in_header
 from recipes.files import json_lines, one_writer, read_json_lines
 
 from .pool import in_processes
@@ -99,16 +99,24 @@ def extract_features_batch(
 
 def _made_from(item: Any, settings: str) -> str:
     """
-    A digest of how a record is read and measured, and of the sizes and times of its files: those with its name, as the signals of a
-    WFDB header have. Of anything but a path its type and id are all there is.
+    A digest of how a record is read and measured, and of the sizes and times of its files, of a WFDB header also those that it names.
+    Of anything but a path the settings are all there is.
     """
     files: list[tuple[str, int, int]] = []
     if isinstance(item, (str, os.PathLike)):
-        path = Path(item)
-        beside = sorted(path.parent.glob(f"{glob.escape(path.stem)}*")) if path.parent.is_dir() else []
-        files = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in beside if file.is_file()]
-        files = files or [(str(item), 0, 0)]
+        found = ((file, file.stat()) for file in _files_of(Path(item)) if file.is_file())
+        files = [(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in found]
     return hashlib.blake2b(repr((settings, files)).encode(), digest_size=8).hexdigest()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file of a record; of a WFDB record its header, the signals and the segments that it names, and theirs of the same name."""
+    header = wfdb_header_path(path)
+    if header is None:
+        return [path]
+    segments, signals = named_in_header(header)
+    parts = [f"{name}{suffix}" for name in segments for suffix in (".hea", ".dat")]
+    return [header, *(header.with_name(name) for name in sorted((*signals, *parts)))]
 
 
 def _settings(read: Any, compat: str | None) -> str:
@@ -162,12 +170,14 @@ def _extract_features(
 
     def begun(name: str, item: Any) -> bool:
         """Whether the stopped run has this record's line."""
-        if written.get(name) not in (None, _made_from(item, settings)):
+        if name not in written:
+            return False
+        if written[name] not in (None, _made_from(item, settings)):
             raise EcgFormatError(
                 f"{part}: a stopped run measured {name} from another file or with other options. Go on with those, or start anew "
                 "(`resume=False`, --fresh)."
             )
-        return name in written
+        return True
 
     todo = ((name, None if still(name, item) else item) for name, item in _distinct(items) if not begun(name, item))
     with part.open("ab") as file, output.open("rb") if earlier else io.BytesIO() as old:

@@ -14,6 +14,7 @@ from processing.ecg_features import extract_features
 from processing.errors_gem import EcgFormatError
 from processing.simulator.simulator import simulate_ecg
 from recipes.dataset.feature_file import extract_features_batch, read_features
+from recipes.dataset.samples import SAMPLES
 from recipes.files import one_writer
 
 
@@ -209,6 +210,30 @@ def test_another_record_of_the_same_name_and_other_options_are_measured_anew(tmp
     npy(tmp_path / "b", 3)
     assert run(second, sampling_rate=480) == (1, 0), "its content has changed"
     assert len(output.read_text().splitlines()) == 1
+
+
+def test_neighbours_of_a_record_are_none_of_its_files(tmp_path):
+    folder = npy(tmp_path / "a", 1)
+    output = folder / "r.jsonl"
+    for _ in range(2):
+        report = extract_features_batch([folder / "r.npy"], output, workers=0, load_kwargs=GIVEN)
+        np.save(folder / "r10.npy", np.zeros((3, 4)))
+    assert (report.done, report.resumed) == (0, 1)
+
+
+@pytest.mark.parametrize("changed", ["normal.hea", "normal.dat"])
+def test_the_signals_that_a_header_names_are_its_files(changed, tmp_path):
+    for suffix in (".hea", ".dat"):
+        (tmp_path / f"normal{suffix}").write_bytes((SAMPLES / f"normal{suffix}").read_bytes())
+    output = tmp_path / "f.jsonl"
+
+    def run():
+        report = extract_features_batch([tmp_path / "normal.hea"], output, workers=0)
+        return report.done, report.resumed
+
+    assert run() == (1, 0) and run() == (0, 1)
+    os.utime(tmp_path / changed, ns=(1, 1))
+    assert run() == (1, 0)
 
 
 def test_a_stopped_run_does_not_go_on_with_other_options(tmp_path):
