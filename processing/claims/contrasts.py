@@ -12,8 +12,8 @@ from .words import Token
 _AGAINST = ("not", "rather", "instead", "as", "without")  # first words of what sets one place against another
 _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
-_MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
-_MOST = (
+MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
+MOST = (
     "greatest",
     "maximal",
     "maximum",
@@ -21,16 +21,17 @@ _MOST = (
     "highest",
     "deepest",
     "tallest",
+    "biggest",
     "most marked",
     "most pronounced",
     "most prominent",
     "peaks",
 )
-_IS_MOST = re.compile(rf"\b(?:{'|'.join(_MOST)})\b")
+_IS_MOST = re.compile(rf"\b(?:{'|'.join(MOST)})\b")
 _MOST_REACH = 20  # characters
 _ONLY_OF_A_WALL = re.compile(r"leads,\s+only\b", re.IGNORECASE)  # "of the chest leads, only V2"
-_LESS = ("less", "lower", "smaller", "shallower", "milder", "weaker")
-_EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
+LESS = ("less", "lower", "smaller", "shallower", "shorter", "milder", "weaker")
+EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
 _SMALL = ("lead", "leads", "the", "to", "limb", "chest", "involvement", "extension", "involving")
 # Findings with a size in every lead, by which leads can be compared.
 _SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
@@ -70,7 +71,7 @@ def _called_most(item: Found, tokens: Sequence[Token], text: str) -> bool:
     if item.groups[0] < item.first or not any(token.tag == "be" for token in between):
         return False
     before = text[max(tokens[item.first].start - _MOST_REACH, 0) : tokens[item.first].start].lower().rstrip()
-    return before.endswith(_MOST)
+    return before.endswith(MOST)
 
 
 def _small(token: Token) -> bool:
@@ -104,13 +105,13 @@ def _compare(item: Found, tokens: Sequence[Token], text: str) -> None:
     """`ST elevation is greater in II than in III`: a claim about the first leads, compared with the second ones."""
     for i in range(len(tokens)):
         word = text[tokens[i].start : tokens[i].end].lower()
-        more = _EXCEEDS.get(tokens[i].value) if tokens[i].tag == "cmp" else None
+        more = EXCEEDS.get(tokens[i].value) if tokens[i].tag == "cmp" else None
         if more is None and word != "than" and not word.startswith("compared"):
             continue
         after = i + 1
         while after < len(tokens) and (_small(tokens[after]) or tokens[after].tag == "it"):
             after += 1
-        more = more or next((how for token in tokens[:i] if (how := _degree(token, text)) is not None), None)
+        more = more or next((how for token in tokens[:i] if (how := degree(token, text)) is not None), None)
         if after in item.groups and more is not None and min(item.groups) < i:
             item.less_in = [place for place in item.groups if place > i]
             item.groups = [place for place in item.groups if place < i]
@@ -121,9 +122,10 @@ def _compare(item: Found, tokens: Sequence[Token], text: str) -> None:
             return
 
 
-def _degree(token: Token, text: str) -> str | None:
+def degree(token: Token, text: str) -> str | None:
+    """`more` or `less`, where a word says that one place shows more than another."""
     word = text[token.start : token.end].lower()
-    return "more" if word in _MORE else "less" if word in _LESS else None
+    return "more" if word in MORE else "less" if word in LESS else None
 
 
 def _only(found: list[Found], tokens: Sequence[Token], place: int, text: str) -> Found | None:
@@ -170,4 +172,4 @@ def _word_for_only(tokens: Sequence[Token], place: int) -> int | None:
     return None
 
 
-__all__ = ["set_against"]
+__all__ = ["EXCEEDS", "LESS", "MORE", "MOST", "degree", "set_against"]

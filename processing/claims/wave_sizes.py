@@ -3,15 +3,13 @@
 
 from collections.abc import Sequence
 
+from .contrasts import EXCEEDS, MOST, degree
 from .found import Found
 from .words import Token
 
 _WAVES = {wave: wave.upper() for wave in "prst"} | {f"{wave}_amplitude": wave.upper() for wave in "prst"}
-_LARGER = ("greater", "higher", "larger", "deeper", "taller", "bigger")
-_SMALLER = ("lower", "smaller", "shallower", "shorter")
-_LARGEST = ("greatest", "largest", "highest", "deepest", "tallest", "biggest")
 _BETWEEN = ("word", "in", "of", "be", "it", "present", "verb", "neg")
-_EXCEEDS = {">": "larger", "<": "smaller"}
+_SIZES = {"more": "larger", "less": "smaller"}
 
 
 def compare_waves(found: Sequence[Found], tokens: Sequence[Token], text: str) -> list[Found]:
@@ -28,7 +26,7 @@ def compare_waves(found: Sequence[Found], tokens: Sequence[Token], text: str) ->
         if token.tag != "subj" or token.value not in _WAVES or not all(item.bare for item in here):
             continue
         words = {j: text[tokens[j].start : tokens[j].end].lower() for j in range(len(tokens))}
-        item = _between_leads(i, places, tokens, words) or _largest(i, places, tokens, words)
+        item = _between_leads(i, places, tokens, words, text) or _largest(i, places, tokens, words)
         if item is not None:
             item.value = f"{_WAVES[token.value]} {item.value}"
             denied = any(word.tag == "neg" for word in tokens[item.first : item.last])
@@ -39,7 +37,9 @@ def compare_waves(found: Sequence[Found], tokens: Sequence[Token], text: str) ->
     return []
 
 
-def _between_leads(wave: int, places: list[int], tokens: Sequence[Token], words: dict[int, str]) -> Found | None:
+def _between_leads(
+    wave: int, places: list[int], tokens: Sequence[Token], words: dict[int, str], text: str
+) -> Found | None:
     """`The R wave is taller in V5 than in V4`, `R in V6 exceeds that in V5`."""
     if len(places) != 2 or not _plain(tokens, {wave, *places}, min(wave, *places), places[1]):
         return None
@@ -48,27 +48,25 @@ def _between_leads(wave: int, places: list[int], tokens: Sequence[Token], words:
         (
             j
             for j in range(first + 1, second)
-            if words[j] == "than" or tokens[j].value in _EXCEEDS or words[j].endswith(" than")
+            if words[j] == "than" or tokens[j].value in EXCEEDS or words[j].endswith(" than")
         ),
         None,
     )
     if joint is None:
         return None
-    degree = _EXCEEDS.get(tokens[joint].value) if tokens[joint].tag == "cmp" else None
-    for j in range(joint):
-        if words[j] in _LARGER or words[j] in _SMALLER:
-            degree = "larger" if words[j] in _LARGER else "smaller"
-    if degree is None:
+    how = EXCEEDS.get(tokens[joint].value) if tokens[joint].tag == "cmp" else None
+    how = next((said for token in tokens[:joint] if (said := degree(token, text)) is not None), how)
+    if how is None:
         return None
     start = min(wave, first)
-    return Found("wave_size", degree, start, second, wave, groups=[first], less_in=[second])
+    return Found("wave_size", _SIZES[how], start, second, wave, groups=[first], less_in=[second])
 
 
 def _largest(wave: int, places: list[int], tokens: Sequence[Token], words: dict[int, str]) -> Found | None:
     """`The T wave is tallest in V6`, `the tallest R wave is in lead I`."""
     if len(places) != 1 or places[0] < wave:
         return None
-    at = [j for j in range(max(wave - 1, 0), places[0]) if words[j] in _LARGEST]
+    at = [j for j in range(max(wave - 1, 0), places[0]) if words[j] in MOST]
     if not at or not _plain(tokens, {wave, *at, *places}, min(wave, at[0]), places[0]):
         return None
     return Found("wave_size", "larger", min(wave, at[0]), places[0], wave, groups=places, most=True)
