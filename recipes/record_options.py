@@ -256,6 +256,12 @@ def say_verdict(name: object, found: Plausibility, to_errors: bool = False) -> N
         (errors if to_errors else console).print(as_options(f"{name}: {found}"), style="red")
 
 
+# What is said of a fact that the file does not simply state.
+ORIGINS = {
+    "given": "given with the options",
+    "derived": "derived from what the file says",
+    "assumed": "assumed, not stated by the file",
+}
 ASSUMED = {"name": "names of leads", "unit": "unit", "gain": "gain", "rate": "sampling rate"}
 
 
@@ -263,9 +269,7 @@ def say_assumed(name: object, record: "EcgRecord") -> None:
     """What neither the file nor the user states of a record and is only assumed, on stderr."""
     for fact, leads in record.assumed.items():
         of = "all leads" if len(leads) == len(record.leads) else ", ".join(leads)
-        errors.print(
-            as_options(f"{name}: {ASSUMED.get(fact, fact)} assumed, not stated by the file ({of})"), style="yellow"
-        )
+        errors.print(as_options(f"{name}: {ASSUMED.get(fact, fact)} {ORIGINS['assumed']} ({of})"), style="yellow")
 
 
 def about(path: Path | str, error: object) -> str:
@@ -305,6 +309,7 @@ def end_by(found: Plausibility) -> None:
 
 __all__ = [
     "DECLINED",
+    "ORIGINS",
     "SUSPECT",
     "ReadingOptions",
     "RecordOptions",

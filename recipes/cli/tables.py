@@ -14,7 +14,7 @@ from rich.text import Text
 from processing import ecg_limits as limits
 from processing.ecg_features_text import p_waves_in_words, to_be_known, unusual
 from processing.ecg_rules import pathological_q_leads, st_depressed_leads, st_elevated_leads
-from recipes.record_options import as_options
+from recipes.record_options import ORIGINS, as_options
 
 if TYPE_CHECKING:
     from processing.ecg_features import EcgFeatures
@@ -215,13 +215,6 @@ def _in_words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(round(value, 3)) if isinstance(value, float) else str(value)
-
-
-ORIGINS = {
-    "given": "given with the options",
-    "derived": "derived from what the file says",
-    "assumed": "assumed, not stated by the file",
-}
 
 
 def _leads_by_origin(evidence: Mapping[str, Mapping[str, str | None]], what: str) -> dict[str, list[str]]:
