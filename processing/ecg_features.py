@@ -340,7 +340,7 @@ def _measure(
         quality=dict(zip(record.leads, lead_quality(signal, rate, delineation.left_out, spectrum), strict=True)),
         pacing_spikes=delineation.ecg.spikes / WORKING_RATE,
         left_out=tuple(part.named(record.leads) for part in delineation.left_out),
-        plausibility=record.plausibility([record.leads[row] for row in silent]).with_doubts(doubts),
+        plausibility=record.plausibility([record.leads[row] for row in silent], doubts),
     )
     return without_doubtful(features)
 

@@ -7,7 +7,7 @@ LUDB 100), of which this file calls 3 suspect; measured intervals add 2 of 1,377
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -50,6 +50,10 @@ MISSING_MARKS: Final = (-32768, 32767, -2147483648, 2147483647, -99999, 99999, -
 MARK_DISTANCE: Final = 5.0  # in spans of the other samples
 
 UNIT_CURE: Final = "If its numbers are microvolts, volts or raw ADC counts, say so: `unit='uV'`, `unit='V'`, or `gain=` in counts per mV."
+GIVEN_UNIT_CURE: Final = (
+    "The unit or gain that was given does not fit. If the numbers are millivolts, microvolts, volts or raw ADC counts, say so: "
+    "`unit='mV'`, `unit='uV'`, `unit='V'`, or `gain=` in counts per mV."
+)
 RATE_CURE: Final = "State the true rate in Hz with `sampling_rate=`."
 NAMES_CURE: Final = "Check the names and gains of I, II, III, aVR, aVL and aVF, or name the rows with `leads=`."
 
@@ -111,8 +115,15 @@ class Plausibility:
         return "; ".join([*(reason.rstrip(".") for reason in said[:-1]), *said[-1:]])
 
     def with_doubts(self, doubts: Sequence[Doubt]) -> "Plausibility":
-        """This verdict with more reasons."""
+        """This verdict with more reasons; one about a scale that is refused already says nothing new."""
+        if any((doubt.verdict, doubt.about) == ("refused", "scale") for doubt in self.doubts):
+            doubts = [doubt for doubt in doubts if doubt.about != "scale"]
         return Plausibility(tuple(sorted((*self.doubts, *doubts), key=lambda doubt: doubt.verdict != "refused")))
+
+    def with_given_scale(self) -> "Plausibility":
+        """The verdict on a record whose unit or gain the caller gave: to give one is no cure, a true one is."""
+        doubts = (replace(doubt, cure=GIVEN_UNIT_CURE) if doubt.cure == UNIT_CURE else doubt for doubt in self.doubts)
+        return Plausibility(tuple(doubts))
 
     def without_heartbeats(self, note: str) -> "Plausibility":
         """The verdict on a record in which no heartbeat was found, `note` says why: of such a record nothing is read."""

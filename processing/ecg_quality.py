@@ -249,16 +249,17 @@ def _inspected(record: EcgRecord) -> dict[str, Any]:
         recorded.leads, without_details(shown, recorded.finest_detail * recorded.sampling_rate)
     ).get("II")
     values: dict[str, np.ndarray] = {}
-    swap, found = None, recorded.plausibility(without_beats)
+    swap = None
     none: str | None = NO_HEARTBEAT
     if delineation is not None:
         none = why_no_heartbeats(heartbeat_signs(delineation), recorded.leads, recorded.signal)
     if delineation is not None and none is None:
         beats = measure_beats(delineation)
         values, swap = lead_measures(beats), chest_lead_swap(record.leads, median_beat(delineation, beats)[0])
-        found = found.with_doubts(doubts_of_beats(record.leads, intervals(delineation, beats), values))
+        doubts = doubts_of_beats(record.leads, intervals(delineation, beats), values)
+        found = recorded.plausibility(without_beats, doubts)
     else:
-        found = found.without_heartbeats(str(none))
+        found = recorded.plausibility(without_beats).without_heartbeats(str(none))
     suspicions = [
         *(str(doubt) for doubt in found.doubts),
         *_rate_and_length(recorded),

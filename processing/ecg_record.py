@@ -24,7 +24,7 @@ from .ecg_lead_names import (
     leads_of_channels,
 )
 from .ecg_limb_laws import flat_limb_leads, limb_lead, limb_sources
-from .ecg_plausibility import Plausibility, assess
+from .ecg_plausibility import Doubt, Plausibility, assess
 from .errors_gem import EcgFormatError, EcgLeadError
 
 # The leads that look at each wall of the left ventricle: AHA/ACCF/HRS 2009, part VI (Wagner et al.), and the fourth
@@ -324,15 +324,19 @@ class EcgRecord:
             sampling_rate=sampling_rate,
         )
 
-    def plausibility(self, silent: Sequence[str] = ()) -> Plausibility:
+    def plausibility(self, silent: Sequence[str] = (), doubts: Sequence[Doubt] = ()) -> Plausibility:
         """Whether the signal can be an ECG of this scale and rate, with the reasons; see `ecg_plausibility.assess`.
 
         Args:
             silent: leads that are known to show no beats, where the record was measured.
+            doubts: what its beats give reason for.
         """
-        if silent and self._plausibility.doubts:
-            return assess(self.leads, self.signal, self.sampling_rate, self.finest_detail, silent)
-        return self._plausibility
+        found = self._plausibility
+        if silent and found.doubts:
+            found = assess(self.leads, self.signal, self.sampling_rate, self.finest_detail, silent)
+        found = found.with_doubts(doubts)
+        given = any("given" in (evidence.unit, evidence.gain) for evidence in self.evidence.values())
+        return found.with_given_scale() if given else found
 
     @cached_property
     def _plausibility(self) -> Plausibility:

@@ -20,10 +20,26 @@ NOT_A_DEVICE = "gem-ecg is research software, not a medical device. Do not use i
 
 
 def model_source(model: str | Path = "") -> str:
-    """The folder or Hub id of a model; an empty name and `tiny` mean the model that comes with gem-ecg."""
+    """
+    The folder or Hub id of a model; an empty name and `tiny` mean the model that comes with gem-ecg.
+
+    Raises:
+        CheckpointError: it can only be a folder, and there is none.
+    """
     import modeling_gem
 
-    return str(modeling_gem.default_checkpoint()) if str(model) in ("", TINY) else str(model)
+    if str(model) in ("", TINY):
+        return str(modeling_gem.default_checkpoint())
+    if _is_path(str(model)) and not Path(model).exists():
+        raise CheckpointError(
+            f"{model}: there is no such folder. Name one that `save_pretrained` wrote, a Hub id, or {TINY}."
+        )
+    return str(model)
+
+
+def _is_path(model: str) -> bool:
+    """Whether a name can only be a folder's."""
+    return model.startswith((".", "~", "/")) or Path(model).is_absolute()
 
 
 def default_device() -> "torch.device":

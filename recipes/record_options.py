@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DECLINED = 3  # exit code if there is no interpretation because there is no ECG
 SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
+OF_PART = ("leads", "start", "seconds", "missing_leads")
+OF_SAMPLES = ("sampling_rate", "unit", "gain")  # what a page says by its paper
 _PANEL = "What the file does not say"
 
 
@@ -124,7 +126,8 @@ class RecordOptions:
             GemError: see `load_ecg` and `digitize_ecg`.
         """
         if is_picture(path):
-            return self.digitize(path)
+            return self._part_of_page(self.digitize(path))
+        self.say_unused("recordings", ("page",))
         said = self.keywords()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it
@@ -155,6 +158,11 @@ class RecordOptions:
                     f"{', '.join(record.leads)}; choose some of these, or name each of its rows once (`leads`)."
                 ) from error
 
+    def _part_of_page(self, record: "EcgRecord") -> "EcgRecord":
+        """The leads and the time of a digitised record that are asked for."""
+        record = record.select_leads(self.lead_names()) if self.leads is not None else record
+        return load_ecg(record, start=self.start, seconds=self.seconds, missing_leads=self.missing_leads)
+
     def read(self, path: Path, **said: Any) -> "EcgRecord":
         """`load_ecg` itself."""
         return load_ecg(path, **said)
@@ -167,7 +175,13 @@ class RecordOptions:
         """
         from processing.chat_gem import page_picture
 
+        self.say_unused("pictures", OF_SAMPLES)
         return page_picture(path, self.index)
+
+    def say_unused(self, kind: str, names: Sequence[str]) -> None:
+        """Which of the options `names` were given and change nothing in files of a kind."""
+        usual = {field.name: field.default for field in dataclasses.fields(RecordOptions)}
+        say_passed_over(kind, *(name for name in names if getattr(self, name) != usual[name]))
 
 
 def _limit(names: str, text: str) -> Any:
@@ -208,6 +222,7 @@ class ReadingOptions(RecordOptions):
         """The page in a picture file, see `RecordOptions.load_page`."""
         if not self.untrusted:
             return super().load_page(path)
+        self.say_unused("pictures", OF_SAMPLES)
         return load_untrusted_picture(path, self.index, must_show_ecg=True, budget=self.budget)
 
 
@@ -272,6 +287,14 @@ def say_assumed(name: object, record: "EcgRecord") -> None:
         errors.print(as_options(f"{name}: {ASSUMED.get(fact, fact)} {ORIGINS['assumed']} ({of})"), style="yellow")
 
 
+@functools.cache
+def say_passed_over(kind: str, *names: str) -> None:
+    """Which options change nothing in files of a kind, on stderr; once for all files."""
+    if names:
+        said = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+        errors.print(f"not used for {kind}: {said}", style="yellow")
+
+
 def about(path: Path | str, error: object) -> str:
     """An error with the whole path of its file in front, instead of the file's name alone."""
     path, message = Path(path), str(error)
@@ -309,6 +332,7 @@ def end_by(found: Plausibility) -> None:
 
 __all__ = [
     "DECLINED",
+    "OF_PART",
     "ORIGINS",
     "SUSPECT",
     "ReadingOptions",
@@ -319,6 +343,7 @@ __all__ = [
     "holds_false_numbers",
     "keep_sources",
     "say_assumed",
+    "say_passed_over",
     "say_verdict",
     "spread",
     "with_record_options",

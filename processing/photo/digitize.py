@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..ecg_lead_evidence import LeadEvidence
+from ..ecg_lead_evidence import Evidence, LeadEvidence
 from ..ecg_photo import MAX_DIGITIZED_PX, load_page_picture
 from ..ecg_picture_files import PDF_SOURCE
 from ..ecg_record import STANDARD_LEADS, EcgRecord
@@ -42,6 +42,8 @@ from .vectors import vector_page
 
 WITHOUT_GRID = 0.8  # of the confidence in a page whose scale its grid does not tell
 STROKE_MM = 0.5  # width of a pen
+# Origin of a scale (`Scale.speed_from`, `Scale.gain_from`) -> the same of a lead's facts.
+EVIDENCE: dict[str, Evidence] = {"pulse": "stated", "text": "stated", "stated": "given", "convention": "assumed"}
 SCALED_BY = {
     "grid": "",
     "pulse": ", without a grid: the pulse is assumed to be 5 mm wide and 10 mm high",
@@ -201,11 +203,6 @@ class _Reading:
             self.order.name, self.scale, confidence, self.stretches, self.to_picture, self.simultaneous
         )
         leads = tuple(dict.fromkeys(lead for lead in (*STANDARD_LEADS, *sorted(signal)) if lead in signal))
-        by_pulse = self.scaled_by == "pulse"
-        evidence = LeadEvidence(
-            gain="assumed" if by_pulse or self.scale.gain_from == "convention" else "stated",
-            rate="assumed" if by_pulse or self.scale.speed_from == "convention" else "stated",
-        )
         return EcgRecord(
             np.stack([signal[lead] for lead in leads]),
             leads,
@@ -214,8 +211,17 @@ class _Reading:
             source=name,
             metadata={"page": page},
             history=_history(page, self.order, self.source, SCALED_BY[self.scaled_by]),
-            evidence=dict.fromkeys(leads, evidence),
+            evidence=dict.fromkeys(leads, self._evidence()),
         )
+
+    def _evidence(self) -> LeadEvidence:
+        """Where each fact comes from. Traces are in mm, so that their unit follows from the gain; names that are not read, from the rest."""
+        read, total = self.order.names_read
+        named: Evidence = "given" if self.order.is_stated else "stated" if read == total else "derived"
+        gain, rate = (EVIDENCE[origin] for origin in (self.scale.gain_from, self.scale.speed_from))
+        if self.scaled_by == "pulse":
+            gain = rate = "assumed"
+        return LeadEvidence(name=named, unit="derived", gain=gain, rate=rate)
 
 
 def _opened(

@@ -22,6 +22,7 @@ from recipes.files import atomic_path
 from recipes.models import NOT_A_DEVICE, checkpoint_errors, load_pipeline, model_source
 from recipes.record_options import (
     DECLINED,
+    OF_PART,
     ReadingOptions,
     as_options,
     end_by,
@@ -140,6 +141,7 @@ def interpret(
     why_not = "not to be digitised"
     try:
         if is_picture(record):
+            options.say_unused("pictures that a model reads", OF_PART)
             given: EcgLike = (page := options.load_page(record))
             if digitize and shown != "image":
                 ecg, why_not = from_picture(page, name=record.name, **options.of_page())

@@ -330,9 +330,12 @@ def check(
     """
     from processing.ecg_features import extract_features
     from processing.ecg_features_text import misplaced, to_be_known
+    from processing.errors_gem import EcgFormatError
     from processing.grounding.check import check_grounding
 
     words = _read(text)
+    if record.is_dir():
+        raise EcgFormatError(f"{record}: a folder; a text is about one record, so name one of its files.")
     read = options.load(record)
     measured = extract_features(read).check_plausibility()
     report = check_grounding(words, measured)

@@ -89,6 +89,11 @@ def test_unusable_models_raise_our_errors(tmp_path, load, damage, told):
     assert not (folder / "ran").exists()
 
 
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no such folder"):
+        load_gem(tmp_path / "nowhere")
+
+
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises((OSError, CheckpointError), match=str(tmp_path)):
         load_gem(tmp_path)

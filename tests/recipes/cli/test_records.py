@@ -18,13 +18,14 @@ from typer.testing import CliRunner
 
 from processing.chat_gem import SOURCE_NAMES
 from processing.ecg_features import extract_features
+from processing.ecg_page import render_ecg
 from processing.ecg_page_layout import LAYOUTS
 from processing.ecg_readers import load_ecg
 from processing.ecg_rules import high_voltage_criteria, is_long_qtc, is_wide_qrs
 from processing.untrusted.budget import ReadBudget
 from recipes.cli import PANELS, app, models, records
 from recipes.cli.tables import print_features
-from recipes.record_options import ReadingOptions, RecordOptions, as_options
+from recipes.record_options import ReadingOptions, RecordOptions, as_options, say_passed_over
 from tests.helpers.disturbances import with_exchanged_arms
 
 SAMPLES = Path(__file__).resolve().parents[3] / "processing" / "samples"
@@ -332,6 +333,37 @@ def test_a_lead_that_is_not_in_the_file_is_named(tmp_path, verb):
     )
     rows = gem(verb, SAMPLES / "normal.hea", *more, "--leads", "II,-")
     assert "2 lead names ['II', '-'] for 12 rows" in str(rows.exception)
+
+
+def test_options_that_change_nothing_are_named_once(tmp_path):
+    say_passed_over.cache_clear()
+    for number in (1, 2):
+        csv(tmp_path / f"{number}.csv", NORMAL.signal)
+    shown = gem("inspect", tmp_path, "--sampling-rate", 500, "--page", "layout=3x4")
+    assert shown.exit_code == 0 and shown.output.count("not used for recordings: --page") == 1
+
+
+def test_a_page_is_read_in_part_and_its_paper_says_the_units(tmp_path):
+    say_passed_over.cache_clear()
+    page = tmp_path / "page.png"
+    render_ecg(NORMAL).to_pil().save(page)
+    shown = gem("inspect", page, "--unit", "uV", "--leads", "II,V1", "--seconds", 2, "--json")
+    summary = json.loads(shown.stdout)
+    assert set(summary["leads"]) == {"II", "V1"} and summary["duration_s"] == 2
+    assert "not used for pictures: --unit" in shown.stderr
+    assert {lead["name"] for lead in summary["evidence"].values()} == {"stated"}
+
+
+def test_a_unit_that_was_given_wrongly_is_the_cause_and_no_cure(tmp_path):
+    shown = gem("inspect", csv(tmp_path / "r.csv", NORMAL.signal), "--sampling-rate", 500, "--unit", "uV")
+    assert "that was given does not fit" in str(shown.exception) and "If its numbers" not in str(shown.exception)
+
+
+def test_a_text_is_about_one_record(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("Sinus rhythm.")
+    shown = gem("check", SAMPLES, "--text", text)
+    assert "a text is about one record" in str(shown.exception)
 
 
 def test_a_text_that_is_not_there_is_named(tmp_path):
