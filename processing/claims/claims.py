@@ -21,6 +21,7 @@ from .lead_states import SIGNAL_QUALITY, parted, read_states
 from .meaning import LEAD_FINDINGS, OPPOSITE_POLARITY
 from .places import LeadGroup, attach_beats, attach_leads, group_leads
 from .polarity import decide_polarity
+from .premature_waves import say_of_premature_beats
 from .tokens import Quantity, plain, tokenize
 from .wave_sizes import compare_waves
 from .words import Token
@@ -98,7 +99,8 @@ class Claim:
         territory: the wall by which the leads are named (`inferior`), if they are.
         high: upper end of a range whose lower end is `value`.
         formula: `bazett` or `fridericia`, where a QTc says so.
-        detail: what narrows a rhythm, a block or premature beats down: `mobitz 2`, `couplet`, `atrial`, a count (`details.detail_of`).
+        detail: what narrows a rhythm, a block or premature beats down: `mobitz 2`, `couplet`, `atrial`, a count (`details.detail_of`);
+            of a wave of premature beats their kind.
     """
 
     kind: str
@@ -276,6 +278,7 @@ def _clause_claims(clause: list[Token], flat: str, text: str, context: _Context,
     found += set_against(found, clause, flat)
     found += compare_waves(found, clause, flat)
     found += attach_beats(found, clause)
+    say_of_premature_beats(found, clause, flat)
     name_extremes(found, clause, flat)
     _without_lengths(found)
     for item in found:
@@ -452,7 +455,7 @@ def _claim(
         territory=territories[0] if territories else None,
         high=high,
         formula=item.formula,
-        detail=_detail(item, clause, text),
+        detail=item.of_beats or _detail(item, clause, text),
     )
 
 

@@ -16,7 +16,7 @@ _NO_COUNT_AFTER = ("than", "least", "most", "about", "over", "approximately", "b
 _RATE_BEHIND = re.compile(r"\s*(?:per|a|/|an|each|every)\s*(?:min|hour|day|h\b|beat)|\s*%", re.IGNORECASE)
 _CONSECUTIVE = re.compile(rf"\b{_NUMBER}\s+(?:consecutive|successive)\s+{_ADJECTIVES}$", re.IGNORECASE)
 _COUNT_BEHIND = re.compile(
-    rf"\s*\(?\s*(?:n\s*=\s*|counts?\s*(?:is|of|:|=)?\s*)(?P<count>\d+)|\s*[x×]\s*(?P<fold>\d+)|\s+(?:\w+\s+){{0,2}}(?P<times>{'|'.join(_COUNTS)}|\d+)\s+times\b",
+    rf"\s*\(?\s*(?:n\s*=\s*|counts?\s*(?:is|of|:|=)?\s*)(?P<count>\d+)|\s*[x×]\s*(?P<fold>\d+)|\s+(?:\w+\s+){{0,2}}(?P<times>{'|'.join(_COUNTS)}|\d+)\s+times\b|(?:\s+(?:is|are|were)\s+\w+)?\s*[,:;(]?\s*(?:only|just|altogether)?\s*(?:an?\s+)?(?P<total>{'|'.join(_COUNTS)}|\d+)\s+(?:(?:one|beats?)\s+)?(?:in\s+(?:total|all)\b|altogether\b|overall\b|(?:being\s+|was\s+|were\s+|is\s+|are\s+)?(?:recorded|captured|registered)\b)",
     re.IGNORECASE,
 )
 _OF_SO_MANY = re.compile(
@@ -35,8 +35,10 @@ _OF = r"\s+of\s+(?:\w+\s+){0,2}$"
 _PREMATURE = (
     # detail, pattern before the finding, in it, and behind it
     ("bigeminy", rf"\bevery\s+(?:other|second)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$|\b{_BEAT}\s+is\s+followed\s+by\s+an?\s+$", None, rf"\s+(?:\w+\s+)?(?:follows?|after)\s+{_BEAT}"),
-    ("trigeminy", r"\bevery\s+(?:third|3rd)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$", r"trigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?trigemin"),
+    ("trigeminy", r"\bevery\s+(?:third|3rd)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$", r"trigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?trigemin|\s+(?:\w+\s+)?(?:after|following)\s+every\s+(?:two|2)\s+(?:sinus|normal)\s+(?:beats|complexes)"),
     ("quadrigeminy", r"\bevery\s+(?:fourth|4th)\s+(?:beat|complex)\s+is\s+(?:an?\s+)?$", r"quadrigemin", r"\s*(?:in\s+|with\s+|as\s+)?(?:a\s+)?quadrigemin"),
+    ("odd", r"\bodd(?:[\s-]+numbered)?\s+(?:beats|complexes)\s+(?:are|were)\s+$", None, None),
+    ("even", r"\beven(?:[\s-]+numbered)?\s+(?:beats|complexes)\s+(?:are|were)\s+$", None, None),
     ("narrow", None, r"\s(?:are|is|have|has|having|with|show)\s.*narrow", None),
     ("wide", None, r"\s(?:are|is|have|has|having|with|show)\s.*(?:wide|broad)", None),
     ("couplet", rf"(?:couplets?|pairs?|doublets?){_OF}|\bpaired\s+$", None, r"\s+are\s+consecutive\b|\s*(?:(?:(?:occur|come|appear|present)\w*\s+)?(?:in|as)\s+)?(?:couplets?|pairs?|doublets?)\b|\s+(?:\w+\s+)?(?:back[\s-]to[\s-]back|in\s+a\s+row)\b|\s+is\s+followed\s+by\s+another\b"),
@@ -49,6 +51,7 @@ _BLOCK = (
 )  # fmt: skip
 _PACED = (
     ("no capture", None, None, r"\s*(?:spikes?\s+)?(?:are\s+|is\s+)?(?:without|not\s+followed\s+by|fail\w*\s+to|do(?:es)?\s+not)\s+(?:\w+\s+){0,2}?(?:captur\w*|QRS)"),
+    ("behind", None, None, r"\s*(?:spikes?\s+)?(?:(?:occur|appear|come|fall|stand|are\s+seen|are)\s+)?(?:after|behind|follow(?:s|ing)?)\s+(?:each|every|the|all)?\s*QRS"),
     ("intermittent", r"\bintermittent(?:ly)?\s+(?:\w+\s+)?$", None, None),
     ("dual", r"dual(?:[\s-]chamber)?[\s-]*$|\bA-?V[\s-]sequential\s+$|\b(?:DDD|DDI|DVI|VDD)R?\s+$|\batrial\s+and\s+(?:ventricular\s+)?$", r"dual", None),
     ("ventricular", r"ventricular(?:ly)?[\s-]$|\bVV[IT]R?\s+$", r"ventricular", r"\s*(?:of|in)\s+the\s+ventricles?\b"),
@@ -70,7 +73,7 @@ _OF_ALL_INTERVALS = (("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?R-?R\
 _OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
 _TABLES = {
     "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
-    "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS,
+    "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS, "pr_interval": _OF_ALL_BEATS,
     "rr_interval": _OF_ALL_INTERVALS, "junctional rhythm": _JUNCTIONAL, **dict.fromkeys(SINUS, _OF_SINUS),
 }  # fmt: skip
 _COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause", "p_relation")

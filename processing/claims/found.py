@@ -18,7 +18,7 @@ class Found:
     `anchor` decides about negation: the quality in "T waves are not inverted", the finding itself elsewhere. `denied_at`:
     where an `is not seen` after it stands. `comparison_denied`: the comparator contains the negation already (`not above 120 ms`).
     `less_in`: the places that it is compared with (`than in III`). `most`: it is compared with all others.
-    `elsewhere`: it is denied in all leads but its own (`only`).
+    `elsewhere`: it is denied in all leads but its own (`only`). `of_beats`: the kind of premature beats whose wave it is about.
     """
 
     kind: str
@@ -45,6 +45,7 @@ class Found:
     pairs: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers after their leads
     ahead: list[tuple[int, Quantity, str | None]] = field(default_factory=list)  # numbers before their leads
     beats: tuple[int, ...] | None = None
+    of_beats: str | None = None
     time_s: float | None = None
     extra: list[int] = field(default_factory=list)
 

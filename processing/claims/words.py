@@ -188,8 +188,8 @@ GENERAL = (
 REFERENCE = r"normal\s+(?:adult\s+)?(?:range|limit|value)s?|normal\s+intervals?(?=\s*(?:is|are|of|:|\()?\s*[\d<>≤≥])|normally|(?:reference|ref\.?|expected|typical|usual|physiologic(?:al)?)\s*(?:ranges?|values?|limits?|intervals?)?(?:\s+of)?(?=[\s:(]*[\d<>≤≥])|(?:upper|lower)\s+(?:normal\s+)?(?:limit|bound)(?:\s+of\s+normal)?|limit(?:\s+of\s+normal)?|threshold|cut-?off|criterion|criteria|ULN\b|LLN\b"
 NORMAL_VARIANT = r"(?:can|may)\s+be\s+(?:a\s+)?normal|normal\s+(?:variants?|findings?)|variants?\s+of\s+(?:the\s+)?normal"  # says that what precedes is harmless
 COMPARATOR_PHRASES: tuple[tuple[str, str], ...] = (
-    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:above|over|beyond|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
-    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:below|under|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
+    ("not_more", r"(?:no|not)\s+(?:more|greater|longer|higher|larger|wider|faster)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:above|over|beyond(?!\s+(?:-\d|minus\s))|>(?!=))|not\s+exceed(?:ing)?|does\s+not\s+exceed|at\s+most|(?:up\s+to\s+)?a\s+maximum\s+of|<=|≤|=<"),
+    ("not_less", r"(?:no|not)\s+(?:less|lower|shorter|smaller|narrower|slower|fewer)\s+than(?!\s+(?:normal|usual|expected))|not\s+(?:below|under|beyond(?=\s+(?:-\d|minus\s))|<(?!=))|at\s+least|(?:a\s+)?minimum\s+of|>=|≥|=>"),
     ("<", r"(?:(?:do(?:es)?|did)\s+not|doesn't|don't|never|fail(?:s|ed)?\s+to|fail(?:s|ed)?\s+short\s+of)\s+reach(?:es)?(?=\s+\d)"),
     ("max", r"up\s+to|down\s+to|maximal(?:ly)?|maximum|peak(?:ing)?\s+(?:at|of)|max\b|as\s+(?:much|high|low|deep)\s+as|reaching|deepest|most\s+(?:marked|pronounced)(?:\s+in)?"),
 )  # fmt: skip

@@ -24,7 +24,9 @@ from . import (
     rules_signal,
     rules_voltage,
 )
+from .not_judged import beyond_the_rules
 from .places_on_ecg import evidence
+from .rules_beats import at_premature_beats, not_of_premature_beats
 from .rules_leads import shown_in_leads
 from .rules_record import missing_beats, missing_leads, unreadable_leads
 from .salient import SalientFinding, salient_findings
@@ -222,7 +224,12 @@ def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DE
         claim = replace(claim, beats=tuple(numbers))
     # A recording has a quality where no beat is found, and most of all where a lead is too poor for anything else.
     of_recording = _of_recording(claim)
-    judgement = missing_beats(claim, features) or (None if of_recording else missing_leads(claim, features))
+    about = at_premature_beats(claim, features)
+    judgement = (
+        not_of_premature_beats(about)
+        or missing_beats(claim, features)
+        or (None if of_recording else missing_leads(claim, features))
+    )
     if judgement is None:
         rule = RULES.get(claim.kind)
         if not len(features.beat_times) and not of_recording:
@@ -230,7 +237,9 @@ def check_claim(claim: Claim, features: EcgFeatures, tolerances: Tolerances = DE
         elif rule is None:
             judgement = unmeasurable("the measurements do not decide this")
         else:
-            judgement = _unless_affirmed(rule, claim, features, tolerances)
+            judgement = _unless_affirmed(rule, about, features, tolerances)
+            if judgement.verdict == SUPPORTED and (beyond := beyond_the_rules(claim)) is not None:
+                judgement = unmeasurable(f"{judgement.explanation}; {beyond}", judgement.measured)
     wrong = [lead for lead, right in judgement.by_lead.items() if right is False]
     wrong += [
         lead

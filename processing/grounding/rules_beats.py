@@ -3,10 +3,12 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from processing.claims.claims import Claim
+from processing.claims.premature_waves import PREMATURE
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import BIGEMINY_SHARE
 from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
@@ -30,6 +32,24 @@ def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if claim.value is None:
         return unmeasurable(f"{explanation}; what is said of this one is not judged")
     return Judgement(SUPPORTED, len(features.beat_times), explanation)
+
+
+def at_premature_beats(claim: Claim, features: EcgFeatures) -> Claim:
+    """A claim about the waves of premature beats as one about these beats, by their numbers; any other as it is."""
+    if claim.detail not in PREMATURE or claim.kind in PREMATURE or claim.beats:
+        return claim
+    rows, is_wide = premature_beat_rows(features)
+    asked = {"ventricular_ectopy": rows[is_wide], "atrial_ectopy": rows[~is_wide]}.get(claim.detail, rows)
+    return replace(claim, beats=tuple((asked + 1).tolist()) or None)
+
+
+def not_of_premature_beats(claim: Claim) -> Judgement | None:
+    """The judgement about a wave of premature beats that there are none of, or that is measured in no single beat."""
+    if claim.detail not in PREMATURE or claim.kind in PREMATURE:
+        return None
+    if not claim.beats:
+        return unmeasurable("no such premature beats are found")
+    return unmeasurable("T waves of single beats are not judged") if claim.kind == "t_inversion" else None
 
 
 def beats_named(claim: Claim, features: EcgFeatures, tol: Tolerances) -> tuple[int, ...] | None:
@@ -84,6 +104,8 @@ def _grouped(claim: Claim, rows: np.ndarray, beats: int) -> bool | None:
     if detail.isdecimal():
         # "Not a single one" denies them all; one at the end of the record may be missed.
         return True if claim.polarity == "negated" else counted(count, int(detail))
+    if detail in ("odd", "even"):
+        return count > 1 and bool(((rows + 1) % 2 == (detail == "odd")).all())
     if detail.endswith("%"):
         return abs(100 * count / beats - float(detail[:-1])) <= NEAR_SHARE_PERCENT
     if detail == "bigeminy":
@@ -200,4 +222,13 @@ def _pause_there(claim: Claim, features: EcgFeatures, pauses: set[int], tol: Tol
     return all_of(numbers, lambda number: True in (after(number - 1), after(number)), denied)
 
 
-__all__ = ["all_of", "beat", "beats_named", "counted", "ectopy", "pause"]
+__all__ = [
+    "all_of",
+    "at_premature_beats",
+    "beat",
+    "beats_named",
+    "counted",
+    "ectopy",
+    "not_of_premature_beats",
+    "pause",
+]

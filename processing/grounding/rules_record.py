@@ -45,6 +45,7 @@ from .verdicts import (
     unmeasurable,
 )
 
+_COURSE = re.compile(r"\b(?:lengthen|prolong|increas|grow|shorten|decreas|var|rang)\w*", re.IGNORECASE)
 SHOWN_S = 10.0  # of a recording on a page, and in a usual model
 
 # Record-level values ----------------------------------------------------------------------------------------------
@@ -109,6 +110,9 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if of_no_wave and not math.isfinite(value) and len(features.beat_times):
         return decided(claim.polarity == "negated", None, f"{name} is stated, but no P waves lead the beats")
     if is_number(claim):
+        in_each_beat = claim.detail == "all" or (claim.high is not None and _COURSE.search(claim.quote))
+        if claim.kind == "pr_interval" and in_each_beat and not claim.beats:
+            return _pr_in_each_beat(claim, features, tol)
         if claim.beats or claim.leads:
             return _in_leads_and_beats(claim, features, sequence, getattr(tol, tolerance), tol, name)
         judgement = compare(claim, value, getattr(tol, tolerance), tol, name)
@@ -127,6 +131,25 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
             explanation = f"early, with a wide QRS: beats {', '.join(map(str, numbers))}"
             return decided(claim.polarity == "negated", numbers, explanation)
     return _interval_words(claim, features, value, tol, name)
+
+
+def _pr_in_each_beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
+    """A PR (ms) of all beats, or the ends between which it goes from beat to beat; an end that no beat comes near is wrong."""
+    pr = 1000 * (features.beat_waves["QRS"][:, 0] + READERS_MARGIN_S - features.beat_waves["P"][:, 0])
+    pr = pr[np.isfinite(pr)]
+    if len(pr) < 2:
+        return unmeasurable(f"PR is measured in {len(pr)} beats")
+    low, high = float(pr.min()), float(pr.max())
+    explanation, measured = f"PR {low:.0f} to {high:.0f} ms from beat to beat", [round(low), round(high)]
+    if claim.high is None:
+        off = max(abs(float(value) - claim.value) for value in np.quantile(pr, (0.1, 0.9)))
+        holds, wrong = off <= tol.pr_ms * slack(claim, tol), off > 2 * tol.pr_ms
+    else:
+        off = max(abs(low - claim.value), abs(high - claim.high))
+        holds, wrong = off <= tol.pr_ms * slack(claim, tol), max(low - claim.value, claim.high - high) > 2 * tol.pr_ms
+    if not holds and not wrong:
+        return unmeasurable(explanation, measured)
+    return decided(holds != (claim.polarity == "negated"), measured, explanation)
 
 
 def interval_of_beats(claim: Claim, features: EcgFeatures) -> float:

@@ -70,6 +70,7 @@ from .verdicts import (
 
 FLUTTER_NEAR_BPM = 40.0  # of the atrial rate of flutter, which is slower under drugs
 SOME_BEATS = 0.8  # share of the beats that an intermittent pacemaker paces at most
+BEHIND_S = (0.08, 0.40)  # behind the QRS onset: spikes that pace nothing
 SPIKES_S = {"ventricular": (-0.07, 0.05), "atrial": (-0.40, -0.09)}  # from the QRS onset
 
 Rule = Callable[[Claim, EcgFeatures, Tolerances], Judgement]
@@ -144,6 +145,9 @@ def _paces(chamber: str, features: EcgFeatures) -> bool | None:
         before = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
         followed = int(before.any(axis=1).sum())
         return not followed or (False if followed == len(features.pacing_spikes) else None)
+    if chamber == "behind":
+        behind = (from_onset >= BEHIND_S[0]) & (from_onset <= BEHIND_S[1])
+        return False if ventricles or atria else True if behind.any(axis=1).all() else None
     if chamber == "ventricular":
         return ventricles
     if chamber == "atrial":
