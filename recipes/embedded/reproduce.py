@@ -79,7 +79,7 @@ class Stage:
     name: str
     command: tuple[str, ...]
     code: tuple[str, ...]
-    minutes: int
+    minutes: float
     trial: tuple[str, ...] = ()
 
 
@@ -94,52 +94,64 @@ def _taught(before: str, data: str, *more: str) -> tuple[str, ...]:
     return ("recipes.embedded.sft_cached", "--config", config, *told, "--output_dir", "{output}", *more, *RESUMED)
 
 
+# Pages of both corpora, as hospitals print and people photograph them, and what the signal tower sees.
+SEEING = (
+    *("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "13", "--uses", "4"),
+    *("--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--teacher", "{ecg_tower}"),
+)
 RESUMED = ("--resume_from_checkpoint", "true")
 JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
-READ = ("--max_steps", "2800")
+READ = ("--max_steps", "3200")
 TALKED = ("--whiten", "false", "--both", "0.35", "--signal", "0.25", "--image", "0.4")
-TALK = ("--max_steps", "2400", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
-ASK = ("--max_steps", "1300", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
-# Each at most 45 minutes, 135 together up to the model, of two idle cores with AMX.
+TALK = ("--max_steps", "3200", "--learning_rate", "1.2e-3", *TALKED, "--finding_weight", "4", "--first_weight", "4")
+ASK = ("--max_steps", "2200", "--learning_rate", "1e-3", *TALKED, "--finding_weight", "9", "--first_weight", "6")
+LOOK = (
+    *("--max_steps", "1600", "--learning_rate", "7e-4", "--whiten", "false", "--both", "0.25", "--signal", "0.15"),
+    *("--image", "0.6", "--finding_weight", "9", "--first_weight", "6"),
+)
+# Each at most 45 minutes, 149 together up to the model, of two idle cores with AMX.
 STAGES = (
-    Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 2,
+    Stage("records", ("recipes.embedded.corpus", "records", "{ptbxl}", "--output", "{output}"), MEASURING, 1.5,
           ("--limit", "40", "--simulated", "16")),
     Stage("again", ("recipes.embedded.corpus", "again", "--records", "{records}", "--output", "{output}"),
           (*MEASURING, "recipes/embedded/recorded_again.py"), 2, ("--versions", "1")),
     Stage("ecg_tower", ("recipes.embedded.towers", "--records", "{records}", "--tower", "ecg", "--epochs", "25",
                         "--output", "{output}"), (*TOWERS, *NETWORK), 14, ("--epochs", "1")),
-    # Pages of both corpora, as hospitals print and people photograph them, and what the signal tower sees.
-    Stage("vision_tower", ("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "11", "--uses", "4",
-                           "--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--teacher", "{ecg_tower}",
-                           "--output", "{output}"),
-          (*TOWERS, *NETWORK), 44, ("--epochs", "1")),
+    # In two stages of one schedule.
+    Stage("vision_begun", (*SEEING, "--stop-after", "7", "--output", "{output}"), (*TOWERS, *NETWORK), 28,
+          ("--epochs", "2", "--stop-after", "1")),
+    Stage("vision_tower", (*SEEING, "--resume-from", "{vision_begun}", "--output", "{output}"), (*TOWERS, *NETWORK), 24,
+          ("--epochs", "2")),
     Stage("data_read", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "2", "--together", "2",
-                        "--output", "{output}"), TALKING, 1, ("--junk-count", "10")),
+                        "--output", "{output}"), TALKING, 1.2, ("--junk-count", "10")),
     Stage("data_talk", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "7", "--together", "7",
-                         "--output", "{output}"), TALKING, 2, ("--junk-count", "10")),
+                         "--output", "{output}"), TALKING, 1.9, ("--junk-count", "10")),
     Stage("data_asked", ("recipes.embedded.tiny", "data", *_corpora(), *JUNK, "--questions", "14", "--together", "7",
-                         "--output", "{output}"), TALKING, 3, ("--junk-count", "10")),
+                         "--output", "{output}"), TALKING, 2.6, ("--junk-count", "10")),
     Stage("start", ("recipes.embedded.tiny", "assemble", "--ecg-tower", "{ecg_tower}", "--vision-tower", "{vision_tower}",
-                    "--data", "{data_asked}", "--output", "{output}"), TALKING, 1),
+                    "--data", "{data_asked}", "--output", "{output}"), TALKING, 0.2),
     # The words of questions become tokens, with the meaning that SmolLM2 gives them.
     Stage("worded", ("recipes.embedded.words", "--model", "{start}", "--output", "{output}"),
-          tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 1,
+          tuple(f"recipes/embedded/{name}.py" for name in ("words", "vocabulary")), 0.3,
           ("--language-model", str(ROOT / "modeling_gem" / "checkpoints" / "gem-ecg-tiny"), "--count", "50")),
     Stage("states", ("recipes.embedded.tiny", "states", *_corpora(), *JUNK, "--columns", "0.12", "--model", "{start}",
-                     "--output", "{output}"), TALKING, 9, ("--junk-count", "10")),
+                     "--output", "{output}"), TALKING, 4.4, ("--junk-count", "10")),
     # What the towers make likely is taught in place of the labels.
     Stage("tower_verdicts", ("recipes.embedded.tower_verdicts", *_corpora("--records"), "--states", "{states}", "--output",
-                             "{output}"), ("recipes/embedded/tower_verdicts.py",), 1),
+                             "{output}"), ("recipes/embedded/tower_verdicts.py",), 0.2),
     # First to read: interpretations mostly, all words alike, until digits are right.
-    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 21,
+    Stage("sft_read", _taught("{worded}", "{data_read}", *READ), TEACHING, 20.6,
           ("--max_steps", "3", "--compiled", "false", "--per_device_train_batch_size", "4", "--whiten", "false")),
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
-    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 21,
+    Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 20.4,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
-    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 11,
+    Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 14.3,
           ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
-    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_asked}", "--output", "{output}"),
-          ("recipes/embedded/limits.py",), 2, ("--limit", "4")),
+    # And to look at the page, mostly alone.
+    Stage("sft_seen", _taught("{sft_asked}", "{data_talk}", *LOOK), TEACHING, 10.5,
+          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
+    Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_seen}", "--model", "{sft_asked}",
+                           "--output", "{output}"), ("recipes/embedded/limits.py",), 3, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
           ("--count", "4", "--held", "2", "--junk-count", "2")),
     Stage("grpo", ("recipes.training.grpo", "--config", f"{CONFIGS / 'grpo_tiny.yaml'}", "--model_name_or_path", "{sft_asked}",

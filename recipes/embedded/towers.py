@@ -18,7 +18,16 @@ import typer
 from safetensors.torch import load_model
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModel, PreTrainedModel, Trainer, TrainingArguments
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from modeling_gem import GemEcgModel
@@ -248,11 +257,30 @@ def load_start(model: TowerWithHeads, folder: Path) -> None:
         )
 
 
+class StopAfter(TrainerCallback):
+    """Ends the training after some of its epochs, with a checkpoint of the last."""
+
+    def __init__(self, epochs: float) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        """Called by the trainer."""
+        control.should_training_stop |= (state.epoch or 0) >= self.epochs
+
+
 def main(
     records: Annotated[list[Path], typer.Option(help="What `recipes.embedded.corpus` wrote; repeatable.")],
     tower: Annotated[Literal["ecg", "vision"], typer.Option(help="Signal or picture.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
     epochs: Annotated[float, typer.Option()] = 30,
+    stop_after: Annotated[
+        float | None, typer.Option(help="Epochs after which to stop; another run does the rest, with --resume-from.")
+    ] = None,
+    resume_from: Annotated[
+        Path | None, typer.Option(help="Folder of a run that was stopped: optimizer and schedule go on, too.")
+    ] = None,
     shape: Annotated[Shape, typer.Option(help="Of the signal tower.")] = "stem",
     layout: Annotated[str | None, typer.Option(help="Of all pages to learn from. Default: any.")] = None,
     photographed: Annotated[float, typer.Option(help="Share of pages as if photographed.")] = PHOTOGRAPHED_SHARE,
@@ -347,8 +375,10 @@ def main(
         train_dataset=train,
         data_collator=augment,
         compute_metrics=lambda p: evaluate(*p.predictions, *p.label_ids),
+        callbacks=[StopAfter(stop_after)] if stop_after is not None else None,
     )
-    trainer.train(resume_from_checkpoint=last_checkpoint(output / "trainer"))
+    begun = last_checkpoint(output / "trainer") or (last_checkpoint(resume_from / "trainer") if resume_from else None)
+    trainer.train(resume_from_checkpoint=begun)
     trainer.data_collator = show
     if isinstance(train, Pages) and train.kept is not None:
         train.kept.delete()

@@ -27,7 +27,7 @@ def test_limits_are_lower_for_rare_findings():
     truth = rng.random((4000, 5)) < prevalence
     evidence = truth * 2.0 + rng.normal(size=truth.shape)
     odds = prevalence / (1 - prevalence) * np.exp(2 * evidence - 2)
-    limits = best_limits(odds / (1 + odds), truth)
+    limits = best_limits((odds / (1 + odds))[None], truth)
     assert list(limits) == list(SUPERCLASSES)
     assert limits["HYP"] < limits["MI"] < limits["NORM"] and limits["NORM"] == pytest.approx(0.5, abs=0.12)
 

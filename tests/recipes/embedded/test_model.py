@@ -2,6 +2,7 @@
 """What the embedded model learns from and how it is scored."""
 
 import importlib
+import json
 import re
 from functools import partial
 from itertools import pairwise
@@ -20,7 +21,7 @@ from processing.ecg_page import render_ecg
 from processing.ecg_record import STANDARD_LEADS
 from processing.processing_gem import GemProcessor
 from processing.simulator.simulator import simulate_ecg
-from recipes.embedded import reproduce, scores
+from recipes.embedded import reproduce, scores, towers
 from recipes.embedded.answer_scores import likelihood_auc, score, superclasses
 from recipes.embedded.corpus import Corpus, recorded_versions, write_corpus
 from recipes.embedded.recorded_again import recorded_again, whole_beats
@@ -405,7 +406,24 @@ def test_a_stage_goes_by_its_inputs(tmp_path, monkeypatch):
         "code_of",
         lambda patterns: code_of(patterns) + ("changed" if patterns == reproduce.TEACHING else ""),
     )
-    assert changed() == {"sft_read", "sft_talk", "sft_asked", "gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
+    assert changed() == {"sft_read", "sft_talk", "sft_asked", "sft_seen", "gem-ecg-tiny", "grpo", "gem-ecg-tiny-grpo"}
+
+
+def test_a_tower_that_was_stopped_goes_on_with_its_schedule(tmp_path):
+    records = [simulate_ecg(heart_rate=60 + number, seed=number).record for number in range(6)]
+    write_corpus(
+        [PtbxlItem(record, {"NORM": 100.0}, 8 if number > 3 else 1) for number, record in enumerate(records)],
+        tmp_path / "records",
+        processes=1,
+    )
+    told = {"records": [tmp_path / "records"], "tower": "ecg", "epochs": 2, "batch_size": 2, "threads": 1}
+    towers.main(output=tmp_path / "begun", stop_after=1, **told)
+    towers.main(output=tmp_path / "rest", resume_from=tmp_path / "begun", **told)
+    states = [
+        json.loads((tmp_path / name / "trainer" / f"checkpoint-{steps}" / "trainer_state.json").read_text())
+        for name, steps in (("begun", 2), ("rest", 4))
+    ]
+    assert [state["epoch"] for state in states] == [1, 2] and {state["max_steps"] for state in states} == {4}
 
 
 def test_a_stage_needs_the_stages_before_it_alone(tmp_path):
