@@ -45,7 +45,7 @@ from .verdicts import (
     unmeasurable,
 )
 
-_COURSE = re.compile(r"\b(?:lengthen|prolong|increas|grow|shorten|decreas|var|rang)\w*", re.IGNORECASE)
+_COURSE = re.compile(r"\b(?:lengthen|prolong|(?:in|de)creas|grow|shorten|var|rang)\w*", re.IGNORECASE)
 SHOWN_S = 10.0  # of a recording on a page, and in a usual model
 
 # Record-level values ----------------------------------------------------------------------------------------------
