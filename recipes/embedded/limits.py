@@ -109,7 +109,7 @@ def main(
     print(json.dumps(limits))
 
 
-__all__ = ["best_limits", "likely_bias"]
+__all__ = ["best_limits", "likely_bias", "take_mean"]
 
 if __name__ == "__main__":
     run_command(main)

@@ -377,7 +377,9 @@ def main(
         compute_metrics=lambda p: evaluate(*p.predictions, *p.label_ids),
         callbacks=[StopAfter(stop_after)] if stop_after is not None else None,
     )
-    begun = last_checkpoint(output / "trainer") or (last_checkpoint(resume_from / "trainer") if resume_from else None)
+    begun = last_checkpoint(output / "trainer")
+    if begun is None and resume_from is not None and (begun := last_checkpoint(resume_from / "trainer")) is None:
+        raise typer.BadParameter(f"--resume-from {resume_from}: no complete checkpoint in `trainer`.")
     trainer.train(resume_from_checkpoint=begun)
     trainer.data_collator = show
     if isinstance(train, Pages) and train.kept is not None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from transformers import SequenceBiasLogitsProcessor
 
+from modeling_gem import GemForConditionalGeneration, default_checkpoint
 from processing.ecg_features import extract_features
 from processing.simulator.simulator import simulate_ecg
-from recipes.embedded.limits import best_limits, likely_bias
+from recipes.embedded.limits import best_limits, likely_bias, take_mean
 from recipes.embedded.vocabulary import train_tokenizer
 from recipes.sources.statements import SUPERCLASSES
 from recipes.teachers.grounded_answer import CLASS_NAMES, VERDICTS, classes_text, grounded_answer
@@ -19,6 +20,18 @@ def tokenizer():
     features = extract_features(simulate_ecg(heart_rate=70, seed=1).record)
     codes: tuple[dict[str, float], ...] = ({"NORM": 100.0}, {"IMI": 100.0, "LVH": 100.0, "NDT": 100.0, "LAFB": 100.0})
     return train_tokenizer([grounded_answer(features, code).full_text() for code in codes] * 30, 1024)
+
+
+def test_of_several_models_the_mean_of_the_weights_is_taken(tmp_path):
+    network = GemForConditionalGeneration.from_pretrained(default_checkpoint(), dtype="float32")
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    network.save_pretrained(tmp_path)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(2)
+    take_mean(network, [tmp_path])
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(weight, 1.5 * before[name])
 
 
 def test_limits_are_lower_for_rare_findings():

@@ -423,6 +423,8 @@ def test_a_tower_that_was_stopped_goes_on_with_its_schedule(tmp_path):
         json.loads((tmp_path / name / "trainer" / f"checkpoint-{steps}" / "trainer_state.json").read_text())
         for name, steps in (("begun", 2), ("rest", 4))
     ]
+    with pytest.raises(typer.BadParameter, match="no complete checkpoint"):
+        towers.main(output=tmp_path / "more", resume_from=tmp_path, **told)
     assert [state["epoch"] for state in states] == [1, 2] and {state["max_steps"] for state in states} == {4}
 
 
