@@ -279,8 +279,8 @@ def test_an_answer_that_was_cut_off_is_marked(tmp_path):
     path = SAMPLES / "first_degree_av_block.hea"
     asked = ("--modality", "signal", "--max-new-tokens", 21)
     found = json.loads(gem("interpret", path, *asked, "--json").stdout)
-    assert found["interpretation"].endswith("The QRS axis is 6") and found["cut_off"] is True
-    assert "measured 67 degrees" not in json.dumps(found["spans"])
+    assert found["interpretation"].endswith("The QRS axis is 7") and found["cut_off"] is True
+    assert "measured 68 degrees" not in json.dumps(found["spans"])
     assert "cut off after 21 tokens" in gem("interpret", path, *asked).stdout
     assert json.loads(gem("interpret", path, "--modality", "signal", "--json").stdout)["cut_off"] is False
     for suffix in (".hea", ".dat"):

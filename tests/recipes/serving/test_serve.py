@@ -108,13 +108,13 @@ def test_answers_of_many_at_once_are_those_of_single_calls(gem, server, client, 
 
 
 def test_an_answer_that_was_cut_off_is_marked(server, client):
-    cut = ask(client, chat_of(as_array("atrial_fibrillation")), max_tokens=17).choices[0]
+    cut = ask(client, chat_of(as_array("atrial_fibrillation")), max_tokens=23).choices[0]
     assert cut.finish_reason == "length" and cut.message.content.endswith("The QRS axis is 7")
     for grounding in ("off", "flag"):
         body = {
             "model": MODEL,
             "messages": chat_of(as_array("atrial_fibrillation")),
-            "max_tokens": 17,
+            "max_tokens": 23,
             "grounding": grounding,
         }
         marks = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()["gem"]
