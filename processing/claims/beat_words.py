@@ -4,12 +4,12 @@
 import re
 from collections.abc import Sequence
 
+from .findings_rhythm import PREMATURE
 from .found import Found
 from .words import Token
 
 _WIDTHS = ("wide", "narrow")
 _BETWEEN = ("word", "be", "verb", "neg", "hedge", "and", "comma", "qual", "leads", "in", "close", "it", "present")
-_ECTOPY = ("ectopy", "ventricular_ectopy", "atrial_ectopy")
 _EARLY = re.compile(r"early|(?:too\s+)?soon\b", re.IGNORECASE)
 _SINUS_BEAT = re.compile(r"(?:normal(?:ly)?\s+)?sinus(?:\s+(?:beat|complex|QRS)|(?=\s*(?:[.,;]|$)))", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def read_beat_words(tokens: Sequence[Token], text: str, found: Sequence[Found]) 
         if token.tag != "beats":
             continue
         for j in range(i + 1, len(tokens)):
-            if tokens[j].tag == "term" and tokens[j].value[0] in _ECTOPY:
+            if tokens[j].tag == "term" and tokens[j].value[0] in PREMATURE:
                 _name(found, j, i, token.value)  # "the fourth beat is a wide premature beat"
                 continue
             if tokens[j].tag not in _BETWEEN:

@@ -12,7 +12,7 @@ from .words import Token
 _AGAINST = ("not", "rather", "instead", "as", "without")  # first words of what sets one place against another
 _ONLY = ("only", "alone", "exclusively", "solely")
 _ONLY_TO = ("confined", "limited", "restricted", "localized", "localised", "isolated")
-MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
+_MORE = ("greater", "higher", "more", "larger", "deeper", "taller", "bigger", "stronger")
 MOST = (
     "greatest",
     "maximal",
@@ -30,11 +30,11 @@ MOST = (
 _IS_MOST = re.compile(rf"\b(?:{'|'.join(MOST)})\b")
 _MOST_REACH = 20  # characters
 _ONLY_OF_A_WALL = re.compile(r"leads,\s+only\b", re.IGNORECASE)  # "of the chest leads, only V2"
-LESS = ("less", "lower", "smaller", "shallower", "shorter", "milder", "weaker")
+_LESS = ("less", "lower", "smaller", "shallower", "shorter", "milder", "weaker")
 EXCEEDS = {">": "more", "<": "less"}  # "ST elevation in II > III"
 _SMALL = ("lead", "leads", "the", "to", "limb", "chest", "involvement", "extension", "involving")
 # Findings with a size in every lead, by which leads can be compared.
-_SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
+SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
 
 
 def set_against(found: list[Found], tokens: Sequence[Token], text: str) -> list[Found]:
@@ -53,9 +53,9 @@ def set_against(found: list[Found], tokens: Sequence[Token], text: str) -> list[
             _contrast(found, tokens, i, text)
     for item in found:
         sized = item.is_number or item.quantity is not None or item.pairs or item.ahead
-        if item.kind in _SIZED and len(item.groups) > 1 and not sized:
+        if item.kind in SIZED and len(item.groups) > 1 and not sized:
             _compare(item, tokens, text)
-        elif item.kind in _SIZED and len(item.groups) == 1 and not sized and item.polarity != "hedged":
+        elif item.kind in SIZED and len(item.groups) == 1 and not sized and item.polarity != "hedged":
             before = item.groups[0] - 1
             while before > item.anchor and _small(tokens[before]):
                 before -= 1
@@ -125,7 +125,7 @@ def _compare(item: Found, tokens: Sequence[Token], text: str) -> None:
 def degree(token: Token, text: str) -> str | None:
     """`more` or `less`, where a word says that one place shows more than another."""
     word = text[token.start : token.end].lower()
-    return "more" if word in MORE else "less" if word in LESS else None
+    return "more" if word in _MORE else "less" if word in _LESS else None
 
 
 def _only(found: list[Found], tokens: Sequence[Token], place: int, text: str) -> Found | None:
@@ -172,4 +172,4 @@ def _word_for_only(tokens: Sequence[Token], place: int) -> int | None:
     return None
 
 
-__all__ = ["EXCEEDS", "LESS", "MORE", "MOST", "degree", "set_against"]
+__all__ = ["EXCEEDS", "MOST", "SIZED", "degree", "set_against"]

@@ -4,7 +4,7 @@
 
 import re
 
-from .findings_rhythm import SINUS
+from .findings_rhythm import PREMATURE, REPEATED, SINUS
 from .tokens import NUMBER_WORDS
 
 _REACH = 48  # characters before and after the finding's words
@@ -72,11 +72,10 @@ _JUNCTIONAL = (
 _OF_ALL_INTERVALS = (("all", r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?R-?R\b[^.;]*$", None, None),)
 _OF_A_CHAMBER = (("ventricular", None, r"ventricular", None), ("atrial", r"atrial\s+$", r"atrial", None))
 _TABLES = {
-    "ventricular_ectopy": _PREMATURE, "atrial_ectopy": _PREMATURE, "ectopy": _PREMATURE, "bigeminy": _OF_A_CHAMBER,
+    **dict.fromkeys(PREMATURE, _PREMATURE), "bigeminy": _OF_A_CHAMBER,
     "av_block": _BLOCK, "paced rhythm": _PACED, "qrs_duration": _OF_ALL_BEATS, "pr_interval": _OF_ALL_BEATS,
     "rr_interval": _OF_ALL_INTERVALS, "junctional rhythm": _JUNCTIONAL, **dict.fromkeys(SINUS, _OF_SINUS),
 }  # fmt: skip
-_COUNTED = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "pause", "p_relation")
 _RATIO = r"(?P<waves>[1-8]|one|two|three|four|five|six)\s*(?::|-?to-?|\s+to\s+)\s*(?:1|one)(?!\d)"
 _CONDUCTION = (
     (re.compile(rf"(?<![\d:]){_RATIO}\s+(?:atrial\s+)?$", re.IGNORECASE), re.compile("")),
@@ -117,7 +116,7 @@ def detail_of(kind: str, text: str, start: int, end: int, first: int, last: int)
             return detail
     if kind == "av_block":
         return _conduction(before, behind)
-    return _count(before, behind) if kind in _COUNTED else None
+    return _count(before, behind) if kind in REPEATED else None
 
 
 def _count(before: str, behind: str) -> str | None:

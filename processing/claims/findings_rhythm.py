@@ -31,6 +31,8 @@ def _premature(shape: str, chamber: str) -> str:
 
 
 _DELAY = ("intraventricular conduction disturbance",)
+PREMATURE: Final = ("ectopy", "ventricular_ectopy", "atrial_ectopy")  # kinds of claims about premature beats
+REPEATED: Final = (*PREMATURE, "pause", "p_relation")  # what happens again and again, and is counted
 SINUS = dict.fromkeys(("sinus rhythm", "sinus bradycardia", "sinus tachycardia", "sinus arrhythmia"), "sinus rhythm")
 _RHYTHMS = (
     "atrial fibrillation", "atrial flutter", "supraventricular tachycardia", "ventricular tachycardia",
@@ -167,4 +169,4 @@ RHYTHM_AND_CONDUCTION: Final = (
 )
 # fmt: on
 
-__all__ = ["RHYTHM_AND_CONDUCTION", "SINUS"]
+__all__ = ["PREMATURE", "REPEATED", "RHYTHM_AND_CONDUCTION", "SINUS"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from processing.ecg_record import STANDARD_LEADS
 
+from .findings_rhythm import REPEATED
 from .found import JOINTS, Found
 from .meaning import LEAD_FINDINGS, LEAD_MEASURES
 from .tokens import ALL_OF, TERRITORIES
@@ -14,7 +15,6 @@ from .words import Token
 _PER_LEAD = (*LEAD_FINDINGS, *LEAD_MEASURES)
 _REGION_WORDS = ("lead", "leads", "wall", "walls", "region", "regions", "territory", "territories", "distribution", "derivations", "derivation")  # fmt: skip
 _LEAD_WORDS = (*_REGION_WORDS, "both", "the", "only", "electrodes")
-_AT_TIMES = ("ectopy", "ventricular_ectopy", "atrial_ectopy", "pause", "p_relation")  # what happens again and again
 _BEFORE_VERBS = (*_LEAD_WORDS, "do", "does", "did", "also", "clearly", "each", "all", "then", "further")
 
 
@@ -314,7 +314,7 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
     """
     own: list[Found] = []
     for item in found:
-        if item.kind in _AT_TIMES and item.beats is None and (stop := _bracket_of_beats(tokens, item.last + 1)):
+        if item.kind in REPEATED and item.beats is None and (stop := _bracket_of_beats(tokens, item.last + 1)):
             numbers = [token.value.low for token in tokens[item.last + 1 : stop] if token.tag == "num"]
             item.beats = tuple(map(int, numbers))
             item.extra.append(stop)
@@ -336,7 +336,7 @@ def attach_beats(found: list[Found], tokens: Sequence[Token]) -> list[Found]:
             if target is not None:
                 target.time_s = token.value
                 target.extra += [i] if id(target) not in named else []
-                for j in _more_times(tokens, i) if target.kind in _AT_TIMES else ():
+                for j in _more_times(tokens, i) if target.kind in REPEATED else ():
                     own.append(replace(target, time_s=tokens[j].value.low, extra=[*target.extra, j]))
     for item in own:
         item.groups = [j for j, token in enumerate(tokens) if token.tag == "leads" and abs(j - item.anchor) <= 4]

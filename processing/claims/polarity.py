@@ -4,7 +4,7 @@
 import re
 from collections.abc import Sequence
 
-from .findings_rhythm import SINUS
+from .findings_rhythm import PREMATURE, SINUS
 from .found import JOINTS, Found
 from .lead_states import SIGNAL_QUALITY
 from .meaning import LEAD_FINDINGS
@@ -15,7 +15,7 @@ from .words import Token
 _NEAR = 2  # tokens
 _CAUSES = ("because", "due", "owing", "given")
 _UNTRUE_THAT = re.compile(r"(?:untrue|false|wrong|incorrect|not\s+(?:true|correct))\s+(?:that|to)\b", re.IGNORECASE)
-_IRREGULAR = ("ectopy", "ventricular_ectopy", "atrial_ectopy", "pause")
+_IRREGULAR = (*PREMATURE, "pause")
 _FINDING_VERBS = ("see", "sees", "find", "finds", "observe", "observes", "identify", "identifies", "note", "notes")
 
 

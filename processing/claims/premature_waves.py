@@ -4,10 +4,10 @@
 import re
 from collections.abc import Sequence
 
+from .findings_rhythm import PREMATURE
 from .found import Found
 from .words import Token
 
-PREMATURE = ("ventricular_ectopy", "atrial_ectopy", "ectopy")
 _WAVES = ("qrs_duration", "p_waves", "t_inversion")
 # Between the beats and the wave, and between the wave and the beats.
 _BEATS_FIRST = re.compile(
@@ -45,4 +45,4 @@ def say_of_premature_beats(found: Sequence[Found], tokens: Sequence[Token], text
                 item.extra += [other.first, other.last]
 
 
-__all__ = ["PREMATURE", "say_of_premature_beats"]
+__all__ = ["say_of_premature_beats"]

@@ -4,14 +4,14 @@
 import re
 
 from processing.claims.claims import Claim
+from processing.claims.contrasts import SIZED
 
 _TIMES = r"\b(?:twice|double|triple|half|(?:two|three|four|\d+(?:\.\d+)?)(?:\s+times|-?fold))\b"
 _FROM_LEAD_TO_LEAD = r"\b(?:(?:in|de)creas\w+|grow\w*|diminish\w*)\s+from\b"
-_SIZED = ("st_elevation", "st_depression", "t_inversion", "t_tall")
 # Kinds, words of the claim, and what is not judged.
 _TOO_MUCH: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
-    (_SIZED, re.compile(_TIMES, re.IGNORECASE), "how many times as large it is in one lead as in another is not judged"),
-    (_SIZED, re.compile(_FROM_LEAD_TO_LEAD, re.IGNORECASE), "how it changes from lead to lead is not judged"),
+    (SIZED, re.compile(_TIMES, re.IGNORECASE), "how many times as large it is in one lead as in another is not judged"),
+    (SIZED, re.compile(_FROM_LEAD_TO_LEAD, re.IGNORECASE), "how it changes from lead to lead is not judged"),
     (("rhythm",), re.compile(r"\bonly\s+beats?\b", re.IGNORECASE), "which beats alone show it is not judged"),
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from processing.ecg_features import EcgFeatures
 from processing.ecg_features_text import p_waves_in_words
 from processing.ecg_limits import PR, RUN_BEATS
 
+from .rules_record import pr_of_beats
 from .rules_rhythm import signed
 from .verdicts import Judgement, Tolerances, above, in_words, slack, unmeasurable
 
@@ -77,7 +78,7 @@ def pr_course(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement
     How PR goes from beat to beat (ms): constant where its middle 80 % lie within twice the tolerance, lengthening or shortening where most
     runs of conducted beats end with a PR that is longer or shorter by the tolerance.
     """
-    pr = (features.beat_waves["QRS"][:, 0] - features.beat_waves["P"][:, 0]) * 1000
+    pr = pr_of_beats(features)
     known = pr[np.isfinite(pr)]
     if len(known) < RUN_BEATS or not (features.p_present or len(features.lone_p_waves)):
         return unmeasurable(f"PR is measured in {len(known)} beats; P waves {p_waves_in_words(features)}")
@@ -120,8 +121,7 @@ def _second_degree(claim: Claim, features: EcgFeatures, tol: Tolerances) -> bool
 
 def _pr_before_blocks(features: EcgFeatures) -> np.ndarray:
     """By how many ms the PR before each blocked P wave exceeds the one after it, where two beats in a row were conducted before."""
-    p, onset = features.beat_waves["P"][:, 0], features.beat_waves["QRS"][:, 0]
-    pr = (onset - p) * 1000
+    pr = pr_of_beats(features)
     after = np.searchsorted(features.beat_times, features.lone_p_waves[:, 1])
     found = [pr[row - 1] - pr[row] for row in after.tolist() if 2 <= row < len(pr) and row - 1 not in after]
     return np.array([change for change in found if math.isfinite(change)])

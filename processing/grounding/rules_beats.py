@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from processing.claims.claims import Claim
-from processing.claims.premature_waves import PREMATURE
+from processing.claims.findings_rhythm import PREMATURE
 from processing.ecg_features import EcgFeatures
 from processing.ecg_limits import BIGEMINY_SHARE
 from processing.ecg_rules import is_irregular, pause_rows, premature_beat_rows
@@ -36,16 +36,20 @@ def beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
 
 def at_premature_beats(claim: Claim, features: EcgFeatures) -> Claim:
     """A claim about the waves of premature beats as one about these beats, by their numbers; any other as it is."""
-    if claim.detail not in PREMATURE or claim.kind in PREMATURE or claim.beats:
+    if claim.detail not in PREMATURE or claim.beats:
         return claim
+    return replace(claim, beats=tuple((_premature_rows(features)[claim.detail] + 1).tolist()) or None)
+
+
+def _premature_rows(features: EcgFeatures) -> dict[str, np.ndarray]:
+    """The rows of premature beats by the kind of claim about them: with a wide QRS, with the usual one, of both."""
     rows, is_wide = premature_beat_rows(features)
-    asked = {"ventricular_ectopy": rows[is_wide], "atrial_ectopy": rows[~is_wide]}.get(claim.detail, rows)
-    return replace(claim, beats=tuple((asked + 1).tolist()) or None)
+    return {"ventricular_ectopy": rows[is_wide], "atrial_ectopy": rows[~is_wide], "ectopy": rows}
 
 
 def not_of_premature_beats(claim: Claim) -> Judgement | None:
     """The judgement about a wave of premature beats that there are none of, or that is measured in no single beat."""
-    if claim.detail not in PREMATURE or claim.kind in PREMATURE:
+    if claim.detail not in PREMATURE:
         return None
     if not claim.beats:
         return unmeasurable("no such premature beats are found")
@@ -79,8 +83,8 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """Premature beats and bigeminy, by timing and width of the QRS; of named beats those are judged."""
     if not features.p_present and is_irregular(features):
         return unmeasurable("every interval differs: premature beats cannot be told")
-    early, is_wide = premature_beat_rows(features)
-    wide, narrow = int(is_wide.sum()), int((~is_wide).sum())
+    rows = _premature_rows(features)
+    wide, narrow = len(rows["ventricular_ectopy"]), len(rows["atrial_ectopy"])
     explanation = f"{wide} premature beats with a wide QRS, {narrow} with the usual one"
     numbers = beats_named(claim, features, tol)
     if claim.beats and numbers is not None and _FOLLOWS.search(claim.quote):
@@ -88,7 +92,7 @@ def ectopy(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     if numbers is not None and claim.kind != "bigeminy":
         return _premature(claim, features, numbers)
     chamber = claim.kind if claim.kind != "bigeminy" else f"{claim.detail}_ectopy"
-    asked = {"ventricular_ectopy": early[is_wide], "atrial_ectopy": early[~is_wide]}.get(chamber, early)
+    asked = rows.get(chamber, rows["ectopy"])
     if claim.kind == "bigeminy":
         holds: bool | None = len(asked) >= BIGEMINY_SHARE * len(features.beat_times) > 0
     else:
@@ -130,9 +134,8 @@ def counted(found: int, stated: int) -> bool | None:
 
 def _premature(claim: Claim, features: EcgFeatures, numbers: tuple[int, ...]) -> Judgement:
     """Whether the named beats are premature, with a QRS as the kind of claim asks for."""
-    rows, is_wide = premature_beat_rows(features)
-    wide, narrow = ({int(row) + 1 for row in rows[mask]} for mask in (is_wide, ~is_wide))
-    asked = {"ventricular_ectopy": wide, "atrial_ectopy": narrow}.get(claim.kind, wide | narrow)
+    numbers_of = {kind: {int(row) + 1 for row in rows} for kind, rows in _premature_rows(features).items()}
+    wide, narrow, asked = (numbers_of[kind] for kind in ("ventricular_ectopy", "atrial_ectopy", claim.kind))
     rr = features.rr_intervals
     widths = features.beat_waves["QRS"][:, 2] - features.beat_waves["QRS"][:, 0]
     usual = np.nanmedian(widths)

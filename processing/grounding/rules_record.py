@@ -133,9 +133,14 @@ def interval(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     return _interval_words(claim, features, value, tol, name)
 
 
+def pr_of_beats(features: EcgFeatures) -> np.ndarray:
+    """ms from the onset of P to that of QRS, `(beats,)`; NaN where no P wave leads a beat."""
+    return (features.beat_waves["QRS"][:, 0] - features.beat_waves["P"][:, 0]) * 1000
+
+
 def _pr_in_each_beat(claim: Claim, features: EcgFeatures, tol: Tolerances) -> Judgement:
     """A PR (ms) of all beats, or the ends between which it goes from beat to beat; an end that no beat comes near is wrong."""
-    pr = 1000 * (features.beat_waves["QRS"][:, 0] + READERS_MARGIN_S - features.beat_waves["P"][:, 0])
+    pr = pr_of_beats(features) + 1000 * READERS_MARGIN_S
     pr = pr[np.isfinite(pr)]
     if len(pr) < 2:
         return unmeasurable(f"PR is measured in {len(pr)} beats")
@@ -435,6 +440,7 @@ __all__ = [
     "long_qt",
     "missing_beats",
     "missing_leads",
+    "pr_of_beats",
     "qtc",
     "recording_length",
     "rr_interval",

@@ -137,13 +137,12 @@ def _paces(chamber: str, features: EcgFeatures) -> bool | None:
     ventricles, atria = (
         (count > 1) or (None if count else False) for count in (found["ventricular"], found["atrial"])
     )
+    paced = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
     if chamber == "intermittent":
-        paced = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
         share = float(paced.any(axis=0).mean())
         return share < SOME_BEATS or (None if share < 1 else False)
     if chamber == "no capture":
-        before = (from_onset >= SPIKES_S["atrial"][0]) & (from_onset <= SPIKES_S["ventricular"][1])
-        followed = int(before.any(axis=1).sum())
+        followed = int(paced.any(axis=1).sum())
         return not followed or (False if followed == len(features.pacing_spikes) else None)
     if chamber == "behind":
         behind = (from_onset >= BEHIND_S[0]) & (from_onset <= BEHIND_S[1])

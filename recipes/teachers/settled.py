@@ -8,6 +8,7 @@ from typing import Any
 
 from processing.claims.claims import Claim, extract_claims
 from processing.claims.findings import FINDINGS, SINUS
+from processing.claims.findings_rhythm import PREMATURE
 from processing.ecg_limits import AXIS, HEART_RATE, INCOMPLETE_BLOCK_MS, LEFT_AXIS, PR, QTC_BORDERLINE, RIGHT_AXIS
 
 RATE_MARGIN_BPM = 5.0  # what a measured rate may miss a settled bradycardia or tachycardia by
@@ -16,7 +17,7 @@ MARGIN_MS = 10.0  # a settled long or short QT
 
 _NO_P_WAVES = ("atrial fibrillation", "atrial flutter", "ventricular tachycardia", "ventricular fibrillation", "ventricular escape rhythm", "paced rhythm")  # fmt: skip
 _UNEVEN_RHYTHMS = ("atrial fibrillation", "sinus arrhythmia", "supraventricular arrhythmia", "wandering pacemaker")  # fmt: skip
-_UNEVEN = ("ventricular_ectopy", "atrial_ectopy", "ectopy", "bigeminy", "escape_beats", "pause")
+_UNEVEN = (*PREMATURE, "bigeminy", "escape_beats", "pause")
 # What changes the ST segment, with the findings that lie in it.
 _REPOLARISATION = (
     *(finding.kind for finding in FINDINGS if finding.wave == "ST"),
