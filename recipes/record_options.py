@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 DECLINED = 3  # exit code if there is no interpretation because there is no ECG
 SUSPECT = 3  # exit code of what was done, but on a record whose scale, leads or sampling rate are suspect
-OF_PART = ("leads", "start", "seconds", "missing_leads")
-OF_SAMPLES = ("sampling_rate", "unit", "gain")  # what a page says by its paper
+_OF_PART = ("leads", "start", "seconds", "missing_leads")
+_OF_SAMPLES = ("sampling_rate", "unit", "gain")  # what a page says by its paper
 _PANEL = "What the file does not say"
 
 
@@ -127,7 +127,7 @@ class RecordOptions:
         """
         if is_picture(path):
             return self._part_of_page(self.digitize(path))
-        self.say_unused("recordings", ("page",))
+        self._say_unused("recordings", ("page",))
         said = self.keywords()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", EcgPlausibilityWarning)  # the verdict says it
@@ -173,12 +173,20 @@ class RecordOptions:
         Raises:
             GemError: see `page_picture`.
         """
+        self._say_unused("pictures", _OF_SAMPLES)
+        return self._open_page(path)
+
+    def load_whole_page(self, path: Path) -> "Image":
+        """The page in a picture file, all of which a model reads, see `load_page`."""
+        self._say_unused("pictures that a model reads", _OF_PART)
+        return self.load_page(path)
+
+    def _open_page(self, path: Path) -> "Image":
         from processing.chat_gem import page_picture
 
-        self.say_unused("pictures", OF_SAMPLES)
         return page_picture(path, self.index)
 
-    def say_unused(self, kind: str, names: Sequence[str]) -> None:
+    def _say_unused(self, kind: str, names: Sequence[str]) -> None:
         """Which of the options `names` were given and change nothing in files of a kind."""
         usual = {field.name: field.default for field in dataclasses.fields(RecordOptions)}
         say_passed_over(kind, *(name for name in names if getattr(self, name) != usual[name]))
@@ -218,11 +226,9 @@ class ReadingOptions(RecordOptions):
             return super().read(path, **said)
         return load_untrusted(path, budget=self.budget, **said)
 
-    def load_page(self, path: Path) -> "Image":
-        """The page in a picture file, see `RecordOptions.load_page`."""
+    def _open_page(self, path: Path) -> "Image":
         if not self.untrusted:
-            return super().load_page(path)
-        self.say_unused("pictures", OF_SAMPLES)
+            return super()._open_page(path)
         return load_untrusted_picture(path, self.index, must_show_ecg=True, budget=self.budget)
 
 
@@ -332,7 +338,6 @@ def end_by(found: Plausibility) -> None:
 
 __all__ = [
     "DECLINED",
-    "OF_PART",
     "ORIGINS",
     "SUSPECT",
     "ReadingOptions",

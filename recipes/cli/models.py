@@ -22,7 +22,6 @@ from recipes.files import atomic_path
 from recipes.models import NOT_A_DEVICE, checkpoint_errors, load_pipeline, model_source
 from recipes.record_options import (
     DECLINED,
-    OF_PART,
     ReadingOptions,
     as_options,
     end_by,
@@ -141,8 +140,7 @@ def interpret(
     why_not = "not to be digitised"
     try:
         if is_picture(record):
-            options.say_unused("pictures that a model reads", OF_PART)
-            given: EcgLike = (page := options.load_page(record))
+            given: EcgLike = (page := options.load_whole_page(record))
             if digitize and shown != "image":
                 ecg, why_not = from_picture(page, name=record.name, **options.of_page())
         else:

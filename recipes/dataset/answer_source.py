@@ -24,7 +24,7 @@ from processing.folders.listing import (
     is_hidden,
     left_out_in_words,
 )
-from recipes.record_options import OF_PART, ReadingOptions
+from recipes.record_options import ReadingOptions
 
 from .schema import decode, is_built
 
@@ -101,10 +101,7 @@ class AnswerSource:
         """
         if not self.is_dataset:
             path = Path(self.place) / name
-            if not is_picture(path):
-                return self.options.load(path)
-            self.options.say_unused("pictures that a model reads", OF_PART)
-            return self.options.load_page(path)
+            return self.options.load_whole_page(path) if is_picture(path) else self.options.load(path)
         rows = open_split(self.place, self.split)
         row = rows[number]
         return decode(row) if is_built(rows) else load_ecg(row.get("ecg", row), **self.options.keywords())

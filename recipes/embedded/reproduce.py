@@ -99,6 +99,14 @@ SEEING = (
     *("recipes.embedded.towers", *_corpora("--records"), "--tower", "vision", "--epochs", "13", "--uses", "4"),
     *("--simulated", "0", "--own-share", "0.5", "--photographed", "0.35", "--teacher", "{ecg_tower}"),
 )
+TRIED = (
+    "--max_steps",
+    "2",
+    "--compiled",
+    "false",
+    "--per_device_train_batch_size",
+    "4",
+)  # of the language model, in a trial
 RESUMED = ("--resume_from_checkpoint", "true")
 JUNK = ("--junk-count", "4000", "--pictures", "4", "--seed", "1")
 READ = ("--max_steps", "3200")
@@ -144,12 +152,12 @@ STAGES = (
           ("--max_steps", "3", "--compiled", "false", "--per_device_train_batch_size", "4", "--whiten", "false")),
     # Then to be asked, seven questions in one conversation; verdicts weigh more and more.
     Stage("sft_talk", _taught("{sft_read}", "{data_talk}", *TALK), TEACHING, 20.4,
-          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
+          TRIED),
     Stage("sft_asked", _taught("{sft_talk}", "{data_asked}", *ASK), TEACHING, 14.3,
-          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
+          TRIED),
     # And to look at the page, mostly alone.
     Stage("sft_seen", _taught("{sft_asked}", "{data_talk}", *LOOK), TEACHING, 10.5,
-          ("--max_steps", "2", "--compiled", "false", "--per_device_train_batch_size", "4")),
+          TRIED),
     Stage("gem-ecg-tiny", ("recipes.embedded.limits", "--corpus", "{records}", "--model", "{sft_seen}", "--model", "{sft_asked}",
                            "--output", "{output}"), ("recipes/embedded/limits.py",), 3, ("--limit", "4")),
     Stage("prompts", ("recipes.embedded.tiny", "prompts", "--corpus", "{records}", "--output", "{output}"), TALKING, 1,
